@@ -1,0 +1,158 @@
+"""How fast is the training loop, against a plain PyTorch loop and against the machine's own matrix product?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stepladder.data import Split
+from stepladder.network import trace_network
+from stepladder.recipe import Recipe, load_recipe
+from stepladder.training.device import Compute
+from stepladder.training.history import EpochRecord
+from stepladder.training.loop import Watched, train_network
+
+_SIZE, _CHANNELS, _CLASSES = 32, 3, 10
+_STEPS = 20
+_MATRIX = 2048
+#: Matrix products in one measurement: about as long as the steps of one.
+_PRODUCTS = 20
+
+
+@dataclass(frozen=True)
+class EngineSpeed:
+    """Figures of one run, one entry a round; measured in turn, so that drift of the machine hits all three alike.
+
+    Attributes:
+        plain: training images a second of a plain PyTorch loop: float32, NCHW, ReLU before pooling, no augmentation.
+        stepladder: the same of Stepladder's loop with every technique of the recipe on.
+        matrix_product: FLOP a second of a 2048² matrix product in the precision used.
+        flop_an_image: of one training step, an image: forward, weight gradients, input gradients but the first layer's.
+    """
+
+    plain: list[float]
+    stepladder: list[float]
+    matrix_product: list[float]
+    flop_an_image: float
+    recipe: Recipe
+    compute: Compute
+
+    @property
+    def ratios(self) -> list[float]:
+        """Stepladder's rate over the plain loop's, round by round."""
+        return [ours / plain for ours, plain in zip(self.stepladder, self.plain, strict=True)]
+
+    @property
+    def shares(self) -> list[float]:
+        """Stepladder's useful FLOP a second over the matrix product's, round by round."""
+        return [
+            rate * self.flop_an_image / peak for rate, peak in zip(self.stepladder, self.matrix_product, strict=True)
+        ]
+
+
+def measure_engine(
+    compute: Compute, rounds: int = 9, on_round: Callable[[int, int], None] | None = None
+) -> EngineSpeed:
+    """Measure the three rates on recipe ``report`` with random 32×32 color images; the pixels do not change the speed.
+
+    Args:
+        rounds: measurements kept, after one that warms up.
+        on_round: called after each with the number done and the number in all.
+    """
+    recipe = load_recipe("report").model_copy(update={"epochs": rounds + 1})
+    pixels = np.random.default_rng(0)
+    count = _STEPS * recipe.batch_size
+    images = pixels.integers(0, 256, (count, _SIZE, _SIZE, _CHANNELS), dtype=np.uint8)
+    labels = pixels.integers(0, _CLASSES, count, dtype=np.int64)
+    train = Split(images, labels)
+    plain_epoch = _plain_loop(train, recipe, compute.device)
+    plain, ours, products = [], [], []
+
+    def measure_peers(record: EpochRecord) -> None:
+        """Between two epochs of Stepladder's loop, run one of the plain loop and some matrix products."""
+        if record.images_per_second is None:
+            return
+        ours.append(record.images_per_second)
+        plain.append(plain_epoch())
+        products.append(_matrix_rate(compute))
+        if on_round:
+            on_round(len(ours) - 1, rounds)
+
+    watched = Watched(train.take(np.arange(_CLASSES)))
+    train_network(recipe, train, watched, _CLASSES, seed=0, compute=compute, on_epoch=measure_peers)
+    return EngineSpeed(plain[1:], ours[1:], products[1:], _flop_an_image(recipe), recipe, compute)
+
+
+def summarize_rates(values: list[float]) -> tuple[float, float, float]:
+    """Return (median, minimum, maximum)."""
+    return median(values), min(values), max(values)
+
+
+def _plain_loop(train: Split, recipe: Recipe, device: torch.device) -> Callable[[], float]:
+    """Return a function that trains one epoch as a tutorial would and returns its images a second.
+
+    The same network, batch size and optimizer, dropout and batch norm among them; standardized once beforehand and not
+    augmented, which is less work than Stepladder does.
+    """
+    images = torch.from_numpy(train.images).permute(0, 3, 1, 2).float().div(255).contiguous().to(device)
+    images = (images - images.mean(dim=(0, 2, 3), keepdim=True)) / images.std(dim=(0, 2, 3), keepdim=True)
+    labels = torch.from_numpy(train.labels).to(device)
+    model = nn.Sequential(
+        *_plain_block(_CHANNELS, 32),
+        *_plain_block(32, 64),
+        *_plain_block(64, 64),
+        nn.Flatten(),
+        nn.Linear(64 * 4 * 4, 1000),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.Linear(1000, _CLASSES),
+    ).to(device)
+    optimizer = torch.optim.SGD(model.parameters(), lr=recipe.optimizer.lr)
+
+    def epoch() -> float:
+        started = perf_counter()
+        model.train()
+        running = 0.0
+        for batch in torch.randperm(len(labels)).to(device).split(recipe.batch_size):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(images[batch]), labels[batch])
+            loss.backward()
+            optimizer.step()
+            running += loss.item()
+        return len(labels) / (perf_counter() - started)
+
+    return epoch
+
+
+def _plain_block(channels_in: int, channels_out: int) -> tuple[nn.Module, ...]:
+    convolution = nn.Conv2d(channels_in, channels_out, kernel_size=5, padding=2)
+    return convolution, nn.BatchNorm2d(channels_out), nn.ReLU(), nn.MaxPool2d(2)
+
+
+def _matrix_rate(compute: Compute) -> float:
+    dtype = torch.bfloat16 if compute.precision == "bfloat16" else torch.float32
+    one, other = (torch.randn(_MATRIX, _MATRIX, device=compute.device).to(dtype) for _ in range(2))
+    _wait_for(one @ other)
+    started = perf_counter()
+    for _ in range(_PRODUCTS):
+        product = one @ other
+    _wait_for(product)
+    return _PRODUCTS * 2 * _MATRIX**3 / (perf_counter() - started)
+
+
+def _wait_for(result: Tensor) -> None:
+    """Reading one number makes an asynchronous device finish."""
+    result[0, 0].item()
+
+
+def _flop_an_image(recipe: Recipe) -> float:
+    costs = [cost for cost in trace_network(recipe.network, (_CHANNELS, _SIZE, _SIZE), _CLASSES) if cost.macs]
+    # Two FLOP a multiply-accumulate; forward, weight and input gradient cost the same; images need no gradient.
+    return 2 * (3 * sum(cost.macs for cost in costs) - costs[0].macs)

@@ -1,0 +1,170 @@
+"""What a running study shows: live bars on a terminal, one plain line an epoch anywhere else."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from stepladder.cli.pace import Pace
+from stepladder.report.units import count, duration, percent
+from stepladder.study.plan import Trial
+from stepladder.study.records import TrialResult
+from stepladder.study.watch import Outlook, Watch
+from stepladder.training.history import EpochRecord
+
+
+class PlainLines(Watch):
+    """One line an epoch, for batch jobs and logs."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.pace: Pace | None = None
+        self.total = self.number = 0
+        self.trial: Trial | None = None
+
+    def measuring(self, rungs: int) -> None:
+        """Say why nothing seems to happen for a moment."""
+        if rungs:
+            self.console.print(f"Measuring the speed of {count(rungs, 'rung')} …", style="dim")
+
+    def planned(self, outlook: Outlook) -> None:
+        """Say what will run and for how long."""
+        self.pace = Pace(outlook)
+        self.number, self.total = outlook.done, outlook.done + len(outlook.trials)
+        kept = f", {outlook.done} of them kept from before" if outlook.done else ""
+        record = outlook.record
+        epochs = outlook.trials[0].recipe.epochs
+        self.console.print(
+            f"{record.plan.capitalize()} of {count(len(record.rungs), 'rung')} × {count(len(record.seeds), 'seed')} = "
+            f"{count(self.total, 'trial')} of {count(epochs, 'epoch')}{kept}; {record.precision} on {record.device}."
+        )
+        for rung in record.rungs:
+            self.console.print(f"  {rung.name:<14}{' '.join(f'+ {name}' for name in rung.adds)}", style="dim")
+        seconds = sum(outlook.seconds[trial.rung] for trial in outlook.trials)
+        self.console.print(f"It will take about {duration(seconds)}, by a short measurement.\n")
+
+    def trial_started(self, trial: Trial) -> None:
+        """Count the trial."""
+        self.trial = trial
+        self.number += 1
+        if self.pace:
+            self.pace.start(trial)
+
+    def batch_ended(self, images: int) -> None:
+        """Note the progress."""
+        if self.pace:
+            self.pace.add_images(images)
+
+    def epoch_ended(self, record: EpochRecord) -> None:
+        """Print the epoch's line."""
+        assert self.trial is not None
+        accuracy = _watched(record)
+        parts = [
+            f"{self.heading}: epoch {record.epoch}/{self.trial.recipe.epochs}",
+            f"train loss {record.train_loss:.4f}",
+            accuracy,
+        ]
+        parts += [f"{record.images_per_second:,.0f} images/s"] if record.images_per_second else []
+        parts += [f"{duration(self.pace.study_left)} left"] if self.pace and record.epoch else []
+        self.console.print(", ".join(parts))
+
+    def trial_ended(self, trial: Trial, result: TrialResult) -> None:  # noqa: ARG002
+        """Print what a reader should know at once."""
+        if self.pace:
+            self.pace.end()
+        for warning in result.warnings:
+            self.console.print(f"{self.heading}: note: {warning}", markup=False)
+        if result.failure:
+            self.console.print(f"{self.heading}: failed: {result.failure}", markup=False)
+
+    def stop(self) -> None:
+        """Leave the screen as it should stay."""
+
+    @property
+    def heading(self) -> str:
+        """The trial at hand, in words."""
+        assert self.trial is not None
+        number = f"[{self.number}/{self.total}] " if self.total else ""
+        return f"{number}{self.trial.rung}, seed {self.trial.seed}"
+
+
+class LiveBars(PlainLines):
+    """Two bars, the trial's and the study's, and one line for each trial that has ended."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self.bars = Progress(
+            TextColumn("{task.fields[what]:<24}", markup=False),
+            BarColumn(bar_width=24),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TextColumn("{task.fields[state]}", markup=False),
+            console=console,
+            transient=True,
+        )
+        self.trial_bar = self.bars.add_task("", total=1.0, what="", state="")
+        self.study_bar = self.bars.add_task("", total=1.0, what="study", state="", visible=False)
+        self.state = ""
+        self.epoch = 0
+
+    def planned(self, outlook: Outlook) -> None:
+        """Say what will run, then show the bars."""
+        super().planned(outlook)
+        self.bars.start()
+
+    def trial_started(self, trial: Trial) -> None:
+        """Start the trial's bar anew."""
+        super().trial_started(trial)
+        self.state, self.epoch = "", 0
+        self.bars.start()
+        self._show()
+
+    def batch_ended(self, images: int) -> None:
+        """Move the bars; they draw themselves ten times a second at most."""
+        super().batch_ended(images)
+        self._show()
+
+    def epoch_ended(self, record: EpochRecord) -> None:
+        """Show the figures of the epoch."""
+        self.epoch = record.epoch
+        rate = f"{record.images_per_second:,.0f} images/s, " if record.images_per_second else ""
+        self.state = f"{rate}{_watched(record)}"
+        self._show()
+
+    def trial_ended(self, trial: Trial, result: TrialResult) -> None:
+        """Leave one line of the trial above the bars."""
+        if not result.failure:
+            self.console.print(
+                f"{self.heading}: {self.state.split(', ')[-1]}, {duration(result.seconds)}", markup=False
+            )
+        super().trial_ended(trial, result)
+
+    def stop(self) -> None:
+        """Take the bars away."""
+        self.bars.stop()
+
+    def _show(self) -> None:
+        assert self.trial is not None
+        epochs = self.trial.recipe.epochs
+        what = f"{self.trial.rung} · seed {self.trial.seed}"
+        epoch = f"epoch {min(self.epoch + 1, epochs)}/{epochs}"
+        left = f", {duration(self.pace.trial_left)} left" if self.pace else ""
+        state = f"{epoch}{', ' if self.state else ''}{self.state}{left}"
+        if self.pace is None:
+            self.bars.update(self.trial_bar, completed=self.epoch / epochs, what=what, state=state)
+            return
+        self.bars.update(self.trial_bar, completed=self.pace.trial_fraction, what=what, state=state)
+        done = (self.number - 1 + self.pace.trial_fraction) / self.total
+        state = f"trial {self.number} of {self.total}, {duration(self.pace.study_left)} left"
+        self.bars.update(self.study_bar, completed=done, state=state, visible=True)
+
+
+def make_watch(console: Console) -> PlainLines:
+    """Return live bars for a terminal, plain lines for anything else."""
+    return LiveBars(console) if console.is_terminal else PlainLines(console)
+
+
+def _watched(record: EpochRecord) -> str:
+    if record.val_accuracy is not None:
+        return f"val {percent(record.val_accuracy)}"
+    assert record.test_accuracy is not None
+    return f"test {percent(record.test_accuracy)}"

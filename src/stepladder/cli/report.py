@@ -1,0 +1,37 @@
+"""``stepladder report``: from a study's files to its report, without training."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from stepladder.cli.options import AsJson, make_console
+from stepladder.report import describe, terminal_table, write_report
+from stepladder.report.document import build_document
+from stepladder.study.store import load_study, write_results
+
+
+def report(
+    folder: Annotated[Path, Parameter(help="The study's folder.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Rebuild results.csv, report.md, report.html and the figures of a study from its files.
+
+    Example:
+
+    stepladder report studies/digits-ladder
+    """
+    console = make_console(as_json)
+    study = load_study(folder)
+    write_results(study)
+    written = write_report(study)
+    console.print(terminal_table(study))
+    for sentence in describe(study):
+        console.print(sentence, markup=False)
+    console.print(f"\nReport: {next(path for path in written if path.suffix == '.html')}", markup=False)
+    if as_json:
+        print(json.dumps(build_document(study), ensure_ascii=False, indent=2, allow_nan=False))

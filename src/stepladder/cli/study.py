@@ -1,0 +1,130 @@
+"""``stepladder study``: every rung, several seeds, one folder, one report."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from stepladder.cli.options import (
+    AsJson,
+    BatchSize,
+    Data,
+    DataDir,
+    Device,
+    Epochs,
+    Limit,
+    Precision,
+    RecipeName,
+    Settings,
+    SkipDamaged,
+    Validation,
+    load_data,
+    make_console,
+    make_recipe,
+)
+from stepladder.cli.progress import make_watch
+from stepladder.report import describe, terminal_table, write_report
+from stepladder.report.document import build_document
+from stepladder.study.records import SavedStudy
+from stepladder.study.run import run_study
+from stepladder.study.store import load_study
+from stepladder.training.device import choose_compute
+
+
+def study(
+    data: Data = "digits",
+    *,
+    seeds: Annotated[int, Parameter(help="Trials a rung; 1 gives no verdict, 3 a first interval.")] = 3,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    validation: Validation = 0.1,
+    out: Annotated[
+        Path | None, Parameter(help="Folder of the study; studies/<data>-<plan> in the current folder by default.")
+    ] = None,
+    recipe: RecipeName = "auto",
+    settings: Settings = (),
+    plan: Annotated[str, Parameter(help="ladder: each rung adds its techniques to all below it.")] = "ladder",
+    limit: Limit = None,
+    data_dir: DataDir = None,
+    skip_damaged: SkipDamaged = False,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    as_json: AsJson = False,
+) -> int:
+    """Train every rung with several seeds and say what the evidence holds.
+
+    Run again, the same command trains only what is missing and rebuilds the report; more seeds add to what is there.
+
+    Examples:
+
+    stepladder study digits
+
+    stepladder study my_images/ --seeds 5
+
+    stepladder study cifar10-jpeg/ --validation 0 --seeds 1
+    """
+    console = make_console(as_json)
+    compute = choose_compute(device, precision)
+    images = load_data(console, data, data_dir, limit, skip_damaged)
+    chosen = make_recipe(recipe, images, settings, epochs, batch_size)
+    folder = out or Path("studies") / f"{images.name}-{plan}"
+    command = shlex.join(["stepladder", *sys.argv[1:]])
+
+    height, width, channels = images.image_shape
+    console.print(
+        f"{images.name}: {sum(map(len, images.splits.values())):,} images of {height}×{width} pixels, "
+        f"{'gray' if channels == 1 else 'color'}, {images.num_classes} classes. Recipe {chosen.name}.",
+        markup=False,
+    )
+    watch = make_watch(console)
+    try:
+        finished = run_study(
+            images,
+            chosen,
+            folder,
+            compute,
+            seeds=seeds,
+            plan=plan,
+            validation=validation,
+            command=command,
+            watch=watch,
+        )
+    except KeyboardInterrupt:
+        watch.stop()
+        _say_how_to_continue(console, folder, command)
+        return 130
+    finally:
+        watch.stop()
+    written = write_report(finished)
+    _show(console, finished)
+    console.print(f"\nReport: {next(path for path in written if path.suffix == '.html')}", markup=False)
+    if as_json:
+        print(json.dumps(build_document(finished), ensure_ascii=False, indent=2, allow_nan=False))
+    return 1 if any(trial.result.status == "failed" for trial in finished.trials) else 0
+
+
+def _show(console: Console, study: SavedStudy) -> None:
+    console.print()
+    console.print(terminal_table(study))
+    console.print()
+    for sentence in describe(study):
+        console.print(sentence, markup=False)
+
+
+def _say_how_to_continue(console: Console, folder: Path, command: str) -> None:
+    if not (folder / "study.json").exists():
+        console.print("\nStopped before the first trial; nothing was written.")
+        return
+    stopped = load_study(folder)
+    write_report(stopped)
+    console.print(
+        f"\nStopped. {len(stopped.trials)} of {len(stopped.trials) + stopped.missing} trials are finished and kept in "
+        f"{folder}; continue with:\n  {command}",
+        markup=False,
+    )

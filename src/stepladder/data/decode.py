@@ -1,0 +1,200 @@
+"""One encoded image to pixels: what may be read, what is damaged, how every colour mode becomes grey or RGB."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import simplejpeg
+from PIL import Image, UnidentifiedImageError
+
+from stepladder.errors import DataError
+
+#: The only formats that Pillow may try: each further one is another parser that hostile bytes can reach.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+
+#: More pixels than this are refused from the header, before anything is allocated. Pillow's own limit is 179 million.
+MAX_PIXELS = 50_000_000
+
+_JPEG_START = b"\xff\xd8"
+_PNG_END = b"IEND\xaeB`\x82"  # the last chunk, which is always empty, with its checksum
+_ORIENTATION_TAG = 0x0112
+_GREY_MODES = ("1", "L", "LA", "La", "I;16", "I;16L", "I;16B", "I;16N")
+_UNBOUNDED_MODES = ("I", "F")
+
+
+def decode_image(content: bytes, at_least: int = 0) -> np.ndarray:
+    """Decode an image; the format is told by its content, never by a file name.
+
+    Orientation (EXIF) is applied, transparency is laid over white, 16-bit grey is scaled to 8 bits, and of an
+    animation the first frame is taken.
+
+    Args:
+        content: the encoded image.
+        at_least: when above 0, large JPEGs may come out reduced (averaged, by libjpeg) as long as both sides keep this
+            many pixels: several times as fast where the image is resized afterwards anyway.
+
+    Returns:
+        uint8, shape (H, W, C), values 0 to 255; C is 1 for grey modes (with or without transparency), else 3.
+
+    Raises:
+        DataError: the image is damaged, truncated, too large, or of a format or mode that is not read; the message is
+            the reason alone, without a place.
+    """
+    with _reasons(content):
+        pixels = _decode_jpeg(content, at_least) if content.startswith(_JPEG_START) else None
+        return _decode_with_pillow(content) if pixels is None else pixels
+
+
+def image_shape(content: bytes) -> tuple[int, int, int]:
+    """Return the (height, width, channels) that :func:`decode_image` would give, from the header alone.
+
+    Raises:
+        DataError: as :func:`decode_image`, for what a header can tell.
+    """
+    with _reasons(content):
+        return _shape(content)
+
+
+def fit_square(image: np.ndarray, side: int) -> np.ndarray:
+    """Resize the shorter side to ``side`` pixels, antialiased (bicubic), and crop the center.
+
+    Args:
+        image: uint8, shape (H, W, C), C 1 or 3.
+        side: pixels.
+
+    Returns:
+        uint8, shape (side, side, C).
+    """
+    height, width, channels = image.shape
+    short = min(height, width)
+    left, top = (width - short) / 2, (height - short) / 2
+    source = Image.fromarray(image[:, :, 0] if channels == 1 else image)
+    # Resizing only the center box equals resizing everything and cropping, and a 1×10,000 strip cannot fill the memory.
+    resized = source.resize((side, side), Image.Resampling.BICUBIC, box=(left, top, left + short, top + short))
+    return np.asarray(resized).reshape(side, side, channels)
+
+
+@contextmanager
+def _reasons(content: bytes) -> Iterator[None]:
+    """Turn whatever goes wrong with ``content`` into a DataError with the reason."""
+    if not content:
+        raise DataError("the file is empty (0 bytes)")
+    try:
+        yield
+    except DataError:
+        raise
+    except UnidentifiedImageError as error:
+        raise DataError(f"no image that can be read (formats: {', '.join(FORMATS)})") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DataError(f"more than {MAX_PIXELS // 1_000_000} megapixels; make it smaller") from error
+    # Damaged bytes make Pillow's parsers raise nearly anything: OSError, SyntaxError, struct.error, IndexError…
+    except Exception as error:
+        raise DataError(f"damaged: {error or type(error).__name__}") from error
+
+
+def _decode_jpeg(content: bytes, at_least: int) -> np.ndarray | None:
+    # None: simplejpeg does not read this kind of JPEG (CMYK, rare subsampling, stray bytes that harm nothing).
+    header = _jpeg_header(content)
+    if header is None:
+        return None
+    channels = header[2]
+    try:
+        # strict (the default) turns libjpeg's warnings into errors: without it a truncated file ends in silent grey.
+        colorspace = "GRAY" if channels == 1 else "RGB"
+        pixels = simplejpeg.decode_jpeg(content, colorspace, min_height=at_least, min_width=at_least)
+    except ValueError as error:
+        if _is_damage(str(error)):
+            raise DataError(f"damaged: {error}") from error
+        return None
+    return _upright(pixels, _jpeg_orientation(content))
+
+
+def _is_damage(reason: str) -> bool:
+    # libjpeg's words. Pillow would fill in grey for these. "Extraneous bytes" alone are padding that cameras write.
+    reason = reason.lower()
+    return ("premature end" in reason or "corrupt jpeg data" in reason) and "extraneous" not in reason
+
+
+def _jpeg_header(content: bytes) -> tuple[int, int, int] | None:
+    try:
+        height, width, colorspace, _ = simplejpeg.decode_jpeg_header(content)
+    except ValueError:
+        return None
+    _check_pixels(int(height), int(width))
+    if colorspace in ("CMYK", "YCCK"):
+        return None
+    return int(height), int(width), 1 if colorspace == "Gray" else 3
+
+
+def _decode_with_pillow(content: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        _check_pixels(image.height, image.width)
+        if image.mode in _UNBOUNDED_MODES:
+            raise DataError(f"mode {image.mode} (32 bits a pixel, no known range) is not read; save it as 8 or 16 bits")
+        # Pillow forgives a PNG without its last bytes, because all pixels may be there. It was cut all the same.
+        if image.format == "PNG" and _PNG_END not in content:
+            raise DataError("damaged: the PNG is truncated (its end is missing)")
+        image.load()
+        # After load(), because Pillow turns a TIFF itself while loading and then forgets the tag.
+        return _upright(_pixels(image), _orientation(image))
+
+
+def _pixels(image: Image.Image) -> np.ndarray:
+    if image.mode.startswith("I;16"):
+        wide = np.asarray(image).astype(np.uint32)
+        return ((wide + 128) // 257).astype(np.uint8)[:, :, None]  # 65535 = 257 × 255, so this rounds exactly
+    mode = "L" if image.mode in _GREY_MODES else "RGB"
+    if image.has_transparency_data:
+        layered = image.convert("LA" if mode == "L" else "RGBA")
+        white = Image.new(mode, image.size, "white")
+        image = Image.composite(layered.convert(mode), white, layered.getchannel("A"))
+    pixels = np.asarray(image.convert(mode))
+    return pixels[:, :, None] if mode == "L" else pixels
+
+
+def _shape(content: bytes) -> tuple[int, int, int]:
+    if content.startswith(_JPEG_START):
+        header = _jpeg_header(content)
+        if header is not None:
+            height, width, channels = header
+            return (width, height, channels) if _jpeg_orientation(content) >= 5 else header
+    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        _check_pixels(image.height, image.width)
+        height, width = image.height, image.width
+        # Pillow reports the size of a TIFF as already turned.
+        if image.format != "TIFF" and _orientation(image) >= 5:
+            height, width = width, height
+        return height, width, 1 if image.mode in _GREY_MODES else 3
+
+
+def _check_pixels(height: int, width: int) -> None:
+    if height * width > MAX_PIXELS:
+        raise DataError(f"{width}×{height} is more than {MAX_PIXELS // 1_000_000} megapixels; make it smaller")
+
+
+def _jpeg_orientation(content: bytes) -> int:
+    if b"Exif\0\0" not in content:
+        return 1
+    with Image.open(io.BytesIO(content), formats=("JPEG",)) as image:
+        return _orientation(image)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION_TAG, 1))
+    except Exception:  # Broken EXIF is common in sound photographs; it is no reason to call the pixels damaged.
+        return 1
+
+
+def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    # EXIF 2.32, section 4.6.4 A, tag 274.
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (2, 6, 3, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)

@@ -1,0 +1,270 @@
+"""Every encoded image of a set to pixels in one array: in threads, once, with all damaged images collected."""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stepladder.data.decode import decode_image, fit_square, image_shape
+from stepladder.data.image_set import SPLIT_NAMES, Split
+from stepladder.data.wording import some_of
+from stepladder.errors import DamagedImagesError, DataError
+
+#: Called with (images done, images in all). Where sizes differ the count starts over once, for the second pass.
+Progress = Callable[[int, int], None]
+
+#: One image: its encoded bytes, the path of a file with them, or None where a source has a label without an image.
+Item = bytes | Path | None
+
+#: Starts a new pass over images, in chunks.
+Reader = Callable[[], Iterator[Sequence[Item]]]
+
+#: Images of different sizes are resized to squares of at most this many pixels a side.
+MAX_CHOSEN_SIDE = 64
+
+#: A larger file is no image that anyone trains on; it would only fill the memory.
+MAX_FILE_BYTES = 500_000_000
+
+# Few enough to bound the encoded bytes in flight, many enough that handing a chunk to a thread costs nothing.
+_CHUNK = 256
+# The interpreter lock is held between images; more threads than this only wait for it.
+_MAX_THREADS = 16
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Encoded images of one split, in order, read when they are needed.
+
+    Attributes:
+        labels: int64, shape (N,), positions in the class names; one for each image.
+        read: starts a new pass over the images, in chunks.
+        place: where the image at a position comes from, for messages.
+    """
+
+    labels: np.ndarray
+    read: Reader
+    place: Callable[[int], str]
+
+
+def files(paths: Sequence[Path], labels: np.ndarray) -> Encoded:
+    """Return the images in ``paths``, which are labelled by ``labels``."""
+
+    def read() -> Iterator[Sequence[Path]]:
+        for start in range(0, len(paths), _CHUNK):
+            yield paths[start : start + _CHUNK]
+
+    return Encoded(labels, read, lambda position: str(paths[position]))
+
+
+def decode_splits(
+    splits: Mapping[str, Encoded], *, skip_damaged: bool = False, on_progress: Progress | None = None
+) -> tuple[dict[str, Split], tuple[str, ...]]:
+    """Decode all splits to one common shape, into one array of which each split is a part.
+
+    Grey if all images are grey, else RGB. Equal sizes are kept; where they differ, see :func:`_common_shape`.
+
+    Returns:
+        the splits, and the notes that a reader of results must know.
+
+    Raises:
+        DamagedImagesError: images cannot be decoded and ``skip_damaged`` is off; all of them are listed.
+        DataError: no image is left, or the decoded images do not fit into memory.
+    """
+    ordered = {name: splits[name] for name in SPLIT_NAMES if name in splits}
+    starts = np.cumsum([0, *(len(split.labels) for split in ordered.values())])
+    parts = list(ordered.values())
+
+    def read() -> Iterator[Sequence[Item]]:
+        for part in parts:
+            yield from part.read()
+
+    def place(position: int) -> str:
+        part = int(np.searchsorted(starts, position, side="right")) - 1
+        return parts[part].place(position - int(starts[part]))
+
+    pixels, damaged, notes = _decode(read, int(starts[-1]), on_progress)
+    if damaged and not skip_damaged:
+        raise DamagedImagesError((place(position), damaged[position]) for position in sorted(damaged))
+    if len(damaged) == len(pixels):
+        raise DataError(f"none of the {len(pixels)} images can be decoded; the first: {place(0)}: {damaged[0]}")
+    if damaged:
+        left_out = some_of([place(position) for position in sorted(damaged)])
+        notes = (*notes, f"{len(damaged)} damaged images were left out (--skip-damaged): {left_out}.")
+
+    sound = np.ones(len(pixels), dtype=bool)
+    sound[list(damaged)] = False
+    decoded, first = {}, 0
+    for start, (name, part) in zip(starts[:-1], ordered.items(), strict=True):
+        kept = np.flatnonzero(sound[start : start + len(part.labels)])
+        if damaged:
+            # Row by row, in place: taking all rows at once would hold the set in memory twice.
+            for target, source in enumerate(kept + start, first):
+                pixels[target] = pixels[source]
+        decoded[name] = Split(pixels[first : first + len(kept)], part.labels[kept])
+        first += len(kept)
+    return decoded, notes
+
+
+def _decode(
+    read: Reader, count: int, on_progress: Progress | None
+) -> tuple[np.ndarray, dict[int, str], tuple[str, ...]]:
+    # Most sets have one size, so the first pass decodes at once into an array of the first image's shape. From the
+    # first image that does not fit it reads headers only; then all shapes are known and a second pass decodes.
+    pixels, shapes, damaged = _decode_alike(read, count, on_progress)
+    if pixels is not None:
+        return pixels, damaged, ()
+    height, width, channels, note = _common_shape(shapes[shapes[:, 0] > 0])
+    fitted = _allocate(count, (height, width, channels))
+
+    def decode_and_fit(position: int, content: bytes) -> None:
+        if note:
+            # Twice the final size keeps enough detail for the antialiased resize.
+            fitted[position] = fit_square(decode_image(content, at_least=2 * height), height)
+            return
+        image = decode_image(content)
+        if image.shape[:2] != (height, width):
+            size = f"{image.shape[1]}×{image.shape[0]}"
+            raise DataError(f"damaged: the header says {width}×{height} pixels, it holds {size}")
+        fitted[position] = image
+
+    damaged |= _for_each(read, count, decode_and_fit, on_progress)
+    return fitted, damaged, (note,) if note else ()
+
+
+def _decode_alike(
+    read: Reader, count: int, on_progress: Progress | None
+) -> tuple[np.ndarray | None, np.ndarray, dict[int, str]]:
+    """Decode images that all have the first one's shape.
+
+    Returns:
+        the pixels, or None when a shape differs; every image's shape (int64, (N, 3), zeros where damaged); what is
+        damaged.
+    """
+    first = _first_shape(read)
+    pixels = _allocate(count, first)
+    shapes = np.zeros((count, 3), dtype=np.int64)
+    differ = threading.Event()
+
+    def decode(position: int, content: bytes) -> None:
+        if differ.is_set():
+            shapes[position] = image_shape(content)
+            return
+        image = decode_image(content)
+        shapes[position] = image.shape
+        if image.shape[:2] == first[:2] and image.shape[2] <= first[2]:
+            pixels[position] = image
+        else:
+            differ.set()
+
+    damaged = _for_each(read, count, decode, on_progress)
+    return None if differ.is_set() else pixels, shapes, damaged
+
+
+def _common_shape(shapes: np.ndarray) -> tuple[int, int, int, str]:
+    """Choose (height, width, channels) for all images, and say it where they are resized.
+
+    Where sizes differ, the shorter side becomes the median shorter side, at most :data:`MAX_CHOSEN_SIDE`.
+    """
+    channels = int(shapes[:, 2].max())
+    sizes = shapes[:, :2]
+    if (sizes == sizes[0]).all():
+        return int(sizes[0, 0]), int(sizes[0, 1]), channels, ""
+    shorter = sizes.min(axis=1)
+    side = min(MAX_CHOSEN_SIDE, int(np.median(shorter)))
+    note = (
+        f"Image sizes differ (shorter side {shorter.min()} to {shorter.max()} pixels): the shorter side of each was "
+        f"resized to {side} pixels, antialiased, and the {side}×{side} center kept."
+    )
+    return side, side, channels, note
+
+
+def _first_shape(read: Reader) -> tuple[int, int, int]:
+    for chunk in read():
+        for item in chunk:
+            try:
+                return image_shape(_content(item))
+            except DataError:
+                continue
+    return 1, 1, 1  # nothing can be decoded, which the full pass then reports image by image
+
+
+def _allocate(count: int, shape: tuple[int, int, int]) -> np.ndarray:
+    try:
+        return np.empty((count, *shape), dtype=np.uint8)
+    except MemoryError as error:
+        height, width, channels = shape
+        gigabytes = count * height * width * channels / 1e9
+        raise DataError(
+            f"{count} images of {width}×{height}×{channels} take {gigabytes:.1f} GB, more memory than there is; "
+            "make the images smaller, or use --limit N"
+        ) from error
+
+
+def _for_each(
+    read: Reader,
+    count: int,
+    work: Callable[[int, bytes], None],
+    on_progress: Progress | None,
+) -> dict[int, str]:
+    """Call ``work(position, content)`` on every image, in threads; return the reasons of what failed, by position."""
+
+    def run(start: int, chunk: Sequence[Item]) -> tuple[int, dict[int, str]]:
+        failed = {}
+        for position, item in enumerate(chunk, start):
+            try:
+                work(position, _content(item))
+            except DataError as error:
+                failed[position] = str(error)
+        return len(chunk), failed
+
+    threads = min(_MAX_THREADS, _available_cores())
+    pending: deque[Future[tuple[int, dict[int, str]]]] = deque()
+    failures: dict[int, str] = {}
+    done = started = 0
+
+    def finish_one() -> None:
+        nonlocal done
+        length, failed = pending.popleft().result()
+        failures.update(failed)
+        done += length
+        if on_progress is not None:
+            on_progress(done, count)
+
+    # Pillow warns about odd metadata. The filter is set here, around the threads, because it is not safe inside one.
+    with warnings.catch_warnings(), ThreadPoolExecutor(threads) as pool:
+        warnings.filterwarnings("ignore", module="PIL")
+        for chunk in read():
+            pending.append(pool.submit(run, started, chunk))
+            started += len(chunk)
+            if len(pending) > 2 * threads:
+                finish_one()
+        while pending:
+            finish_one()
+    assert started == count, (started, count)
+    return failures
+
+
+def _content(item: Item) -> bytes:
+    if item is None:
+        raise DataError("holds no image bytes (the path of a file elsewhere is not enough)")
+    if isinstance(item, bytes):
+        return item
+    try:
+        if (size := item.stat().st_size) > MAX_FILE_BYTES:
+            raise DataError(f"{size / 1e6:.0f} MB is more than an image may have ({MAX_FILE_BYTES // 1_000_000} MB)")
+        return item.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror or error}") from error
+
+
+def _available_cores() -> int:
+    # Not os.cpu_count(): a container or batch job is often allowed fewer cores than the machine has.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,22 @@
+"""The sources of image sets: one file a format, and the one table that lists them."""
+
+from __future__ import annotations
+
+from stepladder.data.sources import digits, fashion_mnist, folder, parquet
+from stepladder.data.sources.base import LoadOptions, NamedSource, PathSource
+
+__all__ = ["NAMED_SOURCES", "PATH_SOURCES", "SOURCES", "LoadOptions", "NamedSource", "PathSource"]
+
+#: Every source. Paths are tried in this order, so the plain folder, which takes any folder, stands last.
+SOURCES: tuple[NamedSource | PathSource, ...] = (
+    digits.SOURCE,
+    fashion_mnist.SOURCE,
+    parquet.SOURCE,
+    folder.SOURCE,
+)
+
+#: The sources that are asked for by name, by that name.
+NAMED_SOURCES = {source.name: source for source in SOURCES if isinstance(source, NamedSource)}
+
+#: The sources that recognise a path, in the order in which they are asked.
+PATH_SOURCES = tuple(source for source in SOURCES if isinstance(source, PathSource))

@@ -1,0 +1,211 @@
+"""Parquet files in Hugging Face's layout: an image column, a label column, and splits from the file names."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from stepladder.data.decode_all import Encoded, decode_splits
+from stepladder.data.image_set import ImageSet, first_of_each_class
+from stepladder.data.labels import NamedLabels, match_classes
+from stepladder.data.sources.base import LoadOptions, PathSource, name_of
+from stepladder.data.sources.split_names import split_of
+from stepladder.data.wording import some_of
+from stepladder.errors import DataError
+
+IMAGE_COLUMNS = ("img", "image")
+LABEL_COLUMNS = ("label", "labels", "fine_label")
+
+_CHUNK_ROWS = 512
+
+
+def matches(path: Path) -> bool:
+    """Whether ``path`` is a parquet file, or a folder with some in it or in its ``data`` folder."""
+    return bool(_files_at(path))
+
+
+def load(path: Path, options: LoadOptions) -> ImageSet:
+    """Load the parquet file or folder at ``path``; one file alone is all training images.
+
+    Raises:
+        DataError: a file cannot be read, has no image or label column, or has labels that name no class; no train file;
+            splits whose classes differ.
+        DamagedImagesError: rows whose image cannot be decoded (all listed).
+    """
+    by_split, notes = _split_files(path)
+    tables = {name: [_open(file) for file in split_files] for name, split_files in by_split.items()}
+    named = {name: _labels(parts) for name, parts in tables.items()}
+    class_names, labels, class_notes = match_classes(str(path), named)
+    encoded = {name: _encoded(parts, labels[name], options.limit) for name, parts in tables.items()}
+    try:
+        splits, notes_of_decoding = decode_splits(
+            encoded, skip_damaged=options.skip_damaged, on_progress=options.on_progress
+        )
+    except pa.ArrowException as error:
+        raise DataError(f"{path} is damaged ({error}); get the file again") from error
+    return ImageSet(name_of(path), class_names, splits, (*notes, *class_notes, *notes_of_decoding))
+
+
+@dataclass(frozen=True)
+class _Table:
+    """One opened file, with the columns that matter."""
+
+    path: Path
+    file: pq.ParquetFile
+    image_column: str
+    label_column: str
+    class_names: tuple[str, ...] | None
+    rows: int
+
+
+def _files_at(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path] if path.suffix.lower() == ".parquet" else []
+    return sorted(path.glob("*.parquet")) or sorted(path.glob("data/*.parquet"))
+
+
+def _split_files(path: Path) -> tuple[dict[str, list[Path]], tuple[str, ...]]:
+    found = _files_at(path)
+    if len(found) == 1:
+        return {"train": found}, ()
+    by_split: dict[str, list[Path]] = {}
+    others = []
+    for file in found:
+        split = split_of(re.split(r"[-_.]", file.name)[0])
+        if split is None:
+            others.append(file.name)
+        else:
+            by_split.setdefault(split, []).append(file)
+    if "train" not in by_split:
+        raise DataError(
+            f"{path} has {some_of([file.name for file in found])} but no train file; name the files train-*.parquet, "
+            "test-*.parquet and validation-*.parquet, or give one file"
+        )
+    notes = (f"Files whose name has no split were left out: {some_of(others)}.",) if others else ()
+    return by_split, notes
+
+
+def _open(path: Path) -> _Table:
+    try:
+        file = pq.ParquetFile(path)
+        schema = file.schema_arrow
+    except pa.ArrowException as error:
+        raise DataError(f"{path} is no readable parquet file ({error}); get the file again") from error
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+    image = _column(path, schema, "an image", IMAGE_COLUMNS, _holds_images)
+    label = _column(path, schema, "a label", LABEL_COLUMNS, _holds_labels)
+    if file.metadata.num_rows == 0:
+        raise DataError(f"{path} holds no images (0 rows); remove the file or get it again")
+    names = _published_names(schema, label) if pa.types.is_integer(schema.field(label).type) else None
+    return _Table(path, file, image, label, names, file.metadata.num_rows)
+
+
+def _column(
+    path: Path, schema: pa.Schema, what: str, names: tuple[str, ...], fits: Callable[[pa.DataType], bool]
+) -> str:
+    for name in names:
+        if name in schema.names and fits(schema.field(name).type):
+            return name
+    columns = some_of([f"{field.name} ({str(field.type)[:40]})" for field in schema], at_most=10)
+    allowed = "struct{bytes, path} or bytes" if names == IMAGE_COLUMNS else "integers or text"
+    raise DataError(
+        f"{path} has no column with {what}: call it {' or '.join(names)}, and let it hold {allowed}; columns: {columns}"
+    )
+
+
+def _holds_images(kind: pa.DataType) -> bool:
+    if pa.types.is_struct(kind):
+        return kind.get_field_index("bytes") >= 0 and _holds_images(kind.field("bytes").type)
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _holds_labels(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _holds_labels(kind.value_type)
+    return bool(pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _published_names(schema: pa.Schema, label: str) -> tuple[str, ...] | None:
+    try:
+        names: Any = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"][label]["names"]
+    except (KeyError, TypeError, ValueError):
+        return None
+    return tuple(names) if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
+
+
+def _labels(parts: Sequence[_Table]) -> NamedLabels:
+    """Join the labels of a split's files, by name; without published names, the sorted values are the classes."""
+    values = [_label_values(table) for table in parts]
+    if all(table.class_names is not None for table in parts):
+        names = tuple(dict.fromkeys(name for table in parts for name in table.class_names or ()))
+        positions = {name: position for position, name in enumerate(names)}
+        joined = [
+            np.array([positions[name] for name in table.class_names or ()], dtype=np.int64)[labels]
+            for table, labels in zip(parts, values, strict=True)
+        ]
+        return NamedLabels(names, np.concatenate(joined))
+    distinct, labels = np.unique(np.concatenate(values), return_inverse=True)
+    return NamedLabels([str(value) for value in distinct], labels.astype(np.int64))
+
+
+def _label_values(table: _Table) -> np.ndarray:
+    try:
+        column = table.file.read(columns=[table.label_column])[table.label_column]
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{table.path} is damaged ({error}); get the file again") from error
+    if column.null_count:
+        row = int(np.flatnonzero(column.is_null().to_numpy())[0])
+        raise DataError(f"{table.path.name} row {row} has no label; give each row one, or remove the row")
+    values = np.array(column.to_pylist())
+    if table.class_names is not None:
+        count = len(table.class_names)
+        wrong = np.flatnonzero((values < 0) | (values >= count))
+        if len(wrong):
+            row = int(wrong[0])
+            raise DataError(
+                f"{table.path.name} row {row} has the label {values[row]}, which is none of its {count} classes (0 to "
+                f"{count - 1}); mend or remove it"
+            )
+    return values
+
+
+def _encoded(parts: Sequence[_Table], labels: np.ndarray, limit: int | None) -> Encoded:
+    starts = np.cumsum([0, *(table.rows for table in parts)])
+    rows = np.arange(len(labels)) if limit is None else first_of_each_class(labels, limit)
+
+    def read() -> Iterator[list[bytes | None]]:
+        passed = 0
+        for table in parts:
+            # A batch at a time: a whole row group of PNGs can be nearly as large as its pixels.
+            for batch in table.file.iter_batches(_CHUNK_ROWS, columns=[table.image_column]):
+                column = batch.column(0)
+                if pa.types.is_struct(column.type):
+                    column = pc.struct_field(column, "bytes")
+                wanted = slice(*np.searchsorted(rows, (passed, passed + len(column))))
+                yield column.take(pa.array(rows[wanted] - passed)).to_pylist()
+                passed += len(column)
+
+    def place(position: int) -> str:
+        row = int(rows[position])
+        part = int(np.searchsorted(starts, row, side="right")) - 1
+        return f"{parts[part].path.name} row {row - int(starts[part])}"
+
+    return Encoded(labels[rows], read, place)
+
+
+SOURCE = PathSource(
+    "parquet",
+    "Hugging Face layout: train-*.parquet and test-*.parquet, or one file; columns img or image, and label",
+    matches,
+    load,
+)

@@ -1,0 +1,86 @@
+"""Writing files so that a reader never sees half of one."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from stepladder.errors import StorageError
+
+
+def replace_bytes(path: Path, content: bytes) -> None:
+    """Replace the file at ``path`` by ``content``, atomically and durably.
+
+    Written beside the target, synced, renamed over it, and the folder synced, so that a crash at any moment leaves the
+    old file or the new one (Pillai et al., "All File Systems Are Not Created Equal", OSDI 2014, section 4).
+
+    Raises:
+        StorageError: no permission, no space, or the folder cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            # mkstemp makes files private; a study is meant to be shared like any other file its owner writes.
+            Path(temporary).chmod(0o666 & ~_umask())
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+    except OSError as error:
+        raise StorageError(
+            f"cannot write {path}: {error.strerror or error}; choose a folder with permission and space (--out DIR)"
+        ) from error
+
+
+def replace_text(path: Path, content: str) -> None:
+    """Replace the file at ``path`` by ``content`` in UTF-8; see :func:`replace_bytes`."""
+    replace_bytes(path, content.encode())
+
+
+def replace_json(path: Path, document: Any) -> None:
+    """Replace the file at ``path`` by ``document`` as strict JSON; see :func:`replace_bytes`.
+
+    Strict: NaN and infinity are no JSON, so they raise ValueError here instead of confusing a reader later.
+    """
+    replace_text(path, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON document.
+
+    Raises:
+        StorageError: the file is missing, unreadable or no JSON.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise StorageError(f"{path} is not valid JSON ({error}); restore it from a copy or remove it") from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in ``folder`` survive a power cut, where the platform can (not on Windows)."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _umask() -> int:
+    # The only way to read the mask is to set it; a second call puts it back.
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

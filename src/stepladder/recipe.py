@@ -1,0 +1,226 @@
+"""The recipe: everything that defines one training run except data and seed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from stepladder.errors import RecipeError, unknown
+from stepladder.network import Network, load_preset
+from stepladder.techniques import Technique, find_technique
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Optimizer(BaseModel):
+    """How a gradient becomes a step: stochastic gradient descent.
+
+    Attributes:
+        lr: learning rate at the start, above 0.
+        momentum: share of the last step kept, from 0 to below 1.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Literal["sgd"] = "sgd"
+    lr: Annotated[float, Field(gt=0)] = 0.1
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class TechniqueSetting(BaseModel):
+    """A technique by name, with every one of its options spelled out, and the rung that brings it in.
+
+    Attributes:
+        rung: name of the rung in a plan, by default the technique's own; techniques of one rung come together.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    rung: str
+    options: dict[str, Any]
+
+    def make(self) -> Technique:
+        """Return a fresh technique that has learned nothing yet."""
+        return find_technique(self.name)(**self.options)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_table(cls, table: Any) -> Any:
+        """Read the flat table of a recipe file, check the options and fill in their defaults."""
+        if not isinstance(table, Mapping) or not isinstance(table.get("name"), str):
+            raise RecipeError(
+                f'a technique is a table with a name, such as {{ name = "dropout", p = 0.5 }}; got {table!r}'
+            )
+        name = table["name"]
+        options = {key: value for key, value in table.items() if key not in ("name", "rung")}
+        technique = _checked(find_technique(name), options, name)
+        return {"name": name, "rung": table.get("rung", name), "options": technique.model_dump()}
+
+    def to_table(self) -> dict[str, Any]:
+        """Return the flat table of a recipe file; TOML has no null, so None is left to the default."""
+        options = {key: value for key, value in self.options.items() if value is not None}
+        return {"name": self.name, "rung": self.rung, **options}
+
+
+class Recipe(BaseModel):
+    """A network, an optimizer, a budget, and an ordered list of techniques; plain values, frozen.
+
+    Attributes:
+        epochs: passes over the training images.
+        batch_size: images a step.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    network: Network
+    optimizer: Optimizer = Optimizer()
+    epochs: Annotated[int, Field(ge=1)] = 20
+    batch_size: Annotated[int, Field(ge=2)] = 128
+    techniques: tuple[TechniqueSetting, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _load_network(cls, table: Any) -> Any:
+        if isinstance(table, Mapping) and isinstance(table.get("network"), str):
+            return {**table, "network": load_preset(table["network"])}
+        return table
+
+    @model_validator(mode="after")
+    def _each_technique_once(self) -> Recipe:
+        names = [setting.name for setting in self.techniques]
+        for name in names:
+            if names.count(name) > 1:
+                raise RecipeError(f"recipe '{self.name}' lists the technique '{name}' twice; keep one")
+        return self
+
+    def make_techniques(self) -> list[Technique]:
+        """Return fresh techniques in the recipe's order."""
+        return [setting.make() for setting in self.techniques]
+
+    def with_techniques(self, techniques: Iterable[TechniqueSetting]) -> Recipe:
+        """Return the same recipe with other techniques."""
+        return self.model_copy(update={"techniques": tuple(techniques)})
+
+    def to_table(self) -> dict[str, Any]:
+        """Return plain values that :func:`parse_recipe` reads back to an equal recipe."""
+        table = self.model_dump(mode="json")
+        return {**table, "techniques": [setting.to_table() for setting in self.techniques]}
+
+    def to_toml(self) -> str:
+        """Return the recipe as a TOML file."""
+        return tomli_w.dumps(self.to_table())
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256, in hex, of all that influences training. Names of the recipe and of its rungs do not."""
+        table = self.model_dump(mode="json", exclude={"name": True, "techniques": {"__all__": {"rung"}}})
+        return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
+
+
+#: Below this many training images, batches of the reference study's size would leave too few steps.
+SMALL_SET = 5000
+
+
+def default_recipe(training_images: int) -> str:
+    """Return the recipe for users who name none: ``report``, or ``small`` below :data:`SMALL_SET` training images."""
+    return "report" if training_images >= SMALL_SET else "small"
+
+
+def recipe_names() -> list[str]:
+    """Return the names of the recipes that come with Stepladder, sorted."""
+    return sorted(file.name.removesuffix(".toml") for file in _folder().iterdir() if file.name.endswith(".toml"))
+
+
+def load_recipe(name: str) -> Recipe:
+    """Return the recipe called ``name``, or the one in the TOML file of that path.
+
+    A file with ``base = "report"`` states only what differs from that recipe.
+
+    Raises:
+        RecipeError: there is none, or it does not fit.
+    """
+    path = Path(name)
+    if name in recipe_names():
+        text = (_folder() / f"{name}.toml").read_text(encoding="utf-8")
+    elif path.suffix == ".toml":
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RecipeError(f"cannot read the recipe {name}: {getattr(error, 'strerror', None) or error}") from error
+    else:
+        raise RecipeError(f"{unknown('recipe', name, recipe_names())}; or the path of a .toml file")
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{name} is not valid TOML: {error}") from error
+    base = table.pop("base", None)
+    return parse_recipe({**load_recipe(str(base)).to_table(), **table} if base is not None else table)
+
+
+def parse_recipe(table: Mapping[str, Any]) -> Recipe:
+    """Return the recipe of a table as a TOML file holds it.
+
+    Raises:
+        RecipeError: an unknown key or technique, or a value out of range.
+    """
+    return _checked(Recipe, dict(table), "recipe")
+
+
+def change_settings(recipe: Recipe, changes: Mapping[str, str]) -> Recipe:
+    """Return ``recipe`` with settings changed by dotted name: ``epochs``, ``optimizer.lr``, ``dropout.p``.
+
+    Args:
+        changes: values as they would stand in a TOML file.
+
+    Raises:
+        RecipeError: an unknown name or a value out of range.
+    """
+    table = recipe.to_table()
+    techniques = {setting["name"]: setting for setting in table["techniques"]}
+    for key, text in changes.items():
+        first, _, option = key.partition(".")
+        if first in techniques and option:
+            target, name = techniques[first], option
+        elif first == "optimizer" and option:
+            target, name = table["optimizer"], option
+        elif not option and first in ("name", "network", "epochs", "batch_size"):
+            target, name = table, first
+        else:
+            optimizer = [f"optimizer.{field}" for field in Optimizer.model_fields]
+            options = [f"{setting.name}.{option}" for setting in recipe.techniques for option in setting.options]
+            raise RecipeError(unknown("setting", key, ["network", "epochs", "batch_size", *optimizer, *options]))
+        target[name] = _toml_value(text)
+    return parse_recipe(table)
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text  # a bare word is a name: --set network=report
+
+
+def _checked(model: type[Model], table: dict[str, Any], place: str) -> Model:
+    try:
+        return model.model_validate(table)
+    except ValidationError as error:
+        first = error.errors()[0]
+        location = ".".join(str(part) for part in (place, *first["loc"]) if part != "recipe")
+        if first["type"] == "extra_forbidden":
+            known = model.model_fields if len(first["loc"]) == 1 else ()
+            raise RecipeError(unknown("setting", location, [*known])) from error
+        raise RecipeError(f"{location} is {first['input']!r}: {first['msg'].lower()}") from error
+
+
+def _folder() -> resources.abc.Traversable:
+    return resources.files("stepladder") / "recipes"

@@ -1,0 +1,254 @@
+"""The curves: accuracy and loss against epoch, a panel a rung."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from stepladder.report.figures.style import (
+    INK,
+    MUTED,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    header_height,
+    header_lines,
+    house_style,
+    new_figure,
+    printable,
+    write_header,
+    write_legend,
+)
+from stepladder.report.units import count
+from stepladder.report.words import WATCHED
+from stepladder.study.records import RungRecord, SavedStudy, SavedTrial
+
+Measure = Literal["accuracy", "loss"]
+
+_PANEL = {"accuracy": 1.6, "loss": 1.25}  # inches high
+_LEFT, _RIGHT, _BOTTOM, _BETWEEN = 0.68, 0.52, 0.55, 0.16
+
+
+@dataclass(frozen=True)
+class _Series:
+    """One split's curves: the prefix of its columns in ``history.csv`` and how it is drawn."""
+
+    prefix: str
+    name: str
+    color: str
+    dashes: str
+
+
+_TRAIN = _Series("train", "train (evaluation mode)", TRAIN, "--")
+_VALIDATION = _Series("val", "validation", VALIDATION, "-")
+_TEST = _Series("test", "test", TEST, "-")
+
+
+@dataclass(frozen=True)
+class _Curve:
+    epochs: list[int]
+    mean: list[float]
+    low: list[float]
+    high: list[float]
+
+
+def draw_curves(study: SavedStudy, *, compact: bool = False) -> Figure:
+    """Draw accuracy above loss for every rung, on common axes: mean over the finished seeds, band from low to high.
+
+    The validation images are drawn beside the training images, or the test images where none were held out. A failed
+    trial is drawn alone, thin, as far as it came. The mean at the last epoch stands at the end of its curve.
+
+    Args:
+        study: any study, finished or not.
+        compact: for a narrow screen, two panels abreast.
+    """
+    with house_style():
+        rungs = study.record.rungs
+        columns = min(len(rungs), 2) if compact else _columns(len(rungs))
+        panel = 1.55 if compact else max(2.2, 4.4 - columns)
+        subtitles = [_subtitle(study, rung, int((panel + 0.3) * 13)) for rung in rungs]
+        rows = [subtitles[start : start + columns] for start in range(0, len(rungs), columns)]
+        titles = [0.3 + 0.16 * max(map(len, row)) for row in rows]
+        width = _LEFT + columns * (panel + _RIGHT)
+        header = _header(study, int(width * 12.5))
+        top = header_height(header) + (0.58 if compact else 0.38)
+        block = sum(_PANEL.values()) + _BETWEEN + _BOTTOM
+        height = top + len(rows) * block + sum(titles)
+        figure = new_figure(width, height)
+        last = max((row.epoch for trial in study.trials for row in trial.history), default=0)
+        ceiling, clipped = _loss_ceiling(study)
+        for number, rung in enumerate(rungs):
+            column, level = number % columns, number // columns
+            x = (_LEFT + column * (panel + _RIGHT)) / width
+            y = height - top - level * block - sum(titles[:level])
+            _write_title(figure, rung, subtitles[number], x, y / height, height)
+            y -= titles[level]
+            for measure in ("accuracy", "loss"):
+                y -= _PANEL[measure]
+                axes = figure.add_axes((x, y / height, panel / width, _PANEL[measure] / height))
+                axes.set_ylim(0, 100 if measure == "accuracy" else ceiling)
+                axes.set_xlim(0, max(last, 1))
+                _draw_panel(axes, study, rung, measure)
+                _label_axes(axes, measure, panel, first=column == 0)
+                y -= _BETWEEN
+        write_header(figure, "Accuracy and loss by epoch", header)
+        _draw_legend(figure, study, clipped, compact, header_height(header) + 0.08)
+        return figure
+
+
+def _columns(rungs: int) -> int:
+    """At most four abreast, so that the type is readable at a page's width; 5 and 6 rungs make two rows of three."""
+    return rungs if rungs <= 4 else 3 if rungs in (5, 6, 9) else 4
+
+
+def _series(study: SavedStudy) -> tuple[_Series, _Series]:
+    return _TRAIN, _TEST if study.record.validation == 0 else _VALIDATION
+
+
+def _subtitle(study: SavedStudy, rung: RungRecord, characters: int) -> list[str]:
+    lines = textwrap.wrap(printable(f"+ {', '.join(rung.adds)}" if rung.adds else "no technique"), characters)
+    trials = study.of_rung(rung.name)
+    finished = sum(trial.result.status == "finished" for trial in trials)
+    if finished < len(study.record.seeds):
+        lines.append(f"{finished} of {count(len(study.record.seeds), 'seed')} finished")
+    return lines
+
+
+def _write_title(figure: Figure, rung: RungRecord, lines: list[str], x: float, y: float, height: float) -> None:
+    figure.text(x, y - 0.14 / height, printable(rung.name), fontsize=10.5, fontweight="bold", va="center")
+    for number, line in enumerate(lines):
+        figure.text(x, y - (0.31 + 0.16 * number) / height, line, fontsize=8.5, color=MUTED, va="center")
+
+
+def _draw_panel(axes: Axes, study: SavedStudy, rung: RungRecord, measure: Measure) -> None:
+    trials = study.of_rung(rung.name)
+    finished = [trial for trial in trials if trial.result.status == "finished"]
+    ends = []
+    for series in _series(study):
+        column = f"{series.prefix}_{measure}"
+        for trial in trials:
+            if trial.result.status == "failed":
+                _draw_failed(axes, _curve([trial], column), series, measure)
+        curve = _curve(finished, column)
+        if not curve.epochs:
+            continue
+        scale = 100 if measure == "accuracy" else 1
+        mean = [scale * value for value in curve.mean]
+        if len(finished) > 1:
+            low, high = [scale * value for value in curve.low], [scale * value for value in curve.high]
+            axes.fill_between(curve.epochs, low, high, color=series.color, alpha=0.22, lw=0)
+        # A curve may run along the frame (100 %), where clipping would halve it.
+        axes.plot(curve.epochs, mean, series.dashes, color=series.color, lw=1.7, clip_on=max(mean) > axes.get_ylim()[1])
+        ends.append((mean[-1], curve.epochs[-1], series.color))
+    _label_ends(axes, ends, measure)
+    if not trials:
+        axes.text(0.5, 0.5, "not run yet", transform=axes.transAxes, ha="center", va="center", color=MUTED)
+
+
+def _draw_failed(axes: Axes, curve: _Curve, series: _Series, measure: Measure) -> None:
+    if not curve.epochs:
+        return
+    scale = 100 if measure == "accuracy" else 1
+    values = [scale * value for value in curve.mean]
+    axes.plot(curve.epochs, values, series.dashes, color=series.color, lw=0.9)
+    axes.plot(curve.epochs[-1], values[-1], "x", color=series.color, ms=6, mew=1.6)
+
+
+def _curve(trials: Iterable[SavedTrial], column: str) -> _Curve:
+    """Mean, lowest and highest by epoch, over the epochs that every trial measured."""
+    values: dict[int, list[float]] = {}
+    for trial in trials:
+        for row in trial.history:
+            value = getattr(row, column)
+            if value is not None and math.isfinite(value):
+                values.setdefault(row.epoch, []).append(value)
+    most = max((len(each) for each in values.values()), default=0)
+    epochs = sorted(epoch for epoch, each in values.items() if len(each) == most)
+    return _Curve(
+        epochs,
+        [math.fsum(values[epoch]) / most for epoch in epochs],
+        [min(values[epoch]) for epoch in epochs],
+        [max(values[epoch]) for epoch in epochs],
+    )
+
+
+def _loss_ceiling(study: SavedStudy) -> tuple[float, bool]:
+    """Return where the loss axis ends and whether that cuts a curve.
+
+    Guessing costs ln(classes). Finished curves are shown up to four times that; a failed one, which may pass 10⁶ before
+    it stops, does not stretch the axis of the others.
+    """
+    guess = math.log(max(len(study.record.data.class_names), 2))
+    highest = {"finished": 0.0, "failed": 0.0}
+    for trial in study.trials:
+        for series in _series(study):
+            curve = _curve([trial], f"{series.prefix}_loss")
+            highest[trial.result.status] = max([highest[trial.result.status], *curve.high])
+    ceiling = min(1.06 * max(highest["finished"], 1.1 * guess), 4 * guess)
+    return ceiling, max(highest.values()) > ceiling
+
+
+def _label_ends(axes: Axes, ends: Sequence[tuple[float, int, str]], measure: Measure) -> None:
+    """Write each curve's last value right of its end, moved apart where two would touch."""
+    bottom, top = axes.get_ylim()
+    apart = 0.14 * (top - bottom) / _PANEL[measure]  # 0.14 inches: a line of 8 points with some air
+    heights = [min(max(value, bottom), top) for value, _, _ in ends]
+    if len(ends) == 2 and (gap := abs(heights[0] - heights[1])) < apart:
+        shift = (apart - gap) / 2
+        upper = 0 if heights[0] >= heights[1] else 1
+        middle = sum(heights) / 2
+        # Neither label may leave the panel: the row above or below has its own.
+        excess = max(middle + apart / 2 - top, 0) - max(bottom - (middle - apart / 2), 0)
+        heights[upper] += shift - excess
+        heights[1 - upper] -= shift + excess
+    for (value, epoch, color), height in zip(ends, heights, strict=True):
+        axes.annotate(
+            f"{value:.1f}" if measure == "accuracy" else f"{value:.2f}",
+            (epoch, height),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+            color=color,
+            annotation_clip=False,
+        )
+
+
+def _label_axes(axes: Axes, measure: Measure, panel: float, *, first: bool) -> None:
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    if measure == "accuracy":
+        axes.set_yticks([0, 25, 50, 75, 100])
+        axes.tick_params(labelbottom=False)
+    else:
+        axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        axes.set_xlabel("epoch", labelpad=2)
+    axes.tick_params(labelleft=first, length=3)
+    if first:
+        axes.set_ylabel("accuracy, %" if measure == "accuracy" else "loss, nats")
+        axes.yaxis.set_label_coords(-0.47 / panel, 0.5)
+
+
+def _header(study: SavedStudy, characters: int) -> list[tuple[str, str]]:
+    seeds = {trial.seed for trial in study.trials if trial.result.status == "finished"}
+    facts = [study.record.data.name]
+    facts += ["line: mean over the finished seeds", "band: lowest to highest seed"] if len(seeds) > 1 else ["one seed"]
+    facts += ["numbers: last epoch"]
+    return header_lines(facts, [WATCHED] if study.record.validation == 0 else [], characters)
+
+
+def _draw_legend(figure: Figure, study: SavedStudy, clipped: bool, compact: bool, below: float) -> None:
+    handles = [
+        Line2D([], [], color=series.color, ls=series.dashes, lw=1.7, label=series.name) for series in _series(study)
+    ]
+    if any(trial.result.status == "failed" for trial in study.trials):
+        name = "failed trial" + (", loss beyond the axis" if clipped and not compact else "")
+        handles.append(Line2D([], [], color=INK, lw=0.9, marker="x", ms=6, mew=1.6, label=name))
+    write_legend(figure, handles, below, 2 if compact else 4, 2.6)

@@ -1,0 +1,241 @@
+"""The ladder: test accuracy of every rung, the first at the bottom."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from itertools import pairwise
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from stepladder.report.figures.style import (
+    ALARM,
+    GRID,
+    INK,
+    MARGIN,
+    MUTED,
+    VALIDATION,
+    header_height,
+    header_lines,
+    house_style,
+    new_figure,
+    printable,
+    text_width,
+    write_header,
+    write_legend,
+)
+from stepladder.report.units import count, hundredths, interval, points
+from stepladder.report.words import WATCHED
+from stepladder.study.records import SavedStudy
+from stepladder.study.statistics import (
+    Comparison,
+    RungSummary,
+    compare_with_below,
+    paired_interval,
+    summarize_rungs,
+)
+
+_LINE = 0.155  # inches between two lines of a label
+_STEP = "#A9C8DE"
+_DOT = 0.08  # inches across a dot
+
+
+@dataclass(frozen=True)
+class _Label:
+    """What stands left of a rung: its name, what it adds and what went wrong, each line with its color."""
+
+    name: str
+    lines: tuple[tuple[str, str], ...]
+
+
+def draw_ladder(study: SavedStudy, *, compact: bool = False) -> Figure:
+    """Draw test accuracy a rung, the first at the bottom: a dot a seed, the mean and its 95 % t-interval.
+
+    Args:
+        study: any study, finished or not.
+        compact: for a narrow screen; the figures at the right are left out, as the page's table has them.
+    """
+    with house_style():
+        rungs = summarize_rungs(study)
+        labels = [_label(study, rung, 24 if compact else 32) for rung in rungs]
+        row = max(0.6, 0.26 + _LINE * (1 + max(len(label.lines) for label in labels)))
+        header = _header(study, 60 if compact else 110)
+        top = header_height(header) + 0.5
+        width, height = (4.9 if compact else 9.2), top + row * (len(rungs) + 0.1) + 0.62
+        figure = new_figure(width, height)
+        left = 0.32 + max(_width(figure, label) for label in labels)
+        comparisons = compare_with_below(rungs)
+        several = any(comparison.interval for comparison in comparisons)
+        right = 0.25 if compact else 2.75 if several else 1.65
+        axes = figure.add_axes(
+            (left / width, 0.62 / height, (width - left - right) / width, row * (len(rungs) + 0.1) / height)
+        )
+        _draw_frame(axes, rungs)
+        _draw_steps(axes, rungs)
+        for level, rung in enumerate(rungs):
+            _draw_rung(axes, level, rung, (width - left - right, row))
+        for level, label in enumerate(labels):
+            _write_label(figure, label, MARGIN / width, 0.62 + row * (level + 0.5), height)
+        if not compact:
+            _write_figures(axes, rungs, comparisons, several)
+        write_header(figure, "Test accuracy, rung by rung", header)
+        _draw_legend(figure, rungs, compact, header_height(header) + 0.08)
+        return figure
+
+
+def _label(study: SavedStudy, rung: RungSummary, characters: int) -> _Label:
+    adds = f"+ {', '.join(rung.adds)}" if rung.adds else "no technique"
+    lines = [(line, MUTED) for line in textwrap.wrap(printable(adds), characters)]
+    seeds = len(study.record.seeds)
+    if rung.failed:
+        if len(rung.failed) <= 3:
+            which = f"seed{'s' if len(rung.failed) > 1 else ''} {', '.join(map(str, rung.failed))}"
+        else:
+            which = f"{len(rung.failed)} of {seeds} seeds"
+        lines.append((f"{which} failed", ALARM))
+    waiting = seeds - len(study.of_rung(rung.rung))
+    if waiting:
+        lines.append((f"{waiting} of {count(seeds, 'seed')} not run yet", ALARM))
+    return _Label(textwrap.shorten(printable(rung.rung), characters, placeholder="…"), tuple(lines))
+
+
+def _width(figure: Figure, label: _Label) -> float:
+    widths = [text_width(figure, label.name, 10.5, "bold")]
+    return max(widths + [text_width(figure, line, 8.5) for line, _ in label.lines])
+
+
+def _write_label(figure: Figure, label: _Label, x: float, middle: float, height: float) -> None:
+    y = middle + _LINE * len(label.lines) / 2
+    figure.text(x, y / height, label.name, fontsize=10.5, fontweight="bold", va="center")
+    for line, color in label.lines:
+        y -= _LINE * 1.08
+        figure.text(x, y / height, line, fontsize=8.5, color=color, va="center")
+
+
+def _draw_frame(axes: Axes, rungs: tuple[RungSummary, ...]) -> None:
+    axes.set_ylim(-0.5, len(rungs) - 0.4)
+    axes.set_xlim(_limits(rungs))
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel("test accuracy, %")
+    axes.hlines(range(len(rungs)), 0, 1, transform=axes.get_yaxis_transform(), color=GRID, lw=4, zorder=0.5)
+
+
+def _limits(rungs: tuple[RungSummary, ...]) -> tuple[float, float]:
+    values = [100 * value for rung in rungs for value in rung.accuracies.values()]
+    if not values:
+        return 0.0, 100.0
+    low, high = min(values), max(values)
+    # The t-interval of two seeds can be wider than everything else; it may widen the axis, not squeeze the dots.
+    slack = max(high - low, 2.0) / 2
+    for rung in rungs:
+        if bounds := paired_interval(list(rung.accuracies.values())):
+            low, high = min(low, max(100 * bounds[0], low - slack)), max(high, min(100 * bounds[1], high + slack))
+    margin = max(0.06 * (high - low), 0.25)
+    return low - margin, high + margin
+
+
+def _draw_steps(axes: Axes, rungs: tuple[RungSummary, ...]) -> None:
+    """Lead the eye from mean to mean: up, then across by the difference."""
+    for level, (below, rung) in enumerate(pairwise(rungs), start=1):
+        if below.mean is not None and rung.mean is not None:
+            start, end = 100 * below.mean, 100 * rung.mean
+            axes.plot([start, start, end], [level - 1, level, level], color=_STEP, lw=1.6, zorder=1)
+
+
+def _draw_rung(axes: Axes, level: int, rung: RungSummary, inches: tuple[float, float]) -> None:
+    """Draw one rung; ``inches`` are the axes' width and the height of a row."""
+    if rung.mean is None:
+        across = axes.get_yaxis_transform()
+        blank = {"facecolor": "white", "edgecolor": "none"}
+        axes.text(0.5, level, "no finished trial", transform=across, ha="center", va="center", color=MUTED, bbox=blank)
+        return
+    values = [100 * value for value in rung.accuracies.values()]
+    if bounds := paired_interval(list(rung.accuracies.values())):
+        # The t-interval of a mean is the same formula as that of a mean difference.
+        low, high = 100 * bounds[0], 100 * bounds[1]
+        axes.plot([low, high], [level, level], color=INK, lw=1.8, zorder=2)
+        axes.plot([low, high], [level, level], color=INK, ls="", marker="|", ms=8, mew=1.8, zorder=2)
+    heights = [level + height / inches[1] for height in _swarm(values, axes, inches[0])]
+    axes.scatter(values, heights, s=(72 * _DOT) ** 2, color=VALIDATION, alpha=0.7, lw=0, zorder=3, clip_on=False)
+    if len(values) > 1:
+        axes.plot(100 * rung.mean, level, marker="D", ms=7, mfc="white", mec=INK, mew=1.6, zorder=4)
+
+
+def _swarm(values: list[float], axes: Axes, width: float) -> list[float]:
+    """Return each dot's height above its rung in inches: just over the interval, and higher where dots would touch."""
+    if len(values) == 1:
+        return [0.0]
+    low, high = axes.get_xlim()
+    reach = _DOT * (high - low) / width
+    rows: list[list[float]] = [[], [], []]
+    heights = {}
+    for index in sorted(range(len(values)), key=values.__getitem__):
+        # The third row takes what is left: more would climb into the rung above.
+        row = next((i for i in (0, 1) if all(abs(values[index] - other) >= reach for other in rows[i])), 2)
+        rows[row].append(values[index])
+        heights[index] = 0.115 + row * _DOT
+    return [heights[index] for index in range(len(values))]
+
+
+def _write_figures(
+    axes: Axes, rungs: tuple[RungSummary, ...], comparisons: tuple[Comparison, ...], several: bool
+) -> None:
+    """Write each mean and each difference where the eye arrives, in two columns right of the axes."""
+    by_rung = {comparison.rung: comparison for comparison in comparisons}
+
+    def write(level: float, x: float, text: str, color: str = INK, size: float = 9, weight: str = "normal") -> None:
+        axes.annotate(
+            text,
+            (1, level),
+            xycoords=axes.get_yaxis_transform(),
+            xytext=(72 * x, 0),
+            textcoords="offset points",
+            ha="right",
+            va="center",
+            color=color,
+            fontsize=size,
+            fontweight=weight,
+            annotation_clip=False,
+        )
+
+    for level, rung in enumerate(rungs):
+        if rung.mean is None:
+            continue
+        write(level, 0.72, hundredths(rung.mean), weight="bold")
+        comparison = by_rung.get(rung.rung)
+        if comparison and comparison.mean is not None:
+            write(level, 1.3, points(comparison.mean))
+            if several:
+                write(level, 2.55, interval(comparison.interval) if comparison.interval else "no interval", MUTED, 8.5)
+    head = len(rungs) - 0.4
+    write(head, 0.72, "mean, %" if any(rung.n > 1 for rung in rungs) else "test, %", MUTED, 8)
+    if several:
+        write(head, 2.55, "vs below, points [95 %]", MUTED, 8)
+    elif any(comparison.mean is not None for comparison in comparisons):
+        write(head, 1.43, "vs below", MUTED, 8)
+
+
+def _header(study: SavedStudy, characters: int) -> list[tuple[str, str]]:
+    record = study.record
+    facts = [record.data.name, count(len(record.rungs), "rung"), count(len(record.seeds), "seed")]
+    if images := record.data.counts.get("test"):
+        facts.append(count(images, "test image"))
+    warnings = []
+    if study.missing:
+        planned = len(record.rungs) * len(record.seeds)
+        warnings.append(f"unfinished: {study.missing} of {count(planned, 'trial')} not ended")
+    if record.validation == 0:
+        warnings.append(WATCHED)
+    return header_lines(facts, warnings, characters)
+
+
+def _draw_legend(figure: Figure, rungs: tuple[RungSummary, ...], compact: bool, below: float) -> None:
+    handles = [Line2D([], [], ls="", marker="o", ms=6, color=VALIDATION, alpha=0.7, mew=0, label="one seed")]
+    if any(rung.n > 1 for rung in rungs):
+        handles.append(Line2D([], [], ls="", marker="D", ms=6, mfc="white", mec=INK, mew=1.6, label="mean"))
+        name = "95 % interval" if compact else "95 % t-interval of the mean"
+        handles.append(Line2D([], [], color=INK, lw=1.8, marker="|", ms=8, mew=1.8, label=name))
+    write_legend(figure, handles, below, 3, 1.4)

@@ -1,0 +1,142 @@
+"""Colors, type and files of the figures."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib
+from matplotlib.artist import Artist
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+# Okabe and Ito's blue, vermilion and green ("Color Universal Design", 2008), the latter two darkened to a contrast of
+# 4.5 on white, since end labels of 8 points share the color of their curve. In gray they look alike: dashes tell them
+# apart.
+VALIDATION = "#0072B2"
+TRAIN = "#C24E00"
+TEST = "#007A5A"
+INK = "#1A1A1A"
+MUTED = "#5A5A5A"
+GRID = "#E2E2E2"
+ALARM = "#A33B00"
+MARGIN = 0.12  # inches left of the title
+
+_STYLE: Any = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so every machine draws the same picture
+    "font.size": 9,
+    "text.color": INK,
+    "text.parse_math": False,  # a '$' in a name is a dollar
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": MUTED,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.unicode_minus": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "svg.fonttype": "none",  # text stays text: searchable, and set in the reader's font
+    "svg.hashsalt": "stepladder",  # without it every file has other ids
+}
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Draw in Stepladder's style, whatever the user's matplotlibrc says."""
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_STYLE)
+        # A name in a script that DejaVu lacks shows boxes in the PNG and is right in the SVG: no reason to stop.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty white figure of ``width`` × ``height`` inches with a canvas that measures text."""
+    figure = Figure(figsize=(width, height), facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def text_width(figure: Figure, text: str, size: float, weight: str = "normal") -> float:
+    """Return how wide a text comes out, in inches."""
+    probe = figure.text(0, 0, text, fontsize=size, fontweight=weight)
+    extent = probe.get_window_extent()
+    probe.remove()
+    return float(extent.width) / figure.dpi
+
+
+def printable(text: str) -> str:
+    """Return ``text`` with spaces for what an XML file may not hold or a figure cannot draw."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def header_lines(facts: Sequence[str], warnings: Sequence[str], characters: int) -> list[tuple[str, str]]:
+    """Return the lines under a figure's title with their colors: the facts in gray, each warning on its own line."""
+    # Wrapped between facts, never within one: textwrap does not break at a no-break space.
+    text = " · ".join(printable(fact).replace(" ", "\u00a0") for fact in facts)
+    lines = [(line, MUTED) for line in textwrap.wrap(text, characters)]
+    return lines + [(line, ALARM) for warning in warnings for line in textwrap.wrap(warning, characters)]
+
+
+def header_height(lines: Sequence[tuple[str, str]]) -> float:
+    """Return how far below the figure's top the title and its lines end, in inches."""
+    return 0.34 + 0.19 * len(lines)
+
+
+def write_header(figure: Figure, title: str, lines: Sequence[tuple[str, str]]) -> None:
+    """Write the title and its lines at the top left."""
+    width, height = figure.get_size_inches()
+    x = MARGIN / width
+    figure.text(x, 1 - 0.22 / height, title, fontsize=13, fontweight="bold", va="center")
+    for number, (line, color) in enumerate(lines):
+        figure.text(x, 1 - (0.46 + 0.19 * number) / height, line, fontsize=9, color=color, va="center")
+
+
+def write_legend(figure: Figure, handles: Sequence[Artist], below: float, columns: int, length: float) -> None:
+    """Put the legend ``below`` inches under the figure's top: outside every panel, so that it hides no data."""
+    width, height = figure.get_size_inches()
+    figure.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(MARGIN / width, 1 - below / height),
+        ncols=columns,
+        handlelength=length,
+        handletextpad=0.6,
+        columnspacing=1.6,
+        borderpad=0,
+        borderaxespad=0,
+    )
+
+
+def to_png(figure: Figure, dpi: int = 160) -> bytes:
+    """Return the figure as PNG, the same bytes every time."""
+    image = Image.open(io.BytesIO(_save(figure, format="png", dpi=dpi))).convert("RGB")
+    file = io.BytesIO()
+    # A chart has few colors: a palette takes a third of the bytes and looks the same.
+    image.quantize(128, dither=Image.Dither.NONE).save(file, "PNG", optimize=True, dpi=(dpi, dpi))
+    return file.getvalue()
+
+
+def to_svg(figure: Figure) -> bytes:
+    """Return the figure as SVG, the same bytes every time, fonts as text."""
+    return _save(figure, format="svg", metadata={"Date": None, "Creator": None})
+
+
+def _save(figure: Figure, **options: Any) -> bytes:
+    file = io.BytesIO()
+    with house_style():
+        figure.savefig(file, **options)
+    return file.getvalue()

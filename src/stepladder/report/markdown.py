@@ -1,0 +1,81 @@
+"""``report.md``: the report for a terminal, a repository and a pull request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from stepladder.report.facts import cautions, failures, platform, protocol
+from stepladder.report.tables import TextTable, difference_table, ladder_table
+from stepladder.report.words import describe, describe_curves, describe_ladder
+from stepladder.study.records import SavedStudy
+
+#: Names beyond these are counted, not listed: a report of 1,000 classes is still read.
+_CLASSES_LISTED = 20
+
+
+def render_markdown(study: SavedStudy) -> str:
+    """Return the study's report in GitHub's Markdown, the figures as relative links to ``figures/``.
+
+    Names, notes and reasons come from the user's data and are escaped: none can start markup, HTML or a table cell.
+    """
+    record, data = study.record, study.record.data
+    parts = [
+        f"# Stepladder study: {escape(record.plan)} on {escape(data.name)}",
+        "\n\n".join(escape(sentence) for sentence in describe(study)),
+        f"![{escape(describe_ladder(study))}](figures/ladder.png)",
+        "## The rungs",
+        render_table(ladder_table(study)),
+        "## Curves",
+        f"![{escape(describe_curves(study))}](figures/curves.png)",
+        "The same figures as SVG: [ladder](figures/ladder.svg), [curves](figures/curves.svg).",
+    ]
+    if len(record.rungs) > 1:
+        parts += ["## Every paired difference", render_table(difference_table(study))]
+    if failed := failures(study):
+        rows = tuple((one.rung, str(one.seed), one.reason, str(one.epochs)) for one in failed)
+        table = TextTable("", ("rung", "seed", "reason", "epochs finished"), rows, 3)
+        parts += ["## Failed trials", render_table(table)]
+    if found := cautions(study):
+        parts += ["## Warnings", _bullets(found)]
+    parts.append("## Data")
+    names = [escape(name) for name in data.class_names[:_CLASSES_LISTED]]
+    more = len(data.class_names) - len(names)
+    parts.append(f"Classes: {', '.join(names)}{f' and {more:,} more' if more else ''}.")
+    if data.notes:
+        parts.append(_bullets(data.notes))
+    parts += ["## Protocol", _bullets(f"{what}: {how}" for what, how in protocol(study))]
+    parts += ["## Versions and hardware", _bullets(f"{what}: {which}" for what, which in platform(study))]
+    parts += ["## The command that makes or continues it", _code(record.command)]
+    return "\n\n".join(parts) + "\n"
+
+
+def render_table(table: TextTable) -> str:
+    """Return a table in GitHub's Markdown with its caption beneath."""
+    marks = ["---" if column < table.text_columns else "---:" for column in range(len(table.header))]
+    lines = [table.header, marks, *table.rows]
+    rows = [f"| {' | '.join(cells if cells is marks else map(escape, cells))} |" for cells in lines]
+    return "\n".join(rows) + (f"\n\n{escape(table.caption)}" if table.caption else "")
+
+
+def escape(text: str) -> str:
+    """Return ``text`` as Markdown that shows exactly it, on one line.
+
+    >>> escape("a|b <i> *c* random_crop")
+    'a\\\\|b \\\\<i\\\\> \\\\*c\\\\* random_crop'
+    """
+    line = " ".join(text.split())
+    line = re.sub(r"([\\`*\[\]<>|~&$])", r"\\\1", line)
+    # An underscore within a word is no markup on GitHub; escaped, it would spoil the plain text of every technique.
+    line = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", line)
+    # At the start of a line these begin a heading or a list.
+    return re.sub(r"^(\d*)([.)]|#+|[+\-]+|=+)(?=\s|$)", r"\1\\\2", line)
+
+
+def _bullets(items: Iterable[str]) -> str:
+    return "\n".join(f"- {escape(item)}" for item in items)
+
+
+def _code(text: str) -> str:
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{fence}sh\n{text}\n{fence}"

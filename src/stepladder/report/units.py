@@ -1,0 +1,94 @@
+"""How a number is written: one place, so that the page, the tables and the sentences agree."""
+
+from __future__ import annotations
+
+#: Stands where a figure is not defined; every table says what it means there.
+UNDEFINED = "–"
+
+_MINUS = "−"
+
+
+def percent(fraction: float) -> str:
+    """Write a fraction of 1 as a percentage with its sign.
+
+    >>> percent(0.7467)
+    '74.67 %'
+    """
+    return f"{100 * fraction:.2f} %"
+
+
+def hundredths(fraction: float | None) -> str:
+    """Write a fraction of 1 in percent where the column's header already says so.
+
+    >>> hundredths(0.7467), hundredths(None)
+    ('74.67', '–')
+    """
+    return UNDEFINED if fraction is None else f"{100 * fraction:.2f}"
+
+
+def mean_and_spread(mean: float | None, sd: float | None) -> str:
+    """Write mean ± standard deviation in percent; the spread is left out where there is none.
+
+    >>> mean_and_spread(0.7467, 0.0012), mean_and_spread(0.7467, None)
+    ('74.67 ± 0.12', '74.67')
+    """
+    return hundredths(mean) if sd is None else f"{hundredths(mean)} ± {hundredths(sd)}"
+
+
+def points(difference: float | None) -> str:
+    """Write a difference of fractions in percentage points, always with its sign.
+
+    >>> points(0.0702), points(-0.003), points(-0.00001)
+    ('+7.02', '−0.30', '0.00')
+    """
+    if difference is None:
+        return UNDEFINED
+    text = f"{100 * abs(difference):.2f}"
+    if float(text) == 0:
+        return text
+    return ("+" if difference > 0 else _MINUS) + text
+
+
+def interval(bounds: tuple[float, float] | None) -> str:
+    """Write an interval of differences in percentage points.
+
+    >>> interval((-0.003, 0.012))
+    '[−0.30, +1.20]'
+    """
+    return UNDEFINED if bounds is None else f"[{points(bounds[0])}, {points(bounds[1])}]"
+
+
+def duration(seconds: float | None) -> str:
+    """Write a wall time with the two units that matter.
+
+    >>> duration(8.31), duration(41.2), duration(195), duration(7261)
+    ('8.3 s', '41 s', '3 min 15 s', '2 h 1 min')
+    """
+    if seconds is None:
+        return UNDEFINED
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def count(number: int, noun: str) -> str:
+    """Write a number with its noun, in the plural where there is more or less than one.
+
+    >>> count(1, "seed"), count(5000, "image")
+    ('1 seed', '5,000 images')
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def listing(items: list[str]) -> str:
+    """Join items as a sentence does.
+
+    >>> listing(["a"]), listing(["a", "b"]), listing(["a", "b", "c"])
+    ('a', 'a and b', 'a, b and c')
+    """
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"

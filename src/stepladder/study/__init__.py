@@ -1,0 +1,1 @@
+"""A plan, carried out in one folder, and what its trials say."""

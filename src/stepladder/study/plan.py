@@ -1,0 +1,85 @@
+"""The trials of a study: which rungs it has, and what identifies each trial."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from stepladder.errors import StudyError, unknown
+from stepladder.recipe import Recipe
+
+#: The rung below all techniques.
+BASE_RUNG = "baseline"
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One named recipe of a study, and the techniques that it adds to the rung below it."""
+
+    name: str
+    adds: tuple[str, ...]
+    recipe: Recipe
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One recipe, one seed, one image set: one training run.
+
+    Attributes:
+        split: fingerprint of the data and of which images are in which split.
+        precision: part of the identity, because it changes every weight.
+    """
+
+    rung: str
+    recipe: Recipe
+    seed: int
+    split: str
+    precision: str
+
+    @property
+    def id(self) -> str:
+        """Name of the trial's folder: the same whatever plan the trial is part of, so that plans share trials."""
+        identity = {
+            "recipe": self.recipe.fingerprint,
+            "seed": self.seed,
+            "split": self.split,
+            "precision": self.precision,
+        }
+        # 64 of 256 bits: a folder name that can be read out, and no collision in any study that can be run.
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def ladder(recipe: Recipe) -> tuple[Rung, ...]:
+    """Return the prefixes of the recipe's techniques: nothing, then each rung's techniques added to all before it."""
+    rungs = [Rung(BASE_RUNG, (), recipe.with_techniques(()))]
+    for position, setting in enumerate(recipe.techniques):
+        following = recipe.techniques[position + 1 : position + 2]
+        if following and following[0].rung == setting.rung:
+            continue  # the rung is not complete yet
+        upto = recipe.techniques[: position + 1]
+        adds = tuple(technique.name for technique in upto if technique.rung == setting.rung)
+        rungs.append(Rung(setting.rung, adds, recipe.with_techniques(upto)))
+    names = [rung.name for rung in rungs]
+    for name in names:
+        if names.count(name) > 1:
+            raise StudyError(f"two rungs are called '{name}'; list the techniques of a rung one after another")
+    return tuple(rungs)
+
+
+#: Every design of a study, by name.
+PLANS: dict[str, Callable[[Recipe], tuple[Rung, ...]]] = {"ladder": ladder}
+
+
+def make_rungs(plan: str, recipe: Recipe) -> tuple[Rung, ...]:
+    """Return the rungs of the design called ``plan``.
+
+    Raises:
+        StudyError: there is no such design, or the recipe has nothing to compare.
+    """
+    if plan not in PLANS:
+        raise StudyError(unknown("plan", plan, PLANS))
+    if not recipe.techniques:
+        raise StudyError(f"recipe '{recipe.name}' lists no technique, so there is nothing to compare; add one")
+    return PLANS[plan](recipe)

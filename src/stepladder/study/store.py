@@ -1,0 +1,127 @@
+"""The folder of a study: files are the truth, and everything else is rebuilt from them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from stepladder.errors import StorageError, StudyError
+from stepladder.files import read_json, replace_json, replace_text
+from stepladder.recipe import parse_recipe
+from stepladder.study.plan import Trial
+from stepladder.study.records import SCHEMA_VERSION, SavedStudy, SavedTrial, StudyRecord, TrialResult
+from stepladder.training.history import read_history
+
+_RESULT_COLUMNS = (
+    "rung",
+    "seed",
+    "techniques",
+    "train_accuracy",
+    "val_accuracy",
+    "test_accuracy",
+    "train_loss",
+    "val_loss",
+    "test_loss",
+    "epochs",
+    "seconds",
+    "images_per_second",
+    "status",
+    "trial",
+)
+
+
+def trial_folder(study: Path, trial: Trial) -> Path:
+    """Return where ``trial`` is kept in the study's folder."""
+    return study / "trials" / trial.id
+
+
+def planned_trials(record: StudyRecord) -> tuple[Trial, ...]:
+    """Return every trial of the plan, seed by seed: an unfinished study then has whole ladders."""
+    recipes = {rung.name: parse_recipe(rung.recipe) for rung in record.rungs}
+    return tuple(
+        Trial(rung.name, recipes[rung.name], seed, record.data.split, record.precision)
+        for seed in record.seeds
+        for rung in record.rungs
+    )
+
+
+def read_record(study: Path) -> StudyRecord | None:
+    """Return the record in ``study.json``; None where there is no study.
+
+    Raises:
+        StorageError: it is damaged, or of a newer Stepladder.
+    """
+    path = study / "study.json"
+    if not path.exists():
+        return None
+    document = read_json(path)
+    found = document.get("schema_version") if isinstance(document, dict) else None
+    if found != SCHEMA_VERSION:
+        raise StorageError(f"{path} has schema version {found}; this Stepladder reads version {SCHEMA_VERSION}")
+    try:
+        return StudyRecord.model_validate(document)
+    except ValidationError as error:
+        raise StorageError(f"{path} is damaged ({_first(error)}); restore it from a copy") from error
+
+
+def write_record(study: Path, record: StudyRecord) -> None:
+    """Replace ``study.json``."""
+    replace_json(study / "study.json", record.model_dump(mode="json"))
+
+
+def read_result(folder: Path) -> TrialResult | None:
+    """Return the result of the trial in ``folder``; None where it has not ended.
+
+    Raises:
+        StorageError: it is damaged.
+    """
+    path = folder / "result.json"
+    if not path.exists():
+        return None
+    try:
+        return TrialResult.model_validate(read_json(path))
+    except ValidationError as error:
+        raise StorageError(f"{path} is damaged ({_first(error)}); remove it to run the trial again") from error
+
+
+def load_study(study: Path) -> SavedStudy:
+    """Return the study in a folder with every trial that has ended, rung by rung.
+
+    Raises:
+        StudyError: there is no study.
+        StorageError: a file is damaged.
+    """
+    record = read_record(study)
+    if record is None:
+        raise StudyError(
+            f"there is no study in {study} (no study.json); start one with: stepladder study DATA --out {study}"
+        )
+    saved = []
+    for trial in planned_trials(record):
+        folder = trial_folder(study, trial)
+        result = read_result(folder)
+        if result is not None:
+            saved.append(SavedTrial(trial.rung, trial.seed, folder, result, read_history(folder / "history.csv")))
+    order = [rung.name for rung in record.rungs]
+    saved.sort(key=lambda trial: (order.index(trial.rung), trial.seed))
+    return SavedStudy(study, record, tuple(saved))
+
+
+def write_results(study: SavedStudy) -> None:
+    """Rebuild ``results.csv``: one row a trial that has ended."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_RESULT_COLUMNS)
+    for trial in study.trials:
+        values = trial.result.model_dump()
+        values |= {"rung": trial.rung, "techniques": " ".join(trial.result.techniques)}
+        writer.writerow("" if values[name] is None else values[name] for name in _RESULT_COLUMNS)
+    replace_text(study.folder / "results.csv", text.getvalue())
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

@@ -1,0 +1,156 @@
+"""One trial carried out and saved: train, look at test once, write the folder."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+
+from stepladder.data import ImageSet, Splits, make_splits
+from stepladder.errors import StudyError
+from stepladder.files import replace_json, replace_text
+from stepladder.model import save_model
+from stepladder.model.card import CardFacts, render_card
+from stepladder.recipe import Recipe
+from stepladder.study.machine import describe_machine, describe_versions
+from stepladder.study.plan import Trial
+from stepladder.study.records import DataRecord, TrialResult
+from stepladder.study.store import read_result
+from stepladder.study.watch import Watch
+from stepladder.training.device import Compute
+from stepladder.training.evaluate import DeviceSplit, evaluate
+from stepladder.training.history import write_history
+from stepladder.training.loop import TrainedNetwork, Watched, train_network
+
+
+def describe_data(image_set: ImageSet, splits: Splits) -> DataRecord:
+    """Return what the study's record keeps of its images."""
+    counts = {"train": len(splits.train), "test": len(splits.test)}
+    if splits.validation is not None:
+        counts = {"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)}
+    return DataRecord(
+        name=image_set.name,
+        fingerprint=image_set.fingerprint,
+        split=splits.fingerprint,
+        class_names=image_set.class_names,
+        image_shape=image_set.image_shape,
+        counts=counts,
+        notes=(*image_set.notes, *splits.notes),
+    )
+
+
+def watched_split(splits: Splits) -> Watched:
+    """Return what the curves show: validation, or test where no image was left for validation."""
+    return Watched(splits.test, is_test=True) if splits.validation is None else Watched(splits.validation)
+
+
+def run_trial(
+    trial: Trial, splits: Splits, data: DataRecord, folder: Path, compute: Compute, watch: Watch
+) -> TrialResult:
+    """Train ``trial`` and write ``folder``: ``recipe.toml``, ``history.csv``, ``model/``, and last ``result.json``.
+
+    A folder without ``result.json`` is an unfinished trial. Training never sees the test images, except where
+    ``splits`` has no validation images: then their curve is drawn.
+    """
+    watch.trial_started(trial)
+    replace_text(folder / "recipe.toml", trial.recipe.to_toml())
+    started = perf_counter()
+    trained = train_network(
+        trial.recipe,
+        splits.train,
+        watched_split(splits),
+        len(data.class_names),
+        trial.seed,
+        compute,
+        on_batch=watch.batch_ended,
+        on_epoch=watch.epoch_ended,
+    )
+    seconds = perf_counter() - started
+    write_history(folder / "history.csv", trained.history)
+    result = _result(trial, trained, splits, compute, seconds)
+    if result.status == "finished":
+        card = render_card(_card_facts(trial, data, result))
+        save_model(folder / "model", trained, data.class_names, data.image_shape, compute, card)
+    replace_json(folder / "result.json", result.model_dump(mode="json"))
+    watch.trial_ended(trial, result)
+    return result
+
+
+def train_model(
+    image_set: ImageSet,
+    recipe: Recipe,
+    out: Path,
+    compute: Compute,
+    *,
+    seed: int = 0,
+    validation: float = 0.1,
+    watch: Watch | None = None,
+) -> TrialResult:
+    """Train one recipe with one seed into the folder ``out``; the same call again only reads the result.
+
+    Raises:
+        StudyError: ``out`` holds something else.
+        DataError: the images do not fit the splits.
+        RecipeError: the recipe does not fit the images.
+        StorageError: ``out`` cannot be written.
+    """
+    splits = make_splits(image_set, validation)
+    data = describe_data(image_set, splits)
+    trial = Trial(recipe.name, recipe, seed, data.split, compute.precision)
+    found = read_result(out)
+    if found is not None and found.trial == trial.id:
+        return found
+    if found is not None or (out / "study.json").exists():
+        raise StudyError(f"{out} holds another result, which would be lost; choose another folder with --out")
+    return run_trial(trial, splits, data, out, compute, watch or Watch())
+
+
+def _result(trial: Trial, trained: TrainedNetwork, splits: Splits, compute: Compute, seconds: float) -> TrialResult:
+    last = trained.history[-1]
+    steps = [record.images_per_second for record in trained.history if record.images_per_second]
+    test = None
+    if trained.failure is None:
+        test = evaluate(trained.module, trained.techniques, DeviceSplit.load(splits.test, compute.device), compute)
+    return TrialResult(
+        trial=trial.id,
+        seed=trial.seed,
+        techniques=tuple(setting.name for setting in trial.recipe.techniques),
+        status="finished" if trained.failure is None else "failed",
+        epochs=last.epoch,
+        train_loss=_finite(last.train_loss),
+        train_accuracy=last.train_accuracy,
+        val_loss=_finite(last.val_loss),
+        val_accuracy=last.val_accuracy,
+        test_loss=test.loss if test else None,
+        test_accuracy=test.accuracy if test else None,
+        seconds=seconds,
+        # The harmonic mean: epochs have equal images, so this is images over time.
+        images_per_second=len(steps) / sum(1 / rate for rate in steps) if steps else None,
+        failure=trained.failure,
+        warnings=tuple(trained.warnings),
+        versions=describe_versions(),
+        machine=describe_machine(compute.device),
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _card_facts(trial: Trial, data: DataRecord, result: TrialResult) -> CardFacts:
+    assert result.test_accuracy is not None
+    return CardFacts(
+        data=data.name,
+        class_names=data.class_names,
+        image_shape=data.image_shape,
+        recipe=trial.recipe.name,
+        techniques=result.techniques,
+        epochs=result.epochs,
+        seed=trial.seed,
+        counts=data.counts,
+        test_accuracy=result.test_accuracy,
+        machine=result.machine.accelerator or result.machine.processor,
+        versions=result.versions,
+    )
+
+
+def _finite(loss: float | None) -> float | None:
+    """JSON has no NaN; a failed trial's history.csv keeps the figure as it was."""
+    return loss if loss is not None and abs(loss) < float("inf") else None

@@ -1,0 +1,50 @@
+"""What a study tells whoever is watching while it runs; by default nobody is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from stepladder.study.plan import Trial
+from stepladder.study.records import StudyRecord, TrialResult
+from stepladder.training.history import EpochRecord
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What is about to run.
+
+    Attributes:
+        trials: those to run, in order.
+        done: how many of the plan have ended before.
+        seconds: measured guess for one trial, by rung.
+        images: training images of one epoch.
+    """
+
+    record: StudyRecord
+    trials: tuple[Trial, ...]
+    done: int
+    seconds: Mapping[str, float]
+    images: int
+
+
+class Watch:
+    """Called as a study goes on; every method does nothing until a watcher overrides it."""
+
+    def measuring(self, rungs: int) -> None:
+        """A short measurement of ``rungs`` rungs begins, for the estimate."""
+
+    def planned(self, outlook: Outlook) -> None:
+        """All is checked, the plan is written, the first trial is about to start."""
+
+    def trial_started(self, trial: Trial) -> None:
+        """A trial starts."""
+
+    def batch_ended(self, images: int) -> None:
+        """A step over ``images`` images is done."""
+
+    def epoch_ended(self, record: EpochRecord) -> None:
+        """An epoch is done and evaluated; epoch 0 is the untrained network."""
+
+    def trial_ended(self, trial: Trial, result: TrialResult) -> None:
+        """A trial is done and saved, finished or failed."""

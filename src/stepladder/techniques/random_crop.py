@@ -1,0 +1,74 @@
+"""Random crops: the same image from slightly different places."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from stepladder.errors import RecipeError
+from stepladder.techniques.base import Technique
+
+
+class RandomCrop(Technique):
+    """Cut a window at a random place out of each training image.
+
+    Two habits: pad by a few black pixels and cut to the same size (He et al. 2016, section 4.2; the default), or cut a
+    smaller window, 28 of 32 say, and evaluate on the center window (Krizhevsky et al. 2012, section 4.1).
+
+    Attributes:
+        size: height and width of the window in pixels; None keeps the images' own.
+        padding: black pixels added on each side first; None is an eighth of the shorter side and at most 4 where
+            ``size`` is None (4 pixels on 28×28 and larger, 1 on 8×8), and 0 where it is given.
+    """
+
+    name = "random_crop"
+    group = "augmentation"
+    summary = "shift each training image by a few random pixels"
+    paper = "He, Zhang, Ren and Sun, Deep Residual Learning, 2016, section 4.2"
+    caveat = "hurts where the place of the object in the image tells its class"
+
+    size: Annotated[int, Field(ge=1)] | None = None
+    padding: Annotated[int, Field(ge=0)] | None = None
+
+    def augment(self, images: Tensor, targets: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Cut one window out of each image; every position is equally likely."""
+        height, width = images.shape[2:]
+        rows, columns = self._window(height, width)
+        padding = self._padding(height, width)
+        if padding == 0 and (rows, columns) == (height, width):
+            return images, targets
+        count = len(images)
+        top = torch.randint(0, height + 2 * padding - rows + 1, (count,), generator=rng, device=images.device)
+        left = torch.randint(0, width + 2 * padding - columns + 1, (count,), generator=rng, device=images.device)
+        # All windows as a view, then one gather: on uint8 in channels-last memory six times as fast as indexing pixels.
+        windows = F.pad(images, (padding,) * 4).permute(0, 2, 3, 1).unfold(1, rows, 1).unfold(2, columns, 1)
+        cut = windows[torch.arange(count, device=images.device), top, left]
+        return cut.contiguous(memory_format=torch.channels_last), targets
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """Cut the center window where images are larger than the window, as in evaluation."""
+        height, width = images.shape[2:]
+        rows, columns = self._window(height, width)
+        if (rows, columns) == (height, width):
+            return images
+        top, left = (height - rows) // 2, (width - columns) // 2
+        return images[:, :, top : top + rows, left : left + columns]
+
+    def _window(self, height: int, width: int) -> tuple[int, int]:
+        if self.size is None:
+            return height, width
+        if self.size > min(height, width):
+            raise RecipeError(
+                f"random_crop.size is {self.size} and the images are {height}×{width}; "
+                f"choose at most {min(height, width)}"
+            )
+        return self.size, self.size
+
+    def _padding(self, height: int, width: int) -> int:
+        if self.padding is not None:
+            return self.padding
+        return 0 if self.size else min(4, (min(height, width) + 4) // 8)

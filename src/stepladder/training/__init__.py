@@ -1,0 +1,1 @@
+"""Training one network: ``loop`` reads top to bottom, and what it uses lies beside it."""

@@ -1,0 +1,224 @@
+"""One trial from images to a trained network, top to bottom."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stepladder.data import Split
+from stepladder.errors import RecipeError
+from stepladder.network import Network
+from stepladder.network.build import build_network
+from stepladder.recipe import Recipe
+from stepladder.techniques import Progress, Technique
+from stepladder.techniques.effect import techniques_without_effect
+from stepladder.training.device import Compute, keep_freed_memory
+from stepladder.training.evaluate import DeviceSplit, evaluate, prepare_images
+from stepladder.training.history import TRAIN_SAMPLE, EpochRecord
+from stepladder.training.optimizer import make_optimizer
+from stepladder.training.rng import Streams
+
+
+@dataclass
+class TrainedNetwork:
+    """What a trial leaves: the network with all that prediction needs, and the record of its training.
+
+    Attributes:
+        network: the layer list after the techniques' rewriting.
+        input_shape: (C, H, W) of what the network reads, after the techniques' ``prepare``.
+        module: its trained form, from float32 (N, C, H, W) to logits (N, classes).
+        techniques: fitted, in recipe order.
+        history: epoch 0 (untrained) and every epoch finished.
+        warnings: what a reader of the result should know, a sentence each.
+        failure: why training stopped early; None when it did not.
+    """
+
+    network: Network
+    input_shape: tuple[int, int, int]
+    module: nn.Sequential
+    techniques: list[Technique]
+    history: list[EpochRecord] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    failure: str | None = None
+
+
+@dataclass(frozen=True)
+class Watched:
+    """The split whose curve is drawn: validation, or test under the report's own protocol (no validation images)."""
+
+    split: Split
+    is_test: bool = False
+
+
+def train_network(
+    recipe: Recipe,
+    train: Split,
+    watched: Watched,
+    num_classes: int,
+    seed: int,
+    compute: Compute,
+    on_batch: Callable[[int], None] | None = None,
+    on_epoch: Callable[[EpochRecord], None] | None = None,
+) -> TrainedNetwork:
+    """Train ``recipe`` on ``train`` with ``seed``. The watched split is only looked at: nothing is chosen by it.
+
+    Args:
+        train: the training images; statistics are learned from them alone.
+        num_classes: labels run from 0 to ``num_classes`` - 1.
+        on_batch: called after every step with the number of its images.
+        on_epoch: called with every finished epoch's record, epoch 0 among them.
+
+    Raises:
+        RecipeError: the recipe does not fit the images.
+    """
+    started = perf_counter()
+    keep_freed_memory()
+    device = compute.device
+    streams = Streams(seed)
+    data = DeviceSplit.load(train, device)
+    watched_data = DeviceSplit.load(watched.split, device)
+    sample = _fixed_sample(data)
+
+    # What techniques learn, rewrite and prepare is settled before the network is built.
+    techniques = recipe.make_techniques()
+    network = recipe.network
+    for technique in techniques:
+        technique.restore(technique.fit(data.images), device)
+        network = technique.rewrite(network)
+    channels, height, width = prepare_images(data.images[:1], techniques).shape[1:]
+    input_shape = (channels, height, width)
+    module = build_network(network, input_shape, num_classes, streams, device)
+    averaged: nn.Sequential | None = None
+    if any(technique.overrides("weights") for technique in techniques):
+        averaged = build_network(network, input_shape, num_classes, streams, device)
+    trained = TrainedNetwork(network, input_shape, module if averaged is None else averaged, techniques)
+
+    optimizer = make_optimizer(recipe.optimizer, module)
+    compute_loss = _training_loss(techniques)
+    order_stream = streams("order")
+    augment_streams = {technique.name: streams(f"augment/{technique.name}", device) for technique in techniques}
+    steps_per_epoch = len(_batches(torch.arange(len(data)), recipe.batch_size))
+
+    first_images, first_targets = data.take(torch.arange(min(recipe.batch_size, len(data)), device=device))
+    idle = techniques_without_effect(
+        techniques, recipe.network, first_images, first_targets, Progress(0, steps_per_epoch, recipe.epochs)
+    )
+    trained.warnings += [f"{name} is switched on and changes nothing here" for name in idle]
+
+    def record_epoch(epoch: int, lr: float | None, running: float | None, train_seconds: float | None) -> EpochRecord:
+        """Evaluate, and write down the epoch."""
+        on_train = evaluate(trained.module, techniques, sample, compute)
+        on_watched = evaluate(trained.module, techniques, watched_data, compute)
+        name = "test" if watched.is_test else "val"
+        curve = {f"{name}_loss": on_watched.loss, f"{name}_accuracy": on_watched.accuracy}
+        record = EpochRecord(
+            epoch=epoch,
+            lr=lr,
+            train_loss_running=running,
+            train_loss=on_train.loss,
+            train_accuracy=on_train.accuracy,
+            seconds=perf_counter() - started,
+            images_per_second=len(data) / train_seconds if train_seconds else None,
+            **curve,
+        )
+        trained.history.append(record)
+        if on_epoch:
+            on_epoch(record)
+        return record
+
+    untrained = record_epoch(0, None, None, None)
+    trained.warnings += _odd_start(untrained, num_classes, data.labels)
+
+    step = 0
+    for epoch in range(1, recipe.epochs + 1):
+        started = perf_counter()
+        module.train()
+        # Summed on the device: reading a number off it in every step would make the device wait for Python.
+        loss_sum = torch.zeros((), device=device)
+        order = torch.randperm(len(data), generator=order_stream).to(device)
+        for positions in _batches(order, recipe.batch_size):
+            progress = Progress(step, steps_per_epoch, recipe.epochs)
+            lr = recipe.optimizer.lr * math.prod(technique.lr_factor(progress) for technique in techniques)
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+
+            images, targets = data.take(positions)
+            for technique in techniques:
+                images, targets = technique.augment(images, targets, augment_streams[technique.name])
+
+            with compute.autocast():
+                logits = module(prepare_images(images, techniques))
+                loss = compute_loss(logits, targets)
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+
+            step += 1
+            if averaged is not None:
+                with torch.no_grad():
+                    current, average = module.state_dict(), averaged.state_dict()
+                    for technique in techniques:
+                        technique.weights(current, average, Progress(step, steps_per_epoch, recipe.epochs))
+            loss_sum += loss.detach() * len(positions)
+            if on_batch:
+                on_batch(len(positions))
+
+        running = float(loss_sum) / len(data)
+        if not math.isfinite(running):
+            trained.failure = f"the training loss was not finite in epoch {epoch}; a lower optimizer.lr may help"
+            break
+        record = record_epoch(epoch, lr, running, perf_counter() - started)
+        if not math.isfinite(record.train_loss):
+            trained.failure = (
+                f"the loss on plain training images was not finite after epoch {epoch}; a lower optimizer.lr may help"
+            )
+            break
+    return trained
+
+
+def _batches(order: Tensor, batch_size: int) -> list[Tensor]:
+    """Split ``order`` into batches; a lone last image joins the batch before it: one image has no batch statistics."""
+    batches = list(order.split(batch_size))
+    if len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches
+
+
+def _training_loss(techniques: Sequence[Technique]) -> Callable[[Tensor, Tensor], Tensor]:
+    replacing = [technique for technique in techniques if technique.overrides("loss")]
+    if len(replacing) > 1:
+        names = " and ".join(technique.name for technique in replacing)
+        raise RecipeError(f"{names} both replace the training loss; keep one")
+    return replacing[0].loss if replacing else F.cross_entropy
+
+
+def _fixed_sample(data: DeviceSplit) -> DeviceSplit:
+    """Evenly spaced training images: the same in every trial, and spread over whatever order the files had."""
+    if len(data) <= TRAIN_SAMPLE:
+        return data
+    positions = torch.arange(TRAIN_SAMPLE, device=data.labels.device) * len(data) // TRAIN_SAMPLE
+    return DeviceSplit(data.pixels.index_select(0, positions), data.labels.index_select(0, positions))
+
+
+def _odd_start(untrained: EpochRecord, num_classes: int, labels: Tensor) -> list[str]:
+    """Warn where an untrained network does not behave like one: loss ln(classes), accuracy no better than one class."""
+    warnings = []
+    expected = math.log(num_classes)
+    if not abs(untrained.train_loss - expected) <= 0.25 * expected:
+        warnings.append(
+            f"the untrained loss is {untrained.train_loss:.2f} nats where ln({num_classes}) = {expected:.2f} is "
+            f"expected; look at the scale of the images and of the initial weights"
+        )
+    majority = int(labels.bincount().max()) / len(labels)
+    if untrained.train_accuracy > majority + 0.25:
+        warnings.append(
+            f"the untrained network is right on {untrained.train_accuracy:.0%} of the training images, far more than "
+            f"the {majority:.0%} of the largest class; look at the labels"
+        )
+    return warnings

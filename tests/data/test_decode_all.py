@@ -1,0 +1,140 @@
+"""All images of a set: one array, common shape, all damage collected, deterministic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stepladder.data import decode_all
+from stepladder.data.decode import decode_image, fit_square
+from stepladder.data.decode_all import Encoded, decode_splits
+from stepladder.errors import DamagedImagesError, DataError
+
+
+def in_memory(contents: list[bytes | None], labels: list[int] | None = None, chunk: int = 3) -> Encoded:
+    def read():
+        for start in range(0, len(contents), chunk):
+            yield contents[start : start + chunk]
+
+    numbers = np.array(labels if labels is not None else range(len(contents)), dtype=np.int64)
+    return Encoded(numbers, read, lambda position: f"row {position}")
+
+
+def test_equal_sizes_are_kept_in_order(encode):
+    contents = [encode(seed=i, size=(9, 5)) for i in range(40)]
+    splits, notes = decode_splits({"train": in_memory(contents[:30]), "test": in_memory(contents[30:])})
+    assert notes == ()
+    assert splits["train"].images.shape == (30, 5, 9, 3)
+    images = np.concatenate([splits["train"].images, splits["test"].images])
+    np.testing.assert_array_equal(images, np.stack([decode_image(content) for content in contents]))
+    assert splits["test"].labels.tolist() == list(range(10))
+
+
+def test_splits_share_one_array(encode):
+    contents = [encode(seed=i) for i in range(4)]
+    splits, _ = decode_splits({"test": in_memory(contents[:2]), "train": in_memory(contents[2:])})
+    assert splits["train"].images.base is splits["test"].images.base
+
+
+@pytest.mark.parametrize("first", ["L", "RGB"])
+def test_channels_are_grey_only_if_all_are(encode, first):
+    modes = ["L", "RGB"] if first == "L" else ["RGB", "L"]
+    mixed = {"train": in_memory([encode(mode=modes[0], seed=1)]), "test": in_memory([encode(mode=modes[1], seed=2)])}
+    splits, notes = decode_splits(mixed)
+    assert splits["train"].images.shape == splits["test"].images.shape == (1, 8, 8, 3)
+    grey = splits["train" if first == "L" else "test"].images
+    assert (grey == grey[..., :1]).all()
+    assert notes == ()
+    grey_only, _ = decode_splits({"train": in_memory([encode(mode="L")] * 2)})
+    assert grey_only["train"].images.shape == (2, 8, 8, 1)
+
+
+def test_sizes_that_differ_get_the_median_shorter_side(encode):
+    sizes = [(20, 20)] * 5 + [(30, 24)] * 3 + [(12, 40)] * 2
+    contents = [encode(seed=i, size=size) for i, size in enumerate(sizes)]
+    splits, notes = decode_splits({"train": in_memory(contents)})
+    assert splits["train"].images.shape == (10, 20, 20, 3)
+    (note,) = notes
+    assert "12 to 24 pixels" in note
+    assert "20×20" in note
+    expected = np.stack([fit_square(decode_image(content), 20) for content in contents])
+    np.testing.assert_array_equal(splits["train"].images, expected)
+
+
+def test_the_chosen_size_is_at_most_64(encode):
+    contents = [encode("JPEG", size=(200, 150)), encode("JPEG", size=(150, 200)), encode("JPEG", size=(300, 300))]
+    splits, _ = decode_splits({"train": in_memory(contents)})
+    assert splits["train"].images.shape == (3, 64, 64, 3)
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_threads_change_nothing(encode, monkeypatch, threads):
+    contents = [encode(seed=i, size=(8 + i % 3, 8)) for i in range(50)]
+    monkeypatch.setattr(decode_all, "_available_cores", lambda: threads)
+    splits, _ = decode_splits({"train": in_memory(contents)})
+    expected = np.stack([fit_square(decode_image(content), 8) for content in contents])
+    np.testing.assert_array_equal(splits["train"].images, expected)
+
+
+@pytest.mark.parametrize("sizes", [(8, 8), (8, 9)])
+def test_all_damaged_images_are_listed(encode, sizes):
+    good = [encode(seed=i, size=(sizes[i % 2], 8)) for i in range(20)]
+    contents = [*good]
+    contents[0], contents[7], contents[19] = b"", good[7][:-20], None
+    with pytest.raises(DamagedImagesError) as caught:
+        decode_splits({"train": in_memory(contents)})
+    assert [place for place, _ in caught.value.damaged] == ["row 0", "row 7", "row 19"]
+    reasons = [reason for _, reason in caught.value.damaged]
+    assert "0 bytes" in reasons[0]
+    assert "damaged" in reasons[1]
+    assert "no image bytes" in reasons[2]
+
+
+@pytest.mark.parametrize("sizes", [(8, 8), (8, 9)])
+def test_skipped_images_leave_the_others_with_their_labels(encode, sizes):
+    good = [encode(seed=i, size=(sizes[i % 2], 8)) for i in range(20)]
+    contents = [*good]
+    for bad in (2, 3, 11, 19):
+        contents[bad] = good[bad][:50]
+    parts = {"train": in_memory(contents[:12]), "test": in_memory(contents[12:])}
+    splits, notes = decode_splits(parts, skip_damaged=True)
+    assert splits["train"].labels.tolist() == [0, 1, 4, 5, 6, 7, 8, 9, 10]
+    assert splits["test"].labels.tolist() == [0, 1, 2, 3, 4, 5, 6]
+    clean = {"train": in_memory([good[i] for i in (0, 1, *range(4, 11))]), "test": in_memory(good[12:19])}
+    expected, _ = decode_splits(clean)
+    for name in expected:
+        np.testing.assert_array_equal(splits[name].images, expected[name].images)
+    assert notes[-1].startswith("4 damaged images were left out (--skip-damaged): row 2, row 3, row 11")
+
+
+def test_nothing_left_is_an_error():
+    with pytest.raises(DataError, match="none of the 2 images can be decoded; the first: row 0: the file is empty"):
+        decode_splits({"train": in_memory([b"", b"x"])}, skip_damaged=True)
+
+
+def test_progress_ends_at_the_total(encode):
+    seen: list[tuple[int, int]] = []
+    contents = [encode(seed=i) for i in range(10)]
+    decode_splits({"train": in_memory(contents)}, on_progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(3, 10), (6, 10), (9, 10), (10, 10)]
+
+
+def test_files_too_large_to_be_images_are_not_read(tmp_path, monkeypatch):
+    path = tmp_path / "video.png"
+    path.write_bytes(b"x" * 2_000_001)
+    monkeypatch.setattr(decode_all, "MAX_FILE_BYTES", 1_000_000)
+    monkeypatch.setattr(Path, "read_bytes", lambda self: pytest.fail("was read"))
+    with pytest.raises(DamagedImagesError, match="2 MB is more than an image may have"):
+        decode_splits({"train": decode_all.files([path], np.zeros(1, dtype=np.int64))})
+
+
+def test_more_than_the_memory_is_a_sentence(encode, monkeypatch):
+    def refuse(*arguments, **options):
+        raise MemoryError
+
+    contents = [encode(), encode()]
+    monkeypatch.setattr(np, "empty", refuse)
+    with pytest.raises(DataError, match=r"2 images of 8×8×3 take 0\.0 GB.*--limit"):
+        decode_splits({"train": in_memory(contents)})

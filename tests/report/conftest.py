@@ -1,0 +1,186 @@
+"""Studies of made-up but plausible numbers, and golden files."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepladder.study.records import DataRecord, Machine, RungRecord, SavedStudy, SavedTrial, StudyRecord, TrialResult
+from stepladder.training.history import EpochRecord
+
+MACHINE = Machine(processor="Xeon", cores=2, memory_gb=7.5, accelerator=None, system="Linux 6.1")
+VERSIONS = {"stepladder": "0.1.0", "python": "3.11.2", "torch": "2.13.0"}
+
+#: name, adds, accuracy that test and train tend to, epochs that it takes.
+LADDER: tuple[tuple[str, tuple[str, ...], float, float, float], ...] = (
+    ("baseline", (), 0.677, 0.995, 3.0),
+    ("standardize", ("standardize",), 0.747, 0.998, 2.4),
+    ("augment", ("random_crop", "horizontal_flip"), 0.781, 0.905, 3.4),
+    ("schedule", ("exponential_lr",), 0.793, 0.880, 3.2),
+    ("dropout", ("dropout",), 0.791, 0.862, 3.6),
+    ("batchnorm", ("batch_norm",), 0.803, 0.902, 2.6),
+)
+
+MakeStudy = Callable[..., SavedStudy]
+
+
+def build_study(
+    folder: Path,
+    *,
+    rungs: int = 6,
+    seeds: int = 3,
+    epochs: int = 20,
+    failed: Iterable[tuple[str, int]] = (),
+    missing: Iterable[tuple[str, int]] = (),
+    validation: float = 0.1,
+    classes: int = 10,
+    channels: int = 3,
+    ladder: tuple[tuple[str, tuple[str, ...], float, float, float], ...] = LADDER,
+    spread: float = 0.003,
+    data: dict[str, Any] | None = None,
+    warnings: tuple[str, ...] = (),
+) -> SavedStudy:
+    """Return a study whose curves rise like real ones; the same arguments give the same numbers."""
+    levels = [ladder[i % len(ladder)] for i in range(rungs)]
+    names = [name if i < len(ladder) else f"{name}_{i}" for i, (name, *_) in enumerate(levels)]
+    counts = {"train": 45_000, "validation": 5_000, "test": 10_000}
+    if validation == 0:
+        counts = {"train": 50_000, "validation": 0, "test": 10_000}
+    record = StudyRecord(
+        plan="ladder",
+        plan_hash="5f0c" * 16,
+        rungs=tuple(
+            RungRecord(name=name, adds=level[1], recipe={"epochs": epochs})
+            for name, level in zip(names, levels, strict=True)
+        ),
+        seeds=tuple(range(seeds)),
+        validation=validation,
+        precision="bfloat16",
+        device="cpu",
+        data=DataRecord(
+            **{
+                "name": "cifar10-jpeg",
+                "fingerprint": "ab12" * 16,
+                "split": "9c3e" * 16,
+                "class_names": tuple(f"class {i}" for i in range(classes)),
+                "image_shape": (32, 32, channels),
+                "counts": counts,
+                "notes": (),
+                **(data or {}),
+            }
+        ),
+        versions=VERSIONS,
+        machine=MACHINE,
+        command=f"stepladder study data/cifar10-jpeg --seeds {seeds}",
+        created="2026-01-31T12:00:00+00:00",
+    )
+    trials = []
+    for name, level in zip(names, levels, strict=True):
+        for seed in range(seeds):
+            if (name, seed) not in set(missing):
+                stop = 7 if (name, seed) in set(failed) else None
+                trials.append(_trial(folder, name, level, seed, epochs, stop, classes, spread, warnings, validation))
+    return SavedStudy(folder=folder, record=record, trials=tuple(trials))
+
+
+def _trial(
+    folder: Path,
+    name: str,
+    level: tuple[str, tuple[str, ...], float, float, float],
+    seed: int,
+    epochs: int,
+    stop: int | None,
+    classes: int,
+    spread: float,
+    warnings: tuple[str, ...],
+    validation: float,
+) -> SavedTrial:
+    draw = random.Random(f"{name} {seed}")
+    _, adds, test_end, train_end, pace = level
+    test_end += draw.gauss(0, spread)
+    rows = []
+    for epoch in range((stop or epochs) + 1):
+        share = 1 - math.exp(-epoch / pace)
+        train = min(1 / classes + (train_end - 1 / classes) * share + (draw.gauss(0, 0.004) if epoch else 0), 1.0)
+        other = 1 / classes + (test_end - 1 / classes) * (1 - math.exp(-epoch / (0.6 * pace)))
+        other += draw.gauss(0, 0.012) * math.exp(-epoch / 15) if epoch else 0
+        train_loss = math.log(classes) * (1 - train) / (1 - 1 / classes)
+        other_loss = math.log(classes) * (1 - other) / (1 - 1 / classes) + max(train - other, 0) ** 2 * epoch
+        if stop and epoch >= stop - 1:
+            train, other, train_loss, other_loss = 1 / classes, 1 / classes, 40.0 * epoch, 42.0 * epoch
+        seen: dict[str, Any] = {"val_loss": other_loss, "val_accuracy": other}
+        if validation == 0:
+            seen = {"val_loss": None, "val_accuracy": None, "test_loss": other_loss, "test_accuracy": other}
+        rows.append(
+            EpochRecord(
+                epoch=epoch,
+                lr=0.1 if epoch else None,
+                train_loss_running=train_loss + 0.1 if epoch else None,
+                train_loss=train_loss,
+                train_accuracy=train,
+                seconds=11.0,
+                images_per_second=4400.0 if epoch else None,
+                **seen,
+            )
+        )
+    end = rows[-1]
+    finished: dict[str, Any] = {}
+    if stop is None:
+        finished = {
+            "train_loss": end.train_loss,
+            "train_accuracy": round(end.train_accuracy, 4),
+            "val_loss": end.val_loss,
+            "val_accuracy": None if end.val_accuracy is None else round(end.val_accuracy, 4),
+            "test_loss": end.test_loss if validation == 0 else end.val_loss,
+            "test_accuracy": round(test_end, 4),
+        }
+    result = TrialResult(
+        trial=f"{name}-{seed}",
+        seed=seed,
+        techniques=adds,
+        status="failed" if stop else "finished",
+        epochs=stop or epochs,
+        seconds=11.0 * (stop or epochs),
+        images_per_second=4400.0,
+        failure=f"the loss was not finite in epoch {stop + 1}" if stop else None,
+        warnings=warnings,
+        versions=VERSIONS,
+        machine=MACHINE,
+        finished="2026-01-31T13:00:00+00:00",
+        **finished,
+    )
+    return SavedTrial(rung=name, seed=seed, folder=folder / "trials" / result.trial, result=result, history=tuple(rows))
+
+
+@pytest.fixture
+def make_study(tmp_path: Path) -> MakeStudy:
+    def make(**options: Any) -> SavedStudy:
+        return build_study(tmp_path, **options)
+
+    return make
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    try:
+        parser.addoption("--refresh-golden", action="store_true", help="write the golden files anew")
+    except ValueError:  # another folder's conftest has it already; one flag refreshes all
+        return
+
+
+@pytest.fixture
+def check_golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compare a text with the file of that name in tests/report/golden; ``--refresh-golden`` writes it."""
+
+    def check(name: str, text: str) -> None:
+        path = Path(__file__).parent / "golden" / name
+        if request.config.getoption("--refresh-golden", default=False):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        assert text == path.read_text(encoding="utf-8"), f"{name} changed; if that is right, run with --refresh-golden"
+
+    return check
