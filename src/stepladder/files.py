@@ -42,8 +42,12 @@ def replace_bytes(path: Path, content: bytes) -> None:
 
 
 def replace_text(path: Path, content: str) -> None:
-    """Replace the file at ``path`` by ``content`` in UTF-8; see :func:`replace_bytes`."""
-    replace_bytes(path, content.encode())
+    """Replace the file at ``path`` by ``content`` in UTF-8; see :func:`replace_bytes`.
+
+    File names need not be UTF-8; Python holds what does not decode as lone surrogates. Such a character is written as
+    ``\\udce9``, which JSON reads back as the same.
+    """
+    replace_bytes(path, content.encode(errors="backslashreplace"))
 
 
 def replace_json(path: Path, document: Any) -> None:
@@ -64,7 +68,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_bytes())
     except OSError as error:
         raise StorageError(f"cannot read {path}: {error.strerror or error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StorageError(f"{path} is not valid JSON ({error}); restore it from a copy or remove it") from error
 
 

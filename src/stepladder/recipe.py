@@ -8,16 +8,20 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from stepladder.check import check
 from stepladder.errors import RecipeError, unknown
 from stepladder.network import Network, load_preset
+from stepladder.network.spec import LAYER_KINDS
 from stepladder.techniques import Technique, find_technique
 
-Model = TypeVar("Model", bound=BaseModel)
+Name = Annotated[str, Field(min_length=1)]
+#: What a tensor's sizes can count to.
+_LARGEST = 2**31 - 1
 
 
 class Optimizer(BaseModel):
@@ -31,8 +35,8 @@ class Optimizer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Literal["sgd"] = "sgd"
-    lr: Annotated[float, Field(gt=0)] = 0.1
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    lr: Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)] = 0.1
+    momentum: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.0
 
 
 class TechniqueSetting(BaseModel):
@@ -45,7 +49,7 @@ class TechniqueSetting(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    rung: str
+    rung: Name
     options: dict[str, Any]
 
     def make(self) -> Technique:
@@ -62,7 +66,7 @@ class TechniqueSetting(BaseModel):
             )
         name = table["name"]
         options = {key: value for key, value in table.items() if key not in ("name", "rung")}
-        technique = _checked(find_technique(name), options, name)
+        technique = check(find_technique(name), options, name)
         return {"name": name, "rung": table.get("rung", name), "options": technique.model_dump()}
 
     def to_table(self) -> dict[str, Any]:
@@ -81,11 +85,11 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
+    name: Name
     network: Network
     optimizer: Optimizer = Optimizer()
-    epochs: Annotated[int, Field(ge=1)] = 20
-    batch_size: Annotated[int, Field(ge=2)] = 128
+    epochs: Annotated[int, Field(ge=1, le=_LARGEST, strict=True)] = 20
+    batch_size: Annotated[int, Field(ge=2, le=_LARGEST, strict=True)] = 128
     techniques: tuple[TechniqueSetting, ...] = ()
 
     @model_validator(mode="before")
@@ -144,27 +148,42 @@ def recipe_names() -> list[str]:
 def load_recipe(name: str) -> Recipe:
     """Return the recipe called ``name``, or the one in the TOML file of that path.
 
-    A file with ``base = "report"`` states only what differs from that recipe.
+    A file with ``base = "report"`` states only what differs from that recipe; the path of a base is relative to the
+    file that names it.
 
     Raises:
         RecipeError: there is none, or it does not fit.
     """
+    return parse_recipe(_load_table(name, ()))
+
+
+def _load_table(name: str, above: tuple[str, ...]) -> dict[str, Any]:
+    """Return the table of a recipe with those of its bases filled in; ``above`` are the recipes that build on it."""
+    if name in above:
+        raise RecipeError(f"the recipes {', '.join(above)} build on one another in a circle; remove a base")
     path = Path(name)
     if name in recipe_names():
         text = (_folder() / f"{name}.toml").read_text(encoding="utf-8")
     elif path.suffix == ".toml":
         try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            text = path.read_text(encoding="utf-8-sig")  # editors on Windows put a byte-order mark first
+        except (OSError, ValueError) as error:
             raise RecipeError(f"cannot read the recipe {name}: {getattr(error, 'strerror', None) or error}") from error
     else:
         raise RecipeError(f"{unknown('recipe', name, recipe_names())}; or the path of a .toml file")
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise RecipeError(f"{name} is not valid TOML: {error}") from error
-    base = table.pop("base", None)
-    return parse_recipe({**load_recipe(str(base)).to_table(), **table} if base is not None else table)
+    if "base" not in table:
+        return table
+    base = table.pop("base")
+    if not isinstance(base, str):
+        raise RecipeError(f"base is {base!r} in {name}; it must be the name or path of one recipe")
+    found = _load_table(str(path.parent / base) if base.endswith(".toml") else base, (*above, name))
+    if isinstance(table.get("optimizer"), dict) and isinstance(found.get("optimizer"), dict):
+        table["optimizer"] = {**found["optimizer"], **table["optimizer"]}
+    return {**found, **table}
 
 
 def parse_recipe(table: Mapping[str, Any]) -> Recipe:
@@ -173,7 +192,7 @@ def parse_recipe(table: Mapping[str, Any]) -> Recipe:
     Raises:
         RecipeError: an unknown key or technique, or a value out of range.
     """
-    return _checked(Recipe, dict(table), "recipe")
+    return check(Recipe, dict(table), "", {"optimizer": Optimizer, "network": Network, **LAYER_KINDS})
 
 
 def change_settings(recipe: Recipe, changes: Mapping[str, str]) -> Recipe:
@@ -190,6 +209,8 @@ def change_settings(recipe: Recipe, changes: Mapping[str, str]) -> Recipe:
     for key, text in changes.items():
         first, _, option = key.partition(".")
         if first in techniques and option:
+            if option in ("name", "rung"):
+                raise RecipeError(f"{key} cannot be set; write a recipe file to change which techniques there are")
             target, name = techniques[first], option
         elif first == "optimizer" and option:
             target, name = table["optimizer"], option
@@ -205,21 +226,10 @@ def change_settings(recipe: Recipe, changes: Mapping[str, str]) -> Recipe:
 
 def _toml_value(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        table = tomllib.loads(f"value = {text}")
+    except (tomllib.TOMLDecodeError, RecursionError):
         return text  # a bare word is a name: --set network=report
-
-
-def _checked(model: type[Model], table: dict[str, Any], place: str) -> Model:
-    try:
-        return model.model_validate(table)
-    except ValidationError as error:
-        first = error.errors()[0]
-        location = ".".join(str(part) for part in (place, *first["loc"]) if part != "recipe")
-        if first["type"] == "extra_forbidden":
-            known = model.model_fields if len(first["loc"]) == 1 else ()
-            raise RecipeError(unknown("setting", location, [*known])) from error
-        raise RecipeError(f"{location} is {first['input']!r}: {first['msg'].lower()}") from error
+    return table["value"] if len(table) == 1 else text
 
 
 def _folder() -> resources.abc.Traversable:

@@ -14,7 +14,9 @@ from torch import Tensor, nn
 
 from stepladder.data import Split
 from stepladder.network import trace_network
-from stepladder.recipe import Recipe, load_recipe
+from stepladder.network.spec import BatchNorm, Dropout
+from stepladder.recipe import Recipe
+from stepladder.study.plan import Rung
 from stepladder.training.device import Compute
 from stepladder.training.history import EpochRecord
 from stepladder.training.loop import Watched, train_network
@@ -31,12 +33,15 @@ class EngineSpeed:
     """Figures of one run, one entry a round; measured in turn, so that drift of the machine hits all three alike.
 
     Attributes:
-        plain: training images a second of a plain PyTorch loop: float32, NCHW, ReLU before pooling, no augmentation.
-        stepladder: the same of Stepladder's loop with every technique of the recipe on.
+        rung: of the reference ladder; it says which techniques are on.
+        plain: training images a second of a plain PyTorch loop with the rung's network: float32, NCHW, ReLU before
+            pooling, standardized beforehand, no augmentation.
+        stepladder: the same of Stepladder's loop with every technique of the rung on.
         matrix_product: FLOP a second of a 2048² matrix product in the precision used.
         flop_an_image: of one training step, an image: forward, weight gradients, input gradients but the first layer's.
     """
 
+    rung: str
     plain: list[float]
     stepladder: list[float]
     matrix_product: list[float]
@@ -58,15 +63,16 @@ class EngineSpeed:
 
 
 def measure_engine(
-    compute: Compute, rounds: int = 9, on_round: Callable[[int, int], None] | None = None
+    rung: Rung, compute: Compute, rounds: int = 9, on_round: Callable[[], None] | None = None
 ) -> EngineSpeed:
-    """Measure the three rates on recipe ``report`` with random 32×32 color images; the pixels do not change the speed.
+    """Measure the three rates on random 32×32 color images; the pixels do not change the speed.
 
     Args:
+        rung: of the reference ladder.
         rounds: measurements kept, after one that warms up.
-        on_round: called after each with the number done and the number in all.
+        on_round: called after each, the warm-up too.
     """
-    recipe = load_recipe("report").model_copy(update={"epochs": rounds + 1})
+    recipe = rung.recipe.model_copy(update={"epochs": rounds + 1})
     pixels = np.random.default_rng(0)
     count = _STEPS * recipe.batch_size
     images = pixels.integers(0, 256, (count, _SIZE, _SIZE, _CHANNELS), dtype=np.uint8)
@@ -83,11 +89,11 @@ def measure_engine(
         plain.append(plain_epoch())
         products.append(_matrix_rate(compute))
         if on_round:
-            on_round(len(ours) - 1, rounds)
+            on_round()
 
     watched = Watched(train.take(np.arange(_CLASSES)))
     train_network(recipe, train, watched, _CLASSES, seed=0, compute=compute, on_epoch=measure_peers)
-    return EngineSpeed(plain[1:], ours[1:], products[1:], _flop_an_image(recipe), recipe, compute)
+    return EngineSpeed(rung.name, plain[1:], ours[1:], products[1:], _flop_an_image(recipe), recipe, compute)
 
 
 def summarize_rates(values: list[float]) -> tuple[float, float, float]:
@@ -98,20 +104,24 @@ def summarize_rates(values: list[float]) -> tuple[float, float, float]:
 def _plain_loop(train: Split, recipe: Recipe, device: torch.device) -> Callable[[], float]:
     """Return a function that trains one epoch as a tutorial would and returns its images a second.
 
-    The same network, batch size and optimizer, dropout and batch norm among them; standardized once beforehand and not
-    augmented, which is less work than Stepladder does.
+    The rung's network, batch size and optimizer; standardized once beforehand and not augmented, which is less work
+    than Stepladder does.
     """
+    network = recipe.network
+    for technique in recipe.make_techniques():
+        network = technique.rewrite(network)
+    normalized, dropping = (any(isinstance(layer, kind) for layer in network.layers) for kind in (BatchNorm, Dropout))
     images = torch.from_numpy(train.images).permute(0, 3, 1, 2).float().div(255).contiguous().to(device)
     images = (images - images.mean(dim=(0, 2, 3), keepdim=True)) / images.std(dim=(0, 2, 3), keepdim=True)
     labels = torch.from_numpy(train.labels).to(device)
     model = nn.Sequential(
-        *_plain_block(_CHANNELS, 32),
-        *_plain_block(32, 64),
-        *_plain_block(64, 64),
+        *_plain_block(_CHANNELS, 32, normalized),
+        *_plain_block(32, 64, normalized),
+        *_plain_block(64, 64, normalized),
         nn.Flatten(),
         nn.Linear(64 * 4 * 4, 1000),
         nn.ReLU(),
-        nn.Dropout(0.5),
+        nn.Dropout(0.5 if dropping else 0),
         nn.Linear(1000, _CLASSES),
     ).to(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=recipe.optimizer.lr)
@@ -131,9 +141,10 @@ def _plain_loop(train: Split, recipe: Recipe, device: torch.device) -> Callable[
     return epoch
 
 
-def _plain_block(channels_in: int, channels_out: int) -> tuple[nn.Module, ...]:
+def _plain_block(channels_in: int, channels_out: int, normalized: bool) -> list[nn.Module]:
     convolution = nn.Conv2d(channels_in, channels_out, kernel_size=5, padding=2)
-    return convolution, nn.BatchNorm2d(channels_out), nn.ReLU(), nn.MaxPool2d(2)
+    norm: list[nn.Module] = [nn.BatchNorm2d(channels_out)] if normalized else []
+    return [convolution, *norm, nn.ReLU(), nn.MaxPool2d(2)]
 
 
 def _matrix_rate(compute: Compute) -> float:

@@ -16,19 +16,38 @@ app = App(
     help_format="plaintext",
     suppress_keyboard_interrupt=False,
 )
-# As import paths: a command's module is loaded when the command runs. The help texts stand here, so that listing the
-# commands loads none of them.
-app.command(
-    "stepladder.cli.study:study",
-    name="study",
-    help="Train every rung with several seeds and say what the evidence holds.",
+
+
+def _add(parent: App, path: str, help_text: str, *examples: str) -> None:
+    """Add a command by its import path, so that its module is loaded when it runs and not when commands are listed."""
+    epilogue = "\n".join(["Examples:", *(f"  stepladder {example}" for example in examples)])
+    parent.command(f"stepladder.cli.{path}", name=path.split(":")[1], help=help_text, help_epilogue=epilogue)
+
+
+_add(
+    app,
+    "study:study",
+    "Train every rung with several seeds and say what the evidence holds. Run again, the same command trains only "
+    "what is missing and rebuilds the report; more seeds add to what is there.",
+    "study digits",
+    "study my_images/ --seeds 5",
+    "study cifar10-jpeg/ --validation 0 --seeds 1",
 )
-app.command("stepladder.cli.train:train", name="train", help="Train one recipe and leave a model folder.")
-app.command("stepladder.cli.techniques:techniques", name="techniques", help="List the techniques, or show one.")
-app.command("stepladder.cli.report:report", name="report", help="Rebuild the report of a study from its files.")
+_add(
+    app,
+    "train:train",
+    "Train one recipe, with all its techniques, and leave a model folder.",
+    "train digits",
+    "train my_images/ --recipe report --set epochs=5 --set optimizer.lr=0.05",
+)
+_add(app, "techniques:techniques", "List the techniques, or show one in full.", "techniques", "techniques dropout")
+_add(app, "report:report", "Rebuild a study's report from its files, without training.", "report studies/digits-ladder")
 bench = App(name="bench", help="Measure Stepladder on this machine.")
-bench.command(
-    "stepladder.cli.bench:engine", name="engine", help="Training speed against plain PyTorch and the matrix product."
+_add(
+    bench,
+    "bench:engine",
+    "Measure training images a second: a plain PyTorch loop, Stepladder's, and the machine's own matrix product.",
+    "bench engine",
 )
 app.command(bench)
 app.register_install_completion_command()

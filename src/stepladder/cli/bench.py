@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 from rich import box
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from stepladder.bench.engine import EngineSpeed, measure_engine, summarize_rates
 from stepladder.cli.options import AsJson, Device, Precision, make_console
+from stepladder.recipe import load_recipe
 from stepladder.study.machine import describe_machine, describe_versions
+from stepladder.study.plan import ladder
 from stepladder.training.device import choose_compute
 
 
@@ -22,56 +26,68 @@ def engine(
     precision: Precision = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Measure training images a second: a plain PyTorch loop, Stepladder's, and the machine's matrix product.
-
-    Example:
-
-    stepladder bench engine
-    """
+    """Measure training images a second: a plain PyTorch loop, Stepladder's, and the machine's matrix product."""
     console = make_console(as_json)
     compute = choose_compute(device, precision)
-    with console.status("Measuring …") as status:
-        speed = measure_engine(
-            compute, rounds, on_round=lambda done, total: status.update(f"Measuring … {done} of {total}")
-        )
+    # The whole ladder, and the rung below it: batch norm costs time that the matrix product does not have.
+    measured = ladder(load_recipe("report"))[-2:]
+    columns = (TextColumn("Measuring"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=len(measured) * (rounds + 1))
+        speeds = [measure_engine(rung, compute, rounds, lambda: progress.advance(task)) for rung in measured]
     machine = describe_machine(compute.device)
     versions = ", ".join(f"{name} {version}" for name, version in describe_versions().items())
-    console.print(_table(speed))
+    console.print(_table(speeds))
     console.print(
-        f"Median of {rounds} rounds in turn (minimum to maximum). Network report with every technique of its recipe, "
-        f"batch {speed.recipe.batch_size}, 32×32 color images in memory.\n"
+        f"Median of {rounds} rounds in turn (minimum to maximum); recipe report with all techniques up to the rung, "
+        f"batch {speeds[0].recipe.batch_size}, 32×32 color images in memory.\n"
         f"{machine.accelerator or machine.processor}, {machine.cores} cores; {versions}.",
         style="dim",
     )
     if as_json:
-        figures = {
-            "plain_images_per_second": speed.plain,
-            "stepladder_images_per_second": speed.stepladder,
-            "matrix_product_flop_per_second": speed.matrix_product,
-            "flop_an_image": speed.flop_an_image,
-            "ratio": speed.ratios,
-            "share_of_matrix_product": speed.shares,
+        document = {
+            "rungs": [_figures(speed) for speed in speeds],
             "precision": compute.precision,
             "machine": machine.model_dump(),
             "versions": describe_versions(),
         }
-        print(json.dumps(figures, indent=2))
+        print(json.dumps(document, indent=2))
 
 
-def _table(speed: EngineSpeed) -> Table:
-    precision = speed.compute.precision
+def _figures(speed: EngineSpeed) -> dict[str, Any]:
+    return {
+        "rung": speed.rung,
+        "plain_images_per_second": speed.plain,
+        "stepladder_images_per_second": speed.stepladder,
+        "matrix_product_flop_per_second": speed.matrix_product,
+        "flop_an_image": speed.flop_an_image,
+        "ratio": speed.ratios,
+        "share_of_matrix_product": speed.shares,
+    }
+
+
+def _table(speeds: list[EngineSpeed]) -> Table:
+    precision = speeds[0].compute.precision
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("")
-    table.add_column("median", justify="right", style="bold")
-    table.add_column("range", justify="right")
-    rows = (
-        ("(a) plain PyTorch loop, float32, NCHW", speed.plain, "{:,.0f}", "images/s"),
-        (f"(b) Stepladder, {precision}, everything on", speed.stepladder, "{:,.0f}", "images/s"),
-        (f"(c) matrix product 2048², {precision}", [rate / 1e9 for rate in speed.matrix_product], "{:,.0f}", "GFLOP/s"),
-        ("b / a", speed.ratios, "{:.2f}", "×"),
-        ("b as a share of c", [100 * share for share in speed.shares], "{:.0f}", "%"),
+    for speed in speeds:
+        table.add_column(f"rung {speed.rung}", justify="right")
+    rows: tuple[tuple[str, Callable[[EngineSpeed], list[float]], str], ...] = (
+        ("(a) plain PyTorch, float32, NCHW, images/s", lambda speed: speed.plain, ",.0f"),
+        (f"(b) Stepladder, {precision}, images/s", lambda speed: speed.stepladder, ",.0f"),
+        (
+            f"(c) matrix product 2048², {precision}, GFLOP/s",
+            lambda speed: [rate / 1e9 for rate in speed.matrix_product],
+            ",.0f",
+        ),
+        ("b / a", lambda speed: speed.ratios, ".2f"),
+        ("b as a share of c, %", lambda speed: [100 * share for share in speed.shares], ".0f"),
     )
-    for label, values, form, unit in rows:
-        middle, low, high = (form.format(value) for value in summarize_rates(values))
-        table.add_row(label, f"{middle} {unit}", f"{low} to {high}")
+    for label, values, form in rows:
+        table.add_row(label, *(_cell(values(speed), form) for speed in speeds))
     return table
+
+
+def _cell(values: list[float], form: str) -> str:
+    middle, low, high = (format(value, form) for value in summarize_rates(values))
+    return f"{middle} ({low} to {high})"

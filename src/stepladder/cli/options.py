@@ -35,10 +35,17 @@ Device = Annotated[str, Parameter(help="auto, cpu, cuda or mps.")]
 Precision = Annotated[str, Parameter(help="auto, float32 or bfloat16; auto takes bfloat16 where the hardware has it.")]
 Limit = Annotated[int | None, Parameter(help="Use only the first N images a class of each split, for a quick look.")]
 SkipDamaged = Annotated[
-    bool, Parameter(negative="", help="Leave images that cannot be read out, and say so in the report.")
+    bool,
+    Parameter(negative="", show_default=False, help="Leave images that cannot be read out, and say so in the report."),
 ]
 AsJson = Annotated[
-    bool, Parameter(name="--json", negative="", help="Print the result as one JSON document; all else goes to stderr.")
+    bool,
+    Parameter(
+        name="--json",
+        negative="",
+        show_default=False,
+        help="Print the result as one JSON document; all else goes to stderr.",
+    ),
 ]
 
 

@@ -19,12 +19,7 @@ def report(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Rebuild results.csv, report.md, report.html and the figures of a study from its files.
-
-    Example:
-
-    stepladder report studies/digits-ladder
-    """
+    """Rebuild results.csv, report.md, report.html and the figures of a study from its files."""
     console = make_console(as_json)
     study = load_study(folder)
     write_results(study)

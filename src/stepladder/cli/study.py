@@ -57,18 +57,7 @@ def study(
     precision: Precision = "auto",
     as_json: AsJson = False,
 ) -> int:
-    """Train every rung with several seeds and say what the evidence holds.
-
-    Run again, the same command trains only what is missing and rebuilds the report; more seeds add to what is there.
-
-    Examples:
-
-    stepladder study digits
-
-    stepladder study my_images/ --seeds 5
-
-    stepladder study cifar10-jpeg/ --validation 0 --seeds 1
-    """
+    """Train every rung with several seeds and say what the evidence holds."""
     console = make_console(as_json)
     compute = choose_compute(device, precision)
     images = load_data(console, data, data_dir, limit, skip_damaged)

@@ -19,14 +19,7 @@ def techniques(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """List the techniques with what each does, or show one.
-
-    Examples:
-
-    stepladder techniques
-
-    stepladder techniques dropout
-    """
+    """List the techniques with what each does, or show one."""
     shown = list(TECHNIQUES.values()) if name is None else [find_technique(name)]
     console = Console(highlight=False)
     if as_json:

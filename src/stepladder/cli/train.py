@@ -50,14 +50,7 @@ def train(
     precision: Precision = "auto",
     as_json: AsJson = False,
 ) -> int:
-    """Train one recipe, with all its techniques, and leave a model folder.
-
-    Examples:
-
-    stepladder train digits
-
-    stepladder train my_images/ --recipe report --set epochs=5 --set optimizer.lr=0.05
-    """
+    """Train one recipe, with all its techniques, and leave a model folder."""
     console = make_console(as_json)
     compute = choose_compute(device, precision)
     images = load_data(console, data, data_dir, limit, skip_damaged)

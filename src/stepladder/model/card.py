@@ -62,4 +62,4 @@ weights is for whoever trained them to state, with that of the images in mind.
 
 def _plain(text: str) -> str:
     """Names come from data; keep them on one line and free of Markdown and HTML."""
-    return "".join(character if character.isalnum() or character in " .,:+-()@/×'" else "_" for character in text)
+    return "".join(character if character.isalnum() or character in " .,+-()@/×'" else r"\_" for character in text)

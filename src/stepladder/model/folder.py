@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
@@ -24,9 +25,31 @@ from stepladder.training.loop import TrainedNetwork
 from stepladder.training.rng import Streams
 
 #: Raised with every change that an older Stepladder would misread.
-FORMAT_VERSION = 1
+FORMAT_VERSION: Literal[1] = 1
 
 _NETWORK, _TECHNIQUE = "network.", "technique."
+
+Size = Annotated[int, Field(ge=1)]
+
+
+class _Preprocessing(BaseModel):
+    technique: str
+    options: dict[str, Any]
+
+
+class _Config(BaseModel):
+    """What ``config.json`` holds."""
+
+    model_config = ConfigDict(frozen=True)
+
+    format_version: Literal[1] = FORMAT_VERSION
+    library_name: str = "stepladder"
+    class_names: Annotated[tuple[str, ...], Field(min_length=1)]
+    image_shape: tuple[Size, Size, Size]
+    input_shape: tuple[Size, Size, Size]
+    precision: Annotated[str, Field(pattern="^(float32|bfloat16)$")]
+    network: Network
+    preprocessing: tuple[_Preprocessing, ...]
 
 
 @dataclass(frozen=True)
@@ -55,6 +78,8 @@ class Model:
             raise RecipeError(
                 f"the model reads uint8 images (N, {height}, {width}, {channels}); got {images.dtype} {images.shape}"
             )
+        # torch reads neither mirrored views nor, without a warning, read-only memory; only those are copied.
+        images = np.require(images, requirements=["C", "W"])
         tensor = torch.from_numpy(images).to(self.compute.device).permute(0, 3, 1, 2)
         return compute_logits(self.module, self.techniques, tensor, self.compute).cpu().numpy()
 
@@ -81,20 +106,18 @@ def save_model(
         folder / "model.safetensors",
         save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, metadata={"format": "pt"}),
     )
-    config = {
-        "format_version": FORMAT_VERSION,
-        "library_name": "stepladder",
-        "class_names": list(class_names),
-        "image_shape": list(image_shape),
-        "input_shape": list(trained.input_shape),
-        "precision": compute.precision,
-        "network": trained.network.model_dump(mode="json"),
-        "preprocessing": [
-            {"technique": technique.name, "options": technique.model_dump(mode="json")}
+    config = _Config(
+        class_names=tuple(class_names),
+        image_shape=image_shape,
+        input_shape=trained.input_shape,
+        precision=compute.precision,
+        network=trained.network,
+        preprocessing=tuple(
+            _Preprocessing(technique=technique.name, options=technique.model_dump(mode="json"))
             for technique in trained.techniques
-        ],
-    }
-    replace_json(folder / "config.json", config)
+        ),
+    )
+    replace_json(folder / "config.json", config.model_dump(mode="json"))
     replace_text(folder / "README.md", card)
 
 
@@ -106,32 +129,62 @@ def load_model(folder: Path, device: str = "auto", precision: str | None = None)
 
     Raises:
         StorageError: a file is missing, damaged or of another version.
+        RecipeError: a device or precision that does not exist here.
     """
-    config = read_json(folder / "config.json")
-    if not isinstance(config, dict) or config.get("format_version") != FORMAT_VERSION:
-        raise StorageError(f"{folder / 'config.json'} is not a Stepladder model of format {FORMAT_VERSION}")
-    compute = choose_compute(device, precision or config["precision"])
+    config = _read_config(folder / "config.json")
+    compute = choose_compute(device, precision or config.precision)
     tensors = _read_tensors(folder / "model.safetensors")
-    channels, height, width = config["input_shape"]
-    module = build_network(
-        Network.model_validate(config["network"]),
-        (channels, height, width),
-        len(config["class_names"]),
-        Streams(0),
-        compute.device,
-    )
     weights = {name.removeprefix(_NETWORK): tensor for name, tensor in tensors.items() if name.startswith(_NETWORK)}
     try:
-        module.load_state_dict(weights)
-    except RuntimeError as error:
-        raise StorageError(f"{folder} holds the weights of another network than its config.json: {error}") from error
-    techniques = [_restore_technique(entry, tensors, compute.device) for entry in config["preprocessing"]]
-    rows, columns, depth = config["image_shape"]
-    return Model(tuple(config["class_names"]), (rows, columns, depth), module.eval(), techniques, compute)
+        module = build_network(config.network, config.input_shape, len(config.class_names), Streams(0), compute.device)
+        techniques = [_restore_technique(entry, tensors, compute.device) for entry in config.preprocessing]
+    except (RecipeError, ValidationError, RuntimeError) as error:
+        raise StorageError(f"{folder / 'config.json'} does not fit this Stepladder: {_one_line(error)}") from error
+    differing = _differing(module.state_dict(), weights)
+    if differing:
+        raise StorageError(
+            f"{folder} holds the weights of another network than its config.json: {', '.join(differing)}; "
+            f"train the model again"
+        )
+    module.load_state_dict(weights)
+    model = Model(config.class_names, config.image_shape, module.eval(), techniques, compute)
+    try:
+        model.logits(np.zeros((1, *config.image_shape), np.uint8))
+    except (KeyError, RuntimeError, RecipeError) as error:
+        raise StorageError(
+            f"{folder} misses what its techniques learned, or holds that of other images ({_one_line(error)}); "
+            f"train the model again"
+        ) from error
+    return model
 
 
-def _restore_technique(entry: dict[str, Any], tensors: dict[str, Tensor], device: torch.device) -> Technique:
-    technique = find_technique(entry["technique"])(**entry["options"])
+def _read_config(path: Path) -> _Config:
+    document = read_json(path)
+    if not isinstance(document, dict) or document.get("format_version") != FORMAT_VERSION:
+        raise StorageError(
+            f"{path} is not a Stepladder model of format {FORMAT_VERSION}; train the model again with this version"
+        )
+    try:
+        return _Config.model_validate(document)
+    except (ValidationError, RecipeError) as error:
+        raise StorageError(f"{path} is damaged ({_one_line(error)}); train the model again") from error
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}"
+    return str(error).partition("\n")[0]
+
+
+def _differing(expected: dict[str, Tensor], found: dict[str, Tensor]) -> list[str]:
+    """Return the names of tensors that only one has, or that differ in shape."""
+    shapes = [{name: tensor.shape for name, tensor in tensors.items()} for tensors in (expected, found)]
+    return sorted({name for name, _ in shapes[0].items() ^ shapes[1].items()})
+
+
+def _restore_technique(entry: _Preprocessing, tensors: dict[str, Tensor], device: torch.device) -> Technique:
+    technique = find_technique(entry.technique)(**entry.options)
     prefix = f"{_TECHNIQUE}{technique.name}."
     technique.restore(
         {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}, device

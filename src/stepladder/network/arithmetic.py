@@ -95,9 +95,10 @@ def _output_size(place: str, size: int, kernel_size: int, stride: int, padding: 
 
 
 def _pooled_size(place: str, size: int, kernel_size: int, stride: int, ceil_mode: bool) -> int:
-    if not ceil_mode:
+    # Rounding up takes a window that lacks less than one stride; one that lacks more does not fit, in PyTorch neither.
+    if not ceil_mode or size + stride - 1 < kernel_size:
         return _output_size(place, size, kernel_size, stride, 0)
-    rounded_up = max(0, -(-(size - kernel_size) // stride)) + 1
+    rounded_up = -(-(size - kernel_size) // stride) + 1
     # As in PyTorch, a window that would start beyond the map is left out.
     return rounded_up - 1 if (rounded_up - 1) * stride >= size else rounded_up
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from stepladder.errors import RecipeError
 from stepladder.network.arithmetic import LayerCost, trace_network
 from stepladder.network.layers import SeededDropout
 from stepladder.network.spec import BatchNorm, Conv, Dropout, Flatten, Linear, MaxPool, Network, Relu
@@ -32,9 +33,14 @@ def build_network(
         a module from (N, C, H, W) float images to (N, num_classes) logits, in channels-last layout.
 
     Raises:
-        RecipeError: a layer does not fit what comes into it.
+        RecipeError: a layer does not fit what comes into it, or has a name that a module cannot have.
     """
     costs = trace_network(network, input_shape, num_classes)
+    for number, layer in enumerate(network.layers, start=1):
+        if hasattr(nn.Sequential(), layer.name):
+            raise RecipeError(
+                f"layer {number} is called '{layer.name}', which PyTorch needs itself; choose another name"
+            )
     # On the meta device constructors draw no random numbers and fill no memory.
     with torch.device("meta"):
         modules = OrderedDict((cost.layer.name, _module(cost, stream, device)) for cost in _relu_after_pooling(costs))

@@ -7,18 +7,21 @@ initial weights are drawn from a stream of that name.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Positive = Annotated[int, Field(ge=1)]
-NotNegative = Annotated[int, Field(ge=0)]
+from stepladder.errors import RecipeError
+
+Positive = Annotated[int, Field(ge=1, strict=True)]
+NotNegative = Annotated[int, Field(ge=0, strict=True)]
 
 
 class _Layer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
+    #: A word, because the built module's weights are stored under it.
+    name: Annotated[str, Field(pattern=r"^\w+$")]
 
 
 class Conv(_Layer):
@@ -74,6 +77,11 @@ class Linear(_Layer):
 
 Layer = Annotated[Conv | MaxPool | Relu | BatchNorm | Dropout | Flatten | Linear, Field(discriminator="kind")]
 
+#: Every kind of layer by the word for it.
+LAYER_KINDS: dict[str, type[BaseModel]] = {
+    kind.model_fields["kind"].default: kind for kind in get_args(get_args(Layer)[0])
+}
+
 
 class Network(BaseModel):
     """An ordered list of layers; immutable, so that a rewrite is a new network."""
@@ -81,6 +89,14 @@ class Network(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     layers: tuple[Layer, ...]
+
+    @model_validator(mode="after")
+    def _each_name_once(self) -> Network:
+        names = [layer.name for layer in self.layers]
+        for name in names:
+            if names.count(name) > 1:
+                raise RecipeError(f"the network has two layers called '{name}'; give each a name of its own")
+        return self
 
     def insert_after(self, wanted: Callable[[Layer], bool], make: Callable[[Layer], Layer]) -> Network:
         """Return the network with ``make(layer)`` after every layer that is ``wanted``."""

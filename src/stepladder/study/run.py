@@ -96,7 +96,9 @@ def estimate_seconds(
     seconds = {}
     for name, recipe in recipes.items():
         some = splits.train.take(np.arange(min(len(splits.train), _MEASURED_BATCHES * recipe.batch_size)))
-        short = recipe.model_copy(update={"epochs": 2})
+        # At hardly any learning rate: a loss that is not finite would end the measurement.
+        slow = recipe.optimizer.model_copy(update={"lr": 1e-9})
+        short = recipe.model_copy(update={"epochs": 2, "optimizer": slow})
         history: list[EpochRecord] = []
         train_network(short, some, watched_split(splits), len(data.class_names), 0, compute, on_epoch=history.append)
         last = history[-1]

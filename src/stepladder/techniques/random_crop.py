@@ -39,6 +39,11 @@ class RandomCrop(Technique):
         height, width = images.shape[2:]
         rows, columns = self._window(height, width)
         padding = self._padding(height, width)
+        if padding >= min(rows, columns):
+            raise RecipeError(
+                f"random_crop.padding is {padding} and the windows are {rows}×{columns}, so that some would be wholly "
+                f"black; choose at most {min(rows, columns) - 1}"
+            )
         if padding == 0 and (rows, columns) == (height, width):
             return images, targets
         count = len(images)

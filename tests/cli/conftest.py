@@ -1,0 +1,49 @@
+"""Running the command line in this process, in an empty current folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from stepladder.cli import run
+
+
+@dataclass(frozen=True)
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def stepladder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Outcome]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def call(*arguments: str) -> Outcome:
+        monkeypatch.setattr("sys.argv", ["stepladder", *arguments])
+        code = run(arguments)
+        captured = capsys.readouterr()
+        return Outcome(code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def folder_of_images(tmp_path: Path) -> Path:
+    """Handwritten zeros, ones and twos as PNG files: 12 a class in <class>/<number>.png."""
+    digits = load_digits()
+    folder = tmp_path / "my images"
+    for label, name in enumerate(("zero", "one", "two")):
+        (folder / name).mkdir(parents=True)
+        for number, image in enumerate(digits.images[digits.target == label][:12]):
+            Image.fromarray(np.round(image * 255 / 16).astype(np.uint8)).save(folder / name / f"{number}.png")
+    return folder

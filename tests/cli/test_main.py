@@ -1,0 +1,76 @@
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Call = Callable[..., Any]
+
+# Every wrong input, with what its one sentence must say.
+WRONG = {
+    "no such path": (["study", "nowhere/at/all"], "there is no file or folder nowhere/at/all"),
+    "no such name": (["study", "digts"], "did you mean 'digits'?"),
+    "no seed": (["study", "digits", "--seeds", "0"], "--seeds is 0; it must be at least 1"),
+    "seeds in words": (["study", "digits", "--seeds", "three"], "three"),
+    "no epoch": (["study", "digits", "--epochs", "0"], "epochs is 0"),
+    "batch of one": (["study", "digits", "--batch-size", "1"], "batch_size is 1"),
+    "validation": (["study", "digits", "--validation", "1.5"], "--validation is 1.5"),
+    "limit": (["study", "digits", "--limit", "0"], "--limit is 0"),
+    "plan": (["study", "digits", "--plan", "lader"], "did you mean 'ladder'?"),
+    "recipe": (["study", "digits", "--recipe", "raport"], "did you mean 'report'?"),
+    "setting": (["train", "digits", "--set", "optimizer.rl=1"], "did you mean 'optimizer.lr'?"),
+    "setting without value": (["train", "digits", "--set", "epochs"], "write it as --set epochs=VALUE"),
+    "value": (["train", "digits", "--set", "dropout.p=1.5"], "dropout.p is 1.5"),
+    "device": (["study", "digits", "--device", "gpu"], "unknown device 'gpu'"),
+    "precision": (["study", "digits", "--precision", "float16"], "unknown precision 'float16'"),
+    "technique": (["techniques", "mixpu"], "unknown technique 'mixpu'"),
+    "option": (["study", "digits", "--sedes", "3"], "--sedes"),
+    "command": (["studdy"], "studdy"),
+    "report of nothing": (["report", "nowhere"], "there is no study in nowhere"),
+}
+
+
+@pytest.mark.parametrize("arguments_and_words", WRONG.values(), ids=WRONG.keys())
+def test_wrong_input_gets_a_sentence_and_exit_code_2(
+    stepladder: Call, arguments_and_words: tuple[list[str], str], tmp_path: Path
+) -> None:
+    arguments, words = arguments_and_words
+    outcome = stepladder(*arguments)
+    assert outcome.code == 2
+    assert words in outcome.err
+    assert outcome.err.startswith("Error: ")
+    assert "Traceback" not in outcome.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_lists_every_command_and_imports_no_torch() -> None:
+    code = (
+        "import sys; from stepladder.cli import run; code = run(['--help']); "
+        "assert not {'torch', 'numpy', 'matplotlib', 'sklearn', 'pydantic'} & set(sys.modules); sys.exit(code)"
+    )
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    for command in ("study", "train", "techniques", "report", "bench"):
+        assert f" {command} " in process.stdout
+
+
+@pytest.mark.parametrize("command", [["study"], ["train"], ["techniques"], ["report"], ["bench", "engine"]])
+def test_every_command_has_help_with_an_example(stepladder: Call, command: list[str]) -> None:
+    outcome = stepladder(*command, "--help")
+    assert outcome.code == 0
+    assert f"stepladder {' '.join(command)}" in outcome.out
+    assert "Example" in outcome.out
+
+
+def test_the_version_is_that_of_the_package(stepladder: Call) -> None:
+    assert stepladder("--version").out.strip() == "0.1.0"
+
+
+def test_the_module_is_the_command_line() -> None:
+    process = subprocess.run(
+        [sys.executable, "-m", "stepladder", "studdy"], capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 2
+    assert process.stderr.startswith("Error: ")

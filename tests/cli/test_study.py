@@ -1,0 +1,139 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepladder.study.store import load_study
+
+Call = Callable[..., Any]
+SMALL = ("--seeds", "1", "--epochs", "1", "--limit", "20")
+
+
+def test_the_smallest_real_study(stepladder: Call, tmp_path: Path) -> None:
+    outcome = stepladder("study", "digits", *SMALL)
+    assert outcome.code == 0, outcome.err
+    assert "Ladder of 6 rungs × 1 seed = 6 trials of 1 epoch" in outcome.out
+    assert "[6/6] batchnorm, seed 0: epoch 1/1" in outcome.out
+    assert "No verdict is possible: one seed shows no spread" in outcome.out
+    folder = tmp_path / "studies" / "digits-ladder"
+    assert f"Report: {folder.relative_to(tmp_path) / 'report.html'}" in outcome.out
+    files = {path.name for path in folder.iterdir()} | {path.name for path in (folder / "figures").iterdir()}
+    assert files == {
+        "study.json",
+        "trials",
+        "results.csv",
+        "report.md",
+        "report.html",
+        "figures",
+        "curves.png",
+        "curves.svg",
+        "ladder.png",
+        "ladder.svg",
+    }
+
+
+def test_again_it_trains_nothing_and_rebuilds_the_report(stepladder: Call, tmp_path: Path) -> None:
+    first = stepladder("study", "digits", *SMALL)
+    page = tmp_path / "studies" / "digits-ladder" / "report.html"
+    written = page.read_bytes()
+    page.unlink()
+    second = stepladder("study", "digits", *SMALL)
+    assert second.code == 0
+    assert "epoch" not in second.out
+    assert page.read_bytes() == written
+    assert second.out.splitlines()[-1] == first.out.splitlines()[-1]
+
+
+def test_json_is_the_only_thing_on_stdout(stepladder: Call) -> None:
+    outcome = stepladder("study", "digits", *SMALL, "--json")
+    document = json.loads(outcome.out)
+    assert "[1/6] baseline, seed 0" in outcome.err
+    assert [rung["rung"] for rung in document["rungs"]][-1] == "batchnorm"
+    assert len(document["trials"]) == 6
+    assert document["study"]["plan"] == "ladder"
+    assert document["comparisons"][0]["interval"] is None
+    assert 0 <= document["trials"][0]["test_accuracy"] <= 1
+
+
+def test_a_folder_of_images_with_a_damaged_one(stepladder: Call, folder_of_images: Path) -> None:
+    damaged = folder_of_images / "one" / "damaged.png"
+    damaged.write_bytes((folder_of_images / "one" / "0.png").read_bytes()[:60])
+    refused = stepladder("study", str(folder_of_images), *SMALL, "--out", "out")
+    assert refused.code == 2
+    assert "1 damaged image; mend or remove it, or leave it out with --skip-damaged:" in refused.err
+    assert str(damaged) in refused.err
+    assert not Path("out").exists()
+
+    outcome = stepladder("study", str(folder_of_images), *SMALL, "--out", "out", "--skip-damaged")
+    assert outcome.code == 0, outcome.err
+    assert "damaged" in Path("out/report.md").read_text()
+    assert "damaged" in Path("out/report.html").read_text()
+
+
+def test_a_class_too_small_to_split_is_named(stepladder: Call, folder_of_images: Path) -> None:
+    for path in sorted((folder_of_images / "two").iterdir())[1:]:
+        path.unlink()
+    outcome = stepladder("study", str(folder_of_images), "--out", "out")
+    assert outcome.code == 2
+    assert "the class 'two' has 1 training image, fewer than the splits need" in outcome.err
+
+
+def test_another_study_in_the_folder_is_refused(stepladder: Call) -> None:
+    stepladder("study", "digits", *SMALL)
+    outcome = stepladder("study", "digits", *SMALL, "--set", "optimizer.lr=0.05")
+    assert outcome.code == 2
+    assert "studies/digits-ladder holds another study: optimizer.lr is 0.1 there and 0.05 here" in outcome.err
+
+
+def test_failed_trials_give_exit_code_1_and_stand_in_the_report(stepladder: Call) -> None:
+    outcome = stepladder("study", "digits", *SMALL, "--set", "optimizer.lr=1e20", "--out", "out")
+    assert outcome.code == 1
+    assert "the training loss was not finite in epoch 1" in outcome.out
+    assert "not finite in epoch 1" in Path("out/report.md").read_text()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for another process")
+def test_ctrl_c_keeps_what_is_finished_and_says_how_to_continue(tmp_path: Path) -> None:
+    command = ["study", "digits", "--seeds", "1", "--epochs", "2", "--limit", "20", "--out", "a study"]
+    # Slow enough to be stopped between two trials: the second one waits for the signal.
+    slow = (
+        "import sys, time; from stepladder.study import run\n"
+        "from stepladder.cli import run as run_command\n"
+        "real = run.run_trial\n"
+        "def run_trial(trial, *rest):\n"
+        "    if trial.rung == 'augment': print('now', flush=True); time.sleep(60)\n"
+        "    return real(trial, *rest)\n"
+        "run.run_trial = run_trial\n"
+        "sys.exit(run_command(sys.argv[1:]))\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", slow, *command],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line == "now\n":
+                process.send_signal(signal.SIGINT)
+                break
+        rest = process.stdout.read()
+    assert process.returncode == 130, rest
+    assert "Stopped. 2 of 6 trials are finished and kept in a study; continue with:" in rest
+    assert "Traceback" not in rest
+    assert len(load_study(tmp_path / "a study").trials) == 2
+    assert "unfinished" in (tmp_path / "a study" / "report.md").read_text()
+
+
+def test_the_line_that_continues_is_the_command_itself(stepladder: Call) -> None:
+    stepladder("study", "digits", *SMALL, "--out", "a study")
+    assert load_study(Path("a study")).record.command == (
+        "stepladder study digits --seeds 1 --epochs 1 --limit 20 --out 'a study'"
+    )

@@ -1,0 +1,87 @@
+"""The model card says how well and on what, and names from the data stay names."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from markdown_it import MarkdownIt
+
+from stepladder.model.card import CardFacts, render_card
+
+FACTS = CardFacts(
+    data="pets",
+    class_names=("cat", "dog"),
+    image_shape=(24, 32, 3),
+    recipe="report",
+    techniques=("standardize", "random_crop"),
+    epochs=20,
+    seed=3,
+    counts={"train": 45_000, "validation": 5000, "test": 10_000},
+    test_accuracy=0.78987,
+    machine="Intel(R) Xeon(R) @ 2.00GHz",
+    versions={"torch": "2.13.0", "stepladder": "0.1.0"},
+)
+
+
+def body(card: str) -> str:
+    """As a model hub renders it, by a parser that someone else wrote."""
+    _, header, text = card.split("---\n", 2)
+    assert header == "library_name: stepladder\npipeline_tag: image-classification\n"
+    return MarkdownIt("gfm-like", {"linkify": False}).render(text)
+
+
+def test_what_it_says():
+    page = body(render_card(FACTS))
+    for text in (
+        "<h1>pets: recipe report, seed 3</h1>",
+        "24×32 images with 3 channels, uint8",
+        "2 classes: cat, dog.",
+        "pets (45,000 train, 5,000 validation, 10,000 test images)",
+        "standardize, random_crop.",
+        "78.99 % of 10,000 test images (n = 1 seed)",
+        "Intel(R) Xeon(R) @ 2.00GHz with torch 2.13.0, stepladder 0.1.0",
+        "in 20 epochs",
+    ):
+        assert text in page
+
+
+def test_one_channel_no_technique_and_many_classes():
+    names = tuple(f"class {number}" for number in range(1000))
+    card = render_card(replace(FACTS, image_shape=(8, 8, 1), techniques=(), class_names=names))
+    assert "with 1 channel, uint8" in card
+    assert "**Techniques:** none." in card
+    assert "class 19, and 980 more." in card
+    assert "class 20" not in card
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "<script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        "[text](http://example.com)",
+        "![text](http://example.com/x.png)",
+        "**strong** __strong__ _em_ ~~del~~ `code`",
+        "line\n\n# heading\n---\nlicense: mit",
+        "a | b",
+        "&lt;b&gt;",
+        "caf\udce9",
+        "back\\slash",
+    ],
+)
+def test_names_from_data_are_text_and_nothing_more(name):
+    plain = body(render_card(replace(FACTS, data="x", class_names=("y", "z"), machine="m")))
+    card = render_card(replace(FACTS, data=name, class_names=(name, "z"), machine=name))
+    page = body(card)
+    for tag in ("<h", "<p", "<li", "<strong", "<em", "<a ", "<img", "<script", "<code", "<s>", "<hr", "<table"):
+        assert page.count(tag) == plain.count(tag), tag
+    assert card.count("\n") == render_card(FACTS).count("\n")
+    card.encode()
+
+
+def test_ordinary_names_stay_readable():
+    names = ("traffic light", "Café", "猫", "no-entry (50 km/h)", "stop_sign")
+    page = body(render_card(replace(FACTS, class_names=names)))
+    for name in names:
+        assert name in page

@@ -1,0 +1,228 @@
+"""A model comes back as it was saved, or says in one sentence why not."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
+
+from stepladder.errors import RecipeError, StorageError
+from stepladder.model import load_model, save_model
+from stepladder.training.device import choose_compute
+from stepladder.training.evaluate import compute_logits
+from stepladder.training.loop import Watched, train_network
+
+
+def rewrite(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    change(config)
+    path.write_text(json.dumps(config))
+
+
+def logits_of(trained, images: np.ndarray, compute) -> np.ndarray:
+    tensor = torch.from_numpy(images).permute(0, 3, 1, 2)
+    return compute_logits(trained.module, trained.techniques, tensor, compute).numpy()
+
+
+def test_logits_come_back_to_the_bit(saved, trained, digits, compute):
+    images = digits.splits["train"].images
+    model = load_model(saved, "cpu")
+    logits = model.logits(images)
+    assert logits.dtype == np.float32
+    assert logits.tobytes() == logits_of(trained, images, compute).tobytes()
+    assert np.ptp(logits, axis=0).min() > 0
+    assert not model.module.training
+
+
+def test_what_it_knows_of_itself_comes_back(saved, trained, digits):
+    model = load_model(saved, "cpu")
+    assert model.class_names == digits.class_names
+    assert model.image_shape == (8, 8, 1)
+    assert model.compute.precision == "float32"
+    assert list(model.techniques) == trained.techniques
+    assert load_model(saved, "cpu", "bfloat16").compute.precision == "bfloat16"
+
+
+@pytest.mark.parametrize("techniques", [(), ("standardize",), ("batch_norm", "dropout")])
+def test_other_recipes_and_precisions(techniques, tiny_recipe, noise, tmp_path):
+    compute = choose_compute("cpu", "bfloat16")
+    trained = train_network(tiny_recipe(*techniques, epochs=1), noise, Watched(noise), 4, 0, compute)
+    names = ("a", "caf\udce9", "猫", "<b>")
+    save_model(tmp_path, trained, names, (8, 8, 3), compute, "card")
+    model = load_model(tmp_path, "cpu")
+    assert model.class_names == names
+    assert model.logits(noise.images).tobytes() == logits_of(trained, noise.images, compute).tobytes()
+
+
+def test_the_files_are_those_of_hugging_face(saved):
+    assert sorted(path.name for path in saved.iterdir()) == ["README.md", "config.json", "model.safetensors"]
+    tensors = load_file(saved / "model.safetensors")
+    assert tensors["technique.standardize.mean"].shape == (1,)
+    assert tensors["network.conv1.weight"].shape == (4, 1, 3, 3)
+    config = json.loads((saved / "config.json").read_text())
+    assert config["library_name"] == "stepladder"
+    assert config["input_shape"] == [1, 6, 6]
+    assert [entry["technique"] for entry in config["preprocessing"]][:2] == ["standardize", "random_crop"]
+
+
+def test_saving_twice_writes_the_same_bytes(saved, trained, digits, compute, tmp_path):
+    save_model(tmp_path, trained, digits.class_names, digits.image_shape, compute, "# A card\n")
+    for path in saved.iterdir():
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes()
+
+
+def test_no_pickle(saved, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("pickle")
+
+    for module, name in ((torch, "load"), (pickle, "load"), (pickle, "loads"), (pickle, "Unpickler")):
+        monkeypatch.setattr(module, name, refuse)
+    load_model(saved, "cpu")
+    assert not any(path.read_bytes()[:2] in (b"PK", b"\x80\x02") for path in saved.iterdir())
+
+
+def test_images_however_they_lie_in_memory(saved, digits):
+    model, images = load_model(saved, "cpu"), digits.splits["train"].images[:8]
+    expected = model.logits(images)
+    frozen = images.copy()
+    frozen.flags.writeable = False
+    mirrored = np.ascontiguousarray(images[:, :, ::-1])[:, :, ::-1]
+    for same in (frozen, mirrored, np.asfortranarray(images)):
+        np.testing.assert_array_equal(model.logits(same), expected)
+    assert model.logits(images[:0]).shape == (0, 10)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        np.zeros((2, 8, 8, 1), dtype=np.float32),
+        np.zeros((2, 8, 8), dtype=np.uint8),
+        np.zeros((8, 8, 1), dtype=np.uint8),
+        np.zeros((2, 8, 8, 3), dtype=np.uint8),
+        np.zeros((2, 1, 8, 8), dtype=np.uint8),
+        np.zeros((2, 6, 6, 1), dtype=np.uint8),
+    ],
+)
+def test_images_that_do_not_fit(saved, images):
+    with pytest.raises(RecipeError) as caught:
+        load_model(saved, "cpu").logits(images)
+    assert str(caught.value) == f"the model reads uint8 images (N, 8, 8, 1); got {images.dtype} {images.shape}"
+
+
+def set_to(*path_and_value: Any) -> Callable[[dict[str, Any]], object]:
+    *path, last, value = path_and_value
+
+    def change(config: Any) -> None:
+        for part in path:
+            config = config[part]
+        config[last] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (set_to("format_version", 2), r"config\.json is not a Stepladder model of format 1; train"),
+        (lambda config: config.pop("format_version"), r"config\.json is not a Stepladder model of format 1; train"),
+        (lambda config: config.pop("precision"), r"config\.json is damaged \(precision: field required\)"),
+        (lambda config: config.pop("network"), r"config\.json is damaged \(network: field required\)"),
+        (lambda config: config.pop("class_names"), r"config\.json is damaged \(class_names: field required\)"),
+        (lambda config: config.pop("preprocessing"), r"config\.json is damaged \(preprocessing: field required\)"),
+        (set_to("class_names", []), "class_names: "),
+        (set_to("class_names", ["a", "b"]), r"another network than its config\.json: fc2\.bias, fc2\.weight; train"),
+        (set_to("class_names", 7), "class_names: "),
+        (set_to("image_shape", [8, 8]), "image_shape"),
+        (set_to("image_shape", [8, 8, 0]), "image_shape.2"),
+        (set_to("image_shape", [8, 8, 3]), "misses what its techniques learned, or holds that of other images"),
+        (set_to("image_shape", [5, 5, 1]), "random_crop.size is 6"),
+        (set_to("input_shape", [1, 2, 8]), "another network than its config.json: fc1.weight"),
+        (set_to("input_shape", "big"), "input_shape"),
+        (set_to("precision", "float8"), r"config\.json is damaged \(precision"),
+        (set_to("network", "layers", 0, "kind", "cnv"), "network.layers.0"),
+        (set_to("network", "layers", 0, "name", "fc1"), "two layers called 'fc1'"),
+        (set_to("network", "layers", 0, "kernel_size", 99), r"layer 1 \(conv1\) has a kernel of 99"),
+        (set_to("network", "layers", 0, "channels", 5), "weights of another network .*: conv1.bias, conv1.weight, "),
+        (set_to("network", "layers", []), "the network puts out 1×6×6"),
+        (set_to("preprocessing", 0, "technique", "standardise"), "unknown technique 'standardise'; did you mean"),
+        (set_to("preprocessing", 0, {}), "preprocessing.0.technique: field required"),
+        (set_to("preprocessing", 0, "options", {"strength": 1}), "strength: extra inputs are not permitted"),
+        (set_to("preprocessing", 1, "options", {"size": "6 px"}), "size: input should be a valid integer"),
+    ],
+)
+def test_a_config_that_does_not_fit(folder, change, message):
+    rewrite(folder, change)
+    with pytest.raises(StorageError, match=message) as caught:
+        load_model(folder, "cpu")
+    assert str(folder) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "3", "null", '"text"'])
+def test_a_config_that_is_none(folder, content):
+    (folder / "config.json").write_text(content)
+    with pytest.raises(StorageError, match=r"config\.json is not "):
+        load_model(folder, "cpu")
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_file_that_is_missing(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(StorageError, match=f"cannot read .*{name}: No such file or directory"):
+        load_model(folder, "cpu")
+
+
+@pytest.mark.parametrize("kept", [0, 5, 100, -1])
+def test_weights_that_are_cut_off(folder, kept):
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(StorageError, match=r"model\.safetensors is damaged \(.*\); train the model again"):
+        load_model(folder, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda tensors: tensors.pop("network.fc2.bias"), r"another network than its config\.json: fc2\.bias; train"),
+        (set_to("network.extra", np.zeros(3)), r"another network than its config\.json: extra; train"),
+        (set_to("network.fc2.bias", np.zeros(11)), r"another network than its config\.json: fc2\.bias; train"),
+        (lambda tensors: tensors.pop("technique.standardize.mean"), "misses what its techniques learned"),
+        (set_to("technique.standardize.std", np.ones(3, np.float32)), "misses what its techniques learned"),
+    ],
+)
+def test_tensors_that_do_not_fit(folder, change, message):
+    tensors = load_file(folder / "model.safetensors")
+    change(tensors)
+    save_file(tensors, folder / "model.safetensors")
+    with pytest.raises(StorageError, match=message):
+        load_model(folder, "cpu")
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(position=st.integers(0, 1500), bit=st.integers(0, 7), name=st.sampled_from(["config.json", "model.safetensors"]))
+def test_a_flipped_bit_gives_a_model_or_a_sentence(saved, tmp_path, position, bit, name):
+    for path in saved.iterdir():
+        content = bytearray(path.read_bytes())
+        if path.name == name:
+            content[position % len(content)] ^= 1 << bit
+        (tmp_path / path.name).write_bytes(content)
+    try:
+        model = load_model(tmp_path, "cpu")
+    except StorageError:
+        return
+    assert model.logits(np.zeros((1, *model.image_shape), np.uint8)).shape == (1, len(model.class_names))
+
+
+def test_a_device_that_does_not_exist_is_the_user_s_matter(saved):
+    with pytest.raises(RecipeError, match="unknown device 'gpu'"):
+        load_model(saved, "gpu")

@@ -1,0 +1,65 @@
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+
+from stepladder.errors import StudyError
+from stepladder.recipe import Recipe, load_recipe
+from stepladder.study.plan import Trial, ladder, make_rungs
+
+MakeRecipe = Callable[..., Recipe]
+
+
+def test_the_reference_ladder_has_the_six_rungs_of_the_report() -> None:
+    rungs = ladder(load_recipe("report"))
+    assert [(rung.name, rung.adds) for rung in rungs] == [
+        ("baseline", ()),
+        ("standardize", ("standardize",)),
+        ("augment", ("random_crop", "horizontal_flip")),
+        ("schedule", ("exponential_lr",)),
+        ("dropout", ("dropout",)),
+        ("batchnorm", ("batch_norm",)),
+    ]
+
+
+def test_every_rung_has_the_techniques_of_all_below_it() -> None:
+    techniques = [[setting.name for setting in rung.recipe.techniques] for rung in ladder(load_recipe("report"))]
+    for below, above in pairwise(techniques):
+        assert above[: len(below)] == below
+    assert techniques[-1] == [setting.name for setting in load_recipe("report").techniques]
+
+
+def test_a_rung_whose_techniques_lie_apart_is_refused(tiny_recipe: MakeRecipe) -> None:
+    recipe = tiny_recipe(
+        {"name": "random_crop", "rung": "augment"}, "standardize", {"name": "horizontal_flip", "rung": "augment"}
+    )
+    with pytest.raises(StudyError, match="two rungs are called 'augment'"):
+        ladder(recipe)
+
+
+def test_a_technique_may_not_take_the_name_of_the_lowest_rung(tiny_recipe: MakeRecipe) -> None:
+    with pytest.raises(StudyError, match="two rungs are called 'baseline'"):
+        ladder(tiny_recipe({"name": "standardize", "rung": "baseline"}))
+
+
+def test_an_unknown_plan_is_named_with_the_nearest(tiny_recipe: MakeRecipe) -> None:
+    with pytest.raises(StudyError, match=r"unknown plan 'lader'; did you mean 'ladder'\?"):
+        make_rungs("lader", tiny_recipe("standardize"))
+
+
+def test_a_recipe_without_techniques_is_refused(tiny_recipe: MakeRecipe) -> None:
+    with pytest.raises(StudyError, match="lists no technique, so there is nothing to compare"):
+        make_rungs("ladder", tiny_recipe())
+
+
+def test_the_identity_of_a_trial_is_recipe_seed_split_and_precision(tiny_recipe: MakeRecipe) -> None:
+    trial = Trial("augment", tiny_recipe("standardize"), 0, "split", "float32")
+    same = Trial("other name", tiny_recipe({"name": "standardize", "rung": "x"}, name="renamed"), 0, "split", "float32")
+    assert same.id == trial.id
+    others = [
+        Trial("augment", tiny_recipe("standardize", epochs=3), 0, "split", "float32"),
+        Trial("augment", tiny_recipe("standardize"), 1, "split", "float32"),
+        Trial("augment", tiny_recipe("standardize"), 0, "other", "float32"),
+        Trial("augment", tiny_recipe("standardize"), 0, "split", "bfloat16"),
+    ]
+    assert len({trial.id, *(other.id for other in others)}) == 5

@@ -1,0 +1,201 @@
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from stepladder.data import ImageSet, Split
+from stepladder.errors import StorageError, StudyError
+from stepladder.recipe import Recipe, change_settings
+from stepladder.study.plan import Trial
+from stepladder.study.records import SavedStudy, TrialResult
+from stepladder.study.watch import Outlook, Watch
+
+RunStudy = Callable[..., SavedStudy]
+
+
+class Interrupt(Watch):
+    """Presses Ctrl-C when the given trial starts."""
+
+    def __init__(self, number: int) -> None:
+        self.left = number
+
+    def trial_started(self, trial: Trial) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+def weights(study: SavedStudy) -> dict[str, bytes]:
+    return {trial.folder.name: (trial.folder / "model" / "model.safetensors").read_bytes() for trial in study.trials}
+
+
+def test_the_folder_holds_what_is_promised(study: RunStudy) -> None:
+    saved = study()
+    assert (saved.folder / "study.json").exists()
+    assert (saved.folder / "results.csv").exists()
+    for trial in saved.trials:
+        names = {str(path.relative_to(trial.folder)) for path in trial.folder.rglob("*") if path.is_file()}
+        assert names == {
+            "recipe.toml",
+            "history.csv",
+            "result.json",
+            "model/model.safetensors",
+            "model/config.json",
+            "model/README.md",
+        }
+        assert trial.folder.parent == saved.folder / "trials"
+
+
+def test_the_same_study_twice_runs_nothing(study: RunStudy, counter: Any) -> None:
+    first = study()
+    assert study(watch=counter) == first
+    assert counter.started == []
+
+
+def test_more_seeds_run_only_what_is_missing_and_change_nothing(study: RunStudy, counter: Any) -> None:
+    before = weights(study(seeds=1))
+    after = study(seeds=2, watch=counter)
+    assert counter.started == [("baseline", 1), ("standardize", 1), ("augment", 1)]
+    assert before.items() <= weights(after).items()
+    assert after.record.seeds == (0, 1)
+
+
+def test_fewer_seeds_keep_what_is_there(study: RunStudy) -> None:
+    study(seeds=2)
+    assert study(seeds=1).record.seeds == (0, 1)
+
+
+def test_an_interrupted_study_continues_to_the_same_bits(study: RunStudy, tmp_path: Path, counter: Any) -> None:
+    whole = study(out=tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        study(watch=Interrupt(4))
+    continued = study(watch=counter)
+    assert len(counter.started) == 3
+    assert weights(continued) == weights(whole)
+
+
+def test_another_plan_in_the_same_folder_is_refused_and_the_difference_named(
+    study: RunStudy, two_rungs: Recipe, digits: ImageSet
+) -> None:
+    study(seeds=1)
+    with pytest.raises(StudyError, match=r"holds another study: epochs is 1 there and 3 here\. Choose another folder"):
+        study(recipe=change_settings(two_rungs, {"epochs": "3"}))
+    with pytest.raises(StudyError, match=r"padding is absent there and 1 here"):
+        study(recipe=change_settings(two_rungs, {"random_crop.padding": "1"}))
+    with pytest.raises(StudyError, match=r"validation is 0\.1 there and 0\.2 here"):
+        study(validation=0.2)
+    with pytest.raises(StudyError, match="data is digits there and others here"):
+        study(image_set=replace(digits.limited(20), name="others"))
+
+
+def test_no_seed_is_refused(study: RunStudy) -> None:
+    with pytest.raises(StudyError, match="--seeds is 0; it must be at least 1"):
+        study(seeds=0)
+
+
+def test_a_folder_that_cannot_be_written_is_named(study: RunStudy, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match=r"cannot write .*study\.json"):
+        study(out=tmp_path / "file" / "study", seeds=1)
+
+
+def test_a_failed_trial_is_counted_and_the_others_go_on(study: RunStudy, two_rungs: Recipe, counter: Any) -> None:
+    saved = study(recipe=change_settings(two_rungs, {"optimizer.lr": "1e20"}), seeds=1)
+    assert [trial.result.status for trial in saved.trials] == ["failed"] * 3
+    assert all("not finite in epoch 1" in (trial.result.failure or "") for trial in saved.trials)
+    assert all(trial.result.test_accuracy is None for trial in saved.trials)
+    assert not (saved.trials[0].folder / "model").exists()
+    study(recipe=change_settings(two_rungs, {"optimizer.lr": "1e20"}), seeds=1, watch=counter)
+    assert counter.started == []
+
+
+def test_the_plan_is_written_and_announced_before_the_first_trial(study: RunStudy, tmp_path: Path) -> None:
+    class Order(Watch):
+        outlook: Outlook | None = None
+
+        def planned(self, outlook: Outlook) -> None:
+            assert (tmp_path / "study" / "study.json").exists()
+            assert not (tmp_path / "study" / "trials").exists()
+            self.outlook = outlook
+
+        def trial_ended(self, trial: Trial, result: TrialResult) -> None:
+            assert self.outlook is not None
+
+    watch = Order()
+    study(watch=watch)
+    assert watch.outlook is not None
+    assert len(watch.outlook.trials) == 6
+    assert all(seconds > 0 for seconds in watch.outlook.seconds.values())
+
+
+def test_without_validation_all_images_train_and_the_test_curve_is_drawn(study: RunStudy, digits: ImageSet) -> None:
+    saved = study(validation=0, seeds=1)
+    assert "validation" not in saved.record.data.counts
+    assert sum(saved.record.data.counts.values()) == len(digits.splits["train"])
+    trial = saved.trials[0]
+    assert trial.history[-1].test_accuracy == trial.result.test_accuracy
+    assert trial.result.val_accuracy is None
+
+
+# What training may not see.
+
+
+@pytest.fixture
+def three_splits(digits: ImageSet) -> ImageSet:
+    """Digits with a test split of their own, so that it can be changed without touching the training images."""
+    split = digits.splits["train"]
+    positions = np.arange(len(split))
+    splits = {"train": split.take(positions[positions % 4 != 0]), "test": split.take(positions[positions % 4 == 0])}
+    return ImageSet("digits", digits.class_names, splits)
+
+
+def training_files(study: SavedStudy) -> dict[str, bytes]:
+    """Every file of training, by rung, seed and name; result.json and the card hold the test's own figures."""
+    names = ("recipe.toml", "history.csv", "model/model.safetensors", "model/config.json")
+    return {
+        f"{trial.rung}/{trial.seed}/{name}": (trial.folder / name).read_bytes()
+        for trial in study.trials
+        for name in names
+    }
+
+
+def test_scrambled_test_labels_change_no_file_of_training(
+    study: RunStudy, three_splits: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A clock that ticks once a look, so that history.csv can be compared to the byte, times and all.
+    monkeypatch.setattr("stepladder.training.loop.perf_counter", count().__next__)
+    true = three_splits.splits["test"]
+    scrambled = replace(
+        three_splits, splits={**three_splits.splits, "test": Split(true.images, (true.labels + 1) % 10)}
+    )
+    one = study(image_set=three_splits, out=tmp_path / "one", seeds=1)
+    monkeypatch.setattr("stepladder.training.loop.perf_counter", count().__next__)
+    other = study(image_set=scrambled, out=tmp_path / "other", seeds=1)
+    assert training_files(one) == training_files(other)
+    assert [trial.result.test_accuracy for trial in one.trials] != [
+        trial.result.test_accuracy for trial in other.trials
+    ]
+
+
+def learned(study: SavedStudy) -> Mapping[str, Any]:
+    tensors = load_file(study.of_rung("standardize")[0].folder / "model" / "model.safetensors")
+    return {name: value.tolist() for name, value in tensors.items() if name.startswith("technique.")}
+
+
+def test_statistics_do_not_depend_on_validation_or_test_pixels(
+    study: RunStudy, three_splits: ImageSet, tmp_path: Path
+) -> None:
+    splits = dict(three_splits.splits)
+    splits["validation"] = splits["test"].take(np.arange(0, len(splits["test"]), 2))
+    inverted = {
+        name: split if name == "train" else Split(255 - split.images, split.labels) for name, split in splits.items()
+    }
+    one = learned(study(image_set=replace(three_splits, splits=splits), out=tmp_path / "one", seeds=1))
+    other = learned(study(image_set=replace(three_splits, splits=inverted), out=tmp_path / "other", seeds=1))
+    assert one.keys() == {"technique.standardize.mean", "technique.standardize.std"}
+    assert one == other

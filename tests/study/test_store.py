@@ -1,0 +1,73 @@
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from stepladder.errors import StorageError, StudyError
+from stepladder.study.records import SavedStudy
+from stepladder.study.statistics import summarize_rungs
+from stepladder.study.store import load_study, planned_trials, write_results
+
+RunStudy = Callable[..., SavedStudy]
+
+
+def test_a_study_reads_back_as_it_was_returned(study: RunStudy) -> None:
+    saved = study()
+    assert load_study(saved.folder) == saved
+    assert [(trial.rung, trial.seed) for trial in saved.trials] == [
+        (rung, seed) for rung in ("baseline", "standardize", "augment") for seed in (0, 1)
+    ]
+
+
+def test_trials_are_planned_seed_by_seed(study: RunStudy) -> None:
+    planned = planned_trials(study().record)
+    assert [(trial.seed, trial.rung) for trial in planned[:4]] == [
+        (0, "baseline"),
+        (0, "standardize"),
+        (0, "augment"),
+        (1, "baseline"),
+    ]
+
+
+def test_results_csv_follows_from_the_trials(study: RunStudy) -> None:
+    saved = study()
+    path = saved.folder / "results.csv"
+    written = path.read_bytes()
+    path.unlink()
+    write_results(load_study(saved.folder))
+    assert path.read_bytes() == written
+    rows = list(csv.DictReader(written.decode().splitlines()))
+    assert [row["rung"] for row in rows] == ["baseline"] * 2 + ["standardize"] * 2 + ["augment"] * 2
+    assert rows[-1]["techniques"] == "standardize random_crop horizontal_flip"
+    assert {row["status"] for row in rows} == {"finished"}
+    summary = summarize_rungs(saved)[0]
+    assert [float(row["test_accuracy"]) for row in rows[:2]] == list(summary.accuracies.values())
+
+
+def test_a_folder_without_a_study_says_how_to_start_one(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match=r"there is no study in .*; start one with: stepladder study DATA --out"):
+        load_study(tmp_path)
+
+
+def test_a_newer_schema_is_refused_and_not_misread(study: RunStudy) -> None:
+    folder = study(seeds=1).folder
+    document = json.loads((folder / "study.json").read_text())
+    (folder / "study.json").write_text(json.dumps({**document, "schema_version": 99}))
+    with pytest.raises(StorageError, match=r"has schema version 99; this Stepladder reads version 1"):
+        load_study(folder)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"schema_version": 1}'])
+def test_a_damaged_record_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "study.json").write_text(text)
+    with pytest.raises(StorageError, match=r"study\.json"):
+        load_study(tmp_path)
+
+
+def test_a_damaged_result_is_named_with_the_way_out(study: RunStudy) -> None:
+    saved = study(seeds=1)
+    (saved.trials[0].folder / "result.json").write_text("{}")
+    with pytest.raises(StorageError, match=r"is damaged .*; remove it to run the trial again"):
+        load_study(saved.folder)

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+
+def stream_of(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def noise_of(count: int = 16, size: int = 8, channels: int = 3, seed: int = 0) -> Tensor:
+    """Random uint8 images (N, C, H, W), channels-last in memory as the training loop has them."""
+    pixels = torch.randint(0, 256, (count, size, size, channels), generator=stream_of(seed), dtype=torch.uint8)
+    return pixels.permute(0, 3, 1, 2)
+
+
+@pytest.fixture(scope="session")
+def stream() -> Callable[..., torch.Generator]:
+    return stream_of
+
+
+@pytest.fixture(scope="session")
+def make_images() -> Callable[..., Tensor]:
+    return noise_of

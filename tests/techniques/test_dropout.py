@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import pytest
+
+from stepladder.network import load_preset
+from stepladder.network.build import build_network
+from stepladder.network.layers import SeededDropout
+from stepladder.network.spec import Linear, Network
+from stepladder.techniques.dropout import Dropout
+from stepladder.training.rng import Streams
+
+REPORT = load_preset("report")
+
+
+@pytest.mark.parametrize("p", [0.5, 0.25])
+def test_the_layer_stands_before_the_last_fully_connected_one(p):
+    rewritten = Dropout(p=p).rewrite(REPORT)
+    assert [layer.name for layer in rewritten.layers][-4:] == ["fc1", "relu4", "fc2_dropout", "fc2"]
+    assert rewritten.layers[-2].p == p
+    assert [layer for layer in rewritten.layers if layer.name != "fc2_dropout"] == list(REPORT.layers)
+    module = build_network(rewritten, (3, 8, 8), 10, Streams(0))
+    assert isinstance(module.fc2_dropout, SeededDropout)
+    assert module.fc2_dropout.p == p
+
+
+def test_strength_zero_leaves_the_list_alone():
+    assert Dropout(p=0).rewrite(REPORT) is REPORT
+
+
+def test_without_a_fully_connected_layer_there_is_nowhere_to_put_it():
+    network = Network(layers=tuple(layer for layer in REPORT.layers if not isinstance(layer, Linear)))
+    assert Dropout().rewrite(network) is network

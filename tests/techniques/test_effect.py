@@ -1,0 +1,119 @@
+"""On and without effect: said, and only then."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from stepladder.network import Network, load_preset
+from stepladder.network.spec import Conv
+from stepladder.techniques import TECHNIQUES, Progress, Technique
+from stepladder.techniques.effect import techniques_without_effect
+from stepladder.training.device import choose_compute
+from stepladder.training.loop import Watched, train_network
+
+REPORT = load_preset("report")
+NO_CONV = Network(layers=tuple(layer for layer in REPORT.layers if not isinstance(layer, Conv)))
+
+
+class Idle(Technique):
+    name, group, summary, paper, caveat = "idle", "inputs", "nothing", "none", "none"
+
+
+class OtherLoss(Idle):
+    name = "other_loss"
+
+    def loss(self, logits, targets):
+        return F.cross_entropy(logits, targets)
+
+
+class Average(Idle):
+    name = "average"
+
+    def weights(self, current, averaged, progress):
+        pass
+
+
+class LateRate(Idle):
+    """The learning rate changes only near the end."""
+
+    name = "late_rate"
+
+    def lr_factor(self, progress):
+        return 0.1 if progress.epoch == 19 else 1.0
+
+
+class Mixed(Idle):
+    name = "mixed"
+
+    def augment(self, images, targets, rng):
+        return images, F.one_hot(targets, 100).float()
+
+
+class Clip(Idle):
+    """Pixels are within 0 and 1 already, until they are standardized."""
+
+    name = "clip"
+
+    def prepare(self, images):
+        return images.clamp(0, 1)
+
+
+class NoDropout(Idle):
+    name = "no_dropout"
+
+    def rewrite(self, network):
+        return Network(layers=tuple(layer for layer in network.layers if layer.kind != "dropout"))
+
+
+def idle(*techniques: Technique, images: torch.Tensor, network: Network = REPORT) -> list[str]:
+    for technique in techniques:
+        technique.restore(technique.fit(images), images.device)
+    targets = torch.arange(len(images))
+    return techniques_without_effect(techniques, network, images, targets, Progress(0, 5, 20))
+
+
+def test_the_techniques_at_their_defaults_all_have_an_effect(make_images):
+    assert idle(*(technique() for technique in TECHNIQUES.values()), images=make_images(32)) == []
+
+
+@pytest.mark.parametrize("technique", [OtherLoss(), Average(), LateRate(), Mixed()])
+def test_every_hook_counts(technique, make_images):
+    assert idle(Idle(), technique, images=make_images()) == ["idle"]
+
+
+def test_each_is_named_where_it_changes_nothing(make_images):
+    noise = make_images(32)
+    mirror = torch.cat([noise, noise.flip(3)], dim=3)
+    black = torch.zeros_like(noise)
+    cases = [
+        (TECHNIQUES["batch_norm"](), noise, NO_CONV),
+        (TECHNIQUES["horizontal_flip"](), mirror, REPORT),
+        (TECHNIQUES["random_crop"](), black, REPORT),
+        (TECHNIQUES["standardize"](), black, REPORT),
+        (TECHNIQUES["dropout"](), noise, Network(layers=REPORT.layers[:3])),
+    ]
+    for technique, images, network in cases:
+        assert idle(technique, images=images, network=network) == [technique.name], technique.name
+
+
+def test_a_technique_sees_what_those_before_it_made(make_images):
+    assert idle(Clip(), images=make_images()) == ["clip"]
+    assert idle(TECHNIQUES["standardize"](), Clip(), images=make_images()) == []
+    dropout, other = TECHNIQUES["dropout"](), NoDropout()
+    assert idle(other, dropout, images=make_images()) == ["no_dropout"]
+    assert idle(dropout, other, images=make_images()) == []
+
+
+def test_looking_draws_no_random_number(make_images):
+    images, before = make_images(), torch.get_rng_state()
+    idle(*(technique() for technique in TECHNIQUES.values()), images=images)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_training_warns(noise, tiny_recipe):
+    layers = [{"name": "flat", "kind": "flatten"}, {"name": "last", "kind": "linear", "features": "classes"}]
+    recipe = tiny_recipe("batch_norm", "standardize", network={"layers": layers}, epochs=1)
+    trained = train_network(recipe, noise, Watched(noise), 4, 0, choose_compute("cpu", "float32"))
+    assert trained.warnings == ["batch_norm is switched on and changes nothing here"]

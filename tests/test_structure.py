@@ -1,0 +1,89 @@
+"""The structure that DESIGN promises, held against the imports themselves."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import stepladder
+from stepladder.techniques import TECHNIQUES
+
+SOURCE = Path(stepladder.__file__).parent
+#: A module imports only from its left.
+ORDER = (
+    "errors",
+    "check",
+    "files",
+    "data",
+    "network",
+    "techniques",
+    "recipe",
+    "training",
+    "model",
+    "study",
+    "bench",
+    "report",
+    "cli",
+)
+FILES = sorted(
+    path for path in SOURCE.rglob("*.py") if path.name not in ("__init__.py", "__main__.py") or path.parent != SOURCE
+)
+
+
+def room(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imported_rooms(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            names = [node.module or ""]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            if name.startswith("stepladder."):
+                yield name.split(".")[1]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_go_one_way(path: Path) -> None:
+    # network/build, of all in its room, needs nothing more; recipes/ holds data.
+    here = room(path)
+    if here == "recipes":
+        return
+    for other in imported_rooms(path):
+        assert ORDER.index(other) <= ORDER.index(here), f"{here} imports {other}"
+
+
+def test_no_module_outside_its_home_names_a_technique() -> None:
+    for path in FILES:
+        if room(path) in ("techniques", "recipes"):
+            continue
+        strings = {
+            node.value
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
+        # The layer kinds of a network are no techniques, though two share their names.
+        named = strings & (set(TECHNIQUES) - ({"batch_norm", "dropout"} if room(path) == "network" else set()))
+        assert not named, f"{path} names {named}"
+
+
+def test_no_file_is_more_than_one_sitting() -> None:
+    for path in FILES:
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 300, path
+
+
+def test_nothing_pickles_or_evaluates() -> None:
+    for path in FILES:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        called = {
+            node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        }
+        assert not called & {"eval", "exec", "__import__"}, path
+        assert "pickle" not in {
+            name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in [node.names[0].name]
+        }

@@ -1,0 +1,39 @@
+import pytest
+import torch
+
+from stepladder.errors import RecipeError
+from stepladder.training.device import choose_compute, keep_freed_memory
+
+
+def test_an_unknown_device_or_precision_is_named_with_the_nearest() -> None:
+    with pytest.raises(RecipeError, match=r"unknown device 'cdua'; did you mean 'cuda'\?"):
+        choose_compute("cdua")
+    with pytest.raises(RecipeError, match=r"unknown precision 'bfloat'; did you mean 'bfloat16'\?"):
+        choose_compute("cpu", "bfloat")
+
+
+def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(RecipeError, match="--device is cuda, and PyTorch finds none on this machine; there is: cpu"):
+        choose_compute("cuda")
+
+
+@pytest.mark.parametrize(("native", "expected"), [(True, "bfloat16"), (False, "float32")])
+def test_auto_takes_bfloat16_where_the_processor_multiplies_it(
+    monkeypatch: pytest.MonkeyPatch, native: bool, expected: str
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: native)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    assert choose_compute("cpu").precision == expected
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
+def test_autocast_multiplies_in_the_precision(precision: str, dtype: torch.dtype) -> None:
+    with choose_compute("cpu", precision).autocast():
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
+
+
+def test_keeping_freed_memory_does_not_fail_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    keep_freed_memory()
+    monkeypatch.setattr("sys.platform", "darwin")
+    keep_freed_memory()

@@ -1,0 +1,251 @@
+import math
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import Any, ClassVar
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stepladder.data import Split
+from stepladder.errors import RecipeError
+from stepladder.network.build import build_network
+from stepladder.recipe import Recipe
+from stepladder.techniques import TECHNIQUES, Progress, Technique
+from stepladder.training import loop
+from stepladder.training.device import choose_compute
+from stepladder.training.evaluate import DeviceSplit, evaluate
+from stepladder.training.history import EpochRecord
+from stepladder.training.loop import TrainedNetwork, Watched, train_network
+from stepladder.training.rng import Streams
+
+CPU = choose_compute("cpu", "float32")
+MakeRecipe = Callable[..., Recipe]
+
+
+class Described(Technique):
+    group = "test"
+    summary = "for a test"
+    paper = "none"
+    caveat = "none"
+
+
+class Recorder(Described):
+    """Remembers the labels of every batch and the weights that training starts from."""
+
+    name = "recorder"
+    seen: ClassVar[list[list[int]]] = []
+
+    def augment(self, images: Tensor, targets: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        self.seen.append(targets.tolist())
+        return images, targets
+
+
+class Average(Described):
+    name = "average"
+
+    def weights(self, current: dict[str, Tensor], averaged: dict[str, Tensor], progress: Progress) -> None:
+        for key, value in current.items():
+            averaged[key].lerp_(value, 1 / (progress.step + 1))
+
+
+class HalfLoss(Described):
+    name = "half_loss"
+
+    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return F.cross_entropy(logits, targets) / 2
+
+
+class OtherLoss(HalfLoss):
+    name = "other_loss"
+
+
+class Loud(Described):
+    name = "loud"
+
+    def prepare(self, images: Tensor) -> Tensor:
+        return images * 1000
+
+
+@pytest.fixture(autouse=True)
+def more_techniques(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for technique in (Recorder, Average, HalfLoss, OtherLoss, Loud):
+        monkeypatch.setitem(TECHNIQUES, technique.name, technique)
+    Recorder.seen = []
+    return
+
+
+def train(recipe: Recipe, split: Split, **more: Any) -> TrainedNetwork:
+    return train_network(recipe, split, Watched(split), 10, **{"seed": 0, "compute": CPU, **more})
+
+
+def same_weights(one: nn.Module, other: nn.Module) -> bool:
+    theirs = other.state_dict()
+    return all(torch.equal(value, theirs[name]) for name, value in one.state_dict().items())
+
+
+def figures(record: EpochRecord) -> tuple[float | None, ...]:
+    """Everything in a record but the clock's figures."""
+    return (record.epoch, record.lr, record.train_loss_running, record.train_loss, record.val_loss, record.val_accuracy)
+
+
+ALL = ("standardize", "random_crop", "horizontal_flip", "exponential_lr", "dropout", "batch_norm")
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_same_seed_same_bits_with_everything_on(tiny_recipe: MakeRecipe, digits_train: Split, precision: str) -> None:
+    compute = choose_compute("cpu", precision)
+    torch.manual_seed(1)
+    one = train(tiny_recipe(*ALL), digits_train, compute=compute)
+    torch.manual_seed(2)  # the global generator has no say
+    other = train(tiny_recipe(*ALL), digits_train, compute=compute)
+    assert same_weights(one.module, other.module)
+    assert [figures(record) for record in one.history] == [figures(record) for record in other.history]
+    assert not same_weights(one.module, train(tiny_recipe(*ALL), digits_train, compute=compute, seed=1).module)
+
+
+def test_training_leaves_the_global_generator_alone(tiny_recipe: MakeRecipe, digits_train: Split) -> None:
+    before = torch.get_rng_state()
+    train(tiny_recipe(*ALL), digits_train)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_dropout_changes_neither_the_order_nor_the_shared_weights(
+    tiny_recipe: MakeRecipe, digits_train: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts = []
+    make_optimizer = loop.make_optimizer
+
+    def remember(settings: Any, module: nn.Module) -> torch.optim.Optimizer:
+        starts.append({name: value.clone() for name, value in module.state_dict().items()})
+        return make_optimizer(settings, module)
+
+    monkeypatch.setattr(loop, "make_optimizer", remember)
+    train(tiny_recipe("recorder"), digits_train)
+    without, Recorder.seen = Recorder.seen, []
+    trained = train(tiny_recipe("recorder", "dropout"), digits_train)
+    assert Recorder.seen == without
+    assert [layer.name for layer in trained.network.layers].count("fc2_dropout") == 1
+    assert starts[0].keys() == starts[1].keys()
+    assert all(torch.equal(starts[0][name], starts[1][name]) for name in starts[0])
+
+
+def test_the_order_is_new_in_every_epoch_and_misses_no_image(tiny_recipe: MakeRecipe, digits_train: Split) -> None:
+    train(tiny_recipe("recorder"), digits_train)
+    steps = math.ceil(len(digits_train) / 16)
+    # The first call comes from the look for techniques without effect.
+    epochs = [list(chain(*Recorder.seen[1 + start : 1 + start + steps])) for start in (0, steps)]
+    assert epochs[0] != epochs[1]
+    assert sorted(epochs[0]) == sorted(epochs[1]) == sorted(digits_train.labels.tolist())
+
+
+def test_the_loop_takes_the_steps_of_a_plain_one(tiny_recipe: MakeRecipe, digits_train: Split) -> None:
+    """Against a loop written without any of Stepladder's speed: float64, one image at a time into the batch."""
+    recipe = tiny_recipe("standardize", {"name": "exponential_lr", "gamma": 0.5}, epochs=3)
+    trained = train(recipe, digits_train)
+
+    images = torch.from_numpy(digits_train.images).permute(0, 3, 1, 2).double() / 255
+    images = (images - images.mean()) / images.std(correction=0)
+    labels = torch.from_numpy(digits_train.labels)
+    model = build_network(recipe.network, (1, 8, 8), 10, Streams(0)).double()
+    order = Streams(0)("order")
+    for epoch in range(3):
+        for positions in torch.randperm(len(labels), generator=order).split(16):
+            batch = torch.stack([images[position] for position in positions])
+            loss = F.cross_entropy(model(batch), labels[positions])
+            gradients = torch.autograd.grad(loss, list(model.parameters()))
+            with torch.no_grad():
+                for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+                    parameter -= 0.1 * 0.5**epoch * gradient
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(trained.module.state_dict()[name].double(), value, atol=2e-5, rtol=1e-4)
+    assert [record.lr for record in trained.history] == [None, 0.1, 0.05, 0.025]
+
+
+def test_epoch_zero_is_the_untrained_network(tiny_recipe: MakeRecipe, digits_train: Split) -> None:
+    first = train(tiny_recipe(), digits_train).history[0]
+    assert (first.epoch, first.lr, first.train_loss_running, first.images_per_second) == (0, None, None, None)
+    assert first.train_loss == pytest.approx(math.log(10), abs=0.1)
+
+
+def test_training_figures_are_of_plain_images_in_evaluation_mode(tiny_recipe: MakeRecipe, digits_train: Split) -> None:
+    trained = train(tiny_recipe(*ALL), digits_train)
+    score = evaluate(trained.module, trained.techniques, DeviceSplit.load(digits_train, CPU.device), CPU)
+    last = trained.history[-1]
+    assert (last.train_loss, last.train_accuracy) == (score.loss, score.accuracy)
+    assert last.train_loss_running is not None
+    assert last.train_loss_running != pytest.approx(score.loss, rel=1e-3)
+
+
+def test_training_figures_are_of_a_fixed_sample(
+    tiny_recipe: MakeRecipe, digits_train: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "TRAIN_SAMPLE", 7)
+    records = train(tiny_recipe(), digits_train).history
+    assert all(record.train_accuracy * 7 == pytest.approx(round(record.train_accuracy * 7)) for record in records)
+
+
+def test_without_validation_the_curve_is_of_test(tiny_recipe: MakeRecipe, digits_train: Split, noise: Split) -> None:
+    trained = train_network(tiny_recipe(), digits_train, Watched(digits_train, is_test=True), 10, 0, CPU)
+    last = trained.history[-1]
+    assert last.val_accuracy is None
+    assert last.test_accuracy == last.train_accuracy
+
+
+def test_a_loss_that_is_not_finite_stops_the_trial_and_says_when(tiny_recipe: MakeRecipe, digits_train: Split) -> None:
+    trained = train(tiny_recipe(optimizer={"lr": 1e20}, epochs=5), digits_train)
+    assert trained.failure is not None
+    assert "not finite in epoch 1" in trained.failure
+    assert [record.epoch for record in trained.history] == [0]
+
+
+def test_a_lone_last_image_joins_the_batch_before_it() -> None:
+    assert [len(batch) for batch in loop._batches(torch.arange(33), 16)] == [16, 17]
+    assert [len(batch) for batch in loop._batches(torch.arange(34), 16)] == [16, 16, 2]
+
+
+def test_averaged_weights_are_the_ones_evaluated_and_left(tiny_recipe: MakeRecipe, digits_train: Split) -> None:
+    plain = train(tiny_recipe(), digits_train)
+    averaged = train(tiny_recipe("average"), digits_train)
+    assert not same_weights(plain.module, averaged.module)
+    # Training itself is untouched: the running loss is the same to the bit.
+    assert [record.train_loss_running for record in plain.history] == [
+        record.train_loss_running for record in averaged.history
+    ]
+    assert plain.history[-1].train_loss != averaged.history[-1].train_loss
+
+
+def test_a_technique_may_replace_the_loss_and_two_may_not(tiny_recipe: MakeRecipe, digits_train: Split) -> None:
+    plain = train(tiny_recipe(epochs=1, optimizer={"lr": 0.05}), digits_train)
+    halved = train(tiny_recipe("half_loss", epochs=1, optimizer={"lr": 0.1}), digits_train)
+    # Half the loss at twice the rate takes the same steps.
+    for name, value in plain.module.state_dict().items():
+        torch.testing.assert_close(halved.module.state_dict()[name], value)
+    with pytest.raises(RecipeError, match="half_loss and other_loss both replace the training loss; keep one"):
+        train(tiny_recipe("half_loss", "other_loss"), digits_train)
+
+
+def test_an_untrained_loss_far_from_chance_is_pointed_out(tiny_recipe: MakeRecipe, digits_train: Split) -> None:
+    assert train(tiny_recipe(), digits_train).warnings == []
+    warnings = train(tiny_recipe("loud", epochs=1), digits_train).warnings
+    assert any("where ln(10) = 2.30 is expected" in warning for warning in warnings)
+
+
+def test_a_technique_without_effect_is_named(tiny_recipe: MakeRecipe, digits_train: Split) -> None:
+    trained = train(tiny_recipe({"name": "horizontal_flip", "p": 0.0}, "dropout"), digits_train)
+    assert trained.warnings == ["horizontal_flip is switched on and changes nothing here"]
+
+
+def test_whoever_watches_hears_of_every_image_and_epoch(tiny_recipe: MakeRecipe, digits_train: Split) -> None:
+    images: list[int] = []
+    epochs: list[int] = []
+    train(tiny_recipe(), digits_train, on_batch=images.append, on_epoch=lambda record: epochs.append(record.epoch))
+    assert sum(images) == 2 * len(digits_train)
+    assert epochs == [0, 1, 2]
+
+
+def test_color_images_of_another_size_train_too(tiny_recipe: MakeRecipe, noise: Split) -> None:
+    trained = train_network(tiny_recipe(*ALL), noise, Watched(noise), 4, 0, CPU)
+    assert trained.failure is None
+    assert trained.input_shape == (3, 8, 8)
