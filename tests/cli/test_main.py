@@ -23,6 +23,7 @@ WRONG = {
     "setting": (["train", "digits", "--set", "optimizer.rl=1"], "did you mean 'optimizer.lr'?"),
     "setting without value": (["train", "digits", "--set", "epochs"], "write it as --set epochs=VALUE"),
     "value": (["train", "digits", "--set", "dropout.p=1.5"], "dropout.p is 1.5"),
+    "rung": (["train", "digits", "--rung", "agument"], "unknown rung 'agument'; did you mean 'augment'?"),
     "device": (["study", "digits", "--device", "gpu"], "unknown device 'gpu'"),
     "precision": (["study", "digits", "--precision", "float16"], "unknown precision 'float16'"),
     "technique": (["techniques", "mixpu"], "unknown technique 'mixpu'"),

@@ -35,6 +35,13 @@ def test_again_it_trains_nothing(stepladder: Call) -> None:
     assert first.out.splitlines()[-1] == second.out.splitlines()[-1] == "Model: out/model"
 
 
+def test_a_rung_is_trained_with_the_techniques_up_to_it(stepladder: Call) -> None:
+    command = ("train", "digits", "--epochs", "1", "--limit", "20", "--rung", "augment", "--json")
+    result = json.loads(stepladder(*command).out)
+    assert result["techniques"] == ["standardize", "random_crop", "horizontal_flip"]
+    assert result["folder"] == "trials/digits-small-augment-seed0"
+
+
 def test_another_seed_does_not_overwrite(stepladder: Call) -> None:
     command = ("train", "digits", "--epochs", "1", "--limit", "20", "--out", "out")
     stepladder(*command)

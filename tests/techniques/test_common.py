@@ -52,7 +52,7 @@ def test_the_table_holds_every_technique():
 def test_strength_zero_equals_absent_to_the_bit(name, train):
     zero = train({"name": name, **SETTINGS[name].absent})
     assert bits(zero) == bits(train())
-    assert zero.warnings == [f"{name} is switched on and changes nothing here"]
+    assert zero.warnings == [f"{name} is switched on and changed nothing when tried on one batch"]
 
 
 @with_strength

@@ -116,4 +116,4 @@ def test_training_warns(noise, tiny_recipe):
     layers = [{"name": "flat", "kind": "flatten"}, {"name": "last", "kind": "linear", "features": "classes"}]
     recipe = tiny_recipe("batch_norm", "standardize", network={"layers": layers}, epochs=1)
     trained = train_network(recipe, noise, Watched(noise), 4, 0, choose_compute("cpu", "float32"))
-    assert trained.warnings == ["batch_norm is switched on and changes nothing here"]
+    assert trained.warnings == ["batch_norm is switched on and changed nothing when tried on one batch"]

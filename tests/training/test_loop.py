@@ -234,7 +234,7 @@ def test_an_untrained_loss_far_from_chance_is_pointed_out(tiny_recipe: MakeRecip
 
 def test_a_technique_without_effect_is_named(tiny_recipe: MakeRecipe, digits_train: Split) -> None:
     trained = train(tiny_recipe({"name": "horizontal_flip", "p": 0.0}, "dropout"), digits_train)
-    assert trained.warnings == ["horizontal_flip is switched on and changes nothing here"]
+    assert trained.warnings == ["horizontal_flip is switched on and changed nothing when tried on one batch"]
 
 
 def test_whoever_watches_hears_of_every_image_and_epoch(tiny_recipe: MakeRecipe, digits_train: Split) -> None:

@@ -37,7 +37,7 @@ _add(
     app,
     "train:train",
     "Train one recipe, with all its techniques, and leave a model folder.",
-    "train digits",
+    "train digits --rung standardize",
     "train my_images/ --recipe report --set epochs=5 --set optimizer.lr=0.05",
 )
 _add(app, "techniques:techniques", "List the techniques, or show one in full.", "techniques", "techniques dropout")

@@ -27,6 +27,7 @@ from stepladder.cli.options import (
 )
 from stepladder.cli.progress import make_watch
 from stepladder.report.units import duration, percent
+from stepladder.study.plan import find_rung
 from stepladder.study.trial import train_model
 from stepladder.training.device import choose_compute
 
@@ -36,6 +37,9 @@ def train(
     *,
     recipe: RecipeName = "auto",
     settings: Settings = (),
+    rung: Annotated[
+        str | None, Parameter(help="Only the techniques up to this rung, as augment; all of the recipe by default.")
+    ] = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     seed: Annotated[int, Parameter(help="Decides initial weights, order of the images and augmentation.")] = 0,
@@ -55,7 +59,9 @@ def train(
     compute = choose_compute(device, precision)
     images = load_data(console, data, data_dir, limit, skip_damaged)
     chosen = make_recipe(recipe, images, settings, epochs, batch_size)
-    folder = out or Path("trials") / f"{images.name}-{chosen.name}-seed{seed}"
+    if rung is not None:
+        chosen = find_rung(chosen, rung).recipe
+    folder = out or Path("trials") / "-".join([images.name, chosen.name, *([rung] if rung else []), f"seed{seed}"])
     watch = make_watch(console)
     try:
         result = train_model(images, chosen, folder, compute, seed=seed, validation=validation, watch=watch)

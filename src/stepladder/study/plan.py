@@ -68,6 +68,18 @@ def ladder(recipe: Recipe) -> tuple[Rung, ...]:
     return tuple(rungs)
 
 
+def find_rung(recipe: Recipe, name: str) -> Rung:
+    """Return the rung of the recipe's ladder called ``name``.
+
+    Raises:
+        StudyError: there is none of that name.
+    """
+    rungs = {rung.name: rung for rung in ladder(recipe)}
+    if name not in rungs:
+        raise StudyError(unknown("rung", name, rungs))
+    return rungs[name]
+
+
 #: Every design of a study, by name.
 PLANS: dict[str, Callable[[Recipe], tuple[Rung, ...]]] = {"ladder": ladder}
 

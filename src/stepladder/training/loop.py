@@ -109,7 +109,7 @@ def train_network(
     idle = techniques_without_effect(
         techniques, recipe.network, first_images, first_targets, Progress(0, steps_per_epoch, recipe.epochs)
     )
-    trained.warnings += [f"{name} is switched on and changes nothing here" for name in idle]
+    trained.warnings += [f"{name} is switched on and changed nothing when tried on one batch" for name in idle]
 
     def record_epoch(epoch: int, lr: float | None, running: float | None, train_seconds: float | None) -> EpochRecord:
         """Evaluate, and write down the epoch."""
