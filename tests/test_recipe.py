@@ -48,9 +48,9 @@ def test_the_report_s_recipe():
     ]
 
 
-def test_small_differs_in_its_name_and_batches_alone():
+def test_small_differs_in_its_name_batches_and_epochs_alone():
     small = load_recipe("small")
-    assert small == REPORT.model_copy(update={"name": "small", "batch_size": 32})
+    assert small == REPORT.model_copy(update={"name": "small", "batch_size": 32, "epochs": 30})
     assert default_recipe(SMALL_SET - 1) == "small"
     assert default_recipe(SMALL_SET) == "report"
 

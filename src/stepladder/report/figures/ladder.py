@@ -134,7 +134,8 @@ def _limits(rungs: tuple[RungSummary, ...]) -> tuple[float, float]:
         if bounds := paired_interval(list(rung.accuracies.values())):
             low, high = min(low, max(100 * bounds[0], low - slack)), max(high, min(100 * bounds[1], high + slack))
     margin = max(0.06 * (high - low), 0.25)
-    return low - margin, high + margin
+    # No accuracy lies beyond 0 or 100 %, though an interval may; the little more is room for a dot.
+    return max(low - margin, -0.6 * margin), min(high + margin, 100 + 0.6 * margin)
 
 
 def _draw_steps(axes: Axes, rungs: tuple[RungSummary, ...]) -> None:
