@@ -1,8 +1,8 @@
-"""Options that several commands share, and how the data that they name is loaded."""
+"""Options that several commands share, and what they name: data, recipe, device."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -15,29 +15,8 @@ from stepladder.errors import RecipeError
 from stepladder.recipe import Recipe, change_settings, default_recipe, load_recipe
 
 Data = Annotated[str, Parameter(help="A name (digits, fashion-mnist) or the path of a folder of images or of parquet.")]
-DataDir = Annotated[Path | None, Parameter(help="Where the files of a named image set are.")]
-RecipeName = Annotated[
-    str, Parameter(help="report, small, or a .toml file; auto takes small for fewer than 5,000 training images.")
-]
-Settings = Annotated[
-    tuple[str, ...],
-    Parameter(
-        name="--set", negative="", help="Change a setting of the recipe: epochs=5, optimizer.lr=0.05, dropout.p=0.3."
-    ),
-]
-Epochs = Annotated[int | None, Parameter(help="Passes over the training images; the recipe's own by default.")]
-BatchSize = Annotated[int | None, Parameter(help="Images a step; the recipe's own by default.")]
-Validation = Annotated[
-    float,
-    Parameter(help="Share of the training images held out for the curves; 0 trains on all and draws the test curve."),
-]
 Device = Annotated[str, Parameter(help="auto, cpu, cuda or mps.")]
 Precision = Annotated[str, Parameter(help="auto, float32 or bfloat16; auto takes bfloat16 where the hardware has it.")]
-Limit = Annotated[int | None, Parameter(help="Use only the first N images a class of each split, for a quick look.")]
-SkipDamaged = Annotated[
-    bool,
-    Parameter(negative="", show_default=False, help="Leave images that cannot be read out, and say so in the report."),
-]
 AsJson = Annotated[
     bool,
     Parameter(
@@ -49,36 +28,78 @@ AsJson = Annotated[
 ]
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class TrainingOptions:
+    """What every command that trains may be told, beside the data."""
+
+    recipe: Annotated[
+        str, Parameter(help="report, small, or a .toml file; auto takes small for fewer than 5,000 training images.")
+    ] = "auto"
+    settings: Annotated[
+        tuple[str, ...],
+        Parameter(
+            name="--set",
+            negative="",
+            show_default=False,
+            help="Change a setting of the recipe: epochs=5, optimizer.lr=0.05, dropout.p=0.3.",
+        ),
+    ] = ()
+    epochs: Annotated[int | None, Parameter(help="Passes over the training images; the recipe's own by default.")] = (
+        None
+    )
+    batch_size: Annotated[int | None, Parameter(help="Images a step; the recipe's own by default.")] = None
+    validation: Annotated[
+        float,
+        Parameter(
+            help="Share of the training images held out for the curves; 0 trains on all and draws the test curve."
+        ),
+    ] = 0.1
+    limit: Annotated[
+        int | None, Parameter(help="Use only the first N images a class of each split, for a quick look.")
+    ] = None
+    data_dir: Annotated[Path | None, Parameter(help="Where the files of a named image set are.")] = None
+    skip_damaged: Annotated[
+        bool,
+        Parameter(negative="", show_default=False, help="Leave images that cannot be read out; the report says so."),
+    ] = False
+    device: Device = "auto"
+    precision: Precision = "auto"
+    as_json: AsJson = False
+
+    def load_data(self, console: Console, data: str) -> ImageSet:
+        """Load an image set with a progress bar where somebody is watching."""
+        columns = (TextColumn("Reading images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+            task = progress.add_task("", total=None)
+            return load_image_set(
+                data,
+                data_dir=self.data_dir,
+                limit=self.limit,
+                skip_damaged=self.skip_damaged,
+                on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+            )
+
+    def make_recipe(self, image_set: ImageSet) -> Recipe:
+        """Load the recipe that was asked for and change its settings."""
+        name = default_recipe(len(image_set.splits["train"])) if self.recipe == "auto" else self.recipe
+        changes = {}
+        for setting in self.settings:
+            key, equals, value = setting.partition("=")
+            if not equals:
+                raise RecipeError(f"--set {setting} has no value; write it as --set {key}=VALUE")
+            changes[key.strip()] = value.strip()
+        if self.epochs is not None:
+            changes["epochs"] = str(self.epochs)
+        if self.batch_size is not None:
+            changes["batch_size"] = str(self.batch_size)
+        return change_settings(load_recipe(name), changes)
+
+
+#: What a command gets that was told nothing.
+DEFAULTS = TrainingOptions()
+
+
 def make_console(as_json: bool) -> Console:
     """Return where messages go: stdout, or stderr where stdout belongs to a JSON document."""
     return Console(stderr=as_json, highlight=False, soft_wrap=True)
-
-
-def load_data(console: Console, data: str, data_dir: Path | None, limit: int | None, skip_damaged: bool) -> ImageSet:
-    """Load an image set with a progress bar where somebody is watching."""
-    columns = (TextColumn("Reading images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=None)
-
-        def show(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total)
-
-        return load_image_set(data, data_dir=data_dir, limit=limit, skip_damaged=skip_damaged, on_progress=show)
-
-
-def make_recipe(
-    name: str, image_set: ImageSet, settings: Iterable[str], epochs: int | None, batch_size: int | None
-) -> Recipe:
-    """Load the recipe that was asked for and change its settings."""
-    recipe = load_recipe(default_recipe(len(image_set.splits["train"])) if name == "auto" else name)
-    changes = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals:
-            raise RecipeError(f"--set {setting} has no value; write it as --set {key}=VALUE")
-        changes[key.strip()] = value.strip()
-    if epochs is not None:
-        changes["epochs"] = str(epochs)
-    if batch_size is not None:
-        changes["batch_size"] = str(batch_size)
-    return change_settings(recipe, changes)

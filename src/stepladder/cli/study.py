@@ -11,23 +11,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
-from stepladder.cli.options import (
-    AsJson,
-    BatchSize,
-    Data,
-    DataDir,
-    Device,
-    Epochs,
-    Limit,
-    Precision,
-    RecipeName,
-    Settings,
-    SkipDamaged,
-    Validation,
-    load_data,
-    make_console,
-    make_recipe,
-)
+from stepladder.cli.options import DEFAULTS, Data, TrainingOptions, make_console
 from stepladder.cli.progress import make_watch
 from stepladder.report import describe, terminal_table, write_report
 from stepladder.report.document import build_document
@@ -41,46 +25,36 @@ def study(
     data: Data = "digits",
     *,
     seeds: Annotated[int, Parameter(help="Trials a rung; 1 gives no verdict, 3 a first interval.")] = 3,
-    epochs: Epochs = None,
-    batch_size: BatchSize = None,
-    validation: Validation = 0.1,
     out: Annotated[
         Path | None, Parameter(help="Folder of the study; studies/<data>-<plan> in the current folder by default.")
     ] = None,
-    recipe: RecipeName = "auto",
-    settings: Settings = (),
     plan: Annotated[str, Parameter(help="ladder: each rung adds its techniques to all below it.")] = "ladder",
-    limit: Limit = None,
-    data_dir: DataDir = None,
-    skip_damaged: SkipDamaged = False,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    as_json: AsJson = False,
+    options: TrainingOptions = DEFAULTS,
 ) -> int:
     """Train every rung with several seeds and say what the evidence holds."""
-    console = make_console(as_json)
-    compute = choose_compute(device, precision)
-    images = load_data(console, data, data_dir, limit, skip_damaged)
-    chosen = make_recipe(recipe, images, settings, epochs, batch_size)
+    console = make_console(options.as_json)
+    compute = choose_compute(options.device, options.precision)
+    images = options.load_data(console, data)
+    recipe = options.make_recipe(images)
     folder = out or Path("studies") / f"{images.name}-{plan}"
     command = shlex.join(["stepladder", *sys.argv[1:]])
 
     height, width, channels = images.image_shape
     console.print(
         f"{images.name}: {sum(map(len, images.splits.values())):,} images of {height}×{width} pixels, "
-        f"{'gray' if channels == 1 else 'color'}, {images.num_classes} classes. Recipe {chosen.name}.",
+        f"{'gray' if channels == 1 else 'color'}, {images.num_classes} classes. Recipe {recipe.name}.",
         markup=False,
     )
     watch = make_watch(console)
     try:
         finished = run_study(
             images,
-            chosen,
+            recipe,
             folder,
             compute,
             seeds=seeds,
             plan=plan,
-            validation=validation,
+            validation=options.validation,
             command=command,
             watch=watch,
         )
@@ -93,7 +67,7 @@ def study(
     written = write_report(finished)
     _show(console, finished)
     console.print(f"\nReport: {next(path for path in written if path.suffix == '.html')}", markup=False)
-    if as_json:
+    if options.as_json:
         print(json.dumps(build_document(finished), ensure_ascii=False, indent=2, allow_nan=False))
     return 1 if any(trial.result.status == "failed" for trial in finished.trials) else 0
 
