@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from stepladder.cli.options import AsJson
 from stepladder.techniques import TECHNIQUES, Technique, find_technique
@@ -58,3 +62,10 @@ def _show_card(console: Console, technique: type[Technique]) -> None:
     options = ", ".join(f"{option} = {default}" for option, default in card["options"].items()) or "none"
     for label, text in (("options", options), ("paper", technique.paper), ("mind", technique.caveat)):
         console.print(f"  {label:<8} {text}", markup=False)
+    console.print(Padding(Text(_explanation(technique)), (1, 0, 0, 2)))
+
+
+def _explanation(technique: type[Technique]) -> str:
+    """Return the docstring, which says what each option means, without its marks, a line a paragraph or option."""
+    text = (inspect.getdoc(technique) or "").replace("``", "").replace("Attributes:", "Options:")
+    return re.sub(r"(?<=[^\n:])\n(?: {8})?(?=\S)", " ", text)
