@@ -145,7 +145,7 @@ def test_changed_settings():
         ("dropout.p", "0,5", "dropout.p is '0,5'; it must be a number"),
         ("random_crop.size", "2020-01-01", "random_crop.size is datetime.date(2020, 1, 1); it must be a whole number"),
         ("network", "reprot", "unknown network 'reprot'; did you mean 'report'? Known: "),
-        ("name", "''", "name is ''; it must be a text, not empty"),
+        ("name", "''", "name is ''; it must be a name of letters, digits, spaces and . + - _"),
     ],
 )
 def test_a_change_that_does_not_fit(key, value, message):
@@ -182,7 +182,10 @@ def layer(**changes: object) -> dict[str, object]:
         (one_technique(name="dropout", p="half"), "dropout.p is 'half'; it must be a number"),
         (one_technique(name="dropout", p=math.nan), "dropout.p is nan; it must be less than 1"),
         (one_technique(name="dropout", rung=3), "techniques.dropout.rung is 3; it must be a text"),
-        (one_technique(name="dropout", rung=""), "techniques.dropout.rung is ''; it must be a text, not empty"),
+        (
+            one_technique(name="dropout", rung=""),
+            "techniques.dropout.rung is ''; it must be a name of letters, digits, spaces and . + - _",
+        ),
         (one_technique(name="exponential_lr", gamma=0), "exponential_lr.gamma is 0; it must be greater than 0"),
         (one_technique(name="random_crop", padding=-1), "random_crop.padding is -1; it must be at least 0"),
         (table(techniques=[{"name": "dropout"}] * 2), "recipe 'x' lists the technique 'dropout' twice; keep one"),

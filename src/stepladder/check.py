@@ -79,6 +79,9 @@ def _shown(value: Any) -> str:
 
 
 def _allowed(error: ErrorDetails) -> str:
+    if error["type"] == "string_pattern_mismatch":
+        spaced = " " in error["ctx"]["pattern"]
+        return "a name of letters, digits, spaces and . + - _" if spaced else "a word of letters, digits and _"
     if error["type"] in _ALLOWED:
         return _ALLOWED[error["type"]]
     if error["type"] == "union_tag_invalid":
@@ -96,9 +99,7 @@ _ALLOWED = {
     "float_type": "a number",
     "float_parsing": "a number",
     "string_type": "a text",
-    "string_too_short": "a text, not empty",
     "string_unicode": "a text of Unicode characters",
-    "string_pattern_mismatch": "a word of letters, digits and _",
     "bool_type": "true or false",
     "bool_parsing": "true or false",
     "finite_number": "a finite number",

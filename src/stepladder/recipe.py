@@ -19,7 +19,8 @@ from stepladder.network import Network, load_preset
 from stepladder.network.spec import LAYER_KINDS
 from stepladder.techniques import Technique, find_technique
 
-Name = Annotated[str, Field(min_length=1)]
+#: Names are printed and become folder names: words, with no control characters or markup.
+Name = Annotated[str, Field(pattern=r"^[\w .+-]+$")]
 #: What a tensor's sizes can count to.
 _LARGEST = 2**31 - 1
 
@@ -154,7 +155,11 @@ def load_recipe(name: str) -> Recipe:
     Raises:
         RecipeError: there is none, or it does not fit.
     """
-    return parse_recipe(_load_table(name, ()))
+    table = _load_table(name, ())
+    try:
+        return parse_recipe(table)
+    except RecipeError as error:
+        raise RecipeError(f"{name}: {error}") from error
 
 
 def _load_table(name: str, above: tuple[str, ...]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ Call = Callable[..., Any]
 WRONG = {
     "no such path": (["study", "nowhere/at/all"], "there is no file or folder nowhere/at/all"),
     "no such name": (["study", "digts"], "did you mean 'digits'?"),
-    "no seed": (["study", "digits", "--seeds", "0"], "--seeds is 0; it must be at least 1"),
+    "no seed": (["study", "digits", "--seeds", "0"], "--seeds is 0; it must be 1 to 1000"),
     "seeds in words": (["study", "digits", "--seeds", "three"], "three"),
     "no epoch": (["study", "digits", "--epochs", "0"], "epochs is 0"),
     "batch of one": (["study", "digits", "--batch-size", "1"], "batch_size is 1"),
@@ -22,6 +22,7 @@ WRONG = {
     "recipe": (["study", "digits", "--recipe", "raport"], "did you mean 'report'?"),
     "setting": (["train", "digits", "--set", "optimizer.rl=1"], "did you mean 'optimizer.lr'?"),
     "setting without value": (["train", "digits", "--set", "epochs"], "write it as --set epochs=VALUE"),
+    "setting given twice": (["train", "digits", "--epochs", "1", "--set", "epochs=2"], "epochs is given twice"),
     "value": (["train", "digits", "--set", "dropout.p=1.5"], "dropout.p is 1.5"),
     "rung": (["train", "digits", "--rung", "agument"], "unknown rung 'agument'; did you mean 'augment'?"),
     "device": (["study", "digits", "--device", "gpu"], "unknown device 'gpu'"),
@@ -63,6 +64,20 @@ def test_every_command_has_help_with_an_example(stepladder: Call, command: list[
     assert outcome.code == 0
     assert f"stepladder {' '.join(command)}" in outcome.out
     assert "Example" in outcome.out
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    command = f"{sys.executable} -m stepladder techniques | head -1"
+    process = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert process.stderr == ""
+
+
+def test_a_full_disk_behind_stdout_is_one_sentence() -> None:
+    command = f"{sys.executable} -m stepladder techniques > /dev/full"
+    process = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert process.returncode == 2
+    assert process.stderr.startswith("Error: cannot read or write the output: No space left on device")
+    assert "Traceback" not in process.stderr
 
 
 def test_the_version_is_that_of_the_package(stepladder: Call) -> None:

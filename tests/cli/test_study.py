@@ -46,6 +46,7 @@ def test_again_it_trains_nothing_and_rebuilds_the_report(stepladder: Call, tmp_p
     second = stepladder("study", "digits", *SMALL)
     assert second.code == 0
     assert "epoch" not in second.out
+    assert "All of it was trained before" in second.out
     assert page.read_bytes() == written
     assert second.out.splitlines()[-1] == first.out.splitlines()[-1]
 
@@ -59,6 +60,14 @@ def test_json_is_the_only_thing_on_stdout(stepladder: Call) -> None:
     assert document["study"]["plan"] == "ladder"
     assert document["comparisons"][0]["interval"] is None
     assert 0 <= document["trials"][0]["test_accuracy"] <= 1
+
+
+def test_names_of_rungs_are_printed_as_they_are_or_refused(stepladder: Call, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text('base = "small"\ntechniques = [{ name = "dropout", rung = "[/x]" }]\n')
+    outcome = stepladder("study", "digits", *SMALL, "--recipe", str(recipe))
+    assert outcome.code == 2
+    assert "recipe.toml: techniques.dropout.rung is '[/x]'; it must be a name of letters" in outcome.err
 
 
 def test_a_folder_of_images_with_a_damaged_one(stepladder: Call, folder_of_images: Path) -> None:

@@ -70,6 +70,25 @@ def test_fewer_seeds_keep_what_is_there(study: RunStudy) -> None:
     assert study(seeds=1).record.seeds == (0, 1)
 
 
+def test_fewer_seeds_train_only_those_asked_for(study: RunStudy, counter: Any) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        study(seeds=3, watch=Interrupt(2))
+    saved = study(seeds=1, watch=counter)
+    assert counter.started == [("standardize", 0), ("augment", 0)]
+    assert saved.missing == 6
+
+
+def test_a_file_is_no_folder_for_a_study(study: RunStudy, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StudyError, match="which is a file; choose a folder"):
+        study(out=tmp_path / "file")
+
+
+def test_a_name_too_long_for_the_system_is_refused(study: RunStudy, tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="File name too long; choose another folder with --out"):
+        study(out=tmp_path / ("x" * 300))
+
+
 def test_an_interrupted_study_continues_to_the_same_bits(study: RunStudy, tmp_path: Path, counter: Any) -> None:
     whole = study(out=tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
@@ -89,12 +108,12 @@ def test_another_plan_in_the_same_folder_is_refused_and_the_difference_named(
         study(recipe=change_settings(two_rungs, {"random_crop.padding": "1"}))
     with pytest.raises(StudyError, match=r"validation is 0\.1 there and 0\.2 here"):
         study(validation=0.2)
-    with pytest.raises(StudyError, match="data is digits there and others here"):
+    with pytest.raises(StudyError, match="data is digits there and others here; the images differ; the split differs"):
         study(image_set=replace(digits.limited(20), name="others"))
 
 
 def test_no_seed_is_refused(study: RunStudy) -> None:
-    with pytest.raises(StudyError, match="--seeds is 0; it must be at least 1"):
+    with pytest.raises(StudyError, match="--seeds is 0; it must be 1 to 1000"):
         study(seeds=0)
 
 

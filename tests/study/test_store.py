@@ -68,6 +68,23 @@ def test_a_damaged_record_is_named(tmp_path: Path, text: str) -> None:
 
 def test_a_damaged_result_is_named_with_the_way_out(study: RunStudy) -> None:
     saved = study(seeds=1)
-    (saved.trials[0].folder / "result.json").write_text("{}")
-    with pytest.raises(StorageError, match=r"is damaged .*; remove it to run the trial again"):
+    path = saved.trials[0].folder / "result.json"
+    document = json.loads(path.read_text())
+    for change in ({"test_accuracy": 7}, {"test_accuracy": None}, {"status": "unknown"}):
+        path.write_text(json.dumps({**document, **change}))
+        with pytest.raises(StorageError, match=r"result\.json is damaged .*; remove it to run the trial again"):
+            load_study(saved.folder)
+    path.write_text(json.dumps({**document, "schema_version": 99}))
+    with pytest.raises(StorageError, match=r"result\.json has schema version 99"):
+        load_study(saved.folder)
+    path.write_text(json.dumps({**document, "seed": 77}))
+    with pytest.raises(StorageError, match=r"result\.json is that of another trial"):
+        load_study(saved.folder)
+
+
+def test_a_history_without_all_its_epochs_is_named(study: RunStudy) -> None:
+    saved = study(seeds=1)
+    path = saved.trials[0].folder / "history.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(StorageError, match=r"history\.csv lacks epochs; remove"):
         load_study(saved.folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -62,12 +63,21 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code: 0 done, 1 done with failed trials, 2 wrong input, 130 interrupted."""
     try:
         code = app(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
     except CycloptsError as error:
-        return _complain(f"{error}\nSee: stepladder {' '.join(arguments[:1])} --help".replace("  ", " "))
+        known = arguments[:1] if arguments and arguments[0] in app else []
+        return _complain(f"{error}\nSee: {' '.join(['stepladder', *known, '--help'])}")
     except StepladderError as error:
         return _complain(str(error), error.exit_code)
     except KeyboardInterrupt:
-        return _complain("Stopped.", 130)
+        print("\nStopped; the same command goes on from what is finished.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has gone, as head does. Python would complain once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        return _complain(f"cannot read or write {error.filename or 'the output'}: {error.strerror or error}")
     return code if isinstance(code, int) else 0
 
 

@@ -89,10 +89,12 @@ class TrainingOptions:
             if not equals:
                 raise RecipeError(f"--set {setting} has no value; write it as --set {key}=VALUE")
             changes[key.strip()] = value.strip()
-        if self.epochs is not None:
-            changes["epochs"] = str(self.epochs)
-        if self.batch_size is not None:
-            changes["batch_size"] = str(self.batch_size)
+        for key, number in (("epochs", self.epochs), ("batch_size", self.batch_size)):
+            if number is None:
+                continue
+            if key in changes:
+                raise RecipeError(f"{key} is given twice, as --{key.replace('_', '-')} and with --set; give it once")
+            changes[key] = str(number)
         return change_settings(load_recipe(name), changes)
 
 

@@ -39,7 +39,8 @@ class PlainLines(Watch):
             f"{count(self.total, 'trial')} of {count(epochs, 'epoch')}{kept}; {record.precision} on {record.device}."
         )
         for rung in record.rungs:
-            self.console.print(f"  {rung.name:<14}{' '.join(f'+ {name}' for name in rung.adds)}", style="dim")
+            adds = " ".join(f"+ {name}" for name in rung.adds)
+            self.console.print(f"  {rung.name:<14}{adds}".rstrip(), style="dim", markup=False)
         seconds = sum(outlook.seconds[trial.rung] for trial in outlook.trials)
         self.console.print(f"It will take about {duration(seconds)}, by a short measurement.\n")
 
@@ -66,7 +67,7 @@ class PlainLines(Watch):
         ]
         parts += [f"{record.images_per_second:,.0f} images/s"] if record.images_per_second else []
         parts += [f"{duration(self.pace.study_left)} left"] if self.pace and record.epoch else []
-        self.console.print(", ".join(parts))
+        self.console.print(", ".join(parts), markup=False)
 
     def trial_ended(self, trial: Trial, result: TrialResult) -> None:  # noqa: ARG002
         """Print what a reader should know at once."""
@@ -93,9 +94,11 @@ class LiveBars(PlainLines):
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
+        #: Room for everything; on 80 columns the speed goes first.
+        self.wide = console.width >= 110
         self.bars = Progress(
-            TextColumn("{task.fields[what]:<24}", markup=False),
-            BarColumn(bar_width=24),
+            TextColumn("{task.fields[what]:<22}", markup=False),
+            BarColumn(bar_width=24 if self.wide else 6),
             TextColumn("{task.percentage:>3.0f} %"),
             TextColumn("{task.fields[state]}", markup=False),
             console=console,
@@ -126,7 +129,7 @@ class LiveBars(PlainLines):
     def epoch_ended(self, record: EpochRecord) -> None:
         """Show the figures of the epoch."""
         self.epoch = record.epoch
-        rate = f"{record.images_per_second:,.0f} images/s, " if record.images_per_second else ""
+        rate = f"{record.images_per_second:,.0f} images/s, " if record.images_per_second and self.wide else ""
         self.state = f"{rate}{_watched(record)}"
         self._show()
 

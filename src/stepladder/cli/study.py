@@ -64,6 +64,8 @@ def study(
         return 130
     finally:
         watch.stop()
+    if watch.trial is None:
+        console.print("All of it was trained before; nothing to do but the report.")
     written = write_report(finished)
     _show(console, finished)
     console.print(f"\nReport: {next(path for path in written if path.suffix == '.html')}", markup=False)
@@ -85,9 +87,9 @@ def _say_how_to_continue(console: Console, folder: Path, command: str) -> None:
         console.print("\nStopped before the first trial; nothing was written.")
         return
     stopped = load_study(folder)
-    write_report(stopped)
     console.print(
         f"\nStopped. {len(stopped.trials)} of {len(stopped.trials) + stopped.missing} trials are finished and kept in "
         f"{folder}; continue with:\n  {command}",
         markup=False,
     )
+    write_report(stopped)

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from stepladder.cli.options import DEFAULTS, Data, TrainingOptions, make_console
 from stepladder.cli.progress import make_watch
-from stepladder.report.units import duration, percent
+from stepladder.report.units import count, duration, percent
 from stepladder.study.plan import find_rung
 from stepladder.study.trial import train_model
 from stepladder.training.device import choose_compute
@@ -44,14 +44,16 @@ def train(
         return 130
     finally:
         watch.stop()
+    if watch.trial is None:
+        console.print("This was trained before; nothing to do.")
     if options.as_json:
         print(json.dumps({"folder": str(folder), **result.model_dump(mode="json")}, ensure_ascii=False, indent=2))
     if result.test_accuracy is None:
         console.print(f"Failed: {result.failure}", markup=False)
         return 1
     console.print(
-        f"Test accuracy {percent(result.test_accuracy)} after {result.epochs} epochs in {duration(result.seconds)} "
-        f"(one seed; run a study to see the spread).\nModel: {folder / 'model'}",
+        f"Test accuracy {percent(result.test_accuracy)} after {count(result.epochs, 'epoch')} in "
+        f"{duration(result.seconds)} (one seed; run a study to see the spread).\nModel: {folder / 'model'}",
         markup=False,
     )
     return 0

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from stepladder.training.history import EpochRecord
 
 #: Raised with every change that an older Stepladder would misread.
 SCHEMA_VERSION = 1
+
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Record(BaseModel):
@@ -64,8 +66,8 @@ class StudyRecord(_Record):
     schema_version: int = SCHEMA_VERSION
     plan: str
     plan_hash: str
-    rungs: tuple[RungRecord, ...]
-    seeds: tuple[int, ...]
+    rungs: Annotated[tuple[RungRecord, ...], Field(min_length=1)]
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)]
     validation: float
     precision: str
     device: str
@@ -94,11 +96,11 @@ class TrialResult(_Record):
     status: Literal["finished", "failed"]
     epochs: int
     train_loss: float | None = None
-    train_accuracy: float | None = None
+    train_accuracy: Share | None = None
     val_loss: float | None = None
-    val_accuracy: float | None = None
+    val_accuracy: Share | None = None
     test_loss: float | None = None
-    test_accuracy: float | None = None
+    test_accuracy: Share | None = None
     seconds: float
     images_per_second: float | None
     failure: str | None = None

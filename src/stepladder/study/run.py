@@ -32,6 +32,9 @@ from stepladder.training.device import Compute
 from stepladder.training.history import TRAIN_SAMPLE, EpochRecord
 from stepladder.training.loop import train_network
 
+#: Trials a rung at most: more is a slip of the finger.
+MOST_SEEDS = 1000
+
 #: Batches of the short run behind the estimate of time.
 _MEASURED_BATCHES = 6
 
@@ -63,16 +66,19 @@ def run_study(
         StorageError: ``out`` cannot be written.
     """
     watch = watch or Watch()
-    if seeds < 1:
-        raise StudyError(f"--seeds is {seeds}; it must be at least 1, and 3 give a first interval")
+    if not 1 <= seeds <= MOST_SEEDS:
+        raise StudyError(f"--seeds is {seeds}; it must be 1 to {MOST_SEEDS}, and 3 give a first interval")
     splits = make_splits(image_set, validation)
     data = describe_data(image_set, splits)
     rungs = make_rungs(plan, recipe)
     record = _make_record(plan, rungs, range(seeds), validation, data, compute, command)
     record = _continue_record(out, record)
+    if out.is_file():
+        raise StudyError(f"--out is {out}, which is a file; choose a folder")
 
     trials = planned_trials(record)
-    todo = tuple(trial for trial in trials if read_result(trial_folder(out, trial)) is None)
+    # Seeds that an earlier call asked for stay in the plan; this one trains those that it asks for.
+    todo = tuple(trial for trial in trials if trial.seed < seeds and read_result(trial_folder(out, trial)) is None)
     seconds = estimate_seconds({trial.rung: trial.recipe for trial in todo}, splits, data, compute, watch)
     write_record(out, record)
     if todo:
@@ -148,8 +154,9 @@ def _continue_record(out: Path, record: StudyRecord) -> StudyRecord:
         raise StudyError(
             f"{out} holds another study: {shown}. Choose another folder with --out, or the same settings to continue"
         )
-    seeds = tuple(sorted({*found.seeds, *record.seeds}))
-    return found.model_copy(update={"seeds": seeds, "command": record.command})
+    if set(record.seeds) <= set(found.seeds):
+        return found
+    return found.model_copy(update={"seeds": record.seeds, "command": record.command})
 
 
 def _fixed(record: StudyRecord) -> dict[str, Any]:
@@ -173,6 +180,9 @@ def _differences(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
     for key in [*old, *(key for key in new if key not in old)]:
         if old.get(key) != new.get(key):
             name = key.split(".recipe.", 1)[-1]
+            if name in ("images", "split"):  # fingerprints say nothing to a reader
+                phrases[f"the {name} differ{'s' if name == 'split' else ''}"] = None
+                continue
             phrases[f"{name} is {_written(old.get(key))} there and {_written(new.get(key))} here"] = None
     return list(phrases)
 
@@ -191,6 +201,4 @@ def _leaves(value: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
 def _written(value: Any) -> str:
     if value is None:
         return "absent"
-    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-    # A fingerprint says enough with its first digits.
-    return f"{text[:12]}…" if len(text) == 64 else text or "empty"
+    return ", ".join(map(str, value)) or "empty" if isinstance(value, list | tuple) else str(value)

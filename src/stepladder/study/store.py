@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
-from stepladder.errors import StorageError, StudyError
+from stepladder.errors import RecipeError, StorageError, StudyError
 from stepladder.files import read_json, replace_json, replace_text
 from stepladder.recipe import parse_recipe
 from stepladder.study.plan import Trial
@@ -40,7 +41,10 @@ def trial_folder(study: Path, trial: Trial) -> Path:
 
 def planned_trials(record: StudyRecord) -> tuple[Trial, ...]:
     """Return every trial of the plan, seed by seed: an unfinished study then has whole ladders."""
-    recipes = {rung.name: parse_recipe(rung.recipe) for rung in record.rungs}
+    try:
+        recipes = {rung.name: parse_recipe(rung.recipe) for rung in record.rungs}
+    except RecipeError as error:
+        raise StorageError(f"study.json is damaged ({error}); restore it from a copy") from error
     return tuple(
         Trial(rung.name, recipes[rung.name], seed, record.data.split, record.precision)
         for seed in record.seeds
@@ -54,17 +58,13 @@ def read_record(study: Path) -> StudyRecord | None:
     Raises:
         StorageError: it is damaged, or of a newer Stepladder.
     """
-    path = study / "study.json"
-    if not path.exists():
+    document = _read_document(study / "study.json")
+    if document is None:
         return None
-    document = read_json(path)
-    found = document.get("schema_version") if isinstance(document, dict) else None
-    if found != SCHEMA_VERSION:
-        raise StorageError(f"{path} has schema version {found}; this Stepladder reads version {SCHEMA_VERSION}")
     try:
         return StudyRecord.model_validate(document)
     except ValidationError as error:
-        raise StorageError(f"{path} is damaged ({_first(error)}); restore it from a copy") from error
+        raise StorageError(f"{study / 'study.json'} is damaged ({_first(error)}); restore it from a copy") from error
 
 
 def write_record(study: Path, record: StudyRecord) -> None:
@@ -79,12 +79,16 @@ def read_result(folder: Path) -> TrialResult | None:
         StorageError: it is damaged.
     """
     path = folder / "result.json"
-    if not path.exists():
+    document = _read_document(path)
+    if document is None:
         return None
     try:
-        return TrialResult.model_validate(read_json(path))
+        result = TrialResult.model_validate(document)
     except ValidationError as error:
         raise StorageError(f"{path} is damaged ({_first(error)}); remove it to run the trial again") from error
+    if result.status == "finished" and result.test_accuracy is None:
+        raise StorageError(f"{path} is damaged (finished, without a test accuracy); remove it to run the trial again")
+    return result
 
 
 def load_study(study: Path) -> SavedStudy:
@@ -104,10 +108,19 @@ def load_study(study: Path) -> SavedStudy:
         folder = trial_folder(study, trial)
         result = read_result(folder)
         if result is not None:
-            saved.append(SavedTrial(trial.rung, trial.seed, folder, result, read_history(folder / "history.csv")))
+            saved.append(_saved_trial(trial, folder, result))
     order = [rung.name for rung in record.rungs]
     saved.sort(key=lambda trial: (order.index(trial.rung), trial.seed))
     return SavedStudy(study, record, tuple(saved))
+
+
+def _saved_trial(trial: Trial, folder: Path, result: TrialResult) -> SavedTrial:
+    history = read_history(folder / "history.csv")
+    if result.trial != trial.id or result.seed != trial.seed:
+        raise StorageError(f"{folder / 'result.json'} is that of another trial; remove it to run this one again")
+    if [record.epoch for record in history] != list(range(result.epochs + 1)):
+        raise StorageError(f"{folder / 'history.csv'} lacks epochs; remove {folder} to run the trial again")
+    return SavedTrial(trial.rung, trial.seed, folder, result, history)
 
 
 def write_results(study: SavedStudy) -> None:
@@ -120,6 +133,24 @@ def write_results(study: SavedStudy) -> None:
         values |= {"rung": trial.rung, "techniques": " ".join(trial.result.techniques)}
         writer.writerow("" if values[name] is None else values[name] for name in _RESULT_COLUMNS)
     replace_text(study.folder / "results.csv", text.getvalue())
+
+
+def _read_document(path: Path) -> dict[str, Any] | None:
+    """Return a saved JSON object of this version; None where there is no file."""
+    try:
+        if not path.exists():
+            return None
+    except OSError as error:  # a name too long, a folder that may not be entered
+        raise StorageError(
+            f"cannot read {path}: {error.strerror or error}; choose another folder with --out"
+        ) from error
+    document = read_json(path)
+    if not isinstance(document, dict):
+        raise StorageError(f"{path} is damaged (it holds no JSON object); restore it from a copy")
+    found = document.get("schema_version")
+    if found != SCHEMA_VERSION:
+        raise StorageError(f"{path} has schema version {found}; this Stepladder reads version {SCHEMA_VERSION}")
+    return document
 
 
 def _first(error: ValidationError) -> str:
