@@ -102,13 +102,14 @@ def _trial(
 ) -> SavedTrial:
     draw = random.Random(f"{name} {seed}")
     _, adds, test_end, train_end, pace = level
-    test_end += draw.gauss(0, spread)
+    test_end = min(max(test_end + draw.gauss(0, spread), 0.0), 1.0)
     rows = []
     for epoch in range((stop or epochs) + 1):
         share = 1 - math.exp(-epoch / pace)
         train = min(1 / classes + (train_end - 1 / classes) * share + (draw.gauss(0, 0.004) if epoch else 0), 1.0)
         other = 1 / classes + (test_end - 1 / classes) * (1 - math.exp(-epoch / (0.6 * pace)))
         other += draw.gauss(0, 0.012) * math.exp(-epoch / 15) if epoch else 0
+        other = min(max(other, 0.0), 1.0)
         train_loss = math.log(classes) * (1 - train) / (1 - 1 / classes)
         other_loss = math.log(classes) * (1 - other) / (1 - 1 / classes) + max(train - other, 0) ** 2 * epoch
         if stop and epoch >= stop - 1:

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from stepladder.errors import RecipeError
-from stepladder.training.device import choose_compute, keep_freed_memory
+from stepladder.training import device
+from stepladder.training.device import choose_compute, choose_threads, keep_freed_memory
 
 
 def test_an_unknown_device_or_precision_is_named_with_the_nearest() -> None:
@@ -31,6 +32,18 @@ def test_auto_takes_bfloat16_where_the_processor_multiplies_it(
 def test_autocast_multiplies_in_the_precision(precision: str, dtype: torch.dtype) -> None:
     with choose_compute("cpu", precision).autocast():
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
+
+
+def test_small_steps_take_one_thread_and_large_ones_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = torch.get_num_threads()
+    monkeypatch.setattr(device, "_ALL_THREADS", 2)
+    try:
+        choose_threads(device.SMALL_STEP - 1)
+        assert torch.get_num_threads() == 1
+        choose_threads(device.SMALL_STEP)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_keeping_freed_memory_does_not_fail_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from stepladder.data import Split
 from stepladder.errors import RecipeError
-from stepladder.network import Network
+from stepladder.network import Network, trace_network
 from stepladder.network.build import build_network
 from stepladder.recipe import Recipe
 from stepladder.techniques import Progress, Technique
 from stepladder.techniques.effect import techniques_without_effect
-from stepladder.training.device import Compute, keep_freed_memory
+from stepladder.training.device import Compute, choose_threads, keep_freed_memory
 from stepladder.training.evaluate import DeviceSplit, evaluate, prepare_images
 from stepladder.training.history import TRAIN_SAMPLE, EpochRecord
 from stepladder.training.optimizer import make_optimizer
@@ -93,6 +93,8 @@ def train_network(
         network = technique.rewrite(network)
     channels, height, width = prepare_images(data.images[:1], techniques).shape[1:]
     input_shape = (channels, height, width)
+    costs = trace_network(network, input_shape, num_classes)
+    choose_threads(recipe.batch_size * sum(cost.macs for cost in costs))
     module = build_network(network, input_shape, num_classes, streams, device)
     averaged: nn.Sequential | None = None
     if any(technique.overrides("weights") for technique in techniques):
