@@ -50,7 +50,7 @@ def test_the_report_s_recipe():
 
 def test_small_differs_in_its_name_batches_and_epochs_alone():
     small = load_recipe("small")
-    assert small == REPORT.model_copy(update={"name": "small", "batch_size": 32, "epochs": 30})
+    assert small == REPORT.model_copy(update={"name": "small", "batch_size": 32, "epochs": 25})
     assert default_recipe(SMALL_SET - 1) == "small"
     assert default_recipe(SMALL_SET) == "report"
 
