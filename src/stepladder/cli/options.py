@@ -104,4 +104,7 @@ DEFAULTS = TrainingOptions()
 
 def make_console(as_json: bool) -> Console:
     """Return where messages go: stdout, or stderr where stdout belongs to a JSON document."""
-    return Console(stderr=as_json, highlight=False, soft_wrap=True)
+    console = Console(stderr=as_json, highlight=False)
+    # Between words where somebody reads; not at all where a program or a log does.
+    console.soft_wrap = not console.is_terminal
+    return console

@@ -91,5 +91,6 @@ def _say_how_to_continue(console: Console, folder: Path, command: str) -> None:
         f"\nStopped. {len(stopped.trials)} of {len(stopped.trials) + stopped.missing} trials are finished and kept in "
         f"{folder}; continue with:\n  {command}",
         markup=False,
+        soft_wrap=True,  # a command to copy must stay one line
     )
     write_report(stopped)

@@ -46,7 +46,7 @@ pipeline_tag: image-classification
 
 # {_plain(facts.data)}: recipe {_plain(facts.recipe)}, seed {facts.seed}
 
-An image classifier trained by [Stepladder](https://pypi.org/project/stepladder/) in {facts.epochs} epochs.
+An image classifier trained by Stepladder in {facts.epochs} epochs.
 
 - **Reads** {height}×{width} images with {channels} channel{"s" if channels != 1 else ""}, uint8.
 - **Tells apart** {len(facts.class_names)} classes: {shown}{more}.
