@@ -51,6 +51,15 @@ def test_again_it_trains_nothing_and_rebuilds_the_report(stepladder: Call, tmp_p
     assert second.out.splitlines()[-1] == first.out.splitlines()[-1]
 
 
+def test_fewer_seeds_than_planned_are_announced_as_asked(stepladder: Call) -> None:
+    stepladder("study", "digits", "--seeds", "2", *SMALL[2:], "--out", "out")
+    for result in sorted(Path("out/trials").glob("*/result.json")):
+        result.unlink()
+    outcome = stepladder("study", "digits", *SMALL, "--out", "out")
+    assert "Ladder of 6 rungs × 1 seed = 6 trials of 1 epoch; " in outcome.out
+    assert "The study is unfinished: 6 of 12 trials have not ended" in outcome.out
+
+
 def test_json_is_the_only_thing_on_stdout(stepladder: Call) -> None:
     outcome = stepladder("study", "digits", *SMALL, "--json")
     document = json.loads(outcome.out)

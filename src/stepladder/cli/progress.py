@@ -34,8 +34,9 @@ class PlainLines(Watch):
         kept = f", {outlook.done} of them kept from before" if outlook.done else ""
         record = outlook.record
         epochs = outlook.trials[0].recipe.epochs
+        seeds = self.total // len(record.rungs)
         self.console.print(
-            f"{record.plan.capitalize()} of {count(len(record.rungs), 'rung')} × {count(len(record.seeds), 'seed')} = "
+            f"{record.plan.capitalize()} of {count(len(record.rungs), 'rung')} × {count(seeds, 'seed')} = "
             f"{count(self.total, 'trial')} of {count(epochs, 'epoch')}{kept}; {record.precision} on {record.device}."
         )
         for rung in record.rungs:

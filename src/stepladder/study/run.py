@@ -76,13 +76,13 @@ def run_study(
     if out.is_file():
         raise StudyError(f"--out is {out}, which is a file; choose a folder")
 
-    trials = planned_trials(record)
     # Seeds that an earlier call asked for stay in the plan; this one trains those that it asks for.
-    todo = tuple(trial for trial in trials if trial.seed < seeds and read_result(trial_folder(out, trial)) is None)
+    asked = [trial for trial in planned_trials(record) if trial.seed < seeds]
+    todo = tuple(trial for trial in asked if read_result(trial_folder(out, trial)) is None)
     seconds = estimate_seconds({trial.rung: trial.recipe for trial in todo}, splits, data, compute, watch)
     write_record(out, record)
     if todo:
-        watch.planned(Outlook(record, todo, len(trials) - len(todo), seconds, len(splits.train)))
+        watch.planned(Outlook(record, todo, len(asked) - len(todo), seconds, len(splits.train)))
     for trial in todo:
         run_trial(trial, splits, data, trial_folder(out, trial), compute, watch)
         write_results(load_study(out))

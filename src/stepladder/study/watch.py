@@ -16,7 +16,7 @@ class Outlook:
 
     Attributes:
         trials: those to run, in order.
-        done: how many of the plan have ended before.
+        done: how many of the trials asked for have ended before.
         seconds: measured guess for one trial, by rung.
         images: training images of one epoch.
     """
