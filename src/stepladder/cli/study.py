@@ -45,6 +45,8 @@ def study(
         f"{'gray' if channels == 1 else 'color'}, {images.num_classes} classes. Recipe {recipe.name}.",
         markup=False,
     )
+    for note in images.notes:
+        console.print(f"  {note}", style="dim", markup=False)
     watch = make_watch(console)
     try:
         finished = run_study(

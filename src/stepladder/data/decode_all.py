@@ -97,7 +97,8 @@ def decode_splits(
         raise DataError(f"none of the {len(pixels)} images can be decoded; the first: {place(0)}: {damaged[0]}")
     if damaged:
         left_out = some_of([place(position) for position in sorted(damaged)])
-        notes = (*notes, f"{len(damaged)} damaged images were left out (--skip-damaged): {left_out}.")
+        were = "image was" if len(damaged) == 1 else "images were"
+        notes = (*notes, f"{len(damaged)} damaged {were} left out (--skip-damaged): {left_out}.")
 
     sound = np.ones(len(pixels), dtype=bool)
     sound[list(damaged)] = False
