@@ -12,6 +12,7 @@ from torch import nn
 from stepladder.errors import RecipeError
 from stepladder.network import Network, load_preset
 from stepladder.network.build import build_network
+from stepladder.network.layers import MaxPool2x2
 from stepladder.network.spec import BatchNorm, Conv, Dropout, Linear, Relu
 from stepladder.training.rng import Streams
 
@@ -39,7 +40,7 @@ def test_relu_after_pooling_is_the_same_function_with_the_same_gradients(ties, s
     reference = written_order(REPORT, built)
     names = [name for name, _ in built.named_children()]
     assert names.index("pool1") < names.index("relu1")  # swapped, or there would be nothing to compare
-    assert [type(module) for module in reference][:3] == [nn.Conv2d, nn.ReLU, nn.MaxPool2d]
+    assert [type(module) for module in reference][:3] == [nn.Conv2d, nn.ReLU, MaxPool2x2]
 
     outcomes = []
     for module in (built, reference):

@@ -1,4 +1,4 @@
-"""Dropout with a stream of its own."""
+"""Dropout with a stream of its own, and pooling that is PyTorch's to the bit."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
-from stepladder.network.layers import SeededDropout
+from stepladder.network.layers import MaxPool2x2, SeededDropout
 
 
 def dropout(p: float, seed: int = 0) -> SeededDropout:
@@ -86,3 +87,44 @@ def test_the_global_random_state_is_left_alone():
     before = torch.get_rng_state()
     dropout(0.5)(torch.ones(100))
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def maps(count: int, channels: int, height: int, width: int, dtype: torch.dtype, ties: bool) -> torch.Tensor:
+    random = torch.Generator().manual_seed(0)
+    values = torch.randn(count, channels, height, width, generator=random)
+    # Halves between -1 and 1: most windows hold their maximum more than once, many only zeros.
+    values = (2 * values).clamp(-2, 2).round() / 2 if ties else values
+    return values.to(dtype).contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("size", [(8, 8), (2, 6), (7, 8), (8, 7), (5, 3), (1, 2)])
+@pytest.mark.parametrize("ceil_mode", [False, True])
+def test_pooling_is_pytorch_s_to_the_bit(ceil_mode, size, dtype, ties):
+    reference = nn.MaxPool2d(2, 2, ceil_mode=ceil_mode)
+    values = maps(4, 5, *size, dtype, ties)
+    if size == (1, 2) and not ceil_mode:
+        with pytest.raises(RuntimeError):
+            MaxPool2x2(ceil_mode)(values)
+        return
+    outcomes = []
+    for pool in (MaxPool2x2(ceil_mode), reference):
+        inputs = values.clone().requires_grad_()
+        pooled = pool(inputs)
+        random = torch.Generator().manual_seed(1)
+        pooled.backward(torch.randn(pooled.shape, generator=random).to(dtype))
+        outcomes.append((pooled.detach(), inputs.grad))
+        with torch.no_grad():
+            assert torch.equal(pool(inputs), pooled)
+    assert torch.equal(outcomes[0][0], outcomes[1][0])
+    assert torch.equal(outcomes[0][1], outcomes[1][1])
+    if size == (8, 8):
+        assert type(MaxPool2x2()(values.requires_grad_()).grad_fn).__name__.startswith("_LargestOfFour")
+
+
+def test_pooling_takes_any_layout_and_passes_on_what_is_not_a_number():
+    values = maps(2, 3, 4, 4, torch.float32, ties=False)
+    assert torch.equal(MaxPool2x2()(values.contiguous()), nn.MaxPool2d(2)(values))
+    values[1, 2, 3, 0] = torch.nan
+    torch.testing.assert_close(MaxPool2x2()(values), nn.MaxPool2d(2)(values), rtol=0, atol=0, equal_nan=True)

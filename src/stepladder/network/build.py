@@ -11,7 +11,7 @@ from torch import nn
 
 from stepladder.errors import RecipeError
 from stepladder.network.arithmetic import LayerCost, trace_network
-from stepladder.network.layers import SeededDropout
+from stepladder.network.layers import MaxPool2x2, SeededDropout
 from stepladder.network.spec import BatchNorm, Conv, Dropout, Flatten, Linear, MaxPool, Network, Relu
 
 #: Gives the random stream of a name on a device; the same name always starts the same stream.
@@ -67,6 +67,8 @@ def _module(cost: LayerCost, stream: Stream, device: torch.device) -> nn.Module:
     if isinstance(layer, Conv):
         return nn.Conv2d(channels, layer.channels, layer.kernel_size, layer.stride, layer.padding)
     if isinstance(layer, MaxPool):
+        if layer.kernel_size == layer.stride == 2:
+            return MaxPool2x2(layer.ceil_mode)
         return nn.MaxPool2d(layer.kernel_size, layer.stride, ceil_mode=layer.ceil_mode)
     if isinstance(layer, BatchNorm):
         return nn.BatchNorm2d(channels) if len(cost.input_shape) == 3 else nn.BatchNorm1d(channels)
