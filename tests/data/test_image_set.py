@@ -49,3 +49,20 @@ def test_shape_and_classes(make_set):
     image_set = make_set({"train": [2, 2, 2]})
     assert image_set.image_shape == (4, 4, 1)
     assert image_set.num_classes == 3
+
+
+def test_a_split_by_rows_equals_its_copy_and_shares_the_pixels(make_set, monkeypatch):
+    train = make_set({"train": [50, 50]}).splits["train"]
+    rows = np.random.default_rng(0).permutation(100)[:31].astype(np.int64)
+    part = train.take(rows)
+    copy = Split(train.images[rows], train.labels[rows])
+    assert part.pixels is train.pixels
+    np.testing.assert_array_equal(part.images, copy.images)
+    assert part.fingerprint == copy.fingerprint
+    np.testing.assert_array_equal(part.take(np.arange(3)).images, copy.images[:3])
+    monkeypatch.setattr("stepladder.data.image_set._CHUNK_PIXELS", 4 * 4 * 7)
+    for split in (part, copy):
+        chunks = list(split.chunks())
+        assert [len(chunk) for chunk in chunks] == [7, 7, 7, 7, 3]
+        np.testing.assert_array_equal(np.concatenate(chunks), copy.images)
+    assert Split(part.pixels, part.labels, part.rows).fingerprint == copy.fingerprint

@@ -18,7 +18,7 @@ from safetensors.numpy import load_file, save_file
 from stepladder.errors import RecipeError, StorageError
 from stepladder.model import load_model, save_model
 from stepladder.training.device import choose_compute
-from stepladder.training.evaluate import compute_logits
+from stepladder.training.evaluate import ImageBatches, compute_logits
 from stepladder.training.loop import Watched, train_network
 
 
@@ -30,8 +30,8 @@ def rewrite(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
 
 
 def logits_of(trained, images: np.ndarray, compute) -> np.ndarray:
-    tensor = torch.from_numpy(images).permute(0, 3, 1, 2)
-    return compute_logits(trained.module, trained.techniques, tensor, compute).numpy()
+    batches = ImageBatches(torch.from_numpy(images))
+    return compute_logits(trained.module, trained.techniques, batches, compute).numpy()
 
 
 def test_logits_come_back_to_the_bit(saved, trained, digits, compute):

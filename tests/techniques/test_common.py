@@ -110,7 +110,7 @@ def test_settings_are_checked_and_frozen(name):
 def test_fit_leaves_images_alone_and_learns_float32(name, make_images):
     images = make_images()
     before = images.clone()
-    learned = make(name).fit(images)
+    learned = make(name).fit([images])
     assert torch.equal(images, before)
     assert all(value.dtype == torch.float32 for value in learned.values())
 
@@ -143,7 +143,7 @@ def test_augment_is_the_stream_s_doing_alone(name, make_images, stream):
 @every_technique
 def test_prepare_is_float32_and_leaves_its_input(name, make_images):
     technique = make(name)
-    technique.restore(technique.fit(make_images()), CPU.device)
+    technique.restore(technique.fit([make_images()]), CPU.device)
     prepared = make_images().float() / 255
     before = prepared.clone()
     one, other = technique.prepare(prepared), technique.prepare(prepared)

@@ -69,7 +69,7 @@ class NoDropout(Idle):
 
 def idle(*techniques: Technique, images: torch.Tensor, network: Network = REPORT) -> list[str]:
     for technique in techniques:
-        technique.restore(technique.fit(images), images.device)
+        technique.restore(technique.fit([images]), images.device)
     targets = torch.arange(len(images))
     return techniques_without_effect(techniques, network, images, targets, Progress(0, 5, 20))
 

@@ -11,7 +11,7 @@ from stepladder.training.loop import Watched, train_network
 
 def fitted(images: torch.Tensor) -> Standardize:
     technique = Standardize()
-    technique.restore(technique.fit(images), torch.device("cpu"))
+    technique.restore(technique.fit([images]), torch.device("cpu"))
     return technique
 
 
@@ -25,14 +25,14 @@ def test_mean_and_std_are_numpy_s(make_images, count, size, channels):
     images = make_images(count, size, channels)
     images[:, 0] //= 3  # channels that differ
     mean, std = by_numpy(images)
-    learned = Standardize().fit(images)
+    learned = Standardize().fit([images])
     np.testing.assert_allclose(learned["mean"].numpy(), mean, atol=1e-7, rtol=0)
     np.testing.assert_allclose(learned["std"].numpy(), std, atol=1e-7, rtol=0)
 
 
 def test_the_order_of_the_images_changes_no_bit(make_images):
     images = make_images(50)
-    one, other = Standardize().fit(images), Standardize().fit(images.flip(0).contiguous())
+    one, other = Standardize().fit([images]), Standardize().fit([images.flip(0).contiguous()])
     assert all(torch.equal(one[name], other[name]) for name in ("mean", "std"))
 
 
@@ -78,3 +78,9 @@ def test_the_loop_learns_from_training_images_alone(digits, tiny_recipe):
         np.testing.assert_allclose(found["mean"].numpy(), mean, atol=1e-7)
         np.testing.assert_allclose(found["std"].numpy(), std, atol=1e-7)
     assert torch.equal(learned[0]["mean"], learned[1]["mean"])
+
+
+def test_batches_of_any_size_give_the_same_statistics(make_images):
+    images = make_images(37)
+    whole, parts = Standardize().fit([images]), Standardize().fit(list(images.split(5)))
+    assert all(torch.equal(whole[name], parts[name]) for name in ("mean", "std"))

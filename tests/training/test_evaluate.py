@@ -1,5 +1,6 @@
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -34,10 +35,10 @@ def test_the_score_is_that_of_one_image_at_a_time(module: torch.nn.Sequential, d
 def test_batches_cover_every_image(
     module: torch.nn.Sequential, digits_train: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    images = DeviceSplit.load(digits_train, CPU.device).images
-    whole = compute_logits(module, [], images, CPU)
+    batches = DeviceSplit.load(digits_train, CPU.device).batches
+    whole = compute_logits(module, [], batches, CPU)
     monkeypatch.setattr(room, "_BATCH_PIXELS", 7 * 8 * 8)
-    torch.testing.assert_close(compute_logits(module, [], images, CPU), whole)
+    torch.testing.assert_close(compute_logits(module, [], batches, CPU), whole)
     assert len(whole) == len(digits_train)
 
 
@@ -51,3 +52,24 @@ def test_taken_images_are_those_at_the_positions(digits_train: Split) -> None:
     images, labels = DeviceSplit.load(digits_train, CPU.device).take(torch.tensor([5, 2]))
     assert (images.permute(0, 2, 3, 1).numpy() == digits_train.images[[5, 2]]).all()
     assert labels.tolist() == digits_train.labels[[5, 2]].tolist()
+
+
+def test_a_split_by_rows_is_the_split_of_its_copy(module: torch.nn.Sequential, digits_train: Split) -> None:
+    rows = np.random.default_rng(0).permutation(len(digits_train))[:300]
+    by_rows = DeviceSplit.load(digits_train.take(rows), CPU.device)
+    copied = DeviceSplit.load(Split(digits_train.images[rows], digits_train.labels[rows]), CPU.device)
+    assert by_rows.rows is not None
+    assert copied.rows is None
+    assert torch.equal(torch.cat(list(by_rows.batches)), torch.cat(list(copied.batches)))
+    positions = torch.tensor([5, 2, 299])
+    for one, other in zip(by_rows.take(positions), copied.take(positions), strict=True):
+        assert torch.equal(one, other)
+    chosen = by_rows.select(positions)
+    assert torch.equal(torch.cat(list(chosen.batches)), copied.take(positions)[0])
+    assert evaluate(module, [], by_rows, CPU) == evaluate(module, [], copied, CPU)
+
+
+def test_read_only_pixels_are_read_in_place_and_without_a_warning(digits_train: Split) -> None:
+    pixels = digits_train.images.copy()
+    pixels.flags.writeable = False
+    assert DeviceSplit.load(Split(pixels, digits_train.labels), CPU.device).pixels.data_ptr() == pixels.ctypes.data

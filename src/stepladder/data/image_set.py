@@ -1,9 +1,9 @@
-"""The image set: labelled images in memory, their class names, and a fingerprint of the content."""
+"""The image set: labelled images, in memory or mapped from a file, their class names, and a content fingerprint."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -15,36 +15,65 @@ from stepladder.errors import DataError
 SPLIT_NAMES = ("train", "validation", "test")
 
 
+# Images copied at a time where a split is not one piece of memory: few megabytes, so that no set is held twice.
+_CHUNK_PIXELS = 4_000_000
+
+
 @dataclass(frozen=True)
 class Split:
-    """One part of an image set.
+    """One part of an image set: labels, and which rows of a block of pixels belong to them.
+
+    Splitting copies no pixels, so a set that lies in a mapped file and is larger than the memory can be split too.
 
     Attributes:
-        images: uint8, shape (N, H, W, C), values 0 to 255, C is 1 or 3.
+        pixels: uint8, shape (M, H, W, C), values 0 to 255, C is 1 or 3; a mapped file perhaps, and perhaps read-only.
         labels: int64, shape (N,), positions in the image set's ``class_names``.
+        rows: int64, shape (N,), where in ``pixels`` each image is; None where the split is all of it, in order.
     """
 
-    images: np.ndarray
+    pixels: np.ndarray
     labels: np.ndarray
+    rows: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        assert self.images.dtype == np.uint8, self.images.dtype
-        assert self.images.ndim == 4, self.images.shape
+        assert self.pixels.dtype == np.uint8, self.pixels.dtype
+        assert self.pixels.ndim == 4, self.pixels.shape
         assert self.labels.dtype == np.int64, self.labels.dtype
-        assert self.labels.shape == self.images.shape[:1], (self.labels.shape, self.images.shape)
+        placed = self.pixels[:, 0, 0, 0] if self.rows is None else self.rows
+        assert self.labels.shape == placed.shape, (self.labels.shape, placed.shape)
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels), in pixels."""
+        height, width, channels = self.pixels.shape[1:]
+        return height, width, channels
+
+    @property
+    def images(self) -> np.ndarray:
+        """All images, uint8 (N, H, W, C); a copy where the split has ``rows``, so ask for a large one in chunks."""
+        return self.pixels if self.rows is None else self.pixels[self.rows]
+
+    def chunks(self) -> Iterator[np.ndarray]:
+        """All images in order, uint8 (n, H, W, C), a few megabytes at a time."""
+        height, width, channels = self.image_shape
+        count = max(1, _CHUNK_PIXELS // max(1, height * width * channels))
+        for start in range(0, len(self), count):
+            part = slice(start, start + count)
+            yield self.pixels[part] if self.rows is None else self.pixels[self.rows[part]]
+
     def take(self, positions: np.ndarray) -> Split:
-        """Return the images at ``positions`` (int64, any order) as a new split."""
-        return Split(self.images[positions], self.labels[positions])
+        """Return the images at ``positions`` (int64, any order) as a new split of the same pixels."""
+        return Split(self.pixels, self.labels[positions], positions if self.rows is None else self.rows[positions])
 
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of shape, pixels and labels, in hex."""
-        digest = hashlib.sha256(repr(self.images.shape).encode())
-        digest.update(np.ascontiguousarray(self.images).reshape(-1).data)
+        digest = hashlib.sha256(repr((len(self), *self.image_shape)).encode())
+        for chunk in self.chunks():
+            digest.update(np.ascontiguousarray(chunk).reshape(-1).data)
         digest.update(np.ascontiguousarray(self.labels).data)
         return digest.hexdigest()
 
@@ -72,8 +101,7 @@ class ImageSet:
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(height, width, channels) of every image, in pixels."""
-        height, width, channels = self.splits["train"].images.shape[1:]
-        return height, width, channels
+        return self.splits["train"].image_shape
 
     @property
     def num_classes(self) -> int:

@@ -153,4 +153,5 @@ def _check_classes(image_set: ImageSet) -> None:
 
 
 def _join(first: Split, second: Split) -> Split:
+    # The one place that copies: two splits of a source may lie in different blocks of memory.
     return Split(np.concatenate([first.images, second.images]), np.concatenate([first.labels, second.labels]))

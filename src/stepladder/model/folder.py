@@ -20,7 +20,7 @@ from stepladder.network import Network
 from stepladder.network.build import build_network
 from stepladder.techniques import Technique, find_technique
 from stepladder.training.device import Compute, choose_compute
-from stepladder.training.evaluate import compute_logits
+from stepladder.training.evaluate import ImageBatches, compute_logits
 from stepladder.training.loop import TrainedNetwork
 from stepladder.training.rng import Streams
 
@@ -80,8 +80,8 @@ class Model:
             )
         # torch reads neither mirrored views nor, without a warning, read-only memory; only those are copied.
         images = np.require(images, requirements=["C", "W"])
-        tensor = torch.from_numpy(images).to(self.compute.device).permute(0, 3, 1, 2)
-        return compute_logits(self.module, self.techniques, tensor, self.compute).cpu().numpy()
+        batches = ImageBatches(torch.from_numpy(images).to(self.compute.device))
+        return compute_logits(self.module, self.techniques, batches, self.compute).cpu().numpy()
 
 
 def save_model(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -75,8 +76,12 @@ class Technique(BaseModel):
         """Whether this technique does anything at ``hook``."""
         return getattr(cls, hook) is not getattr(Technique, hook)
 
-    def fit(self, images: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
-        """Learn statistics from the training images, uint8 (N, C, H, W); the only place that may. Called once.
+    def fit(self, batches: Iterable[Tensor]) -> dict[str, Tensor]:  # noqa: ARG002
+        """Learn statistics from the training images; the only place that may. Called once.
+
+        Args:
+            batches: all training images, uint8 (B, C, H, W) at a time and in a fixed order, since they may be larger
+                than the memory; can be gone through more than once.
 
         Returns:
             float32 tensors by name; they become ``learned``.

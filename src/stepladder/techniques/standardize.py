@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
@@ -21,15 +23,16 @@ class Standardize(Technique):
     paper = "LeCun, Bottou, Orr and Müller, Efficient BackProp, 1998, section 4.3"
     caveat = "the statistics must come from training images only and travel with the model"
 
-    def fit(self, images: Tensor) -> dict[str, Tensor]:
+    def fit(self, batches: Iterable[Tensor]) -> dict[str, Tensor]:
         """Return ``mean`` and ``std``, float32 (C,), of pixels scaled to 0 to 1.
 
         From a histogram of each channel, so the sums are exact and the same in any order.
         """
         levels = torch.arange(256, dtype=torch.float64) / 255
+        histograms = sum(_histograms(images) for images in batches)
+        assert isinstance(histograms, Tensor), "no images"
         means, stds = [], []
-        for channel in images.unbind(dim=1):
-            counts = torch.bincount(channel.flatten().cpu(), minlength=256).double()
+        for counts in histograms.double():
             mean = (counts * levels).sum() / counts.sum()
             variance = (counts * (levels - mean) ** 2).sum() / counts.sum()
             means.append(mean)
@@ -39,6 +42,11 @@ class Standardize(Technique):
     def prepare(self, images: Tensor) -> Tensor:
         """Subtract the mean and divide by the standard deviation of each channel."""
         return (images - _spread(self.learned["mean"], images)).div_(_spread(self.learned["std"], images))
+
+
+def _histograms(images: Tensor) -> Tensor:
+    """How often each of the 256 values occurs in each channel: int64 (C, 256)."""
+    return torch.stack([torch.bincount(channel.flatten().cpu(), minlength=256) for channel in images.unbind(dim=1)])
 
 
 def _spread(values: Tensor, images: Tensor) -> Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -26,29 +27,72 @@ class Score:
 
 
 @dataclass(frozen=True)
+class ImageBatches:
+    """Images in order, some at a time as uint8 (B, C, H, W); can be gone through any number of times.
+
+    Attributes:
+        pixels: uint8 (M, H, W, C).
+        rows: int64 (N,), which of them and in what order; None for all.
+    """
+
+    pixels: Tensor
+    rows: Tensor | None = None
+
+    def __iter__(self) -> Iterator[Tensor]:
+        size = max(1, _BATCH_PIXELS // (self.pixels.shape[1] * self.pixels.shape[2]))
+        if self.rows is None:
+            parts: Iterable[Tensor] = self.pixels.split(size)
+        else:
+            parts = (self.pixels.index_select(0, rows) for rows in self.rows.split(size))
+        for part in parts:
+            yield part.permute(0, 3, 1, 2)
+
+
+@dataclass(frozen=True)
 class DeviceSplit:
-    """A split on the device: ``pixels`` uint8 (N, H, W, C), ``labels`` int64 (N,)."""
+    """A split on the device.
+
+    Attributes:
+        pixels: uint8 (M, H, W, C).
+        labels: int64 (N,).
+        rows: int64 (N,), where in ``pixels`` each image is; None where it is all of them, in order.
+    """
 
     pixels: Tensor
     labels: Tensor
+    rows: Tensor | None = None
 
     @classmethod
     def load(cls, split: Split, device: torch.device) -> DeviceSplit:
         """Copy ``split`` to ``device``; on the CPU the pixels are shared, not copied."""
-        return cls(torch.from_numpy(split.images).to(device), torch.from_numpy(split.labels).to(device))
+        labels = torch.from_numpy(split.labels).to(device)
+        if device.type != "cpu":
+            return cls(torch.from_numpy(split.images).to(device), labels)
+        with warnings.catch_warnings():
+            # torch warns of read-only memory, because it cannot promise not to write to it. Nothing here does.
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
+            pixels = torch.from_numpy(split.pixels)
+        return cls(pixels, labels, None if split.rows is None else torch.from_numpy(split.rows))
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @property
-    def images(self) -> Tensor:
-        """All images as (N, C, H, W): a view, channels-last in memory."""
-        return self.pixels.permute(0, 3, 1, 2)
+    def batches(self) -> ImageBatches:
+        """All images in order."""
+        return ImageBatches(self.pixels, self.rows)
 
     def take(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the images (B, C, H, W) and labels at ``positions``, copied."""
-        # Whole images are rows of the (N, H, W, C) block, so this copies rows; indexing the view is ten times slower.
-        return self.pixels.index_select(0, positions).permute(0, 3, 1, 2), self.labels.index_select(0, positions)
+        """Return the images (B, C, H, W) and labels (B,) at ``positions``, copied."""
+        chosen = self.select(positions)
+        assert chosen.rows is not None
+        # Whole images are rows of the (N, H, W, C) block, so this copies rows; indexing a view is ten times slower.
+        return self.pixels.index_select(0, chosen.rows).permute(0, 3, 1, 2), chosen.labels
+
+    def select(self, positions: Tensor) -> DeviceSplit:
+        """Return the split of the images at ``positions``, without copying pixels."""
+        rows = positions if self.rows is None else self.rows.index_select(0, positions)
+        return DeviceSplit(self.pixels, self.labels.index_select(0, positions), rows)
 
 
 def prepare_images(images: Tensor, techniques: Sequence[Technique]) -> Tensor:
@@ -60,20 +104,21 @@ def prepare_images(images: Tensor, techniques: Sequence[Technique]) -> Tensor:
 
 
 @torch.inference_mode()
-def compute_logits(module: nn.Module, techniques: Sequence[Technique], images: Tensor, compute: Compute) -> Tensor:
-    """Return float32 logits (N, classes) of uint8 images (N, C, H, W) in evaluation mode, in batches."""
+def compute_logits(
+    module: nn.Module, techniques: Sequence[Technique], batches: Iterable[Tensor], compute: Compute
+) -> Tensor:
+    """Return float32 logits (N, classes) of batches of uint8 images (B, C, H, W), in evaluation mode."""
     was_training = module.training
     module.eval()
-    batch_size = max(1, _BATCH_PIXELS // (images.shape[2] * images.shape[3]))
     with compute.autocast():
-        logits = [module(prepare_images(batch, techniques)).float() for batch in images.split(batch_size)]
+        logits = [module(prepare_images(images, techniques)).float() for images in batches]
     module.train(was_training)
     return torch.cat(logits)
 
 
 def evaluate(module: nn.Module, techniques: Sequence[Technique], split: DeviceSplit, compute: Compute) -> Score:
     """Score the network on plain images in evaluation mode."""
-    logits = compute_logits(module, techniques, split.images, compute)
+    logits = compute_logits(module, techniques, split.batches, compute)
     loss = F.cross_entropy(logits.double(), split.labels)
     correct = (logits.argmax(dim=1) == split.labels).sum()
     return Score(loss=float(loss), accuracy=int(correct) / len(split))

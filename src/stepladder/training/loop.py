@@ -89,9 +89,9 @@ def train_network(
     techniques = recipe.make_techniques()
     network = recipe.network
     for technique in techniques:
-        technique.restore(technique.fit(data.images), device)
+        technique.restore(technique.fit(data.batches), device)
         network = technique.rewrite(network)
-    channels, height, width = prepare_images(data.images[:1], techniques).shape[1:]
+    channels, height, width = prepare_images(next(iter(data.batches))[:1], techniques).shape[1:]
     input_shape = (channels, height, width)
     costs = trace_network(network, input_shape, num_classes)
     choose_threads(recipe.batch_size * sum(cost.macs for cost in costs))
@@ -205,7 +205,7 @@ def _fixed_sample(data: DeviceSplit) -> DeviceSplit:
     if len(data) <= TRAIN_SAMPLE:
         return data
     positions = torch.arange(TRAIN_SAMPLE, device=data.labels.device) * len(data) // TRAIN_SAMPLE
-    return DeviceSplit(data.pixels.index_select(0, positions), data.labels.index_select(0, positions))
+    return data.select(positions)
 
 
 def _odd_start(untrained: EpochRecord, num_classes: int, labels: Tensor) -> list[str]:
