@@ -16,6 +16,12 @@ from stepladder.data import ImageSet, Split, load_image_set
 from stepladder.recipe import Recipe, parse_recipe
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep decoded images in a folder of this run, here and in the processes that tests start."""
+    os.environ["STEPLADDER_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def digits() -> ImageSet:
     """Real images, few of them: 30 handwritten digits of each class."""
