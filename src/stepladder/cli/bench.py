@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -12,11 +13,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from stepladder.bench.engine import EngineSpeed, measure_engine, summarize_rates
+from stepladder.bench.loading import measure_loading
 from stepladder.cli.options import AsJson, Device, Precision, make_console
+from stepladder.errors import DataError
 from stepladder.recipe import load_recipe
 from stepladder.study.machine import describe_machine, describe_versions
 from stepladder.study.plan import ladder
-from stepladder.training.device import choose_compute
+from stepladder.training.device import Compute, choose_compute
 
 
 def engine(
@@ -35,24 +38,70 @@ def engine(
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=len(measured) * (rounds + 1))
         speeds = [measure_engine(rung, compute, rounds, lambda: progress.advance(task)) for rung in measured]
-    machine = describe_machine(compute.device)
-    versions = ", ".join(f"{name} {version}" for name, version in describe_versions().items())
     console.print(_table(speeds))
     console.print(
         f"Median of {rounds} rounds in turn (minimum to maximum); recipe report up to the rung, batch "
         f"{speeds[0].recipe.batch_size}, 32×32 color images in memory. (a) float32, NCHW, ReLU before pooling, nothing "
         f"augmented. (b) {compute.precision}, all techniques of the rung. (c) 2048² in {compute.precision}.\n"
-        f"{machine.accelerator or machine.processor}, {machine.cores} cores; {versions}.",
+        f"{_place(compute)}",
         style="dim",
     )
     if as_json:
         document = {
             "rungs": [_figures(speed) for speed in speeds],
             "precision": compute.precision,
-            "machine": machine.model_dump(),
+            "machine": describe_machine(compute.device).model_dump(),
             "versions": describe_versions(),
         }
         print(json.dumps(document, indent=2))
+
+
+def data(
+    *,
+    images: Annotated[int, Parameter(help="How many 32×32 JPEGs to make, in a temporary folder.")] = 60_000,
+    rounds: Annotated[int, Parameter(help="Measurements of each.")] = 5,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Measure loading: a folder of JPEGs and parquet, first and from the cache; and training from the mapped file."""
+    fewest = 1000
+    if images < fewest:
+        raise DataError(f"--images is {images}; it must be at least {fewest:,}, or there is nothing to measure")
+    if rounds < 1:
+        raise DataError(f"--rounds is {rounds}; it must be at least 1")
+    console = make_console(as_json)
+    compute = choose_compute(device, precision)
+    columns = (TextColumn("Measuring"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=3 * rounds + 1)
+        recipe = ladder(load_recipe("report"))[0].recipe
+        speed = measure_loading(recipe, compute, images=images, rounds=rounds, on_part=lambda: progress.advance(task))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for heading in ("", "first, s", "again, s", "peak memory, decoded sets"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for loading in speed.layouts:
+        figures = (loading.first, loading.again, loading.peak_shares)
+        table.add_row(loading.layout, *(_cell(values, ".2f") if values else "not told" for values in figures))
+    console.print(table)
+    console.print(
+        f"Training from the mapped file: {_cell(speed.mapped, ',.0f')} images/s, from memory: "
+        f"{_cell(speed.in_memory, ',.0f')}; {_cell([100 * share for share in speed.mapped_shares], '.0f')} %."
+    )
+    console.print(
+        f"Median of {rounds} rounds (minimum to maximum); {speed.images:,} color JPEGs of 32×32 pixels, each load in a "
+        f"process of its own. Training: recipe report, rung baseline, in turn.\n{_place(compute)}",
+        style="dim",
+    )
+    if as_json:
+        place = {"machine": describe_machine(compute.device).model_dump(), "versions": describe_versions()}
+        print(json.dumps(asdict(speed) | place, indent=2))
+
+
+def _place(compute: Compute) -> str:
+    machine = describe_machine(compute.device)
+    versions = ", ".join(f"{name} {version}" for name, version in describe_versions().items())
+    return f"{machine.accelerator or machine.processor}, {machine.cores} cores; {versions}."
 
 
 def _figures(speed: EngineSpeed) -> dict[str, Any]:
