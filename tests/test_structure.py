@@ -12,6 +12,7 @@ from stepladder.techniques import TECHNIQUES
 SOURCE = Path(stepladder.__file__).parent
 #: A module imports only from its left.
 ORDER = (
+    "lazy",
     "errors",
     "check",
     "files",

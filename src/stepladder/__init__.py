@@ -5,8 +5,9 @@ The public names are loaded when they are first used, so that importing the pack
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from stepladder.lazy import lazy_names
 
 if TYPE_CHECKING:
     from stepladder.data import ImageSet, load_image_set
@@ -59,10 +60,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'stepladder' has no attribute '{name}'")
-    return getattr(import_module(f"stepladder.{_HOMES[name]}"), name)
+__getattr__ = lazy_names(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

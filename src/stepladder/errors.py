@@ -49,6 +49,11 @@ class StorageError(StepladderError):
     """A folder or file that cannot be written or read."""
 
 
+def missing_extra(library: str, extra: str) -> str:
+    """Return the sentence for a library that only an extra brings."""
+    return f"this needs {library}, which is not installed; install it with: pip install 'stepladder[{extra}]'"
+
+
 def unknown(kind: str, value: str, known: Iterable[str]) -> str:
     """Return the sentence for a name that does not exist, with the nearest one that does.
 

@@ -59,22 +59,59 @@ def image_shape(content: bytes) -> tuple[int, int, int]:
 
 
 def fit_square(image: np.ndarray, side: int) -> np.ndarray:
-    """Resize the shorter side to ``side`` pixels, antialiased (bicubic), and crop the center.
+    """Resize the shorter side to ``side`` pixels and crop the center: :func:`cover` a square."""
+    return cover(image, side, side)
+
+
+def cover(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize an image, antialiased (bicubic), until it just covers ``height`` × ``width`` pixels, and crop the center.
 
     Args:
         image: uint8, shape (H, W, C), C 1 or 3.
-        side: pixels.
+        height: pixels.
+        width: pixels.
 
     Returns:
-        uint8, shape (side, side, C).
+        uint8, shape (height, width, C); the image itself where it has that size.
     """
-    height, width, channels = image.shape
-    short = min(height, width)
-    left, top = (width - short) / 2, (height - short) / 2
+    rows, columns, channels = image.shape
+    if (rows, columns) == (height, width):
+        return image
+    # The largest centered box of the shape that is wanted. Resizing only the box equals resizing everything and
+    # cropping, and a 1×10,000 strip cannot fill the memory.
+    box_height, box_width = min(rows, columns * height / width), min(columns, rows * width / height)
+    left, top = (columns - box_width) / 2, (rows - box_height) / 2
     source = Image.fromarray(image[:, :, 0] if channels == 1 else image)
-    # Resizing only the center box equals resizing everything and cropping, and a 1×10,000 strip cannot fill the memory.
-    resized = source.resize((side, side), Image.Resampling.BICUBIC, box=(left, top, left + short, top + short))
-    return np.asarray(resized).reshape(side, side, channels)
+    box = (left, top, left + box_width, top + box_height)
+    resized = source.resize((width, height), Image.Resampling.BICUBIC, box=box)
+    return np.asarray(resized).reshape(height, width, channels)
+
+
+def with_channels(image: np.ndarray, channels: int) -> np.ndarray:
+    """Give an image (uint8, shape (H, W, C)) 1 or 3 ``channels``; what has them already is returned as it is.
+
+    Grey is the luma of ITU-R BT.601, 0.299 R + 0.587 G + 0.114 B, rounded as Pillow does it; color from grey repeats
+    it.
+    """
+    depth = image.shape[2]
+    if depth == channels:
+        return image
+    if channels == 3:
+        return np.repeat(image, 3, axis=2)
+    return np.asarray(Image.fromarray(image).convert("L"))[:, :, None]
+
+
+def upright_pixels(image: Image.Image) -> np.ndarray:
+    """Return the pixels of an open image of any mode that is read: uint8 (H, W, C), C 1 or 3, turned as EXIF says.
+
+    Raises:
+        DataError: its mode has no known range.
+    """
+    if image.mode in _UNBOUNDED_MODES:
+        raise DataError(f"mode {image.mode} (32 bits a pixel, no known range) is not read; save it as 8 or 16 bits")
+    image.load()
+    # After load(), because Pillow turns a TIFF itself while loading and then forgets the tag.
+    return _upright(_pixels(image), _orientation(image))
 
 
 @contextmanager
@@ -132,14 +169,10 @@ def _jpeg_header(content: bytes) -> tuple[int, int, int] | None:
 def _decode_with_pillow(content: bytes) -> np.ndarray:
     with Image.open(io.BytesIO(content), formats=FORMATS) as image:
         _check_pixels(image.height, image.width)
-        if image.mode in _UNBOUNDED_MODES:
-            raise DataError(f"mode {image.mode} (32 bits a pixel, no known range) is not read; save it as 8 or 16 bits")
         # Pillow forgives a PNG without its last bytes, because all pixels may be there. It was cut all the same.
         if image.format == "PNG" and _PNG_END not in content:
             raise DataError("damaged: the PNG is truncated (its end is missing)")
-        image.load()
-        # After load(), because Pillow turns a TIFF itself while loading and then forgets the tag.
-        return _upright(_pixels(image), _orientation(image))
+        return upright_pixels(image)
 
 
 def _pixels(image: Image.Image) -> np.ndarray:

@@ -1,5 +1,28 @@
-"""The trained model to take home: saved, and loaded again."""
+"""The trained model to take home: saved, loaded again, asked about images, exported.
 
-from stepladder.model.folder import Model, load_model, save_model
+Its names are loaded when they are first used: an exported model needs no torch.
+"""
 
-__all__ = ["Model", "load_model", "save_model"]
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stepladder.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from stepladder.model.classifier import Classifier, Predictions
+    from stepladder.model.folder import Model, load_model, save_model
+    from stepladder.model.onnx_file import OnnxModel
+
+_HOMES = {
+    "Classifier": "classifier",
+    "Model": "folder",
+    "OnnxModel": "onnx_file",
+    "Predictions": "classifier",
+    "load_model": "folder",
+    "save_model": "folder",
+}
+
+__all__ = ["Classifier", "Model", "OnnxModel", "Predictions", "load_model", "save_model"]
+
+__getattr__ = lazy_names(__name__, _HOMES)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from stepladder.errors import RecipeError, StorageError
 from stepladder.files import read_json, replace_bytes, replace_json, replace_text
+from stepladder.model.classifier import Classifier
 from stepladder.network import Network
 from stepladder.network.build import build_network
 from stepladder.techniques import Technique, find_technique
@@ -53,12 +54,17 @@ class _Config(BaseModel):
 
 
 @dataclass(frozen=True)
-class Model:
-    """A trained network with the preprocessing that its evaluation used.
+class Model(Classifier):
+    """A trained network in PyTorch, with the preprocessing that its evaluation used.
 
     Attributes:
         class_names: what the columns of the logits stand for.
         image_shape: (height, width, channels) of the images that it was trained on, in pixels.
+        module: from prepared images to logits.
+        techniques: fitted, in recipe order; they prepare the images.
+        compute: where it runs.
+        temperature: what logits are divided by before they become probabilities (Guo et al., On Calibration of Modern
+            Neural Networks, 2017, section 4.2); 1 changes nothing.
     """
 
     class_names: tuple[str, ...]
@@ -66,6 +72,16 @@ class Model:
     module: nn.Sequential
     techniques: Sequence[Technique]
     compute: Compute
+    temperature: float = 1.0
+
+    def probabilities(self, pixels: np.ndarray) -> np.ndarray:
+        """Return float32 probabilities (N, classes) of uint8 ``pixels`` (N, H, W, C) of ``image_shape``.
+
+        Raises:
+            RecipeError: pixels of another shape or type.
+        """
+        scaled = torch.from_numpy(self.logits(pixels)) / self.temperature
+        return scaled.softmax(dim=1).numpy()
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Return float32 logits (N, classes) of uint8 images (N, H, W, C) of ``image_shape``.

@@ -1,0 +1,178 @@
+"""A trained model as one file for other programs: preprocessing in the graph, checked before it is kept."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from stepladder.errors import RecipeError, missing_extra, unknown
+from stepladder.files import replace_bytes
+from stepladder.model.folder import Model
+from stepladder.model.onnx_file import FILE_VERSION, INPUT, METADATA, OUTPUT, OnnxModel
+from stepladder.techniques import Technique
+from stepladder.training.device import Compute
+from stepladder.training.evaluate import prepare_images
+
+#: The largest difference of a probability between PyTorch in float32 and the exported file that is let through.
+TOLERANCE = 1e-4
+
+#: TorchScript is not among them: its archives are pickles, and PyTorch has retired it.
+FORMATS = ("onnx", "exported-program")
+
+_ANY_NUMBER = ({0: torch.export.Dim("batch")},)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An exported file and how it was checked.
+
+    Attributes:
+        bytes_written: size of the file.
+        checked: images that were run through the model and through the file.
+        difference: the largest difference of a probability among them; all have the same class.
+        versions: of the opset and of the libraries that took part, by name.
+    """
+
+    path: Path
+    bytes_written: int
+    checked: int
+    difference: float
+    versions: dict[str, str]
+
+
+class WithPreprocessing(nn.Module):
+    """From uint8 images (N, H, W, C) to probabilities (N, classes): all that a program needs to call."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.network = model.module
+        self.techniques = model.techniques
+        self.temperature = model.temperature
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Prepare, run the network in float32, and scale to probabilities."""
+        prepared = prepare_images(images.permute(0, 3, 1, 2), self.techniques)
+        logits: Tensor = self.network(prepared).float() / self.temperature
+        return logits.softmax(dim=1)
+
+
+def export_model(model: Model, path: Path, images: np.ndarray, *, form: str = "onnx", card: str = "") -> Exported:
+    """Write ``model`` into the file ``path``; nothing is left there when it would say something else than the model.
+
+    Args:
+        images: uint8 (N, H, W, C) of ``model.image_shape``, real ones, to compare on; at least one.
+        form: one of :data:`FORMATS`; ``exported-program`` is PyTorch's own, which ``torch.export.load`` reads.
+        card: the model card, kept as metadata.
+
+    Raises:
+        RecipeError: an unknown format, the extra ``export`` is not installed, or the export gives other results.
+        StorageError: the file cannot be written.
+    """
+    assert len(images), "nothing to compare on"
+    if form not in FORMATS:
+        raise RecipeError(unknown("format", form, FORMATS))
+    # Float32 on the CPU: what the file will compute.
+    compute = Compute(torch.device("cpu"), "float32")
+    techniques = [_on_cpu(technique) for technique in model.techniques]
+    model = replace(model, module=copy.deepcopy(model.module).cpu(), techniques=techniques, compute=compute)
+    facts = {"file_version": FILE_VERSION, "class_names": model.class_names, "image_shape": model.image_shape}
+    metadata = {METADATA: json.dumps(facts, ensure_ascii=False), "card": card}
+    export = _to_onnx if form == "onnx" else _to_program
+    content, run, versions = export(model, metadata)
+    expected, found = model.probabilities(images), run(images)
+    difference = float(np.abs(found - expected).max())
+    agreement = float((found.argmax(axis=1) == expected.argmax(axis=1)).mean())
+    if not difference <= TOLERANCE or agreement < 1:
+        raise RecipeError(
+            f"the exported file differs from the model by up to {difference:.2g} in a probability ({TOLERANCE:g} is "
+            f"allowed) and agrees on {agreement:.2%} of {len(images)} images; nothing was written"
+        )
+    replace_bytes(path, content)
+    return Exported(path, len(content), len(images), difference, versions)
+
+
+#: Runs the exported file in memory: uint8 (N, H, W, C) to float32 probabilities (N, classes).
+_Run = Callable[[np.ndarray], np.ndarray]
+
+
+def _to_onnx(model: Model, metadata: dict[str, str]) -> tuple[bytes, _Run, dict[str, str]]:
+    try:
+        import onnx
+        import onnxruntime
+        import onnxscript
+    except ImportError as error:
+        raise RecipeError(missing_extra(error.name or "onnx", "export")) from error
+    with _quiet():
+        program = torch.onnx.export(
+            WithPreprocessing(model).eval(),
+            (_example(model),),
+            dynamo=True,
+            dynamic_shapes=_ANY_NUMBER,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            verbose=False,
+        )
+    assert program is not None
+    graph = program.model_proto
+    onnx.helper.set_model_props(graph, metadata)
+    onnx.checker.check_model(graph, full_check=True)
+    content: bytes = graph.SerializeToString()
+    opset = next(entry.version for entry in graph.opset_import if not entry.domain)
+    versions = {"opset": str(opset)}
+    versions |= {library.__name__: library.__version__ for library in (onnx, onnxscript, onnxruntime, torch)}
+    return content, OnnxModel(content, "the exported file").probabilities, versions
+
+
+def _to_program(model: Model, metadata: dict[str, str]) -> tuple[bytes, _Run, dict[str, str]]:
+    with _quiet():
+        program = torch.export.export(WithPreprocessing(model).eval(), (_example(model),), dynamic_shapes=_ANY_NUMBER)
+    # They would be saved as a pickle; the rest of the archive is JSON and raw weights.
+    program._example_inputs = None
+    file = io.BytesIO()
+    torch.export.save(program, file, extra_files=metadata)
+    file.seek(0)
+    loaded = torch.export.load(file).module()
+
+    def run(images: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return loaded(torch.from_numpy(images)).numpy()  # type: ignore[no-any-return]
+
+    return file.getvalue(), run, {"torch": torch.__version__}
+
+
+def _example(model: Model) -> Tensor:
+    # Two: an example of one image would fix the number at one.
+    return torch.zeros((2, *model.image_shape), dtype=torch.uint8)
+
+
+def _on_cpu(technique: Technique) -> Technique:
+    moved = technique.model_copy()
+    moved.restore(technique.learned, torch.device("cpu"))
+    return moved
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the exporter, which prints its progress and warns of its own internals."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    with redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

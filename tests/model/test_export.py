@@ -1,0 +1,136 @@
+"""Exported files say what the model says, or are not written."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+
+from stepladder.errors import RecipeError, StorageError
+from stepladder.model import OnnxModel, load_model
+from stepladder.model import export as room
+from stepladder.model.export import FORMATS, TOLERANCE, export_model
+from stepladder.model.onnx_file import METADATA
+
+onnx = pytest.importorskip("onnx", reason="the extra 'export' is not installed")
+
+
+@pytest.fixture(scope="module")
+def model(saved):
+    return load_model(saved, "cpu")
+
+
+@pytest.fixture(scope="module")
+def images(digits):
+    return digits.splits["train"].images
+
+
+@pytest.fixture(scope="module")
+def exported(model, images, tmp_path_factory):
+    path = tmp_path_factory.mktemp("exported") / "digits.onnx"
+    return export_model(model, path, images[:50], card="# The card")
+
+
+def test_the_file_takes_any_number_of_raw_images_and_agrees_on_all(model, images, exported):
+    assert exported.checked == 50
+    assert exported.difference <= TOLERANCE
+    assert exported.bytes_written == exported.path.stat().st_size
+    assert {"opset", "onnx", "onnxruntime", "torch"} <= set(exported.versions)
+    read = OnnxModel.load(exported.path)
+    assert read.class_names == model.class_names
+    assert read.image_shape == model.image_shape
+    for count in (1, 2, 7, len(images)):
+        expected, found = model.predict(images[:count]), read.predict(images[:count])
+        np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=TOLERANCE)
+        assert (found.labels == expected.labels).all()
+
+
+def test_the_card_is_in_the_file(exported):
+    properties = {entry.key: entry.value for entry in onnx.load(exported.path).metadata_props}
+    assert properties["card"] == "# The card"
+    assert json.loads(properties[METADATA])["image_shape"] == [8, 8, 1]
+
+
+def test_the_file_needs_no_torch(exported):
+    program = f"""
+import sys
+from pathlib import Path
+import numpy as np
+from stepladder.model import OnnxModel
+model = OnnxModel.load(Path({str(exported.path)!r}))
+assert len(model.predict(np.zeros((3, 20, 30, 1), np.uint8))) == 3
+heavy = {{"torch", "sklearn", "pyarrow", "scipy", "matplotlib"}} & set(sys.modules)
+assert not heavy, heavy
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_pytorch_s_own_format_holds_no_pickle(model, images, tmp_path):
+    path = tmp_path / "digits.pt2"
+    export_model(model, path, images[:20], form="exported-program")
+    loaded = torch.export.load(path).module()
+    found = loaded(torch.from_numpy(images[:9])).detach().numpy()
+    np.testing.assert_allclose(found, model.probabilities(images[:9]), atol=TOLERANCE)
+    with zipfile.ZipFile(path) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    assert not [name for name, content in contents.items() if b".pkl" in content or content.startswith(b"\x80")]
+
+
+def test_the_model_is_left_as_it_was(model, images, tmp_path):
+    before = model.logits(images[:20])
+    export_model(model, tmp_path / "m.onnx", images[:5])
+    np.testing.assert_array_equal(model.logits(images[:20]), before)
+
+
+def test_a_file_that_differs_is_not_written(model, images, tmp_path, monkeypatch):
+    class Wrong(room.WithPreprocessing):
+        def forward(self, images):
+            return super().forward(255 - images)
+
+    monkeypatch.setattr(room, "WithPreprocessing", Wrong)
+    with pytest.raises(RecipeError, match=r"differs from the model by up to .* nothing was written"):
+        export_model(model, tmp_path / "m.onnx", images[:20])
+    assert not (tmp_path / "m.onnx").exists()
+
+
+def test_unknown_formats_and_missing_libraries_say_what_to_do(model, images, tmp_path, monkeypatch):
+    with pytest.raises(RecipeError, match="unknown format 'onx'; did you mean 'onnx'"):
+        export_model(model, tmp_path / "m", images[:2], form="onx")
+    assert "torchscript" not in FORMATS
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(RecipeError, match=r"pip install 'stepladder\[export\]'"):
+        export_model(model, tmp_path / "m", images[:2])
+    with pytest.raises(RecipeError, match=r"needs onnxruntime.*pip install 'stepladder\[export\]'"):
+        OnnxModel(b"", "m.onnx")
+
+
+def test_a_file_that_is_not_ours_is_refused(exported, tmp_path):
+    content = exported.path.read_bytes()
+    with pytest.raises(StorageError, match="no readable ONNX file"):
+        OnnxModel(content[: len(content) // 2], "half.onnx")
+    with pytest.raises(StorageError, match="no readable ONNX file"):
+        OnnxModel(b"", "empty.onnx")
+    with pytest.raises(StorageError, match=r"cannot read .*none\.onnx: No such file"):
+        OnnxModel.load(tmp_path / "none.onnx")
+    graph = onnx.load(exported.path)
+    for properties, complaint in (
+        ({}, "was not exported by Stepladder"),
+        ({METADATA: "{"}, "holds damaged facts"),
+        ({METADATA: json.dumps({"file_version": 99})}, "has file version 99"),
+        ({METADATA: json.dumps({"file_version": 1, "image_shape": [8]})}, "holds damaged facts"),
+    ):
+        del graph.metadata_props[:]
+        onnx.helper.set_model_props(graph, properties)
+        with pytest.raises(StorageError, match=complaint):
+            OnnxModel(graph.SerializeToString(), "other.onnx")
+
+
+def test_pixels_of_another_shape_are_refused(exported):
+    with pytest.raises(RecipeError, match=r"reads uint8 images \(N, 8, 8, 1\); got float64 \(2, 8, 8, 1\)"):
+        OnnxModel.load(exported.path).probabilities(np.zeros((2, 8, 8, 1)))
