@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 import numpy as np
 import pytest
 
-from stepladder.data import decode_all
+from stepladder.data import decode_all, encoded
 from stepladder.data.decode import decode_image, fit_square
-from stepladder.data.decode_all import Encoded, decode_splits
+from stepladder.data.decode_all import decode_splits
+from stepladder.data.encoded import Encoded
 from stepladder.errors import DamagedImagesError, DataError
 
 
@@ -19,7 +20,7 @@ def in_memory(contents: list[bytes | None], labels: list[int] | None = None, chu
             yield contents[start : start + chunk]
 
     numbers = np.array(labels if labels is not None else range(len(contents)), dtype=np.int64)
-    return Encoded(numbers, read, lambda position: f"row {position}")
+    return Encoded(numbers, read, lambda position: f"row {position}", "made in memory")
 
 
 def test_equal_sizes_are_kept_in_order(encode):
@@ -46,7 +47,7 @@ def test_channels_are_grey_only_if_all_are(encode, first):
     assert splits["train"].images.shape == splits["test"].images.shape == (1, 8, 8, 3)
     grey = splits["train" if first == "L" else "test"].images
     assert (grey == grey[..., :1]).all()
-    assert notes == ()
+    assert notes == ("1 of 2 images are grey and were given three equal channels (--channels 1 would make all grey).",)
     grey_only, _ = decode_splits({"train": in_memory([encode(mode="L")] * 2)})
     assert grey_only["train"].images.shape == (2, 8, 8, 1)
 
@@ -124,10 +125,10 @@ def test_progress_ends_at_the_total(encode):
 def test_files_too_large_to_be_images_are_not_read(tmp_path, monkeypatch):
     path = tmp_path / "video.png"
     path.write_bytes(b"x" * 2_000_001)
-    monkeypatch.setattr(decode_all, "MAX_FILE_BYTES", 1_000_000)
-    monkeypatch.setattr(Path, "read_bytes", lambda self: pytest.fail("was read"))
+    monkeypatch.setattr(encoded, "MAX_FILE_BYTES", 1_000_000)
+    monkeypatch.setattr(os, "read", lambda *_: pytest.fail("was read"))
     with pytest.raises(DamagedImagesError, match="2 MB is more than an image may have"):
-        decode_splits({"train": decode_all.files([path], np.zeros(1, dtype=np.int64))})
+        decode_splits({"train": encoded.files([encoded.file_entry(path)], np.zeros(1, dtype=np.int64))})
 
 
 def test_more_than_the_memory_is_a_sentence(encode, monkeypatch):

@@ -77,6 +77,20 @@ def fit_square(image: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(resized).reshape(side, side, channels)
 
 
+def with_channels(image: np.ndarray, channels: int) -> np.ndarray:
+    """Give an image (uint8, shape (H, W, C)) 1 or 3 ``channels``; what has them already is returned as it is.
+
+    Grey is the luma of ITU-R BT.601, 0.299 R + 0.587 G + 0.114 B, rounded as Pillow does it; color from grey repeats
+    it.
+    """
+    depth = image.shape[2]
+    if depth == channels:
+        return image
+    if channels == 3:
+        return np.repeat(image, 3, axis=2)
+    return np.asarray(Image.fromarray(image).convert("L"))[:, :, None]
+
+
 @contextmanager
 def _reasons(content: bytes) -> Iterator[None]:
     """Turn whatever goes wrong with ``content`` into a DataError with the reason."""
