@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from stepladder.data import cache as room
-from stepladder.data.cache import FEWEST_IMAGES, cache_folder, clear_cache, decode_once
+from stepladder.data.cache import FEWEST_IMAGES, Decoded, cache_folder, clear_cache, decode_once
 
 COUNT = FEWEST_IMAGES
 SHAPE = (COUNT, 4, 4, 3)
@@ -35,7 +35,7 @@ def decoder(value=7, facts=None, shape=SHAPE):
         decode.calls += 1
         pixels = allocate(shape)
         pixels[:] = value
-        return pixels, {"damaged": []} if facts is None else facts
+        return Decoded(pixels, {"damaged": []} if facts is None else facts)
 
     decode.calls = 0
     return decode
@@ -69,7 +69,7 @@ def test_few_images_are_not_kept(empty_cache):
 
 def test_what_must_not_be_kept_is_not(empty_cache):
     def decode(allocate):
-        return allocate(SHAPE), None
+        return Decoded(allocate(SHAPE), {}, keep=False)
 
     assert decode_once("key", COUNT, decode).pixels.shape == SHAPE
     assert kept(empty_cache) == []
@@ -90,7 +90,7 @@ def test_the_array_allocated_last_is_the_one_that_counts(empty_cache):
         allocate((COUNT, 9, 9, 3))[:] = 1
         pixels = allocate(SHAPE)
         pixels[:] = 2
-        return pixels, {}
+        return Decoded(pixels, {})
 
     for _ in range(2):
         found = decode_once("key", COUNT, decode)
@@ -182,7 +182,7 @@ PROGRAM = """
         for i in range(len(pixels)):
             pixels[i] = i % 251
             time.sleep(0.0005)
-        return pixels, {"done": True}
+        return cache.Decoded(pixels, {"done": True})
     found = cache.decode_once("key", 400, decode)
     assert all((found.pixels[i] == i % 251).all() for i in range(400)), "wrong pixels"
     assert found.facts == {"done": True}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from stepladder.data import decode_all
+from stepladder.data import decode_all as room
+from stepladder.data import encoded, load_image_set
 from stepladder.data.decode import decode_image, fit_square
-from stepladder.data.decode_all import Encoded, decode_splits
+from stepladder.data.decode_all import decode_splits
+from stepladder.data.encoded import Encoded, identify
 from stepladder.errors import DamagedImagesError, DataError
 
 
@@ -19,7 +22,7 @@ def in_memory(contents: list[bytes | None], labels: list[int] | None = None, chu
             yield contents[start : start + chunk]
 
     numbers = np.array(labels if labels is not None else range(len(contents)), dtype=np.int64)
-    return Encoded(numbers, read, lambda position: f"row {position}")
+    return Encoded(numbers, read, lambda position: f"row {position}", identify(Path(), [], repr(contents).encode()))
 
 
 def test_equal_sizes_are_kept_in_order(encode):
@@ -46,7 +49,7 @@ def test_channels_are_grey_only_if_all_are(encode, first):
     assert splits["train"].images.shape == splits["test"].images.shape == (1, 8, 8, 3)
     grey = splits["train" if first == "L" else "test"].images
     assert (grey == grey[..., :1]).all()
-    assert notes == ()
+    assert notes == ("1 of 2 images are grey and were given three equal channels (--channels 1 would make all grey).",)
     grey_only, _ = decode_splits({"train": in_memory([encode(mode="L")] * 2)})
     assert grey_only["train"].images.shape == (2, 8, 8, 1)
 
@@ -72,7 +75,7 @@ def test_the_chosen_size_is_at_most_64(encode):
 @pytest.mark.parametrize("threads", [1, 4])
 def test_threads_change_nothing(encode, monkeypatch, threads):
     contents = [encode(seed=i, size=(8 + i % 3, 8)) for i in range(50)]
-    monkeypatch.setattr(decode_all, "_available_cores", lambda: threads)
+    monkeypatch.setattr(room, "_available_cores", lambda: threads)
     splits, _ = decode_splits({"train": in_memory(contents)})
     expected = np.stack([fit_square(decode_image(content), 8) for content in contents])
     np.testing.assert_array_equal(splits["train"].images, expected)
@@ -124,10 +127,10 @@ def test_progress_ends_at_the_total(encode):
 def test_files_too_large_to_be_images_are_not_read(tmp_path, monkeypatch):
     path = tmp_path / "video.png"
     path.write_bytes(b"x" * 2_000_001)
-    monkeypatch.setattr(decode_all, "MAX_FILE_BYTES", 1_000_000)
-    monkeypatch.setattr(Path, "read_bytes", lambda self: pytest.fail("was read"))
+    monkeypatch.setattr(encoded, "MAX_FILE_BYTES", 1_000_000)
+    monkeypatch.setattr(os, "read", lambda *_: pytest.fail("was read"))
     with pytest.raises(DamagedImagesError, match="2 MB is more than an image may have"):
-        decode_splits({"train": decode_all.files([path], np.zeros(1, dtype=np.int64))})
+        decode_splits({"train": encoded.files([encoded.file_entry(path)], np.zeros(1, dtype=np.int64))})
 
 
 def test_more_than_the_memory_is_a_sentence(encode, monkeypatch):
@@ -138,3 +141,34 @@ def test_more_than_the_memory_is_a_sentence(encode, monkeypatch):
     monkeypatch.setattr(np, "empty", refuse)
     with pytest.raises(DataError, match=r"2 images of 8×8×3 take 0\.0 GB.*--limit"):
         decode_splits({"train": in_memory(contents)})
+
+
+def test_a_set_is_decoded_once_and_anew_when_a_file_changes(tmp_path, write_folder, encode, monkeypatch):
+    root = write_folder(tmp_path / "set", {"a": 60, "b": 60})
+    first = load_image_set(str(root))
+    calls = []
+    decode = room.decode_image
+    monkeypatch.setattr(room, "decode_image", lambda content: calls.append(1) or decode(content))
+    again = load_image_set(str(root))
+    assert not calls
+    assert again.fingerprint == first.fingerprint
+    assert again.notes == first.notes
+    np.testing.assert_array_equal(again.splits["train"].labels, first.splits["train"].labels)
+    assert not again.splits["train"].pixels.flags.writeable
+    load_image_set(str(root), limit=55)
+    assert len(calls) == 110  # other images than before
+    (root / "a" / "0003.png").write_bytes(encode(seed=99))
+    changed = load_image_set(str(root))
+    assert changed.fingerprint != first.fingerprint
+
+
+def test_what_was_left_out_is_left_out_again(tmp_path, write_folder):
+    root = write_folder(tmp_path / "set", {"a": 60, "b": 60})
+    (root / "b" / "0007.png").write_bytes(b"no image")
+    first, again = (load_image_set(str(root), skip_damaged=True) for _ in range(2))
+    assert first.notes == again.notes
+    assert "1 damaged image was left out" in first.notes[-1]
+    assert len(again.splits["train"]) == 119
+    assert again.fingerprint == first.fingerprint
+    with pytest.raises(DamagedImagesError, match=r"0007\.png"):
+        load_image_set(str(root))

@@ -35,19 +35,25 @@ _DECODED = "decoded-1"
 
 @dataclass(frozen=True)
 class Decoded:
-    """Decoded images from the cache.
+    """Decoded images.
 
     Attributes:
-        pixels: uint8, (N, H, W, C); a read-only map of the file, so that a set may be larger than the memory.
-        facts: what was kept with them, plain values.
+        pixels: uint8, (N, H, W, C); from the cache a read-only map of its file, so that a set may be larger than the
+            memory.
+        facts: plain values beside them, which JSON can hold.
+        keep: whether they may be kept.
     """
 
     pixels: np.ndarray
     facts: Mapping[str, Any]
+    keep: bool = True
 
 
 #: Gives a writable uint8 array of a shape; raises MemoryError.
 Allocate = Callable[[tuple[int, ...]], np.ndarray]
+
+#: Fills the array that it allocated last.
+Decode = Callable[[Allocate], Decoded]
 
 
 def cache_folder() -> Path:
@@ -59,9 +65,7 @@ def cache_folder() -> Path:
     return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("stepladder", appauthor=False)
 
 
-def decode_once(
-    key: str, count: int, decode: Callable[[Allocate], tuple[np.ndarray, dict[str, Any] | None]]
-) -> Decoded:
+def decode_once(key: str, count: int, decode: Decode) -> Decoded:
     """Return the decoded images of ``key`` from the cache, or decode and keep them.
 
     Two processes that ask for the same images decode them once. A kill at any moment leaves the whole set or nothing
@@ -70,8 +74,7 @@ def decode_once(
     Args:
         key: a file name, which tells apart everything that the pixels depend on.
         count: how many images there are; fewer than :data:`FEWEST_IMAGES` are not kept.
-        decode: fills the array that it allocated last, and returns it with facts (JSON's values) to keep beside it, or
-            with None when it must not be kept.
+        decode: called where they are not kept yet.
     """
     folder = cache_folder() / _DECODED
     if count < FEWEST_IMAGES:
@@ -107,9 +110,8 @@ def clear_cache() -> int:
     return freed
 
 
-def _in_memory(decode: Callable[[Allocate], tuple[np.ndarray, dict[str, Any] | None]]) -> Decoded:
-    pixels, facts = decode(lambda shape: np.empty(shape, dtype=np.uint8))
-    return Decoded(pixels, facts or {})
+def _in_memory(decode: Decode) -> Decoded:
+    return decode(lambda shape: np.empty(shape, dtype=np.uint8))
 
 
 def _names(folder: Path, key: str) -> tuple[Path, Path]:
@@ -132,9 +134,7 @@ def _find(folder: Path, key: str) -> Decoded | None:
         return None
 
 
-def _decode_into(
-    folder: Path, key: str, decode: Callable[[Allocate], tuple[np.ndarray, dict[str, Any] | None]]
-) -> Decoded:
+def _decode_into(folder: Path, key: str, decode: Decode) -> Decoded:
     pixels_file, facts_file = _names(folder, key)
     part: Path | None = None
     mapped: np.memmap[Any, np.dtype[np.uint8]] | None = None
@@ -151,9 +151,9 @@ def _decode_into(
         return mapped.view(np.ndarray)
 
     try:
-        pixels, facts = decode(allocate)
-        if facts is None or part is None or mapped is None:
-            return Decoded(pixels, facts or {})
+        decoded = decode(allocate)
+        if not decoded.keep or part is None or mapped is None:
+            return decoded
         try:
             mapped.flush()
             with part.open("rb+") as file:
@@ -161,10 +161,10 @@ def _decode_into(
             part.replace(pixels_file)
             sync_folder(folder)
             # Last, because it is what says that the pixels are whole.
-            replace_json(facts_file, {"shape": list(mapped.shape), "facts": facts})
+            replace_json(facts_file, {"shape": list(mapped.shape), "facts": decoded.facts})
         except (OSError, StorageError):
-            return Decoded(pixels, facts)
-        return _find(folder, key) or Decoded(pixels, facts)
+            return decoded
+        return _find(folder, key) or decoded
     finally:
         if part is not None:
             part.unlink(missing_ok=True)

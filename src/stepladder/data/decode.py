@@ -58,6 +58,22 @@ def image_shape(content: bytes) -> tuple[int, int, int]:
         return _shape(content)
 
 
+def decode_fitted(content: bytes, height: int, width: int, channels: int | None = None) -> np.ndarray:
+    """Decode an image and bring it to ``height`` × ``width`` pixels and ``channels``, its own where that is None.
+
+    Training and prediction both read images that must be resized through this, so that they see the same pixels.
+
+    Returns:
+        uint8, shape (height, width, C).
+
+    Raises:
+        DataError: as :func:`decode_image`.
+    """
+    # Twice the final size keeps enough detail for the antialiased resize.
+    image = decode_image(content, at_least=2 * max(height, width))
+    return cover(image if channels is None else with_channels(image, channels), height, width)
+
+
 def fit_square(image: np.ndarray, side: int) -> np.ndarray:
     """Resize the shorter side to ``side`` pixels and crop the center: :func:`cover` a square."""
     return cover(image, side, side)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +26,15 @@ class NamedLabels:
     labels: np.ndarray
 
 
+def named_labels(values: Sequence[str]) -> NamedLabels:
+    """Return labels whose classes are the distinct ``values``, sorted: as numbers if all are, so that 10 follows 9."""
+    distinct = set(values)
+    numbers = all(value.isascii() and value.isdigit() and len(value) < 19 for value in distinct)
+    names = sorted(distinct, key=(lambda value: (int(value), value)) if numbers else None)
+    positions = {name: position for position, name in enumerate(names)}
+    return NamedLabels(names, np.array([positions[value] for value in values], dtype=np.int64))
+
+
 def match_classes(
     where: str, splits: Mapping[str, NamedLabels]
 ) -> tuple[tuple[str, ...], dict[str, np.ndarray], tuple[str, ...]]:
@@ -42,13 +53,17 @@ def match_classes(
         DataError: another split lacks a class of ``train`` or has one that ``train`` does not have.
     """
     train = splits["train"]
+    if blank := [name for split in splits.values() for name in split.class_names if not name.strip()]:
+        raise DataError(f"{where} has a class whose name is blank ({blank[0]!r}); give it a name")
     used = {name: _used(split) for name, split in splits.items()}
     class_names = tuple(name for name in train.class_names if name in used["train"])
     for split_name, present in used.items():
         unknown = sorted(present - used["train"])
         if unknown:
+            alike = [name for name in train.class_names if _plain(name) == _plain(unknown[0])]
+            hint = f" (train has '{alike[0]}': if they are one class, rename one)" if alike else ""
             raise DataError(
-                f"{where}: the {split_name} split has the class {some_of(unknown)}, which train does not have; "
+                f"{where}: the {split_name} split has the class {some_of(unknown)}, which train does not have{hint}; "
                 f"give train images of it, or remove it from {split_name}"
             )
         lacking = [name for name in class_names if name not in present]
@@ -64,7 +79,25 @@ def match_classes(
         renumbered[split_name] = table[split.labels]
     unused = [name for name in train.class_names if name not in positions]
     notes = (f"Classes without any image were left out: {some_of(unused)}.",) if unused else ()
-    return class_names, renumbered, notes
+    return class_names, renumbered, (*notes, *spelling_notes(class_names))
+
+
+def spelling_notes(class_names: Sequence[str]) -> tuple[str, ...]:
+    """Return a note that names classes which differ in case, spaces, underscores, hyphens or Unicode's forms alone."""
+    by_plain: dict[str, list[str]] = {}
+    for name in class_names:
+        by_plain.setdefault(_plain(name), []).append(name)
+    pairs = [" and ".join(repr(name) for name in names) for names in by_plain.values() if len(names) > 1]
+    if not pairs:
+        return ()
+    return (f"Classes that differ in spelling alone count as different: {some_of(pairs)}; if they are one, rename it.",)
+
+
+def _plain(name: str) -> str:
+    # NFKC: "é" may be one character or two, and macOS stores the latter.
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    # A name of nothing but such characters stays what it is.
+    return re.sub(r"[\s_-]+", "", folded) or name
 
 
 def _used(split: NamedLabels) -> set[str]:

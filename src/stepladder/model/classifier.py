@@ -29,7 +29,8 @@ class Predictions:
     @property
     def labels(self) -> np.ndarray:
         """The most probable class of each image, int64 (N,)."""
-        return np.argmax(self.probabilities, axis=1)
+        labels: np.ndarray = self.probabilities.argmax(axis=1)
+        return labels
 
     @property
     def names(self) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from stepladder.data.decode import cover, decode_image, upright_pixels, with_channels
+from stepladder.data.decode import cover, decode_fitted, upright_pixels, with_channels
 from stepladder.errors import DataError
 
 #: A file, an image of Pillow, or uint8 pixels (H, W), (H, W, C) or (N, H, W, C) with C 1, 3 or 4.
@@ -34,17 +34,6 @@ def read_pixels(images: ImageLike | Sequence[ImageLike], shape: tuple[int, int, 
     return pixels
 
 
-def read_encoded(content: bytes, shape: tuple[int, int, int]) -> np.ndarray:
-    """Decode one image file's ``content`` to uint8 pixels of ``shape`` (height, width, channels).
-
-    Raises:
-        DataError: it is damaged or of a format that is not read.
-    """
-    height, width, channels = shape
-    # As while loading a set: twice the final size keeps enough detail for the antialiased resize.
-    return cover(with_channels(decode_image(content, at_least=2 * max(height, width)), channels), height, width)
-
-
 def _singles(images: object) -> Iterator[object]:
     if isinstance(images, np.ndarray) and images.ndim == 4:
         yield from images
@@ -65,7 +54,7 @@ def _read_one(image: object, shape: tuple[int, int, int]) -> np.ndarray:
         except OSError as error:
             raise DataError(f"cannot read {image}: {error.strerror or error}") from error
         try:
-            return read_encoded(content, shape)
+            return decode_fitted(content, *shape)
         except DataError as error:
             raise DataError(f"{image}: {error}") from error
     if isinstance(image, np.ndarray):

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from stepladder.data.sources import digits, fashion_mnist, folder, parquet
+from stepladder.data.sources import (
+    cifar,
+    digits,
+    fashion_mnist,
+    folder,
+    idx,
+    kmnist,
+    mnist,
+    npz,
+    parquet,
+    table,
+    webdataset,
+)
 from stepladder.data.sources.base import LoadOptions, NamedSource, PathSource
 
 __all__ = ["NAMED_SOURCES", "PATH_SOURCES", "SOURCES", "LoadOptions", "NamedSource", "PathSource"]
@@ -10,8 +22,15 @@ __all__ = ["NAMED_SOURCES", "PATH_SOURCES", "SOURCES", "LoadOptions", "NamedSour
 #: Every source. Paths are tried in this order, so the plain folder, which takes any folder, stands last.
 SOURCES: tuple[NamedSource | PathSource, ...] = (
     digits.SOURCE,
+    *cifar.SOURCES,
+    mnist.SOURCE,
     fashion_mnist.SOURCE,
+    kmnist.SOURCE,
+    idx.SOURCE,
+    table.SOURCE,
     parquet.SOURCE,
+    npz.SOURCE,
+    webdataset.SOURCE,
     folder.SOURCE,
 )
 

@@ -6,9 +6,7 @@ from pathlib import Path
 
 from stepladder.data.image_set import ImageSet
 from stepladder.data.sources.base import LoadOptions, NamedSource
-from stepladder.data.sources.idx import read_idx_split
-from stepladder.data.wording import some_of
-from stepladder.errors import DataError
+from stepladder.data.sources.mnist_like import IdxSet, load_idx_set, published
 
 #: Where Debian's and Ubuntu's package dataset-fashion-mnist puts the files.
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
@@ -27,42 +25,34 @@ CLASS_NAMES = (
     "Ankle boot",
 )
 
-_FILES = {
-    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
-    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
-}
+# Sizes and sums as in TensorFlow Datasets and torchvision. Debian's files hold the same, compressed anew.
+_SET = IdxSet(
+    "fashion-mnist",
+    CLASS_NAMES,
+    published(
+        "fashion-mnist",
+        ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",),
+        (
+            (26_421_880, "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"),
+            (29_515, "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"),
+            (4_422_102, "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"),
+            (5_148, "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
+        ),
+    ),
+)
 
 
 def load(options: LoadOptions) -> ImageSet:
-    """Load Fashion-MNIST from ``options.data_dir``, else from Debian's folder.
+    """Load Fashion-MNIST from ``options.data_dir``, else from Debian's folder, the cache, or its site.
 
     Raises:
         DataError: a file is missing (the message says how to get it), truncated or no IDX file.
     """
-    folder = options.data_dir if options.data_dir is not None else DEBIAN_FOLDER
-    missing = [f"{stem}.gz" for stems in _FILES.values() for stem in stems if _find(folder, stem) is None]
-    if missing:
-        raise DataError(
-            f"fashion-mnist is not in {folder} (missing: {some_of(missing)}); install it with 'sudo apt install "
-            "dataset-fashion-mnist' (Debian, Ubuntu), or give --data-dir DIR with the four files "
-            f"{', '.join(f'{stem}.gz' for stems in _FILES.values() for stem in stems)} (with or without .gz)"
-        )
-    splits = {}
-    for split_name, (images, labels) in _FILES.items():
-        images_path, labels_path = _find(folder, images), _find(folder, labels)
-        assert images_path is not None
-        assert labels_path is not None
-        splits[split_name] = read_idx_split(images_path, labels_path, len(CLASS_NAMES))
-    if splits["train"].images.shape[1:] != splits["test"].images.shape[1:]:
-        raise DataError(f"train and test images in {folder} differ in size; get the four files that belong together")
-    return ImageSet("fashion-mnist", CLASS_NAMES, splits)
-
-
-def _find(folder: Path, stem: str) -> Path | None:
-    candidates = (folder / f"{stem}.gz", folder / stem)
-    return next((path for path in candidates if path.is_file()), None)
+    return load_idx_set(_SET, options, (DEBIAN_FOLDER, "sudo apt install dataset-fashion-mnist"))
 
 
 SOURCE = NamedSource(
-    "fashion-mnist", "70,000 grey images of clothes, 28×28, from Debian's dataset-fashion-mnist or --data-dir", load
+    "fashion-mnist",
+    "70,000 grey images of clothes, 28×28; --data-dir, Debian's dataset-fashion-mnist, the cache or --download",
+    load,
 )

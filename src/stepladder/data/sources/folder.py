@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from stepladder.data.decode_all import decode_splits, files
+from stepladder.data.decode_all import decode_splits
+from stepladder.data.encoded import FileEntry, files
 from stepladder.data.image_set import ImageSet
 from stepladder.data.labels import NamedLabels, match_classes
 from stepladder.data.sources.base import LoadOptions, PathSource, name_of
@@ -16,8 +17,8 @@ from stepladder.data.sources.split_names import split_of
 from stepladder.data.wording import some_of
 from stepladder.errors import DataError
 
-# What file managers leave behind; hidden names (.DS_Store, .ipynb_checkpoints) are left out by their dot.
-_LEFT_BEHIND = ("thumbs.db", "desktop.ini")
+# What file managers and archivers leave behind; hidden names (.DS_Store, .ipynb_checkpoints) are left out by their dot.
+_LEFT_BEHIND = ("thumbs.db", "desktop.ini", "__macosx")
 
 
 def load(path: Path, options: LoadOptions) -> ImageSet:
@@ -30,16 +31,18 @@ def load(path: Path, options: LoadOptions) -> ImageSet:
         DamagedImagesError: files that are no readable image (all listed).
     """
     split_folders, notes = _split_folders(path)
-    paths, named = {}, {}
+    entries, named = {}, {}
     for split_name, folder in split_folders.items():
         class_names, by_class = _by_class(folder, options.limit)
-        paths[split_name] = [file for class_files in by_class for file in class_files]
+        entries[split_name] = [file for class_files in by_class for file in class_files]
         labels = np.repeat(np.arange(len(by_class), dtype=np.int64), [len(class_files) for class_files in by_class])
         named[split_name] = NamedLabels(class_names, labels)
-    class_names, labels_by_split, _ = match_classes(str(path), named)
-    encoded = {name: files(paths[name], labels_by_split[name]) for name in paths}
-    splits, decode_notes = decode_splits(encoded, skip_damaged=options.skip_damaged, on_progress=options.on_progress)
-    return ImageSet(name_of(path), class_names, splits, (*notes, *decode_notes))
+    class_names, labels_by_split, class_notes = match_classes(str(path), named)
+    encoded = {name: files(entries[name], labels_by_split[name]) for name in entries}
+    splits, decode_notes = decode_splits(
+        encoded, shape=options.shape, skip_damaged=options.skip_damaged, on_progress=options.on_progress
+    )
+    return ImageSet(name_of(path), class_names, splits, (*notes, *class_notes, *decode_notes))
 
 
 def _split_folders(path: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
@@ -67,9 +70,9 @@ def _split_folders(path: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
     return by_split, notes
 
 
-def _by_class(folder: Path, limit: int | None) -> tuple[tuple[str, ...], list[list[Path]]]:
+def _by_class(folder: Path, limit: int | None) -> tuple[tuple[str, ...], list[list[FileEntry]]]:
     classes = _folders(folder)
-    by_class = [sorted(_files_below(class_folder)) for class_folder in classes]
+    by_class = [list(_files_below(str(class_folder))) for class_folder in classes]
     if not any(by_class):
         raise DataError(f"{folder} holds no images; it must hold a folder of image files for each class")
     for class_folder, class_files in zip(classes, by_class, strict=True):
@@ -85,22 +88,52 @@ def _by_class(folder: Path, limit: int | None) -> tuple[tuple[str, ...], list[li
 
 def _folders(path: Path) -> list[Path]:
     with os.scandir(path) as entries:
-        return sorted(path / entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+        return sorted(path / entry.name for entry in entries if not _is_ignored(entry.name) and entry.is_dir())
 
 
-def _files_below(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith(".") or entry.name.lower() in _LEFT_BEHIND:
+def _files_below(folder: str) -> Iterator[FileEntry]:
+    """Find the files under ``folder``, in the order of their names; links are followed, each folder is walked once.
+
+    Once, because links can lead back to a folder above, or make a few folders look like millions. Entries and not
+    paths, because looking at 60,000 files a second time would take as long as decoding many of them.
+    """
+    seen: set[tuple[int, int]] = set()
+    waiting = [_listed(folder, seen)]
+    while waiting:
+        entry = next(waiting[-1], None)
+        if entry is None:
+            waiting.pop()
+        elif _is_folder(entry):
+            waiting.append(_listed(entry.path, seen))
+        else:
+            try:
+                found = entry.stat()
+            except OSError:
+                yield FileEntry(entry.path, -1, 0)  # a broken link, say: it stays in the list, so that it is reported
                 continue
-            if entry.is_dir():
-                # A link to a folder above would be walked for ever.
-                ancestors = (*above, folder.resolve())
-                if Path(entry.path).resolve() not in ancestors:
-                    yield from _files_below(folder / entry.name, ancestors)
-            # A broken link stays in the list, so that it is reported; a pipe would block for ever when opened.
-            elif entry.is_file() or entry.is_symlink():
-                yield folder / entry.name
+            # A pipe or device is no image that somebody forgot; opening one could wait for ever.
+            if entry.is_file():
+                yield FileEntry(entry.path, found.st_size, found.st_mtime_ns)
+
+
+def _listed(folder: str, seen: set[tuple[int, int]]) -> Iterator[os.DirEntry[str]]:
+    found = os.stat(folder)  # noqa: PTH116 (a str, as scandir gives it)
+    if (found.st_dev, found.st_ino) in seen:
+        return iter(())
+    seen.add((found.st_dev, found.st_ino))
+    with os.scandir(folder) as entries:
+        return iter(sorted((entry for entry in entries if not _is_ignored(entry.name)), key=lambda entry: entry.name))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _is_ignored(name: str) -> bool:
+    return name.startswith(".") or name.lower() in _LEFT_BEHIND
 
 
 SOURCE = PathSource(

@@ -1,15 +1,20 @@
-"""IDX files (LeCun, Cortes and Burges, "The MNIST database", the file format), plain or gzip."""
+"""IDX files (LeCun, Cortes and Burges, "The MNIST database", the file format), plain or gzip: one pair or two."""
 
 from __future__ import annotations
 
 import gzip
+import re
 import zlib
 from io import BufferedReader
 from pathlib import Path
 
 import numpy as np
 
-from stepladder.data.image_set import Split
+from stepladder.data.image_set import ImageSet, Split
+from stepladder.data.labels import NamedLabels, match_classes
+from stepladder.data.sources.base import LoadOptions, PathSource, name_of
+from stepladder.data.sources.split_names import split_of
+from stepladder.data.wording import some_of
 from stepladder.errors import DataError
 
 _UNSIGNED_BYTES = 0x08
@@ -17,6 +22,10 @@ _GZIP_START = b"\x1f\x8b"
 # Deflate cannot shrink further than 1032:1 (zlib, "Technical Details"), so a compressed file bounds what it can hold.
 _DEFLATE_LIMIT = 1032
 _PIECE = 1 << 20
+# The dot is what some unpackers make of the first hyphen.
+_NAME = re.compile(
+    r"(?P<before>.*?)(?P<what>images|labels)(?P<dot>[-.])idx(?P<kind>[13])(?P<after>-ubyte)(?P<gz>\.gz)?", re.DOTALL
+)
 
 
 def read_idx(path: Path, dimensions: int) -> np.ndarray:
@@ -47,6 +56,74 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
         raise DataError(f"{path} is truncated or damaged ({error}); get the file again") from error
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def find_pairs(folder: Path) -> dict[str, tuple[Path, Path]]:
+    """Return the (images, labels) files in ``folder``, by split; nothing is opened.
+
+    Names are those of MNIST, with anything before them: ``train-images-idx3-ubyte.gz`` and
+    ``train-labels-idx1-ubyte.gz``. Plain files win over gzip. A single pair that names no split is the training set.
+
+    Raises:
+        DataError: images without labels, two pairs for one split, or several pairs of which one names no split.
+    """
+    by_name = {path.name: path for path in sorted(folder.iterdir()) if _NAME.fullmatch(path.name) and path.is_file()}
+    pairs: dict[str, tuple[Path, Path]] = {}
+    stems = dict.fromkeys(name.removesuffix(".gz") for name in by_name if "images" in name)
+    for stem in stems:
+        found = _NAME.fullmatch(stem)
+        assert found is not None
+        labels = f"{found['before']}labels{found['dot']}idx1{found['after']}"
+        images_path, labels_path = (by_name.get(name, by_name.get(f"{name}.gz")) for name in (stem, labels))
+        if images_path is None or labels_path is None:
+            raise DataError(f"{folder} has {stem} but no {labels} (or {labels}.gz); put the labels beside the images")
+        split = _split_of(found["before"]) or ("train" if len(stems) == 1 else None)
+        if split is None or split in pairs:
+            raise DataError(
+                f"{folder} has {some_of(list(stems))}, which do not name their splits; keep one pair, or name them "
+                "train-images-idx3-ubyte and t10k-images-idx3-ubyte"
+            )
+        pairs[split] = images_path, labels_path
+    return pairs
+
+
+def matches(path: Path) -> bool:
+    """Whether ``path`` is a folder with IDX files of images, or such a file."""
+    if path.is_dir():
+        return any(_NAME.fullmatch(file.name) for file in path.iterdir())
+    return _NAME.fullmatch(path.name) is not None
+
+
+def load(path: Path, options: LoadOptions) -> ImageSet:
+    """Load the IDX pairs in a folder, or the pair that a file belongs to; classes are the numbers that occur.
+
+    Raises:
+        DataError: as :func:`find_pairs` and :func:`read_idx_split`; splits whose classes or image sizes differ.
+    """
+    del options
+    pairs = find_pairs(path if path.is_dir() else path.parent)
+    if path.is_file():
+        pairs = {"train": next(pair for pair in pairs.values() if path in pair)}
+    if not pairs:
+        raise DataError(f"{path} has labels but no images (*-images-idx3-ubyte); put them beside the labels")
+    if "train" not in pairs:
+        raise DataError(f"{path} has no training images (train-images-idx3-ubyte); add them, or give one file")
+    raw = {split: read_idx_split(*pair, num_classes=256) for split, pair in pairs.items()}
+    names = tuple(str(number) for number in range(256))
+    class_names, labels, _ = match_classes(
+        str(path), {name: NamedLabels(names, part.labels) for name, part in raw.items()}
+    )
+    splits = {name: Split(part.images, labels[name]) for name, part in raw.items()}
+    check_sizes(path, splits)
+    return ImageSet(name_of(path), class_names, splits)
+
+
+def check_sizes(where: Path, splits: dict[str, Split]) -> None:
+    """Raise DataError where the images of the splits differ in size."""
+    sizes = {name: split.images.shape[1:] for name, split in splits.items()}
+    if len(set(sizes.values())) > 1:
+        said = " and ".join(f"{name} {'×'.join(map(str, size))}" for name, size in sizes.items())
+        raise DataError(f"images in {where} differ in size ({said}); get the files that belong together")
 
 
 def read_idx_split(images_path: Path, labels_path: Path, num_classes: int) -> Split:
@@ -99,3 +176,16 @@ def _read(path: Path, file: BufferedReader | gzip.GzipFile, dimensions: int, mos
         problem = f"only {filled:,} of" if filled < expected else "more than"
         raise DataError(f"{path} holds {problem} the {expected:,} bytes that its header promises; get the file again")
     return values.reshape(shape)
+
+
+def _split_of(before: str) -> str | None:
+    words = [word for word in re.split(r"[-_.]", before) if word]
+    return next((split for word in reversed(words) if (split := "test" if word == "t10k" else split_of(word))), None)
+
+
+SOURCE = PathSource(
+    "idx",
+    "a folder with MNIST's four files or one pair (*-images-idx3-ubyte and *-labels-idx1-ubyte), plain or gzip",
+    matches,
+    load,
+)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from stepladder.data.decode_all import Encoded, decode_splits
+from stepladder.data.decode_all import decode_splits
+from stepladder.data.encoded import Encoded, file_entry, identify
 from stepladder.data.image_set import ImageSet, first_of_each_class
 from stepladder.data.labels import NamedLabels, match_classes
 from stepladder.data.sources.base import LoadOptions, PathSource, name_of
-from stepladder.data.sources.split_names import split_of
+from stepladder.data.sources.split_names import files_by_split
 from stepladder.data.wording import some_of
 from stepladder.errors import DataError
 
@@ -41,14 +41,14 @@ def load(path: Path, options: LoadOptions) -> ImageSet:
             splits whose classes differ.
         DamagedImagesError: rows whose image cannot be decoded (all listed).
     """
-    by_split, notes = _split_files(path)
+    by_split, notes = files_by_split(path, _files_at(path), "{}-*.parquet")
     tables = {name: [_open(file) for file in split_files] for name, split_files in by_split.items()}
     named = {name: _labels(parts) for name, parts in tables.items()}
     class_names, labels, class_notes = match_classes(str(path), named)
     encoded = {name: _encoded(parts, labels[name], options.limit) for name, parts in tables.items()}
     try:
         splits, notes_of_decoding = decode_splits(
-            encoded, skip_damaged=options.skip_damaged, on_progress=options.on_progress
+            encoded, shape=options.shape, skip_damaged=options.skip_damaged, on_progress=options.on_progress
         )
     except pa.ArrowException as error:
         raise DataError(f"{path} is damaged ({error}); get the file again") from error
@@ -71,27 +71,6 @@ def _files_at(path: Path) -> list[Path]:
     if path.is_file():
         return [path] if path.suffix.lower() == ".parquet" else []
     return sorted(path.glob("*.parquet")) or sorted(path.glob("data/*.parquet"))
-
-
-def _split_files(path: Path) -> tuple[dict[str, list[Path]], tuple[str, ...]]:
-    found = _files_at(path)
-    if len(found) == 1:
-        return {"train": found}, ()
-    by_split: dict[str, list[Path]] = {}
-    others = []
-    for file in found:
-        split = split_of(re.split(r"[-_.]", file.name)[0])
-        if split is None:
-            others.append(file.name)
-        else:
-            by_split.setdefault(split, []).append(file)
-    if "train" not in by_split:
-        raise DataError(
-            f"{path} has {some_of([file.name for file in found])} but no train file; name the files train-*.parquet, "
-            "test-*.parquet and validation-*.parquet, or give one file"
-        )
-    notes = (f"Files whose name has no split were left out: {some_of(others)}.",) if others else ()
-    return by_split, notes
 
 
 def _open(path: Path) -> _Table:
@@ -200,7 +179,8 @@ def _encoded(parts: Sequence[_Table], labels: np.ndarray, limit: int | None) -> 
         part = int(np.searchsorted(starts, row, side="right")) - 1
         return f"{parts[part].path.name} row {row - int(starts[part])}"
 
-    return Encoded(labels[rows], read, place)
+    entries = [file_entry(table.path.resolve()) for table in parts]
+    return Encoded(labels[rows], read, place, identify(Path(), entries, taken=rows.astype("<i8").tobytes()))
 
 
 SOURCE = PathSource(
