@@ -14,7 +14,8 @@ from rich.table import Table
 
 from stepladder.bench.engine import EngineSpeed, measure_engine, summarize_rates
 from stepladder.bench.loading import measure_loading
-from stepladder.cli.options import AsJson, Device, Precision, make_console
+from stepladder.cli.console import AsJson, make_console
+from stepladder.cli.options import Device, Precision
 from stepladder.errors import DataError
 from stepladder.recipe import load_recipe
 from stepladder.study.machine import describe_machine, describe_versions

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from stepladder.cli.console import AsJson
 from stepladder.data import ImageSet, load_image_set
 from stepladder.errors import RecipeError
 from stepladder.recipe import Recipe, change_settings, default_recipe, load_recipe
@@ -22,15 +23,6 @@ Data = Annotated[
 ]
 Device = Annotated[str, Parameter(help="auto, cpu, cuda or mps.")]
 Precision = Annotated[str, Parameter(help="auto, float32 or bfloat16; auto takes bfloat16 where the hardware has it.")]
-AsJson = Annotated[
-    bool,
-    Parameter(
-        name="--json",
-        negative="",
-        show_default=False,
-        help="Print the result as one JSON document; all else goes to stderr.",
-    ),
-]
 
 
 @Parameter(name="*")
@@ -130,11 +122,3 @@ class TrainingOptions:
 
 #: What a command gets that was told nothing.
 DEFAULTS = TrainingOptions()
-
-
-def make_console(as_json: bool) -> Console:
-    """Return where messages go: stdout, or stderr where stdout belongs to a JSON document."""
-    console = Console(stderr=as_json, highlight=False)
-    # Between words where somebody reads; not at all where a program or a log does.
-    console.soft_wrap = not console.is_terminal
-    return console
