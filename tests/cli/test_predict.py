@@ -150,3 +150,14 @@ def test_the_pixels_of_a_prediction_survive_any_container(trial, test_images):
     files = sorted((test_images / "4").iterdir())
     arrays = np.stack([np.asarray(Image.open(file))[:, :, None] for file in files])
     np.testing.assert_array_equal(model.predict(files).probabilities, model.predict(arrays).probabilities)
+
+
+def test_an_explanation_is_a_picture(trial, exported, test_images, tmp_path, capsys):
+    pytest.importorskip("captum", reason="the extra 'explain' is not installed")
+    image, out = next((test_images / "3").iterdir()), tmp_path / "why.png"
+    assert run(["explain", str(trial), str(image), "--out", str(out)]) == 0
+    assert capsys.readouterr().out.rstrip().endswith(f"%: {out}")
+    with Image.open(out) as sheet:
+        assert sheet.width > 1000
+    assert run(["explain", str(exported), str(image)]) == 2
+    assert "is an exported file, whose inside is closed" in capsys.readouterr().err

@@ -58,6 +58,12 @@ _add(
     "export studies/digits-ladder/trials/ID/model --out digits.onnx",
     "export MODEL --quantize int8 --images photos/",
 )
+_add(
+    app,
+    "explain:explain",
+    "Draw what in an image speaks for its class (Grad-CAM, occlusion), and the first layer's filters.",
+    "explain studies/digits-ladder/trials/ID/model photo.jpg --out why.png",
+)
 bench = App(name="bench", help="Measure Stepladder on this machine.")
 _add(
     bench,
