@@ -77,6 +77,12 @@ _add(
     "Measure loading 60,000 small JPEGs, first and from the cache, and training from the cache's mapped file.",
     "bench data",
 )
+_add(
+    bench,
+    "bench:predict",
+    "Measure how fast a trained model answers, by PyTorch and by its exported file.",
+    "bench predict",
+)
 app.command(bench)
 app.register_install_completion_command()
 
