@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,12 +52,9 @@ def load(path: Path, options: LoadOptions) -> ImageSet:
     named = {name: _labels(parts) for name, parts in tables.items()}
     class_names, labels, class_notes = match_classes(str(path), named)
     encoded = {name: _encoded(parts, labels[name], options.limit) for name, parts in tables.items()}
-    try:
-        splits, notes_of_decoding = decode_splits(
-            encoded, shape=options.shape, skip_damaged=options.skip_damaged, on_progress=options.on_progress
-        )
-    except pa.ArrowException as error:
-        raise DataError(f"{path} is damaged ({error}); get the file again") from error
+    splits, notes_of_decoding = decode_splits(
+        encoded, shape=options.shape, skip_damaged=options.skip_damaged, on_progress=options.on_progress
+    )
     return ImageSet(name_of(path), class_names, splits, (*notes, *class_notes, *notes_of_decoding))
 
 
@@ -80,21 +78,34 @@ def _files_at(path: Path) -> list[Path]:
 
 
 def _open(path: Path) -> _Table:
-    try:
+    with _reasons(path, "is no readable parquet file"):
         # A buffer: without one, a whole column chunk is read at once, and some writers put all rows into one.
         file = pq.ParquetFile(path, buffer_size=_BUFFER_BYTES)
         schema = file.schema_arrow
-    except pa.ArrowException as error:
-        raise DataError(f"{path} is no readable parquet file ({error}); get the file again") from error
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
     image = _column(path, schema, "an image", IMAGE_COLUMNS, _holds_images)
     label = _column(path, schema, "a label", LABEL_COLUMNS, _holds_labels)
     if file.metadata.num_rows == 0:
         raise DataError(f"{path} holds no images (0 rows); remove the file or get it again")
-    in_flight = min(rows_in_flight(path, file.metadata, column) for column in (image, label))
+    with _reasons(path):
+        in_flight = rows_in_flight(path, (image, label))
     names = _published_names(schema, label) if pa.types.is_integer(schema.field(label).type) else None
     return _Table(path, file, image, label, names, file.metadata.num_rows, in_flight)
+
+
+@contextmanager
+def _reasons(path: Path, problem: str = "is damaged") -> Iterator[None]:
+    """Turn whatever Arrow makes of a damaged file into a DataError: beside its own, it raises nearly anything."""
+    try:
+        yield
+    except DataError:
+        raise
+    except OSError as error:
+        reason = (
+            f"cannot read {path}: {error.strerror}" if error.strerror else f"{path} {problem} ({error}); get it again"
+        )
+        raise DataError(reason) from error
+    except Exception as error:
+        raise DataError(f"{path} {problem} ({error or type(error).__name__}); get the file again") from error
 
 
 def _column(
@@ -155,7 +166,7 @@ def _label_values(table: _Table) -> tuple[list[int | str], np.ndarray]:
     """Return the distinct labels of a file, and for each row (int64) which of them it has."""
     distinct: dict[int | str, int] = {}
     codes, start = [], 0
-    try:
+    with _reasons(table.path):
         for batch in table.file.iter_batches(table.rows_in_flight * 128, columns=[table.label_column]):
             column = batch.column(0)
             if column.null_count:
@@ -169,8 +180,7 @@ def _label_values(table: _Table) -> tuple[list[int | str], np.ndarray]:
             )
             codes.append(here[coded.indices.to_numpy(zero_copy_only=False)])
             start += len(column)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{table.path} is damaged ({error}); get the file again") from error
+    _check_rows(table, start)
     used, rows, values = np.unique(np.concatenate(codes), return_index=True, return_inverse=True)
     known = list(distinct)
     labels = [known[code] for code in used]
@@ -186,8 +196,21 @@ def _label_values(table: _Table) -> tuple[list[int | str], np.ndarray]:
     return labels, values.astype(np.int64)
 
 
+def _check_rows(table: _Table, found: int) -> None:
+    if found != table.rows:
+        raise DataError(f"{table.path} is damaged: it holds {found:,} of its {table.rows:,} rows; get the file again")
+
+
 def _unlabelled(table: _Table, row: int) -> DataError:
     return DataError(f"{table.path.name} row {row} has no label; give each row one, or remove the row")
+
+
+def _image_batches(table: _Table) -> Iterator[pa.Array]:
+    """Read the images' bytes a batch at a time: a whole row group of PNGs can be nearly as large as its pixels."""
+    with _reasons(table.path):
+        for batch in table.file.iter_batches(table.rows_in_flight, columns=[table.image_column]):
+            column = batch.column(0)
+            yield pc.struct_field(column, "bytes") if pa.types.is_struct(column.type) else column
 
 
 def _encoded(parts: Sequence[_Table], labels: np.ndarray, limit: int | None) -> Encoded:
@@ -197,14 +220,12 @@ def _encoded(parts: Sequence[_Table], labels: np.ndarray, limit: int | None) -> 
     def read() -> Iterator[list[bytes | None]]:
         passed = 0
         for table in parts:
-            # A batch at a time: a whole row group of PNGs can be nearly as large as its pixels.
-            for batch in table.file.iter_batches(table.rows_in_flight, columns=[table.image_column]):
-                column = batch.column(0)
-                if pa.types.is_struct(column.type):
-                    column = pc.struct_field(column, "bytes")
+            before = passed
+            for column in _image_batches(table):
                 wanted = slice(*np.searchsorted(rows, (passed, passed + len(column))))
                 yield column.take(pa.array(rows[wanted] - passed)).to_pylist()
                 passed += len(column)
+            _check_rows(table, passed - before)
 
     def place(position: int) -> str:
         row = int(rows[position])
