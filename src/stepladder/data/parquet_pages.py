@@ -17,8 +17,11 @@ MAX_PAGE_BYTES = 64_000_000
 #: unless so many of its bytes are there that it claims less than this many for each.
 MAX_RATIO = 64
 
-# What is in flight of one column at a time.
+# What one batch of rows takes, as far as the sizes tell; and what it could take at worst, if every row were the largest
+# value of a page. The latter is far from what real files come to, and as small as it may be without making batches
+# tiny.
 _BATCH_BYTES = 32_000_000
+_WORST_BATCH_BYTES = 256_000_000
 _MAX_ROWS = 512
 _MAX_HEADER = 1 << 16
 # Encodings by which few bytes stand for many, so that a batch of rows can be larger than its pages: PLAIN_DICTIONARY,
@@ -46,8 +49,10 @@ def rows_in_flight(path: Path, columns: tuple[str, ...]) -> int:
                     if column[3][0].decode() in columns:
                         largest = _largest_page(path, file, column, size)
                         repeats = not _REPEATING.isdisjoint(column[2])
-                        weight = largest if repeats else column[6] // max(1, group[3])
-                        rows_at_once = min(rows_at_once, max(1, _BATCH_BYTES // max(1, weight)))
+                        weight = max(1, column[6] // max(1, group[3]))
+                        rows_at_once = min(rows_at_once, max(1, _BATCH_BYTES // weight))
+                        if repeats:
+                            rows_at_once = min(rows_at_once, max(1, _WORST_BATCH_BYTES // largest))
         except (IndexError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(f"{path} is damaged: its pages cannot be found; get the file again") from error
     return rows_at_once

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stepladder.data.decode_all import decode_splits
-from stepladder.data.encoded import Encoded, file_entry, identify
+from stepladder.data.encoded import CHUNK_BYTES, Encoded, file_entry, identify
 from stepladder.data.image_set import ImageSet, first_of_each_class
 from stepladder.data.labels import NamedLabels, match_classes
 from stepladder.data.parquet_pages import rows_in_flight
@@ -210,7 +210,11 @@ def _image_batches(table: _Table) -> Iterator[pa.Array]:
     with _reasons(table.path):
         for batch in table.file.iter_batches(table.rows_in_flight, columns=[table.image_column]):
             column = batch.column(0)
-            yield pc.struct_field(column, "bytes") if pa.types.is_struct(column.type) else column
+            if pa.types.is_struct(column.type):
+                column = pc.struct_field(column, "bytes")
+            step = max(1, len(column) * CHUNK_BYTES // max(1, column.nbytes))
+            for start in range(0, len(column), step):
+                yield column.slice(start, step)
 
 
 def _encoded(parts: Sequence[_Table], labels: np.ndarray, limit: int | None) -> Encoded:
