@@ -85,6 +85,9 @@ def test_nothing_pickles_or_evaluates() -> None:
             node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
         }
         assert not called & {"eval", "exec", "__import__"}, path
-        assert "pickle" not in {
-            name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in [node.names[0].name]
-        }
+        imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+        imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        # CIFAR's python edition is read by data/plain_pickle.py, which has an interpreter of its own for plain values.
+        assert not imported & {"pickle", "_pickle", "marshal", "shelve", "joblib", "dill", "cloudpickle"}, path
+        switched = {keyword.arg for node in ast.walk(tree) if isinstance(node, ast.Call) for keyword in node.keywords}
+        assert "allow_pickle" not in switched, path

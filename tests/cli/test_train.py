@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from stepladder import load_image_set, load_model
 from stepladder.data import make_splits
@@ -48,6 +49,39 @@ def test_another_seed_does_not_overwrite(stepladder: Call) -> None:
     outcome = stepladder(*command, "--seed", "1")
     assert outcome.code == 2
     assert "out holds another result, which would be lost; choose another folder with --out" in outcome.err
+
+
+def test_size_and_channels_are_chosen_and_always_said(stepladder: Call) -> None:
+    command = ("train", "digits", "--epochs", "1", "--limit", "20")
+    assert "200 images of 8×8 pixels, gray, 10 classes" in stepladder(*command, "--out", "a").out
+    outcome = stepladder(*command, "--out", "b", "--size", "12", "--channels", "3")
+    assert "200 images of 12×12 pixels, color" in outcome.out
+    assert "The images have 8×8 pixels: the shorter side of each was resized to 12 pixels" in outcome.out
+    assert "All images are grey and were given three equal channels (--channels 3)" in outcome.out
+    assert stepladder(*command, "--size", "0").code == 2
+    assert stepladder(*command, "--channels", "2").code == 2
+
+
+def test_nothing_is_fetched_unasked(stepladder: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("STEPLADDER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("socket.create_connection", lambda *_, **__: pytest.fail("reached for the network"))
+    outcome = stepladder("train", "cifar10")
+    assert outcome.code == 2
+    assert "add --download to fetch it (170 MB from www.cs.toronto.edu)" in outcome.err
+    assert not (tmp_path / "cache").exists()
+
+
+def test_download_is_passed_on(stepladder: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("STEPLADDER_CACHE", str(tmp_path / "cache"))
+
+    def refuse(*arguments: Any, **options: Any) -> None:
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    monkeypatch.setattr("socket.create_connection", refuse)
+    outcome = stepladder("train", "mnist", "--download")
+    assert outcome.code == 2
+    assert "mnist-train-images-idx3-ubyte.gz could not be fetched" in outcome.err
+    assert "Connection refused" in outcome.err
 
 
 def test_a_failed_training_says_why(stepladder: Call) -> None:

@@ -56,3 +56,10 @@ def write_folder() -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def make_set() -> Callable[..., ImageSet]:
     return set_of
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch) -> Path:
+    """A cache of its own for each test, so that none finds what the user has or leaves anything there."""
+    monkeypatch.setenv("STEPLADDER_CACHE", str(tmp_path / "own cache"))
+    return tmp_path / "own cache"

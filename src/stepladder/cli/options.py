@@ -122,3 +122,15 @@ class TrainingOptions:
 
 #: What a command gets that was told nothing.
 DEFAULTS = TrainingOptions()
+
+
+def say_what_was_loaded(console: Console, images: ImageSet, recipe: Recipe) -> None:
+    """Print how many images there are, of what size and channels, and what was decided about them."""
+    height, width, channels = images.image_shape
+    console.print(
+        f"{images.name}: {sum(map(len, images.splits.values())):,} images of {height}×{width} pixels, "
+        f"{'gray' if channels == 1 else 'color'}, {images.num_classes} classes. Recipe {recipe.name}.",
+        markup=False,
+    )
+    for note in images.notes:
+        console.print(f"  {note}", style="dim", markup=False)

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from stepladder.cli.console import make_console
-from stepladder.cli.options import DEFAULTS, Data, TrainingOptions
+from stepladder.cli.options import DEFAULTS, Data, TrainingOptions, say_what_was_loaded
 from stepladder.cli.progress import make_watch
 from stepladder.report import describe, terminal_table, write_report
 from stepladder.report.document import build_document
@@ -40,14 +40,7 @@ def study(
     folder = out or Path("studies") / f"{images.name}-{plan}"
     command = shlex.join(["stepladder", *sys.argv[1:]])
 
-    height, width, channels = images.image_shape
-    console.print(
-        f"{images.name}: {sum(map(len, images.splits.values())):,} images of {height}×{width} pixels, "
-        f"{'gray' if channels == 1 else 'color'}, {images.num_classes} classes. Recipe {recipe.name}.",
-        markup=False,
-    )
-    for note in images.notes:
-        console.print(f"  {note}", style="dim", markup=False)
+    say_what_was_loaded(console, images, recipe)
     watch = make_watch(console)
     try:
         finished = run_study(

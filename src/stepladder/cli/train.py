@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from stepladder.cli.console import make_console
-from stepladder.cli.options import DEFAULTS, Data, TrainingOptions
+from stepladder.cli.options import DEFAULTS, Data, TrainingOptions, say_what_was_loaded
 from stepladder.cli.progress import make_watch
 from stepladder.report.units import count, duration, percent
 from stepladder.study.plan import find_rung
@@ -36,6 +36,7 @@ def train(
     recipe = options.make_recipe(images)
     if rung is not None:
         recipe = find_rung(recipe, rung).recipe
+    say_what_was_loaded(console, images, recipe)
     folder = out or Path("trials") / "-".join([images.name, recipe.name, *([rung] if rung else []), f"seed{seed}"])
     watch = make_watch(console)
     try:

@@ -58,12 +58,12 @@ class FileEntry:
     Attributes:
         path: as it is opened and shown.
         size: bytes; -1 where it cannot be told (a broken link, say), which reading will report.
-        mtime_ns: time of the last change, nanoseconds.
+        changed_ns: when it was last changed, nanoseconds.
     """
 
     path: str
     size: int
-    mtime_ns: int
+    changed_ns: int
 
 
 def file_entry(path: str | Path) -> FileEntry:
@@ -72,7 +72,13 @@ def file_entry(path: str | Path) -> FileEntry:
         found = os.stat(path)  # noqa: PTH116 (a str costs half of what a Path does, and there may be a million)
     except (OSError, ValueError):
         return FileEntry(str(path), -1, 0)
-    return FileEntry(str(path), found.st_size, found.st_mtime_ns)
+    return entry_of(str(path), found)
+
+
+def entry_of(path: str, found: os.stat_result) -> FileEntry:
+    """Return the entry of a file that ``os.stat`` was asked about."""
+    # The later of the two, because making a file readable changes its ctime alone.
+    return FileEntry(path, found.st_size, max(found.st_mtime_ns, found.st_ctime_ns))
 
 
 def identify(root: Path, entries: Iterable[FileEntry], taken: bytes = b"") -> str:
@@ -86,7 +92,7 @@ def identify(root: Path, entries: Iterable[FileEntry], taken: bytes = b"") -> st
     """
     digest = hashlib.sha256(os.fsencode(root.resolve()) + b"\0")
     for entry in entries:
-        digest.update(os.fsencode(entry.path) + f"\0{entry.size}\0{entry.mtime_ns}\0".encode())
+        digest.update(os.fsencode(entry.path) + f"\0{entry.size}\0{entry.changed_ns}\0".encode())
     digest.update(b"\0" + taken)
     return digest.hexdigest()
 

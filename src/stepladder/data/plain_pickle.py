@@ -20,8 +20,8 @@ import numpy as np
 
 from stepladder.errors import DataError
 
-#: CIFAR-100's largest file has about 400,000 opcodes: four for each of 50,000 images, and names.
-MAX_OPCODES = 2_000_000
+#: CIFAR-100's largest file has about 250,000: five for each of 50,000 images.
+MAX_OPCODES = 1_000_000
 
 _MAX_TEXT = 1 << 16
 _PIECE = 1 << 20

@@ -63,7 +63,8 @@ def members(file: BinaryIO, where: str, archive_size: int) -> Iterator[Member]:
     while True:
         file.seek(position)
         header = file.read(_BLOCK)
-        if header == _ZEROS or (not header and position > 0):
+        # An archive ends with blocks of zeros. One without them was cut, perhaps just between two members.
+        if header == _ZEROS:
             return
         kind, size = _check(header, where, position)
         offset = position + _BLOCK

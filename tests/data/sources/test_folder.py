@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from stepladder.data import load_image_set
 from stepladder.data.decode import decode_image
@@ -153,3 +154,65 @@ def test_a_pipe_does_not_block(tmp_path, write_folder):
     root = write_folder(tmp_path / "pets", {"cat": 1, "dog": 1})
     os.mkfifo(root / "cat" / "pipe.png")
     assert len(load_image_set(str(root)).splits["train"]) == 2
+
+
+def test_links_that_multiply_folders_are_walked_once(tmp_path, write_folder):
+    # Twelve folders with links to each other: 12! ways through them.
+    root = write_folder(tmp_path / "pets", {"cat": 1, "dog": 1})
+    folders = [root / "cat" / f"f{i:02d}" for i in range(12)]
+    for folder in folders:
+        folder.mkdir()
+    for folder in folders:
+        for other in folders:
+            (folder / other.name).symlink_to(other)
+    assert len(load_image_set(str(root)).splits["train"]) == 2
+
+
+def test_no_permission_on_one_file_is_listed_with_its_path(with_splits, monkeypatch):
+    closed = str(with_splits / "train" / "cat" / "0001.png")
+    whole = os.open
+
+    def refuse(path, *arguments, **options):
+        if path == closed:
+            raise PermissionError(13, "Permission denied", path)
+        return whole(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(DamagedImagesError) as caught:
+        load_image_set(str(with_splits))
+    assert caught.value.damaged == ((closed, "cannot be read: Permission denied"),)
+    assert len(load_image_set(str(with_splits), skip_damaged=True).splits["train"]) == 6
+
+
+def test_a_thousand_classes(tmp_path, encode):
+    names = [f"class {number}" for number in range(1000)]
+    for number, name in enumerate(names):
+        (tmp_path / "many" / name).mkdir(parents=True)
+        (tmp_path / "many" / name / "0.png").write_bytes(encode(seed=number, size=(2, 2)))
+    image_set = load_image_set(str(tmp_path / "many"))
+    assert image_set.num_classes == 1000
+    assert image_set.class_names == tuple(sorted(names))
+    assert image_set.splits["train"].labels.tolist() == list(range(1000))
+
+
+def test_two_spellings_of_a_class_are_said(tmp_path, write_folder):
+    root = write_folder(tmp_path / "pets", {"Black cat": 1, "black_cat": 1, "dog": 1})
+    assert "'Black cat' and 'black_cat'" in load_image_set(str(root)).notes[0]
+
+
+def test_one_pixel_and_animated_and_huge_images(tmp_path, write_folder, encode):
+    root = write_folder(tmp_path / "pets", {"cat": 1, "dog": 1})
+    (root / "cat" / "one.png").write_bytes(encode(size=(1, 1)))
+    frames = [Image.new("RGB", (8, 8), color) for color in ("red", "blue")]
+    frames[0].save(root / "dog" / "moving.gif", save_all=True, append_images=frames[1:])
+    assert len(load_image_set(str(root)).splits["train"]) == 4
+    Image.new("1", (20_000, 20_000)).save(root / "dog" / "huge.png")
+    with pytest.raises(DamagedImagesError, match=r"huge\.png: more than 50 megapixels; make it smaller"):
+        load_image_set(str(root))
+
+
+def test_what_archivers_leave_behind_is_no_class(tmp_path, write_folder):
+    root = write_folder(tmp_path / "pets", {"cat": 1, "dog": 1})
+    (root / "__MACOSX" / "cat").mkdir(parents=True)
+    (root / "__MACOSX" / "cat" / "._0000.png").write_bytes(b"")
+    assert load_image_set(str(root)).class_names == ("cat", "dog")

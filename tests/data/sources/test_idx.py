@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from stepladder.data import load_image_set
 from stepladder.data.sources.idx import read_idx, read_idx_split
 from stepladder.errors import DataError
 
@@ -112,3 +113,59 @@ def test_fuzzed_files_give_the_right_answer_or_a_sentence(tmp_path, packed, flip
     assert values.size == IMAGES.size
     if packed:
         np.testing.assert_array_equal(values, IMAGES)
+
+
+def write_pair(folder, stem, count, *, side=4, end="", pack=bytes, mark="-"):
+    folder.mkdir(exist_ok=True)
+    rng = np.random.default_rng(count)
+    images = rng.integers(0, 256, (count, side, side), dtype=np.uint8)
+    labels = (np.arange(count) % 3).astype(np.uint8)
+    (folder / f"{stem}images{mark}idx3-ubyte{end}").write_bytes(pack(idx(images)))
+    (folder / f"{stem}labels{mark}idx1-ubyte{end}").write_bytes(pack(idx(labels)))
+    return images
+
+
+@pytest.mark.parametrize(("end", "pack"), [("", bytes), (".gz", gzip.compress)])
+@pytest.mark.parametrize("mark", ["-", "."])
+@pytest.mark.parametrize("stems", [("train-", "t10k-"), ("emnist-letters-train-", "emnist-letters-test-")])
+def test_a_folder_with_two_pairs(tmp_path, end, pack, mark, stems):
+    train = write_pair(tmp_path / "mine", stems[0], 9, end=end, pack=pack, mark=mark)
+    test = write_pair(tmp_path / "mine", stems[1], 6, end=end, pack=pack, mark=mark)
+    image_set = load_image_set(str(tmp_path / "mine"))
+    assert image_set.name == "mine"
+    assert image_set.class_names == ("0", "1", "2")
+    np.testing.assert_array_equal(image_set.splits["train"].images[..., 0], train)
+    np.testing.assert_array_equal(image_set.splits["test"].images[..., 0], test)
+
+
+def test_one_pair_whatever_its_name_and_one_file(tmp_path):
+    images = write_pair(tmp_path / "mine", "my-", 9)
+    for path in (
+        tmp_path / "mine",
+        tmp_path / "mine" / "my-images-idx3-ubyte",
+        tmp_path / "mine" / "my-labels-idx1-ubyte",
+    ):
+        train = load_image_set(str(path)).splits["train"]
+        np.testing.assert_array_equal(train.images[..., 0], images)
+
+
+def test_pairs_that_are_not_whole_or_not_named(tmp_path):
+    write_pair(tmp_path / "a", "train-", 9)
+    (tmp_path / "a" / "train-labels-idx1-ubyte").unlink()
+    with pytest.raises(DataError, match=r"has train-images-idx3-ubyte but no train-labels-idx1-ubyte \(or .*\.gz\)"):
+        load_image_set(str(tmp_path / "a"))
+    write_pair(tmp_path / "b", "one-", 9)
+    write_pair(tmp_path / "b", "two-", 9)
+    with pytest.raises(DataError, match="which do not name their splits; keep one pair"):
+        load_image_set(str(tmp_path / "b"))
+    write_pair(tmp_path / "c", "t10k-", 9)
+    with pytest.raises(DataError, match="has no training images"):
+        load_image_set(str(tmp_path / "c"))
+    write_pair(tmp_path / "d", "train-", 9)
+    write_pair(tmp_path / "d", "t10k-", 9, side=5)
+    with pytest.raises(DataError, match="differ in size"):
+        load_image_set(str(tmp_path / "d"))
+    write_pair(tmp_path / "e", "x-", 9)
+    (tmp_path / "e" / "x-images-idx3-ubyte").unlink()
+    with pytest.raises(DataError, match="labels but no images"):
+        load_image_set(str(tmp_path / "e"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -207,3 +209,77 @@ def test_sixty_thousand_real_images():
         shares = np.bincount(train.images[..., channel].ravel(), minlength=256) / train.images[..., channel].size
         assert shares @ levels == pytest.approx(mean, abs=1e-4)
         assert np.sqrt(shares @ levels**2 - (shares @ levels) ** 2) == pytest.approx(std, abs=1e-4)
+
+
+@pytest.mark.parametrize("label", ["", "  "])
+def test_a_blank_text_label_names_its_row(tmp_path, write, label):
+    write(tmp_path / "x.parquet", ["cat", "dog", label])
+    with pytest.raises(DataError, match=r"x\.parquet row 2 has no label"):
+        load_image_set(str(tmp_path / "x.parquet"))
+
+
+def test_labels_in_a_dictionary_and_numbers_in_order(tmp_path, write):
+    write(tmp_path / "a.parquet", pa.array(["dog", "cat", "dog"]).dictionary_encode())
+    assert load_image_set(str(tmp_path / "a.parquet")).class_names == ("cat", "dog")
+    write(tmp_path / "b.parquet", [-1, 10, 9])
+    assert load_image_set(str(tmp_path / "b.parquet")).class_names == ("-1", "9", "10")
+
+
+@pytest.mark.parametrize("compression", ["none", "snappy", "gzip", "zstd", "lz4", "brotli"])
+@pytest.mark.parametrize("options", [{}, {"use_dictionary": False, "column_encoding": {"label": "PLAIN"}}])
+def test_packings_that_arrow_writes(tmp_path, write, compression, options):
+    path = tmp_path / "x.parquet"
+    contents = write(path, [0, 1, 0, 1, 1])
+    for version in ("1.0", "2.0"):
+        pq.write_table(
+            pq.read_table(path), path, compression=compression, data_page_version=version, data_page_size=100, **options
+        )
+        images = load_image_set(str(path)).splits["train"].images
+        np.testing.assert_array_equal(images, np.stack([decode_image(content) for content in contents]))
+
+
+def test_a_page_that_unpacks_to_far_more_is_refused(tmp_path, write):
+    path = tmp_path / "x.parquet"
+    write(path, [0, 1], contents=[bytes(100_000_000), b"x"])
+    pq.write_table(pq.read_table(path), path, compression="zstd", use_dictionary=False)
+    assert path.stat().st_size < 100_000
+    with pytest.raises(DataError, match=r"claims to unpack [\d,]+ bytes to 100,000,\d+; it is refused"):
+        load_image_set(str(path))
+
+
+def test_one_value_for_many_rows_is_not_written_out_for_all_at_once(tmp_path, write, monkeypatch):
+    # 60 rows that share an image of 30 MB: 1.8 GB, if they were read together.
+    path = tmp_path / "x.parquet"
+    one = b"BM" + bytes(30_000_000)
+    column = pa.DictionaryArray.from_arrays(pa.array([0] * 60), pa.array([one]))
+    pq.write_table(
+        pa.table({"img": column, "label": [0, 1] * 30}),
+        path,
+        compression="zstd",
+        store_schema=False,
+        dictionary_pagesize_limit=100_000_000,
+    )
+    # In a process of its own: in this one, earlier tests have told the allocator to keep what is freed.
+    program = f"""
+import resource
+from stepladder.data import load_image_set
+from stepladder.errors import DataError
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    load_image_set({str(path)!r})
+except DataError:
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 600_000, grown
+else:
+    raise AssertionError("no error")
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_more_rows_than_bytes_are_refused(tmp_path, write):
+    path = tmp_path / "x.parquet"
+    nothing = pa.nulls(5_000_000, pa.binary())
+    pq.write_table(pa.table({"img": nothing, "label": pa.array(np.zeros(5_000_000, dtype=np.int64))}), path)
+    assert path.stat().st_size < 1_000_000
+    with pytest.raises(DataError, match=r"claims 5,000,000 rows in [\d,]+ bytes"):
+        load_image_set(str(path))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from stepladder.data.decode_all import decode_splits
-from stepladder.data.encoded import FileEntry, files
+from stepladder.data.encoded import FileEntry, entry_of, files
 from stepladder.data.image_set import ImageSet
 from stepladder.data.labels import NamedLabels, match_classes
 from stepladder.data.sources.base import LoadOptions, PathSource, name_of
@@ -113,7 +113,7 @@ def _files_below(folder: str) -> Iterator[FileEntry]:
                 continue
             # A pipe or device is no image that somebody forgot; opening one could wait for ever.
             if entry.is_file():
-                yield FileEntry(entry.path, found.st_size, found.st_mtime_ns)
+                yield entry_of(entry.path, found)
 
 
 def _listed(folder: str, seen: set[tuple[int, int]]) -> Iterator[os.DirEntry[str]]:
