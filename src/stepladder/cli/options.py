@@ -82,6 +82,14 @@ class TrainingOptions:
         bool,
         Parameter(negative="", show_default=False, help="Leave images that cannot be read out; the report says so."),
     ] = False
+    drop_leaks: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            show_default=False,
+            help="Take training images out that are copies of test or validation images; the report says so.",
+        ),
+    ] = False
     device: Device = "auto"
     precision: Precision = "auto"
     as_json: AsJson = False

@@ -57,6 +57,7 @@ def study(
             seeds=seeds,
             plan=plan,
             validation=options.validation,
+            drop_leaks=options.drop_leaks,
             command=command,
             watch=watch,
         )

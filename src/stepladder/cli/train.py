@@ -38,7 +38,16 @@ def train(
     folder = out or Path("trials") / "-".join([images.name, recipe.name, *([rung] if rung else []), f"seed{seed}"])
     watch = make_watch(console)
     try:
-        result = train_model(images, recipe, folder, compute, seed=seed, validation=options.validation, watch=watch)
+        result = train_model(
+            images,
+            recipe,
+            folder,
+            compute,
+            seed=seed,
+            validation=options.validation,
+            drop_leaks=options.drop_leaks,
+            watch=watch,
+        )
     except KeyboardInterrupt:
         console.print("\nStopped; the same command starts again.")
         return 130

@@ -44,7 +44,7 @@ TEXTURE = 0.70
 #: How far above an ordinary neighbor a copy's texture correlation lies, as a ratio of Fisher's z.
 RARITY = 1.6
 #: No set is so alike that more than this is asked for; half of the planted copies have 0.97.
-HIGHEST = 0.99
+HIGHEST = 0.985
 
 #: Where thumbnails tell little, the threshold for candidates rises until about so many are left for each image, or in
 #: all: 100,000 pairs take three seconds.
