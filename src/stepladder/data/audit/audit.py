@@ -61,15 +61,17 @@ def audit_image_set(
         damaged: (place, reason) of images that loading left out, for the record.
         on_step: called with what begins, in words.
     """
-    say = on_step or (lambda step: None)
+
+    def say(step: str) -> None:
+        if on_step is not None:
+            on_step(step)
+
     splits = {name: image_set.splits[name] for name in SPLIT_NAMES if name in image_set.splits}
     say("Counting")
     counts = count_images(splits, image_set.num_classes)
-    mean, std = measure_colors(splits["train"].images)
+    mean, std = measure_colors(splits["train"])
     constant = tuple(
-        (name, int(position))
-        for name, split in splits.items()
-        for position in np.flatnonzero(constant_images(split.images))
+        (name, int(position)) for name, split in splits.items() for position in np.flatnonzero(constant_images(split))
     )
     say("Looking for copies")
     copies, threshold = find_copies(splits, tuple(combinations_with_replacement(splits, 2)), MOST_PAIRS)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stepladder.data.audit.pixels import box_means, chunks
+from stepladder.data.audit.pixels import box_means
 from stepladder.data.audit.threads import in_threads
+from stepladder.data.image_set import Split
 
 #: Boxes a side of the thumbnail. Of 4, 5, 6 and 8, five let the fewest pairs of `cifar10-jpeg` through when 98 of 100
 #: planted copies had to pass (1.4 an image of 50,000; six 1.3 with 44 % more numbers, eight 1.9).
@@ -40,18 +41,20 @@ class Thumbnails:
         return Thumbnails(self.even[positions], self.odd[positions])
 
 
-def make_thumbnails(images: np.ndarray) -> Thumbnails:
-    """Return the thumbnails of ``images`` (uint8, (N, H, W, C)); a constant image gets zeros, which match nothing."""
-    channels = images.shape[3]
+def make_thumbnails(split: Split) -> Thumbnails:
+    """Return the thumbnails of a split's images; a constant image gets zeros, which match nothing."""
+    channels = split.image_shape[2]
     half, middle = _BOXES // 2, _BOXES // 2 + 1
-    even = np.empty((len(images), _BOXES * middle * channels), np.float32)
-    odd = np.empty((len(images), _BOXES * half * channels), np.float32)
-    for part in chunks(images):
-        boxes = box_means(images[part], _BOXES, _BOXES)
+    even = np.empty((len(split), _BOXES * middle * channels), np.float32)
+    odd = np.empty((len(split), _BOXES * half * channels), np.float32)
+    done = 0
+    for images in split.chunks():
+        part = slice(done, done := done + len(images))
+        boxes = box_means(images, _BOXES, _BOXES)
         boxes -= boxes.mean(axis=(1, 2, 3), keepdims=True)
         length = np.sqrt(np.einsum("nhwc,nhwc->n", boxes, boxes))
         boxes /= np.maximum(length, 1e-3)[:, None, None, None]
-        left, right = boxes[:, :, :half], boxes[:, :, : half : -1] if _BOXES % 2 else boxes[:, :, : half - 1 : -1]
+        left, right = boxes[:, :, :half], boxes[:, :, :half:-1]
         center = boxes[:, :, half:middle]
         sums = np.concatenate([(left + right) * np.float32(np.sqrt(0.5)), center], axis=2)
         even[part] = sums.reshape(len(sums), -1)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stepladder.data.audit.pixels import chunks
 from stepladder.data.image_set import Split
 
 
@@ -34,24 +33,23 @@ class Balance:
 
 def count_images(splits: Mapping[str, Split], num_classes: int) -> dict[str, tuple[int, ...]]:
     """Return images of each class by split."""
-    return {
-        name: tuple(np.bincount(split.labels, minlength=num_classes).tolist()) for name, split in splits.items()
-    }
+    return {name: tuple(np.bincount(split.labels, minlength=num_classes).tolist()) for name, split in splits.items()}
 
 
-def measure_colors(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and standard deviation of each channel over all pixels of ``images``, in 0 to 1."""
-    total, squares, count = 0.0, 0.0, 0
-    for part in chunks(images):
+def measure_colors(split: Split) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation of each channel over all pixels of a split, in 0 to 1."""
+    total, squares = np.zeros(split.image_shape[2]), np.zeros(split.image_shape[2])
+    count = 0
+    for images in split.chunks():
         # Counted by value, which is exact and needs no copy in floats.
-        flat = images[part].reshape(-1, images.shape[3])
+        flat = images.reshape(-1, images.shape[3])
         seen = np.stack([np.bincount(flat[:, channel], minlength=256) for channel in range(images.shape[3])])
         values = np.arange(256)
-        total = total + seen @ values
-        squares = squares + seen @ values**2
+        total += seen @ values
+        squares += seen @ values**2
         count += len(flat)
-    mean = np.asarray(total) / count
-    variance = np.asarray(squares) / count - mean**2
+    mean = total / count
+    variance = squares / count - mean**2
     return tuple((mean / 255).tolist()), tuple((np.sqrt(np.maximum(variance, 0)) / 255).tolist())
 
 

@@ -71,7 +71,7 @@ def look_first(splits: Splits, class_names: tuple[str, ...], *, drop_leaks: bool
             f"{len(parts[sampled[0].second]):,} {sampled[0].second} images."
         )
     clean = not any(len(copies.in_second) for copies in found) or dropped > 0
-    constant = sum(int(constant_images(split.images).sum()) for split in parts.values())
+    constant = sum(int(constant_images(split).sum()) for split in parts.values())
     line = _line(parts, class_names, shared, dropped, constant, clean=clean)
     return replace(splits, notes=(*splits.notes, *notes)), QuickLook(line, clean, shared, dropped)
 
@@ -89,8 +89,8 @@ def _without(splits: Splits, found: tuple[Copies, ...], class_names: tuple[str, 
         empty = np.bincount(split.labels[rest], minlength=len(class_names)) == 0
         if empty.any():
             raise DataError(
-                f"every {name} image of the class '{class_names[int(empty.argmax())]}' is a copy of one that judges, so "
-                "--drop-leaks would leave none; add images of it, or go without --drop-leaks"
+                f"every {name} image of the class '{class_names[int(empty.argmax())]}' is a copy of one that judges, "
+                "so --drop-leaks would leave none; add images of it, or go without --drop-leaks"
             )
         digest.update(f"{name} {len(gone)}\n".encode())
         digest.update(gone.tobytes())
@@ -127,26 +127,28 @@ def _dropped_note(found: dict[tuple[str, str], Copies], dropped: int) -> str:
         for copies in found.values()
         if len(copies.in_first)
     ]
-    return (
-        f"{dropped:,} image{'s' if dropped != 1 else ''} that {'are copies' if dropped != 1 else 'is a copy'} of held-out "
-        f"ones {'were' if dropped != 1 else 'was'} taken out of training (--drop-leaks): {', '.join(each)}. No test image "
-        "was touched."
+    what = (
+        "image that is a copy of a held-out one was" if dropped == 1 else "images that are copies of held-out ones were"
     )
+    return f"{dropped:,} {what} taken out of training (--drop-leaks): {', '.join(each)}. No test image was touched."
 
 
 def _line(
     parts: dict[str, Split], class_names: tuple[str, ...], shared: int, dropped: int, constant: int, *, clean: bool
 ) -> str:
     if dropped:
-        copies = f"{dropped:,} training copies of held-out images dropped"
+        copies = f"{dropped:,} training {'copy' if dropped == 1 else 'copies'} of held-out images dropped"
     elif shared:
         share = shared / len(parts["test"])
-        copies = f"NOT CLEAN: {shared:,} test images ({share:.1%}) have copies in training (--drop-leaks)"
+        have = "image has a copy" if shared == 1 else "images have copies"
+        copies = f"NOT CLEAN: {shared:,} test {have} in training, {share:.1%} (--drop-leaks)"
     elif not clean:
         copies = "no test image in training, but validation images have copies"
     else:
         copies = "no copies of test images in training"
-    counts = {name: tuple(np.bincount(split.labels, minlength=len(class_names)).tolist()) for name, split in parts.items()}
+    counts = {
+        name: tuple(np.bincount(split.labels, minlength=len(class_names)).tolist()) for name, split in parts.items()
+    }
     balance = judge_balance(counts, class_names)
     facts = [copies, f"majority rate {balance.majority_rate:.1%}"]
     facts += [f"classes uneven, {balance.ratio:.1f} to 1"] if balance.ratio >= 1.5 else []

@@ -9,6 +9,7 @@ from scipy import fft
 
 from stepladder.data.audit.pixels import box_means
 from stepladder.data.audit.threads import in_threads
+from stepladder.data.image_set import Split
 
 #: Images are compared at no more than this many pixels a side; larger ones are averaged down first.
 _SIDE = 32
@@ -34,18 +35,18 @@ class Likeness:
 
 
 def measure_likeness(
-    first: np.ndarray,
-    second: np.ndarray,
+    first: Split,
+    second: Split,
     i: np.ndarray,
     j: np.ndarray,
     mirrored: np.ndarray,
     hopeless: float = HOPELESS,
 ) -> Likeness:
-    """Compare ``first[i[p]]`` with ``second[j[p]]``, mirrored where ``mirrored[p]``, for every pair p.
+    """Compare image ``i[p]`` of ``first`` with image ``j[p]`` of ``second``, mirrored where so, for every pair p.
 
     Args:
-        first: uint8, (N, H, W, C).
-        second: uint8, (M, H, W, C).
+        first: N images.
+        second: M images of the same shape.
         i: int64, (P,), positions in ``first``.
         j: int64, (P,), positions in ``second``.
         mirrored: bool, (P,).
@@ -65,14 +66,14 @@ def measure_likeness(
     return Likeness(color, texture)
 
 
-def _reduced(images: np.ndarray, positions: np.ndarray) -> np.ndarray:
+def _reduced(split: Split, positions: np.ndarray) -> np.ndarray:
     """Return the images with at most ``_SIDE`` pixels a side, in float32 where they were larger."""
-    height, width = (min(side, _SIDE) for side in images.shape[1:3])
-    if (height, width) == images.shape[1:3]:
-        return images[positions]
+    height, width = (min(side, _SIDE) for side in split.image_shape[:2])
+    if (height, width) == split.image_shape[:2]:
+        return split.take(positions).images
     # Each image once: a photograph of 224×224 is 49 times its reduction.
     unique, back = np.unique(positions, return_inverse=True)
-    return box_means(images[unique], height, width)[back]
+    return box_means(split.take(unique).images, height, width)[back]
 
 
 def _compare(ours: np.ndarray, theirs: np.ndarray, hopeless: float) -> tuple[np.ndarray, np.ndarray]:
@@ -102,13 +103,15 @@ def _texture(images: np.ndarray) -> np.ndarray:
     gray = (images.reshape(-1, channels).astype(np.float32) @ np.full(channels, 1 / channels, np.float32)).reshape(
         images.shape[:3]
     )
-    down, right = (_blur(side) for side in gray.shape[1:])
-    return gray - down @ gray @ right.T
+    down, right = _blur(gray.shape[1]), _blur(gray.shape[2])
+    textures: np.ndarray = gray - down @ gray @ right.T
+    return textures
 
 
 def _blur(side: int) -> np.ndarray:
     near = np.abs(np.arange(side)[:, None] - np.arange(side)) <= (2 if side >= 16 else 1)
-    return (near / near.sum(axis=1, keepdims=True)).astype(np.float32)
+    weights: np.ndarray = near / near.sum(axis=1, keepdims=True)
+    return weights.astype(np.float32)
 
 
 def _best_shift(ours: np.ndarray, theirs: np.ndarray, reach: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -127,7 +130,13 @@ def _best_shift(ours: np.ndarray, theirs: np.ndarray, reach: int) -> tuple[np.nd
 
 
 def _correlation(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
-    a, b = (side.reshape(len(side), -1).astype(np.float32) for side in (ours, theirs))
-    a, b = a - a.mean(axis=1, keepdims=True), b - b.mean(axis=1, keepdims=True)
+    a, b = _centered(ours), _centered(theirs)
     energy = np.einsum("pv,pv->p", a, a) * np.einsum("pv,pv->p", b, b)
-    return np.einsum("pv,pv->p", a, b) / np.sqrt(np.maximum(energy, 1e-6))
+    correlation: np.ndarray = np.einsum("pv,pv->p", a, b) / np.sqrt(np.maximum(energy, 1e-6))
+    return correlation
+
+
+def _centered(images: np.ndarray) -> np.ndarray:
+    values = images.reshape(len(images), -1).astype(np.float32)
+    values -= values.mean(axis=1, keepdims=True)
+    return values

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from stepladder.data.audit.pixels import box_means, chunks
+from stepladder.data.audit.pixels import box_means
 from stepladder.data.audit.threads import in_threads
 from stepladder.data.image_set import Split
 
@@ -68,8 +68,8 @@ class MirrorCheck:
 def check_mirror(train: Split, class_names: tuple[str, ...]) -> MirrorCheck:
     """Compare the nearest training images of training images and of their mirror images.
 
-    The nearest by the cosine of 8×8 box means without their mean; an image and its own mirror image are never neighbors.
-    An image set in which a mirrored 2 lies among the 5s and a mirrored cat among the cats says so here. Nothing is
+    The nearest by the cosine of 8×8 box means without their mean; an image and its own mirror image are no neighbors.
+    A set in which a mirrored 2 lies among the 5s and a mirrored cat among the cats says so here. Nothing is
     learned from validation or test.
 
     Args:
@@ -78,8 +78,8 @@ def check_mirror(train: Split, class_names: tuple[str, ...]) -> MirrorCheck:
     """
     references = _evenly(train.labels, _REFERENCES // max(1, len(class_names)))
     labels = train.labels[references]
-    plain_points = _points(train.images[references])
-    mirrored_points = _points(train.images[references][:, :, ::-1])
+    plain_points = _points(train.take(references), mirrored=False)
+    mirrored_points = _points(train.take(references), mirrored=True)
     each = max(_QUERIES_A_CLASS, _QUERIES // max(1, len(class_names)))
     queries = _evenly(labels, each)
     neighbors = int(np.clip(np.bincount(labels, minlength=len(class_names)).min() - 1, 1, _NEIGHBORS))
@@ -102,15 +102,19 @@ def _evenly(labels: np.ndarray, each: int) -> np.ndarray:
     kept = []
     for label in np.unique(labels):
         positions = np.flatnonzero(labels == label)
-        kept.append(positions[np.unique(np.linspace(0, len(positions) - 1, min(each, len(positions))).astype(np.int64))])
+        kept.append(
+            positions[np.unique(np.linspace(0, len(positions) - 1, min(each, len(positions))).astype(np.int64))]
+        )
     return np.sort(np.concatenate(kept))
 
 
-def _points(images: np.ndarray) -> np.ndarray:
+def _points(split: Split, *, mirrored: bool) -> np.ndarray:
     """Return box means without their mean, scaled to length 1: float32, (N, 64 C)."""
-    points = np.empty((len(images), _BOXES * _BOXES * images.shape[3]), np.float32)
-    for part in chunks(images):
-        boxes = box_means(images[part], _BOXES, _BOXES).reshape(-1, points.shape[1])
+    points = np.empty((len(split), _BOXES * _BOXES * split.image_shape[2]), np.float32)
+    done = 0
+    for images in split.chunks():
+        part = slice(done, done := done + len(images))
+        boxes = box_means(images[:, :, ::-1] if mirrored else images, _BOXES, _BOXES).reshape(-1, points.shape[1])
         boxes -= boxes.mean(axis=1, keepdims=True)
         points[part] = boxes / np.maximum(np.linalg.norm(boxes, axis=1, keepdims=True), 1e-3)
     return points

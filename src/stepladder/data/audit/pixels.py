@@ -1,21 +1,10 @@
-"""Small views of images: box means, chunk by chunk, so that a set larger than memory passes through."""
+"""Small views of images: box means, and what is computed of one chunk after another."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
-
-#: Images in float at once: 2,048 of 32×32×3 take 25 MB.
-_CHUNK_VALUES = 6_291_456
-
-
-def chunks(images: np.ndarray) -> Iterator[slice]:
-    """Yield slices over the first axis of about 25 MB each once in float32."""
-    step = max(1, _CHUNK_VALUES // max(1, int(np.prod(images.shape[1:]))))
-    for start in range(0, len(images), step):
-        yield slice(start, min(start + step, len(images)))
 
 
 def box_means(images: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -29,7 +18,8 @@ def box_means(images: np.ndarray, height: int, width: int) -> np.ndarray:
     rows, columns = _averaging(images.shape[1], height), _averaging(images.shape[2], width)
     count, _, old_width, channels = images.shape
     narrow = np.matmul(rows, images.reshape(count, images.shape[1], -1).astype(np.float32))
-    return np.matmul(columns, narrow.reshape(count, height, old_width, channels))
+    means: np.ndarray = np.matmul(columns, narrow.reshape(count, height, old_width, channels))
+    return means
 
 
 @lru_cache(maxsize=16)
@@ -38,5 +28,6 @@ def _averaging(old: int, new: int) -> np.ndarray:
     edges = np.linspace(0, old, new + 1)
     pixel = np.arange(old)
     covered = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
-    weights = np.clip(covered, 0, None)
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    weights: np.ndarray = np.clip(covered, 0, None)
+    averaging: np.ndarray = weights / weights.sum(axis=1, keepdims=True)
+    return averaging.astype(np.float32)

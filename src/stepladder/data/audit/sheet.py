@@ -47,8 +47,8 @@ def draw_sheet(image_set: ImageSet) -> bytes:
         draw.text((_MARGIN, middle - _TEXT - 2), name, fill=_INK, font=font)
         draw.text((_MARGIN, middle + 2), f"{len(positions):,} images", fill=_MUTED, font=_font(_TEXT - 2))
         spread = np.unique(np.linspace(0, len(positions) - 1, min(COLUMNS, len(positions))).astype(np.int64))
-        for column, position in enumerate(positions[spread]):
-            picture = to_picture(train.images[position]).resize((cell_width, cell_height), Image.Resampling.NEAREST)
+        for column, image in enumerate(train.take(positions[spread]).images):
+            picture = to_picture(image).resize((cell_width, cell_height), Image.Resampling.NEAREST)
             sheet.paste(picture, (gutter + column * (cell_width + _GAP), top + (row_height - _GAP - cell_height) // 2))
     if hidden:
         draw.text((_MARGIN, total - _MARGIN - _TEXT), f"and {hidden:,} more classes", fill=_MUTED, font=font)

@@ -6,6 +6,7 @@ import base64
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
@@ -75,7 +76,7 @@ def _albums(audit: ImageAudit) -> list[Album]:
             names = audit.image_set.class_names
             pairs.append(
                 ShownPair(
-                    _picture(first.images[one], second.images[other]),
+                    _picture(first.take(np.array([one])).images[0], second.take(np.array([other])).images[0]),
                     f"{place(copies.first, int(one))}, {names[first.labels[one]]}",
                     f"{place(copies.second, int(other))}, {names[second.labels[other]]}",
                     f"{kind}, mirrored" if mirrored else kind,
@@ -86,8 +87,8 @@ def _albums(audit: ImageAudit) -> list[Album]:
     return sorted(albums, key=lambda album: album.title.startswith("inside"))
 
 
-def _picture(*images: object) -> str:
-    pictures = [to_picture(image) for image in images]  # type: ignore[arg-type]
+def _picture(*images: np.ndarray) -> str:
+    pictures = [to_picture(image) for image in images]
     scale = _SIDE / max(pictures[0].size)
     width, height = (max(1, round(scale * side)) for side in pictures[0].size)
     both = Image.new("RGB", (2 * width + 4, height), "white")

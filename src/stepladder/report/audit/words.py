@@ -105,7 +105,9 @@ def _damaged(audit: ImageAudit) -> Section:
 
 def _constant(audit: ImageAudit) -> Section:
     number = len(audit.constant)
-    sentence = f"{count(number, 'image')} {'has' if number == 1 else 'have'} one color everywhere and can teach nothing."
+    sentence = (
+        f"{count(number, 'image')} {'has' if number == 1 else 'have'} one color everywhere and can teach nothing."
+    )
     places = [place(split, position) for split, position in audit.constant]
     return Section("Constant images", (sentence,), places=_some(places), alarm=True)
 
@@ -136,9 +138,9 @@ def _copies(audit: ImageAudit) -> Section:
     across = [copies for copies in audit.copies if copies.first != copies.second and len(copies.in_second)]
     if any(len(copies.exact) or len(copies.near) for copies in audit.copies):
         table = TextTable(
-            "Exact: images whose pixels stand in the first split as well, or earlier in the same. Near: pairs of the same "
-            "picture, encoded again, shifted, brighter or mirrored. Images: those of the second split with a copy. "
-            "Labels differ: pairs of different classes.",
+            "Exact: images whose pixels stand in the first split as well, or earlier in the same. Near: pairs of the "
+            "same picture, encoded again, shifted, brighter or mirrored. Images: those of the second split with a "
+            "copy. Labels differ: pairs of different classes.",
             ("copies", "exact", "near", "of these mirrored", "images", "labels differ"),
             tuple(rows),
             1,
