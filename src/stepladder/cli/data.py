@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stepladder.cli.options import AsJson, load_with_progress, make_console
+from stepladder.cli.data_options import AsJson, DataOptions, make_console
 from stepladder.data import SOURCES, ImageSet
 from stepladder.data.audit import audit_image_set, draw_sheet
 from stepladder.data.cache import cache_folder, clear_cache
@@ -21,16 +21,14 @@ from stepladder.files import replace_bytes, replace_text
 from stepladder.report.audit import audit_sections, build_audit_document, render_audit_page
 from stepladder.report.audit.words import Section
 
+_DEFAULTS = DataOptions()
+
 
 def data(
     data: Annotated[str | None, Parameter(help="A name or a path, as for study; --list prints what there is.")] = None,
     *,
     sheet: Annotated[Path | None, Parameter(help="Write a contact sheet, a row a class, as this PNG file.")] = None,
     html: Annotated[Path | None, Parameter(help="Write everything as this one HTML page, pictures in it.")] = None,
-    limit: Annotated[
-        int | None, Parameter(help="Use only the first N images a class of each split, for a quick look.")
-    ] = None,
-    data_dir: Annotated[Path | None, Parameter(help="Where the files of a named image set are.")] = None,
     sources: Annotated[
         bool, Parameter(name="--list", negative="", show_default=False, help="List what can be read, and stop.")
     ] = False,
@@ -40,6 +38,7 @@ def data(
             name="--clear-cache", negative="", show_default=False, help="Remove downloads and decoded images, and stop."
         ),
     ] = False,
+    options: DataOptions = _DEFAULTS,
     as_json: AsJson = False,
 ) -> None:
     """Look at an image set: counts, damage, copies, balance, and whether it may be flipped."""
@@ -52,32 +51,30 @@ def data(
         return
     if data is None:
         raise DataError("no image set was named; give a name or a path, as in stepladder data digits, or --list")
-    images, damaged = _load(console, data, data_dir, limit)
+    images, damaged = _load(console, data, options)
     with console.status("Looking …") as status:
         audit = audit_image_set(images, damaged, on_step=lambda step: status.update(f"{step} …"))
     console.print(Text(images.name, style="bold"))
     for section in audit_sections(audit):
         _show(console, section)
-    for path, write in ((sheet, lambda path: replace_bytes(path, draw_sheet(images))), (html, None)):
-        if path is not None:
-            if write is None:
-                replace_text(path, render_audit_page(audit).encode(errors="replace").decode())
-            else:
-                write(path)
-            console.print(f"\nWritten: {path}", markup=False)
+    if sheet is not None:
+        replace_bytes(sheet, draw_sheet(images))
+    if html is not None:
+        # A path on disk may hold bytes that are no UTF-8; a page with a "?" is better than none.
+        replace_text(html, render_audit_page(audit).encode(errors="replace").decode())
+    written = [str(path) for path in (sheet, html) if path is not None]
+    if written:
+        console.print(f"\nWritten: {', '.join(written)}", markup=False)
     if as_json:
         print(json.dumps(build_audit_document(audit), ensure_ascii=False, indent=2, allow_nan=False))
 
 
-def _load(
-    console: Console, data: str, data_dir: Path | None, limit: int | None
-) -> tuple[ImageSet, tuple[tuple[str, str], ...]]:
+def _load(console: Console, data: str, options: DataOptions) -> tuple[ImageSet, tuple[tuple[str, str], ...]]:
     """Load what can be read, and the list of what cannot."""
     try:
-        return load_with_progress(console, data, data_dir=data_dir, limit=limit), ()
+        return options.load_data(console, data), ()
     except DamagedImagesError as error:
-        rest = load_with_progress(console, data, data_dir=data_dir, limit=limit, skip_damaged=True)
-        return rest, error.damaged
+        return options.load_data(console, data, skip_damaged=True), error.damaged
 
 
 def _show(console: Console, section: Section) -> None:
@@ -101,9 +98,7 @@ def _show(console: Console, section: Section) -> None:
 
 def _list(console: Console, *, as_json: bool) -> None:
     if as_json:
-        print(
-            json.dumps([{"name": source.name, "description": source.description} for source in SOURCES], indent=2)
-        )
+        print(json.dumps([{"name": source.name, "description": source.description} for source in SOURCES], indent=2))
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
     table.add_column("name or shape", overflow="fold")

@@ -31,7 +31,7 @@ def train(
     """Train one recipe, with all its techniques, and leave a model folder."""
     console = make_console(options.as_json)
     compute = choose_compute(options.device, options.precision)
-    images = options.load_data(console, data)
+    images = options.load_data(console, data, skip_damaged=options.skip_damaged)
     recipe = options.make_recipe(images)
     if rung is not None:
         recipe = find_rung(recipe, rung).recipe

@@ -1,8 +1,29 @@
-"""What a study says, in figures, tables and words. Reads saved results; never trains."""
+"""What a study or an audit says, in figures, tables and words. Reads saved results; never trains.
 
-from stepladder.report.figures import draw_curves, draw_ladder
-from stepladder.report.page import write_report
-from stepladder.report.tables import ladder_rows, terminal_table
-from stepladder.report.words import describe
+Its names are loaded when they are first used: an audit needs neither the figures nor torch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stepladder.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from stepladder.report.figures import draw_curves, draw_ladder
+    from stepladder.report.page import write_report
+    from stepladder.report.tables import ladder_rows, terminal_table
+    from stepladder.report.words import describe
+
+_HOMES = {
+    "describe": "words",
+    "draw_curves": "figures",
+    "draw_ladder": "figures",
+    "ladder_rows": "tables",
+    "terminal_table": "tables",
+    "write_report": "page",
+}
 
 __all__ = ["describe", "draw_curves", "draw_ladder", "ladder_rows", "terminal_table", "write_report"]
+
+__getattr__ = lazy_names(__name__, _HOMES)

@@ -98,12 +98,11 @@ def _compare(ours: np.ndarray, theirs: np.ndarray, hopeless: float) -> tuple[np.
 
 def _texture(images: np.ndarray) -> np.ndarray:
     """Return the gray images (P, H, W) without their means over 5×5 pixels (3×3 on images under 16)."""
-    channels = images.shape[3]
+    count, height, width, channels = images.shape
     # A product with ones: numpy's mean over the last, short axis takes eight times as long.
-    gray = (images.reshape(-1, channels).astype(np.float32) @ np.full(channels, 1 / channels, np.float32)).reshape(
-        images.shape[:3]
-    )
-    down, right = _blur(gray.shape[1]), _blur(gray.shape[2])
+    gray = images.reshape(-1, channels).astype(np.float32) @ np.full(channels, 1 / channels, np.float32)
+    gray = gray.reshape(count, height, width)
+    down, right = _blur(height), _blur(width)
     textures: np.ndarray = gray - down @ gray @ right.T
     return textures
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from stepladder.data import SPLIT_NAMES
 from stepladder.data.audit import ImageAudit
 from stepladder.data.audit.duplicates import Copies
-from stepladder.report.tables import TextTable
+from stepladder.report.text_table import TextTable
 from stepladder.report.units import UNDEFINED, count, listing
 
 #: Places beyond these are counted, not listed; ``--json`` has them all.
@@ -109,11 +109,11 @@ def _constant(audit: ImageAudit) -> Section:
         f"{count(number, 'image')} {'has' if number == 1 else 'have'} one color everywhere and can teach nothing."
     )
     places = [place(split, position) for split, position in audit.constant]
-    return Section("Constant images", (sentence,), places=_some(places), alarm=True)
+    return Section("Constant images", (sentence,), places=_some(places, number), alarm=True)
 
 
 def _copies(audit: ImageAudit) -> Section:
-    rows, places, sentences = [], [], []
+    rows, places, sentences, total = [], [], [], 0
     for copies in audit.copies:
         rows.append(
             (
@@ -130,10 +130,13 @@ def _copies(audit: ImageAudit) -> Section:
                 f"To bound the time, near copies were looked for of {copies.compared:,} of the "
                 f"{sum(audit.counts[copies.second]):,} {copies.second} images ({relation(copies)})."
             )
+    # What spoils a test is named first.
+    for copies in sorted(audit.copies, key=lambda copies: copies.first == copies.second):
         for kind, pairs in (("exact", copies.exact), ("near", copies.near)):
+            total += len(pairs)
             places += [
                 f"{place(copies.first, int(one))} and {place(copies.second, int(other))}: {kind}"
-                for one, other in pairs[:LISTED]
+                for one, other in pairs[: LISTED - len(places)]
             ]
     across = [copies for copies in audit.copies if copies.first != copies.second and len(copies.in_second)]
     if any(len(copies.exact) or len(copies.near) for copies in audit.copies):
@@ -167,7 +170,7 @@ def _copies(audit: ImageAudit) -> Section:
             f"These images are alike by nature (texture correlation {audit.threshold.ordinary:.2f} between ordinary "
             f"neighbors), so a near copy had to reach {audit.threshold.texture:.3f}, and shifted copies can be missed."
         )
-    return Section("Copies", tuple(sentences), table, _some(places), alarm=bool(across))
+    return Section("Copies", tuple(sentences), table, _some(places, total), alarm=bool(across))
 
 
 def _mirror(audit: ImageAudit) -> Section:
@@ -185,6 +188,6 @@ def _mirror(audit: ImageAudit) -> Section:
     return Section("May I flip these images?", (mirror.sentence,), table if rows else None)
 
 
-def _some(places: list[str]) -> tuple[str, ...]:
-    more = len(places) - LISTED
+def _some(places: list[str], total: int) -> tuple[str, ...]:
+    more = total - len(places[:LISTED])
     return (*places[:LISTED], *([f"and {more:,} more (--json lists all)"] if more > 0 else []))
