@@ -113,7 +113,9 @@ def _constant(audit: ImageAudit) -> Section:
 
 
 def _copies(audit: ImageAudit) -> Section:
-    rows, places, sentences, total = [], [], [], 0
+    rows, total = [], 0
+    places: list[str] = []
+    sentences: list[str] = []
     for copies in audit.copies:
         rows.append(
             (
