@@ -14,7 +14,7 @@ from rich.text import Text
 
 from stepladder.cli.data_options import AsJson, DataOptions, make_console
 from stepladder.data import SOURCES, ImageSet
-from stepladder.data.audit import audit_image_set, draw_sheet
+from stepladder.data.audit import ImageAudit, audit_image_set, draw_sheet
 from stepladder.data.cache import cache_folder, clear_cache
 from stepladder.errors import DamagedImagesError, DataError
 from stepladder.files import replace_bytes, replace_text
@@ -54,9 +54,7 @@ def data(
     images, damaged = _load(console, data, options)
     with console.status("Looking …") as status:
         audit = audit_image_set(images, damaged, on_step=lambda step: status.update(f"{step} …"))
-    console.print(Text(images.name, style="bold"))
-    for section in audit_sections(audit):
-        _show(console, section)
+    show_audit(console, audit)
     if sheet is not None:
         replace_bytes(sheet, draw_sheet(images))
     if html is not None:
@@ -75,6 +73,13 @@ def _load(console: Console, data: str, options: DataOptions) -> tuple[ImageSet, 
         return options.load_data(console, data), ()
     except DamagedImagesError as error:
         return options.load_data(console, data, skip_damaged=True), error.damaged
+
+
+def show_audit(console: Console, audit: ImageAudit) -> None:
+    """Print an audit, section by section."""
+    console.print(Text(audit.image_set.name, style="bold"))
+    for section in audit_sections(audit):
+        _show(console, section)
 
 
 def _show(console: Console, section: Section) -> None:

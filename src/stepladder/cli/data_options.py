@@ -1,7 +1,7 @@
 """Options of every command that reads images. Imports no torch, so that looking at images starts at once."""
 
-from __future__ import annotations
-
+# Without "from __future__ import annotations": the annotations of a dataclass are read again in the module of one that
+# inherits from it, where these names are not.
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
