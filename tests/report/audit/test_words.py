@@ -28,7 +28,9 @@ def test_a_terminal_is_not_overrun(make_troubled, width):
     audit = make_troubled(("[bold]a name of many words[/bold]" * 3, "one"))
     text = shown(audit, width)
     assert max(map(len, text.splitlines())) <= width
-    assert "[bold]" in text  # a name is never read as markup
+    # A name is never read as markup, neither in a sentence nor in a table.
+    assert "'[bold]a" in text
+    assert "\n[bold]a" in text
 
 
 def test_a_pipe_gets_whole_sentences(make_troubled):
