@@ -3,7 +3,7 @@ import torch
 
 from stepladder.errors import RecipeError
 from stepladder.training import device
-from stepladder.training.device import choose_compute, choose_threads, keep_freed_memory
+from stepladder.training.device import SMALL_STEP, choose_compute, choose_threads, keep_freed_memory, threads_for
 
 
 def test_an_unknown_device_or_precision_is_named_with_the_nearest() -> None:
@@ -50,3 +50,14 @@ def test_keeping_freed_memory_does_not_fail_anywhere(monkeypatch: pytest.MonkeyP
     keep_freed_memory()
     monkeypatch.setattr("sys.platform", "darwin")
     keep_freed_memory()
+
+
+def test_threads_are_left_as_they_were() -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        with threads_for(SMALL_STEP - 1):
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

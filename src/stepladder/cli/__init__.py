@@ -52,6 +52,27 @@ _add(
 )
 _add(app, "techniques:techniques", "List the techniques, or show one in full.", "techniques", "techniques dropout")
 _add(app, "report:report", "Rebuild a study's report from its files, without training.", "report studies/digits-ladder")
+_add(
+    app,
+    "predict:predict",
+    "Say what is on images, by a model or an exported file; and how often it is right, in folders named after classes.",
+    "predict studies/digits-ladder/trials/ID/model photos/",
+    "predict model.onnx 'photos/*.jpg' --top 3 --csv",
+    "predict MODEL - --json < list_of_files.txt",
+)
+_add(
+    app,
+    "export:export",
+    "Export a model as one ONNX file, preprocessing included, for programs without PyTorch. Checked, or not written.",
+    "export studies/digits-ladder/trials/ID/model --out digits.onnx",
+    "export MODEL --quantize int8 --images photos/",
+)
+_add(
+    app,
+    "explain:explain",
+    "Draw what in an image speaks for its class (Grad-CAM, occlusion), and the first layer's filters.",
+    "explain studies/digits-ladder/trials/ID/model photo.jpg --out why.png",
+)
 bench = App(name="bench", help="Measure Stepladder on this machine.")
 _add(
     bench,
@@ -64,6 +85,12 @@ _add(
     "bench:data",
     "Measure loading 60,000 small JPEGs, first and from the cache, and training from the cache's mapped file.",
     "bench data",
+)
+_add(
+    bench,
+    "bench:predict",
+    "Measure how fast a trained model answers, by PyTorch and by its exported file.",
+    "bench predict",
 )
 app.command(bench)
 app.register_install_completion_command()

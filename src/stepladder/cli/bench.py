@@ -14,7 +14,9 @@ from rich.table import Table
 
 from stepladder.bench.engine import EngineSpeed, measure_engine, summarize_rates
 from stepladder.bench.loading import measure_loading
-from stepladder.cli.options import AsJson, Device, Precision, make_console
+from stepladder.bench.prediction import measure_prediction
+from stepladder.cli.console import AsJson, make_console
+from stepladder.cli.options import Device, Precision
 from stepladder.errors import DataError
 from stepladder.recipe import load_recipe
 from stepladder.study.machine import describe_machine, describe_versions
@@ -96,6 +98,40 @@ def data(
     if as_json:
         place = {"machine": describe_machine(compute.device).model_dump(), "versions": describe_versions()}
         print(json.dumps(asdict(speed) | place, indent=2))
+
+
+def predict(
+    *,
+    rounds: Annotated[int, Parameter(help="Measurements of each, taken in turn.")] = 5,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Measure a trained network report asked by PyTorch and by its exported file: one file, many images, a process."""
+    if rounds < 1:
+        raise DataError(f"--rounds is {rounds}; it must be at least 1")
+    console = make_console(as_json)
+    compute = choose_compute(device, precision)
+    columns = (TextColumn("Measuring"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=rounds + 1)
+        top = ladder(load_recipe("report"))[-1].recipe
+        speeds = measure_prediction(top, compute, rounds=rounds, on_round=lambda: progress.advance(task))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for heading in ("", "one file, ms", "many in memory, images/s", "a whole process, s"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for speed in speeds:
+        figures = ((speed.file_ms, ".1f"), (speed.images_per_second, ",.0f"), (speed.process_seconds, ".2f"))
+        table.add_row(speed.form, *(_cell(values, form) for values, form in figures))
+    console.print(table)
+    console.print(
+        f"Median of {rounds} rounds in turn (minimum to maximum); network report with batch norm, 32×32 color images; "
+        f"torch in {compute.precision}, onnx in float32. One file: from PNG to label, model loaded.\n{_place(compute)}",
+        style="dim",
+    )
+    if as_json:
+        place = {"machine": describe_machine(compute.device).model_dump(), "versions": describe_versions()}
+        print(json.dumps({"forms": [asdict(speed) for speed in speeds]} | place, indent=2))
 
 
 def _place(compute: Compute) -> str:

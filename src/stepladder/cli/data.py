@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stepladder.cli.data_options import AsJson, DataOptions, make_console
+from stepladder.cli.console import AsJson, make_console
+from stepladder.cli.data_options import DataOptions
 from stepladder.data import SOURCES, ImageSet
 from stepladder.data.audit import ImageAudit, audit_image_set, draw_sheet
 from stepladder.data.cache import cache_folder, clear_cache

@@ -18,15 +18,6 @@ Data = Annotated[
         help="A name (digits, cifar10, mnist …) or a path: folder of images, table of paths, parquet, .npz, .tar, IDX."
     ),
 ]
-AsJson = Annotated[
-    bool,
-    Parameter(
-        name="--json",
-        negative="",
-        show_default=False,
-        help="Print the result as one JSON document; all else goes to stderr.",
-    ),
-]
 
 
 @Parameter(name="*")
@@ -76,11 +67,3 @@ class DataOptions:
                 on_progress=show_reading,
                 on_download=show_download,
             )
-
-
-def make_console(as_json: bool) -> Console:
-    """Return where messages go: stdout, or stderr where stdout belongs to a JSON document."""
-    console = Console(stderr=as_json, highlight=False)
-    # Between words where somebody reads; not at all where a program or a log does.
-    console.soft_wrap = not console.is_terminal
-    return console

@@ -7,12 +7,13 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from stepladder.cli.data_options import AsJson, Data, DataOptions, make_console
+from stepladder.cli.console import AsJson
+from stepladder.cli.data_options import Data, DataOptions
 from stepladder.data import ImageSet
 from stepladder.errors import RecipeError
 from stepladder.recipe import Recipe, change_settings, default_recipe, load_recipe
 
-__all__ = ["DEFAULTS", "AsJson", "Data", "DataOptions", "Device", "Precision", "TrainingOptions", "make_console"]
+__all__ = ["DEFAULTS", "Data", "Device", "Precision", "TrainingOptions"]
 
 Device = Annotated[str, Parameter(help="auto, cpu, cuda or mps.")]
 Precision = Annotated[str, Parameter(help="auto, float32 or bfloat16; auto takes bfloat16 where the hardware has it.")]

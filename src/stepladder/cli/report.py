@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from stepladder.cli.options import AsJson, make_console
+from stepladder.cli.console import AsJson, make_console
 from stepladder.report import describe, terminal_table, write_report
 from stepladder.report.document import build_document
 from stepladder.study.store import load_study, write_results

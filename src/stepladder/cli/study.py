@@ -11,7 +11,8 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
-from stepladder.cli.options import DEFAULTS, Data, TrainingOptions, make_console
+from stepladder.cli.console import make_console
+from stepladder.cli.options import DEFAULTS, Data, TrainingOptions
 from stepladder.cli.progress import make_watch
 from stepladder.report import describe, terminal_table, write_report
 from stepladder.report.document import build_document

@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from stepladder.cli.options import AsJson
+from stepladder.cli.console import AsJson
 from stepladder.techniques import TECHNIQUES, Technique, find_technique
 
 

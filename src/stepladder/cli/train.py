@@ -8,7 +8,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from stepladder.cli.options import DEFAULTS, Data, TrainingOptions, make_console
+from stepladder.cli.console import make_console
+from stepladder.cli.options import DEFAULTS, Data, TrainingOptions
 from stepladder.cli.progress import make_watch
 from stepladder.report.units import count, duration, percent
 from stepladder.study.plan import find_rung

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from stepladder.errors import RecipeError, missing_extra, unknown
 from stepladder.files import replace_bytes
 from stepladder.model.folder import Model
+from stepladder.model.images import read_pixels
 from stepladder.model.onnx_file import FILE_VERSION, INPUT, METADATA, OUTPUT, OnnxModel
 from stepladder.techniques import Technique
 from stepladder.training.device import Compute
@@ -96,10 +97,26 @@ def export_model(model: Model, path: Path, images: np.ndarray, *, form: str = "o
     if not difference <= TOLERANCE or agreement < 1:
         raise RecipeError(
             f"the exported file differs from the model by up to {difference:.2g} in a probability ({TOLERANCE:g} is "
-            f"allowed) and agrees on {agreement:.2%} of {len(images)} images; nothing was written"
+            f"allowed) and agrees on {100 * agreement:.2f} % of {len(images)} images; nothing was written"
         )
     replace_bytes(path, content)
     return Exported(path, len(content), len(images), difference, versions)
+
+
+def sample_photographs(shape: tuple[int, int, int], count: int = 64) -> np.ndarray:
+    """Return crops of scikit-learn's two photographs (a temple and a flower) as uint8 (count, *shape): real images."""
+    from sklearn.datasets import load_sample_images
+
+    random = np.random.default_rng(0)
+    photographs = load_sample_images().images
+    crops = []
+    for number in range(count):
+        photograph = photographs[number % len(photographs)]
+        height, width = photograph.shape[:2]
+        side = int(random.integers(40, min(height, width)))
+        top, left = random.integers(0, height - side), random.integers(0, width - side)
+        crops.append(photograph[top : top + side, left : left + side])
+    return read_pixels(crops, shape)
 
 
 #: Runs the exported file in memory: uint8 (N, H, W, C) to float32 probabilities (N, classes).

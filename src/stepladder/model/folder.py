@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from stepladder.errors import RecipeError, StorageError
 from stepladder.files import read_json, replace_bytes, replace_json, replace_text
 from stepladder.model.classifier import Classifier
-from stepladder.network import Network
+from stepladder.network import Network, trace_network
 from stepladder.network.build import build_network
 from stepladder.techniques import Technique, find_technique
-from stepladder.training.device import Compute, choose_compute
+from stepladder.training.device import Compute, choose_compute, threads_for
 from stepladder.training.evaluate import ImageBatches, compute_logits
 from stepladder.training.loop import TrainedNetwork
 from stepladder.training.rng import Streams
@@ -29,6 +29,9 @@ from stepladder.training.rng import Streams
 FORMAT_VERSION: Literal[1] = 1
 
 _NETWORK, _TECHNIQUE = "network.", "technique."
+
+# About as many as evaluation takes at a time.
+_EVALUATED_AT_ONCE = 250
 
 Size = Annotated[int, Field(ge=1)]
 
@@ -65,6 +68,7 @@ class Model(Classifier):
         compute: where it runs.
         temperature: what logits are divided by before they become probabilities (Guo et al., On Calibration of Modern
             Neural Networks, 2017, section 4.2); 1 changes nothing.
+        macs: multiply-accumulates an image; few of them are done by one thread.
     """
 
     class_names: tuple[str, ...]
@@ -73,6 +77,7 @@ class Model(Classifier):
     techniques: Sequence[Technique]
     compute: Compute
     temperature: float = 1.0
+    macs: int = 0
 
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
         """Return float32 probabilities (N, classes) of uint8 ``pixels`` (N, H, W, C) of ``image_shape``.
@@ -97,7 +102,8 @@ class Model(Classifier):
         # torch reads neither mirrored views nor, without a warning, read-only memory; only those are copied.
         images = np.require(images, requirements=["C", "W"])
         batches = ImageBatches(torch.from_numpy(images).to(self.compute.device))
-        return compute_logits(self.module, self.techniques, batches, self.compute).cpu().numpy()
+        with threads_for(min(len(images), _EVALUATED_AT_ONCE) * self.macs):
+            return compute_logits(self.module, self.techniques, batches, self.compute).cpu().numpy()
 
 
 def save_model(
@@ -152,6 +158,7 @@ def load_model(folder: Path, device: str = "auto", precision: str | None = None)
     tensors = _read_tensors(folder / "model.safetensors")
     weights = {name.removeprefix(_NETWORK): tensor for name, tensor in tensors.items() if name.startswith(_NETWORK)}
     try:
+        costs = trace_network(config.network, config.input_shape, len(config.class_names))
         module = build_network(config.network, config.input_shape, len(config.class_names), Streams(0), compute.device)
         techniques = [_restore_technique(entry, tensors, compute.device) for entry in config.preprocessing]
     except (RecipeError, ValidationError, RuntimeError) as error:
@@ -163,7 +170,8 @@ def load_model(folder: Path, device: str = "auto", precision: str | None = None)
             f"train the model again"
         )
     module.load_state_dict(weights)
-    model = Model(config.class_names, config.image_shape, module.eval(), techniques, compute)
+    macs = sum(cost.macs for cost in costs)
+    model = Model(config.class_names, config.image_shape, module.eval(), techniques, compute, macs=macs)
     try:
         model.logits(np.zeros((1, *config.image_shape), np.uint8))
     except (KeyError, RuntimeError, RecipeError) as error:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -69,6 +70,17 @@ def choose_threads(step_macs: int) -> None:
     were 20 times slower, because each step waits for both a hundred times.
     """
     torch.set_num_threads(1 if step_macs < SMALL_STEP else _ALL_THREADS)
+
+
+@contextmanager
+def threads_for(macs: int) -> Iterator[None]:
+    """Use as many threads as ``macs`` multiply-accumulates at a time are worth, and leave the number as it was."""
+    before = torch.get_num_threads()
+    choose_threads(macs)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def keep_freed_memory() -> None:

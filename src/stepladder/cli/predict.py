@@ -1,0 +1,141 @@
+"""``stepladder predict``: what a trained model says of image files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from cyclopts import Parameter
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from stepladder.cli.console import AsJson, make_console
+from stepladder.errors import DataError
+from stepladder.model.classifier import Classifier
+from stepladder.model.find import ImageFile, find_images, find_model
+from stepladder.model.images import read_pixels
+from stepladder.report.units import percent
+
+_BATCH = 256
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """One file: the likeliest classes with their probabilities, or why there are none."""
+
+    file: ImageFile
+    top: list[tuple[str, float]]
+    damage: str | None = None
+
+
+def predict(
+    model: Annotated[Path, Parameter(help="Model folder of a trial, or an exported .onnx file.")],
+    images: Annotated[
+        list[str],
+        Parameter(
+            negative="",
+            allow_leading_hyphen=True,
+            help="Image files, folders, patterns in quotes, or - for a list on standard input.",
+        ),
+    ],
+    *,
+    top: Annotated[int, Parameter(help="How many classes to show of each image.")] = 1,
+    as_csv: Annotated[
+        bool,
+        Parameter(name="--csv", negative="", show_default=False, help="Print a row an image and class as CSV."),
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Say what is on images: the likeliest classes with their probabilities."""
+    if top < 1:
+        raise DataError(f"--top is {top}; it must be at least 1")
+    if as_csv and as_json:
+        raise DataError("--csv and --json exclude each other; give one")
+    classifier = find_model(model)
+    files = find_images(images, classifier.class_names, sys.stdin if "-" in images else ())
+    console = make_console(as_json or as_csv)
+    columns = (TextColumn("Looking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    answers: list[_Answer] = []
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=len(files))
+        for answer in _answers(classifier, files, top):
+            answers.append(answer)
+            progress.advance(task)
+    if as_json:
+        print(json.dumps(_document(model, classifier, answers), ensure_ascii=False, indent=2))
+    elif as_csv:
+        _write_csv(answers)
+    else:
+        width = max(len(name) for answer in answers for name, _ in [*answer.top, ("", 0)])
+        for answer in answers:
+            if answer.top:
+                shown = "   ".join(f"{name:<{width}} {100 * probability:5.1f} %" for name, probability in answer.top)
+                console.print(f"{shown}   {answer.file.path}", markup=False, soft_wrap=True)
+    damaged = [answer for answer in answers if answer.damage]
+    right, labelled = _score(classifier, answers)
+    if labelled:
+        console.print(
+            f"{right:,} of {labelled:,} in folders named after their class are right: {percent(right / labelled)}."
+        )
+    for answer in damaged:
+        console.print(f"Left out: {answer.damage}", markup=False, soft_wrap=True)
+    return 1 if damaged else 0
+
+
+def _answers(classifier: Classifier, files: Sequence[ImageFile], top: int) -> Iterator[_Answer]:
+    """Decode in threads, a batch ahead of the model."""
+
+    def read(file: ImageFile) -> np.ndarray | str:
+        try:
+            pixels: np.ndarray = read_pixels(file.path, classifier.image_shape)[0]
+            return pixels
+        except DataError as error:
+            return str(error)
+
+    with ThreadPoolExecutor() as pool:
+        for start in range(0, len(files), _BATCH):
+            batch = files[start : start + _BATCH]
+            contents = list(pool.map(read, batch))
+            sound = [content for content in contents if isinstance(content, np.ndarray)]
+            tops = iter(classifier.predict(np.stack(sound)).top(top) if sound else [])
+            for file, content in zip(batch, contents, strict=True):
+                yield _Answer(file, [], content) if isinstance(content, str) else _Answer(file, next(tops))
+
+
+def _score(classifier: Classifier, answers: Sequence[_Answer]) -> tuple[int, int]:
+    """Return how many labelled images are classified rightly, and how many there are."""
+    labelled = [answer for answer in answers if answer.top and answer.file.label is not None]
+    right = sum(answer.top[0][0] == classifier.class_names[answer.file.label or 0] for answer in labelled)
+    return right, len(labelled)
+
+
+def _document(model: Path, classifier: Classifier, answers: Sequence[_Answer]) -> dict[str, Any]:
+    right, labelled = _score(classifier, answers)
+    return {
+        "model": str(model),
+        "images": [
+            {
+                "path": str(answer.file.path),
+                "label": None if answer.file.label is None else classifier.class_names[answer.file.label],
+                "top": [{"class": name, "probability": probability} for name, probability in answer.top],
+                "damage": answer.damage,
+            }
+            for answer in answers
+        ],
+        "labelled": labelled,
+        "accuracy": right / labelled if labelled else None,
+    }
+
+
+def _write_csv(answers: Sequence[_Answer]) -> None:
+    rows = csv.writer(sys.stdout, lineterminator="\n")
+    rows.writerow(["path", "rank", "class", "probability"])
+    for answer in answers:
+        for rank, (name, probability) in enumerate(answer.top, start=1):
+            rows.writerow([answer.file.path, rank, name, f"{probability:.6f}"])

@@ -1,0 +1,116 @@
+"""Where in an image a prediction comes from, and what the first convolution looks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from stepladder.errors import RecipeError, missing_extra, unknown
+from stepladder.model.folder import Model
+from stepladder.model.images import ImageLike, read_pixels
+from stepladder.training.evaluate import prepare_images
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One image looked at.
+
+    Attributes:
+        pixels: uint8 (H, W, C), the image as the model was given it.
+        class_name: the class that is explained; ``probability`` is the model's for it.
+        grad_cam: float32 (H, W), 0 to 1: where the last convolution's maps speak for the class, 1 most.
+        occlusion: float32 (H, W), -1 to 1: how much the class's logit falls (above 0) or rises (below) when the place
+            is covered, in parts of the largest change.
+        filters: float32 (F, h, w, C), 0 to 1: the first convolution's kernels, each stretched to its own range, where
+            it reads color or gray images; None for one that reads other maps.
+    """
+
+    pixels: np.ndarray
+    class_name: str
+    probability: float
+    grad_cam: np.ndarray
+    occlusion: np.ndarray
+    filters: np.ndarray | None
+
+
+def explain_image(model: Model, image: ImageLike, class_name: str | None = None) -> Explanation:
+    """Explain what ``model`` says of ``image``.
+
+    Grad-CAM (Selvaraju et al. 2017, section 3) on the last convolution; occlusion (Zeiler and Fergus 2014, section 4.2)
+    by a patch of a quarter of the side, moved by a third of its size; both by captum.
+
+    Args:
+        class_name: the class to explain; None is the likeliest.
+
+    Raises:
+        RecipeError: captum is not installed, the network has no convolution, or there is no such class.
+        DataError: the image cannot be read.
+    """
+    try:
+        from captum.attr import LayerAttribution, LayerGradCam, Occlusion
+    except ImportError as error:
+        raise RecipeError(missing_extra("captum", "explain")) from error
+    convolutions = [module for module in model.module.modules() if isinstance(module, nn.Conv2d)]
+    if not convolutions:
+        raise RecipeError("the network has no convolution, so there are no maps to look at; explain another model")
+    pixels = read_pixels(image, model.image_shape)
+    probabilities = model.probabilities(pixels)[0]
+    label = int(probabilities.argmax()) if class_name is None else _find(class_name, model.class_names)
+    raw = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(model.compute.device)
+
+    def run(prepared: Tensor) -> Tensor:
+        logits: Tensor = model.module(prepared)
+        return logits
+
+    prepared = prepare_images(raw, model.techniques).requires_grad_()
+    height, width = prepared.shape[2:]
+    maps = LayerGradCam(run, convolutions[-1]).attribute(prepared, label, relu_attributions=True)
+    heat = LayerAttribution.interpolate(maps, (height, width), interpolate_mode="bilinear")[0, 0].detach()
+    patch = max(1, min(height, width) // 4)
+    stride = max(1, patch // 3)
+    covered = (
+        Occlusion(run)
+        .attribute(
+            prepared.detach(),
+            sliding_window_shapes=(prepared.shape[1], patch, patch),
+            strides=(prepared.shape[1], stride, stride),
+            target=label,
+            baselines=prepared.detach().mean(dim=(2, 3), keepdim=True),
+        )[0]
+        .mean(dim=0)
+    )
+    return Explanation(
+        pixels[0],
+        model.class_names[label],
+        float(probabilities[label]),
+        _on_image(heat, pixels.shape[1:3]) / max(float(heat.max()), 1e-12),
+        _on_image(covered, pixels.shape[1:3]) / max(float(covered.abs().max()), 1e-12),
+        _filters(convolutions[0]),
+    )
+
+
+def _find(name: str, class_names: tuple[str, ...]) -> int:
+    if name not in class_names:
+        raise RecipeError(unknown("class", name, class_names))
+    return class_names.index(name)
+
+
+def _on_image(values: Tensor, size: tuple[int, int]) -> np.ndarray:
+    """Put a map of what the network read onto the image: evaluation may have cut its center out."""
+    height, width = values.shape
+    top, left = (size[0] - height) // 2, (size[1] - width) // 2
+    whole = np.zeros(size, dtype=np.float32)
+    whole[top : top + height, left : left + width] = values.detach().float().cpu().numpy()
+    return whole
+
+
+def _filters(convolution: nn.Conv2d) -> np.ndarray | None:
+    kernels = convolution.weight.detach().float().cpu().permute(0, 2, 3, 1).numpy()
+    if kernels.shape[-1] not in (1, 3):
+        return None
+    low, high = (extreme(kernels, axis=(1, 2, 3), keepdims=True) for extreme in (np.min, np.max))
+    stretched: np.ndarray = (kernels - low) / np.maximum(high - low, 1e-12)
+    return stretched

@@ -1,0 +1,163 @@
+"""``stepladder predict`` and ``stepladder export`` as a user runs them."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stepladder.cli import run
+from stepladder.data import load_image_set
+from stepladder.data.split import make_splits
+
+pytest.importorskip("onnx", reason="the extra 'export' is not installed")
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trial") / "digits"
+    assert run(["train", "digits", "--limit", "60", "--epochs", "2", "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def test_images(tmp_path_factory):
+    """The test images of the trial as files, in folders named after their class."""
+    root = tmp_path_factory.mktemp("files")
+    images = load_image_set("digits", limit=60)
+    test = make_splits(images).test
+    for number, (pixels, label) in enumerate(zip(test.images, test.labels, strict=True)):
+        path = root / images.class_names[label] / f"{number:03}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(pixels[:, :, 0]).save(path)
+    return root
+
+
+@pytest.fixture(scope="module")
+def exported(trial, tmp_path_factory):
+    path = tmp_path_factory.mktemp("exported") / "digits.onnx"
+    assert run(["export", str(trial), "--out", str(path)]) == 0
+    return path
+
+
+def test_the_accuracy_on_files_is_that_of_the_trial_to_the_last_image(trial, test_images, exported, capsys):
+    result = json.loads((trial / "result.json").read_text())
+    for model in (trial, exported):
+        assert run(["predict", str(model), str(test_images), "--json"]) == 0
+        document = json.loads(capsys.readouterr().out)
+        assert document["labelled"] == len(document["images"]) == 120
+        assert document["accuracy"] == result["test_accuracy"]
+        assert all(sum(entry["probability"] for entry in image["top"]) <= 1 for image in document["images"])
+
+
+def test_one_line_an_image_and_the_share_that_is_right(trial, test_images, capsys):
+    assert run(["predict", str(trial), str(test_images / "3"), str(test_images / "5"), "--top", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 25
+    assert lines[0].endswith(".png")
+    assert lines[0].count(" %") == 2
+    assert "of 24 in folders named after their class are right" in lines[-1]
+
+
+def test_csv_is_a_row_an_image_and_class(exported, test_images, capsys):
+    assert run(["predict", str(exported), str(test_images / "0"), "--top", "3", "--csv"]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert rows[0] == "path,rank,class,probability"
+    assert len(rows) == 1 + 3 * 12
+
+
+def test_a_damaged_file_is_left_out_and_named(trial, test_images, tmp_path, capsys):
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    good = next((test_images / "0").iterdir())
+    assert run(["predict", str(trial), str(tmp_path), str(good)]) == 1
+    output = capsys.readouterr().out
+    assert "Left out: " in output
+    assert "bad.png: no image that can be read" in output
+    assert good.name in output
+    assert run(["predict", str(trial), str(tmp_path), "--json"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert "no image" in document["images"][0]["damage"]
+
+
+def test_files_are_listed_on_standard_input(trial, test_images, monkeypatch, capsys):
+    files = sorted(str(path) for path in (test_images / "7").iterdir())
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(files)))
+    assert run(["predict", str(trial), "-", "--csv"]) == 0
+    assert [row.split(",")[0] for row in capsys.readouterr().out.splitlines()[1:]] == files
+
+
+def test_an_exported_file_is_asked_without_torch(exported, test_images):
+    program = f"""
+import sys
+from stepladder.cli import run
+assert run(["predict", {str(exported)!r}, {str(test_images / "0")!r}]) == 0
+heavy = {{"torch", "sklearn", "pyarrow", "scipy", "matplotlib", "pydantic"}} & set(sys.modules)
+assert not heavy, heavy
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+
+
+def test_quantizing_says_what_it_costs(trial, test_images, tmp_path, capsys):
+    path = tmp_path / "small.onnx"
+    arguments = ["export", str(trial), "--out", str(path), "--quantize", "int8", "--images", str(test_images), "--json"]
+    assert run(arguments) == 0
+    document = json.loads(capsys.readouterr().out)
+    small = document["quantized"]
+    assert small["bytes_written"] == path.stat().st_size < 0.5 * small["bytes_before"]
+    assert small["agreement"] > 0.9
+    before, after = small["accuracy"]
+    assert before == json.loads((trial / "result.json").read_text())["test_accuracy"]
+    assert abs(after - before) < 0.1
+    assert run(["predict", str(path), str(test_images / "1")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--top", "0"], "--top is 0; it must be at least 1"),
+        (["--csv", "--json"], "--csv and --json exclude each other"),
+    ],
+)
+def test_wrong_options_of_predict(trial, test_images, capsys, arguments, complaint):
+    assert run(["predict", str(trial), str(test_images), *arguments]) == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_wrong_options_of_export(trial, exported, tmp_path, capsys):
+    before = exported.read_bytes()
+    for arguments, complaint in (
+        ([str(trial), "--out", str(exported)], "is there already; choose another file with --out, or give --overwrite"),
+        ([str(exported)], "is exported already; give the model folder"),
+        ([str(trial), "--quantize", "int8"], "--quantize int8 needs --format onnx, and --images"),
+        ([str(trial), "--format", "onx", "--out", str(tmp_path / "m")], "did you mean 'onnx'"),
+        ([str(tmp_path)], "is no model; give the model folder"),
+    ):
+        assert run(["export", *arguments]) == 2
+        assert complaint in capsys.readouterr().err
+    assert exported.read_bytes() == before
+    assert run(["export", str(trial), "--out", str(exported), "--overwrite"]) == 0
+
+
+def test_the_pixels_of_a_prediction_survive_any_container(trial, test_images):
+    from stepladder import load_model
+
+    model = load_model(trial / "model", "cpu")
+    files = sorted((test_images / "4").iterdir())
+    arrays = np.stack([np.asarray(Image.open(file))[:, :, None] for file in files])
+    np.testing.assert_array_equal(model.predict(files).probabilities, model.predict(arrays).probabilities)
+
+
+def test_an_explanation_is_a_picture(trial, exported, test_images, tmp_path, capsys):
+    pytest.importorskip("captum", reason="the extra 'explain' is not installed")
+    image, out = next((test_images / "3").iterdir()), tmp_path / "why.png"
+    assert run(["explain", str(trial), str(image), "--out", str(out)]) == 0
+    assert capsys.readouterr().out.rstrip().endswith(f"%: {out}")
+    with Image.open(out) as sheet:
+        assert sheet.width > 1000
+    assert run(["explain", str(exported), str(image)]) == 2
+    assert "is an exported file, whose inside is closed" in capsys.readouterr().err
