@@ -14,11 +14,13 @@ def test_the_public_names_are_the_promised_ones() -> None:
     assert set(stepladder.__all__) == {
         "TECHNIQUES",
         "Compute",
+        "ImageAudit",
         "ImageSet",
         "Model",
         "Recipe",
         "SavedStudy",
         "Technique",
+        "audit_image_set",
         "change_settings",
         "choose_compute",
         "load_image_set",

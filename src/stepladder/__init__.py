@@ -11,6 +11,7 @@ from stepladder.lazy import lazy_names
 
 if TYPE_CHECKING:
     from stepladder.data import ImageSet, load_image_set
+    from stepladder.data.audit import ImageAudit, audit_image_set
     from stepladder.model import Model, load_model
     from stepladder.recipe import Recipe, change_settings, load_recipe
     from stepladder.report import write_report
@@ -23,12 +24,14 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Compute": "training.device",
+    "ImageAudit": "data.audit",
     "ImageSet": "data",
     "Model": "model",
     "Recipe": "recipe",
     "SavedStudy": "study.records",
     "TECHNIQUES": "techniques",
     "Technique": "techniques",
+    "audit_image_set": "data.audit",
     "change_settings": "recipe",
     "choose_compute": "training.device",
     "load_image_set": "data",
@@ -43,11 +46,13 @@ _HOMES = {
 __all__ = [
     "TECHNIQUES",
     "Compute",
+    "ImageAudit",
     "ImageSet",
     "Model",
     "Recipe",
     "SavedStudy",
     "Technique",
+    "audit_image_set",
     "change_settings",
     "choose_compute",
     "load_image_set",

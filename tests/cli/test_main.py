@@ -58,7 +58,7 @@ def test_help_lists_every_command_and_imports_no_torch() -> None:
         assert f" {command} " in process.stdout
 
 
-@pytest.mark.parametrize("command", [["study"], ["train"], ["techniques"], ["report"], ["bench", "engine"]])
+@pytest.mark.parametrize("command", [["study"], ["train"], ["techniques"], ["data"], ["report"], ["bench", "engine"]])
 def test_every_command_has_help_with_an_example(stepladder: Call, command: list[str]) -> None:
     outcome = stepladder(*command, "--help")
     assert outcome.code == 0

@@ -6,7 +6,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from stepladder.report.markdown import escape, render_markdown, render_table
-from stepladder.report.tables import TextTable
+from stepladder.report.text_table import TextTable
 
 HOSTILE = [
     "<script>alert(1)</script>",

@@ -9,8 +9,10 @@ import pytest
 from safetensors.numpy import load_file
 
 from stepladder.data import ImageSet, Split
+from stepladder.data.audit import QuickLook
 from stepladder.errors import StorageError, StudyError
 from stepladder.recipe import Recipe, change_settings
+from stepladder.report.page import render_html
 from stepladder.study.plan import Trial
 from stepladder.study.records import SavedStudy, TrialResult
 from stepladder.study.watch import Outlook, Watch
@@ -218,3 +220,48 @@ def test_statistics_do_not_depend_on_validation_or_test_pixels(
     other = learned(study(image_set=replace(three_splits, splits=inverted), out=tmp_path / "other", seeds=1))
     assert one.keys() == {"technique.standardize.mean", "technique.standardize.std"}
     assert one == other
+
+
+# What was looked at first.
+
+
+class Looks(Watch):
+    def __init__(self) -> None:
+        self.looks: list[QuickLook] = []
+
+    def looked(self, look: QuickLook) -> None:
+        self.looks.append(look)
+
+
+@pytest.fixture
+def leaky(three_splits: ImageSet) -> ImageSet:
+    """Ten test images stand in train as well."""
+    train, test = three_splits.splits["train"], three_splits.splits["test"]
+    images, labels = train.images.copy(), train.labels.copy()
+    for number in range(10):
+        images[number * 5], labels[number * 5] = test.images[number], test.labels[number]
+    return replace(three_splits, splits={"train": Split(images, labels), "test": test})
+
+
+def test_a_leaky_test_is_never_called_clean(study: RunStudy, leaky: ImageSet) -> None:
+    watch = Looks()
+    saved = study(image_set=leaky, validation=0, seeds=1, watch=watch)
+    assert [look.clean for look in watch.looks] == [False]
+    (note,) = [note for note in saved.record.data.notes if "not clean" in note]
+    assert note.startswith(
+        "The test is not clean: 10 of 75 test images have copies among the training images (10 exact"
+    )
+    assert note in render_html(saved).replace("&#39;", "'")
+
+
+def test_dropped_leaks_are_said_and_make_another_study(study: RunStudy, leaky: ImageSet, tmp_path: Path) -> None:
+    kept = study(image_set=leaky, validation=0, seeds=1, out=tmp_path / "kept")
+    dropped = study(image_set=leaky, validation=0, seeds=1, out=tmp_path / "dropped", drop_leaks=True)
+    assert dropped.record.data.counts["train"] == kept.record.data.counts["train"] - 10
+    assert dropped.record.data.counts["test"] == kept.record.data.counts["test"]
+    assert dropped.record.data.split != kept.record.data.split
+    assert dropped.record.plan_hash != kept.record.plan_hash
+    assert not {trial.folder.name for trial in kept.trials} & {trial.folder.name for trial in dropped.trials}
+    assert any("taken out of training (--drop-leaks)" in note for note in dropped.record.data.notes)
+    with pytest.raises(StudyError, match="the split differs"):
+        study(image_set=leaky, validation=0, seeds=1, out=tmp_path / "kept", drop_leaks=True)

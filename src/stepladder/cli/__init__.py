@@ -41,6 +41,15 @@ _add(
     "train digits --rung standardize",
     "train my_images/ --recipe report --set epochs=5 --set optimizer.lr=0.05",
 )
+_add(
+    app,
+    "data:data",
+    "Look at an image set before it is trusted: counts, damaged and constant images, copies inside and across splits, "
+    "balance, and whether it may be flipped.",
+    "data my_images/",
+    "data digits --sheet digits.png --html digits.html",
+    "data --list",
+)
 _add(app, "techniques:techniques", "List the techniques, or show one in full.", "techniques", "techniques dropout")
 _add(app, "report:report", "Rebuild a study's report from its files, without training.", "report studies/digits-ladder")
 _add(

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from stepladder.cli.pace import Pace
+from stepladder.data.audit import QuickLook
 from stepladder.report.units import count, duration, percent
 from stepladder.study.plan import Trial
 from stepladder.study.records import TrialResult
@@ -21,6 +22,10 @@ class PlainLines(Watch):
         self.pace: Pace | None = None
         self.total = self.number = 0
         self.trial: Trial | None = None
+
+    def looked(self, look: QuickLook) -> None:
+        """Say in one line what was found in the images."""
+        self.console.print(look.line, style="" if look.clean else "bold", markup=False)
 
     def measuring(self, rungs: int) -> None:
         """Say why nothing seems to happen for a moment."""

@@ -35,7 +35,7 @@ def study(
     """Train every rung with several seeds and say what the evidence holds."""
     console = make_console(options.as_json)
     compute = choose_compute(options.device, options.precision)
-    images = options.load_data(console, data)
+    images = options.load_data(console, data, skip_damaged=options.skip_damaged)
     recipe = options.make_recipe(images)
     folder = out or Path("studies") / f"{images.name}-{plan}"
     command = shlex.join(["stepladder", *sys.argv[1:]])
@@ -51,6 +51,7 @@ def study(
             seeds=seeds,
             plan=plan,
             validation=options.validation,
+            drop_leaks=options.drop_leaks,
             command=command,
             watch=watch,
         )

@@ -32,7 +32,7 @@ def train(
     """Train one recipe, with all its techniques, and leave a model folder."""
     console = make_console(options.as_json)
     compute = choose_compute(options.device, options.precision)
-    images = options.load_data(console, data)
+    images = options.load_data(console, data, skip_damaged=options.skip_damaged)
     recipe = options.make_recipe(images)
     if rung is not None:
         recipe = find_rung(recipe, rung).recipe
@@ -40,7 +40,16 @@ def train(
     folder = out or Path("trials") / "-".join([images.name, recipe.name, *([rung] if rung else []), f"seed{seed}"])
     watch = make_watch(console)
     try:
-        result = train_model(images, recipe, folder, compute, seed=seed, validation=options.validation, watch=watch)
+        result = train_model(
+            images,
+            recipe,
+            folder,
+            compute,
+            seed=seed,
+            validation=options.validation,
+            drop_leaks=options.drop_leaks,
+            watch=watch,
+        )
     except KeyboardInterrupt:
         console.print("\nStopped; the same command starts again.")
         return 130

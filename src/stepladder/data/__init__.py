@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 from stepladder.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from stepladder.data.image_set import ImageSet, Split
+    from stepladder.data.image_set import SPLIT_NAMES, ImageSet, Split
     from stepladder.data.load import load_image_set
     from stepladder.data.sources import SOURCES
     from stepladder.data.split import Splits, make_splits
 
 _HOMES = {
     "SOURCES": "sources",
+    "SPLIT_NAMES": "image_set",
     "ImageSet": "image_set",
     "Split": "image_set",
     "Splits": "split",
@@ -24,6 +25,6 @@ _HOMES = {
     "make_splits": "split",
 }
 
-__all__ = ["SOURCES", "ImageSet", "Split", "Splits", "load_image_set", "make_splits"]
+__all__ = ["SOURCES", "SPLIT_NAMES", "ImageSet", "Split", "Splits", "load_image_set", "make_splits"]
 
 __getattr__ = lazy_names(__name__, _HOMES)

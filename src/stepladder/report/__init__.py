@@ -1,6 +1,6 @@
-"""What a study says, in figures, tables and words. Reads saved results; never trains.
+"""What a study or an audit says, in figures, tables and words. Reads saved results; never trains.
 
-Its names are loaded when they are first used: units need neither matplotlib nor jinja2.
+Its names are loaded when they are first used: an audit needs neither the figures nor torch.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable
 
 from stepladder.report.facts import cautions, failures, platform, protocol
-from stepladder.report.tables import TextTable, difference_table, ladder_table
+from stepladder.report.tables import difference_table, ladder_table
+from stepladder.report.text_table import TextTable
 from stepladder.report.words import describe, describe_curves, describe_ladder
 from stepladder.study.records import SavedStudy
 

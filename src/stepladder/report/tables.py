@@ -9,6 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from stepladder.report.text_table import TextTable
 from stepladder.report.units import UNDEFINED, count, duration, hundredths, interval, mean_and_spread, points
 from stepladder.study.records import SavedStudy
 from stepladder.study.statistics import compare_with_below, summarize_rungs
@@ -42,16 +43,6 @@ class LadderRow:
     train: float | None
     validation: float | None
     seconds: float | None
-
-
-@dataclass(frozen=True)
-class TextTable:
-    """A table ready to print: first ``text_columns`` columns of words, then figures; the first column names the row."""
-
-    caption: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    text_columns: int
 
 
 def ladder_rows(study: SavedStudy) -> tuple[LadderRow, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from stepladder.data import ImageSet, Splits, make_splits
+from stepladder.data.audit import look_first
 from stepladder.errors import StudyError
 from stepladder.recipe import Recipe
 from stepladder.study.machine import describe_machine, describe_versions
@@ -48,6 +49,7 @@ def run_study(
     seeds: int = 3,
     plan: str = "ladder",
     validation: float = 0.1,
+    drop_leaks: bool = False,
     command: str = "",
     watch: Watch | None = None,
 ) -> SavedStudy:
@@ -57,6 +59,7 @@ def run_study(
         out: the study's folder. A study of the same plan in it is continued; more seeds add to it.
         seeds: trials a rung, with seeds 0 to ``seeds`` - 1; fewer than the folder's plan has changes nothing.
         validation: share of the training images held out for the curves; 0 trains on all and draws the test curve.
+        drop_leaks: take training images that are copies of held-out ones out, instead of only noting them.
         command: what the user typed, for the record.
 
     Raises:
@@ -69,8 +72,10 @@ def run_study(
     if not 1 <= seeds <= MOST_SEEDS:
         raise StudyError(f"--seeds is {seeds}; it must be 1 to {MOST_SEEDS}, and 3 give a first interval")
     splits = make_splits(image_set, validation)
-    data = describe_data(image_set, splits)
     rungs = make_rungs(plan, recipe)
+    splits, look = look_first(splits, image_set.class_names, drop_leaks=drop_leaks)
+    watch.looked(look)
+    data = describe_data(image_set, splits)
     record = _make_record(plan, rungs, range(seeds), validation, data, compute, command)
     record = _continue_record(out, record)
     if out.is_file():

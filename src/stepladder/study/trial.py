@@ -7,6 +7,7 @@ from pathlib import Path
 from time import perf_counter
 
 from stepladder.data import ImageSet, Splits, make_splits
+from stepladder.data.audit import look_first
 from stepladder.errors import StudyError
 from stepladder.files import replace_json, replace_text
 from stepladder.model import save_model
@@ -84,9 +85,16 @@ def train_model(
     *,
     seed: int = 0,
     validation: float = 0.1,
+    drop_leaks: bool = False,
     watch: Watch | None = None,
 ) -> TrialResult:
     """Train one recipe with one seed into the folder ``out``; the same call again only reads the result.
+
+    Args:
+        out: the folder of the result.
+        seed: decides initial weights, order of the images and augmentation.
+        validation: share of the training images held out for the curves; 0 trains on all.
+        drop_leaks: take training images that are copies of held-out ones out, instead of only saying so.
 
     Raises:
         StudyError: ``out`` holds something else.
@@ -94,7 +102,10 @@ def train_model(
         RecipeError: the recipe does not fit the images.
         StorageError: ``out`` cannot be written.
     """
+    watch = watch or Watch()
     splits = make_splits(image_set, validation)
+    splits, look = look_first(splits, image_set.class_names, drop_leaks=drop_leaks)
+    watch.looked(look)
     data = describe_data(image_set, splits)
     trial = Trial(recipe.name, recipe, seed, data.split, compute.precision)
     found = read_result(out)
@@ -102,7 +113,7 @@ def train_model(
         return found
     if found is not None or (out / "study.json").exists():
         raise StudyError(f"{out} holds another result, which would be lost; choose another folder with --out")
-    return run_trial(trial, splits, data, out, compute, watch or Watch())
+    return run_trial(trial, splits, data, out, compute, watch)
 
 
 def _result(trial: Trial, trained: TrainedNetwork, splits: Splits, compute: Compute, seconds: float) -> TrialResult:

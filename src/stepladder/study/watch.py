@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from stepladder.data.audit import QuickLook
 from stepladder.study.plan import Trial
 from stepladder.study.records import StudyRecord, TrialResult
 from stepladder.training.history import EpochRecord
@@ -30,6 +31,9 @@ class Outlook:
 
 class Watch:
     """Called as a study goes on; every method does nothing until a watcher overrides it."""
+
+    def looked(self, look: QuickLook) -> None:
+        """The images were looked at, before anything else."""
 
     def measuring(self, rungs: int) -> None:
         """A short measurement of ``rungs`` rungs begins, for the estimate."""

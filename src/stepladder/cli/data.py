@@ -1,0 +1,121 @@
+"""``stepladder data``: what an image set holds, before anything is trained on it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from stepladder.cli.console import AsJson, make_console
+from stepladder.cli.data_options import DataOptions
+from stepladder.data import SOURCES, ImageSet
+from stepladder.data.audit import ImageAudit, audit_image_set, draw_sheet
+from stepladder.data.cache import cache_folder, clear_cache
+from stepladder.errors import DamagedImagesError, DataError
+from stepladder.files import replace_bytes, replace_text
+from stepladder.report.audit import audit_sections, build_audit_document, render_audit_page
+from stepladder.report.audit.words import Section
+
+_DEFAULTS = DataOptions()
+
+
+def data(
+    data: Annotated[str | None, Parameter(help="A name or a path, as for study; --list prints what there is.")] = None,
+    *,
+    sheet: Annotated[Path | None, Parameter(help="Write a contact sheet, a row a class, as this PNG file.")] = None,
+    html: Annotated[Path | None, Parameter(help="Write everything as this one HTML page, pictures in it.")] = None,
+    sources: Annotated[
+        bool, Parameter(name="--list", negative="", show_default=False, help="List what can be read, and stop.")
+    ] = False,
+    clear: Annotated[
+        bool,
+        Parameter(
+            name="--clear-cache", negative="", show_default=False, help="Remove downloads and decoded images, and stop."
+        ),
+    ] = False,
+    options: DataOptions = _DEFAULTS,
+    as_json: AsJson = False,
+) -> None:
+    """Look at an image set: counts, damage, copies, balance, and whether it may be flipped."""
+    console = make_console(as_json)
+    if clear:
+        _clear(console, as_json=as_json)
+        return
+    if sources:
+        _list(console, as_json=as_json)
+        return
+    if data is None:
+        raise DataError("no image set was named; give a name or a path, as in stepladder data digits, or --list")
+    images, damaged = _load(console, data, options)
+    with console.status("Looking …") as status:
+        audit = audit_image_set(images, damaged, on_step=lambda step: status.update(f"{step} …"))
+    show_audit(console, audit)
+    if sheet is not None:
+        replace_bytes(sheet, draw_sheet(images))
+    if html is not None:
+        # A path on disk may hold bytes that are no UTF-8; a page with a "?" is better than none.
+        replace_text(html, render_audit_page(audit).encode(errors="replace").decode())
+    written = [str(path) for path in (sheet, html) if path is not None]
+    if written:
+        console.print(f"\nWritten: {', '.join(written)}", markup=False)
+    if as_json:
+        print(json.dumps(build_audit_document(audit), ensure_ascii=False, indent=2, allow_nan=False))
+
+
+def _load(console: Console, data: str, options: DataOptions) -> tuple[ImageSet, tuple[tuple[str, str], ...]]:
+    """Load what can be read, and the list of what cannot."""
+    try:
+        return options.load_data(console, data), ()
+    except DamagedImagesError as error:
+        return options.load_data(console, data, skip_damaged=True), error.damaged
+
+
+def show_audit(console: Console, audit: ImageAudit) -> None:
+    """Print an audit, section by section."""
+    console.print(Text(audit.image_set.name, style="bold"))
+    for section in audit_sections(audit):
+        _show(console, section)
+
+
+def _show(console: Console, section: Section) -> None:
+    console.print()
+    console.print(Text(section.title, style="bold red" if section.alarm else "bold"))
+    for sentence in section.sentences:
+        console.print(sentence, markup=False)
+    if section.table is not None:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1), collapse_padding=True)
+        for number, head in enumerate(section.table.header):
+            if number < section.table.text_columns:
+                table.add_column(Text(head), overflow="fold")
+            else:
+                table.add_column(Text(head), justify="right")
+        for row in section.table.rows:
+            table.add_row(*(Text(cell) for cell in row))
+        console.print(table)
+    for place in section.places:
+        console.print(f"  {place}", style="dim", markup=False)
+
+
+def _list(console: Console, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps([{"name": source.name, "description": source.description} for source in SOURCES], indent=2))
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
+    table.add_column("name or shape", overflow="fold")
+    table.add_column("what it reads", overflow="fold")
+    for source in SOURCES:
+        table.add_row(Text(source.name), Text(source.description))
+    console.print(table)
+
+
+def _clear(console: Console, *, as_json: bool) -> None:
+    freed = clear_cache()
+    console.print(f"Removed {freed:,} bytes of downloads and decoded images from {cache_folder()}.", markup=False)
+    if as_json:
+        print(json.dumps({"folder": str(cache_folder()), "freed_bytes": freed}))

@@ -1,0 +1,69 @@
+"""Options of every command that reads images. Imports no torch, so that looking at images starts at once."""
+
+# Without "from __future__ import annotations": the annotations of a dataclass are read again in the module of one that
+# inherits from it, where these names are not.
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from stepladder.data import ImageSet, load_image_set
+
+Data = Annotated[
+    str,
+    Parameter(
+        help="A name (digits, cifar10, mnist …) or a path: folder of images, table of paths, parquet, .npz, .tar, IDX."
+    ),
+]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class DataOptions:
+    """What every command that reads images may be told of them."""
+
+    limit: Annotated[
+        int | None, Parameter(help="Use only the first N images a class of each split, for a quick look.")
+    ] = None
+    size: Annotated[
+        int | None,
+        Parameter(
+            help="Resize every image to N×N pixels; by default equal sizes are kept, and one is chosen otherwise."
+        ),
+    ] = None
+    channels: Annotated[
+        Literal["auto", "1", "3"], Parameter(help="1 makes all images grey, 3 color; auto takes grey if all are grey.")
+    ] = "auto"
+    data_dir: Annotated[
+        Path | None, Parameter(help="Where the files of a named image set are: a folder, or for cifar its archive.")
+    ] = None
+    download: Annotated[
+        bool, Parameter(negative="", show_default=False, help="Fetch a named image set that is not on this computer.")
+    ] = False
+
+    def load_data(self, console: Console, data: str, *, skip_damaged: bool = False) -> ImageSet:
+        """Load an image set with a progress bar where somebody is watching."""
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+            task = progress.add_task("Reading images", total=None)
+
+            def show_download(name: str, done: int, total: int) -> None:
+                progress.update(task, description=f"Fetching {name}", completed=done, total=total)
+
+            def show_reading(done: int, total: int) -> None:
+                progress.update(task, description="Reading images", completed=done, total=total)
+
+            return load_image_set(
+                data,
+                data_dir=self.data_dir,
+                limit=self.limit,
+                skip_damaged=skip_damaged,
+                size=self.size,
+                channels=None if self.channels == "auto" else int(self.channels),
+                download=self.download,
+                on_progress=show_reading,
+                on_download=show_download,
+            )
