@@ -246,6 +246,23 @@ def parse_line(text: str) -> Network:
     return Line(text).network
 
 
+def read_layer(text: str) -> tuple[BaseLayer, set[str]]:
+    """Return the layer of one word, as ``conv5:stride=2``, and the options that it states; channels may be left out.
+
+    Raises:
+        LineError: what is wrong, with a caret.
+    """
+    token = Token(text, 0, len(text))
+    line = Line("fc")
+    line.text = text
+    word = WORDS.get(_stem(text))
+    stated = set(line._options(token, word)) if word is not None else set()
+    if word is not None and word.second == "channels" and "channels" not in stated:
+        name, colon, options = text.partition(":")
+        token = Token(f"{name}-1{colon}{options}", 0, len(text))
+    return line._layer(token, Names(), "1"), stated
+
+
 def is_line(text: str) -> bool:
     """Whether ``text`` can only be meant as a one-line form: several words, or one that is a layer."""
     if len(text.split()) != 1 or "(" in text:

@@ -60,17 +60,23 @@ def receptive_fields(network: Network, costs: tuple[LayerCost, ...]) -> dict[str
     Args:
         costs: of ``network``, from :func:`stepladder.network.trace_network`.
     """
+    return {name: after for name, (_, after) in follow_fields(network, costs).items()}
+
+
+def follow_fields(network: Network, costs: tuple[LayerCost, ...]) -> dict[str, tuple[Fields, Fields]]:
+    """Return the receptive fields before and behind every layer, by name; see :func:`receptive_fields`."""
     by_name = {cost.layer.name: cost for cost in costs}
-    fields: dict[str, Fields] = {}
+    fields: dict[str, tuple[Fields, Fields]] = {}
     pixel = Field(1, 1, 0)
     _follow(network.layers, (pixel, pixel), by_name, fields)
     return fields
 
 
 def _follow(
-    layers: tuple[Layer, ...], before: Fields, costs: dict[str, LayerCost], fields: dict[str, Fields]
+    layers: tuple[Layer, ...], before: Fields, costs: dict[str, LayerCost], fields: dict[str, tuple[Fields, Fields]]
 ) -> Fields:
     for layer in layers:
+        entered = before
         cost = costs[layer.name]
         if isinstance(layer, Residual):
             body = _follow(layer.body, before, costs, fields)
@@ -82,7 +88,7 @@ def _follow(
         elif isinstance(layer, Flatten | GlobalAvgPool | GlobalMaxPool | Linear) and len(cost.input_shape) == 3:
             rows, columns = (field.over(size) for field, size in zip(before, cost.input_shape[1:], strict=True))
             before = rows, columns
-        fields[layer.name] = before
+        fields[layer.name] = entered, before
     return before
 
 
