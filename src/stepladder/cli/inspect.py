@@ -39,7 +39,7 @@ def inspect(
         str | None,
         Parameter(
             name="--input",
-            help="Size of the images, channels first: 3x32x32. By default the data's, the model's or that of the paper.",
+            help="Size of the images, channels first: 3x32x32. By default the data's, model's or paper's.",
         ),
     ] = None,
     data: Annotated[

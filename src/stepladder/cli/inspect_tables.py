@@ -30,13 +30,19 @@ _MOST_SOLUTIONS = 24
 
 
 def _table() -> Table:
-    return Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, show_footer=True)
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+
+
+def _titled(title: str) -> Table:
+    return Table(
+        box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, title=title, title_justify="left", title_style=""
+    )
 
 
 def layer_table(inspection: Inspection, width: int) -> Table:
     """Return a row a layer: output, weights, MACs, receptive field, memory; totals below."""
     wide = width >= _WIDE
-    table = _table()
+    table = Table(box=box.SIMPLE, pad_edge=False, show_edge=False, show_footer=True)
     table.add_column("layer", footer="total", style="bold", no_wrap=True)
     if wide:
         table.add_column("")
@@ -56,7 +62,7 @@ def layer_table(inspection: Inspection, width: int) -> Table:
         table.add_row(
             cost.layer.name,
             *([describe_layer(cost)] if wide else []),
-            "×".join(map(str, cost.output_shape)),
+            "×".join(f"{size:,}" for size in cost.output_shape),
             f"{cost.weights:,}" if cost.weights else "",
             _macs(cost.macs, wide) if cost.macs else "",
             sees,
@@ -75,9 +81,9 @@ def summary(inspection: Inspection, built_for: tuple[int, int, int] | None) -> I
     yield (
         f"{found.label} on {format_shape(inspection.input_shape)}, {inspection.num_classes} classes: "
         f"{inspection.weights:,} weights ({_megabytes(inspection.weights * 4)} in float32), "
-        f"{inspection.fully_connected_share:.0%} of them in fully connected layers; {inspection.macs:,} MACs an image. "
-        f"Memory is what a batch of {inspection.batch_size} keeps in {inspection.precision}; sees, jump and center are "
-        f"pixels of the image."
+        f"{_percent(inspection.fully_connected_share)} of them in fully connected layers; {inspection.macs:,} MACs an "
+        f"image. Memory is what a batch of {inspection.batch_size} keeps in {inspection.precision}; sees, jump and "
+        f"center are pixels of the image."
     )
     if found.paper is not None:
         yield f"From: {found.paper}. Published: {found.published} weights on {_written(found.input_shape)}."
@@ -124,11 +130,7 @@ def explanation(inspection: Inspection) -> Iterator[str]:
 
 def comparison_table(inspection: Inspection) -> Table:
     """Return a row a convolution: its weights against layers that share nothing, or see everything."""
-    table = _table()
-    table.show_footer = False
-    table.title = "Weights of other layers with the same input and output"
-    table.title_justify = "left"
-    table.title_style = ""
+    table = _titled("Weights of other layers with the same input and output")
     for word in ("convolution", "output", "shared", "locally connected", "fully connected", "fully/shared"):
         table.add_column(word, justify="left" if word == "convolution" else "right")
     for comparison in compare_convolutions(inspection.costs):
@@ -150,11 +152,7 @@ def answer_table(answer: Answer) -> Table | str:
         return f"{question}: none."
     pooling = any(way.ceil_mode for way in answer.solutions)
     dilated = any(way.dilation > 1 for way in answer.solutions)
-    table = _table()
-    table.show_footer = False
-    table.title = f"{question}: {len(answer.solutions)} solution{'s' * (len(answer.solutions) != 1)}"
-    table.title_justify = "left"
-    table.title_style = ""
+    table = _titled(f"{question}: {len(answer.solutions)} solution{'s' * (len(answer.solutions) != 1)}")
     for word in ("padding", "stride", *(["dilation"] if dilated else []), *(["rounds"] if pooling else [])):
         table.add_column(word, justify="right")
     table.add_column("")
@@ -176,7 +174,6 @@ def answer_table(answer: Answer) -> Table | str:
 def preset_table(width: int) -> Table:
     """Return the presets with their cost on the images of their papers."""
     table = _table()
-    table.show_footer = False
     table.add_column("network", style="bold", no_wrap=True)
     table.add_column("images", no_wrap=True)
     table.add_column("weights", justify="right", no_wrap=True)
@@ -193,16 +190,17 @@ def preset_table(width: int) -> Table:
 
 def effective_table(inspection: Inspection, measured: EffectiveFields) -> Table:
     """Return a row a layer: the field by arithmetic, and by gradients."""
-    table = _table()
-    table.show_footer = False
-    table.title = "Effective receptive field (Luo et al. 2016)"
-    table.title_justify = "left"
-    table.title_style = ""
+    table = _titled("Effective receptive field (Luo et al. 2016)")
     for word in ("layer", "sees", "effective", "share of the area"):
         table.add_column(word, justify="left" if word == "layer" else "right")
     for name, field in measured.fields.items():
         rows, columns = inspection.fields[name][1]
-        table.add_row(name, f"{rows.size}", f"{field.size:.1f}", f"{field.size**2 / (rows.size * columns.size):.0%}")
+        table.add_row(
+            name,
+            f"{rows.size}",
+            f"{field.size:.1f}",
+            f"{field.size**2 / (rows.size * columns.size):.0%}".replace("%", " %"),
+        )
     return table
 
 
@@ -212,6 +210,10 @@ def _field(fields: Fields) -> tuple[str, str, str]:
     jump = "–" if rows.jump is None else str(rows.jump)
     center = f"{rows.center:g}" if rows.center == columns.center else f"{rows.center:g}, {columns.center:g}"
     return sees, jump, center.replace("-", "−")
+
+
+def _percent(share: float) -> str:
+    return "under 1 %" if 0 < share < 0.01 else f"{100 * share:.0f} %"
 
 
 def _macs(macs: int, exact: bool) -> str:

@@ -78,7 +78,8 @@ def _most_weights(costs: tuple[LayerCost, ...]) -> Iterator[Advice]:
     largest = max(costs, key=lambda cost: cost.weights)
     if sum(cost.weights > 0 for cost in costs) < 3 or largest.weights <= _MOST * total:
         return
-    text = f"{largest.layer.name} has {largest.weights / total:.0%} of all weights, {largest.weights:,} of {total:,}"
+    share = f"{100 * largest.weights / total:.0f} %"
+    text = f"{largest.layer.name} has {share} of all weights, {largest.weights:,} of {total:,}"
     if isinstance(largest.layer, Linear):
         text += (
             f": each of its {largest.output_shape[0]:,} outputs reads all {largest.input_shape[0]:,} values. Smaller "

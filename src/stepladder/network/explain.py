@@ -50,7 +50,7 @@ def general_rules(costs: tuple[LayerCost, ...]) -> tuple[str, ...]:
     sizes = [cost.layer.kernel_size for cost in costs if isinstance(cost.layer, Conv | DepthwiseConv)]
     k = sizes[0] if sizes else 3
     return (
-        "size: ⌊(n + 2·padding − k)/stride⌋ + 1. The + 1 is the first window; without it every map is one too small.",
+        "size: ⌊(n + 2·padding − k)/stride⌋ + 1. The + 1 is the first window; the report's own formula forgets it.",
         "weights: k·k·channels in·channels out, and one bias a channel out.",
         "MACs: the weights without biases, once for every position of the output.",
         f"receptive field: r ← r + (k − 1)·j, then j ← j·stride, from r = j = 1. Two k×k convolutions at stride 1 see "
@@ -73,7 +73,7 @@ def _output(cost: LayerCost) -> Iterator[Working]:
     elif isinstance(layer, GlobalAvgPool | GlobalMaxPool):
         yield "output", f"one value for each of {shape[0]} maps"
     elif isinstance(layer, Linear):
-        yield "output", f"{output}, each from all {shape[0]:,}"
+        yield "output", f"{cost.output_shape[0]:,} values, each from all {shape[0]:,}"
     elif isinstance(layer, Residual):
         yield "output", f"input + body, {output}"
 
@@ -97,14 +97,7 @@ def _weights(cost: LayerCost) -> Iterator[Working]:
     layer, shape = cost.layer, cost.input_shape
     total = f"{cost.weights:,}"
     if isinstance(layer, Conv | DepthwiseConv | LocallyConnected):
-        kernel = f"{layer.kernel_size}·{layer.kernel_size}"
-        maps = cost.output_shape[0]
-        if isinstance(layer, DepthwiseConv):
-            working = f"{kernel}·{maps}"
-        elif isinstance(layer, Conv) and layer.groups > 1:
-            working = f"{kernel}·({shape[0]}/{layer.groups})·{maps}"
-        else:
-            working = f"{kernel}·{shape[0]}·{maps}"
+        working, maps = _kernels(cost), cost.output_shape[0]
         working += f" + {maps}" if layer.bias else " (no bias)"
         if isinstance(layer, LocallyConnected):
             working = f"{cost.output_shape[1]}·{cost.output_shape[2]} positions · ({working})"
@@ -120,6 +113,20 @@ def _weights(cost: LayerCost) -> Iterator[Working]:
         yield "weights", f"shortcut 1·1·{shape[0]}·{cost.output_shape[0]} (no bias) = {total}"
 
 
+def _kernels(cost: LayerCost) -> str:
+    """Write out the weights of all kernels without their biases."""
+    layer, channels, maps = cost.layer, cost.input_shape[0], cost.output_shape[0]
+    if isinstance(layer, Residual):
+        return f"1·1·{channels}·{maps}"
+    assert isinstance(layer, Conv | DepthwiseConv | LocallyConnected)
+    kernel = f"{layer.kernel_size}·{layer.kernel_size}"
+    if isinstance(layer, DepthwiseConv):
+        return f"{kernel}·{maps}"
+    if isinstance(layer, Conv) and layer.groups > 1:
+        return f"{kernel}·({channels}/{layer.groups})·{maps}"
+    return f"{kernel}·{channels}·{maps}"
+
+
 def _macs(cost: LayerCost) -> Iterator[Working]:
     layer, shape = cost.layer, cost.input_shape
     if not cost.macs:
@@ -127,9 +134,8 @@ def _macs(cost: LayerCost) -> Iterator[Working]:
     if isinstance(layer, Linear):
         yield "MACs", f"{shape[0]}·{cost.output_shape[0]} = {cost.macs:,}"
         return
-    maps, rows, columns = cost.output_shape
-    kernel = cost.macs // (maps * rows * columns)
-    yield "MACs", f"{kernel} for each of {maps}·{rows}·{columns} outputs = {cost.macs:,}"
+    _, rows, columns = cost.output_shape
+    yield "MACs", f"{_kernels(cost)} at each of {rows}·{columns} positions = {cost.macs:,}"
 
 
 def _field(cost: LayerCost, before: Field, after: Field) -> Iterator[Working]:
@@ -151,14 +157,13 @@ def _field(cost: LayerCost, before: Field, after: Field) -> Iterator[Working]:
 
 
 def describe_layer(cost: LayerCost) -> str:
-    """Say in a few words what a layer is, as ``conv 5×5, 3 → 32, padding 2``."""
+    """Say in a few words what a layer is, as ``conv 5×5, padding 2``; its input and output stand elsewhere."""
     layer = cost.layer
     words = layer.kind.replace("_", " ")
     parts: list[str] = []
     if isinstance(layer, Conv | DepthwiseConv | LocallyConnected | MaxPool | AvgPool):
         words += f" {layer.kernel_size}×{layer.kernel_size}"
     if isinstance(layer, Conv | DepthwiseConv | LocallyConnected):
-        parts.append(f"{cost.input_shape[0]} → {cost.output_shape[0]}")
         parts += [f"stride {layer.stride}"] if layer.stride > 1 else []
         parts += [f"padding {layer.padding}"] if layer.padding else []
         parts += [f"dilation {layer.dilation}"] if layer.dilation > 1 else []
@@ -169,12 +174,11 @@ def describe_layer(cost: LayerCost) -> str:
         parts += [f"padding {layer.padding}"] if layer.padding else []
         parts += ["rounds up"] if layer.ceil_mode else []
     elif isinstance(layer, Linear):
-        parts.append(f"{cost.input_shape[0]:,} → {cost.output_shape[0]:,}")
         parts += [] if layer.bias else ["no bias"]
     elif isinstance(layer, Residual):
         if cost.shortcut_stride is not None:
-            kind = "zero channels" if layer.shortcut == "pad" else "1×1 convolution"
-            parts.append(f"shortcut by {kind}, stride {cost.shortcut_stride}")
+            kind = "zero channels" if layer.shortcut == "pad" else "1×1 conv"
+            parts.append(f"shortcut of stride {cost.shortcut_stride} and {kind}")
         words = "sum of input and body"
     else:
         parts += [f"{value:g}" for key, value in layer if key not in ("name", "kind") and isinstance(value, float)]

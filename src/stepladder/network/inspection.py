@@ -81,6 +81,16 @@ class Inspection:
         """Bytes of the images and of all outputs together: what a training step keeps for its way back."""
         return self.input_memory + sum(self.memory_of(cost) for cost in self.costs)
 
+    @property
+    def widening(self) -> tuple[LayerCost, ...]:
+        """The layers of maps that see more of the image than their input does."""
+        return tuple(
+            cost
+            for cost in self.costs
+            if cost.windows is not None
+            and any(behind.size > ahead.size for ahead, behind in zip(*self.fields[cost.layer.name], strict=True))
+        )
+
     @cached_property
     def sizes(self) -> Sizes:
         """Which other image sizes it reads once it is built."""

@@ -75,7 +75,7 @@ def solve(question: str) -> Answer:
     pooling = isinstance(layer, MaxPool | AvgPool)
     size = layer.kernel_size
     ranges = {
-        "padding": range((size // 2 if pooling else size - 1) + 1),
+        "padding": range((size // 2 if pooling else _MOST_DILATION * (size - 1)) + 1),
         "stride": range(1, max(size, -(-before // after) + 1, 4) + 1),
         "dilation": range(1, 2 if pooling else _MOST_DILATION + 1),
     }
@@ -88,6 +88,8 @@ def solve(question: str) -> Answer:
     for dilation in ranges["dilation"]:
         for stride in ranges["stride"]:
             for padding in ranges["padding"]:
+                if padding > dilation * (size - 1) and "padding" not in stated and not pooling:
+                    break  # windows of nothing but padding
                 for ceil in ceils if pooling else (False,):
                     window = Window(size, stride, dilation, padding, padding, ceil)
                     if window.output_size(before) != after:
@@ -117,6 +119,9 @@ def _words(ranges: dict[str, range], pooling: bool) -> str:
     words = []
     for key, values in ranges.items():
         if key == "dilation" and pooling:
+            continue
+        if key == "padding" and len(values) > 1 and not pooling:
+            words.append("padding 0 to dilation·(k − 1)")
             continue
         words.append(f"{key} {values[0]}" if len(values) == 1 else f"{key} {values[0]} to {values[-1]}")
     return ", ".join(words) + (", rounded down or up (ceil_mode)" if pooling else "")
