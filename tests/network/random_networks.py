@@ -35,9 +35,13 @@ _window = {
 
 def _padded(tables: st.SearchStrategy) -> st.SearchStrategy:
     """Add a padding; "same" where the stride allows it."""
-    return st.tuples(tables, st.integers(0, 3), st.booleans()).map(
-        lambda drawn: {**drawn[0], "padding": "same" if drawn[2] and drawn[0]["stride"] == 1 else drawn[1]}
-    )
+
+    def pad(drawn: tuple[dict, int, bool]) -> dict:
+        table, padding, same = drawn
+        most = table["dilation"] * (table["kernel_size"] - 1)
+        return {**table, "padding": "same" if same and table["stride"] == 1 else min(padding, most)}
+
+    return st.tuples(tables, st.integers(0, 3), st.booleans()).map(pad)
 
 
 def _pool(kind: str) -> st.SearchStrategy:

@@ -76,7 +76,7 @@ def find_network(text: str) -> FoundNetwork:
         )
     if text.endswith(".toml"):
         return _read_file(Path(text))
-    if not is_line(text) or _exists(text):
+    if not is_line(text) or (text and _exists(text)):
         path = Path(text)
         if _exists(text) and (path / "config.json").is_file():
             return _read_model(path)

@@ -53,7 +53,14 @@ class _Convolution(BaseLayer):
     bias: YesNo = True
 
     @model_validator(mode="after")
-    def _same_needs_stride_1(self) -> _Convolution:
+    def _padding_fits(self) -> _Convolution:
+        most = self.dilation * (self.kernel_size - 1)
+        if self.padding != "same" and self.padding > most:
+            # Besides making no sense, it can crash: torch 2.13 on a CPU, channels-last, stride 2, maps one pixel wide.
+            raise RecipeError(
+                f"padding is {self.padding} around kernels that reach over {most + 1} pixel{'s' * (most > 0)}; it must "
+                f"be at most {most}, or some outputs would see nothing but padding"
+            )
         if self.padding == "same" and self.stride != 1:
             raise RecipeError(
                 f"padding is 'same' with a stride of {self.stride}; the size stays only with stride 1, so write the "
