@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from stepladder.data import ImageSet, load_image_set
     from stepladder.model import Model, load_model
+    from stepladder.network import Network, load_network
+    from stepladder.network.inspection import Inspection, inspect_network
+    from stepladder.network.matrix import as_matrix
     from stepladder.recipe import Recipe, change_settings, load_recipe
     from stepladder.report import write_report
     from stepladder.study.records import SavedStudy
@@ -23,15 +26,20 @@ if TYPE_CHECKING:
 _HOMES = {
     "Compute": "training.device",
     "ImageSet": "data",
+    "Inspection": "network.inspection",
     "Model": "model",
+    "Network": "network",
     "Recipe": "recipe",
     "SavedStudy": "study.records",
     "TECHNIQUES": "techniques",
     "Technique": "techniques",
+    "as_matrix": "network.matrix",
     "change_settings": "recipe",
     "choose_compute": "training.device",
+    "inspect_network": "network.inspection",
     "load_image_set": "data",
     "load_model": "model",
+    "load_network": "network",
     "load_recipe": "recipe",
     "load_study": "study.store",
     "run_study": "study.run",
@@ -43,14 +51,19 @@ __all__ = [
     "TECHNIQUES",
     "Compute",
     "ImageSet",
+    "Inspection",
     "Model",
+    "Network",
     "Recipe",
     "SavedStudy",
     "Technique",
+    "as_matrix",
     "change_settings",
     "choose_compute",
+    "inspect_network",
     "load_image_set",
     "load_model",
+    "load_network",
     "load_recipe",
     "load_study",
     "run_study",

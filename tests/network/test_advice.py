@@ -24,7 +24,7 @@ def advice(line: str, shape: tuple[int, int, int] = (3, 32, 32), images: int | N
         ("conv3-8 pool3:stride=2 gap fc", "border", "pool1 never reads the last row and column of its 32-pixel maps"),
         ("conv4-8 gap fc", "even kernel", 'conv1 has an even kernel of 4 with "same" padding: 1 before and 2 after'),
         ("conv3-8 bn gap fc", "bias", "conv1 has a bias before batch norm"),
-        ("conv3-3 res(conv3-3 pool2:stride=2 bn) gap fc", "bias", "res1_conv1 has a bias before batch norm"),
+        ("conv3-3 gelu res(conv3-3 pool2 bn) gap fc", "bias", "res1_conv1 has a bias before batch norm"),
         ("conv5-32:stride=4,padding=0 gap fc", "border", "the last 3 rows and columns of its 32-pixel maps"),
     ],
 )

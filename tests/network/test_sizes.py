@@ -39,8 +39,8 @@ def test_the_refusal_says_which_size_and_the_ways_out():
     assert str(caught.value) == (
         "a network built for 3×32×32 cannot read 3×64×64: convolutions and pooling take any size, but layer 11 (fc1) "
         "has weights for 64×4×4 = 1,024 values, as images of 25×25 to 32×32 give, and would get 64×8×8 = 4,096 values; "
-        "crop the images to 32×32, or put global average pooling (gap) in place of the flatten, which takes any size and "
-        "needs new training"
+        "crop the images to 32×32, or put global average pooling (gap) in place of the flatten, which takes any size "
+        "and needs new training"
     )
     # The crop that it offers does fit.
     check_feeding(REPORT, (3, 32, 32), (3, 25, 32), 10)

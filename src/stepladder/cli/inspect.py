@@ -105,7 +105,7 @@ def inspect(
             raise RecipeError(f"--classes is {classes} and {images.name} has {images.num_classes}; leave it out")
         classes = images.num_classes
     size = parse_input(image_size) if image_size is not None else None
-    if size is None and images is not None:
+    if size is None and images is not None and found.model is None:  # a model's techniques may crop
         height, width, channels = images.image_shape
         size = (channels, height, width)
     if found.num_classes is not None and classes is not None and classes != found.num_classes:

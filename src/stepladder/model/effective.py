@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from stepladder.data import ImageSet
+from stepladder.errors import RecipeError
 from stepladder.model.folder import load_model
+from stepladder.network.arithmetic import format_shape
 from stepladder.network.build import build_network
 from stepladder.network.inspection import Inspection
 from stepladder.techniques import Technique
@@ -68,7 +70,7 @@ def measure_effective(inspection: Inspection, images: ImageSet | None = None, se
 
     Raises:
         StorageError: the model cannot be read.
-        RecipeError: the images have another number of channels than the network reads.
+        RecipeError: the images have another size than the inspection.
     """
     names = [cost.layer.name for cost in inspection.widening]
     folder = inspection.found.model
@@ -105,7 +107,11 @@ def _pixels(inspection: Inspection, images: ImageSet | None, techniques: Any) ->
     if not techniques:  # fresh weights expect values around zero, as noise has them
         prepared = (prepared - prepared.mean()) / prepared.std().clamp(min=1e-6)
     if prepared.shape[1:] != (channels, height, width):
-        prepared = nn.functional.interpolate(prepared, (height, width))
+        came = format_shape(tuple(prepared.shape[1:]))
+        raise RecipeError(
+            f"images of {images.name} come to the network as {came}, and it is looked at on "
+            f"{format_shape(inspection.input_shape)}; leave the data out, or the size"
+        )
     return prepared
 
 

@@ -123,11 +123,13 @@ class Network(BaseModel):
         """Yield every layer, those in the bodies of residuals among them; a body before its residual."""
         return (layer for _, layer in walk(self.layers))
 
-    def insert_after(self, wanted: Wanted, make: Make, unless_before: Wanted | None = None) -> Network:
+    def insert_after(
+        self, wanted: Wanted, make: Make, unless: Callable[[tuple[Layer, ...]], bool] | None = None
+    ) -> Network:
         """Return the network with ``make(layer)`` after every layer that is ``wanted``, in bodies too.
 
         Args:
-            unless_before: nothing is inserted where the next layer of the list is so.
+            unless: gets the layers behind a wanted one in its list; nothing is inserted where it says yes.
         """
 
         def rewrite(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
@@ -137,8 +139,7 @@ class Network(BaseModel):
                     new.append(layer.model_copy(update={"body": rewrite(layer.body)}))
                 else:
                     new.append(layer)
-                following = layers[position + 1 : position + 2]
-                if wanted(layer) and not (unless_before and following and unless_before(following[0])):
+                if wanted(layer) and not (unless is not None and unless(layers[position + 1 :])):
                     new.append(make(layer))
             return tuple(new)
 

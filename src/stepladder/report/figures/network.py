@@ -279,4 +279,7 @@ def _picture(inspection: Inspection, images: ImageSet | None) -> NDArray[np.uint
     if images is None:
         return np.full((rows, columns), 225, np.uint8)
     image: NDArray[np.uint8] = images.splits["train"].images[0]
+    # As evaluation sees them: techniques may cut the center out.
+    top, left = (max(0, (have - want) // 2) for have, want in zip(image.shape, (rows, columns), strict=False))
+    image = image[top : top + rows, left : left + columns]
     return image[:, :, 0] if image.shape[2] == 1 else image
