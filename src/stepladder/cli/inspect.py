@@ -98,7 +98,7 @@ def inspect(
     images = None
     if data is not None:
         # Reading images needs far heavier libraries than arithmetic does.
-        from stepladder.data import load_image_set
+        from stepladder.data import load_image_set, make_splits
 
         images = load_image_set(data, data_dir=data_dir)
         if classes is not None and classes != images.num_classes:
@@ -116,7 +116,7 @@ def inspect(
         classes,
         batch_size=batch_size,
         precision=precision,
-        training_images=len(images.splits["train"]) if images is not None else None,
+        training_images=len(make_splits(images, 0).train) if images is not None else None,
     )
     weights_for = parse_input(built_for) if built_for is not None else found.input_shape if found.model else None
     if weights_for is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stepladder.network.arithmetic import LayerCost, Shape
+from stepladder.network.arithmetic import LayerCost
 from stepladder.network.geometry import Window
 from stepladder.network.spec import Flatten, GlobalAvgPool, GlobalMaxPool, Layer, Linear, Network, Residual
 
@@ -99,51 +99,64 @@ def _union(body: Field, shortcut: Field) -> Field:
     return Field(end - start, body.jump, start)
 
 
-def pixels_behind(network: Network, costs: tuple[LayerCost, ...], name: str, position: int, axis: int) -> set[int]:
-    """Return exactly which pixels of the image one output of a layer depends on, along one axis.
+def pixels_behind(
+    network: Network, costs: tuple[LayerCost, ...], name: str, position: tuple[int, int]
+) -> tuple[set[int], set[int]]:
+    """Return exactly which rows and columns of the image one output of a layer depends on; none of nothing but padding.
 
     Unlike :class:`Field` it knows borders: what only padding or a dropped row would bring is not among them. It is the
     definition that the tests hold both the field and the gradients of built networks against.
 
     Args:
-        position: of the output along ``axis`` (0 rows, 1 columns).
+        position: row and column of the output.
     """
     by_name = {cost.layer.name: cost for cost in costs}
-    found = _back(network.layers, {position}, name, by_name, axis)
+    found = _back(network.layers, ({position[0]}, {position[1]}), name, by_name)
     assert found is not None, name
     return found
 
 
+_Pixels = tuple[set[int], set[int]]
+
+
 def _back(
-    layers: tuple[Layer, ...], positions: set[int], name: str | None, costs: dict[str, LayerCost], axis: int
-) -> set[int] | None:
+    layers: tuple[Layer, ...], positions: _Pixels, name: str | None, costs: dict[str, LayerCost]
+) -> _Pixels | None:
     """Follow ``positions`` at the output of layer ``name`` (None: the last) to the input; None if it is not here."""
     started = name is None
     for layer in reversed(layers):
-        cost = costs[layer.name]
         if not started and isinstance(layer, Residual) and layer.name != name:
-            inside = _back(layer.body, positions, name, costs, axis)
+            inside = _back(layer.body, positions, name, costs)
             if inside is not None:
                 positions, started = inside, True
             continue
         started = started or layer.name == name
         if started:
-            positions = _behind(layer, cost, positions, costs, axis)
+            positions = _behind(layer, positions, costs)
     return positions if started else None
 
 
-def _behind(layer: Layer, cost: LayerCost, positions: set[int], costs: dict[str, LayerCost], axis: int) -> set[int]:
-    shape: Shape = cost.input_shape
+def _behind(layer: Layer, positions: _Pixels, costs: dict[str, LayerCost]) -> _Pixels:
+    cost = costs[layer.name]
     if isinstance(layer, Residual):
-        through = _back(layer.body, positions, None, costs, axis)
+        through = _back(layer.body, positions, None, costs)
         assert through is not None
         stride = cost.shortcut_stride or 1
-        return through | {position * stride for position in positions}
+        # A way that sees no row sees no column either.
+        rows, columns = through if all(through) else (set(), set())
+        return rows | {row * stride for row in positions[0]}, columns | {column * stride for column in positions[1]}
     if cost.windows is not None:
-        window, size = cost.windows[axis], shape[1 + axis]
-        taps = range(0, window.extent, window.dilation)
-        reached = {position * window.stride - window.before + tap for position in positions for tap in taps}
-        return {pixel for pixel in reached if 0 <= pixel < size}
-    if len(shape) == 3 and len(cost.output_shape) == 1:
-        return set(range(shape[1 + axis]))
+        rows, columns = (
+            _read(window, size, along)
+            for window, size, along in zip(cost.windows, cost.input_shape[1:], positions, strict=True)
+        )
+        return rows, columns
+    if len(cost.input_shape) == 3 and len(cost.output_shape) == 1:
+        return set(range(cost.input_shape[1])), set(range(cost.input_shape[2]))
     return positions
+
+
+def _read(window: Window, size: int, positions: set[int]) -> set[int]:
+    taps = range(0, window.extent, window.dilation)
+    reached = {position * window.stride - window.before + tap for position in positions for tap in taps}
+    return {pixel for pixel in reached if 0 <= pixel < size}
