@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from stepladder.data import ImageSet, load_image_set
     from stepladder.data.audit import ImageAudit, audit_image_set
     from stepladder.model import Model, load_model
+    from stepladder.network import Network, load_network
+    from stepladder.network.inspection import Inspection, inspect_network
+    from stepladder.network.matrix import as_matrix
     from stepladder.recipe import Recipe, change_settings, load_recipe
     from stepladder.report import write_report
     from stepladder.study.records import SavedStudy
@@ -26,16 +29,21 @@ _HOMES = {
     "Compute": "training.device",
     "ImageAudit": "data.audit",
     "ImageSet": "data",
+    "Inspection": "network.inspection",
     "Model": "model",
+    "Network": "network",
     "Recipe": "recipe",
     "SavedStudy": "study.records",
     "TECHNIQUES": "techniques",
     "Technique": "techniques",
     "audit_image_set": "data.audit",
+    "as_matrix": "network.matrix",
     "change_settings": "recipe",
     "choose_compute": "training.device",
+    "inspect_network": "network.inspection",
     "load_image_set": "data",
     "load_model": "model",
+    "load_network": "network",
     "load_recipe": "recipe",
     "load_study": "study.store",
     "run_study": "study.run",
@@ -48,15 +56,20 @@ __all__ = [
     "Compute",
     "ImageAudit",
     "ImageSet",
+    "Inspection",
     "Model",
+    "Network",
     "Recipe",
     "SavedStudy",
     "Technique",
+    "as_matrix",
     "audit_image_set",
     "change_settings",
     "choose_compute",
+    "inspect_network",
     "load_image_set",
     "load_model",
+    "load_network",
     "load_recipe",
     "load_study",
     "run_study",

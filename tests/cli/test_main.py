@@ -54,11 +54,27 @@ def test_help_lists_every_command_and_imports_no_torch() -> None:
     )
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert process.returncode == 0, process.stderr
-    for command in ("study", "train", "techniques", "report", "bench"):
+    for command in ("study", "train", "inspect", "techniques", "report", "bench"):
         assert f" {command} " in process.stdout
 
 
-@pytest.mark.parametrize("command", [["study"], ["train"], ["techniques"], ["data"], ["report"], ["bench", "engine"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["study"],
+        ["train"],
+        ["techniques"],
+        ["data"],
+        ["inspect"],
+        ["predict"],
+        ["export"],
+        ["explain"],
+        ["report"],
+        ["bench", "engine"],
+        ["bench", "data"],
+        ["bench", "predict"],
+    ],
+)
 def test_every_command_has_help_with_an_example(stepladder: Call, command: list[str]) -> None:
     outcome = stepladder(*command, "--help")
     assert outcome.code == 0

@@ -149,7 +149,10 @@ def set_to(*path_and_value: Any) -> Callable[[dict[str, Any]], object]:
         (set_to("input_shape", [1, 2, 8]), "another network than its config.json: fc1.weight"),
         (set_to("input_shape", "big"), "input_shape"),
         (set_to("precision", "float8"), r"config\.json is damaged \(precision"),
-        (set_to("network", "layers", 0, "kind", "cnv"), "network.layers.0"),
+        (
+            set_to("network", "layers", 0, "kind", "cnv"),
+            r"layer 1 \(conv1\): unknown kind of layer 'cnv'; did you mean 'conv'",
+        ),
         (set_to("network", "layers", 0, "name", "fc1"), "two layers called 'fc1'"),
         (set_to("network", "layers", 0, "kernel_size", 99), r"layer 1 \(conv1\) has a kernel of 99"),
         (set_to("network", "layers", 0, "channels", 5), "weights of another network .*: conv1.bias, conv1.weight, "),

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
-from torch import nn
+from hypothesis import given
 from torch.utils.flop_counter import FlopCounterMode
 
 from stepladder.errors import RecipeError
@@ -14,7 +12,9 @@ from stepladder.network import Network, load_preset, trace_network
 from stepladder.network.build import build_network
 from stepladder.training.rng import Streams
 
-BATCH, CLASSES = 2, 3
+from .random_networks import CLASSES, fitting, networks, run_in_pytorch, shapes, thorough
+
+BATCH = 2
 
 
 def traced(*layers: dict[str, object], shape: tuple[int, int, int] = (3, 8, 8)):
@@ -40,93 +40,48 @@ def test_pooling_rounds_up(size, maps):
     assert costs["flatten"].output_shape == (64 * maps[2] ** 2,)
 
 
-map_layers = st.one_of(
-    st.fixed_dictionaries(
-        {
-            "kind": st.just("conv"),
-            "channels": st.integers(1, 4),
-            "kernel_size": st.integers(1, 5),
-            "stride": st.integers(1, 3),
-            "padding": st.integers(0, 2),
-        }
-    ),
-    st.fixed_dictionaries(
-        {
-            "kind": st.just("max_pool"),
-            "kernel_size": st.integers(1, 4),
-            "stride": st.integers(1, 4),
-            "ceil_mode": st.booleans(),
-        }
-    ),
-    st.fixed_dictionaries({"kind": st.sampled_from(["relu", "batch_norm"])}),
-    st.fixed_dictionaries({"kind": st.just("dropout"), "p": st.floats(0, 0.9)}),
-)
-row_layers = st.one_of(
-    st.fixed_dictionaries({"kind": st.just("linear"), "features": st.integers(1, 9)}),
-    st.fixed_dictionaries({"kind": st.sampled_from(["relu", "batch_norm", "flatten"])}),
-)
-
-
-@st.composite
-def networks(draw) -> Network:
-    last = {"kind": "linear", "features": "classes"}
-    layers = [
-        *draw(st.lists(map_layers, max_size=5)),
-        {"kind": "flatten"},
-        *draw(st.lists(row_layers, max_size=2)),
-        last,
-    ]
-    named = [{**layer, "name": f"layer{number}"} for number, layer in enumerate(layers)]
-    return Network.model_validate({"layers": named})
-
-
-def as_written(network: Network, dims: int) -> nn.Sequential:
-    """The same list in PyTorch's own lazy modules, which find their input sizes by themselves."""
-    modules: list[nn.Module] = []
-    for layer in network.layers:
-        options = layer.model_dump(exclude={"kind", "name"})
-        dims = 2 if layer.kind == "flatten" else dims
-        if layer.kind == "conv":
-            modules.append(nn.LazyConv2d(options.pop("channels"), **options))
-        elif layer.kind == "max_pool":
-            modules.append(nn.MaxPool2d(**options))
-        elif layer.kind == "batch_norm":
-            modules.append(nn.LazyBatchNorm2d() if dims == 4 else nn.LazyBatchNorm1d())
-        elif layer.kind == "linear":
-            modules.append(nn.LazyLinear(CLASSES if layer.features == "classes" else layer.features))
-        elif layer.kind == "dropout":
-            modules.append(nn.Dropout(layer.p))
-        else:
-            modules.append({"relu": nn.ReLU, "flatten": nn.Flatten}[layer.kind]())
-    return nn.Sequential(*modules).eval()
-
-
-@pytest.mark.filterwarnings("ignore:Lazy modules:UserWarning")
-@settings(max_examples=150, deadline=None)
-@given(network=networks(), shape=st.tuples(st.integers(1, 3), st.integers(1, 11), st.integers(1, 11)))
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")
+@thorough
+@given(network=networks(), shape=shapes)
 def test_any_network_costs_what_pytorch_says(network, shape):
-    reference = as_written(network, dims=4)
-    images = torch.zeros(BATCH, *shape)
     try:
-        reference(images)
-    except RuntimeError:
-        with pytest.raises(RecipeError, match=r"^layer \d+ \(layer\d+\) has a kernel of"):
+        with FlopCounterMode(display=False) as counter:
+            logits, found = run_in_pytorch(network.layers, torch.zeros(BATCH, *shape))
+    except (RuntimeError, ValueError):
+        with pytest.raises(RecipeError, match=r"^layer [\d.]+ \(\w+\) (has|cannot|pads)"):
             trace_network(network, shape, CLASSES)
-        assume(False)
+        return
     costs = trace_network(network, shape, CLASSES)
-
-    shapes, values = [], images
-    with FlopCounterMode(display=False) as counter:
-        for module in reference:
-            values = module(values)
-            shapes.append(tuple(values.shape[1:]))
-    assert [cost.output_shape for cost in costs] == shapes
-    assert [cost.weights for cost in costs] == [sum(p.numel() for p in m.parameters()) for m in reference]
+    assert logits.shape == (BATCH, CLASSES)
+    assert {cost.layer.name: (cost.output_shape, cost.weights) for cost in costs} == found
     assert sum(cost.macs for cost in costs) * BATCH == counter.get_total_flops() / 2
 
-    built = build_network(network, shape, CLASSES, Streams(0))
-    assert built.eval()(images).shape == (BATCH, CLASSES)
-    assert sum(parameter.numel() for parameter in built.parameters()) == sum(cost.weights for cost in costs)
+
+@thorough
+@given(network_and_shape=fitting())
+def test_what_is_built_has_these_shapes_weights_and_macs(network_and_shape):
+    network, shape = network_and_shape
+    costs = trace_network(network, shape, CLASSES)
+    built = build_network(network, shape, CLASSES, Streams(0)).eval()
+    outputs = {}
+    modules = {path.rpartition(".")[2]: module for path, module in built.named_modules()}
+    for cost in costs:
+        modules[cost.layer.name].register_forward_hook(
+            lambda _module, _inputs, output, name=cost.layer.name: outputs.update({name: tuple(output.shape[1:])})
+        )
+    with FlopCounterMode(display=False) as counter:
+        assert built(torch.zeros(BATCH, *shape)).shape == (BATCH, CLASSES)
+    assert sum(cost.macs for cost in costs) * BATCH == counter.get_total_flops() / 2
+    # A pooling and the ReLU before it are swapped, so the ReLU puts out what the pooling would.
+    swapped = {cost.layer.name for cost in costs if cost.layer.kind == "relu"}
+    expected = {cost.layer.name: cost.output_shape for cost in costs}
+    assert {name: shape for name, shape in outputs.items() if name not in swapped} == {
+        name: shape for name, shape in expected.items() if name not in swapped
+    }
+    for cost in costs:
+        own = modules[cost.layer.name]
+        parts = [getattr(own, f"{cost.layer.name}_shortcut", None)] if cost.layer.kind == "residual" else [own]
+        assert cost.weights == sum(p.numel() for part in parts if part is not None for p in part.parameters())
 
 
 FLATTEN = {"name": "flat", "kind": "flatten"}
@@ -158,7 +113,7 @@ LAST = {"name": "last", "kind": "linear", "features": "classes"}
         (
             [FLATTEN, {"name": "last", "kind": "linear", "features": 7}],
             "the network puts out 7 values where 3 classes need 3 values; let it end in a linear layer with features = "
-            '"classes"',
+            '"classes" in place of 7 in layer 2 (last)',
         ),
         (
             [{"name": "relu", "kind": "relu"}],

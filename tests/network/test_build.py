@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import pytest
 import scipy.stats
@@ -10,10 +11,10 @@ import torch
 from torch import nn
 
 from stepladder.errors import RecipeError
-from stepladder.network import Network, load_preset
+from stepladder.network import Network, load_preset, parse_line, preset_names, read_preset
 from stepladder.network.build import build_network
 from stepladder.network.layers import MaxPool2x2
-from stepladder.network.spec import BatchNorm, Conv, Dropout, Linear, Relu
+from stepladder.network.spec import BatchNorm, Conv, Dropout, Linear, Relu, Residual
 from stepladder.training.rng import Streams
 
 REPORT = load_preset("report")
@@ -154,3 +155,97 @@ def test_a_name_that_a_module_cannot_have(name):
     layers = [{"name": name, "kind": "flatten"}, {"name": "last", "kind": "linear", "features": "classes"}]
     with pytest.raises(RecipeError, match=f"layer 1 is called '{name}', which PyTorch needs itself; choose another"):
         build_network(Network.model_validate({"layers": layers}), (1, 2, 2), 2, Streams(0))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "conv3-4 relu pool2 res(conv3-6 bn relu pool2 conv3-6) relu pool3:stride=2,padding=1 fc",
+        "conv3-4 gelu pool2 conv3-4 celu0.3 pool2 conv3-4 tanh pool2 fc",
+    ],
+)
+def test_activations_and_pooling_are_the_same_function_in_residuals_too(line):
+    network = parse_line(line)
+    built = build_network(network, (3, 16, 16), 5, Streams(0)).double().eval()
+
+    def as_listed(layers, module, values):
+        modules = dict(module.named_children())
+        for layer in layers:
+            own = modules[layer.name]
+            if isinstance(layer, Residual):
+                shortcut = getattr(own, layer.shortcut_name)
+                values = shortcut(values) + as_listed(layer.body, own.body, values)
+            else:
+                values = own(values)
+        return values
+
+    images = torch.randn(4, 3, 16, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(built(images), as_listed(network.layers, built, images), rtol=1e-13, atol=1e-15)
+    order = [type(module).__name__ for module in built.modules()]
+    for activation in ("GELU", "CELU", "Tanh"):  # what does not commute to the bit stays where it is
+        if activation in order:
+            assert order[order.index(activation) + 1] == "MaxPool2x2"
+
+
+def test_names_in_bodies_have_streams_of_their_own():
+    one = build_network(parse_line("res(conv3-3 relu conv3-3) gap fc"), (3, 8, 8), 3, Streams(0)).state_dict()
+    again = build_network(parse_line("res(conv3-3 bn relu conv3-3) gap fc"), (3, 8, 8), 3, Streams(0)).state_dict()
+    assert set(one) < set(again)
+    assert all(torch.equal(one[name], again[name]) for name in one)
+    assert not torch.equal(one["res1.body.res1_conv1.weight"], one["res1.body.res1_conv2.weight"])
+
+
+def test_a_shortcut_has_weights_from_its_own_stream():
+    built = build_network(parse_line("res(conv3-6:stride=2) gap fc"), (3, 8, 8), 3, Streams(0))
+    weight = built.res1.res1_shortcut.weight
+    assert weight.shape == (6, 3, 1, 1)
+    assert 0.5 / math.sqrt(3) < weight.abs().max() <= 1 / math.sqrt(3)
+    padded = build_network(parse_line("res:shortcut=pad(conv3-6:stride=2) gap fc"), (3, 8, 8), 3, Streams(0))
+    images = torch.rand(2, 3, 8, 8)
+    shortcut = padded.res1.res1_shortcut(images)
+    assert torch.equal(shortcut[:, :3], images[:, :, ::2, ::2])
+    assert shortcut[:, 3:].abs().sum() == 0
+
+
+def test_a_locally_connected_layer_is_a_convolution_where_all_its_kernels_are_equal():
+    network = parse_line("plain local3-4:stride=2 flatten fc")
+    local = build_network(network, (2, 7, 6), 3, Streams(0))[0]
+    convolution = nn.Conv2d(2, 4, 3, stride=2, padding=1)
+    with torch.no_grad():
+        local.weight.copy_(convolution.weight.flatten(1).expand_as(local.weight))
+        local.bias.copy_(convolution.bias.view(-1, 1, 1).expand_as(local.bias))
+    images = torch.rand(5, 2, 7, 6)
+    torch.testing.assert_close(local(images), convolution(images))
+
+
+def test_even_kernels_are_padded_as_pytorch_pads_them():
+    built = build_network(parse_line("plain conv4-2 gap fc"), (3, 9, 9), 2, Streams(0))
+    reference = nn.Conv2d(3, 2, 4, padding="same")
+    reference.load_state_dict(built[0].state_dict())
+    images = torch.rand(2, 3, 9, 9)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = reference(images)
+    torch.testing.assert_close(built[0](images), expected)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_trains_a_step_in_every_precision(name, precision):
+    preset = read_preset(name)
+    module = build_network(preset.network, preset.input_shape, 10, Streams(0))
+    images = torch.rand(2, *preset.input_shape, generator=torch.Generator().manual_seed(0))
+    before = {key: value.clone() for key, value in module.named_parameters()}
+    with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+        loss = nn.functional.cross_entropy(module(images), torch.tensor([0, 1]))
+    loss.backward()
+    torch.optim.SGD(module.parameters(), lr=0.1).step()
+    assert math.isfinite(loss.item())
+    moved = [key for key, value in module.named_parameters() if not torch.equal(value, before[key])]
+    assert set(before) - set(moved) <= {key for key in before if key.endswith("bias")}
+    assert all(bool(value.isfinite().all()) for value in module.parameters())
+
+
+def test_more_weights_than_there_is_memory_for():
+    with pytest.raises(RecipeError, match=r"there is no memory for [\d,]+ weights, [\d,]+ of them in layer 3 \(fc1\)"):
+        build_network(parse_line("pad4096 fc2000000000 fc"), (3, 8, 8), 10, Streams(0))

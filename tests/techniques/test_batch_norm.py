@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from stepladder.network import load_preset
+from stepladder.network import load_preset, parse_line
 from stepladder.network.build import build_network
 from stepladder.network.spec import BatchNorm as BatchNormLayer
 from stepladder.network.spec import Conv, Network
@@ -34,3 +34,12 @@ def test_it_normalizes_each_channel_over_the_batch():
 def test_a_network_without_convolutions_stays():
     network = Network(layers=tuple(layer for layer in REPORT.layers if not isinstance(layer, Conv)))
     assert BatchNorm().rewrite(network) == network
+
+
+def test_in_bodies_too_but_not_where_there_is_one_nor_behind_the_output():
+    plain = parse_line("conv3-8 relu res(conv3-8 relu dw3) relu conv1-classes gap")
+    names = [layer.name for layer in BatchNorm().rewrite(plain).every_layer()]
+    assert [name for name in names if name.endswith("_norm")] == ["conv1_norm", "res1_conv1_norm", "res1_dw1_norm"]
+    assert names.index("res1_conv1_norm") == names.index("res1_conv1") + 1
+    for name in ("resnet20", "resnet9", "vgg_small"):
+        assert BatchNorm().rewrite(load_preset(name)) == load_preset(name)

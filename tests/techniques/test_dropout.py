@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from stepladder.network import load_preset
+from stepladder.network import load_preset, parse_line
 from stepladder.network.build import build_network
 from stepladder.network.layers import SeededDropout
 from stepladder.network.spec import Linear, Network
@@ -30,3 +30,9 @@ def test_strength_zero_leaves_the_list_alone():
 def test_without_a_fully_connected_layer_there_is_nowhere_to_put_it():
     network = Network(layers=tuple(layer for layer in REPORT.layers if not isinstance(layer, Linear)))
     assert Dropout().rewrite(network) is network
+
+
+def test_the_last_layer_may_stand_in_a_body():
+    network = parse_line("conv3-8 gap res(fc8 relu fc8:name=last)")
+    rewritten = Dropout().rewrite(Network(layers=network.layers[:-1]))
+    assert [layer.name for layer in rewritten.every_layer()][-4:] == ["res1_relu1", "last_dropout", "last", "res1"]

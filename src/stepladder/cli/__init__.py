@@ -50,6 +50,15 @@ _add(
     "data digits --sheet digits.png --html digits.html",
     "data --list",
 )
+_add(
+    app,
+    "inspect:inspect",
+    "Show what a network costs and sees before a step of training: sizes, weights, MACs, receptive fields, advice.",
+    "inspect report",
+    "inspect resnet9 --input 3x64x64 --compare",
+    "inspect 'conv5-32 pool2 conv5-64 pool2 fc1000 fc' --data digits --explain",
+    "inspect --solve 'conv5 32->32'",
+)
 _add(app, "techniques:techniques", "List the techniques, or show one in full.", "techniques", "techniques dropout")
 _add(app, "report:report", "Rebuild a study's report from its files, without training.", "report studies/digits-ladder")
 _add(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from stepladder.cli.console import AsJson
 from stepladder.cli.data_options import Data, DataOptions
 from stepladder.data import ImageSet
 from stepladder.errors import RecipeError
+from stepladder.network import find_network
 from stepladder.recipe import Recipe, change_settings, default_recipe, load_recipe
 
 __all__ = ["DEFAULTS", "Data", "Device", "Precision", "TrainingOptions", "say_what_was_loaded"]
@@ -37,6 +39,13 @@ class TrainingOptions(DataOptions):
             help="Change a setting of the recipe: epochs=5, optimizer.lr=0.05, dropout.p=0.3.",
         ),
     ] = ()
+    network: Annotated[
+        str | None,
+        Parameter(
+            help="The recipe's own by default; or a name (lenet5, resnet9, ...), one line as 'conv5-32 pool2 fc', or a "
+            ".toml file. See: stepladder inspect."
+        ),
+    ] = None
     epochs: Annotated[int | None, Parameter(help="Passes over the training images; the recipe's own by default.")] = (
         None
     )
@@ -78,7 +87,22 @@ class TrainingOptions(DataOptions):
             if key in changes:
                 raise RecipeError(f"{key} is given twice, as --{key.replace('_', '-')} and with --set; give it once")
             changes[key] = str(number)
-        return change_settings(load_recipe(name), changes)
+        recipe = change_settings(load_recipe(name), changes)
+        return recipe if self.network is None else self._with_network(recipe, self.network, image_set)
+
+    def network_label(self) -> str:
+        """Return what names the network in a folder's name, with a hyphen; empty for the recipe's own."""
+        return f"-{find_network(self.network).label}" if self.network is not None else ""
+
+    def _with_network(self, recipe: Recipe, text: str, image_set: ImageSet) -> Recipe:
+        """Return the recipe with another network, once that fits the images; its name says so."""
+        if any(setting.partition("=")[0].strip() == "network" for setting in self.settings):
+            raise RecipeError("network is given twice, as --network and with --set; give it once")
+        found = find_network(text)
+        height, width, channels = image_set.image_shape
+        found.trace((channels, height, width), image_set.num_classes)
+        label = re.sub(r"[^\w .+-]", "-", found.label)
+        return recipe.model_copy(update={"name": f"{recipe.name}-{label}", "network": found.network})
 
 
 #: What a command gets that was told nothing.

@@ -37,7 +37,7 @@ def study(
     compute = choose_compute(options.device, options.precision)
     images = options.load_data(console, data, skip_damaged=options.skip_damaged)
     recipe = options.make_recipe(images)
-    folder = out or Path("studies") / f"{images.name}-{plan}"
+    folder = out or Path("studies") / f"{images.name}{options.network_label()}-{plan}"
     command = shlex.join(["stepladder", *sys.argv[1:]])
 
     say_what_was_loaded(console, images, recipe)

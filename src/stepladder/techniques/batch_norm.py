@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from stepladder.network import Network
+from stepladder.network.spec import AvgPool, Conv, DepthwiseConv, Layer, MaxPool, is_output
 from stepladder.network.spec import BatchNorm as BatchNormLayer
-from stepladder.network.spec import Conv, Layer
 from stepladder.techniques.base import Technique
 
 
@@ -21,9 +21,19 @@ class BatchNorm(Technique):
     caveat = "needs batches of a dozen images or more; makes the bias of the convolution before it idle"
 
     def rewrite(self, network: Network) -> Network:
-        """Put a batch-norm layer after every convolution."""
-        return network.insert_after(lambda layer: isinstance(layer, Conv), self._layer)
+        """Put a batch-norm layer after every convolution but one that has it and one that puts out the classes."""
+        return network.insert_after(
+            lambda layer: isinstance(layer, Conv | DepthwiseConv) and not is_output(layer),
+            self._layer,
+            unless=_normalized,
+        )
 
     @staticmethod
     def _layer(after: Layer) -> Layer:
         return BatchNormLayer(name=f"{after.name}_norm")
+
+
+def _normalized(behind: tuple[Layer, ...]) -> bool:
+    """Whether a batch norm follows, at once or behind pooling, as some networks have it."""
+    first = next((layer for layer in behind if not isinstance(layer, MaxPool | AvgPool)), None)
+    return isinstance(first, BatchNormLayer)

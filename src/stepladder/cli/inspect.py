@@ -1,0 +1,171 @@
+"""``stepladder inspect``: the arithmetic of a network. Imports no torch unless a picture or a measurement needs it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from stepladder.cli.console import AsJson, make_console
+from stepladder.cli.inspect_tables import (
+    answer_table,
+    comparison_table,
+    explanation,
+    layer_table,
+    preset_table,
+    summary,
+)
+from stepladder.errors import RecipeError
+from stepladder.network import find_network
+from stepladder.network.images import parse_input
+from stepladder.network.inspection import Inspection, inspect_network
+from stepladder.network.sizes import check_feeding
+from stepladder.network.solve import Answer, solve
+
+
+def inspect(
+    network: Annotated[
+        str | None,
+        Parameter(
+            help="A name (report, lenet5, ...), one line as 'conv5-32 pool2 fc', a .toml file, or a model folder; "
+            "without one, the names are listed."
+        ),
+    ] = None,
+    *,
+    image_size: Annotated[
+        str | None,
+        Parameter(
+            name="--input",
+            help="Size of the images, channels first: 3x32x32. By default the data's, model's or paper's.",
+        ),
+    ] = None,
+    data: Annotated[
+        str | None, Parameter(help="Take image size, classes and number of training images from this data.")
+    ] = None,
+    data_dir: Annotated[Path | None, Parameter(help="Where the files of a named image set are.")] = None,
+    classes: Annotated[int | None, Parameter(help="Classes to tell apart; 10 by default.")] = None,
+    batch_size: Annotated[int, Parameter(help="Images for which activation memory is counted.")] = 128,
+    precision: Annotated[str, Parameter(help="Of the activations: float32 or bfloat16.")] = "float32",
+    built_for: Annotated[
+        str | None, Parameter(help="Image size that its weights were made for: may it read --input as well?")
+    ] = None,
+    explain: Annotated[bool, Parameter(negative="", show_default=False, help="Write out every figure.")] = False,
+    compare: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            show_default=False,
+            help="Say what fully and locally connected layers in place of each convolution would cost.",
+        ),
+    ] = False,
+    solve_for: Annotated[
+        str | None,
+        Parameter(name="--solve", help="Padding and stride for a size: 'conv5 32->32', 'pool2 32->16'."),
+    ] = None,
+    picture: Annotated[
+        Path | None, Parameter(help="Draw the network to scale and its receptive fields: FILE.svg or FILE.png.")
+    ] = None,
+    effective: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            show_default=False,
+            help="Measure the effective receptive fields by gradients, of fresh weights or of the model's.",
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a network costs and sees, before a step of training."""
+    console = make_console(as_json)
+    document: dict[str, Any] = {}
+    if solve_for is not None:
+        answer = solve(solve_for)
+        document["solve"] = _answer_document(answer)
+        console.print(answer_table(answer))
+        console.print(f"Tried: {answer.tried}. {answer.remark}".rstrip(), markup=False)
+    if network is None:
+        if solve_for is None:
+            console.print(preset_table(console.width))
+            console.print("One in full: stepladder inspect NAME", style="dim")
+        if as_json:
+            print(json.dumps(document, ensure_ascii=False, indent=2))
+        return
+
+    found = find_network(network)
+    images = None
+    if data is not None:
+        # Reading images needs far heavier libraries than arithmetic does.
+        from stepladder.data import load_image_set, make_splits
+
+        images = load_image_set(data, data_dir=data_dir)
+        if classes is not None and classes != images.num_classes:
+            raise RecipeError(f"--classes is {classes} and {images.name} has {images.num_classes}; leave it out")
+        classes = images.num_classes
+    size = parse_input(image_size) if image_size is not None else None
+    if size is None and images is not None and found.model is None:  # a model's techniques may crop
+        height, width, channels = images.image_shape
+        size = (channels, height, width)
+    if found.num_classes is not None and classes is not None and classes != found.num_classes:
+        raise RecipeError(f"the model tells {found.num_classes} classes apart, not {classes}; leave --classes out")
+    inspection = inspect_network(
+        found,
+        size,
+        classes,
+        batch_size=batch_size,
+        precision=precision,
+        training_images=len(make_splits(images, 0).train) if images is not None else None,
+    )
+    weights_for = parse_input(built_for) if built_for is not None else found.input_shape if found.model else None
+    if weights_for is not None:
+        check_feeding(found.network, weights_for, inspection.input_shape, inspection.num_classes)
+
+    console.print(layer_table(inspection, console.width))
+    for line in summary(inspection, weights_for):
+        console.print(line, markup=False)
+    if explain:
+        console.print()
+        for line in explanation(inspection):
+            console.print(line, markup=False, soft_wrap=not console.is_terminal)
+    if compare:
+        console.print()
+        console.print(comparison_table(inspection))
+    document |= inspection.to_document()
+    if effective or picture is not None:
+        document |= _measure_and_draw(console, inspection, images, effective, picture)
+    if as_json:
+        print(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False))
+
+
+def _measure_and_draw(
+    console: Console, inspection: Inspection, images: Any, effective: bool, picture: Path | None
+) -> dict[str, Any]:
+    from stepladder.cli.inspect_tables import effective_table
+
+    measured = None
+    if effective:
+        from stepladder.model.effective import measure_effective
+
+        measured = measure_effective(inspection, images)
+        console.print()
+        console.print(effective_table(inspection, measured))
+        console.print(measured.note, markup=False)
+    if picture is not None:
+        from stepladder.report.figures.network import write_picture
+
+        write_picture(picture, inspection, images, measured)
+        console.print(f"\nPicture: {picture}", markup=False)
+    return {"effective": measured.to_document()} if measured is not None else {}
+
+
+def _answer_document(answer: Answer) -> dict[str, Any]:
+    return {
+        "layer": answer.layer,
+        "before": answer.before,
+        "after": answer.after,
+        "tried": answer.tried,
+        "remark": answer.remark,
+        "solutions": [vars(solution) for solution in answer.solutions],
+    }

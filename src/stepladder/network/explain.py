@@ -1,0 +1,186 @@
+"""Every figure of a layer written out: the formula, the numbers put in, the result."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from stepladder.network.arithmetic import LayerCost, format_shape
+from stepladder.network.geometry import Window
+from stepladder.network.receptive_field import Field, Fields
+from stepladder.network.spec import (
+    AvgPool,
+    BatchNorm,
+    Conv,
+    DepthwiseConv,
+    Flatten,
+    GlobalAvgPool,
+    GlobalMaxPool,
+    GroupNorm,
+    LayerNorm,
+    Linear,
+    LocallyConnected,
+    MaxPool,
+    Residual,
+)
+
+#: What a figure is, and its working.
+Working = tuple[str, str]
+
+
+def explain_layer(cost: LayerCost, before: Fields, after: Fields) -> tuple[Working, ...]:
+    """Return the working of a layer's output size, weights, MACs and receptive field.
+
+    Args:
+        before, after: the receptive fields at its input and output.
+    """
+    workings = [*_output(cost), *_weights(cost), *_macs(cost), *_field(cost, before[0], after[0])]
+    return tuple(workings)
+
+
+def explain_memory(shape: tuple[int, ...], batch_size: int, bytes_per_value: int) -> Working:
+    """Return the working of the memory that an output takes for a batch."""
+    values = "·".join(map(str, shape))
+    total = math.prod(shape) * batch_size * bytes_per_value
+    return "memory", f"{values} values · {batch_size} images · {bytes_per_value} bytes = {total:,} bytes"
+
+
+def general_rules(costs: tuple[LayerCost, ...]) -> tuple[str, ...]:
+    """Return the rules that all layers share, with the kernel of the first convolution put in."""
+    sizes = [cost.layer.kernel_size for cost in costs if isinstance(cost.layer, Conv | DepthwiseConv)]
+    k = sizes[0] if sizes else 3
+    return (
+        "size: ⌊(n + 2·padding − k)/stride⌋ + 1. The + 1 is the first window; the report's own formula forgets it.",
+        "weights: k·k·channels in·channels out, and one bias a channel out.",
+        "MACs: the weights without biases, once for every position of the output.",
+        f"receptive field: r ← r + (k − 1)·j, then j ← j·stride, from r = j = 1. Two k×k convolutions at stride 1 see "
+        f"(2k − 1)² pixels: with k = {k}, r = 1 + {k - 1} + {k - 1} = {2 * k - 1}, {2 * k - 1}·{2 * k - 1} = "
+        f"{(2 * k - 1) ** 2}.",
+        "center: of the first output's field, in pixels from the middle of the image's first pixel; start + (r − 1)/2.",
+    )
+
+
+def _output(cost: LayerCost) -> Iterator[Working]:
+    layer, shape, output = cost.layer, cost.input_shape, format_shape(cost.output_shape)
+    if cost.windows is not None:
+        rows, columns = (
+            _size(size, window, result)
+            for size, window, result in zip(shape[1:], cost.windows, cost.output_shape[1:], strict=True)
+        )
+        yield "output", f"{rows}{' rows and columns' if rows == columns else f' rows, {columns} columns'}; {output}"
+    elif isinstance(layer, Flatten) and len(shape) == 3:
+        yield "output", f"{'·'.join(map(str, shape))} = {math.prod(shape):,} values in a row"
+    elif isinstance(layer, GlobalAvgPool | GlobalMaxPool):
+        yield "output", f"one value for each of {shape[0]} maps"
+    elif isinstance(layer, Linear):
+        yield "output", f"{cost.output_shape[0]:,} values, each from all {shape[0]:,}"
+    elif isinstance(layer, Residual):
+        yield "output", f"input + body, {output}"
+
+
+def _size(size: int, window: Window, result: int) -> str:
+    if window.kernel_size == 1 and window.stride == 1:
+        return f"{size} + {window.before} + {window.after} = {result}" if window.after else f"{size}"
+    padding = f"2·{window.before}" if window.before == window.after else f"{window.before} + {window.after}"
+    extent = f"({window.dilation}·({window.kernel_size} − 1) + 1)" if window.dilation > 1 else str(window.kernel_size)
+    left, right = "⌈⌉" if window.ceil_mode else "⌊⌋"
+    working = f"{left}({size} + {padding} − {extent})/{window.stride}{right} + 1"
+    plain = Window(window.kernel_size, window.stride, window.dilation, window.before, window.after)
+    if window.ceil_mode and result not in (plain.output_size(size), plain.output_size(size) + 1):
+        working += " (less a window that would start beyond the map)"
+    elif window.ceil_mode and -(-(size + 2 * window.before - window.extent) // window.stride) + 1 != result:
+        working += " − 1 (the last window would start beyond the map)"
+    return f"{working} = {result}"
+
+
+def _weights(cost: LayerCost) -> Iterator[Working]:
+    layer, shape = cost.layer, cost.input_shape
+    total = f"{cost.weights:,}"
+    if isinstance(layer, Conv | DepthwiseConv | LocallyConnected):
+        working, maps = _kernels(cost), cost.output_shape[0]
+        working += f" + {maps}" if layer.bias else " (no bias)"
+        if isinstance(layer, LocallyConnected):
+            working = f"{cost.output_shape[1]}·{cost.output_shape[2]} positions · ({working})"
+        yield "weights", f"{working} = {total}"
+    elif isinstance(layer, Linear):
+        bias = f" + {cost.output_shape[0]}" if layer.bias else " (no bias)"
+        yield "weights", f"{shape[0]}·{cost.output_shape[0]}{bias} = {total}"
+    elif isinstance(layer, BatchNorm | GroupNorm):
+        yield "weights", f"a scale and a shift for {shape[0]} channels, 2·{shape[0]} = {total}"
+    elif isinstance(layer, LayerNorm):
+        yield "weights", f"a scale and a shift for every value, 2·{'·'.join(map(str, shape))} = {total}"
+    elif cost.weights:
+        yield "weights", f"shortcut 1·1·{shape[0]}·{cost.output_shape[0]} (no bias) = {total}"
+
+
+def _kernels(cost: LayerCost) -> str:
+    """Write out the weights of all kernels without their biases."""
+    layer, channels, maps = cost.layer, cost.input_shape[0], cost.output_shape[0]
+    if isinstance(layer, Residual):
+        return f"1·1·{channels}·{maps}"
+    assert isinstance(layer, Conv | DepthwiseConv | LocallyConnected)
+    kernel = f"{layer.kernel_size}·{layer.kernel_size}"
+    if isinstance(layer, DepthwiseConv):
+        return f"{kernel}·{maps}"
+    if isinstance(layer, Conv) and layer.groups > 1:
+        return f"{kernel}·({channels}/{layer.groups})·{maps}"
+    return f"{kernel}·{channels}·{maps}"
+
+
+def _macs(cost: LayerCost) -> Iterator[Working]:
+    layer, shape = cost.layer, cost.input_shape
+    if not cost.macs:
+        return
+    if isinstance(layer, Linear):
+        yield "MACs", f"{shape[0]}·{cost.output_shape[0]} = {cost.macs:,}"
+        return
+    _, rows, columns = cost.output_shape
+    yield "MACs", f"{_kernels(cost)} at each of {rows}·{columns} positions = {cost.macs:,}"
+
+
+def _field(cost: LayerCost, before: Field, after: Field) -> Iterator[Working]:
+    if cost.windows is not None and before.jump is not None:
+        window = cost.windows[0]
+        if window.kernel_size == 1 and window.stride == 1 and not window.before:
+            return
+        taps = f"({window.kernel_size} − 1)" + (f"·{window.dilation}" if window.dilation > 1 else "")
+        yield (
+            "field",
+            f"r = {before.size} + {taps}·{before.jump} = {after.size}, "
+            f"j = {before.jump}·{window.stride} = {after.jump}, center {after.center:g}",
+        )
+    elif isinstance(cost.layer, Residual):
+        yield "field", f"the larger of body and input: r = {after.size}, j = {after.jump}, center {after.center:g}"
+    elif before.jump is not None and after.jump is None:
+        count = cost.input_shape[1]
+        yield "field", f"all {count} rows: r = {before.size} + ({count} − 1)·{before.jump} = {after.size}"
+
+
+def describe_layer(cost: LayerCost) -> str:
+    """Say in a few words what a layer is, as ``conv 5×5, padding 2``; its input and output stand elsewhere."""
+    layer = cost.layer
+    words = layer.kind.replace("_", " ")
+    parts: list[str] = []
+    if isinstance(layer, Conv | DepthwiseConv | LocallyConnected | MaxPool | AvgPool):
+        words += f" {layer.kernel_size}×{layer.kernel_size}"
+    if isinstance(layer, Conv | DepthwiseConv | LocallyConnected):
+        parts += [f"stride {layer.stride}"] if layer.stride > 1 else []
+        parts += [f"padding {layer.padding}"] if layer.padding else []
+        parts += [f"dilation {layer.dilation}"] if layer.dilation > 1 else []
+        parts += [f"groups {layer.groups}"] if isinstance(layer, Conv) and layer.groups > 1 else []
+        parts += [] if layer.bias else ["no bias"]
+    elif isinstance(layer, MaxPool | AvgPool):
+        parts += [f"stride {layer.stride}"] if layer.stride != layer.kernel_size else []
+        parts += [f"padding {layer.padding}"] if layer.padding else []
+        parts += ["rounds up"] if layer.ceil_mode else []
+    elif isinstance(layer, Linear):
+        parts += [] if layer.bias else ["no bias"]
+    elif isinstance(layer, Residual):
+        if cost.shortcut_stride is not None:
+            kind = "zero channels" if layer.shortcut == "pad" else "1×1 conv"
+            parts.append(f"shortcut of stride {cost.shortcut_stride} and {kind}")
+        words = "sum of input and body"
+    else:
+        parts += [f"{value:g}" for key, value in layer if key not in ("name", "kind") and isinstance(value, float)]
+        parts += [f"{key} {value}" for key, value in layer if key in ("groups", "size")]
+    return ", ".join([words, *parts])
