@@ -18,6 +18,7 @@ SMALL = ("--seeds", "1", "--epochs", "1", "--limit", "20")
 def test_the_smallest_real_study(stepladder: Call, tmp_path: Path) -> None:
     outcome = stepladder("study", "digits", *SMALL)
     assert outcome.code == 0, outcome.err
+    assert outcome.out.count("Looked at first: ") == 1
     assert "Ladder of 6 rungs × 1 seed = 6 trials of 1 epoch" in outcome.out
     assert "[6/6] batchnorm, seed 0: epoch 1/1" in outcome.out
     assert "No verdict is possible: one seed shows no spread" in outcome.out
