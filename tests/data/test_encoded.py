@@ -46,6 +46,7 @@ def test_relative_paths_count_as_where_they_are(two, tmp_path, monkeypatch):
     os.utime(tmp_path / "other" / "a", ns=(1, 1))
     monkeypatch.chdir(two)
     here = files([file_entry("a")], NO_LABELS).fingerprint
+    assert files([file_entry(two / "a")], NO_LABELS).fingerprint == here
     monkeypatch.chdir(tmp_path / "other")
     assert files([file_entry("a")], NO_LABELS).fingerprint != here
 

@@ -90,9 +90,11 @@ def identify(root: Path, entries: Iterable[FileEntry], taken: bytes = b"") -> st
         entries: the files.
         taken: what says which part of them is read, if not all.
     """
-    digest = hashlib.sha256(os.fsencode(root.resolve()) + b"\0")
+    digest = hashlib.sha256()
+    start = f"{root.resolve()}{os.sep}"
     for entry in entries:
-        digest.update(os.fsencode(entry.path) + f"\0{entry.size}\0{entry.changed_ns}\0".encode())
+        path = entry.path if os.path.isabs(entry.path) else start + entry.path  # noqa: PTH117 (a str, for speed)
+        digest.update(os.fsencode(path) + f"\0{entry.size}\0{entry.changed_ns}\0".encode())
     digest.update(b"\0" + taken)
     return digest.hexdigest()
 
