@@ -118,7 +118,9 @@ def inspect(
         precision=precision,
         training_images=len(make_splits(images, 0).train) if images is not None else None,
     )
-    weights_for = parse_input(built_for) if built_for is not None else found.input_shape if found.model else None
+    weights_for = (
+        parse_input(built_for, "--built-for") if built_for is not None else found.input_shape if found.model else None
+    )
     if weights_for is not None:
         check_feeding(found.network, weights_for, inspection.input_shape, inspection.num_classes)
 
