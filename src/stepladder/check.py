@@ -16,12 +16,17 @@ _NONE: Mapping[str, type[BaseModel]] = MappingProxyType({})
 
 
 def check(
-    model: type[Model], table: Mapping[str, Any], place: str, parts: Mapping[str, type[BaseModel]] = _NONE
+    model: type[Model],
+    table: Mapping[str, Any],
+    place: str,
+    parts: Mapping[str, type[BaseModel]] = _NONE,
+    whole: str = "the recipe",
 ) -> Model:
     """Return ``table`` as a ``model``.
 
     Args:
         place: where the table stands, for the message; empty for a whole recipe.
+        whole: what the table is, where ``place`` is empty.
         parts: models within the model, by the key or kind that they stand under.
 
     Raises:
@@ -30,7 +35,7 @@ def check(
     try:
         return model.model_validate(table)
     except ValidationError as error:
-        raise RecipeError(_sentence(error.errors(), model, table, place, parts)) from error
+        raise RecipeError(_sentence(error.errors(), model, table, place, parts, whole)) from error
 
 
 def _sentence(
@@ -39,6 +44,7 @@ def _sentence(
     table: Mapping[str, Any],
     place: str,
     parts: Mapping[str, type[BaseModel]],
+    whole: str,
 ) -> str:
     """Say the first of pydantic's errors in one sentence with the value, what is allowed and the fix."""
     first = errors[0]
@@ -51,7 +57,7 @@ def _sentence(
         known = holder.model_fields
         return unknown("setting", location, [".".join([*parents, field]) for field in known])
     if first["type"] == "missing":
-        return f"{location} is missing; add it to {'.'.join(parents) or 'the recipe'}"
+        return f"{location} is missing; add it to {'.'.join(parents) or whole}"
     # One value, several ways to be right ("classes" or a number): an error each.
     allowed = dict.fromkeys(_allowed(error) for error in errors if _readable(error["loc"], table, place)[-1] == name)
     return f"{location} is {_shown(first['input'])}; it must be {' or '.join(allowed)}"

@@ -41,6 +41,37 @@ class RecipeError(StepladderError):
     """A recipe, technique, network or setting that does not exist or does not fit."""
 
 
+class LayerError(RecipeError):
+    """A layer that does not fit what comes into it.
+
+    Args:
+        message: the sentence; it names the layer by number and name.
+        layer: the layer's name, by which the one-line form finds the place for its caret.
+    """
+
+    def __init__(self, message: str, layer: str) -> None:
+        super().__init__(message)
+        self.layer = layer
+
+
+class LineError(RecipeError):
+    """A mistake in a network's one-line form: the sentence, the line, and a caret under the token.
+
+    Args:
+        sentence: without the line, for places that have one line.
+        start, end: the token's characters in ``line``.
+    """
+
+    def __init__(self, sentence: str, line: str, start: int, end: int) -> None:
+        # Long lines are cut around the token, so that the caret stays under it on a terminal.
+        left = max(0, min(start - 30, len(line) - 70))
+        shown = ("…" if left else "") + line[left : left + 70] + ("…" if left + 70 < len(line) else "")
+        place = start - left + (1 if left else 0)
+        carets = "^" * max(1, min(end - start, len(shown) - place))
+        super().__init__(f"{sentence}\n  {shown}\n  {' ' * place}{carets}")
+        self.sentence = sentence
+
+
 class StudyError(StepladderError):
     """A study that cannot be started, continued or read."""
 

@@ -14,8 +14,8 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from stepladder.check import check
-from stepladder.errors import RecipeError, unknown
-from stepladder.network import Network, load_preset
+from stepladder.errors import LineError, RecipeError, unknown
+from stepladder.network import Network, load_network
 from stepladder.network.spec import LAYER_KINDS
 from stepladder.techniques import Technique, find_technique
 
@@ -97,7 +97,10 @@ class Recipe(BaseModel):
     @classmethod
     def _load_network(cls, table: Any) -> Any:
         if isinstance(table, Mapping) and isinstance(table.get("network"), str):
-            return {**table, "network": load_preset(table["network"])}
+            try:
+                return {**table, "network": load_network(table["network"])}
+            except LineError as error:  # a recipe's messages are one line, and have no room for a caret
+                raise RecipeError(f"network: {error.sentence}") from error
         return table
 
     @model_validator(mode="after")

@@ -158,7 +158,7 @@ LAST = {"name": "last", "kind": "linear", "features": "classes"}
         (
             [FLATTEN, {"name": "last", "kind": "linear", "features": 7}],
             "the network puts out 7 values where 3 classes need 3 values; let it end in a linear layer with features = "
-            '"classes"',
+            '"classes" in place of 7 in layer 2 (last)',
         ),
         (
             [{"name": "relu", "kind": "relu"}],

@@ -1,10 +1,28 @@
 """The layer list, what it costs, and the module built from it.
 
-``build`` is not imported here, because it needs torch and the arithmetic does not.
+``build`` and ``effective`` are not imported here, because they need torch and the arithmetic does not.
 """
 
 from stepladder.network.arithmetic import LayerCost, trace_network
-from stepladder.network.presets import load_preset, preset_names
+from stepladder.network.find import FoundNetwork, find_network, load_network
+from stepladder.network.line import parse_line
+from stepladder.network.presets import Preset, load_preset, preset_names, read_preset
+from stepladder.network.receptive_field import receptive_fields
 from stepladder.network.spec import Network
+from stepladder.network.write_line import format_line
 
-__all__ = ["LayerCost", "Network", "load_preset", "preset_names", "trace_network"]
+__all__ = [
+    "FoundNetwork",
+    "LayerCost",
+    "Network",
+    "Preset",
+    "find_network",
+    "format_line",
+    "load_network",
+    "load_preset",
+    "parse_line",
+    "preset_names",
+    "read_preset",
+    "receptive_fields",
+    "trace_network",
+]

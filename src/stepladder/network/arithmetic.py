@@ -5,8 +5,23 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from stepladder.errors import RecipeError
-from stepladder.network.spec import BatchNorm, Conv, Dropout, Flatten, Layer, Linear, MaxPool, Network, Relu
+from stepladder.errors import LayerError, RecipeError
+from stepladder.network.geometry import Window, windows_of
+from stepladder.network.spec import (
+    BatchNorm,
+    Conv,
+    DepthwiseConv,
+    Flatten,
+    GlobalAvgPool,
+    GlobalMaxPool,
+    GroupNorm,
+    Layer,
+    LayerNorm,
+    Linear,
+    LocallyConnected,
+    Network,
+    Residual,
+)
 
 #: (channels, height, width) of a map, or (features,) after flattening.
 Shape = tuple[int, ...]
@@ -17,98 +32,192 @@ class LayerCost:
     """One layer of a network on one input size.
 
     Attributes:
+        number: where it stands: ``3``, or ``3.2`` for the second layer in the body of the third.
         input_shape: (C, H, W), or (features,) after flattening; without the batch.
         output_shape: the same of what comes out.
-        weights: learned numbers, biases among them.
+        weights: learned numbers, biases among them; of a residual those of its shortcut, as its body has its own rows.
         macs: multiply-accumulates an image forward, of convolutions and fully connected layers; biases, pooling and
             activations are not counted.
+        windows: how it reads rows and columns; None where no window slides.
+        shortcut_stride: of a residual whose body changes the shape, the stride of its shortcut; else None.
     """
 
     layer: Layer
+    number: str
     input_shape: Shape
     output_shape: Shape
     weights: int
     macs: int
+    windows: tuple[Window, Window] | None = None
+    shortcut_stride: int | None = None
+
+    @property
+    def place(self) -> str:
+        """How messages name it: by number and name."""
+        return f"layer {self.number} ({self.layer.name})"
 
 
 def trace_network(network: Network, input_shape: tuple[int, int, int], num_classes: int) -> tuple[LayerCost, ...]:
     """Work out every layer of ``network`` for images of ``input_shape`` (C, H, W).
 
+    Returns:
+        a cost a layer, those in the body of a residual before the residual's own; sums over all are the network's.
+
     Raises:
         RecipeError: a layer does not fit what comes into it, named by number and name.
     """
-    costs = []
-    shape: Shape = input_shape
-    for number, layer in enumerate(network.layers, start=1):
-        place = f"layer {number} ({layer.name})"
-        cost = _cost(layer, place, shape, num_classes)
-        costs.append(cost)
-        shape = cost.output_shape
+    if min(input_shape) < 1:
+        raise RecipeError(f"the images are {format_shape(input_shape)}; channels, height and width must be at least 1")
+    costs = _trace(network.layers, input_shape, num_classes, "")
+    shape = costs[-1].output_shape if costs else input_shape
     if shape != (num_classes,):
-        raise RecipeError(
-            f"the network puts out {_written(shape)} where {num_classes} classes need {num_classes} values; "
-            f'let it end in a linear layer with features = "classes"'
-        )
+        raise _wrong_output(network, costs, shape, num_classes)
+    return costs
+
+
+def _trace(layers: tuple[Layer, ...], shape: Shape, num_classes: int, above: str) -> tuple[LayerCost, ...]:
+    costs: list[LayerCost] = []
+    for position, layer in enumerate(layers, start=1):
+        number = f"{above}{position}"
+        if isinstance(layer, Residual):
+            body = _trace(layer.body, shape, num_classes, f"{number}.")
+            inner = body[-1].output_shape if body else shape
+            costs += body
+            costs.append(_join(layer, number, shape, inner, _total_stride(layer, body)))
+        else:
+            costs.append(_cost(layer, number, shape, num_classes))
+        shape = costs[-1].output_shape
     return tuple(costs)
 
 
-def _cost(layer: Layer, place: str, shape: Shape, num_classes: int) -> LayerCost:
-    output, weights, macs = shape, 0, 0
-    if isinstance(layer, Conv):
-        channels, height, width = _map(place, shape)
-        rows = _output_size(place, height, layer.kernel_size, layer.stride, layer.padding)
-        columns = _output_size(place, width, layer.kernel_size, layer.stride, layer.padding)
-        kernel = layer.kernel_size**2 * channels
-        output = (layer.channels, rows, columns)
-        weights = (kernel + 1) * layer.channels
-        macs = kernel * layer.channels * rows * columns
-    elif isinstance(layer, MaxPool):
-        channels, height, width = _map(place, shape)
-        size, stride, ceil = layer.kernel_size, layer.stride, layer.ceil_mode
-        output = (
-            channels,
-            _pooled_size(place, height, size, stride, ceil),
-            _pooled_size(place, width, size, stride, ceil),
-        )
-    elif isinstance(layer, BatchNorm):
+def _cost(layer: Layer, number: str, shape: Shape, num_classes: int) -> LayerCost:
+    place = f"layer {number} ({layer.name})"
+    output, weights, macs, windows = shape, 0, 0, None
+    if isinstance(layer, BatchNorm):
         weights = 2 * shape[0]
+    elif isinstance(layer, GroupNorm):
+        _divides(layer.groups, shape[0], "channels", place, layer.name)
+        weights = 2 * shape[0]
+    elif isinstance(layer, LayerNorm):
+        weights = 2 * math.prod(shape)
     elif isinstance(layer, Flatten):
         output = (math.prod(shape),)
+    elif isinstance(layer, GlobalAvgPool | GlobalMaxPool):
+        output = (_map(place, shape, layer.name)[0],)
     elif isinstance(layer, Linear):
         if len(shape) != 1:
-            raise RecipeError(f"{place} is fully connected and gets maps of {_written(shape)}; put a flatten before it")
+            raise LayerError(
+                f"{place} is fully connected and gets maps of {format_shape(shape)}; put a flatten before it",
+                layer.name,
+            )
         features = num_classes if layer.features == "classes" else layer.features
-        output, weights, macs = (features,), (shape[0] + 1) * features, shape[0] * features
-    else:
-        assert isinstance(layer, Relu | Dropout), layer
-    return LayerCost(layer, shape, output, weights, macs)
+        output, weights, macs = (features,), (shape[0] + layer.bias) * features, shape[0] * features
+    elif (windows := windows_of(layer, *(shape[1:] if len(shape) == 3 else (1, 1)))) is not None:
+        channels = _map(place, shape, layer.name)[0]
+        rows, columns = (_fit(place, size, window, layer.name) for size, window in zip(shape[1:], windows, strict=True))
+        output = (channels, rows, columns)
+        if isinstance(layer, Conv | DepthwiseConv | LocallyConnected):
+            maps, taps = _kernels(layer, place, channels, num_classes)
+            positions = rows * columns if isinstance(layer, LocallyConnected) else 1
+            output = (maps, rows, columns)
+            weights = positions * maps * (taps + layer.bias)
+            macs = rows * columns * maps * taps
+    return LayerCost(layer, number, shape, output, weights, macs, windows)
 
 
-def _output_size(place: str, size: int, kernel_size: int, stride: int, padding: int) -> int:
-    """⌊(size + 2·padding − kernel_size) / stride⌋ + 1 (Dumoulin and Visin 2016, relationship 6)."""
-    if size + 2 * padding < kernel_size:
-        raise RecipeError(
-            f"{place} has a kernel of {kernel_size} and gets {size} + 2·{padding} = {size + 2 * padding} pixels; "
-            f"use larger images, a smaller kernel or more padding"
+def _kernels(
+    layer: Conv | DepthwiseConv | LocallyConnected, place: str, channels: int, classes: int
+) -> tuple[int, int]:
+    """Return how many maps come out, and the weights of one kernel without its bias."""
+    if isinstance(layer, DepthwiseConv):
+        return channels * layer.multiplier, layer.kernel_size**2
+    if isinstance(layer, LocallyConnected):
+        return layer.channels, layer.kernel_size**2 * channels
+    maps = classes if layer.channels == "classes" else layer.channels
+    _divides(layer.groups, channels, "input channels", place, layer.name)
+    _divides(layer.groups, maps, "output channels", place, layer.name)
+    return maps, layer.kernel_size**2 * channels // layer.groups
+
+
+def _join(layer: Residual, number: str, shape: Shape, inner: Shape, stride: int) -> LayerCost:
+    """Work out the sum at the end of a residual, and the shortcut that it needs."""
+    place = f"layer {number} ({layer.name})"
+    if inner == shape:
+        return LayerCost(layer, number, shape, shape, 0, 0)
+    fits = len(inner) == len(shape) == 3 and all(
+        (before - 1) // stride + 1 == after for before, after in zip(shape[1:], inner[1:], strict=True)
+    )
+    if not fits:
+        raise LayerError(
+            f"{place} cannot add its input of {format_shape(shape)} to the {format_shape(inner)} of its body; keep the "
+            f"size with padding = (kernel_size − 1)/2, or let the body's strides divide it",
+            layer.name,
         )
-    return (size + 2 * padding - kernel_size) // stride + 1
+    if layer.shortcut == "pad":
+        if inner[0] < shape[0]:
+            raise LayerError(
+                f"{place} pads its shortcut with zero channels, and its body makes fewer channels of {shape[0]}, "
+                f'{inner[0]}; use shortcut = "conv"',
+                layer.name,
+            )
+        return LayerCost(layer, number, shape, inner, 0, 0, None, stride)
+    kernels = shape[0] * inner[0]
+    return LayerCost(layer, number, shape, inner, kernels, kernels * inner[1] * inner[2], None, stride)
 
 
-def _pooled_size(place: str, size: int, kernel_size: int, stride: int, ceil_mode: bool) -> int:
-    # Rounding up takes a window that lacks less than one stride; one that lacks more does not fit, in PyTorch neither.
-    if not ceil_mode or size + stride - 1 < kernel_size:
-        return _output_size(place, size, kernel_size, stride, 0)
-    rounded_up = -(-(size - kernel_size) // stride) + 1
-    # As in PyTorch, a window that would start beyond the map is left out.
-    return rounded_up - 1 if (rounded_up - 1) * stride >= size else rounded_up
+def _total_stride(layer: Residual, body: tuple[LayerCost, ...]) -> int:
+    """Return how many pixels apart neighbors of the body's output are at its input."""
+    own = {id(inner) for inner in layer.body}
+    strides = [cost.windows[0].stride for cost in body if cost.windows and id(cost.layer) in own]
+    inner_shortcuts = [cost.shortcut_stride or 1 for cost in body if id(cost.layer) in own]
+    return math.prod(strides) * math.prod(inner_shortcuts)
 
 
-def _map(place: str, shape: Shape) -> tuple[int, int, int]:
+def _fit(place: str, size: int, window: Window, name: str) -> int:
+    """Return the output size, at least 1."""
+    output = window.output_size(size)
+    if output < 1:
+        padding = window.before + window.after
+        padded = f"{size} + 2·{window.before} = {size + padding}"
+        if window.before != window.after:
+            padded = f"{size} + {padding} = {size + padding}"
+        reach = f" (dilation {window.dilation}: {window.extent} pixels)" if window.dilation > 1 else ""
+        raise LayerError(
+            f"{place} has a kernel of {window.kernel_size}{reach} and gets {padded} pixels; "
+            f"use larger images, a smaller kernel or more padding",
+            name,
+        )
+    return output
+
+
+def _divides(groups: int, channels: int, word: str, place: str, name: str) -> None:
+    if channels % groups:
+        fitting = [str(count) for count in range(1, min(channels, 512) + 1) if channels % count == 0]
+        raise LayerError(
+            f"{place} has groups = {groups}, which does not divide its {channels} {word}; choose "
+            f"{' or '.join(fitting[-4:])}",
+            name,
+        )
+
+
+def _map(place: str, shape: Shape, name: str) -> tuple[int, int, int]:
     if len(shape) != 3:
-        raise RecipeError(f"{place} works on maps and gets {_written(shape)}; put it before the flatten")
+        raise LayerError(f"{place} works on maps and gets {format_shape(shape)}; put it before the flatten", name)
     channels, height, width = shape
     return channels, height, width
 
 
-def _written(shape: Shape) -> str:
+def _wrong_output(network: Network, costs: tuple[LayerCost, ...], shape: Shape, num_classes: int) -> RecipeError:
+    sentence = f"the network puts out {format_shape(shape)} where {num_classes} classes need {num_classes} values; "
+    fix = 'let it end in a linear layer with features = "classes"'
+    last = next((cost for cost in reversed(costs) if cost.macs), None)
+    if last is None:
+        return RecipeError(sentence + fix)
+    if len(shape) == 1 and last.output_shape == shape and isinstance(last.layer, Linear):
+        return LayerError(f"{sentence}{fix} in place of {last.layer.features} in {last.place}", last.layer.name)
+    return LayerError(f"{sentence}{fix} after {costs[-1].place}", network.layers[-1].name)
+
+
+def format_shape(shape: Shape) -> str:
+    """Write a shape as ``3×32×32`` or ``1024 values``."""
     return "×".join(map(str, shape)) + (" values" if len(shape) == 1 else "")

@@ -11,8 +11,42 @@ from torch import nn
 
 from stepladder.errors import RecipeError
 from stepladder.network.arithmetic import LayerCost, trace_network
-from stepladder.network.layers import MaxPool2x2, SeededDropout
-from stepladder.network.spec import BatchNorm, Conv, Dropout, Flatten, Linear, MaxPool, Network, Relu
+from stepladder.network.layers import (
+    GlobalPool,
+    LocallyConnected2d,
+    MaxPool2x2,
+    PaddedConv2d,
+    PadTo,
+    ResidualSum,
+    Scaled,
+    SeededDropout,
+    SubsampledShortcut,
+)
+from stepladder.network.spec import (
+    AvgPool,
+    BatchNorm,
+    Celu,
+    Conv,
+    DepthwiseConv,
+    Dropout,
+    Flatten,
+    Gelu,
+    GlobalAvgPool,
+    GlobalMaxPool,
+    GroupNorm,
+    Layer,
+    LayerNorm,
+    Linear,
+    LocallyConnected,
+    MaxPool,
+    Network,
+    Pad,
+    Relu,
+    Residual,
+    Scale,
+    Tanh,
+    walk,
+)
 
 #: Gives the random stream of a name on a device; the same name always starts the same stream.
 Stream = Callable[[str, torch.device], torch.Generator]
@@ -25,65 +59,135 @@ def build_network(
 ) -> nn.Sequential:
     """Build ``network`` for images of ``input_shape`` (C, H, W), with initial weights, on ``device``.
 
-    Weights and biases are drawn uniformly from ±1/√fan_in, PyTorch's default for both kinds of layer, from the stream
-    ``weights/<layer name>``; always on the CPU, so that every device starts from the same weights. The global random
-    state is neither read nor changed.
+    Weights and biases are drawn uniformly from ±1/√fan_in, PyTorch's default for convolutions and linear layers, from
+    the stream ``weights/<layer name>``; always on the CPU, so that every device starts from the same weights. The
+    global random state is neither read nor changed.
 
     Returns:
-        a module from (N, C, H, W) float images to (N, num_classes) logits, in channels-last layout.
+        a module from (N, C, H, W) float images to (N, num_classes) logits, in channels-last layout. Its children have
+        the layers' names; a residual's are ``body``, with children of its layers' names, and ``<name>_shortcut``.
 
     Raises:
-        RecipeError: a layer does not fit what comes into it, or has a name that a module cannot have.
+        RecipeError: a layer does not fit what comes into it, has a name that a module cannot have, or needs more memory
+            than there is.
     """
-    costs = trace_network(network, input_shape, num_classes)
-    for number, layer in enumerate(network.layers, start=1):
+    costs = {cost.layer.name: cost for cost in trace_network(network, input_shape, num_classes)}
+    for number, layer in walk(network.layers):
         if hasattr(nn.Sequential(), layer.name):
             raise RecipeError(
                 f"layer {number} is called '{layer.name}', which PyTorch needs itself; choose another name"
             )
-    # On the meta device constructors draw no random numbers and fill no memory.
-    with torch.device("meta"):
-        modules = OrderedDict((cost.layer.name, _module(cost, stream, device)) for cost in _relu_after_pooling(costs))
-    built = nn.Sequential(modules).to_empty(device=_CPU)
-    for name, module in built.named_children():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            _draw_weights(module, stream(f"weights/{name}", _CPU))
-        elif isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
+    try:
+        # On the meta device constructors draw no random numbers and fill no memory.
+        with torch.device("meta"):
+            built = _sequence(network.layers, costs, stream, device)
+        built = built.to_empty(device=_CPU)
+    except RuntimeError as error:
+        largest = max(costs.values(), key=lambda cost: cost.weights)
+        raise RecipeError(
+            f"there is no memory for {sum(cost.weights for cost in costs.values()):,} weights, "
+            f"{largest.weights:,} of them in {largest.place}; make that layer smaller"
+        ) from error
+    for path, module in built.named_modules():
+        if isinstance(module, nn.Conv2d | nn.Linear | LocallyConnected2d):
+            _draw_weights(module, stream(f"weights/{path.rpartition('.')[2]}", _CPU))
+        elif isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d | nn.GroupNorm | nn.LayerNorm):
             module.reset_parameters()
     return built.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def _relu_after_pooling(costs: tuple[LayerCost, ...]) -> tuple[LayerCost, ...]:
-    """Swap each ReLU with a max pooling right after it: they commute, and a 2×2 pool leaves a quarter to do."""
-    order = list(costs)
+def _sequence(
+    layers: tuple[Layer, ...], costs: dict[str, LayerCost], stream: Stream, device: torch.device
+) -> nn.Sequential:
+    modules: OrderedDict[str, nn.Module] = OrderedDict()
+    for layer in _relu_after_pooling(layers):
+        cost = costs[layer.name]
+        if isinstance(layer, Residual):
+            body = _sequence(layer.body, costs, stream, device)
+            modules[layer.name] = ResidualSum(body, layer.shortcut_name, _shortcut(layer, cost))
+        else:
+            modules[layer.name] = _module(cost, stream, device)
+    return nn.Sequential(modules)
+
+
+def _relu_after_pooling(layers: tuple[Layer, ...]) -> list[Layer]:
+    """Swap each ReLU with a max pooling right after it: they commute, and a 2×2 pool leaves a quarter to do.
+
+    Of the activations ReLU alone: GELU is not monotone, so that the largest value need not stay the largest, and what
+    rounding makes of the others is not exactly monotone.
+    """
+    order = list(layers)
     for position in range(len(order) - 1):
-        if isinstance(order[position].layer, Relu) and isinstance(order[position + 1].layer, MaxPool):
+        if isinstance(order[position], Relu) and isinstance(order[position + 1], MaxPool):
             order[position], order[position + 1] = order[position + 1], order[position]
-    return tuple(order)
+    return order
+
+
+def _shortcut(layer: Residual, cost: LayerCost) -> nn.Module | None:
+    if cost.shortcut_stride is None:
+        return None
+    channels_in, channels_out = cost.input_shape[0], cost.output_shape[0]
+    if layer.shortcut == "pad":
+        return SubsampledShortcut(cost.shortcut_stride, channels_out - channels_in)
+    return nn.Conv2d(channels_in, channels_out, 1, cost.shortcut_stride, bias=False)
 
 
 def _module(cost: LayerCost, stream: Stream, device: torch.device) -> nn.Module:
     layer, channels = cost.layer, cost.input_shape[0]
-    if isinstance(layer, Conv):
-        return nn.Conv2d(channels, layer.channels, layer.kernel_size, layer.stride, layer.padding)
+    if isinstance(layer, Conv | DepthwiseConv | LocallyConnected):
+        return _convolution(layer, cost)
     if isinstance(layer, MaxPool):
-        if layer.kernel_size == layer.stride == 2:
+        if layer.kernel_size == layer.stride == 2 and layer.padding == 0:
             return MaxPool2x2(layer.ceil_mode)
-        return nn.MaxPool2d(layer.kernel_size, layer.stride, ceil_mode=layer.ceil_mode)
+        return nn.MaxPool2d(layer.kernel_size, layer.stride, layer.padding, ceil_mode=layer.ceil_mode)
+    if isinstance(layer, AvgPool):
+        return nn.AvgPool2d(layer.kernel_size, layer.stride, layer.padding, ceil_mode=layer.ceil_mode)
     if isinstance(layer, BatchNorm):
         return nn.BatchNorm2d(channels) if len(cost.input_shape) == 3 else nn.BatchNorm1d(channels)
+    if isinstance(layer, GroupNorm):
+        return nn.GroupNorm(layer.groups, channels)
+    if isinstance(layer, LayerNorm):
+        return nn.LayerNorm(cost.input_shape)
     if isinstance(layer, Dropout):
         return SeededDropout(layer.p, stream(f"dropout/{layer.name}", device))
     if isinstance(layer, Linear):
-        return nn.Linear(channels, cost.output_shape[0])
+        return nn.Linear(channels, cost.output_shape[0], layer.bias)
+    if isinstance(layer, GlobalAvgPool | GlobalMaxPool):
+        return GlobalPool(largest=isinstance(layer, GlobalMaxPool))
+    if isinstance(layer, Pad):
+        return PadTo(layer.size)
+    if isinstance(layer, Scale):
+        return Scaled(layer.factor)
+    if isinstance(layer, Celu):
+        return nn.CELU(layer.alpha)
+    if isinstance(layer, Gelu):
+        return nn.GELU()
+    if isinstance(layer, Tanh):
+        return nn.Tanh()
     if isinstance(layer, Flatten):
         return nn.Flatten()
+    assert isinstance(layer, Relu), layer
     return nn.ReLU()
 
 
-def _draw_weights(module: nn.Conv2d | nn.Linear, generator: torch.Generator) -> None:
-    fan_in = module.weight[0].numel()
+def _convolution(layer: Conv | DepthwiseConv | LocallyConnected, cost: LayerCost) -> nn.Module:
+    assert cost.windows is not None
+    window, channels = cost.windows[0], cost.input_shape[0]
+    maps, *positions = cost.output_shape
+    geometry = (layer.kernel_size, layer.stride, layer.dilation, window.before, window.after)
+    if isinstance(layer, LocallyConnected):
+        return LocallyConnected2d(channels, maps, (positions[0], positions[1]), *geometry, bias=layer.bias)
+    groups = channels if isinstance(layer, DepthwiseConv) else layer.groups
+    if window.before == window.after:
+        return nn.Conv2d(
+            channels, maps, layer.kernel_size, layer.stride, window.before, layer.dilation, groups, layer.bias
+        )
+    return PaddedConv2d(channels, maps, *geometry, groups=groups, bias=layer.bias)
+
+
+def _draw_weights(module: nn.Conv2d | nn.Linear | LocallyConnected2d, generator: torch.Generator) -> None:
+    fan_in = module.fan_in if isinstance(module, LocallyConnected2d) else module.weight[0].numel()
     bound = 1 / math.sqrt(fan_in)
     nn.init.uniform_(module.weight, -bound, bound, generator=generator)
-    assert module.bias is not None
-    nn.init.uniform_(module.bias, -bound, bound, generator=generator)
+    if module.bias is not None:
+        nn.init.uniform_(module.bias, -bound, bound, generator=generator)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -39,6 +40,152 @@ class SeededDropout(nn.Module):
     def extra_repr(self) -> str:
         """Show the probability where the network is printed."""
         return f"p={self.p}"
+
+
+class ResidualSum(nn.Module):
+    """x + body(x), or shortcut(x) + body(x) (He et al. 2016, section 3.2).
+
+    Args:
+        body: what the sum adds to its input.
+        name: of the shortcut among the children.
+        shortcut: None adds the input as it is.
+    """
+
+    def __init__(self, body: nn.Sequential, name: str, shortcut: nn.Module | None) -> None:
+        super().__init__()
+        self.body = body
+        self._shortcut = name
+        if shortcut is not None:
+            self.add_module(name, shortcut)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the sum, of the shape that the body puts out."""
+        shortcut = self._modules.get(self._shortcut)
+        return self.body(inputs) + (inputs if shortcut is None else shortcut(inputs))  # type: ignore[no-any-return]
+
+
+class SubsampledShortcut(nn.Module):
+    """Every ``stride``-th pixel, and ``extra`` channels of zeros behind: He et al.'s option A, which has no weights."""
+
+    def __init__(self, stride: int, extra: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.extra = extra
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return (N, C + extra, ⌈H/stride⌉, ⌈W/stride⌉) of (N, C, H, W) maps."""
+        return F.pad(maps[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.extra))
+
+
+class PadTo(nn.Module):
+    """Zeros around maps smaller than ``size`` × ``size``; the odd one at the bottom and right."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return (N, C, H, W) maps of at least ``size`` in height and width."""
+        rows, columns = (max(0, self.size - side) for side in maps.shape[2:])
+        return F.pad(maps, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
+
+    def extra_repr(self) -> str:
+        """Show the size where the network is printed."""
+        return f"size={self.size}"
+
+
+class GlobalPool(nn.Module):
+    """The mean, or the largest value, of each map: (N, C, H, W) to (N, C)."""
+
+    def __init__(self, largest: bool) -> None:
+        super().__init__()
+        self.largest = largest
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return one value a map."""
+        return maps.amax(dim=(2, 3)) if self.largest else maps.mean(dim=(2, 3))
+
+
+class Scaled(nn.Module):
+    """Multiplication by a constant."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the inputs, scaled."""
+        return inputs * self.factor
+
+    def extra_repr(self) -> str:
+        """Show the factor where the network is printed."""
+        return f"factor={self.factor}"
+
+
+class PaddedConv2d(nn.Conv2d):
+    """A convolution with other padding at the bottom and right (``after``) than at the top and left (``before``).
+
+    PyTorch's own "same" does this for even kernels too, with a warning that it copies its input.
+    """
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        kernel_size: int,
+        stride: int,
+        dilation: int,
+        before: int,
+        after: int,
+        groups: int = 1,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(channels_in, channels_out, kernel_size, stride, dilation=dilation, groups=groups, bias=bias)
+        self.before_and_after = (before, after)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the convolution of (N, C, H, W) maps, padded."""
+        return super().forward(F.pad(input, self.before_and_after * 2))
+
+
+class LocallyConnected2d(nn.Module):
+    """A convolution without shared weights: its own kernel, and its own bias, at every position.
+
+    Attributes:
+        weight: (positions, channels_out, channels_in·kernel_size²), positions row by row.
+        bias: (channels_out, rows, columns), or None.
+        fan_in: inputs of one output.
+    """
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        positions: tuple[int, int],
+        kernel_size: int,
+        stride: int,
+        dilation: int,
+        before: int,
+        after: int,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        self.kernel_size, self.stride, self.dilation = kernel_size, stride, dilation
+        self.before_and_after = (before, after)
+        self.fan_in = channels_in * kernel_size**2
+        rows, columns = positions
+        self.weight = nn.Parameter(torch.empty(rows * columns, channels_out, self.fan_in))
+        self.bias = nn.Parameter(torch.empty(channels_out, rows, columns)) if bias else None
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return (N, channels_out, rows, columns) of (N, C, H, W) maps of the size that it was built for."""
+        padded = F.pad(maps, self.before_and_after * 2)
+        windows = F.unfold(padded, self.kernel_size, self.dilation, stride=self.stride)
+        # A matrix product a position: (positions, channels_out, fan_in) with (positions, fan_in, N).
+        outputs = torch.bmm(self.weight, windows.permute(2, 1, 0)).permute(2, 1, 0)
+        rows = (padded.shape[2] - self.dilation * (self.kernel_size - 1) - 1) // self.stride + 1
+        outputs = outputs.reshape(len(maps), -1, rows, outputs.shape[2] // rows)
+        return outputs if self.bias is None else outputs + self.bias
 
 
 class MaxPool2x2(nn.MaxPool2d):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stepladder.network import Network
 from stepladder.network.spec import BatchNorm as BatchNormLayer
-from stepladder.network.spec import Conv, Layer
+from stepladder.network.spec import Conv, DepthwiseConv, Layer, is_output
 from stepladder.techniques.base import Technique
 
 
@@ -21,8 +21,12 @@ class BatchNorm(Technique):
     caveat = "needs batches of a dozen images or more; makes the bias of the convolution before it idle"
 
     def rewrite(self, network: Network) -> Network:
-        """Put a batch-norm layer after every convolution."""
-        return network.insert_after(lambda layer: isinstance(layer, Conv), self._layer)
+        """Put a batch-norm layer after every convolution but one that has it and one that puts out the classes."""
+        return network.insert_after(
+            lambda layer: isinstance(layer, Conv | DepthwiseConv) and not is_output(layer),
+            self._layer,
+            unless_before=lambda layer: isinstance(layer, BatchNormLayer),
+        )
 
     @staticmethod
     def _layer(after: Layer) -> Layer:

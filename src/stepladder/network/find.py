@@ -1,0 +1,140 @@
+"""From what a user types to a network: a preset's name, a one-line form, a TOML file or a model folder."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from stepladder.errors import LineError, RecipeError, StorageError, unknown
+from stepladder.files import read_json
+from stepladder.network.arithmetic import LayerCost, trace_network
+from stepladder.network.line import Line, is_line
+from stepladder.network.presets import preset_names, read_preset
+from stepladder.network.spec import Network
+from stepladder.network.tables import network_of_table
+
+Shape3 = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class FoundNetwork:
+    """A network with what is known of it.
+
+    Attributes:
+        label: short, safe in a file's name: of the preset or the file; of a line, a part of its hash.
+        line: its one-line form, where it was given as one.
+        input_shape: (C, H, W) that it was published for, or that its weights were trained on.
+        num_classes: where a trained model fixes them.
+        paper, published: of a preset.
+        model: the folder, of a trained model.
+    """
+
+    label: str
+    network: Network
+    line: Line | None = None
+    input_shape: Shape3 | None = None
+    num_classes: int | None = None
+    paper: str | None = None
+    published: str | None = None
+    model: Path | None = None
+
+    def trace(self, input_shape: Shape3, num_classes: int) -> tuple[LayerCost, ...]:
+        """Work out every layer; see :func:`stepladder.network.trace_network`.
+
+        Raises:
+            RecipeError: a layer does not fit; with a caret under it where the network was given as one line.
+        """
+        try:
+            return trace_network(self.network, input_shape, num_classes)
+        except RecipeError as error:
+            raise (self.line.explain(error) if self.line else error) from error
+
+
+def find_network(text: str) -> FoundNetwork:
+    """Return the network that ``text`` names.
+
+    Args:
+        text: a preset's name; a one-line form; the path of a ``.toml`` file with ``layers`` or ``line`` (or of a
+            recipe); or the path of a model folder.
+
+    Raises:
+        RecipeError: there is none, or it does not fit.
+        StorageError: a model folder that is damaged.
+    """
+    if text in preset_names():
+        preset = read_preset(text)
+        return FoundNetwork(
+            text,
+            preset.network,
+            input_shape=preset.input_shape,
+            paper=preset.paper,
+            published=preset.published,
+        )
+    if text.endswith(".toml"):
+        return _read_file(Path(text))
+    if not is_line(text) or _exists(text):
+        path = Path(text)
+        if _exists(text) and (path / "config.json").is_file():
+            return _read_model(path)
+        if _exists(text) and path.is_dir():
+            raise RecipeError(f"{text} holds no model (no config.json); give the folder of one, as trials/…/model")
+        raise RecipeError(
+            f"{unknown('network', text, preset_names())}; or one line as 'conv5-32 pool2 fc', a .toml file, or a "
+            f"model folder"
+        )
+    line = Line(text)
+    digest = hashlib.sha256(line.network.model_dump_json().encode()).hexdigest()[:6]
+    return FoundNetwork(f"line-{digest}", line.network, line)
+
+
+def load_network(text: str) -> Network:
+    """Return the layer list that ``text`` names; see :func:`find_network`."""
+    return find_network(text).network
+
+
+def _exists(text: str) -> bool:
+    try:
+        return Path(text).exists()
+    except (OSError, ValueError):  # too long a name, or characters that no name can have
+        return False
+
+
+def _read_file(path: Path) -> FoundNetwork:
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # editors on Windows put a byte-order mark first
+    except (OSError, ValueError) as error:
+        raise RecipeError(f"cannot read the network {path}: {getattr(error, 'strerror', None) or error}") from error
+    try:
+        table = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise RecipeError(f"{path} is not valid TOML: {error}") from error
+    if "network" in table:  # a recipe
+        table = table["network"]
+        if isinstance(table, str):
+            return find_network(table)
+    if not isinstance(table, dict):
+        raise RecipeError(f"{path} has a network of {table!r}; it must be a table with layers or line")
+    table = {key: value for key, value in table.items() if key not in ("paper", "published", "input")}
+    try:
+        network = network_of_table(table)
+    except LineError as error:
+        raise RecipeError(f"{path}: {error}") from error
+    except RecipeError as error:
+        raise RecipeError(f"{path}: {error}") from error
+    return FoundNetwork(path.stem, network)
+
+
+def _read_model(folder: Path) -> FoundNetwork:
+    path = folder / "config.json"
+    document = read_json(path)
+    try:
+        network = Network.model_validate(document["network"])
+        channels, height, width = (int(size) for size in document["input_shape"])
+        classes = len(document["class_names"])
+    except (KeyError, TypeError, ValueError, ValidationError, RecipeError) as error:
+        raise StorageError(f"{path} is no model's configuration; train the model again") from error
+    return FoundNetwork(folder.name, network, input_shape=(channels, height, width), num_classes=classes, model=folder)

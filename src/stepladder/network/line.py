@@ -1,0 +1,270 @@
+"""A network as one line: ``conv5-32 pool2 conv5-64 pool2 conv5-64 pool2 fc1000 fc10``.
+
+A word a layer, with its first figures beside it and its other options after a colon: ``conv3-64:stride=2,bias=no``.
+Three things are implied, so that the line stays short:
+
+- the padding of a convolution: (kernel_size − 1)/2, which keeps the size;
+- where the line names no activation at all: a ReLU after every convolution and fully connected layer but the last, and
+  after the normalization that follows it;
+- where it names no flatten: one before the first fully connected layer that gets maps; and where it names no output
+  (``fc`` without a figure, ``conv1-classes``) and does not end in a fully connected layer: an ``fc`` at the end.
+
+A line that starts with ``plain`` implies nothing but the padding.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from stepladder.check import check
+from stepladder.errors import LayerError, LineError, RecipeError, unknown
+from stepladder.network.spec import (
+    BaseLayer,
+    Conv,
+    DepthwiseConv,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    GlobalMaxPool,
+    Linear,
+    LocallyConnected,
+    Network,
+    Relu,
+    Residual,
+    Scale,
+    is_output,
+)
+from stepladder.network.words import (
+    ACTIVATED,
+    ACTIVATIONS,
+    NORMALIZATIONS,
+    PLAIN,
+    WORDS,
+    Names,
+    Word,
+    implied_padding,
+)
+
+_TOKEN = re.compile(r"[()]|[^\s()]+")
+_WORD = re.compile(r"(?P<word>[A-Za-z_]*)(?P<first>-?[\d.][^:]*?)?(?:-(?P<second>[^-:]*))?(?::(?P<options>.*))?")
+_DEEPEST = 8
+#: What may stand behind the output without being one.
+_PASSING = (*ACTIVATIONS, *NORMALIZATIONS, Scale, Dropout)
+
+
+@dataclass(frozen=True)
+class Token:
+    """A piece of the line with its place."""
+
+    text: str
+    start: int
+    end: int
+
+
+class Line:
+    """A network's one-line form, read.
+
+    Args:
+        text: the line; any white space separates words.
+
+    Attributes:
+        network: the layer list.
+
+    Raises:
+        LineError: what is wrong, with a caret under the token.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = re.sub(r"\s", " ", text)
+        self._spans: dict[str, Token] = {}
+        self._outputs: list[Token] = []
+        tokens = [Token(found[0], found.start(), found.end()) for found in _TOKEN.finditer(self.text)]
+        self._plain = bool(tokens) and tokens[0].text == PLAIN
+        tokens = tokens[self._plain :]
+        if not tokens:
+            raise RecipeError("the network is an empty line; write layers, as: conv5-32 pool2 fc")
+        stems = [_stem(token.text) for token in tokens]
+        activations = {name for name, word in WORDS.items() if word.kind in ACTIVATIONS}
+        self._implies_relu = not self._plain and not any(stem in activations for stem in stems)
+        self._implies_flatten = not self._plain and "flatten" not in stems
+        layers = self._read(iter(tokens), Names(), "", None)
+        if len(self._outputs) > 1:
+            raise self._wrong(
+                self._outputs[1],
+                "the network has two outputs: only the last layer gives one value a class; write how many features "
+                "this one has, as fc1000, or remove it",
+            )
+        if not self._plain:
+            layers = self._with_output(layers)
+        try:
+            self.network = Network.model_validate({"layers": layers})
+        except RecipeError as error:  # two layers of one name
+            named = next((name for name in reversed(self._spans) if f"'{name}'" in str(error)), None)
+            token = self._spans[named] if named else tokens[-1]
+            raise self._wrong(token, str(error)) from error
+
+    def explain(self, error: RecipeError) -> RecipeError:
+        """Return ``error`` with a caret under the layer that it is about, where that stands in the line."""
+        token = self._spans.get(error.layer) if isinstance(error, LayerError) else None
+        return error if token is None else LineError(str(error), self.text, token.start, token.end)
+
+    def _read(self, tokens: Iterator[Token], names: Names, above: str, opened: Token | None) -> list[BaseLayer]:
+        """Read up to the parenthesis that closes ``opened``, or to the end of the line."""
+        layers: list[BaseLayer] = []
+        pending: Token | None = None  # a res that waits for its body
+        owed: Token | None = None  # a layer whose implied ReLU waits for the normalization behind it
+        for token in tokens:
+            word = WORDS.get(_stem(token.text))
+            if owed is not None and not (word and word.kind in NORMALIZATIONS):
+                layers.append(self._note(Relu(name=names.give(Relu)), owed))
+                owed = None
+            number = f"{above}{len(layers) + 1}"
+            if token.text == "(":
+                if pending is None:
+                    raise self._wrong(token, "a parenthesis holds the body of a residual; write res(…)")
+                if above.count(".") == _DEEPEST:
+                    raise self._wrong(token, f"residuals stand at most {_DEEPEST} deep; put them one after another")
+                layers.append(self._residual(pending, token, tokens, names, number))
+                pending = None
+                continue
+            if pending is not None:
+                break
+            if token.text == ")":
+                if opened is None:
+                    raise self._wrong(token, "this parenthesis closes nothing; remove it")
+                return layers
+            if word is not None and word.kind is Residual:
+                pending = token
+                continue
+            layer = self._layer(token, names, number)
+            if isinstance(layer, Linear) and not above and self._flattens_before(layers):
+                layers.append(self._note(Flatten(name=names.give(Flatten)), token))
+            layers.append(layer)
+            if self._implies_relu and isinstance(layer, ACTIVATED):
+                owed = token
+        if owed is not None:
+            layers.append(self._note(Relu(name=names.give(Relu)), owed))
+        if pending is not None:
+            raise self._wrong(pending, "a residual needs a body; write res(conv3-16 relu conv3-16)")
+        if opened is not None:
+            raise self._wrong(opened, "this parenthesis is not closed; add ) after the body")
+        return layers
+
+    def _residual(self, token: Token, opened: Token, tokens: Iterator[Token], names: Names, number: str) -> BaseLayer:
+        options = self._options(token, WORDS["res"])
+        options.setdefault("name", names.give(Residual))
+        body = self._read(tokens, Names(f"{options['name']}_"), f"{number}.", opened)
+        return self._checked(Residual, {**options, "body": body}, token, number)
+
+    def _layer(self, token: Token, names: Names, number: str) -> BaseLayer:
+        word = WORDS.get(_stem(token.text))
+        if word is None:
+            shown = re.sub(r"[-\d.:].*", "", token.text) or token.text
+            raise self._wrong(token, f"layer {number}: {unknown('layer', shown, WORDS)}")
+        options = self._options(token, word)
+        if word.kind is Linear:
+            options.setdefault("features", "classes")
+        if issubclass(word.kind, Conv | LocallyConnected | DepthwiseConv) and "padding" not in options:
+            figures = [
+                figure for key in ("kernel_size", "stride", "dilation") if type(figure := options.get(key, 1)) is int
+            ]
+            if len(figures) == 3:
+                options["padding"] = implied_padding(*figures)
+        options = {"name": names.give(word.kind), **options}
+        layer = self._checked(word.kind, options, token, number)
+        if "classes" in (getattr(layer, "features", None), getattr(layer, "channels", None)):
+            self._outputs.append(token)
+        return layer
+
+    def _options(self, token: Token, word: Word) -> dict[str, object]:
+        """Return the options of a token as a table."""
+        found = _WORD.fullmatch(token.text)
+        if found is None:
+            raise self._wrong(token, f"'{token.text}' is no layer; write it as {word.example}")
+        options: dict[str, object] = {}
+        for option, text in ((word.first, found["first"]), (word.second, found["second"])):
+            if text is None:
+                continue
+            if option is None:
+                raise self._wrong(token, f"'{token.text}' has a figure too many; write it as {word.example}")
+            options[option] = _value(text)
+        for entry in found["options"].split(",") if found["options"] is not None else ():
+            key, equals, text = entry.partition("=")
+            if not equals or not key or not text:
+                raise self._wrong(
+                    token, f"'{token.text}' has an option without a value; write it as {word.example}:option=value"
+                )
+            if key in options:
+                raise self._wrong(token, f"'{token.text}' gives {key} twice; give it once")
+            options[key] = text if key == "name" else _value(text)
+        return options
+
+    def _checked(self, kind: type[BaseLayer], table: dict[str, object], token: Token, number: str) -> BaseLayer:
+        try:
+            return self._note(check(kind, table, "", whole=f"'{token.text}'"), token)
+        except RecipeError as error:
+            raise self._wrong(token, f"layer {number} ({table['name']}): {error}") from error
+
+    def _flattens_before(self, layers: list[BaseLayer]) -> bool:
+        """Whether a fully connected layer behind ``layers`` gets maps, and the line leaves the flatten to us."""
+        return self._implies_flatten and not any(
+            isinstance(layer, Linear | Flatten | GlobalAvgPool | GlobalMaxPool) for layer in layers
+        )
+
+    def _with_output(self, layers: list[BaseLayer]) -> list[BaseLayer]:
+        """Add the layer that puts out the classes where there is none, and take an implied ReLU from behind it."""
+        output = next((at for at, layer in enumerate(layers) if is_output(layer)), None)
+        if output is None and not self._outputs:
+            last = next((at for at in reversed(range(len(layers))) if not isinstance(layers[at], _PASSING)), None)
+            output = last if last is not None and isinstance(layers[last], Linear) else None
+            if output is None:
+                taken = {layer.name for layer in layers}
+                flatten = [Flatten(name="flatten")] if self._flattens_before(layers) else []
+                name = next(name for number in range(1, len(taken) + 2) if (name := f"fc{number}") not in taken)
+                return [*layers, *flatten, Linear(name=name, features="classes")]
+        behind = layers[output + 1 : output + 2] if output is not None else []
+        if output is not None and self._implies_relu and behind and isinstance(behind[0], Relu):
+            return layers[: output + 1] + layers[output + 2 :]
+        return layers
+
+    def _note(self, layer: BaseLayer, token: Token) -> BaseLayer:
+        self._spans[layer.name] = token
+        return layer
+
+    def _wrong(self, token: Token, sentence: str) -> LineError:
+        return LineError(sentence, self.text, token.start, token.end)
+
+
+def parse_line(text: str) -> Network:
+    """Return the network of a one-line form; see :class:`Line`.
+
+    Raises:
+        LineError: what is wrong, with a caret under the token.
+    """
+    return Line(text).network
+
+
+def is_line(text: str) -> bool:
+    """Whether ``text`` can only be meant as a one-line form: several words, or one that is a layer."""
+    if len(text.split()) != 1 or "(" in text:
+        return True
+    return _stem(text) in WORDS and _WORD.fullmatch(text) is not None
+
+
+def _stem(text: str) -> str:
+    """Return the word of a token without its figures and options."""
+    found = re.match(r"[A-Za-z_]*", text)
+    return found[0] if found else ""
+
+
+def _value(text: str) -> object:
+    if text in ("yes", "true", "no", "false"):
+        return text in ("yes", "true")
+    if re.fullmatch(r"[+-]?\d{1,18}", text, re.ASCII):
+        return int(text)
+    try:
+        return float(text)
+    except ValueError:
+        return text

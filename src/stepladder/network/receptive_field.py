@@ -1,0 +1,143 @@
+"""What an output of each layer sees of the image: size, jump and place of its receptive field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stepladder.network.arithmetic import LayerCost, Shape
+from stepladder.network.geometry import Window
+from stepladder.network.spec import Flatten, GlobalAvgPool, GlobalMaxPool, Layer, Linear, Network, Residual
+
+
+@dataclass(frozen=True)
+class Field:
+    """The receptive field of a layer's outputs along one axis, in pixels of the image.
+
+    Output i sees pixels start + i·jump to start + i·jump + size − 1, and padding where that leaves the image.
+    Normalization over a whole map (group_norm, layer_norm) counts as if its statistics were constants.
+
+    Attributes:
+        size: pixels from the first to the last that an output depends on (Araujo, Norris and Sim 2019, equation 2).
+        jump: pixels from one output's field to the next one's; None where one output sees all.
+        start: first pixel of the first output's field; negative in the padding.
+    """
+
+    size: int
+    jump: int | None
+    start: int
+
+    @property
+    def center(self) -> float:
+        """The middle of the first output's field, in pixels from the middle of the image's first pixel."""
+        return self.start + (self.size - 1) / 2
+
+    def seen_from(self, position: int) -> tuple[int, int]:
+        """Return the first and last pixel in the field of output ``position``."""
+        first = self.start + position * (self.jump or 0)
+        return first, first + self.size - 1
+
+    def through(self, window: Window) -> Field:
+        """Return the field behind a window: r ← r + (k − 1)·d·j, j ← j·s, start ← start − padding·j."""
+        assert self.jump is not None
+        return Field(
+            size=self.size + (window.extent - 1) * self.jump,
+            jump=self.jump * window.stride,
+            start=self.start - window.before * self.jump,
+        )
+
+    def over(self, outputs: int) -> Field:
+        """Return the field of all ``outputs`` together."""
+        return self if self.jump is None else Field(self.size + (outputs - 1) * self.jump, None, self.start)
+
+
+#: Rows and columns.
+Fields = tuple[Field, Field]
+
+
+def receptive_fields(network: Network, costs: tuple[LayerCost, ...]) -> dict[str, Fields]:
+    """Return the receptive field of every layer, by name, along rows and columns.
+
+    Args:
+        costs: of ``network``, from :func:`stepladder.network.trace_network`.
+    """
+    by_name = {cost.layer.name: cost for cost in costs}
+    fields: dict[str, Fields] = {}
+    pixel = Field(1, 1, 0)
+    _follow(network.layers, (pixel, pixel), by_name, fields)
+    return fields
+
+
+def _follow(
+    layers: tuple[Layer, ...], before: Fields, costs: dict[str, LayerCost], fields: dict[str, Fields]
+) -> Fields:
+    for layer in layers:
+        cost = costs[layer.name]
+        if isinstance(layer, Residual):
+            body = _follow(layer.body, before, costs, fields)
+            rows, columns = (_union(*pair) for pair in zip(body, before, strict=True))
+            before = rows, columns
+        elif cost.windows is not None:
+            rows, columns = (field.through(window) for field, window in zip(before, cost.windows, strict=True))
+            before = rows, columns
+        elif isinstance(layer, Flatten | GlobalAvgPool | GlobalMaxPool | Linear) and len(cost.input_shape) == 3:
+            rows, columns = (field.over(size) for field, size in zip(before, cost.input_shape[1:], strict=True))
+            before = rows, columns
+        fields[layer.name] = before
+    return before
+
+
+def _union(body: Field, shortcut: Field) -> Field:
+    """Both ways into a sum; the shortcut takes the stride of the body, so its jump is the body's."""
+    start = min(body.start, shortcut.start)
+    end = max(body.start + body.size, shortcut.start + shortcut.size)
+    return Field(end - start, body.jump, start)
+
+
+def pixels_behind(network: Network, costs: tuple[LayerCost, ...], name: str, position: int, axis: int) -> set[int]:
+    """Return exactly which pixels of the image one output of a layer depends on, along one axis.
+
+    Unlike :class:`Field` it knows borders: what only padding or a dropped row would bring is not among them. It is the
+    definition that the tests hold both the field and the gradients of built networks against.
+
+    Args:
+        position: of the output along ``axis`` (0 rows, 1 columns).
+    """
+    by_name = {cost.layer.name: cost for cost in costs}
+    found = _back(network.layers, {position}, name, by_name, axis)
+    assert found is not None, name
+    return found
+
+
+def _back(
+    layers: tuple[Layer, ...], positions: set[int], name: str | None, costs: dict[str, LayerCost], axis: int
+) -> set[int] | None:
+    """Follow ``positions`` at the output of layer ``name`` (None: the last) to the input; None if it is not here."""
+    started = name is None
+    for layer in reversed(layers):
+        cost = costs[layer.name]
+        if not started and isinstance(layer, Residual) and layer.name != name:
+            inside = _back(layer.body, positions, name, costs, axis)
+            if inside is not None:
+                positions, started = inside, True
+            continue
+        started = started or layer.name == name
+        if started:
+            positions = _behind(layer, cost, positions, costs, axis)
+    return positions if started else None
+
+
+def _behind(layer: Layer, cost: LayerCost, positions: set[int], costs: dict[str, LayerCost], axis: int) -> set[int]:
+    shape: Shape = cost.input_shape
+    if isinstance(layer, Residual):
+        through = _back(layer.body, positions, None, costs, axis)
+        assert through is not None
+        stride = cost.shortcut_stride or 1
+        return through | {position * stride for position in positions}
+    if cost.windows is not None:
+        window, size = cost.windows[axis], shape[1 + axis]
+        taps = range(0, window.extent, window.dilation)
+        reached = {position * window.stride - window.before + tap for position in positions for tap in taps}
+        return {pixel for pixel in reached if 0 <= pixel < size}
+    if len(shape) == 3 and len(cost.output_shape) == 1:
+        return set(range(shape[1 + axis]))
+    return positions
