@@ -187,7 +187,7 @@ def layer(**changes: object) -> dict[str, object]:
             "techniques.dropout.rung is ''; it must be a name of letters, digits, spaces and . + - _",
         ),
         (one_technique(name="exponential_lr", gamma=0), "exponential_lr.gamma is 0; it must be greater than 0"),
-        (one_technique(name="random_crop", padding=-1), "random_crop.padding is -1; it must be at least 0"),
+        (one_technique(name="random_crop", padding=-1), "random_crop.padding is -1; it must be 0 to 10,000"),
         (table(techniques=[{"name": "dropout"}] * 2), "recipe 'x' lists the technique 'dropout' twice; keep one"),
         (table(network=3), "network is 3; it must be a table"),
         (table(network={}), "network.layers is missing; add it to network"),

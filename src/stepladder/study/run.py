@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from stepladder.data import ImageSet, Splits, make_splits
-from stepladder.errors import StudyError
+from stepladder.errors import RecipeError, StudyError
 from stepladder.recipe import Recipe
 from stepladder.study.machine import describe_machine, describe_versions
 from stepladder.study.plan import Rung, make_rungs
@@ -28,6 +28,7 @@ from stepladder.study.store import (
 )
 from stepladder.study.trial import describe_data, run_trial, watched_split
 from stepladder.study.watch import Outlook, Watch
+from stepladder.training.context import check_recipe
 from stepladder.training.device import Compute
 from stepladder.training.history import TRAIN_SAMPLE, EpochRecord
 from stepladder.training.loop import train_network
@@ -79,6 +80,12 @@ def run_study(
     # Seeds that an earlier call asked for stay in the plan; this one trains those that it asks for.
     asked = [trial for trial in planned_trials(record) if trial.seed < seeds]
     todo = tuple(trial for trial in asked if read_result(trial_folder(out, trial)) is None)
+    for rung in rungs:
+        # A technique that does not fit is said before anything trains, whichever rung it is on.
+        try:
+            check_recipe(rung.recipe, splits.train, len(data.class_names), has_validation=splits.validation is not None)
+        except RecipeError as error:
+            raise RecipeError(f"rung {rung.name}: {error}") from error
     seconds = estimate_seconds({trial.rung: trial.recipe for trial in todo}, splits, data, compute, watch)
     write_record(out, record)
     if todo:
@@ -104,9 +111,17 @@ def estimate_seconds(
         some = splits.train.take(np.arange(min(len(splits.train), _MEASURED_BATCHES * recipe.batch_size)))
         # At hardly any learning rate: a loss that is not finite would end the measurement.
         slow = recipe.optimizer.model_copy(update={"lr": 1e-9})
-        short = recipe.model_copy(update={"epochs": 2, "optimizer": slow})
         history: list[EpochRecord] = []
-        train_network(short, some, watched_split(splits), len(data.class_names), 0, compute, on_epoch=history.append)
+        train_network(
+            recipe.model_copy(update={"optimizer": slow}),
+            some,
+            watched_split(splits),
+            len(data.class_names),
+            0,
+            compute,
+            on_epoch=history.append,
+            rehearsal=True,
+        )
         last = history[-1]
         assert last.images_per_second is not None
         watched = len(watched_split(splits).split)
