@@ -120,7 +120,11 @@ def test_changed_settings():
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("epoch", "5", "unknown setting 'epoch'; did you mean 'epochs'? Known: batch_size, dropout.p, epochs"),
+        (
+            "epoch",
+            "5",
+            "unknown setting 'epoch'; did you mean 'epochs'? Known: batch_size, dropout.p, dropout.where, epochs",
+        ),
         ("optimizer.lrr", "5", "unknown setting 'optimizer.lrr'; did you mean 'optimizer.lr'? Known: optimizer.lr"),
         ("dropout.q", "5", "unknown setting 'dropout.q'; did you mean 'dropout.p'? Known: dropout.p"),
         ("drpout.p", "5", "unknown setting 'drpout.p'; did you mean 'dropout.p'? Known: batch_size"),
@@ -140,8 +144,12 @@ def test_changed_settings():
         ("optimizer.lr", "1e999", "optimizer.lr is inf; it must be a finite number"),
         ("optimizer.lr", "-0.1", "optimizer.lr is -0.1; it must be greater than 0"),
         ("optimizer.momentum", "1", "optimizer.momentum is 1; it must be less than 1"),
-        ("optimizer.name", "adam", "optimizer.name is 'adam'; it must be 'sgd'"),
-        ("dropout.p", "1", "dropout.p is 1; it must be less than 1"),
+        (
+            "optimizer.name",
+            "adm",
+            "unknown optimizer 'adm'; did you mean 'adam'? Known: adam, adamw, muon, rmsprop, sgd",
+        ),
+        ("dropout.p", "1", "dropout.p is 1; it must be at least 0 and below 1"),
         ("dropout.p", "0,5", "dropout.p is '0,5'; it must be a number"),
         ("random_crop.size", "2020-01-01", "random_crop.size is datetime.date(2020, 1, 1); it must be a whole number"),
         ("network", "reprot", "unknown network 'reprot'; did you mean 'report'? Known: "),
@@ -177,16 +185,22 @@ def layer(**changes: object) -> dict[str, object]:
         (table(techniques=["dropout"]), "a technique is a table with a name, such as { name"),
         (one_technique(p=0.5), "a technique is a table with a name, such as { name"),
         (one_technique(name=["dropout"]), "a technique is a table with a name, such as { name"),
-        (one_technique(name="dropuot"), "unknown technique 'dropuot'; did you mean 'dropout'? Known: batch_norm, "),
-        (one_technique(name="mixpu"), "unknown technique 'mixpu'. Known: batch_norm, dropout"),
+        (
+            one_technique(name="dropuot"),
+            "unknown technique 'dropuot'; did you mean 'dropout'? Known: batch_norm, class_weights, ",
+        ),
+        (
+            one_technique(name="mixpu"),
+            "unknown technique 'mixpu'; did you mean 'mixup'? Known: batch_norm, class_weights, ",
+        ),
         (one_technique(name="dropout", p="half"), "dropout.p is 'half'; it must be a number"),
-        (one_technique(name="dropout", p=math.nan), "dropout.p is nan; it must be less than 1"),
+        (one_technique(name="dropout", p=math.nan), "dropout.p is nan; it must be at least 0 and below 1"),
         (one_technique(name="dropout", rung=3), "techniques.dropout.rung is 3; it must be a text"),
         (
             one_technique(name="dropout", rung=""),
             "techniques.dropout.rung is ''; it must be a name of letters, digits, spaces and . + - _",
         ),
-        (one_technique(name="exponential_lr", gamma=0), "exponential_lr.gamma is 0; it must be greater than 0"),
+        (one_technique(name="exponential_lr", gamma=0), "exponential_lr.gamma is 0; it must be above 0 and at most 1"),
         (one_technique(name="random_crop", padding=-1), "random_crop.padding is -1; it must be 0 to 10,000"),
         (table(techniques=[{"name": "dropout"}] * 2), "recipe 'x' lists the technique 'dropout' twice; keep one"),
         (table(network=3), "network is 3; it must be a table"),
@@ -316,7 +330,7 @@ def test_a_file_of_its_own(write):
         ('base = "mine.toml"', "mine.toml build on one another in a circle; remove a base"),
         ('base = "nothing.toml"', "cannot read the recipe .*nothing.toml: No such file"),
         ('base = "report"\noptimizer = 3', "optimizer is 3; it must be a table"),
-        ('base = "report"\n[[techniques]]\nname = "mixpu"', "unknown technique 'mixpu'. Known: "),
+        ('base = "report"\n[[techniques]]\nname = "mixpu"', "unknown technique 'mixpu'; did you mean 'mixup'? Known: "),
         ('base = "report"\n[[techniques]]\np = 0.5', r"a technique is a table with a name, .* got {'p': 0.5}"),
     ],
 )

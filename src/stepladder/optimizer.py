@@ -71,7 +71,7 @@ class Optimizer(BaseModel):
                     f"optimizer.{key} is a setting of {' and '.join(owners)}, and the optimizer is {name}; remove it. "
                     f"{name} has: {', '.join(OPTIMIZERS[name])}"
                 )
-        return {**OPTIMIZERS[name], **table}
+        return {**OPTIMIZERS[name], **{key: value for key, value in table.items() if value is not None}}
 
     @model_validator(mode="after")
     def _nesterov_needs_momentum(self) -> Optimizer:

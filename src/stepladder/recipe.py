@@ -61,9 +61,7 @@ class TechniqueSetting(BaseModel):
         code = table.get("code", code_of(found))
         defaults = {key: found.model_fields[key].default for key in found.quiet}
         options = {
-            key: value
-            for key, value in technique.model_dump().items()
-            if key not in defaults or value != defaults[key]
+            key: value for key, value in technique.model_dump().items() if key not in defaults or value != defaults[key]
         }
         return {"name": name, "rung": table.get("rung", name), "options": options, "code": code}
 
@@ -215,7 +213,7 @@ def change_settings(recipe: Recipe, changes: Mapping[str, str]) -> Recipe:
     table = recipe.to_table()
     techniques = {setting["name"]: setting for setting in table["techniques"]}
     if "optimizer.name" in changes:
-        table["optimizer"] = change_optimizer(table["optimizer"], {"name": _toml_value(changes["optimizer.name"])})
+        table["optimizer"] = change_optimizer(table["optimizer"], {"name": read_value(changes["optimizer.name"])})
     for key, text in changes.items():
         first, _, option = key.partition(".")
         if first in techniques and option:
@@ -234,11 +232,12 @@ def change_settings(recipe: Recipe, changes: Mapping[str, str]) -> Recipe:
                 for option in find_technique(setting.name).model_fields
             ]
             raise RecipeError(unknown("setting", key, ["network", "epochs", "batch_size", *optimizer, *options]))
-        target[name] = _toml_value(text)
+        target[name] = read_value(text)
     return parse_recipe(table)
 
 
-def _toml_value(text: str) -> Any:
+def read_value(text: str) -> Any:
+    """Return the value that ``text`` would be in a TOML file; a bare word is a text."""
     try:
         table = tomllib.loads(f"value = {text}")
     except (tomllib.TOMLDecodeError, RecursionError):

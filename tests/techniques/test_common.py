@@ -44,6 +44,9 @@ HOOKS = (
     "epoch_ended",
 )
 
+#: Two convolutions, a hidden layer: something for every technique to act on.
+NETWORK = "conv3-4 pool2 conv3-4 fc12 fc"
+
 every_technique = pytest.mark.parametrize("name", TECHNIQUES)
 with_strength = pytest.mark.parametrize("name", [name for name, entry in SETTINGS.items() if entry.absent is not None])
 
@@ -70,7 +73,8 @@ def train(digits_train, tiny_recipe):
     @functools.cache
     def trained(tables: str, color_images: bool, seed: int) -> TrainedNetwork:
         images = color if color_images else gray
-        return train_network(tiny_recipe(*json.loads(tables)), images, Watched(images), 10, seed, CPU)
+        recipe = tiny_recipe(*json.loads(tables), network=NETWORK, epochs=3)
+        return train_network(recipe, images, Watched(images), 10, seed, CPU)
 
     def run(*techniques: str | dict[str, object], seed: int = 0, color: bool = False) -> TrainedNetwork:
         return trained(json.dumps(techniques), color, seed)
@@ -282,7 +286,7 @@ def test_it_is_documented(name):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
 def test_an_epoch_runs_on_a_gpu(name, digits_train, tiny_recipe, noise):
     images = noise if SETTINGS[name].color else digits_train
-    recipe = tiny_recipe({"name": name, **SETTINGS[name].strong})
+    recipe = tiny_recipe({"name": name, **SETTINGS[name].strong}, network=NETWORK, epochs=3)
     compute = choose_compute("cuda", "float32")
     runs = [train_network(recipe, images, Watched(images), 10, 0, compute) for _ in range(2)]
     assert runs[0].failure is None
@@ -297,8 +301,8 @@ def test_an_option_out_of_range_is_said_with_both_ends(name):
     for option, found in TECHNIQUES[name].model_fields.items():
         if found.annotation is bool or range_of(TECHNIQUES[name], option).startswith("last"):
             continue
-        with pytest.raises(RecipeError, match=rf"^{name}\.{option} is -1000000.0; it must be .*\d.*"):
-            check(TECHNIQUES[name], {option: -1e6}, name)
+        with pytest.raises(RecipeError, match=rf"^{name}\.{option} is -1000000; it must be .*\d.*"):
+            check(TECHNIQUES[name], {option: -1_000_000}, name)
 
 
 def test_an_unknown_name():

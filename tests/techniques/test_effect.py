@@ -13,6 +13,8 @@ from stepladder.techniques.effect import techniques_without_effect
 from stepladder.training.device import choose_compute
 from stepladder.training.loop import Watched, train_network
 
+from .settings import SETTINGS
+
 REPORT = load_preset("report")
 NO_CONV = Network(layers=tuple(layer for layer in REPORT.layers if not isinstance(layer, Conv)))
 
@@ -68,7 +70,7 @@ class NoDropout(Idle):
 
 
 def idle(*techniques: Technique, images: torch.Tensor, network: Network = REPORT) -> list[str]:
-    count, *shape = images.shape
+    shape = images.shape[1:]
     counts = (2, *(1,) * 99)  # of unequal size, so that weights of classes matter
     for position, technique in enumerate(techniques):
         technique.begin(Context(tuple(shape), counts, network, epochs=20, steps_per_epoch=5), techniques[:position])
@@ -77,8 +79,13 @@ def idle(*techniques: Technique, images: torch.Tensor, network: Network = REPORT
     return techniques_without_effect(techniques, network, images, targets, Progress(0, 5, 20))
 
 
+def together() -> list[Technique]:
+    """All techniques but those that exclude others."""
+    return [technique() for name, technique in TECHNIQUES.items() if not SETTINGS[name].alone]
+
+
 def test_the_techniques_at_their_defaults_all_have_an_effect(make_images):
-    assert idle(*(technique() for technique in TECHNIQUES.values()), images=make_images(32)) == []
+    assert idle(*together(), images=make_images(64)) == []
 
 
 @pytest.mark.parametrize("technique", [OtherLoss(), Average(), LateRate(), Mixed()])
@@ -110,7 +117,7 @@ def test_a_technique_sees_what_those_before_it_made(make_images):
 
 def test_looking_draws_no_random_number(make_images):
     images, before = make_images(), torch.get_rng_state()
-    idle(*(technique() for technique in TECHNIQUES.values()), images=images)
+    idle(*together(), images=images)
     assert torch.equal(torch.get_rng_state(), before)
 
 

@@ -13,6 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from stepladder.data import ImageSet, load_image_set
 from stepladder.errors import RecipeError
 from stepladder.recipe import Recipe, change_settings, default_recipe, load_recipe
+from stepladder.study.rungs import add_techniques
+from stepladder.techniques import register
 
 Data = Annotated[str, Parameter(help="A name (digits, fashion-mnist) or the path of a folder of images or of parquet.")]
 Device = Annotated[str, Parameter(help="auto, cpu, cuda or mps.")]
@@ -43,6 +45,14 @@ class TrainingOptions:
             negative="",
             show_default=False,
             help="Change a setting of the recipe: epochs=5, optimizer.lr=0.05, dropout.p=0.3.",
+        ),
+    ] = ()
+    technique: Annotated[
+        tuple[str, ...],
+        Parameter(
+            negative="",
+            show_default=False,
+            help="Add a technique on a rung of its own: a name, or FILE.py:Class for one of your own.",
         ),
     ] = ()
     epochs: Annotated[int | None, Parameter(help="Passes over the training images; the recipe's own by default.")] = (
@@ -81,8 +91,21 @@ class TrainingOptions:
             )
 
     def make_recipe(self, image_set: ImageSet) -> Recipe:
-        """Load the recipe that was asked for and change its settings."""
-        name = default_recipe(len(image_set.splits["train"])) if self.recipe == "auto" else self.recipe
+        """Load the recipe that was asked for, with the techniques added, and change its settings."""
+        return change_settings(add_techniques(self.load_recipe(image_set), self.register()), self.changes())
+
+    def register(self) -> list[str]:
+        """Make the techniques of files known, and return the names of all that were asked for."""
+        return [register(reference).name for reference in self.technique]
+
+    def load_recipe(self, image_set: ImageSet, otherwise: str | None = None) -> Recipe:
+        """Load the recipe that was asked for; ``otherwise`` is the one where nobody asked."""
+        if self.recipe != "auto":
+            return load_recipe(self.recipe)
+        return load_recipe(otherwise or default_recipe(len(image_set.splits["train"])))
+
+    def changes(self) -> dict[str, str]:
+        """Return the settings to change, by dotted name."""
         changes = {}
         for setting in self.settings:
             key, equals, value = setting.partition("=")
@@ -95,7 +118,7 @@ class TrainingOptions:
             if key in changes:
                 raise RecipeError(f"{key} is given twice, as --{key.replace('_', '-')} and with --set; give it once")
             changes[key] = str(number)
-        return change_settings(load_recipe(name), changes)
+        return changes
 
 
 #: What a command gets that was told nothing.

@@ -48,6 +48,7 @@ def run_study(
     *,
     seeds: int = 3,
     plan: str = "ladder",
+    rungs: tuple[Rung, ...] | None = None,
     validation: float = 0.1,
     command: str = "",
     watch: Watch | None = None,
@@ -57,6 +58,7 @@ def run_study(
     Args:
         out: the study's folder. A study of the same plan in it is continued; more seeds add to it.
         seeds: trials a rung, with seeds 0 to ``seeds`` - 1; fewer than the folder's plan has changes nothing.
+        rungs: those of the user's own, in place of what ``plan`` makes of ``recipe``.
         validation: share of the training images held out for the curves; 0 trains on all and draws the test curve.
         command: what the user typed, for the record.
 
@@ -71,7 +73,7 @@ def run_study(
         raise StudyError(f"--seeds is {seeds}; it must be 1 to {MOST_SEEDS}, and 3 give a first interval")
     splits = make_splits(image_set, validation)
     data = describe_data(image_set, splits)
-    rungs = make_rungs(plan, recipe)
+    rungs = rungs or make_rungs(plan, recipe)
     record = _make_record(plan, rungs, range(seeds), validation, data, compute, command)
     record = _continue_record(out, record)
     if out.is_file():

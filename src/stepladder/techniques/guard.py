@@ -102,7 +102,7 @@ def check_loss(technique: Technique, loss: object) -> Tensor:
     """
     if not isinstance(loss, Tensor) or loss.shape != () or not loss.requires_grad:
         raise RecipeError(
-            f"{technique.name}.loss returned {_kind(loss)}; it must return the mean over the batch, one number that has a "
+            f"{technique.name}.loss returned {_kind(loss)}; it must return the mean over the batch, one number with a "
             f"gradient"
         )
     return loss

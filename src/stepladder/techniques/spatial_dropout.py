@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from stepladder.errors import RecipeError
 from stepladder.network import Network
 from stepladder.network.spec import Conv, DepthwiseConv, Layer, Residual
 from stepladder.network.spec import Dropout as DropoutLayer
@@ -34,6 +35,10 @@ class SpatialDropout(Technique):
     def check(self, context: Context) -> list[str]:
         """Refuse a network without convolutions; warn of a batch norm that comes later."""
         need_convolution(self.name, context.network)
+        if self.p and self.rewrite(context.network) == context.network:
+            raise RecipeError(
+                "spatial_dropout acts before every convolution but the first, and the network has one; leave it out"
+            )
         return warn_before_batch_norm(self.name, context) if self.p else []
 
     def rewrite(self, network: Network) -> Network:

@@ -22,12 +22,9 @@ class StepLR(Technique):
     interactions = "multiplies with warmup; excludes every other schedule of the whole budget"
     slot = SCHEDULE
 
-    every: (
-        Annotated[
-            int, Field(ge=1, description="epochs between the steps; by default a third of the budget, rounded up")
-        ]
-        | None
-    ) = None
+    every: Annotated[
+        int | None, Field(ge=1, description="epochs between the steps; by default a third of the budget, rounded up")
+    ] = None
     gamma: Annotated[float, Field(gt=0, le=1, description="factor of the learning rate at each step")] = 0.1
 
     def check(self, context: Context) -> list[str]:
