@@ -100,13 +100,13 @@ def _card(technique: type[Technique]) -> dict[str, Any]:
 
 def _table(shown: list[type[Technique]]) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column("technique", no_wrap=True)
-    table.add_column("what it does", no_wrap=True, overflow="ellipsis")
+    table.add_column("technique", no_wrap=True, min_width=2 + max(len(technique.name) for technique in shown))
+    table.add_column("what it does")
     group = None
     for technique in shown:
         if technique.group != group:
             group = technique.group
-            table.add_row(Text(group, style="bold"))
+            table.add_row(Text(group, style="bold"), "")
         table.add_row(f"  {technique.name}", technique.summary)
     return table
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -75,18 +76,36 @@ def draw_sheet(technique: Technique, image_set: ImageSet) -> Figure:
         return _draw_prepared(technique, image_set, images, labels, warnings)
 
 
+@dataclass(frozen=True)
+class _Row:
+    """One line of images: uint8 (n, C, H, W), with a word before and a caption, perhaps empty, under each."""
+
+    label: str
+    images: Tensor
+    captions: tuple[str, ...]
+
+
 def _draw_augmented(
     technique: Technique, image_set: ImageSet, images: Tensor, labels: Tensor, warnings: list[str]
 ) -> Figure:
-    columns: list[tuple[str, Tensor, Tensor]] = [("before", images, labels)]
+    draws = [(images, labels)]
     for draw in range(_DRAWS):
         rng = torch.Generator().manual_seed(draw)
         with guarded(technique, "augment"):
             technique.batch_started(torch.arange(len(images)), Progress(draw * _STEPS, _STEPS, _EPOCHS))
             after = technique.augment(images, labels, rng)
-        changed, targets = check_augmented(technique, (images, labels), after, image_set.num_classes)
-        columns.append((f"draw {draw + 1}", changed, targets))
-    return _draw_grid(technique, image_set, columns, [], warnings)
+        draws.append(check_augmented(technique, (images, labels), after, image_set.num_classes))
+    names = image_set.class_names
+    rows = [
+        _Row(
+            names[int(labels[row])],
+            _same_size([changed[row] for changed, _ in draws]),
+            tuple(_shares(targets[row], names) if targets.ndim == 2 else "" for _, targets in draws),
+        )
+        for row in range(min(_IMAGES, len(images)))
+    ]
+    columns = ["before", *(f"draw {number}" for number in range(1, _DRAWS + 1))]
+    return _draw_grid(technique, image_set, columns, rows, [], warnings)
 
 
 def _draw_prepared(
@@ -96,57 +115,70 @@ def _draw_prepared(
     with guarded(technique, "prepare"):
         prepared = technique.prepare(before)
     prepared = check_prepared(technique, before, prepared)
-    shown, notes = [], []
+    rows, notes = [], []
+    count = min(_DRAWS + 1, len(images))
     for name, values in (("before", before), ("after", prepared)):
-        low, high = float(values.quantile(0.001)), float(values.quantile(0.999))
-        notes.append(
-            f"{name} from {float(values.min()):.2f} to {float(values.max()):.2f}, mean {float(values.mean()):.2f}"
-        )
-        levels = ((values - low) / max(high - low, 1e-9) * 255).clamp(0, 255).round().to(torch.uint8)
-        shown.append((name, levels, labels))
-    return _draw_grid(technique, image_set, shown, [*notes, "each shown from its darkest to its brightest"], warnings)
+        low, high, mean = float(values.min()), float(values.max()), float(values.mean())
+        notes.append(f"{name} from {low:.2f} to {high:.2f}, mean {mean:.2f}")
+        ends = values[:count].quantile(torch.tensor([0.001, 0.999]))
+        levels = ((values[:count] - ends[0]) / (ends[1] - ends[0]).clamp(min=1e-9) * 255).clamp(0, 255)
+        rows.append(_Row(name, levels.round().to(torch.uint8), ("",) * count))
+    columns = [image_set.class_names[int(label)] for label in labels[:count]]
+    notes.append("each line shown from its darkest to its brightest")
+    return _draw_grid(technique, image_set, columns, rows, notes, warnings)
 
 
 def _draw_grid(
     technique: Technique,
     image_set: ImageSet,
-    columns: list[tuple[str, Tensor, Tensor]],
+    columns: list[str],
+    rows: list[_Row],
     notes: list[str],
     warnings: list[str],
 ) -> Figure:
-    rows = min(_IMAGES, len(columns[0][1]))
-    mixed = any(targets.ndim == 2 for _, _, targets in columns)
-    caption = _CAPTION if mixed else 0.08
-    width = _LEFT + len(columns) * (_CELL + 0.15) + 0.1
-    options = [f"{name} = {value}" for name, value in technique.model_dump().items() if value is not None]
-    data = Path(image_set.name).name
-    lines = header_lines([f"on {data}", *(options or ["no options"]), *notes], warnings, round(width * 13))
+    caption = _CAPTION if any(any(row.captions) for row in rows) else 0.08
+    width = max(7.0, _LEFT + len(columns) * (_CELL + 0.15) + 0.1)
+    facts = [technique.summary, f"on {Path(image_set.name).name}", *_options(technique), *notes]
+    lines = header_lines(facts, warnings, round(width * 13))
     top = header_height(lines) + 0.25
-    height = top + rows * (_CELL + caption) + 0.1
-    figure = new_figure(max(width, 4.2), height)
-    width = figure.get_size_inches()[0]
-    write_header(figure, f"{technique.name}: {technique.summary}"[: round(width * 9)], lines)
-    for column, (name, images, targets) in enumerate(columns):
-        left = _LEFT + column * (_CELL + 0.15)
-        figure.text((left + _CELL / 2) / width, 1 - (top - 0.1) / height, name, ha="center", fontsize=8.5, color=MUTED)
-        for row in range(rows):
-            bottom = height - top - (row + 1) * _CELL - row * caption
+    height = top + len(rows) * (_CELL + caption) + 0.1
+    figure = new_figure(width, height)
+    write_header(figure, technique.name, lines)
+    for column, name in enumerate(columns):
+        x = (_LEFT + column * (_CELL + 0.15) + _CELL / 2) / width
+        figure.text(x, 1 - (top - 0.1) / height, _short(name, 14), ha="center", fontsize=8.5, color=MUTED)
+    for number, row in enumerate(rows):
+        bottom = height - top - (number + 1) * _CELL - number * caption
+        middle = (bottom + _CELL / 2) / height
+        label = _short(row.label, 12)
+        figure.text((_LEFT - 0.08) / width, middle, label, ha="right", va="center", fontsize=8.5, color=INK)
+        for column, text in enumerate(row.captions):
+            left = _LEFT + column * (_CELL + 0.15)
             axes = figure.add_axes((left / width, bottom / height, _CELL / width, _CELL / height))
             axes.set_axis_off()
-            pixels = images[row].permute(1, 2, 0).numpy()
+            pixels = row.images[column].permute(1, 2, 0).numpy()
             if pixels.shape[2] == 1:
                 axes.imshow(pixels[:, :, 0], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
             else:
                 axes.imshow(pixels, interpolation="nearest")
-            if column == 0:
-                label = _short(image_set.class_names[int(targets[row])], 12)
-                middle = (bottom + _CELL / 2) / height
-                figure.text((_LEFT - 0.08) / width, middle, label, ha="right", va="center", fontsize=8.5, color=INK)
-            elif targets.ndim == 2:
-                text = _shares(targets[row], image_set.class_names)
-                x, y = (left + _CELL / 2) / width, (bottom - 0.03) / height
-                figure.text(x, y, text, ha="center", va="top", fontsize=6.5, color=INK, linespacing=1.1)
+            x, y = (left + _CELL / 2) / width, (bottom - 0.03) / height
+            figure.text(x, y, text, ha="center", va="top", fontsize=6.5, color=INK, linespacing=1.1)
     return figure
+
+
+def _same_size(images: list[Tensor]) -> Tensor:
+    """Stack images that a crop has made smaller, with gray around them."""
+    height, width = (max(image.shape[axis] for image in images) for axis in (1, 2))
+    stacked = torch.full((len(images), images[0].shape[0], height, width), 200, dtype=torch.uint8)
+    for number, image in enumerate(images):
+        top, left = (height - image.shape[1]) // 2, (width - image.shape[2]) // 2
+        stacked[number, :, top : top + image.shape[1], left : left + image.shape[2]] = image
+    return stacked
+
+
+def _options(technique: Technique) -> list[str]:
+    options = {name: value for name, value in technique.model_dump().items() if value is not None}
+    return [f"{name} = {str(value).lower() if isinstance(value, bool) else value}" for name, value in options.items()]
 
 
 def _draw_rate(technique: Technique) -> Figure:
@@ -154,9 +186,9 @@ def _draw_rate(technique: Technique) -> Figure:
         steps = np.arange(_EPOCHS * _STEPS)
         factors = [technique.lr_factor(Progress(int(step), _STEPS, _EPOCHS)) for step in steps]
         figure = new_figure(6.4, 3.6)
-        options = [f"{name} = {value}" for name, value in technique.model_dump().items() if value is not None]
-        lines = header_lines([f"over {count(_EPOCHS, 'epoch')} of {_STEPS} steps", *options], [], 95)
-        write_header(figure, f"{technique.name}: {technique.summary}", lines)
+        facts = [technique.summary, f"over {count(_EPOCHS, 'epoch')} of {_STEPS} steps", *_options(technique)]
+        lines = header_lines(facts, [], 85)
+        write_header(figure, technique.name, lines)
         top = (header_height(lines) + 0.2) / 3.6
         axes = figure.add_axes((0.1, 0.15, 0.86, 1 - 0.15 - top))
         axes.plot(steps / _STEPS, factors, color=VALIDATION, linewidth=1.6)
