@@ -99,6 +99,13 @@ def train_network(
         with guarded(technique, "fit"):
             learned = technique.fit(data.batches)
         technique.restore(check_learned(technique, learned), device)
+    # Tried before anything is built: a hook that breaks its rules is named here.
+    first_images, first_targets = data.take(torch.arange(min(recipe.batch_size, len(data)), device=device))
+    idle = techniques_without_effect(
+        techniques, recipe.network, first_images, first_targets, Progress(0, context.steps_per_epoch, recipe.epochs)
+    )
+    warnings += [f"{name} is switched on and changed nothing when tried on one batch" for name in idle]
+
     channels, height, width = prepare_images(next(iter(data.batches))[:1], techniques).shape[1:]
     input_shape = (channels, height, width)
     costs = trace_network(network, input_shape, num_classes)
@@ -127,12 +134,6 @@ def train_network(
     order_stream = streams("order")
     augment_streams = {technique.name: streams(f"augment/{technique.name}", device) for technique in techniques}
     steps_per_epoch = context.steps_per_epoch
-
-    first_images, first_targets = data.take(torch.arange(min(recipe.batch_size, len(data)), device=device))
-    idle = techniques_without_effect(
-        techniques, recipe.network, first_images, first_targets, Progress(0, steps_per_epoch, recipe.epochs)
-    )
-    trained.warnings += [f"{name} is switched on and changed nothing when tried on one batch" for name in idle]
 
     def record_epoch(epoch: int, lr: float | None, running: float | None, train_seconds: float | None) -> EpochRecord:
         """Evaluate, and write down the epoch."""
