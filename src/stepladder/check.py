@@ -58,6 +58,8 @@ def _sentence(
         return unknown("setting", location, [".".join([*parents, field]) for field in known])
     if first["type"] == "missing":
         return f"{location} is missing; add it to {'.'.join(parents) or whole}"
+    if place and len(first["loc"]) == 1 and first["type"] in _OUT_OF_RANGE and name in model.model_fields:
+        return f"{location} is {_shown(first['input'])}; it must be {range_of(model, name)}"
     # One value, several ways to be right ("classes" or a number): an error each.
     allowed = dict.fromkeys(_allowed(error) for error in errors if _readable(error["loc"], table, place)[-1] == name)
     return f"{location} is {_shown(first['input'])}; it must be {' or '.join(allowed)}"
@@ -77,6 +79,35 @@ def _readable(loc: tuple[int | str, ...], table: Any, place: str) -> list[str]:
         elif part == loc[-1] and isinstance(value, Mapping):
             words.append(part)  # the missing one
     return words
+
+
+_OUT_OF_RANGE = ("greater_than", "greater_than_equal", "less_than", "less_than_equal")
+
+
+def range_of(model: type[BaseModel], name: str) -> str:
+    """Return what a field takes, in words: ``0 to 1``, ``above 0 and at most 1``, ``true or false``."""
+    return _range(model.model_json_schema()["properties"][name])
+
+
+def _range(schema: Mapping[str, Any]) -> str:
+    # A field that may be None is a choice of two schemas.
+    for part in schema.get("anyOf", ()):
+        if part.get("type") != "null":
+            return _range(part)
+    if "enum" in schema:
+        return " or ".join(map(str, schema["enum"]))
+    if schema.get("type") == "boolean":
+        return "true or false"
+    if schema.get("type") not in ("number", "integer"):
+        return "a text"
+    low, above, high, below = (
+        schema.get(key) for key in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
+    )
+    if low is not None and high is not None:
+        return f"{low:,.12g} to {high:,.12g}"
+    bounds = ((above, "above"), (low, "at least"), (below, "below"), (high, "at most"))
+    words = [f"{word} {value:,.12g}" for value, word in bounds if value is not None]
+    return " and ".join(words) or ("a whole number" if schema["type"] == "integer" else "a number")
 
 
 def _shown(value: Any) -> str:

@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -17,7 +17,8 @@ from stepladder.check import check
 from stepladder.errors import LineError, RecipeError, unknown
 from stepladder.network import Network, load_network
 from stepladder.network.spec import LAYER_KINDS
-from stepladder.techniques import Technique, find_technique
+from stepladder.optimizer import OPTIMIZERS, Optimizer, change_optimizer
+from stepladder.techniques import Technique, code_of, find_technique
 
 #: Names are printed and become folder names: words, with no control characters or markup.
 Name = Annotated[str, Field(pattern=r"^[\w .+-]+$")]
@@ -25,26 +26,13 @@ Name = Annotated[str, Field(pattern=r"^[\w .+-]+$")]
 _LARGEST = 2**31 - 1
 
 
-class Optimizer(BaseModel):
-    """How a gradient becomes a step: stochastic gradient descent.
-
-    Attributes:
-        lr: learning rate at the start, above 0.
-        momentum: share of the last step kept, from 0 to below 1.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: Literal["sgd"] = "sgd"
-    lr: Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)] = 0.1
-    momentum: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.0
-
-
 class TechniqueSetting(BaseModel):
     """A technique by name, with every one of its options spelled out, and the rung that brings it in.
 
     Attributes:
         rung: name of the rung in a plan, by default the technique's own; techniques of one rung come together.
+        code: what identifies the code of a user's own technique, so that results of another version are not taken for
+            its; empty for the catalogue's.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,6 +40,7 @@ class TechniqueSetting(BaseModel):
     name: str
     rung: Name
     options: dict[str, Any]
+    code: str = ""
 
     def make(self) -> Technique:
         """Return a fresh technique that has learned nothing yet."""
@@ -66,14 +55,20 @@ class TechniqueSetting(BaseModel):
                 f'a technique is a table with a name, such as {{ name = "dropout", p = 0.5 }}; got {table!r}'
             )
         name = table["name"]
-        options = {key: value for key, value in table.items() if key not in ("name", "rung")}
-        technique = check(find_technique(name), options, name)
-        return {"name": name, "rung": table.get("rung", name), "options": technique.model_dump()}
+        options = {key: value for key, value in table.items() if key not in ("name", "rung", "code")}
+        found = find_technique(name)
+        technique = check(found, options, name)
+        code = table.get("code", code_of(found))
+        defaults = {key: found.model_fields[key].default for key in found.quiet}
+        options = {
+            key: value for key, value in technique.model_dump().items() if key not in defaults or value != defaults[key]
+        }
+        return {"name": name, "rung": table.get("rung", name), "options": options, "code": code}
 
     def to_table(self) -> dict[str, Any]:
         """Return the flat table of a recipe file; TOML has no null, so None is left to the default."""
         options = {key: value for key, value in self.options.items() if value is not None}
-        return {"name": self.name, "rung": self.rung, **options}
+        return {"name": self.name, "rung": self.rung, **({"code": self.code} if self.code else {}), **options}
 
 
 class Recipe(BaseModel):
@@ -88,7 +83,7 @@ class Recipe(BaseModel):
 
     name: Name
     network: Network
-    optimizer: Optimizer = Optimizer()
+    optimizer: Optimizer = Optimizer(lr=0.1)
     epochs: Annotated[int, Field(ge=1, le=_LARGEST, strict=True)] = 20
     batch_size: Annotated[int, Field(ge=2, le=_LARGEST, strict=True)] = 128
     techniques: tuple[TechniqueSetting, ...] = ()
@@ -132,6 +127,9 @@ class Recipe(BaseModel):
     def fingerprint(self) -> str:
         """SHA-256, in hex, of all that influences training. Names of the recipe and of its rungs do not."""
         table = self.model_dump(mode="json", exclude={"name": True, "techniques": {"__all__": {"rung"}}})
+        for technique in table["techniques"]:
+            if not technique["code"]:
+                del technique["code"]  # the catalogue's has none
         return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
 
 
@@ -190,7 +188,7 @@ def _load_table(name: str, above: tuple[str, ...]) -> dict[str, Any]:
         raise RecipeError(f"base is {base!r} in {name}; it must be the name or path of one recipe")
     found = _load_table(str(path.parent / base) if base.endswith(".toml") else base, (*above, name))
     if isinstance(table.get("optimizer"), dict) and isinstance(found.get("optimizer"), dict):
-        table["optimizer"] = {**found["optimizer"], **table["optimizer"]}
+        table["optimizer"] = change_optimizer(found["optimizer"], table["optimizer"])
     return {**found, **table}
 
 
@@ -214,10 +212,12 @@ def change_settings(recipe: Recipe, changes: Mapping[str, str]) -> Recipe:
     """
     table = recipe.to_table()
     techniques = {setting["name"]: setting for setting in table["techniques"]}
+    if "optimizer.name" in changes:
+        table["optimizer"] = change_optimizer(table["optimizer"], {"name": read_value(changes["optimizer.name"])})
     for key, text in changes.items():
         first, _, option = key.partition(".")
         if first in techniques and option:
-            if option in ("name", "rung"):
+            if option in ("name", "rung", "code"):
                 raise RecipeError(f"{key} cannot be set; write a recipe file to change which techniques there are")
             target, name = techniques[first], option
         elif first == "optimizer" and option:
@@ -225,14 +225,19 @@ def change_settings(recipe: Recipe, changes: Mapping[str, str]) -> Recipe:
         elif not option and first in ("name", "network", "epochs", "batch_size"):
             target, name = table, first
         else:
-            optimizer = [f"optimizer.{field}" for field in Optimizer.model_fields]
-            options = [f"{setting.name}.{option}" for setting in recipe.techniques for option in setting.options]
+            optimizer = [f"optimizer.{field}" for field in ("name", *OPTIMIZERS[recipe.optimizer.name])]
+            options = [
+                f"{setting.name}.{option}"
+                for setting in recipe.techniques
+                for option in find_technique(setting.name).model_fields
+            ]
             raise RecipeError(unknown("setting", key, ["network", "epochs", "batch_size", *optimizer, *options]))
-        target[name] = _toml_value(text)
+        target[name] = read_value(text)
     return parse_recipe(table)
 
 
-def _toml_value(text: str) -> Any:
+def read_value(text: str) -> Any:
+    """Return the value that ``text`` would be in a TOML file; a bare word is a text."""
     try:
         table = tomllib.loads(f"value = {text}")
     except (tomllib.TOMLDecodeError, RecursionError):

@@ -157,3 +157,33 @@ def test_the_line_that_continues_is_the_command_itself(stepladder: Call) -> None
     assert load_study(Path("a study")).record.command == (
         "stepladder study digits --seeds 1 --epochs 1 --limit 20 --out 'a study'"
     )
+
+
+def test_rungs_of_one_s_own(stepladder: Call) -> None:
+    fast = ("--limit", "12", "--epochs", "1", "--seeds", "1")
+    outcome = stepladder("study", "digits", "--rung", "base:", "--rung", "+mixup:mixup", "--technique", "ema", *fast)
+    assert outcome.code == 0, outcome.err
+    record = json.loads(Path("studies/digits-base-mixup-ema/study.json").read_text())
+    assert [(rung["name"], rung["adds"]) for rung in record["rungs"]] == [
+        ("base", []),
+        ("mixup", ["mixup"]),
+        ("ema", ["ema"]),
+    ]
+
+
+def test_a_study_file(stepladder: Call) -> None:
+    rungs = '[[rungs]]\nname = "base"\ntechniques = []\n[[rungs]]\nname = "soft"\nadds = ["label_smoothing"]\n'
+    Path("mine.toml").write_text(f"set = {{ epochs = 1 }}\n{rungs}")
+    outcome = stepladder("study", "digits", "--file", "mine.toml", "--limit", "12", "--seeds", "1", "--out", "mine")
+    assert outcome.code == 0, outcome.err
+    assert json.loads(Path("mine/study.json").read_text())["rungs"][1]["recipe"]["epochs"] == 1
+    twice = stepladder("study", "digits", "--file", "mine.toml", "--rung", "base:")
+    assert twice.code == 2
+    assert "rungs are given twice" in twice.err
+
+
+def test_what_does_not_fit_is_said_before_anything_trains(stepladder: Call) -> None:
+    outcome = stepladder("study", "digits", "--limit", "12", "--rung", "base:", "--rung", "+color:color_jitter")
+    assert outcome.code == 2
+    assert "rung color: color_jitter changes saturation and hue, and the images are gray" in outcome.err
+    assert not Path("studies").exists()

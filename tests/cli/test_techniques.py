@@ -1,26 +1,90 @@
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from stepladder.techniques import TECHNIQUES
+import pytest
+
+from stepladder.techniques import TECHNIQUES, registry
 
 Call = Callable[..., Any]
 
 
+@pytest.fixture(autouse=True)
+def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_OWN", {})
+
+
 def test_every_technique_is_listed_with_what_it_does(stepladder: Call) -> None:
-    out = " ".join(stepladder("techniques").out.split())
+    lines = stepladder("techniques").out.splitlines()
+    out = " ".join(" ".join(lines).split())
     for technique in TECHNIQUES.values():
         assert technique.name in out
         assert technique.summary in out
+    assert len(lines) <= 50  # one screen of 120 columns
 
 
 def test_one_is_shown_with_options_and_paper(stepladder: Call) -> None:
     out = stepladder("techniques", "dropout").out
     assert "p = 0.5" in out
+    assert "where = last" in out
+    assert "(last or all)" in out
     assert "JMLR 2014" in out
+    assert "Li et al. 2019" in out
 
 
 def test_json_gives_the_cards(stepladder: Call) -> None:
     cards = json.loads(stepladder("techniques", "--json").out)
     assert [card["name"] for card in cards] == list(TECHNIQUES)
-    assert cards[1]["options"] == {"size": None, "padding": None}
+    assert cards[0]["options"] == {}
+    assert json.loads(stepladder("techniques", "mixup", "--json").out)[0]["options"]["alpha"] == {
+        "default": 0.2,
+        "range": "0 to 100",
+        "description": "0 never mixes, 1 takes every λ alike",
+    }
+
+
+def test_an_unknown_one(stepladder: Call) -> None:
+    outcome = stepladder("techniques", "mixpu")
+    assert outcome.code == 2
+    assert "did you mean 'mixup'?" in outcome.err
+
+
+def test_a_sheet_is_drawn(stepladder: Call) -> None:
+    outcome = stepladder("techniques", "show", "rotate", "--set", "degrees=90", "--limit", "8", "--out", "sheet.png")
+    assert outcome.code == 0, outcome.err
+    assert Path("sheet.png").read_bytes().startswith(b"\x89PNG")
+    wrong = stepladder("techniques", "show", "rotate", "--set", "degrees=900")
+    assert wrong.code == 2
+    assert "rotate.degrees is 900; it must be 0 to 180" in wrong.err
+
+
+def test_one_of_one_s_own_from_template_to_result(stepladder: Call) -> None:
+    assert stepladder("techniques", "new", "Blur").code == 0
+    assert "blur some training images" in " ".join(
+        stepladder("techniques", "blur", "--technique", "blur.py:Blur").out.split()
+    )
+    own = ("--technique", "blur.py:Blur")
+    fast = ("--limit", "12", "--epochs", "1", "--seeds", "1", "--set", "blur.p=1.0", "--out", "mine")
+    outcome = stepladder("study", "digits", "--rung", "base:", "--rung", "+blur:blur", *own, *fast)
+    assert outcome.code == 0, outcome.err
+    recipe = json.loads(Path("mine/study.json").read_text())["rungs"][1]["recipe"]["techniques"]
+    assert recipe[0]["name"] == "blur"
+    assert recipe[0]["code"]
+    # Another process knows nothing of the file.
+    registry._OWN.clear()
+    lost = stepladder("report", "mine")
+    assert lost.code == 2
+    assert "--technique FILE.py:Class" in lost.err
+    assert stepladder("report", "mine", *own).code == 0
+
+
+def test_a_technique_that_breaks_a_rule(stepladder: Call) -> None:
+    stepladder("techniques", "new", "Blur")
+    broken = Path("blur.py").read_text().replace(".to(torch.uint8)", "")
+    Path("blur.py").write_text(broken)
+    fast = ("--limit", "12", "--epochs", "1", "--seeds", "1")
+    outcome = stepladder("study", "digits", "--technique", "blur.py:Blur", *fast)
+    assert outcome.code == 2
+    assert "blur.augment returned images float32" in outcome.err
+    assert "Traceback" not in outcome.err

@@ -6,6 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from stepladder.network import load_preset
+from stepladder.techniques import Context, Technique
+
 
 def stream_of(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
@@ -25,3 +28,18 @@ def stream() -> Callable[..., torch.Generator]:
 @pytest.fixture(scope="session")
 def make_images() -> Callable[..., Tensor]:
     return noise_of
+
+
+def begun(technique: Technique, images: Tensor | None = None, classes: int = 16, **told: object) -> Technique:
+    """Tell a technique of a trial on ``images``, and let it learn from them."""
+    shape = (3, 8, 8) if images is None else tuple(images.shape[1:])
+    facts = {"network": load_preset("report"), "epochs": 20, "steps_per_epoch": 10, "class_counts": (4,) * classes}
+    technique.begin(Context(image_shape=shape, **{**facts, **told}))
+    if images is not None:
+        technique.restore(technique.fit([images]), torch.device("cpu"))
+    return technique
+
+
+@pytest.fixture(scope="session")
+def begin() -> Callable[..., Technique]:
+    return begun

@@ -14,18 +14,67 @@ class Settings:
         strong: options that must change the training of a small network on digits.
         absent: options of strength zero, which must equal the technique left out, to the bit; None where it has no
             strength, with the reason in ``why``.
+        color: it needs color images: the small network is trained on noise instead of digits.
+        starts: the factor of the learning rate in the first step.
+        alone: of the techniques that exclude one another, whether this one stands for them among all others.
     """
 
     strong: dict[str, Any] = field(default_factory=dict)
     absent: dict[str, Any] | None = None
     why: str = ""
+    color: bool = False
+    starts: float = 1.0
+    alone: bool = False
 
+
+LAYER = "the layer is there or it is not"
+DRAWN = "the weights are drawn so or they are not"
+FITTED = "the images alone decide what it learns"
 
 SETTINGS: dict[str, Settings] = {
-    "standardize": Settings(why="the images alone decide its mean and standard deviation"),
+    "standardize": Settings(why=FITTED),
+    "min_max": Settings(why="a range is no strength: 0 to 1 changes images that do not fill it"),
+    "subtract_mean_image": Settings(why=FITTED),
+    "per_image_contrast": Settings(why="every image is normalized or none"),
+    "zca": Settings(why=FITTED),
     "random_crop": Settings(absent={"padding": 0}),
     "horizontal_flip": Settings(absent={"p": 0}),
+    "vertical_flip": Settings(absent={"p": 0}),
+    "translate": Settings(absent={"share": 0}),
+    "rotate": Settings(absent={"degrees": 0}),
+    "scale": Settings(absent={"amount": 0}),
+    "color_jitter": Settings(absent={"brightness": 0, "contrast": 0, "saturation": 0, "hue": 0}, color=True),
+    "lighting": Settings(absent={"std": 0}, strong={"std": 1.0}, color=True),
+    "trivial_augment": Settings(absent={"p": 0}),
+    "rand_augment": Settings(absent={"count": 0}),
+    "cutout": Settings(absent={"p": 0}),
+    "random_erasing": Settings(absent={"p": 0}),
+    "mixup": Settings(absent={"alpha": 0}),
+    "cutmix": Settings(absent={"p": 0}),
     "exponential_lr": Settings(strong={"gamma": 0.5}, absent={"gamma": 1}),
+    "step_lr": Settings(strong={"every": 1}, absent={"gamma": 1}, alone=True),
+    "cosine_lr": Settings(absent={"floor": 1}, alone=True),
+    "one_cycle": Settings(why="its rise and fall are what it is", starts=1 / 25, alone=True),
+    "warmup": Settings(absent={"epochs": 0}, starts=0.1),
+    "reduce_on_plateau": Settings(
+        strong={"patience": 0, "threshold": 0.9}, absent={"factor": 1, "patience": 0}, alone=True
+    ),
     "dropout": Settings(absent={"p": 0}),
-    "batch_norm": Settings(why="the layer is there or it is not"),
+    "spatial_dropout": Settings(strong={"p": 0.3}, absent={"p": 0}),
+    "batch_norm": Settings(why=LAYER),
+    "group_norm": Settings(strong={"groups": 2}, why=LAYER, alone=True),
+    "layer_norm": Settings(why=LAYER, alone=True),
+    "global_average_pooling": Settings(why=LAYER),
+    "he_init": Settings(why=DRAWN),
+    "xavier_init": Settings(why=DRAWN, alone=True),
+    "dirac_init": Settings(why=DRAWN),
+    "whitening_stem": Settings(strong={"epsilon": 0.1}, why=LAYER),
+    "label_smoothing": Settings(absent={"amount": 0}),
+    "focal_loss": Settings(absent={"gamma": 0}),
+    "class_weights": Settings(absent={"power": 0}, alone=True),
+    "gradient_clipping": Settings(strong={"max_norm": 0.1}, absent={"max_norm": float("inf")}),
+    "weight_decay": Settings(strong={"amount": 0.01}, absent={"amount": 0}),
+    "ema": Settings(absent={"decay": 0}),
+    "swa": Settings(absent={"start": 1}, alone=True),
+    "lookahead": Settings(absent={"share": 1}),
 }

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from stepladder.techniques import Progress
 from stepladder.techniques.horizontal_flip import HorizontalFlip
 
 
@@ -40,3 +41,23 @@ def test_twice_is_the_same_image(make_images, stream):
     images, flip = make_images(), HorizontalFlip(p=1)
     once, targets = flip.augment(images, torch.arange(16), stream())
     assert torch.equal(flip.augment(once, targets, stream())[0], images)
+
+
+def test_alternating_shows_each_image_in_both_forms_in_any_two_epochs(make_images, begin, stream):
+    images = make_images(50)
+    technique = begin(HorizontalFlip(alternating=True), images, classes=50, class_counts=(1,) * 50)
+    rng, seen = stream(1), []
+    for epoch in range(3):
+        order = torch.randperm(50, generator=stream(epoch))
+        forms = torch.empty(50, dtype=torch.bool)
+        for positions in order.split(16):
+            technique.batch_started(positions, Progress(epoch * 10, 10, 20))
+            flipped, _ = technique.augment(images[positions], torch.arange(len(positions)), rng)
+            mirrored = images[positions].flip(3)
+            for position, image, plain, mirror in zip(positions, flipped, images[positions], mirrored, strict=True):
+                assert torch.equal(image, plain) != torch.equal(image, mirror)
+                forms[position] = torch.equal(image, mirror)
+        seen.append(forms)
+    assert torch.equal(seen[0], ~seen[1])
+    assert torch.equal(seen[0], seen[2])
+    assert 10 < int(seen[0].sum()) < 40

@@ -1,8 +1,16 @@
-import torch
-from torch import nn
+import copy
 
-from stepladder.recipe import Optimizer
+import pytest
+import torch
+from torch import nn, optim
+
+from stepladder.network import load_network
+from stepladder.network.build import build_network
+from stepladder.optimizer import OPTIMIZERS, Optimizer
+from stepladder.training.device import choose_compute
+from stepladder.training.loop import Watched, train_network
 from stepladder.training.optimizer import make_optimizer
+from stepladder.training.rng import Streams
 
 
 def test_steps_are_those_of_plain_sgd_with_momentum() -> None:
@@ -16,3 +24,79 @@ def test_steps_are_those_of_plain_sgd_with_momentum() -> None:
         velocity = 0.9 * velocity + 1
         weight -= 0.5 * velocity
     torch.testing.assert_close(module.weight.detach(), weight)
+
+
+def batch() -> tuple[torch.Tensor, torch.Tensor]:
+    rng = torch.Generator().manual_seed(0)
+    return torch.rand(16, 3, 8, 8, generator=rng), torch.arange(16) % 10
+
+
+def trained(module: nn.Module, optimizer: object, steps: int = 4) -> dict[str, torch.Tensor]:
+    images, labels = batch()
+    for _ in range(steps):
+        nn.functional.cross_entropy(module(images), labels).backward()
+        optimizer.step()  # type: ignore[attr-defined]
+        optimizer.zero_grad()  # type: ignore[attr-defined]
+    return {name: value.detach().clone() for name, value in module.named_parameters()}
+
+
+def built(line: str = "conv3-8 pool2 conv3-8 fc16 fc") -> nn.Module:
+    return build_network(load_network(line), (3, 8, 8), 10, Streams(0))
+
+
+@pytest.mark.parametrize(
+    ("settings", "torch_s"),
+    [
+        ({"lr": 0.05, "momentum": 0.9, "nesterov": True}, lambda p: optim.SGD(p, 0.05, 0.9, nesterov=True)),
+        ({"name": "adam", "lr": 0.01, "beta1": 0.8}, lambda p: optim.Adam(p, 0.01, (0.8, 0.999))),
+        ({"name": "adamw", "lr": 0.01}, lambda p: optim.AdamW(p, 0.01, weight_decay=0)),
+        ({"name": "rmsprop", "momentum": 0.5}, lambda p: optim.RMSprop(p, 1e-3, momentum=0.5)),
+    ],
+)
+def test_each_is_torch_s(settings, torch_s) -> None:
+    ours, theirs = built(), built()
+    one = trained(ours, make_optimizer(Optimizer(**settings), ours))
+    other = trained(theirs, torch_s(theirs.parameters()))
+    torch.testing.assert_close(one, other)
+
+
+def test_muon_takes_hidden_weights_as_matrices_and_adamw_the_rest() -> None:
+    ours, theirs = built(), built()
+    before = {name: value.detach().clone() for name, value in ours.named_parameters()}
+    one = trained(ours, make_optimizer(Optimizer(name="muon", lr=0.03, adamw_lr=0.002), ours), steps=1)
+    rest = [value for name, value in theirs.named_parameters() if name not in ("conv2.weight", "fc1.weight")]
+    other = trained(theirs, optim.AdamW(rest, 0.002, weight_decay=0), steps=1)
+    for name, value in one.items():
+        if name in ("conv2.weight", "fc1.weight"):
+            # An orthogonal step: every singular value of the change is about alike.
+            change = (value - before[name]).flatten(1)
+            values = torch.linalg.svdvals(change)
+            assert float(values.min() / values.max()) > 0.5
+            assert 0.015 < float(values.max()) < 0.06
+        else:
+            torch.testing.assert_close(value, other[name])
+
+
+def test_muon_goes_on_from_its_state() -> None:
+    settings = Optimizer(name="muon")
+    whole, parted = built(), built()
+    expected = trained(whole, make_optimizer(settings, whole), 6)
+    first = make_optimizer(settings, parted)
+    trained(parted, first, 3)
+    second = make_optimizer(settings, parted)
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    torch.testing.assert_close(trained(parted, second, 3), expected)
+
+
+def test_the_rates_of_muon_and_adamw_are_scheduled_together() -> None:
+    groups = make_optimizer(Optimizer(name="muon", lr=0.02, adamw_lr=0.001), built()).param_groups
+    assert [group.get("lr_scale", 1) for group in groups] == [1, pytest.approx(0.05)]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_epoch_of_each_runs_and_twice_gives_the_same_bits(name, digits_train, tiny_recipe) -> None:
+    recipe = tiny_recipe("cosine_lr", optimizer={"name": name})
+    runs = [train_network(recipe, digits_train, Watched(digits_train), 10, 0, choose_compute("cpu")) for _ in range(2)]
+    assert runs[0].failure is None
+    assert [record.train_loss for record in runs[0].history] == [record.train_loss for record in runs[1].history]
+    assert runs[0].history[-1].train_loss < runs[0].history[0].train_loss

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError
 
+from stepladder.cli.techniques_app import app as techniques_app
 from stepladder.errors import StepladderError
 
 app = App(
@@ -33,6 +34,8 @@ _add(
     "study digits",
     "study my_images/ --seeds 5",
     "study cifar10-jpeg/ --validation 0 --seeds 1",
+    "study digits --rung base: --rung +mixup:mixup --rung +smooth:label_smoothing",
+    "study digits --technique my_file.py:Blur",
 )
 _add(
     app,
@@ -59,7 +62,20 @@ _add(
     "inspect 'conv5-32 pool2 conv5-64 pool2 fc1000 fc' --data digits --explain",
     "inspect --solve 'conv5 32->32'",
 )
-_add(app, "techniques:techniques", "List the techniques, or show one in full.", "techniques", "techniques dropout")
+_add(
+    techniques_app,
+    "techniques:show",
+    "Draw what a technique does to images, before and after, with their targets.",
+    "techniques show cutmix --data digits --out sheet.png",
+    "techniques show rotate --set degrees=45",
+)
+_add(
+    techniques_app,
+    "techniques:new",
+    "Write the file of a technique of your own, with its test, to start from.",
+    "techniques new Blur",
+)
+app.command(techniques_app)
 _add(app, "report:report", "Rebuild a study's report from its files, without training.", "report studies/digits-ladder")
 _add(
     app,

@@ -15,6 +15,8 @@ from stepladder.data import ImageSet
 from stepladder.errors import RecipeError
 from stepladder.network import find_network
 from stepladder.recipe import Recipe, change_settings, default_recipe, load_recipe
+from stepladder.study.rungs import add_techniques
+from stepladder.techniques import register
 
 __all__ = ["DEFAULTS", "Data", "Device", "Precision", "TrainingOptions", "say_what_was_loaded"]
 
@@ -46,6 +48,14 @@ class TrainingOptions(DataOptions):
             ".toml file. See: stepladder inspect."
         ),
     ] = None
+    technique: Annotated[
+        tuple[str, ...],
+        Parameter(
+            negative="",
+            show_default=False,
+            help="Add a technique on a rung of its own: a name, or FILE.py:Class for one of your own.",
+        ),
+    ] = ()
     epochs: Annotated[int | None, Parameter(help="Passes over the training images; the recipe's own by default.")] = (
         None
     )
@@ -73,8 +83,21 @@ class TrainingOptions(DataOptions):
     as_json: AsJson = False
 
     def make_recipe(self, image_set: ImageSet) -> Recipe:
-        """Load the recipe that was asked for and change its settings."""
-        name = default_recipe(len(image_set.splits["train"])) if self.recipe == "auto" else self.recipe
+        """Load the recipe that was asked for, with the techniques added, and change its settings."""
+        return change_settings(add_techniques(self.load_recipe(image_set), self.register()), self.changes())
+
+    def register(self) -> list[str]:
+        """Make the techniques of files known, and return the names of all that were asked for."""
+        return [register(reference).name for reference in self.technique]
+
+    def load_recipe(self, image_set: ImageSet, otherwise: str | None = None) -> Recipe:
+        """Load the recipe that was asked for; ``otherwise`` is the one where nobody asked."""
+        chosen = (otherwise or default_recipe(len(image_set.splits["train"]))) if self.recipe == "auto" else self.recipe
+        recipe = load_recipe(chosen)
+        return recipe if self.network is None else self._with_network(recipe, self.network, image_set)
+
+    def changes(self) -> dict[str, str]:
+        """Return the settings to change, by dotted name."""
         changes = {}
         for setting in self.settings:
             key, equals, value = setting.partition("=")
@@ -87,8 +110,7 @@ class TrainingOptions(DataOptions):
             if key in changes:
                 raise RecipeError(f"{key} is given twice, as --{key.replace('_', '-')} and with --set; give it once")
             changes[key] = str(number)
-        recipe = change_settings(load_recipe(name), changes)
-        return recipe if self.network is None else self._with_network(recipe, self.network, image_set)
+        return changes
 
     def network_label(self) -> str:
         """Return what names the network in a folder's name, with a hyphen; empty for the recipe's own."""

@@ -12,15 +12,24 @@ from stepladder.cli.console import AsJson, make_console
 from stepladder.report import describe, terminal_table, write_report
 from stepladder.report.document import build_document
 from stepladder.study.store import load_study, write_results
+from stepladder.techniques import register
 
 
 def report(
     folder: Annotated[Path, Parameter(help="The study's folder.")],
     *,
+    technique: Annotated[
+        tuple[str, ...],
+        Parameter(
+            negative="", show_default=False, help="FILE.py:Class of a technique of your own that the study used."
+        ),
+    ] = (),
     as_json: AsJson = False,
 ) -> None:
     """Rebuild results.csv, report.md, report.html and the figures of a study from its files."""
     console = make_console(as_json)
+    for reference in technique:
+        register(reference)
     study = load_study(folder)
     write_results(study)
     written = write_report(study)

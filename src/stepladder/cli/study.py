@@ -14,10 +14,15 @@ from rich.console import Console
 from stepladder.cli.console import make_console
 from stepladder.cli.options import DEFAULTS, Data, TrainingOptions, say_what_was_loaded
 from stepladder.cli.progress import make_watch
+from stepladder.data import ImageSet
+from stepladder.errors import StudyError
+from stepladder.recipe import Recipe
 from stepladder.report import describe, terminal_table, write_report
 from stepladder.report.document import build_document
+from stepladder.study.plan import Rung
 from stepladder.study.records import SavedStudy
 from stepladder.study.run import run_study
+from stepladder.study.rungs import make_rungs, parse_rung, read_study_file
 from stepladder.study.store import load_study
 from stepladder.training.device import choose_compute
 
@@ -30,14 +35,23 @@ def study(
         Path | None, Parameter(help="Folder of the study; studies/<data>-<plan> in the current folder by default.")
     ] = None,
     plan: Annotated[str, Parameter(help="ladder: each rung adds its techniques to all below it.")] = "ladder",
+    rung: Annotated[
+        tuple[str, ...],
+        Parameter(
+            negative="",
+            show_default=False,
+            help="Rungs of your own, from below: NAME:technique,technique; +NAME adds to the rung below.",
+        ),
+    ] = (),
+    file: Annotated[Path | None, Parameter(help="Rungs and settings from a study file in TOML.")] = None,
     options: TrainingOptions = DEFAULTS,
 ) -> int:
     """Train every rung with several seeds and say what the evidence holds."""
     console = make_console(options.as_json)
     compute = choose_compute(options.device, options.precision)
     images = options.load_data(console, data, skip_damaged=options.skip_damaged)
-    recipe = options.make_recipe(images)
-    folder = out or Path("studies") / f"{images.name}{options.network_label()}-{plan}"
+    recipe, rungs = _make_plan(options, images, rung, file)
+    folder = out or Path("studies") / f"{images.name}{options.network_label()}-{_short_name(rungs) if rungs else plan}"
     command = shlex.join(["stepladder", *sys.argv[1:]])
 
     say_what_was_loaded(console, images, recipe)
@@ -50,6 +64,7 @@ def study(
             compute,
             seeds=seeds,
             plan=plan,
+            rungs=rungs,
             validation=options.validation,
             drop_leaks=options.drop_leaks,
             command=command,
@@ -69,6 +84,30 @@ def study(
     if options.as_json:
         print(json.dumps(build_document(finished), ensure_ascii=False, indent=2, allow_nan=False))
     return 1 if any(trial.result.status == "failed" for trial in finished.trials) else 0
+
+
+def _make_plan(
+    options: TrainingOptions, images: ImageSet, written: tuple[str, ...], file: Path | None
+) -> tuple[Recipe, tuple[Rung, ...] | None]:
+    """Return the recipe, and the rungs where the user wrote them."""
+    if not written and file is None:
+        return options.make_recipe(images), None
+    if written and file is not None:
+        raise StudyError("rungs are given twice, with --rung and with --file; give them once")
+    added = options.register()  # before the file, which may name them
+    study_file = None if file is None else read_study_file(file)
+    recipe = options.load_recipe(images, otherwise=study_file.recipe if study_file else None)
+    specs = [parse_rung(text, recipe) for text in written] if study_file is None else list(study_file.rungs)
+    listed = {setting.name for spec in specs for setting in spec.techniques}
+    specs += [parse_rung(f"+{name}:{name}", recipe) for name in added if name not in listed]
+    changes = {**(study_file.settings if study_file else {}), **options.changes()}
+    rungs = make_rungs(specs, recipe, changes)
+    return rungs[-1].recipe, rungs
+
+
+def _short_name(rungs: tuple[Rung, ...]) -> str:
+    """What such a study's folder is called: its rungs, as far as 60 letters go."""
+    return "-".join(rung.name.replace(" ", "_") for rung in rungs)[:60].rstrip("-.")
 
 
 def _show(console: Console, study: SavedStudy) -> None:

@@ -121,7 +121,9 @@ def save_model(
         card: the model card, Markdown.
     """
     tensors = {f"{_NETWORK}{name}": tensor for name, tensor in trained.module.state_dict().items()}
-    for technique in trained.techniques:
+    # What has no part in prediction stays behind, so that a model needs no file of a user's own augmentation.
+    preparing = [technique for technique in trained.techniques if technique.overrides("prepare")]
+    for technique in preparing:
         tensors |= {f"{_TECHNIQUE}{technique.name}.{name}": value for name, value in technique.learned.items()}
     # safetensors stores dense row-major memory; channels-last weights are laid out anew.
     replace_bytes(
@@ -136,7 +138,7 @@ def save_model(
         network=trained.network,
         preprocessing=tuple(
             _Preprocessing(technique=technique.name, options=technique.model_dump(mode="json"))
-            for technique in trained.techniques
+            for technique in preparing
         ),
     )
     replace_json(folder / "config.json", config.model_dump(mode="json"))

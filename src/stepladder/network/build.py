@@ -149,7 +149,7 @@ def _module(cost: LayerCost, stream: Stream, device: torch.device) -> nn.Module:
     if isinstance(layer, LayerNorm):
         return nn.LayerNorm(cost.input_shape)
     if isinstance(layer, Dropout):
-        return SeededDropout(layer.p, stream(f"dropout/{layer.name}", device))
+        return SeededDropout(layer.p, stream(f"dropout/{layer.name}", device), layer.whole_maps)
     if isinstance(layer, Linear):
         return nn.Linear(channels, cost.output_shape[0], layer.bias)
     if isinstance(layer, GlobalAvgPool | GlobalMaxPool):

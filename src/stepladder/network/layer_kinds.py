@@ -92,10 +92,16 @@ class LayerNorm(BaseLayer):
 
 
 class Dropout(BaseLayer):
-    """Zeroes each value with probability ``p`` while training and scales the rest by 1 / (1 - p)."""
+    """Zeroes each value, or with ``whole_maps`` each map, with probability ``p`` while training, and scales the rest.
+
+    The rest is multiplied by 1 / (1 - p).
+    """
+
+    quiet = frozenset({"whole_maps"})
 
     kind: Literal["dropout"] = "dropout"
     p: float = Field(ge=0, lt=1)
+    whole_maps: YesNo = False
 
 
 class Scale(BaseLayer):

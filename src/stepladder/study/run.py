@@ -13,7 +13,7 @@ import numpy as np
 
 from stepladder.data import ImageSet, Splits, make_splits
 from stepladder.data.audit import look_first
-from stepladder.errors import StudyError
+from stepladder.errors import RecipeError, StudyError
 from stepladder.recipe import Recipe
 from stepladder.study.machine import describe_machine, describe_versions
 from stepladder.study.plan import Rung, make_rungs
@@ -29,6 +29,7 @@ from stepladder.study.store import (
 )
 from stepladder.study.trial import describe_data, run_trial, watched_split
 from stepladder.study.watch import Outlook, Watch
+from stepladder.training.context import check_recipe
 from stepladder.training.device import Compute
 from stepladder.training.history import TRAIN_SAMPLE, EpochRecord
 from stepladder.training.loop import train_network
@@ -48,6 +49,7 @@ def run_study(
     *,
     seeds: int = 3,
     plan: str = "ladder",
+    rungs: tuple[Rung, ...] | None = None,
     validation: float = 0.1,
     drop_leaks: bool = False,
     command: str = "",
@@ -58,6 +60,7 @@ def run_study(
     Args:
         out: the study's folder. A study of the same plan in it is continued; more seeds add to it.
         seeds: trials a rung, with seeds 0 to ``seeds`` - 1; fewer than the folder's plan has changes nothing.
+        rungs: those of the user's own, in place of what ``plan`` makes of ``recipe``.
         validation: share of the training images held out for the curves; 0 trains on all and draws the test curve.
         drop_leaks: take training images that are copies of held-out ones out, instead of only noting them.
         command: what the user typed, for the record.
@@ -72,7 +75,7 @@ def run_study(
     if not 1 <= seeds <= MOST_SEEDS:
         raise StudyError(f"--seeds is {seeds}; it must be 1 to {MOST_SEEDS}, and 3 give a first interval")
     splits = make_splits(image_set, validation)
-    rungs = make_rungs(plan, recipe)
+    rungs = rungs or make_rungs(plan, recipe)
     splits, look = look_first(splits, image_set.class_names, drop_leaks=drop_leaks)
     watch.looked(look)
     data = describe_data(image_set, splits)
@@ -84,6 +87,12 @@ def run_study(
     # Seeds that an earlier call asked for stay in the plan; this one trains those that it asks for.
     asked = [trial for trial in planned_trials(record) if trial.seed < seeds]
     todo = tuple(trial for trial in asked if read_result(trial_folder(out, trial)) is None)
+    for rung in rungs:
+        # A technique that does not fit is said before anything trains, whichever rung it is on.
+        try:
+            check_recipe(rung.recipe, splits.train, len(data.class_names), has_validation=splits.validation is not None)
+        except RecipeError as error:
+            raise RecipeError(f"rung {rung.name}: {error}") from error
     seconds = estimate_seconds({trial.rung: trial.recipe for trial in todo}, splits, data, compute, watch)
     write_record(out, record)
     if todo:
@@ -109,9 +118,17 @@ def estimate_seconds(
         some = splits.train.take(np.arange(min(len(splits.train), _MEASURED_BATCHES * recipe.batch_size)))
         # At hardly any learning rate: a loss that is not finite would end the measurement.
         slow = recipe.optimizer.model_copy(update={"lr": 1e-9})
-        short = recipe.model_copy(update={"epochs": 2, "optimizer": slow})
         history: list[EpochRecord] = []
-        train_network(short, some, watched_split(splits), len(data.class_names), 0, compute, on_epoch=history.append)
+        train_network(
+            recipe.model_copy(update={"optimizer": slow}),
+            some,
+            watched_split(splits),
+            len(data.class_names),
+            0,
+            compute,
+            on_epoch=history.append,
+            rehearsal=True,
+        )
         last = history[-1]
         assert last.images_per_second is not None
         watched = len(watched_split(splits).split)

@@ -1,16 +1,45 @@
-"""What a technique is: one thing about training that can be switched on or off, and the hooks where it may act."""
+"""What a technique is: one thing about training that can be switched on or off, and the hooks where it may act.
+
+| hook | when | what it may do |
+|---|---|---|
+| ``check(context)`` | once, before anything trains | refuse or warn, in a sentence |
+| ``rewrite(network)`` | before the network is built | insert or replace layers |
+| ``fit(batches)`` | once, on the training split alone | learn statistics; the only place that may |
+| ``initialize(module, stream, inputs)`` | once, after the network is built | draw other initial weights |
+| ``batch_started(positions, progress)`` | every training batch | see which images it holds |
+| ``augment(images, targets, rng)`` | every training batch | change the whole batch at once |
+| ``prepare(images)`` | every batch, training and evaluation alike | a change without randomness |
+| ``lr_factor(progress)`` | every step | scale the learning rate |
+| ``loss(logits, targets)`` | every step, one technique at most | replace the training loss |
+| ``before_step(parameters, lr)`` | every step, after the gradients are there | change gradients or weights |
+| ``after_step(parameters, progress)`` | every step, after the optimizer's | change the weights |
+| ``weights(current, averaged, progress)`` | every step | average the weights that are evaluated and saved |
+| ``epoch_ended(val_loss)`` | after every epoch | see the validation loss; never the test's |
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, PrivateAttr
-from torch import Tensor
+from torch import Tensor, nn
 
 from stepladder.network import Network
+
+#: Gives the random stream of a name on the CPU; the same name always starts the same stream.
+Stream = Callable[[str], torch.Generator]
+
+#: The groups that the list shows, in its order.
+GROUPS = ("inputs", "augmentation", "learning rate", "network", "loss and weights")
+
+#: Slots: techniques of the same slot exclude one another.
+SCHEDULE = "schedule the learning rate over the whole budget"
+AVERAGE = "choose the average of the weights that is evaluated"
+NORMALIZATION = "normalize after every convolution"
+WEIGHTS = "draw the initial weights"
 
 
 @dataclass(frozen=True)
@@ -37,19 +66,63 @@ class Progress:
         """Share of the budget behind, from 0 to 1."""
         return self.step / (self.steps_per_epoch * self.epochs)
 
+    @property
+    def steps(self) -> int:
+        """Steps of the whole budget."""
+        return self.steps_per_epoch * self.epochs
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a trial is, known before it starts.
+
+    Attributes:
+        image_shape: (C, H, W) of the images before any technique.
+        class_counts: training images of each class.
+        network: before any rewriting.
+        epochs: the budget.
+        steps_per_epoch: steps in one pass over the training images.
+        has_validation: False where the watched curve is the test's, which no technique may read.
+        rewritten: the network after all techniques' rewriting; known to ``check`` alone.
+    """
+
+    image_shape: tuple[int, int, int]
+    class_counts: tuple[int, ...]
+    network: Network
+    epochs: int
+    steps_per_epoch: int
+    has_validation: bool = True
+    rewritten: Network | None = None
+
+    @property
+    def num_classes(self) -> int:
+        """Labels run from 0 to this - 1."""
+        return len(self.class_counts)
+
+    @property
+    def num_images(self) -> int:
+        """Training images."""
+        return sum(self.class_counts)
+
 
 class Technique(BaseModel):
     """Base class: every hook is "no change" until a technique overrides it.
 
     The fields of a technique are its settings: checked, frozen, part of the recipe. What :meth:`fit` learns goes into
-    ``learned``, which is saved with the model.
+    ``learned``, which is saved with the model; what else it must remember between steps goes into ``state``.
 
     Class attributes:
         name: what recipes call it.
-        group: where the list shows it: inputs, augmentation, learning rate, network, loss and weights.
+        group: where the list shows it, one of :data:`GROUPS`.
         summary: one line for the list: what it does.
         paper: where it comes from, with section.
-        caveat: when it hurts or clashes, one sentence.
+        caveat: when it hurts, one sentence.
+        cost: what it costs in time or memory, as measured.
+        interactions: what it does to other techniques and they to it.
+        slot: techniques of the same slot exclude one another; the text says what they would both do.
+        mixes_targets: whether ``augment`` gives targets as shares of the classes.
+        takes_soft_targets: whether ``loss`` takes such targets.
+        quiet: options that came later: at their default no file mentions them, so that older results keep their names.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,29 +132,81 @@ class Technique(BaseModel):
     summary: ClassVar[str]
     paper: ClassVar[str]
     caveat: ClassVar[str]
+    cost: ClassVar[str] = "not measured"
+    interactions: ClassVar[str] = "none known"
+    slot: ClassVar[str | None] = None
+    mixes_targets: ClassVar[bool] = False
+    takes_soft_targets: ClassVar[bool] = False
+    quiet: ClassVar[frozenset[str]] = frozenset()
 
     _learned: dict[str, Tensor] = PrivateAttr(default_factory=dict)
+    _state: dict[str, Tensor] = PrivateAttr(default_factory=dict)
+    _context: Context | None = PrivateAttr(default=None)
+    _before: tuple[Technique, ...] = PrivateAttr(default=())
 
     @property
     def learned(self) -> dict[str, Tensor]:
         """What :meth:`fit` found, by name; float32 tensors on the trial's device."""
         return self._learned
 
+    @property
+    def state(self) -> dict[str, Tensor]:
+        """What the hooks remember from step to step, by name; a trial that goes on from a checkpoint gets it back."""
+        return self._state
+
+    @property
+    def context(self) -> Context:
+        """What the trial is; there from before the first hook."""
+        assert self._context is not None, f"{self.name} was not told of a trial"
+        return self._context
+
+    def begin(self, context: Context, before: Sequence[Technique] = ()) -> None:
+        """Start a trial.
+
+        Args:
+            before: the techniques that prepare the images before this one does.
+        """
+        self._context, self._before, self._state = context, tuple(before), {}
+
     def restore(self, learned: dict[str, Tensor], device: torch.device) -> None:
         """Put back what an earlier :meth:`fit` found, on ``device``."""
         self._learned = {name: value.to(device) for name, value in learned.items()}
+
+    def restore_state(self, state: Mapping[str, Tensor]) -> None:
+        """Put back what an earlier ``state`` was."""
+        self._state = {name: value.clone() for name, value in state.items()}
+
+    def prepared(self, batches: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Yield uint8 batches as :meth:`prepare` will get them: float32, as the techniques before prepare them."""
+        for images in batches:
+            prepared = images.float().div_(255)
+            for technique in self._before:
+                prepared = technique.prepare(prepared)
+            yield prepared
 
     @classmethod
     def overrides(cls, hook: str) -> bool:
         """Whether this technique does anything at ``hook``."""
         return getattr(cls, hook) is not getattr(Technique, hook)
 
+    def check(self, context: Context) -> list[str]:  # noqa: ARG002
+        """Say what is wrong with switching this on for that trial, before anything trains.
+
+        Returns:
+            warnings, a sentence each, that go into the result.
+
+        Raises:
+            RecipeError: it cannot work.
+        """
+        return []
+
     def fit(self, batches: Iterable[Tensor]) -> dict[str, Tensor]:  # noqa: ARG002
         """Learn statistics from the training images; the only place that may. Called once.
 
         Args:
             batches: all training images, uint8 (B, C, H, W) at a time and in a fixed order, since they may be larger
-                than the memory; can be gone through more than once.
+                than the memory; can be gone through more than once. :meth:`prepared` makes of them what
+                :meth:`prepare` will get.
 
         Returns:
             float32 tensors by name; they become ``learned``.
@@ -91,6 +216,18 @@ class Technique(BaseModel):
     def rewrite(self, network: Network) -> Network:
         """Insert or replace layers, before the network is built."""
         return network
+
+    def initialize(self, module: nn.Sequential, stream: Stream, inputs: Iterable[Tensor]) -> None:
+        """Draw other initial weights, in place and without gradients; weights may be frozen (``requires_grad_``).
+
+        Args:
+            module: the network as built, on the trial's device.
+            stream: gives a generator on the CPU by name; draw there, so that every device starts from the same weights.
+            inputs: some thousand training images as the network will read them, float32 (B, C, H, W) at a time.
+        """
+
+    def batch_started(self, positions: Tensor, progress: Progress) -> None:
+        """See which training images (int64 (B,), positions from 0) the batch holds that ``augment`` gets next."""
 
     def augment(self, images: Tensor, targets: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:  # noqa: ARG002
         """Change a whole training batch at once, on its device.
@@ -121,5 +258,14 @@ class Technique(BaseModel):
         """Replace the training loss, in one technique at most: float logits (B, classes) and targets to their mean."""
         raise NotImplementedError
 
+    def before_step(self, parameters: Sequence[Tensor], lr: float) -> None:
+        """Before every step, change gradients (``.grad``, on every parameter) or weights, in place."""
+
+    def after_step(self, parameters: Sequence[Tensor], progress: Progress) -> None:
+        """After every step, change the weights that go on training, in place."""
+
     def weights(self, current: dict[str, Tensor], averaged: dict[str, Tensor], progress: Progress) -> None:
         """After every step, move ``averaged`` (in place) towards ``current``; evaluation and the saved model use it."""
+
+    def epoch_ended(self, val_loss: float) -> None:
+        """After every epoch, see the mean cross-entropy on the validation images, in nats an image."""

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from stepladder.errors import RecipeError
-from stepladder.techniques.base import Technique
+from stepladder.techniques.base import Context, Technique
 
 
 class RandomCrop(Technique):
@@ -18,11 +18,6 @@ class RandomCrop(Technique):
 
     Two habits: pad by a few black pixels and cut to the same size (He et al. 2016, section 4.2; the default), or cut a
     smaller window, 28 of 32 say, and evaluate on the center window (Krizhevsky et al. 2012, section 4.1).
-
-    Attributes:
-        size: height and width of the window in pixels; None keeps the images' own.
-        padding: black pixels added on each side first; None is an eighth of the shorter side and at most 4 where
-            ``size`` is None (4 pixels on 28×28 and larger, 1 on 8×8), and 0 where it is given.
     """
 
     name = "random_crop"
@@ -30,29 +25,38 @@ class RandomCrop(Technique):
     summary = "shift each training image by a few random pixels"
     paper = "He, Zhang, Ren and Sun, Deep Residual Learning, 2016, section 4.2"
     caveat = "hurts where the place of the object in the image tells its class"
+    cost = "0.3 ms a batch of 128 color images of 32×32"
+    interactions = "does much of what translate does; with a size, list it before inputs techniques that learn an image"
 
-    size: Annotated[int, Field(ge=1)] | None = None
-    padding: Annotated[int, Field(ge=0)] | None = None
+    size: Annotated[
+        int | None,
+        Field(ge=1, le=10_000, description="height and width of the window in pixels; by default the images' own"),
+    ] = None
+    padding: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            le=10_000,
+            description="black pixels on each side first; by default an eighth of the shorter side and at most 4, "
+            "and 0 where a size is given",
+        ),
+    ] = None
+
+    def check(self, context: Context) -> list[str]:
+        """Refuse a window larger than the images, and padding that would leave windows black."""
+        self._sizes(*context.image_shape[1:])
+        return []
 
     def augment(self, images: Tensor, targets: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Cut one window out of each image; every position is equally likely."""
         height, width = images.shape[2:]
-        rows, columns = self._window(height, width)
-        padding = self._padding(height, width)
-        if padding >= min(rows, columns):
-            raise RecipeError(
-                f"random_crop.padding is {padding} and the windows are {rows}×{columns}, so that some would be wholly "
-                f"black; choose at most {min(rows, columns) - 1}"
-            )
+        rows, columns, padding = self._sizes(height, width)
         if padding == 0 and (rows, columns) == (height, width):
             return images, targets
         count = len(images)
         top = torch.randint(0, height + 2 * padding - rows + 1, (count,), generator=rng, device=images.device)
         left = torch.randint(0, width + 2 * padding - columns + 1, (count,), generator=rng, device=images.device)
-        # All windows as a view, then one gather: on uint8 in channels-last memory six times as fast as indexing pixels.
-        windows = F.pad(images, (padding,) * 4).permute(0, 2, 3, 1).unfold(1, rows, 1).unfold(2, columns, 1)
-        cut = windows[torch.arange(count, device=images.device), top, left]
-        return cut.contiguous(memory_format=torch.channels_last), targets
+        return cut_windows(F.pad(images, (padding,) * 4), top, left, rows, columns), targets
 
     def prepare(self, images: Tensor) -> Tensor:
         """Cut the center window where images are larger than the window, as in evaluation."""
@@ -62,6 +66,17 @@ class RandomCrop(Technique):
             return images
         top, left = (height - rows) // 2, (width - columns) // 2
         return images[:, :, top : top + rows, left : left + columns]
+
+    def _sizes(self, height: int, width: int) -> tuple[int, int, int]:
+        """Rows and columns of the window, and the padding."""
+        rows, columns = self._window(height, width)
+        padding = self._padding(height, width)
+        if padding >= min(rows, columns):
+            raise RecipeError(
+                f"random_crop.padding is {padding} and the windows are {rows}×{columns}, so that some would be wholly "
+                f"black; choose at most {min(rows, columns) - 1}"
+            )
+        return rows, columns, padding
 
     def _window(self, height: int, width: int) -> tuple[int, int]:
         if self.size is None:
@@ -77,3 +92,11 @@ class RandomCrop(Technique):
         if self.padding is not None:
             return self.padding
         return 0 if self.size else min(4, (min(height, width) + 4) // 8)
+
+
+def cut_windows(padded: Tensor, top: Tensor, left: Tensor, rows: int, columns: int) -> Tensor:
+    """Return the window of ``rows`` × ``columns`` pixels at (top, left), int64 (B,), of each image."""
+    # All windows as a view, then one gather: on uint8 in channels-last memory six times as fast as indexing pixels.
+    windows = padded.permute(0, 2, 3, 1).unfold(1, rows, 1).unfold(2, columns, 1)
+    cut = windows[torch.arange(len(padded), device=padded.device), top, left]
+    return cut.contiguous(memory_format=torch.channels_last)

@@ -22,26 +22,52 @@ class Standardize(Technique):
     summary = "give each color channel mean 0 and standard deviation 1 over the training images"
     paper = "LeCun, Bottou, Orr and Müller, Efficient BackProp, 1998, section 4.3"
     caveat = "the statistics must come from training images only and travel with the model"
+    cost = "0.2 ms a batch of 128 color images of 32×32"
+    interactions = "learns from what the inputs techniques before it make, so that it does not undo them"
 
     def fit(self, batches: Iterable[Tensor]) -> dict[str, Tensor]:
         """Return ``mean`` and ``std``, float32 (C,), of pixels scaled to 0 to 1.
 
-        From a histogram of each channel, so the sums are exact and the same in any order.
+        From a histogram of each channel, so the sums are exact and the same in any order; where another technique has
+        changed the images before, from sums in double precision.
         """
-        levels = torch.arange(256, dtype=torch.float64) / 255
-        histograms = sum(_histograms(images) for images in batches)
-        assert isinstance(histograms, Tensor), "no images"
-        means, stds = [], []
-        for counts in histograms.double():
-            mean = (counts * levels).sum() / counts.sum()
-            variance = (counts * (levels - mean) ** 2).sum() / counts.sum()
-            means.append(mean)
-            stds.append(variance.sqrt() if variance > 0 else torch.ones_like(variance))
-        return {"mean": torch.stack(means).float(), "std": torch.stack(stds).float()}
+        if any(technique.group == self.group for technique in self._before):
+            mean, variance = _moments(self.prepared(batches))
+        else:
+            mean, variance = _moments_of_levels(batches)
+        std = torch.where(variance > 0, variance.sqrt(), 1)
+        return {"mean": mean.float(), "std": std.float()}
 
     def prepare(self, images: Tensor) -> Tensor:
         """Subtract the mean and divide by the standard deviation of each channel."""
-        return (images - _spread(self.learned["mean"], images)).div_(_spread(self.learned["std"], images))
+        return (images - spread(self.learned["mean"], images)).div_(spread(self.learned["std"], images))
+
+
+def _moments_of_levels(batches: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """Mean and variance of each channel, float64 (C,), from how often each of the 256 values occurs in it."""
+    levels = torch.arange(256, dtype=torch.float64) / 255
+    histograms = sum(_histograms(images) for images in batches)
+    assert isinstance(histograms, Tensor), "no images"
+    means, variances = [], []
+    for counts in histograms.double():
+        mean = (counts * levels).sum() / counts.sum()
+        means.append(mean)
+        variances.append((counts * (levels - mean) ** 2).sum() / counts.sum())
+    return torch.stack(means), torch.stack(variances)
+
+
+def _moments(batches: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    sums: list[Tensor] = []
+    count = 0
+    for images in batches:
+        values = images.double()
+        found = [values.sum(dim=(0, 2, 3)), values.square().sum(dim=(0, 2, 3))]
+        sums = [one + other for one, other in zip(sums, found, strict=True)] if sums else found
+        count += images[:, 0].numel()
+    mean = sums[0] / count
+    variance = sums[1] / count - mean**2
+    # What rounding leaves of a channel that never varies.
+    return mean, torch.where(variance > 1e-12 * mean**2, variance, 0)
 
 
 def _histograms(images: Tensor) -> Tensor:
@@ -49,7 +75,7 @@ def _histograms(images: Tensor) -> Tensor:
     return torch.stack([torch.bincount(channel.flatten().cpu(), minlength=256) for channel in images.unbind(dim=1)])
 
 
-def _spread(values: Tensor, images: Tensor) -> Tensor:
+def spread(values: Tensor, images: Tensor) -> Tensor:
     """One value a channel as a whole image in channels-last memory.
 
     Arithmetic on (C, 1, 1) would run in loops of C values; on a whole image it took a twentieth of the time.

@@ -12,12 +12,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stepladder.data import Split
-from stepladder.errors import RecipeError
 from stepladder.network import Network, trace_network
 from stepladder.network.build import build_network
 from stepladder.recipe import Recipe
 from stepladder.techniques import Progress, Technique
 from stepladder.techniques.effect import techniques_without_effect
+from stepladder.techniques.guard import check_learned, guarded
+from stepladder.techniques.requirements import begin_techniques, check_techniques
+from stepladder.training.context import make_context
 from stepladder.training.device import Compute, choose_threads, keep_freed_memory
 from stepladder.training.evaluate import DeviceSplit, evaluate, prepare_images
 from stepladder.training.history import TRAIN_SAMPLE, EpochRecord
@@ -65,6 +67,7 @@ def train_network(
     compute: Compute,
     on_batch: Callable[[int], None] | None = None,
     on_epoch: Callable[[EpochRecord], None] | None = None,
+    rehearsal: bool = False,
 ) -> TrainedNetwork:
     """Train ``recipe`` on ``train`` with ``seed``. The watched split is only looked at: nothing is chosen by it.
 
@@ -73,9 +76,11 @@ def train_network(
         num_classes: labels run from 0 to ``num_classes`` - 1.
         on_batch: called after every step with the number of its images.
         on_epoch: called with every finished epoch's record, epoch 0 among them.
+        rehearsal: end after two epochs, to see how long they take, and do not ask whether the techniques fit: ``train``
+            may be a handful of images.
 
     Raises:
-        RecipeError: the recipe does not fit the images.
+        RecipeError: the recipe does not fit the images, or a technique does not keep to the rules of its hooks.
     """
     started = perf_counter()
     keep_freed_memory()
@@ -87,31 +92,48 @@ def train_network(
 
     # What techniques learn, rewrite and prepare is settled before the network is built.
     techniques = recipe.make_techniques()
-    network = recipe.network
+    context = make_context(recipe, train, num_classes, has_validation=not watched.is_test)
+    network = begin_techniques(techniques, context)
+    warnings = [] if rehearsal else check_techniques(techniques, context, network)
     for technique in techniques:
-        technique.restore(technique.fit(data.batches), device)
-        network = technique.rewrite(network)
+        with guarded(technique, "fit"):
+            learned = technique.fit(data.batches)
+        technique.restore(check_learned(technique, learned), device)
+    # Tried before anything is built: a hook that breaks its rules is named here.
+    first_images, first_targets = data.take(torch.arange(min(recipe.batch_size, len(data)), device=device))
+    idle = techniques_without_effect(
+        techniques, recipe.network, first_images, first_targets, Progress(0, context.steps_per_epoch, recipe.epochs)
+    )
+    warnings += [f"{name} is switched on and changed nothing when tried on one batch" for name in idle]
+
     channels, height, width = prepare_images(next(iter(data.batches))[:1], techniques).shape[1:]
     input_shape = (channels, height, width)
     costs = trace_network(network, input_shape, num_classes)
     choose_threads(recipe.batch_size * sum(cost.macs for cost in costs))
     module = build_network(network, input_shape, num_classes, streams, device)
     averaged: nn.Sequential | None = None
-    if any(technique.overrides("weights") for technique in techniques):
+    averaging = _overriding(techniques, "weights")
+    if averaging:
         averaged = build_network(network, input_shape, num_classes, streams, device)
+    for technique in _overriding(techniques, "initialize"):
+        inputs = (prepare_images(images, techniques) for images in sample.batches)
+        with torch.no_grad(), guarded(technique, "initialize"):
+            technique.initialize(module, streams, inputs)
+    if averaged is not None:
+        averaged.load_state_dict(module.state_dict())
     trained = TrainedNetwork(network, input_shape, module if averaged is None else averaged, techniques)
+    trained.warnings += warnings
 
     optimizer = make_optimizer(recipe.optimizer, module)
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    started_by, augmented_by, scheduled_by, before_by, after_by, watched_by = (
+        _overriding(techniques, hook)
+        for hook in ("batch_started", "augment", "lr_factor", "before_step", "after_step", "epoch_ended")
+    )
     compute_loss = _training_loss(techniques)
     order_stream = streams("order")
     augment_streams = {technique.name: streams(f"augment/{technique.name}", device) for technique in techniques}
-    steps_per_epoch = len(_batches(torch.arange(len(data)), recipe.batch_size))
-
-    first_images, first_targets = data.take(torch.arange(min(recipe.batch_size, len(data)), device=device))
-    idle = techniques_without_effect(
-        techniques, recipe.network, first_images, first_targets, Progress(0, steps_per_epoch, recipe.epochs)
-    )
-    trained.warnings += [f"{name} is switched on and changed nothing when tried on one batch" for name in idle]
+    steps_per_epoch = context.steps_per_epoch
 
     def record_epoch(epoch: int, lr: float | None, running: float | None, train_seconds: float | None) -> EpochRecord:
         """Evaluate, and write down the epoch."""
@@ -138,7 +160,7 @@ def train_network(
     trained.warnings += _odd_start(untrained, num_classes, data.labels)
 
     step = 0
-    for epoch in range(1, recipe.epochs + 1):
+    for epoch in range(1, (min(2, recipe.epochs) if rehearsal else recipe.epochs) + 1):
         started = perf_counter()
         module.train()
         # Summed on the device: reading a number off it in every step would make the device wait for Python.
@@ -146,26 +168,33 @@ def train_network(
         order = torch.randperm(len(data), generator=order_stream).to(device)
         for positions in _batches(order, recipe.batch_size):
             progress = Progress(step, steps_per_epoch, recipe.epochs)
-            lr = recipe.optimizer.lr * math.prod(technique.lr_factor(progress) for technique in techniques)
+            lr = recipe.optimizer.lr * math.prod(technique.lr_factor(progress) for technique in scheduled_by)
             for group in optimizer.param_groups:
-                group["lr"] = lr
+                group["lr"] = lr * group.get("lr_scale", 1)
 
             images, targets = data.take(positions)
-            for technique in techniques:
+            for technique in started_by:
+                technique.batch_started(positions, progress)
+            for technique in augmented_by:
                 images, targets = technique.augment(images, targets, augment_streams[technique.name])
 
             with compute.autocast():
                 logits = module(prepare_images(images, techniques))
                 loss = compute_loss(logits, targets)
             loss.backward()
+            with torch.no_grad():
+                for technique in before_by:
+                    technique.before_step(parameters, lr)
             optimizer.step()
             optimizer.zero_grad()
 
             step += 1
-            if averaged is not None:
-                with torch.no_grad():
+            with torch.no_grad():
+                for technique in after_by:
+                    technique.after_step(parameters, Progress(step, steps_per_epoch, recipe.epochs))
+                if averaged is not None:
                     current, average = module.state_dict(), averaged.state_dict()
-                    for technique in techniques:
+                    for technique in averaging:
                         technique.weights(current, average, Progress(step, steps_per_epoch, recipe.epochs))
             loss_sum += loss.detach() * len(positions)
             if on_batch:
@@ -181,6 +210,9 @@ def train_network(
                 f"the loss on plain training images was not finite after epoch {epoch}; a lower optimizer.lr may help"
             )
             break
+        for technique in watched_by:
+            if record.val_loss is not None:
+                technique.epoch_ended(record.val_loss)
     return trained
 
 
@@ -192,11 +224,12 @@ def _batches(order: Tensor, batch_size: int) -> list[Tensor]:
     return batches
 
 
+def _overriding(techniques: Sequence[Technique], hook: str) -> list[Technique]:
+    return [technique for technique in techniques if technique.overrides(hook)]
+
+
 def _training_loss(techniques: Sequence[Technique]) -> Callable[[Tensor, Tensor], Tensor]:
-    replacing = [technique for technique in techniques if technique.overrides("loss")]
-    if len(replacing) > 1:
-        names = " and ".join(technique.name for technique in replacing)
-        raise RecipeError(f"{names} both replace the training loss; keep one")
+    replacing = _overriding(techniques, "loss")
     return replacing[0].loss if replacing else F.cross_entropy
 
 

@@ -1,0 +1,27 @@
+"""``stepladder techniques`` and its commands, by name alone: listing them imports no torch."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+app = App(name="techniques", help="List the techniques by group, or show one in full.")
+
+
+@app.default
+def techniques(
+    name: Annotated[str | None, Parameter(help="Show this one with its options, its cost and its paper.")] = None,
+    *,
+    technique: Annotated[
+        tuple[str, ...],
+        Parameter(negative="", show_default=False, help="FILE.py:Class of one of your own, to list it too."),
+    ] = (),
+    as_json: Annotated[
+        bool, Parameter(name="--json", negative="", show_default=False, help="Print the cards as one JSON document.")
+    ] = False,
+) -> None:
+    """List the techniques with what each does, or show one."""
+    from stepladder.cli.techniques import list_techniques
+
+    list_techniques(name, technique, as_json)

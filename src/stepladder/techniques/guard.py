@@ -1,0 +1,158 @@
+"""What a hook may not do, held against every technique on its first batch: the user's own among them."""
+
+from __future__ import annotations
+
+import math
+import random
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stepladder.errors import RecipeError, StepladderError
+from stepladder.network import Network
+from stepladder.techniques.base import Technique
+
+
+@contextmanager
+def guarded(technique: Technique, hook: str) -> Iterator[None]:
+    """Turn what goes wrong within into one sentence that names the technique, the hook and the line.
+
+    Raises:
+        RecipeError: the hook raised, or drew from a global random generator.
+    """
+    before = _global_states()
+    try:
+        yield
+    except StepladderError:
+        raise
+    except Exception as error:
+        raise RecipeError(f"{technique.name}.{hook} raised {described(error)}") from error
+    for name, state in _global_states().items():
+        if state != before[name]:
+            raise RecipeError(
+                f"{technique.name}.{hook} used the global random generator of {name}, so that other random numbers of "
+                f"the trial move; draw from the generator that the hook gets, as in torch.rand(n, generator=rng)"
+            )
+
+
+def check_augmented(
+    technique: Technique, before: tuple[Tensor, Tensor], after: object, num_classes: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return what ``augment`` gave back, if it is images and targets as they should be.
+
+    Raises:
+        RecipeError: it is not; the message says what was wrong.
+    """
+    place = f"{technique.name}.augment"
+    if not isinstance(after, tuple) or len(after) != 2 or not all(isinstance(part, Tensor) for part in after):
+        raise RecipeError(f"{place} returned {_kind(after)}; it must return (images, targets), two tensors")
+    images, targets = after
+    expected = before[0]
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[:2] != expected.shape[:2]:
+        raise RecipeError(
+            f"{place} returned images {_kind(images)}; it got {_kind(expected)} and must keep type and B, C"
+        )
+    count = len(expected)
+    hard = targets.dtype == torch.int64 and targets.shape == (count,)
+    soft = targets.dtype == torch.float32 and targets.ndim == 2 and len(targets) == count
+    if soft and num_classes is not None:
+        soft = targets.shape[1] == num_classes
+    if not hard and not soft:
+        raise RecipeError(
+            f"{place} returned targets {_kind(targets)}; they must be int64 ({count},) labels or float32 "
+            f"({count}, {num_classes or 'classes'}) shares"
+        )
+    return images, targets
+
+
+def check_prepared(technique: Technique, before: Tensor, after: object) -> Tensor:
+    """Return what ``prepare`` gave back, if it is a batch of finite images.
+
+    Raises:
+        RecipeError: it is not.
+    """
+    place = f"{technique.name}.prepare"
+    if not isinstance(after, Tensor) or after.dtype != torch.float32 or after.ndim != 4 or len(after) != len(before):
+        raise RecipeError(f"{place} returned {_kind(after)}; it must return float32 ({len(before)}, C, H, W)")
+    if not bool(torch.isfinite(after).all()):
+        raise RecipeError(f"{place} returned values that are not finite; look for a division by zero")
+    return after
+
+
+def check_factor(technique: Technique, factor: object) -> float:
+    """Return what ``lr_factor`` gave back, if it is a number that a learning rate can be multiplied by.
+
+    Raises:
+        RecipeError: it is not.
+    """
+    if not isinstance(factor, int | float) or not math.isfinite(factor) or factor < 0:
+        raise RecipeError(f"{technique.name}.lr_factor returned {factor!r}; it must be a finite number of at least 0")
+    return float(factor)
+
+
+def check_loss(technique: Technique, loss: object) -> Tensor:
+    """Return what ``loss`` gave back, if it is one number with a gradient.
+
+    Raises:
+        RecipeError: it is not.
+    """
+    if not isinstance(loss, Tensor) or loss.shape != () or not loss.requires_grad:
+        raise RecipeError(
+            f"{technique.name}.loss returned {_kind(loss)}; it must return the mean over the batch, one number with a "
+            f"gradient"
+        )
+    return loss
+
+
+def check_network(technique: Technique, network: object) -> Network:
+    """Return what ``rewrite`` gave back, if it is a network.
+
+    Raises:
+        RecipeError: it is not.
+    """
+    if not isinstance(network, Network):
+        raise RecipeError(f"{technique.name}.rewrite returned {_kind(network)}; it must return a Network")
+    return network
+
+
+def check_learned(technique: Technique, learned: object) -> dict[str, Tensor]:
+    """Return what ``fit`` gave back, if it is float32 tensors by name.
+
+    Raises:
+        RecipeError: it is not.
+    """
+    if not isinstance(learned, dict):
+        raise RecipeError(f"{technique.name}.fit returned {_kind(learned)}; it must return a dict of tensors by name")
+    for name, value in learned.items():
+        if not isinstance(value, Tensor) or value.dtype != torch.float32:
+            raise RecipeError(f"{technique.name}.fit returned {_kind(value)} as '{name}'; it must be a float32 tensor")
+    return learned
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, Tensor):
+        return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
+    return f"{value!r:.40}" if value is None or isinstance(value, int | float | str) else f"a {type(value).__name__}"
+
+
+def described(error: Exception) -> str:
+    """Return an exception in words, with the file and line where it came from."""
+    frames = traceback.extract_tb(error.__traceback__)
+    # The innermost line outside torch and ourselves is the one that the author can mend.
+    own = [frame for frame in frames[1:] if "site-packages" not in frame.filename] or list(frames[1:]) or list(frames)
+    text = str(error).partition("\n")[0] or "no message"
+    return f"{type(error).__name__}: {text} ({own[-1].filename.rpartition('/')[2]}, line {own[-1].lineno})"
+
+
+def _global_states() -> dict[str, object]:
+    numpy_state = np.random.get_state(legacy=False)  # noqa: NPY002  (it is read, to see that nobody draws from it)
+    inner = numpy_state["state"]
+    return {
+        "torch": torch.get_rng_state().numpy().tobytes(),
+        "numpy": (inner["key"].tobytes(), inner["pos"], numpy_state["has_gauss"]),
+        "random": random.getstate(),
+    }

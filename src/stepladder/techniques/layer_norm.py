@@ -1,0 +1,38 @@
+"""Layer normalization after every convolution."""
+
+from __future__ import annotations
+
+from stepladder.network import Network
+from stepladder.network.spec import Layer
+from stepladder.network.spec import LayerNorm as LayerNormLayer
+from stepladder.techniques.base import NORMALIZATION, Context, Technique
+from stepladder.techniques.batch_norm import followed_by, is_hidden_convolution, need_convolution
+
+
+class LayerNorm(Technique):
+    """Normalize all values of each image's maps, after every convolution and before its activation.
+
+    Ba, Kiros and Hinton 2016, section 3. Each value has a scale and a shift of its own, as torch's ``LayerNorm``.
+    """
+
+    name = "layer_norm"
+    group = "network"
+    summary = "normalize all values of each image after every convolution"
+    paper = "Ba, Kiros and Hinton, Layer Normalization, 2016, section 3"
+    caveat = "its authors found batch norm better in convolutional networks: pixels at the rim differ from others"
+    cost = "about half of a training step of the reference network, and two weights a value of each map"
+    interactions = "excludes batch_norm and group_norm"
+    slot = NORMALIZATION
+
+    def check(self, context: Context) -> list[str]:
+        """Refuse a network without convolutions."""
+        need_convolution(self.name, context.network)
+        return []
+
+    def rewrite(self, network: Network) -> Network:
+        """Put a layer-norm layer after every convolution but one that has it and one that puts out the classes."""
+        return network.insert_after(is_hidden_convolution, self._layer, unless=followed_by(LayerNormLayer))
+
+    @staticmethod
+    def _layer(after: Layer) -> Layer:
+        return LayerNormLayer(name=f"{after.name}_norm")

@@ -1,0 +1,132 @@
+"""Techniques by name: the catalogue's, those of installed packages, and the user's own from a file."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import re
+import sys
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from stepladder.errors import RecipeError, unknown
+from stepladder.techniques.base import Technique
+from stepladder.techniques.catalogue import TECHNIQUES
+from stepladder.techniques.guard import described
+
+#: Where packages announce their techniques: ``blur = "my_package.blur:Blur"``.
+ENTRY_POINTS = "stepladder.techniques"
+
+#: Techniques from files and packages, by name, with what identifies their code.
+_OWN: dict[str, tuple[type[Technique], str]] = {}
+
+
+def find_technique(name: str) -> type[Technique]:
+    """Return the technique called ``name``.
+
+    Raises:
+        RecipeError: there is none of that name.
+    """
+    if name in TECHNIQUES:
+        return TECHNIQUES[name]
+    if name not in _OWN:
+        for entry in entry_points(group=ENTRY_POINTS, name=name):
+            _load_entry(entry)
+    if name in _OWN:
+        return _OWN[name][0]
+    raise RecipeError(
+        f"{unknown('technique', name, known_techniques())}; one of your own needs --technique FILE.py:Class"
+    )
+
+
+def known_techniques() -> dict[str, type[Technique]]:
+    """Return all techniques by name: the catalogue's first, then those of packages and files."""
+    for entry in entry_points(group=ENTRY_POINTS):
+        if entry.name not in _OWN and entry.name not in TECHNIQUES:
+            _load_entry(entry)
+    return TECHNIQUES | {name: technique for name, (technique, _) in _OWN.items()}
+
+
+def register(reference: str) -> type[Technique]:
+    """Return the technique of a name, or of ``FILE.py:Class``, which from then on has its name.
+
+    Raises:
+        RecipeError: there is no such technique, or the file cannot be loaded.
+    """
+    file, colon, class_name = reference.rpartition(":")
+    if not colon and not reference.endswith(".py"):
+        return find_technique(reference)
+    if not colon:
+        raise RecipeError(f"--technique {reference} names no class; write it as {reference}:ClassName")
+    path = Path(file)
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise RecipeError(f"--technique: cannot read {file}: {error.strerror or error}") from error
+    code = hashlib.sha256(text).hexdigest()[:16]
+    module = f"stepladder_own_{path.stem}_{code}"
+    spec = importlib.util.spec_from_file_location(module, path)
+    if spec is None or spec.loader is None:
+        raise RecipeError(f"--technique: {file} is no Python file; name one that ends in .py")
+    loaded = importlib.util.module_from_spec(spec)
+    sys.modules[module] = loaded  # pydantic looks there for what annotations name
+    try:
+        spec.loader.exec_module(loaded)
+    except Exception as error:
+        raise RecipeError(f"--technique: loading {file} raised {described(error)}") from error
+    classes = [name for name, value in vars(loaded).items() if _is_technique(value) and value.__module__ == module]
+    if class_name not in classes:
+        raise RecipeError(
+            f"{unknown('technique class', class_name, classes)} (classes of {file} that derive from Technique)"
+        )
+    return _keep(getattr(loaded, class_name), code)
+
+
+def code_of(technique: type[Technique]) -> str:
+    """Return what identifies the code of a technique that is not the catalogue's; empty for those."""
+    found = _OWN.get(technique.name)
+    return found[1] if found is not None and found[0] is technique else ""
+
+
+def _load_entry(entry: EntryPoint) -> None:
+    package = f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
+    try:
+        technique = entry.load()
+    except Exception as error:
+        raise RecipeError(
+            f"the package {package} announces the technique '{entry.name}', and loading it raised {described(error)}; "
+            f"mend or uninstall the package"
+        ) from error
+    if not _is_technique(technique):
+        raise RecipeError(f"{entry.value} of the package {package} does not derive from stepladder.Technique")
+    technique.name = entry.name
+    _keep(technique, package)
+
+
+def _is_technique(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, Technique) and value is not Technique
+
+
+def _keep(technique: type[Technique], code: str) -> type[Technique]:
+    """Fill in what the author left out, and remember the technique by its name."""
+    summary = (technique.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+    given = {
+        "name": re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", technique.__name__).lower(),
+        "group": "your own",
+        "summary": summary or "says nothing of itself",
+        "paper": "none given",
+        "caveat": "none given",
+    }
+    for attribute, text in given.items():
+        if not isinstance(getattr(technique, attribute, None), str):
+            setattr(technique, attribute, text)
+    if not re.fullmatch(r"\w+", technique.name):
+        raise RecipeError(
+            f"{technique.__name__}.name is {technique.name!r}; it must be a word of letters, digits and _"
+        )
+    if technique.name in TECHNIQUES:
+        raise RecipeError(
+            f"{technique.__name__} is called '{technique.name}', as one of the catalogue is; give it another name"
+        )
+    _OWN[technique.name] = (technique, code)
+    return technique

@@ -1,0 +1,84 @@
+"""A technique of a user's that breaks the rules is caught on the first batch, with the hook and what was wrong."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from stepladder.errors import RecipeError
+from stepladder.recipe import TechniqueSetting
+from stepladder.techniques import Technique, registry
+from stepladder.training.device import choose_compute
+from stepladder.training.loop import Watched, train_network
+
+
+def bad(hook: str, does) -> type[Technique]:
+    return type("Bad", (Technique,), {"name": "bad", "__module__": __name__, "__doc__": "Breaks a rule.", hook: does})
+
+
+def raising(self, *given):
+    raise ValueError("too blurred")
+
+
+CASES = [
+    ("augment", raising, r"bad\.augment raised ValueError: too blurred \(test_guard\.py, line \d+\)"),
+    (
+        "augment",
+        lambda self, images, targets, rng: (images.float(), targets),
+        r"returned images float32 \(16, 3, 8, 8\)",
+    ),
+    (
+        "augment",
+        lambda self, images, targets, rng: images,
+        r"bad\.augment returned uint8 .* must return \(images, targets",
+    ),
+    (
+        "augment",
+        lambda self, images, targets, rng: (images[:3], targets),
+        r"bad\.augment returned targets|images uint8 \(3",
+    ),
+    (
+        "augment",
+        lambda self, images, targets, rng: (images, targets[:2]),
+        r"returned targets int64 \(2,\); they must be",
+    ),
+    (
+        "augment",
+        lambda self, images, targets, rng: (images + torch.randint(2, (1,)).byte(), targets),
+        "generator of torch",
+    ),
+    ("augment", lambda self, images, targets, rng: (images + np.random.randint(2), targets), "generator of numpy"),  # noqa: NPY002
+    ("augment", lambda self, images, targets, rng: (images + random.randint(0, 1), targets), "generator of random"),
+    ("prepare", raising, r"bad\.prepare raised ValueError"),
+    ("prepare", lambda self, images: images.double(), r"bad\.prepare returned float64 .* must return float32 \(16, C"),
+    ("prepare", lambda self, images: images / 0, r"bad\.prepare returned values that are not finite"),
+    ("fit", lambda self, batches: [1], r"bad\.fit returned a list; it must return a dict"),
+    ("fit", lambda self, batches: {"mean": torch.zeros(1).double()}, r"bad\.fit returned float64 \(1,\) as 'mean'"),
+    ("fit", raising, r"bad\.fit raised ValueError: too blurred"),
+    ("rewrite", lambda self, network: None, r"bad\.rewrite returned None; it must return a Network"),
+    ("rewrite", raising, r"bad\.rewrite raised ValueError"),
+    ("check", raising, r"bad\.check raised ValueError"),
+    ("initialize", raising, r"bad\.initialize raised ValueError"),
+    ("lr_factor", lambda self, progress: "fast", r"bad\.lr_factor returned 'fast'; it must be a finite number"),
+    ("lr_factor", lambda self, progress: float("nan"), r"bad\.lr_factor returned nan"),
+    ("loss", lambda self, logits, targets: logits, r"bad\.loss returned float32 \(16, 4\); it must return the mean"),
+    ("loss", raising, r"bad\.loss raised ValueError"),
+    ("before_step", raising, r"bad\.before_step raised ValueError"),
+    ("after_step", raising, r"bad\.after_step raised ValueError"),
+    ("weights", raising, r"bad\.weights raised ValueError"),
+    ("epoch_ended", raising, r"bad\.epoch_ended raised ValueError"),
+]
+
+
+@pytest.mark.parametrize(("hook", "does", "message"), CASES)
+def test_the_message_names_the_hook_and_what_was_wrong(hook, does, message, noise, tiny_recipe, monkeypatch):
+    technique = bad(hook, does)
+    for attribute in ("group", "summary", "paper", "caveat"):
+        setattr(technique, attribute, "own")
+    monkeypatch.setitem(registry._OWN, "bad", (technique, "0"))
+    recipe = tiny_recipe(epochs=1).with_techniques([TechniqueSetting.model_validate({"name": "bad"})])
+    with pytest.raises(RecipeError, match=message):
+        train_network(recipe, noise, Watched(noise), 4, 0, choose_compute("cpu", "float32"))
