@@ -56,6 +56,12 @@ _add(
     "Measure loading 60,000 small JPEGs, first and from the cache, and training from the cache's mapped file.",
     "bench data",
 )
+_add(
+    bench,
+    "simulate:simulate",
+    "Judge thousands of made-up studies whose truth is known, and hold the verdicts to their error rates.",
+    "bench simulate",
+)
 app.command(bench)
 app.register_install_completion_command()
 
