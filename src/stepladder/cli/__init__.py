@@ -32,7 +32,16 @@ _add(
     "what is missing and rebuilds the report; more seeds add to what is there.",
     "study digits",
     "study my_images/ --seeds 5",
+    "study my_images/ --plan ladder+leave-one-out --seeds auto",
     "study cifar10-jpeg/ --validation 0 --seeds 1",
+)
+_add(
+    app,
+    "plan:plan",
+    "Print what a study would run, for how long, and the smallest difference that it could find; run nothing. It takes "
+    "the options of study.",
+    "plan digits --plan ladder+leave-one-out",
+    "plan my_images/ --seeds auto --max-seeds 12 --pilot studies/digits-ladder",
 )
 _add(
     app,

@@ -13,7 +13,8 @@ from rich.console import Console
 
 from stepladder.cli.options import DEFAULTS, Data, TrainingOptions, make_console
 from stepladder.cli.progress import make_watch
-from stepladder.report import describe, terminal_table, write_report
+from stepladder.cli.rules import DEFAULT_RULES, RuleOptions
+from stepladder.report import describe, terminal_effects, terminal_table, write_report
 from stepladder.report.document import build_document
 from stepladder.study.records import SavedStudy
 from stepladder.study.run import run_study
@@ -24,11 +25,10 @@ from stepladder.training.device import choose_compute
 def study(
     data: Data = "digits",
     *,
-    seeds: Annotated[int, Parameter(help="Trials a rung; 1 gives no verdict, 3 a first interval.")] = 3,
     out: Annotated[
         Path | None, Parameter(help="Folder of the study; studies/<data>-<plan> in the current folder by default.")
     ] = None,
-    plan: Annotated[str, Parameter(help="ladder: each rung adds its techniques to all below it.")] = "ladder",
+    rules: RuleOptions = DEFAULT_RULES,
     options: TrainingOptions = DEFAULTS,
 ) -> int:
     """Train every rung with several seeds and say what the evidence holds."""
@@ -36,7 +36,7 @@ def study(
     compute = choose_compute(options.device, options.precision)
     images = options.load_data(console, data)
     recipe = options.make_recipe(images)
-    folder = out or Path("studies") / f"{images.name}-{plan}"
+    folder = out or Path("studies") / f"{images.name}-{rules.plan}"
     command = shlex.join(["stepladder", *sys.argv[1:]])
 
     height, width, channels = images.image_shape
@@ -54,8 +54,9 @@ def study(
             recipe,
             folder,
             compute,
-            seeds=seeds,
-            plan=plan,
+            seeds=rules.number_of_seeds(),
+            plan=rules.plan,
+            rules=rules.rules(),
             validation=options.validation,
             command=command,
             watch=watch,
@@ -80,6 +81,9 @@ def _show(console: Console, study: SavedStudy) -> None:
     console.print()
     console.print(terminal_table(study))
     console.print()
+    if len(study.record.seeds) > 1 and not study.unread and study.record.contrasts:
+        console.print(terminal_effects(study))
+        console.print()
     for sentence in describe(study):
         console.print(sentence, markup=False)
 
@@ -90,7 +94,7 @@ def _say_how_to_continue(console: Console, folder: Path, command: str) -> None:
         return
     stopped = load_study(folder)
     console.print(
-        f"\nStopped. {len(stopped.trials)} of {len(stopped.trials) + stopped.missing} trials are finished and kept in "
+        f"\nStopped. {len(stopped.trials)} of {stopped.record.planned_trials} trials are finished and kept in "
         f"{folder}; continue with:\n  {command}",
         markup=False,
         soft_wrap=True,  # a command to copy must stay one line

@@ -104,12 +104,12 @@ def settle(
     return verdict, at
 
 
-def rounding_sd(images: int) -> float:
-    """Return the standard deviation that rounding to whole test images alone gives a difference of two accuracies.
+def rounding_sd(images: int, weights: Sequence[float] = (1.0, -1.0)) -> float:
+    """Return the standard deviation that rounding to whole test images alone gives a weighted sum of accuracies.
 
     A share of N images is rounded to steps of 1/N, which has a standard deviation of 1/(N √12); a difference has two.
     """
-    return math.sqrt(2 / 12) / images
+    return math.sqrt(math.fsum(weight**2 for weight in weights) / 12) / images
 
 
 def power(effect: float, sd: float, n: np.ndarray, level: float) -> np.ndarray:
@@ -134,7 +134,8 @@ def equivalence_power(effect: float, sd: float, n: np.ndarray, level: float, sma
     one, other = (
         _one_sided_power(room / sd, n, level) for room in (smallest_effect - effect, smallest_effect + effect)
     )
-    return np.clip(one + other - 1, 0.0, 1.0)
+    both: np.ndarray = one + other - 1
+    return both.clip(0.0, 1.0)
 
 
 def seeds_to_decide(effect: float, sd: float, n: int, level: float, smallest_effect: float) -> int | None:
