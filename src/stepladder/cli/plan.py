@@ -66,9 +66,10 @@ def plan(
         f"smallest effect of interest {amount(scale, record.smallest_effect)}.",
         markup=False,
     )
+    width = max(len(rung.name) + 2 for rung in record.rungs)
     for rung in record.rungs:
         signed = [*(f"+ {name}" for name in rung.adds), *(f"− {name}" for name in rung.lacks)]
-        console.print(f"  {rung.name:<28}{' '.join(signed)}".rstrip(), style="dim", markup=False)
+        console.print(f"  {rung.name:<{width}}{' '.join(signed)}".rstrip(), style="dim", markup=False)
     for note in record.notes:
         console.print(note, markup=False)
     each = sum(seconds.values())

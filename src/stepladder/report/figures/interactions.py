@@ -73,9 +73,7 @@ def draw_interactions(study: SavedStudy, *, compact: bool = False) -> Figure:
             decided = effect.verdict in ("helped", "hurt")
             edge, line = (INK, 1.8) if decided else ("#D0D0D0", 0.8)
             axes.add_patch(Rectangle((x + 0.03, y + 0.03), 0.94, 0.94, fc=color, ec=edge, lw=line, zorder=2 + decided))
-            _write(
-                axes.text, x + 0.5, y, effect, scale.difference(effect.mean), scale.interval(effect.interval), compact
-            )
+            _write(axes, x + 0.5, y, effect, scale.difference(effect.mean), scale.interval(effect.interval), compact)
         write_header(figure, "How techniques interact", header)
         handles = [
             Patch(fc="#9CC9E6", ec="#D0D0D0", label="add to each other"),
