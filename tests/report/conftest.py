@@ -108,10 +108,10 @@ def build_study(
         nothing = {"test_accuracy": None, "test_loss": None}
         trials = [replace(trial, result=trial.result.model_copy(update=nothing)) for trial in trials]
         return SavedStudy(folder=folder, record=record, trials=tuple(trials))
-    return SavedStudy(folder, record, tuple(trials), (a_reading(record),))
+    return SavedStudy(folder, record, tuple(trials), (make_reading(record),))
 
 
-def a_reading(record: StudyRecord, kind: str = "planned", time: str = "2026-01-31T13:30:00+00:00") -> Reading:
+def make_reading(record: StudyRecord, kind: str = "planned", time: str = "2026-01-31T13:30:00+00:00") -> Reading:
     return Reading.model_validate(
         {"time": time, "kind": kind, "look": 1, "plan_hash": record.plan_hash, "trials": ("0",), "ended": True}
     )
@@ -200,6 +200,11 @@ def make_study(tmp_path: Path) -> MakeStudy:
         return build_study(tmp_path, **options)
 
     return make
+
+
+@pytest.fixture
+def a_reading() -> Callable[..., Reading]:
+    return make_reading
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -61,6 +61,10 @@ def test_an_over_confident_network_is_found_out_and_mended() -> None:
     assert losses[1] == min(losses)
 
 
+def test_no_temperature_is_fitted_where_nothing_is_wrong() -> None:
+    assert fit_temperature(np.eye(4) * 3, np.arange(4)) == 1
+
+
 def test_hand_worked_bins() -> None:
     # Two images a bin: confidences 0.6 and 0.7 with one right, 0.8 and 0.9 with both right.
     confidences = np.array([0.6, 0.9, 0.7, 0.8])

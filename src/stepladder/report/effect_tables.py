@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stepladder.report.tables import TextTable, scale_of
-from stepladder.report.units import UNDEFINED, Scale, amount, count, interval, p_value, size
+from stepladder.report.units import UNDEFINED, Scale, amount, correlation, count, interval, p_value, size
 from stepladder.study.records import SavedStudy
 from stepladder.study.statistics import Effect, judged_together, weigh_effects
 from stepladder.study.test_set import compare_models, correct_by_seed, difference_interval
@@ -34,7 +34,7 @@ def effect_table(study: SavedStudy) -> TextTable:
         line += [scale.difference(effect.mean), scale.interval(effect.interval), p_value(effect.p_value)]
         line += [
             str(effect.n),
-            UNDEFINED if effect.correlation is None else f"{effect.correlation:.2f}".replace("-", "−"),
+            correlation(effect.correlation),
         ]
         line += [_detectable(scale, effect.detectable)]
         line += [seeds_word(effect)]

@@ -124,6 +124,15 @@ def size(scale: Scale, difference: float) -> str:
     return "more than 100 points" if scale.share and difference > 1 else amount(scale, difference)
 
 
+def correlation(value: float | None) -> str:
+    """Write a correlation.
+
+    >>> correlation(-0.961), correlation(-0.001), correlation(None)
+    ('−0.96', '0.00', '–')
+    """
+    return UNDEFINED if value is None else f"{round(value, 2) + 0.0:.2f}".replace("-", _MINUS)
+
+
 def p_value(value: float | None) -> str:
     """Write a p-value with two digits, and as a bound where it is tiny.
 

@@ -148,5 +148,5 @@ def _sensitivity(scale: Scale, techniques: Sequence[Effect]) -> list[str]:
         return [f"A true difference of {size(scale, found[0])} would have been found four times out of five."]
     return [
         f"A true difference would have been found four times out of five if it were {size(scale, found[0])}, in the "
-        f"comparison whose seeds agree best, or {size(scale, found[-1])}, in the one whose seeds agree least."
+        f"comparison whose seeds agree most, or {size(scale, found[-1])}, in the one whose seeds agree least."
     ]

@@ -194,7 +194,9 @@ def _memorized(curves: Curves) -> Finding | None:
         return None
     epoch = next(epoch for epoch, loss in enumerate(curves.train_loss) if loss <= MEMORIZED)
     evidence = f"training loss ends at {curves.train_loss[-1]:.4f}, below {MEMORIZED:g} since epoch {epoch}"
-    return Finding("memorized", evidence, "more epochs will teach it nothing: try augmentation, or fewer epochs")
+    return Finding(
+        "memorized", evidence, "more epochs will teach it little: try stronger augmentation, or fewer epochs"
+    )
 
 
 def _still_improving(curves: Curves) -> Finding | None:

@@ -104,7 +104,7 @@ def _frame(study: SavedStudy, effects: Sequence[Effect], title: str, compact: bo
     widths = [text_width(figure, name, 10, "bold") for name in names]
     widths += [text_width(figure, note, 8.5) for note in notes if note]
     left = 0.32 + max(widths, default=1.0)
-    right = 0.25 if compact else 2.95
+    right = 0.25 if compact else 3.15
     axes = figure.add_axes((left / width, 0.62 / height, (width - left - right) / width, row * len(effects) / height))
     axes.set_ylim(-0.5, len(effects) - 0.5)
     axes.set_xlim(_limits(effects, scale, study.record.smallest_effect))
@@ -176,8 +176,8 @@ def _write_figures(axes: Axes, level: int, effect: Effect, scale: Scale) -> None
     if effect.mean is not None:
         write(0.68, scale.difference(effect.mean))
     if effect.interval:
-        write(1.9, scale.interval(effect.interval), MUTED)
-    write(2.02, verdict_word(effect), _COLORS[effect.verdict], "left", "bold")
+        write(2.12, scale.interval(effect.interval), MUTED)
+    write(2.24, verdict_word(effect), _COLORS[effect.verdict], "left", "bold")
 
 
 def _header(study: SavedStudy, characters: int) -> list[tuple[str, str]]:

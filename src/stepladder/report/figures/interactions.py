@@ -27,7 +27,7 @@ from stepladder.report.units import count
 from stepladder.study.records import SavedStudy
 from stepladder.study.statistics import Effect, judged_together, weigh_effects
 
-_CELL = 0.92  # inches
+_CELL, _SMALL_CELL = 1.08, 0.84  # inches
 # Vermilion to blue over white; pale enough that black text keeps its contrast.
 _COLORS = LinearSegmentedColormap.from_list("interaction", ["#F2B38A", "#FFFFFF", "#9CC9E6"])
 
@@ -42,27 +42,29 @@ def draw_interactions(study: SavedStudy, *, compact: bool = False) -> Figure:
     effects = [effect for effect in weigh_effects(study) if effect.is_interaction]
     names = list(dict.fromkeys(name for effect in effects for name in effect.name.split(" × ")))
     rows, columns = names[1:], names[:-1]
-    cell = 0.72 if compact else _CELL
+    cell, size = (_SMALL_CELL, 7.0) if compact else (_CELL, 8.0)
     with house_style():
         probe = new_figure(4, 4)
-        labels = ["\n".join(textwrap.wrap(printable(name), 12 if compact else 16)) for name in names]
-        side = 0.34 + max(text_width(probe, label, 9, "bold") for label in labels)
+        labels = ["\n".join(textwrap.wrap(printable(name), 11 if compact else 13)) for name in names]
+        side = 0.34 + max(text_width(probe, label, size, "bold") for label in labels)
         width = max(side + cell * len(columns) + 0.3, 4.9)
         header = _header(study, int(width * 12))
         top = header_height(header) + 0.5
         bottom = 0.24 + 0.16 * max(label.count("\n") + 1 for label in labels)
         height = top + cell * len(rows) + bottom
         figure = new_figure(width, height)
-        size = (cell * len(columns) / width, cell * len(rows) / height)
-        axes = figure.add_axes((side / width, bottom / height, *size))
+        across, down = cell * len(columns) / width, cell * len(rows) / height
+        axes = figure.add_axes((side / width, bottom / height, across, down))
         axes.set_xlim(0, len(columns))
         axes.set_ylim(len(rows), 0)
         axes.grid(False)
         for spine in axes.spines.values():
             spine.set_visible(False)
         axes.tick_params(length=0)
-        axes.set_xticks([i + 0.5 for i in range(len(columns))], labels[:-1], fontsize=9, fontweight="bold", color=INK)
-        axes.set_yticks([i + 0.5 for i in range(len(rows))], labels[1:], fontsize=9, fontweight="bold", color=INK)
+        axes.set_xticks(
+            [i + 0.5 for i in range(len(columns))], labels[:-1], fontsize=size, fontweight="bold", color=INK
+        )
+        axes.set_yticks([i + 0.5 for i in range(len(rows))], labels[1:], fontsize=size, fontweight="bold", color=INK)
         scale = scale_of(study)
         largest = max((abs(effect.mean) for effect in effects if effect.mean is not None), default=0) or 1
         norm = TwoSlopeNorm(0, -largest, largest)
