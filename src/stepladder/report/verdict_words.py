@@ -60,7 +60,9 @@ def _by_verdict(record: StudyRecord, scale: Scale, effects: Sequence[Effect], ki
         if found:
             sentences.append(f"{lead}: {listing(found)}.")
     undecided = [_undecided(record, scale, effect, unequal) for effect in effects if effect.verdict == "undecided"]
-    if undecided:
+    if kind == "interaction" and len(undecided) > 3:
+        sentences.append(f"Undecided: {len(undecided)} of {len(effects)} interactions; the table has their intervals.")
+    elif undecided:
         sentences.append(f"Undecided: {listing(undecided)}.")
     without = [effect.name for effect in effects if effect.verdict is None]
     if without:

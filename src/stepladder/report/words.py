@@ -161,6 +161,7 @@ def _choice(study: SavedStudy, rows: Sequence[RungRow]) -> list[str]:
     (value, row), (second_value, second) = ranked[:2]
     if value == second_value:
         tied = [one.rung for score, one in ranked if score == value]
+        tied = tied if len(tied) <= 4 else [*tied[:3], f"{len(tied) - 3} more"]
         return [f"By validation accuracy, which may choose, {listing(tied)} share the first place at {percent(value)}."]
     seeds = len(study.of_rung(row.rung))
     mean = "mean validation accuracy" if seeds > 1 else "validation accuracy"
