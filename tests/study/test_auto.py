@@ -70,7 +70,7 @@ def test_an_a_a_study_has_no_verdict_and_the_same_bits(
 
 
 def test_real_luck_keeps_the_error_rate(study: RunStudy, tiny_recipe: Callable[..., Recipe]) -> None:
-    # 15 seeds of one recipe, dealt out again and again to six rungs of five: all that differs is the luck of real seeds.
+    # 15 seeds of one recipe, dealt out again and again to six rungs of five: all that differs is real luck.
     saved = study(recipe=tiny_recipe("standardize", epochs=2), seeds=15)
     random = np.random.default_rng(0)
     for rung in ("baseline", "standardize"):

@@ -50,6 +50,13 @@ _add(
     "train digits --rung standardize",
     "train my_images/ --recipe report --set epochs=5 --set optimizer.lr=0.05",
 )
+_add(
+    app,
+    "curve:curve",
+    "Train one recipe on 10, 20, 50 and 100 % of the training images and say what twice as many would bring.",
+    "curve digits",
+    "curve my_images/ --recipe report --seeds 5",
+)
 _add(app, "techniques:techniques", "List the techniques, or show one in full.", "techniques", "techniques dropout")
 _add(app, "report:report", "Rebuild a study's report from its files, without training.", "report studies/digits-ladder")
 bench = App(name="bench", help="Measure Stepladder on this machine.")
