@@ -54,11 +54,14 @@ def test_help_lists_every_command_and_imports_no_torch() -> None:
     )
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert process.returncode == 0, process.stderr
-    for command in ("study", "train", "techniques", "report", "bench"):
+    for command in ("study", "plan", "curve", "train", "techniques", "report", "bench"):
         assert f" {command} " in process.stdout
 
 
-@pytest.mark.parametrize("command", [["study"], ["train"], ["techniques"], ["report"], ["bench", "engine"]])
+@pytest.mark.parametrize(
+    "command",
+    [["study"], ["plan"], ["curve"], ["train"], ["techniques"], ["report"], ["bench", "engine"], ["bench", "simulate"]],
+)
 def test_every_command_has_help_with_an_example(stepladder: Call, command: list[str]) -> None:
     outcome = stepladder(*command, "--help")
     assert outcome.code == 0

@@ -29,7 +29,7 @@ def test_a_curve_trains_every_size_and_says_what_doubling_brings(
 ) -> None:
     recipe = tiny_recipe("standardize", epochs=2)
     curve = run_curve(digits, recipe, tmp_path, CPU, seeds=1, command="stepladder curve digits", watch=counter)
-    assert [size.images for size in curve.sizes] == [20, 40, 110, 216]
+    assert [size.images for size in curve.sizes] == [20, 40, 106, 216]
     assert [(len(size.accuracies), size.failed) for size in curve.sizes] == [(1, ())] * 4
     assert [(reading.kind, len(reading.trials)) for reading in curve.readings] == [("planned", 4)]
     assert len(counter.started) == 4
@@ -47,8 +47,10 @@ def test_a_curve_trains_every_size_and_says_what_doubling_brings(
 
 
 def test_what_cannot_be_thinned_out_is_refused(digits: ImageSet, tiny_recipe: MakeRecipe, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="too few to take 10% of"):
-        run_curve(digits.limited(6), tiny_recipe(), tmp_path, CPU)
+    split = digits.limited(3).splits["train"]
+    few = ImageSet("few", digits.class_names, {"train": split, "test": split})
+    with pytest.raises(DataError, match="few has 30 training images, too few to take 10% of; add images"):
+        run_curve(few, tiny_recipe(), tmp_path, CPU, validation=0)
     with pytest.raises(StudyError, match="--seeds is 0"):
         run_curve(digits, tiny_recipe(), tmp_path, CPU, seeds=0)
     (tmp_path / "study.json").write_text("{}")
