@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: study test check bench setup clean help
+.PHONY: study test check bench simulate setup clean help
 
 study: $(READY)  ## the six rungs on handwritten digits, three seeds, under two minutes
 	$(BIN)/stepladder study digits
@@ -20,6 +20,9 @@ check: $(READY)  ## format, lint, types
 
 bench: $(READY)  ## training speed against plain PyTorch, measured here
 	$(BIN)/stepladder bench engine
+
+simulate: $(READY)  ## do the verdicts keep their error rates? 10,000 made-up studies a setting, seconds
+	$(BIN)/stepladder bench simulate
 
 setup: $(READY)  ## the virtual environment, and everything installed into it
 

@@ -54,7 +54,7 @@ def test_help_lists_every_command_and_imports_no_torch() -> None:
     )
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert process.returncode == 0, process.stderr
-    for command in ("study", "train", "inspect", "techniques", "report", "bench"):
+    for command in ("study", "plan", "curve", "train", "inspect", "techniques", "report", "bench"):
         assert f" {command} " in process.stdout
 
 
@@ -62,6 +62,8 @@ def test_help_lists_every_command_and_imports_no_torch() -> None:
     "command",
     [
         ["study"],
+        ["plan"],
+        ["curve"],
         ["train"],
         ["techniques"],
         ["data"],
@@ -73,6 +75,7 @@ def test_help_lists_every_command_and_imports_no_torch() -> None:
         ["bench", "engine"],
         ["bench", "data"],
         ["bench", "predict"],
+        ["bench", "simulate"],
     ],
 )
 def test_every_command_has_help_with_an_example(stepladder: Call, command: list[str]) -> None:

@@ -34,8 +34,12 @@ def test_the_smallest_real_study(stepladder: Call, tmp_path: Path) -> None:
         "figures",
         "curves.png",
         "curves.svg",
+        "forest.png",
+        "forest.svg",
         "ladder.png",
         "ladder.svg",
+        "test-readings.json",
+        "verdicts.json",
     }
 
 
@@ -68,7 +72,10 @@ def test_json_is_the_only_thing_on_stdout(stepladder: Call) -> None:
     assert [rung["rung"] for rung in document["rungs"]][-1] == "batchnorm"
     assert len(document["trials"]) == 6
     assert document["study"]["plan"] == "ladder"
-    assert document["comparisons"][0]["interval"] is None
+    assert document["effects"][0]["interval"] is None
+    assert document["effects"][0]["verdict"] is None
+    assert document["readings"][0]["kind"] == "planned"
+    assert {finding["name"] for one in document["diagnosis"] for finding in one["findings"]}
     assert 0 <= document["trials"][0]["test_accuracy"] <= 1
 
 
@@ -187,3 +194,31 @@ def test_what_does_not_fit_is_said_before_anything_trains(stepladder: Call) -> N
     assert outcome.code == 2
     assert "rung color: color_jitter changes saturation and hue, and the images are gray" in outcome.err
     assert not Path("studies").exists()
+
+
+def test_an_edited_plan_is_said_first_and_not_continued(stepladder: Call) -> None:
+    stepladder("study", "digits", *SMALL, "--out", "out")
+    path = Path("out/study.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"smallest_effect": 0.2}))
+    assert "Do not trust these verdicts: study.json was edited" in stepladder("report", "out").out
+    again = stepladder("study", "digits", *SMALL, "--out", "out")
+    assert again.code == 2
+    assert "out: study.json was edited: its plan no longer has the hash" in again.err
+
+
+def test_a_factorial_in_one_command(stepladder: Call, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text('base = "small"\ntechniques = [{ name = "standardize" }, { name = "dropout" }]\n')
+    outcome = stepladder(
+        *("study", "digits", "--plan", "factorial", "--seeds", "2", "--epochs", "1", "--limit", "20"),
+        *("--recipe", str(recipe), "--metric", "nll", "--smallest-effect", "0.5", "--select", "best-val"),
+    )
+    assert outcome.code == 0, outcome.err
+    assert "Factorial of 4 rungs × 2 seeds = 8 trials of 1 epoch" in outcome.out
+    assert "The shares (Shapley values) add up to the " in outcome.out
+    assert "standardize × dropout" in outcome.out
+    folder = tmp_path / "studies" / "digits-factorial"
+    assert (folder / "figures" / "shapley.png").exists()
+    assert (folder / "figures" / "interactions.svg").exists()
+    record = load_study(folder).record
+    assert (record.metric, record.smallest_effect, record.select) == ("nll", 0.5, "best-val")

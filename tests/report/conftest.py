@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stepladder.study.records import DataRecord, Machine, RungRecord, SavedStudy, SavedTrial, StudyRecord, TrialResult
+from stepladder.study.records import (
+    ContrastRecord,
+    DataRecord,
+    LookRecord,
+    Machine,
+    Reading,
+    RungRecord,
+    SavedStudy,
+    SavedTrial,
+    StudyRecord,
+    TrialResult,
+)
 from stepladder.training.history import EpochRecord
 
 MACHINE = Machine(processor="Xeon", cores=2, memory_gb=7.5, accelerator=None, system="Linux 6.1")
@@ -44,6 +57,9 @@ def build_study(
     spread: float = 0.003,
     data: dict[str, Any] | None = None,
     warnings: tuple[str, ...] = (),
+    read: bool = True,
+    contrasts: tuple[ContrastRecord, ...] | None = None,
+    **settings: Any,
 ) -> SavedStudy:
     """Return a study whose curves rise like real ones; the same arguments give the same numbers."""
     levels = [ladder[i % len(ladder)] for i in range(rungs)]
@@ -55,9 +71,11 @@ def build_study(
         plan="ladder",
         plan_hash="5f0c" * 16,
         rungs=tuple(
-            RungRecord(name=name, adds=level[1], recipe={"epochs": epochs})
+            RungRecord(name=name, adds=level[1], recipe={"epochs": epochs, "name": "report"})
             for name, level in zip(names, levels, strict=True)
         ),
+        contrasts=neighbors(names) if contrasts is None else contrasts,
+        looks=(LookRecord(seeds=seeds, share=1.0),),
         seeds=tuple(range(seeds)),
         validation=validation,
         precision="bfloat16",
@@ -78,14 +96,32 @@ def build_study(
         machine=MACHINE,
         command=f"stepladder study data/cifar10-jpeg --seeds {seeds}",
         created="2026-01-31T12:00:00+00:00",
-    )
+    ).model_copy(update=settings)
     trials = []
     for name, level in zip(names, levels, strict=True):
         for seed in range(seeds):
             if (name, seed) not in set(missing):
                 stop = 7 if (name, seed) in set(failed) else None
                 trials.append(_trial(folder, name, level, seed, epochs, stop, classes, spread, warnings, validation))
-    return SavedStudy(folder=folder, record=record, trials=tuple(trials))
+    # As in a real study: test is read once, when all trials have ended.
+    if not read or len(trials) < rungs * seeds:
+        nothing = {"test_accuracy": None, "test_loss": None}
+        trials = [replace(trial, result=trial.result.model_copy(update=nothing)) for trial in trials]
+        return SavedStudy(folder=folder, record=record, trials=tuple(trials))
+    return SavedStudy(folder, record, tuple(trials), (make_reading(record),))
+
+
+def make_reading(record: StudyRecord, kind: str = "planned", time: str = "2026-01-31T13:30:00+00:00") -> Reading:
+    return Reading.model_validate(
+        {"time": time, "kind": kind, "look": 1, "plan_hash": record.plan_hash, "trials": ("0",), "ended": True}
+    )
+
+
+def neighbors(names: Sequence[str]) -> tuple[ContrastRecord, ...]:
+    """The contrasts of a ladder."""
+    return tuple(
+        ContrastRecord(name=rung, design="ladder", weights={rung: 1.0, below: -1.0}) for below, rung in pairwise(names)
+    )
 
 
 def _trial(
@@ -164,6 +200,11 @@ def make_study(tmp_path: Path) -> MakeStudy:
         return build_study(tmp_path, **options)
 
     return make
+
+
+@pytest.fixture
+def a_reading() -> Callable[..., Reading]:
+    return make_reading
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

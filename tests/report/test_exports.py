@@ -10,8 +10,12 @@ def test_public_names():
     assert stepladder.report.__all__ == [
         "describe",
         "draw_curves",
+        "draw_forest",
+        "draw_interactions",
         "draw_ladder",
-        "ladder_rows",
+        "draw_shapley",
+        "rung_rows",
+        "terminal_effects",
         "terminal_table",
         "write_report",
     ]

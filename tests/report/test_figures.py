@@ -13,8 +13,18 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from PIL import Image
 
-from stepladder.report.figures import draw_curves, draw_ladder, to_png, to_svg
+from stepladder.report.figures import (
+    draw_curves,
+    draw_forest,
+    draw_interactions,
+    draw_ladder,
+    draw_shapley,
+    to_png,
+    to_svg,
+)
 from stepladder.report.figures.style import ALARM, MUTED, TEST, TRAIN, VALIDATION, house_style
+from stepladder.study.factorial import factorial_cells, interaction_weights, shapley_weights
+from stepladder.study.records import ContrastRecord
 
 CASES: dict[str, dict[str, Any]] = {
     "one seed": {"seeds": 1},
@@ -49,10 +59,58 @@ def words(figure: Figure) -> str:
 
 @pytest.mark.filterwarnings("ignore:Glyph")  # measured here outside the figures' own style
 @pytest.mark.parametrize("compact", [False, True])
-@pytest.mark.parametrize("draw", [draw_ladder, draw_curves])
+@pytest.mark.parametrize("draw", [draw_ladder, draw_curves, draw_forest])
 @pytest.mark.parametrize("case", CASES)
 def test_no_text_is_cut_or_covers_another(make_study, case, draw, compact):
-    figure = draw(make_study(**CASES[case]), compact=compact)
+    check_texts(draw(make_study(**CASES[case]), compact=compact))
+
+
+def factorial(names: tuple[str, ...]) -> dict[str, Any]:
+    """Options of a made-up study of all subsets."""
+    cells, _ = factorial_cells(len(names))
+    rungs = ["+".join(name for name, on in zip(names, cell, strict=True) if on) or "baseline" for cell in cells]
+    contrasts = [
+        ContrastRecord(name=name, design="shapley", weights=dict(zip(rungs, shapley_weights(cells, i), strict=True)))
+        for i, name in enumerate(names)
+    ]
+    contrasts += [
+        ContrastRecord(
+            name=f"{names[i]} × {names[j]}",
+            design="interaction",
+            weights=dict(zip(rungs, interaction_weights(cells, i, j), strict=True)),
+        )
+        for i, j in combinations(range(len(names)), 2)
+    ]
+    ladder = tuple((rung, (), 0.6 + 0.02 * sum(cell), 0.9, 3.0) for rung, cell in zip(rungs, cells, strict=True))
+    return {"rungs": len(rungs), "ladder": ladder, "contrasts": tuple(contrasts), "epochs": 1}
+
+
+@pytest.mark.parametrize("compact", [False, True])
+@pytest.mark.parametrize("draw", [draw_shapley, draw_interactions, draw_forest])
+@pytest.mark.parametrize("names", [("augment", "dropout"), ("standardize", "augment", "a_long_name_of_a_user", "ema")])
+def test_figures_of_a_factorial_keep_their_text(make_study, draw, compact, names):
+    study = make_study(seeds=3 if compact else 1, **factorial(names))
+    check_texts(draw(study, compact=compact))
+
+
+def test_the_forest_shows_every_verdict_in_words_and_marks_what_is_cut(make_study):
+    shown = words(draw_forest(make_study(seeds=3, failed=[("augment", 1)])))
+    assert "undecided" in shown
+    assert "helped" in shown
+    figure = draw_forest(make_study(seeds=2))
+    assert {line.get_marker() for line in figure.axes[0].lines} >= {"D", "|"}
+    assert any(line.get_marker() in "<>" for line in figure.axes[0].lines)
+    values = [len(collection.get_offsets()) for collection in figure.axes[0].collections]
+    assert values.count(2) == 5
+
+
+def test_the_bars_are_the_shapley_values(make_study):
+    study = make_study(seeds=2, spread=0.0, **factorial(("a", "b")))
+    bars = [patch.get_width() for patch in draw_shapley(study).axes[0].patches]
+    assert bars == pytest.approx([2.0, 2.0])
+
+
+def check_texts(figure: Figure) -> None:
     boxes = [(text.get_text(), text.get_window_extent()) for text in texts(figure)]
     frame = figure.bbox
     for text, box in boxes:
@@ -66,7 +124,7 @@ def test_no_text_is_cut_or_covers_another(make_study, case, draw, compact):
         assert overlap is None or min(overlap.width, overlap.height) < 2.5, f"{one!r} covers {other!r}"
 
 
-@pytest.mark.parametrize("draw", [draw_ladder, draw_curves])
+@pytest.mark.parametrize("draw", [draw_ladder, draw_curves, draw_forest])
 def test_files_are_deterministic_small_and_keep_their_text(make_study, draw):
     study = make_study(rungs=6, seeds=3)
     svg, png = to_svg(draw(study)), to_png(draw(study))
@@ -79,23 +137,25 @@ def test_files_are_deterministic_small_and_keep_their_text(make_study, draw):
     assert Image.open(io.BytesIO(png)).width >= 1_200
 
 
-@pytest.mark.parametrize("draw", [draw_ladder, draw_curves])
+@pytest.mark.parametrize("draw", [draw_ladder, draw_curves, draw_forest])
 def test_a_name_that_xml_forbids_still_gives_a_valid_svg(make_study, draw):
     ElementTree.fromstring(to_svg(draw(make_study(**CASES["odd name"]))))
 
 
 def test_the_ladder_shows_every_seed_and_reads_from_the_bottom(make_study):
-    study = make_study(seeds=5, failed=[("augment", 1)], missing=[("dropout", 2)])
+    study = make_study(seeds=5, failed=[("augment", 1)])
     figure = draw_ladder(study)
     rows = [collection.get_offsets() for collection in figure.axes[0].collections if len(collection.get_offsets()) > 1]
-    assert [len(row) for row in rows] == [5, 5, 4, 5, 4, 5]
+    assert [len(row) for row in rows] == [5, 5, 4, 5, 5, 5]
     expected = sorted(100 * trial.result.test_accuracy for trial in study.of_rung("baseline"))
     assert sorted(float(x) for x, _ in rows[0]) == pytest.approx(expected)
     assert [float(row[0][1]) for row in rows] == sorted(float(row[0][1]) for row in rows)
     shown = words(figure)
     assert "seed 1 failed" in shown
+    shown = words(draw_ladder(make_study(seeds=5, missing=[("dropout", 2)])))
     assert "1 of 5 seeds not run yet" in shown
     assert "unfinished: 1 of 30 trials not ended" in shown
+    assert "test not read yet" in shown
 
 
 def test_the_ladder_of_one_seed_draws_no_interval(make_study):

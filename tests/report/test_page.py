@@ -45,10 +45,13 @@ def test_write_report_leaves_its_files_and_nothing_else(make_study, tmp_path):
     assert sorted(path.relative_to(tmp_path).as_posix() for path in written) == [
         "figures/curves.png",
         "figures/curves.svg",
+        "figures/forest.png",
+        "figures/forest.svg",
         "figures/ladder.png",
         "figures/ladder.svg",
         "report.html",
         "report.md",
+        "verdicts.json",
     ]
     assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(written)
     before = {path: path.read_bytes() for path in written}
@@ -59,7 +62,7 @@ def test_write_report_leaves_its_files_and_nothing_else(make_study, tmp_path):
 def test_links_of_the_markdown_lead_to_files(make_study, tmp_path):
     write_report(make_study(rungs=2, seeds=1, epochs=1))
     links = re.findall(r"\]\(([^)]+)\)", (tmp_path / "report.md").read_text(encoding="utf-8"))
-    assert len(links) == 4
+    assert len(links) == 6
     assert all((tmp_path / link).is_file() for link in links)
 
 
@@ -101,7 +104,7 @@ def test_names_from_the_data_are_text_and_nothing_more(make_study):
     assert "<script" not in text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
     assert "&lt;img src=http://example.com/x.png" in text
-    assert [set(image) for image in Page(text).of("img")] == [{"src", "width", "height", "alt"}] * 2
+    assert [set(image) for image in Page(text).of("img")] == [{"src", "width", "height", "alt"}] * 3
 
 
 def test_failed_trials_and_warnings_are_shown(make_study):

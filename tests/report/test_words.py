@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from stepladder.report.words import describe, describe_curves, describe_ladder
+from stepladder.report.words import describe, describe_curves, describe_ladder, describe_readings
+from stepladder.study.records import AddedSeeds, ContrastRecord, LookRecord
+from stepladder.study.statistics import weigh_effects
 
 #: Each rung's accuracies are set by hand, so that every sentence can be worked out on paper.
 PLAIN = (("low", (), 0.60, 0.9, 3.0), ("high", ("dropout",), 0.70, 0.9, 3.0), ("same", ("ema",), 0.70, 0.9, 3.0))
@@ -17,14 +21,16 @@ def with_scores(study, scores, validation=None):
         if study.record.validation:
             update["val_accuracy"] = (validation or scores)[trial.rung][trial.seed]
         if trial.result.status == "finished":
-            trial = type(trial)(
-                trial.rung, trial.seed, trial.folder, trial.result.model_copy(update=update), trial.history
-            )
+            trial = replace(trial, result=trial.result.model_copy(update=update))
         trials.append(trial)
-    return type(study)(study.folder, study.record, tuple(trials))
+    return replace(study, trials=tuple(trials))
 
 
-SCORES = {"low": (0.60, 0.61, 0.62), "high": (0.70, 0.71, 0.72), "same": (0.71, 0.70, 0.72)}
+def with_record(study, **changes):
+    return replace(study, record=study.record.model_copy(update=changes))
+
+
+SCORES = {"low": (0.60, 0.61, 0.62), "high": (0.70, 0.712, 0.719), "same": (0.71, 0.70, 0.722)}
 
 
 def test_several_seeds(make_study):
@@ -34,15 +40,86 @@ def test_several_seeds(make_study):
         validation={"low": (0.5,) * 3, "high": (0.69, 0.7, 0.71), "same": (0.68, 0.68, 0.68)},
     )
     assert describe(study) == [
-        "The highest mean test accuracy is 71.00 ± 1.00 % (sd, n = 3), on high and same; the first rung, low, has "
-        "61.00 ± 1.00 % (sd, n = 3).",
-        "Against the rung below, the 95 % t-interval excludes zero for high (+10.00 points, [+10.00, +10.00]).",
-        # Differences +1, −1 and 0 points: mean 0, s = 1, t(0.975, 2) = 4.303, 4.303 / √3 = 2.48.
-        "Undecided, as the interval includes zero: same (0.00 points, [−2.48, +2.48]).",
-        "The intervals, each of 3 pairs, are unadjusted for 2 comparisons, so this is no verdict yet.",
-        "To pick one now, take high: it has the highest mean validation accuracy (70.00 %, n = 3), "
+        # The other one has +1.0, −1.2 and +0.3 points: s = 1.12, 6.205 s / √3 = 4.03.
+        # Differences +10.0, +10.2 and +9.9 points: mean 10.03, s = 0.153; t(0.9875, 2) = 6.205, 6.205 s / √3 = 0.55.
+        "Helped: high (+10.03 points, [+9.49, +10.58]).",
+        "Undecided: same (+0.03 points, [−3.99, +4.06], about 67 seeds to decide).",
+        "The intervals, of 3 pairs each, are adjusted for 2 comparisons: all of them hold together with a probability "
+        "of 95 %.",
+        "A true difference would have been found four times out of five if it were 0.706 points, in the comparison "
+        "whose seeds agree most, or 5.2 points, in the one whose seeds agree least.",
+        "The recipe to use now is high: it has the highest mean validation accuracy (70.00 %, n = 3), "
         "2.00 points above same.",
+        "The highest mean test accuracy is 71.07 ± 1.10 % (sd, n = 3), on same; the first rung, low, has "
+        "61.00 ± 1.00 % (sd, n = 3), which is no verdict.",
     ]
+
+
+def test_every_verdict_has_its_sentence(make_study):
+    ladder = (*PLAIN, ("worse", ("mixup",), 0.6, 0.9, 3.0), ("open", ("cutmix",), 0.6, 0.9, 3.0))
+    study = with_scores(
+        make_study(rungs=5, seeds=3, ladder=ladder),
+        {
+            "low": (0.600, 0.601, 0.602),
+            "high": (0.700, 0.701, 0.7021),
+            "same": (0.7001, 0.701, 0.7020),
+            "worse": (0.6501, 0.651, 0.6523),
+            "open": (0.69, 0.64, 0.65),
+        },
+    )
+    said = describe(study)
+    assert said[0].startswith("Helped: high (+10.00 points, [+")
+    assert said[1].startswith("Hurt: worse (−4.99 points, [−")
+    assert said[2].startswith("Equivalent to leaving it out, within ± 0.5 points: same (0.00 points, [−")
+    assert said[3].startswith("Undecided: open (+0.89 points, [−")
+    assert said[3].endswith(" seeds to decide).")
+    assert not any(word in " ".join(said).lower() for word in CLAIMS)
+
+
+#: Words that claim more than an interval does.
+CLAIMS = ("best", "significant", "proves", "clearly", "always", "better", "worse than", "improve")
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3, 5])
+@pytest.mark.parametrize("validation", [0, 0.1])
+@pytest.mark.parametrize("failed", [(), [("dropout", 0)]])
+def test_no_sentence_claims_more_than_its_interval(make_study, seeds, validation, failed):
+    study = make_study(seeds=seeds, validation=validation, failed=failed, epochs=2)
+    said = describe(study)
+    text = " ".join(said).lower()
+    assert not any(word in text for word in CLAIMS)
+    lists = {
+        "helped": [sentence for sentence in said if sentence.startswith("Helped: ")],
+        "hurt": [sentence for sentence in said if sentence.startswith("Hurt: ")],
+        "undecided": [sentence for sentence in said if sentence.startswith("Undecided: ")],
+    }
+    for effect in weigh_effects(study):
+        named = {verdict: any(f" {effect.name} (" in one for one in found) for verdict, found in lists.items()}
+        low, high = effect.interval or (-1, 1)
+        assert named["helped"] == (low > 0)
+        assert named["hurt"] == (high < 0)
+        if named["undecided"]:
+            assert low <= 0 <= high
+    if seeds == 1:
+        assert "no verdict is possible" in text
+
+
+def test_an_effect_of_no_interest_says_so(make_study):
+    study = with_scores(
+        make_study(rungs=2, seeds=3, ladder=PLAIN), {"low": (0.6, 0.61, 0.62), "high": (0.6021, 0.612, 0.6219)}
+    )
+    assert describe(study)[0].endswith("yet less than the 0.5 points of interest).")
+
+
+def test_only_undecided(make_study):
+    study = with_scores(make_study(rungs=2, seeds=2, ladder=PLAIN), {"low": (0.60, 0.61), "high": (0.61, 0.60)})
+    said = describe(study)
+    assert said[:3] == [
+        "Of no technique can it be said that it helped or hurt.",
+        "Undecided: high (0.00 points, [−12.71, +12.71], about 87 seeds to decide).",
+        "The interval, of 2 pairs, holds with a probability of 95 %.",
+    ]
+    assert "By validation accuracy, which may choose, low and high share the first place at 60.50 %." in said
 
 
 def test_the_choice_follows_validation_even_where_test_says_otherwise(make_study):
@@ -51,51 +128,39 @@ def test_the_choice_follows_validation_even_where_test_says_otherwise(make_study
         {"low": (0.6, 0.61), "high": (0.7, 0.72)},
         validation={"low": (0.7, 0.7), "high": (0.6, 0.6)},
     )
-    assert describe(study)[-1] == (
-        "To pick one now, take low: it has the highest mean validation accuracy (70.00 %, n = 2), "
-        "10.00 points above high."
+    assert (
+        "The recipe to use now is low: it has the highest mean validation accuracy (70.00 %, n = 2), 10.00 points "
+        "above high." in describe(study)
     )
-
-
-def test_only_undecided(make_study):
-    study = with_scores(make_study(rungs=2, seeds=2, ladder=PLAIN), {"low": (0.60, 0.61), "high": (0.61, 0.60)})
-    said = describe(study)
-    assert said[1] == (
-        "Against the rung below, undecided, as the interval includes zero: high (0.00 points, [−12.71, +12.71])."
-    )
-    assert said[2] == "The interval of 2 pairs is unadjusted, so this is no verdict yet."
-    assert said[3] == "By validation accuracy, which may choose, low and high share the first place at 60.50 %."
-    assert not any("excludes" in sentence for sentence in said)
 
 
 def test_one_seed(make_study):
     study = with_scores(make_study(rungs=3, seeds=1, ladder=PLAIN), SCORES)
     assert describe(study) == [
-        "The highest test accuracy is 71.00 % (n = 1), on same; the first rung, low, has 60.00 % (n = 1).",
         "No verdict is possible: one seed shows no spread; run --seeds 3.",
-        "To pick one now, take same: it has the highest validation accuracy (71.00 %, n = 1), 1.00 points above high; "
-        "with one seed this order may be luck.",
+        "The recipe to use now is same: it has the highest validation accuracy (71.00 %, n = 1), 1.00 points above "
+        "high; with one seed this order may be luck.",
+        "The highest test accuracy is 71.00 % (n = 1), on same; the first rung, low, has 60.00 % (n = 1), which is no "
+        "verdict.",
     ]
 
 
 def test_without_validation_nothing_is_recommended(make_study):
     said = describe(make_study(seeds=3, validation=0))
     assert said[0] == "Report's own protocol: no validation images; the test curve was watched."
-    assert said[-1] == (
-        "No rung is recommended: the test images may not choose one; run with --validation 0.1 to choose."
-    )
-    assert not any("take" in sentence for sentence in said)
+    assert "No recipe is recommended: the test images may not choose one; run with --validation 0.1 to choose." in said
+    assert not any("recipe to use" in sentence for sentence in said)
 
 
-def test_failed_trials_come_first(make_study):
+def test_failed_trials_come_first_and_count_against_their_rung(make_study):
     study = make_study(rungs=3, seeds=3, failed=[("augment", 1)])
     said = describe(study)
     assert said[0] == (
-        "1 of 9 trials failed (augment, seed 1, after 7 epochs). The means are over the seeds that finished, which may "
-        "flatter a rung that fails."
+        "1 of 9 trials failed (augment, seed 1, after 7 epochs). A failed seed counts against its rung, as guessing "
+        "(10.00 %), in every difference; the rung's own mean is over the seeds that finished."
     )
-    assert "n = 2" in said[2]
-    assert said[3] == "The intervals are unadjusted for 2 comparisons, so this is no verdict yet."
+    assert "1 seed failed and counted as guessing" in said[2]
+    assert said[2].startswith("Undecided: augment (−")
 
 
 def test_many_failed_trials_are_counted(make_study):
@@ -103,33 +168,110 @@ def test_many_failed_trials_are_counted(make_study):
     said = describe(study)
     assert said[0].startswith("5 of 15 trials failed (augment, seed 0, after 7 epochs; ")
     assert "seed 2, after 7 epochs; and 2 more)." in said[0]
-    assert "No interval for augment: fewer than two seeds finished there and on the rung below." in said
-    assert any(sentence.startswith("The interval of 5 pairs is unadjusted for 2 comparisons") for sentence in said)
+    assert "Hurt: augment (−64.62 points, [−64.76, −64.48], 5 seeds failed and counted as guessing)." in said
 
 
-def test_unfinished(make_study):
+def test_unfinished_says_that_test_waits(make_study):
     said = describe(make_study(seeds=3, missing=[("batchnorm", 2)]))
     assert said[0] == "The study is unfinished: 1 of 18 trials has not ended, so every figure may still change."
-
-
-def test_unfinished_without_a_pair(make_study):
-    missing = [(name, seed) for name in ("baseline", "standardize") for seed in (1, 2)]
-    said = describe(make_study(rungs=2, seeds=3, missing=missing))
-    assert "No verdict is possible: no two neighboring rungs share two finished seeds." in said
+    assert said[1] == ("No verdict yet: test has not been read: that is done once, when every planned trial has ended.")
+    assert not any("test accuracy" in sentence for sentence in said)
 
 
 def test_nothing_finished(make_study):
     study = make_study(rungs=1, seeds=1, failed=[("baseline", 0)])
     assert describe(study)[1:] == ["No trial has finished, so there is nothing to compare."]
-    assert describe_ladder(study).endswith("baseline without a finished trial.")
+    assert describe_ladder(study).endswith("baseline without a result.")
     assert describe_curves(study).endswith("baseline has no finished trial.")
 
 
-@pytest.mark.parametrize("seeds", [1, 2, 5])
-@pytest.mark.parametrize("validation", [0, 0.1])
-@pytest.mark.parametrize("failed", [(), [("dropout", 0)]])
-def test_no_sentence_claims_what_only_a_verdict_may(make_study, seeds, validation, failed):
-    said = " ".join(describe(make_study(seeds=seeds, validation=validation, failed=failed, epochs=2)))
-    for claim in ("best", "helped", "hurt", "better", "worse", "significant", "improve", "proves"):
-        assert claim not in said.lower()
-    assert "no verdict" in said.lower()
+def test_a_plan_that_was_edited_is_the_first_thing_said(make_study):
+    study = replace(make_study(seeds=3), edited="study.json was edited: its plan no longer has the hash of before")
+    assert describe(study)[0] == (
+        "Do not trust these verdicts: study.json was edited: its plan no longer has the hash of before."
+    )
+
+
+def test_added_seeds_are_marked(make_study):
+    study = make_study(seeds=4)
+    early = with_record(study, added=(AddedSeeds(seeds=(3,), time="", after_reading=False),))
+    assert describe(early)[0] == "Seed 3 was added to the plan before test was read."
+    late = with_record(study, added=(AddedSeeds(seeds=(2, 3), time="", after_reading=True),))
+    assert describe(late)[0].startswith("Seeds 2 and 3 were added after test had been read, so test was read more than")
+
+
+def test_readings_of_test_are_told(make_study, a_reading):
+    study = make_study(seeds=3)
+    assert describe_readings(study) == "read once, after all training had ended (2026-01-31T13:30:00+00:00)"
+    more = replace(study, readings=(*study.readings, a_reading(study.record, "added", "later")))
+    assert describe_readings(more) == (
+        "read twice: as planned (2026-01-31T13:30:00+00:00) and for seeds added later (later)"
+    )
+    again = replace(study, readings=(*study.readings, a_reading(study.record, "again", "later")))
+    assert "Test was read again for trials that had been read before; only one reading was planned." in describe(again)
+    looks = with_record(study, looks=(LookRecord(seeds=3, share=0.6), LookRecord(seeds=5, share=0.4)))
+    looked = replace(looks, readings=(a_reading(study.record, "look", "now"),))
+    assert describe_readings(looked) == "read once: at declared look 1 of 2 (now)"
+    assert "not read yet" in describe_readings(make_study(read=False))
+
+
+def test_declared_looks_are_waited_for(make_study):
+    study = with_scores(make_study(rungs=2, seeds=3, ladder=PLAIN), {"low": (0.6, 0.61, 0.6), "high": (0.61, 0.6, 0.6)})
+    looks = (LookRecord(seeds=3, share=0.6), LookRecord(seeds=5, share=0.4))
+    said = describe(with_record(study, looks=looks))
+    assert said[1].endswith(", with a declared look to come).")
+    said = describe(with_record(study, looks=(LookRecord(seeds=2, share=0.4), LookRecord(seeds=3, share=0.6))))
+    assert said[1].endswith(", every declared look used up).")
+
+
+def contrast(name, design, rung, below):
+    return ContrastRecord(name=name, design=design, weights={rung: 1.0, below: -1.0})
+
+
+def test_order_matters_only_where_the_intervals_do_not_meet(make_study):
+    contrasts = (
+        contrast("high", "ladder", "high", "low"),
+        contrast("same", "ladder", "same", "high"),
+        contrast("high", "leave-one-out", "same", "without high"),
+        contrast("same", "leave-one-out", "same", "high"),
+    )
+    ladder = (*PLAIN, ("without high", ("ema",), 0.7, 0.9, 3.0))
+    study = make_study(rungs=4, seeds=3, ladder=ladder, contrasts=contrasts)
+    scores = {"low": (0.6, 0.61, 0.62), "high": (0.7, 0.711, 0.7205), "same": (0.7, 0.711, 0.72)}
+    said = describe(with_scores(study, {**scores, "without high": (0.699, 0.711, 0.7201)}))
+    assert said[0].startswith("On the ladder, added to all before it: Helped: high (+10.05 points, ")
+    assert any(one.startswith("Left out of all, so on top of all others: Equivalent to leaving it out") for one in said)
+    assert "Order matters for high: its intervals on the ladder and left out of all do not meet." in said
+    assert "For same the two agree within their intervals, so the study does not show that order matters." in said
+    said = describe(with_scores(study, {**scores, "without high": (0.5, 0.61, 0.62)}))
+    assert not any("Order matters" in one for one in said)
+
+
+def factorial_contrasts():
+    cells = {"low": (0, 0), "high": (1, 0), "same": (0, 1), "both": (1, 1)}
+    a = {name: (0.5 if on else -0.5) for name, (on, _) in cells.items()}
+    b = {name: (0.5 if on else -0.5) for name, (_, on) in cells.items()}
+    both = {name: (1.0 if one == other else -1.0) for name, (one, other) in cells.items()}
+    return (
+        ContrastRecord(name="a", design="shapley", weights=a),
+        ContrastRecord(name="b", design="shapley", weights=b),
+        ContrastRecord(name="a × b", design="interaction", weights=both),
+    )
+
+
+def test_a_factorial_shares_the_gain_out_and_tells_interactions(make_study):
+    ladder = (*PLAIN, ("both", ("dropout", "ema"), 0.7, 0.9, 3.0))
+    study = make_study(rungs=4, seeds=3, ladder=ladder, contrasts=factorial_contrasts())
+    study = with_scores(
+        study,
+        {"low": (0.6, 0.61, 0.62), "high": (0.7, 0.711, 0.72), "same": (0.7, 0.71, 0.721), "both": (0.72, 0.731, 0.74)},
+    )
+    said = describe(study)
+    assert said[0].startswith("Helped: a (+6.02 points, [")
+    assert "The shares (Shapley values) add up to the +12.03 points between no technique and all of them." in said
+    assert any(one.startswith("In each other's way: a × b (−8.03 points, [") for one in said)
+    fraction = with_record(study, notes=("A balanced fraction.",))
+    assert (
+        "The effects add up to +12.03 points, which a fraction of the subsets estimates and does not measure."
+        in describe(fraction)
+    )

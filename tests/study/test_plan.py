@@ -5,7 +5,7 @@ import pytest
 
 from stepladder.errors import StudyError
 from stepladder.recipe import Recipe, load_recipe
-from stepladder.study.plan import Trial, ladder, make_rungs
+from stepladder.study.plan import Trial, group_techniques, ladder
 
 MakeRecipe = Callable[..., Recipe]
 
@@ -42,16 +42,6 @@ def test_a_technique_may_not_take_the_name_of_the_lowest_rung(tiny_recipe: MakeR
         ladder(tiny_recipe({"name": "standardize", "rung": "baseline"}))
 
 
-def test_an_unknown_plan_is_named_with_the_nearest(tiny_recipe: MakeRecipe) -> None:
-    with pytest.raises(StudyError, match=r"unknown plan 'lader'; did you mean 'ladder'\?"):
-        make_rungs("lader", tiny_recipe("standardize"))
-
-
-def test_a_recipe_without_techniques_is_refused(tiny_recipe: MakeRecipe) -> None:
-    with pytest.raises(StudyError, match="lists no technique, so there is nothing to compare"):
-        make_rungs("ladder", tiny_recipe())
-
-
 def test_the_identity_of_a_trial_is_recipe_seed_split_and_precision(tiny_recipe: MakeRecipe) -> None:
     trial = Trial("augment", tiny_recipe("standardize"), 0, "split", "float32")
     same = Trial("other name", tiny_recipe({"name": "standardize", "rung": "x"}, name="renamed"), 0, "split", "float32")
@@ -61,5 +51,17 @@ def test_the_identity_of_a_trial_is_recipe_seed_split_and_precision(tiny_recipe:
         Trial("augment", tiny_recipe("standardize"), 1, "split", "float32"),
         Trial("augment", tiny_recipe("standardize"), 0, "other", "float32"),
         Trial("augment", tiny_recipe("standardize"), 0, "split", "bfloat16"),
+        Trial("augment", tiny_recipe("standardize"), 0, "split", "float32", "best-val"),
     ]
-    assert len({trial.id, *(other.id for other in others)}) == 5
+    assert len({trial.id, *(other.id for other in others)}) == 6
+
+
+def test_techniques_of_one_rung_are_one_group() -> None:
+    groups = group_techniques(load_recipe("report"))
+    assert {name: [setting.name for setting in settings] for name, settings in groups.items()} == {
+        "standardize": ["standardize"],
+        "augment": ["random_crop", "horizontal_flip"],
+        "schedule": ["exponential_lr"],
+        "dropout": ["dropout"],
+        "batchnorm": ["batch_norm"],
+    }

@@ -40,6 +40,7 @@ def test_the_folder_holds_what_is_promised(study: RunStudy) -> None:
     saved = study()
     assert (saved.folder / "study.json").exists()
     assert (saved.folder / "results.csv").exists()
+    assert (saved.folder / "test-readings.json").exists()
     for trial in saved.trials:
         names = {str(path.relative_to(trial.folder)) for path in trial.folder.rglob("*") if path.is_file()}
         assert names == {
@@ -49,6 +50,7 @@ def test_the_folder_holds_what_is_promised(study: RunStudy) -> None:
             "model/model.safetensors",
             "model/config.json",
             "model/README.md",
+            "predictions.safetensors",
         }
         assert trial.folder.parent == saved.folder / "trials"
 

@@ -43,7 +43,7 @@ def test_results_csv_follows_from_the_trials(study: RunStudy) -> None:
     assert rows[-1]["techniques"] == "standardize random_crop horizontal_flip"
     assert {row["status"] for row in rows} == {"finished"}
     summary = summarize_rungs(saved)[0]
-    assert [float(row["test_accuracy"]) for row in rows[:2]] == list(summary.accuracies.values())
+    assert [float(row["test_accuracy"]) for row in rows[:2]] == list(summary.scores.values())
 
 
 def test_a_folder_without_a_study_says_how_to_start_one(tmp_path: Path) -> None:
@@ -55,11 +55,11 @@ def test_a_newer_schema_is_refused_and_not_misread(study: RunStudy) -> None:
     folder = study(seeds=1).folder
     document = json.loads((folder / "study.json").read_text())
     (folder / "study.json").write_text(json.dumps({**document, "schema_version": 99}))
-    with pytest.raises(StorageError, match=r"has schema version 99; this Stepladder reads version 1"):
+    with pytest.raises(StorageError, match=r"has schema version 99; this Stepladder reads version 2"):
         load_study(folder)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"schema_version": 1}'])
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"schema_version": 2}'])
 def test_a_damaged_record_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "study.json").write_text(text)
     with pytest.raises(StorageError, match=r"study\.json"):
@@ -70,7 +70,7 @@ def test_a_damaged_result_is_named_with_the_way_out(study: RunStudy) -> None:
     saved = study(seeds=1)
     path = saved.trials[0].folder / "result.json"
     document = json.loads(path.read_text())
-    for change in ({"test_accuracy": 7}, {"test_accuracy": None}, {"status": "unknown"}):
+    for change in ({"test_accuracy": 7}, {"test_loss": None}, {"status": "unknown"}):
         path.write_text(json.dumps({**document, **change}))
         with pytest.raises(StorageError, match=r"result\.json is damaged .*; remove it to run the trial again"):
             load_study(saved.folder)

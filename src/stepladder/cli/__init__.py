@@ -33,9 +33,18 @@ _add(
     "what is missing and rebuilds the report; more seeds add to what is there.",
     "study digits",
     "study my_images/ --seeds 5",
+    "study my_images/ --plan ladder+leave-one-out --seeds auto",
     "study cifar10-jpeg/ --validation 0 --seeds 1",
     "study digits --rung base: --rung +mixup:mixup --rung +smooth:label_smoothing",
     "study digits --technique my_file.py:Blur",
+)
+_add(
+    app,
+    "plan:plan",
+    "Print what a study would run, for how long, and the smallest difference that it could find; run nothing. It takes "
+    "the options of study.",
+    "plan digits --plan ladder+leave-one-out",
+    "plan my_images/ --seeds auto --max-seeds 12 --pilot studies/digits-ladder",
 )
 _add(
     app,
@@ -76,6 +85,13 @@ _add(
     "techniques new Blur",
 )
 app.command(techniques_app)
+_add(
+    app,
+    "curve:curve",
+    "Train one recipe on 10, 20, 50 and 100 % of the training images and say what twice as many would bring.",
+    "curve digits",
+    "curve my_images/ --recipe report --seeds 5",
+)
 _add(app, "report:report", "Rebuild a study's report from its files, without training.", "report studies/digits-ladder")
 _add(
     app,
@@ -116,6 +132,12 @@ _add(
     "bench:predict",
     "Measure how fast a trained model answers, by PyTorch and by its exported file.",
     "bench predict",
+)
+_add(
+    bench,
+    "simulate:simulate",
+    "Judge thousands of made-up studies whose truth is known, and hold the verdicts to their error rates.",
+    "bench simulate",
 )
 app.command(bench)
 app.register_install_completion_command()

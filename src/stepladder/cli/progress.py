@@ -37,18 +37,32 @@ class PlainLines(Watch):
         self.pace = Pace(outlook)
         self.number, self.total = outlook.done, outlook.done + len(outlook.trials)
         kept = f", {outlook.done} of them kept from before" if outlook.done else ""
-        record = outlook.record
         epochs = outlook.trials[0].recipe.epochs
-        seeds = self.total // len(record.rungs)
-        self.console.print(
-            f"{record.plan.capitalize()} of {count(len(record.rungs), 'rung')} × {count(seeds, 'seed')} = "
-            f"{count(self.total, 'trial')} of {count(epochs, 'epoch')}{kept}; {record.precision} on {record.device}."
-        )
-        for rung in record.rungs:
-            adds = " ".join(f"+ {name}" for name in rung.adds)
-            self.console.print(f"  {rung.name:<14}{adds}".rstrip(), style="dim", markup=False)
+        self._announce(outlook, f"{count(self.total, 'trial')} of {count(epochs, 'epoch')}{kept}")
         seconds = sum(outlook.seconds[trial.rung] for trial in outlook.trials)
         self.console.print(f"It will take about {duration(seconds)}, by a short measurement.\n")
+
+    def _announce(self, outlook: Outlook, trials: str) -> None:
+        record = outlook.record
+        seeds, rungs = self.total // len(record.rungs), count(len(record.rungs), "rung")
+        place = f"{record.precision} on {record.device}"
+        if record.reached:
+            self.console.print(
+                f"Not all is decided: the look at {count(len(record.seeds), 'seed')} takes {trials}; {place}."
+            )
+            return
+        self.console.print(
+            f"{record.plan.capitalize()} of {rungs} × {count(seeds, 'seed')} = {trials}; {place}.", markup=False
+        )
+        width = max(14, *(len(rung.name) + 2 for rung in record.rungs))
+        for rung in record.rungs:
+            signed = " ".join([*(f"+ {name}" for name in rung.adds), *(f"− {name}" for name in rung.lacks)])
+            self.console.print(f"  {rung.name:<{width}}{signed}".rstrip(), style="dim", markup=False)
+
+    def reading(self, trials: int) -> None:
+        """Say when the test images are looked at."""
+        self.stop()
+        self.console.print(f"All training has ended; reading the test images of {count(trials, 'trial')}.")
 
     def trial_started(self, trial: Trial) -> None:
         """Count the trial."""

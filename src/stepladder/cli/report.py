@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from stepladder.cli.console import AsJson, make_console
-from stepladder.report import describe, terminal_table, write_report
+from stepladder.report import describe, terminal_effects, terminal_table, write_report
 from stepladder.report.document import build_document
 from stepladder.study.store import load_study, write_results
 from stepladder.techniques import register
@@ -34,6 +34,8 @@ def report(
     write_results(study)
     written = write_report(study)
     console.print(terminal_table(study))
+    if len(study.record.seeds) > 1 and not study.unread and study.record.contrasts:
+        console.print(terminal_effects(study))
     for sentence in describe(study):
         console.print(sentence, markup=False)
     console.print(f"\nReport: {next(path for path in written if path.suffix == '.html')}", markup=False)

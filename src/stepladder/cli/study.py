@@ -14,10 +14,11 @@ from rich.console import Console
 from stepladder.cli.console import make_console
 from stepladder.cli.options import DEFAULTS, Data, TrainingOptions, say_what_was_loaded
 from stepladder.cli.progress import make_watch
+from stepladder.cli.rules import DEFAULT_RULES, RuleOptions
 from stepladder.data import ImageSet
 from stepladder.errors import StudyError
 from stepladder.recipe import Recipe
-from stepladder.report import describe, terminal_table, write_report
+from stepladder.report import describe, terminal_effects, terminal_table, write_report
 from stepladder.report.document import build_document
 from stepladder.study.plan import Rung
 from stepladder.study.records import SavedStudy
@@ -30,11 +31,9 @@ from stepladder.training.device import choose_compute
 def study(
     data: Data = "digits",
     *,
-    seeds: Annotated[int, Parameter(help="Trials a rung; 1 gives no verdict, 3 a first interval.")] = 3,
     out: Annotated[
         Path | None, Parameter(help="Folder of the study; studies/<data>-<plan> in the current folder by default.")
     ] = None,
-    plan: Annotated[str, Parameter(help="ladder: each rung adds its techniques to all below it.")] = "ladder",
     rung: Annotated[
         tuple[str, ...],
         Parameter(
@@ -44,6 +43,7 @@ def study(
         ),
     ] = (),
     file: Annotated[Path | None, Parameter(help="Rungs and settings from a study file in TOML.")] = None,
+    rules: RuleOptions = DEFAULT_RULES,
     options: TrainingOptions = DEFAULTS,
 ) -> int:
     """Train every rung with several seeds and say what the evidence holds."""
@@ -51,7 +51,9 @@ def study(
     compute = choose_compute(options.device, options.precision)
     images = options.load_data(console, data, skip_damaged=options.skip_damaged)
     recipe, rungs = _make_plan(options, images, rung, file)
-    folder = out or Path("studies") / f"{images.name}{options.network_label()}-{_short_name(rungs) if rungs else plan}"
+    folder = (
+        out or Path("studies") / f"{images.name}{options.network_label()}-{_short_name(rungs) if rungs else rules.plan}"
+    )
     command = shlex.join(["stepladder", *sys.argv[1:]])
 
     say_what_was_loaded(console, images, recipe)
@@ -62,8 +64,9 @@ def study(
             recipe,
             folder,
             compute,
-            seeds=seeds,
-            plan=plan,
+            seeds=rules.number_of_seeds(),
+            plan=rules.plan,
+            rules=rules.rules(),
             rungs=rungs,
             validation=options.validation,
             drop_leaks=options.drop_leaks,
@@ -114,6 +117,9 @@ def _show(console: Console, study: SavedStudy) -> None:
     console.print()
     console.print(terminal_table(study))
     console.print()
+    if len(study.record.seeds) > 1 and not study.unread and study.record.contrasts:
+        console.print(terminal_effects(study))
+        console.print()
     for sentence in describe(study):
         console.print(sentence, markup=False)
 
@@ -124,7 +130,7 @@ def _say_how_to_continue(console: Console, folder: Path, command: str) -> None:
         return
     stopped = load_study(folder)
     console.print(
-        f"\nStopped. {len(stopped.trials)} of {len(stopped.trials) + stopped.missing} trials are finished and kept in "
+        f"\nStopped. {len(stopped.trials)} of {stopped.record.planned_trials} trials are finished and kept in "
         f"{folder}; continue with:\n  {command}",
         markup=False,
         soft_wrap=True,  # a command to copy must stay one line

@@ -14,7 +14,7 @@ class CardFacts:
         recipe: name of the recipe.
         techniques: those switched on, in recipe order.
         counts: images a split.
-        test_accuracy: a fraction of 1.
+        test_accuracy: a fraction of 1; None until the test images are read.
         machine: processor and accelerator in words.
     """
 
@@ -26,7 +26,7 @@ class CardFacts:
     epochs: int
     seed: int
     counts: Mapping[str, int]
-    test_accuracy: float
+    test_accuracy: float | None
     machine: str
     versions: Mapping[str, str]
 
@@ -39,6 +39,9 @@ def render_card(facts: CardFacts) -> str:
     more = f", and {len(facts.class_names) - 20} more" if len(facts.class_names) > 20 else ""
     splits = ", ".join(f"{images:,} {split}" for split, images in facts.counts.items())
     versions = ", ".join(f"{name} {version}" for name, version in facts.versions.items())
+    accuracy = "not read yet"
+    if facts.test_accuracy is not None:
+        accuracy = f"{100 * facts.test_accuracy:.2f} % of {test_images:,} test images (n = 1 seed)"
     return f"""---
 library_name: stepladder
 pipeline_tag: image-classification
@@ -52,7 +55,7 @@ An image classifier trained by Stepladder in {facts.epochs} epochs.
 - **Tells apart** {len(facts.class_names)} classes: {shown}{more}.
 - **Trained on** {_plain(facts.data)} ({splits} images).
 - **Techniques:** {", ".join(facts.techniques) or "none"}.
-- **Test accuracy:** {100 * facts.test_accuracy:.2f} % of {test_images:,} test images (n = 1 seed).
+- **Test accuracy:** {accuracy}.
 - **Made on** {_plain(facts.machine)} with {versions}.
 
 Measured on images like those it was trained on; on others it may do worse and will not say so. The license of the

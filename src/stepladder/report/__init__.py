@@ -10,20 +10,36 @@ from typing import TYPE_CHECKING
 from stepladder.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from stepladder.report.figures import draw_curves, draw_ladder
+    from stepladder.report.effect_tables import terminal_effects
+    from stepladder.report.figures import draw_curves, draw_forest, draw_interactions, draw_ladder, draw_shapley
     from stepladder.report.page import write_report
-    from stepladder.report.tables import ladder_rows, terminal_table
+    from stepladder.report.tables import rung_rows, terminal_table
     from stepladder.report.words import describe
 
 _HOMES = {
     "describe": "words",
     "draw_curves": "figures",
+    "draw_forest": "figures",
+    "draw_interactions": "figures",
     "draw_ladder": "figures",
-    "ladder_rows": "tables",
+    "draw_shapley": "figures",
+    "rung_rows": "tables",
+    "terminal_effects": "effect_tables",
     "terminal_table": "tables",
     "write_report": "page",
 }
 
-__all__ = ["describe", "draw_curves", "draw_ladder", "ladder_rows", "terminal_table", "write_report"]
+__all__ = [
+    "describe",
+    "draw_curves",
+    "draw_forest",
+    "draw_interactions",
+    "draw_ladder",
+    "draw_shapley",
+    "rung_rows",
+    "terminal_effects",
+    "terminal_table",
+    "write_report",
+]
 
 __getattr__ = lazy_names(__name__, _HOMES)

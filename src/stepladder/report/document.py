@@ -6,13 +6,13 @@ from dataclasses import asdict
 from typing import Any
 
 from stepladder.report.words import describe
+from stepladder.study.diagnosis import diagnose
 from stepladder.study.records import SavedStudy
-from stepladder.study.statistics import CONFIDENCE, compare_with_below, summarize_rungs
+from stepladder.study.statistics import summarize_rungs, weigh_effects
 
 
 def build_document(study: SavedStudy) -> dict[str, Any]:
-    """Return record, trials, summaries and paired differences as plain values; accuracies are fractions of 1."""
-    summaries = summarize_rungs(study)
+    """Return record, trials, summaries and verdicts as plain values; accuracies are fractions of 1."""
     return {
         "folder": str(study.folder),
         "unfinished_trials": study.missing,
@@ -21,8 +21,24 @@ def build_document(study: SavedStudy) -> dict[str, Any]:
             {"rung": trial.rung, "folder": str(trial.folder), **trial.result.model_dump(mode="json")}
             for trial in study.trials
         ],
-        "rungs": [asdict(summary) for summary in summaries],
-        "comparisons": [asdict(comparison) for comparison in compare_with_below(summaries)],
-        "confidence": CONFIDENCE,
+        "readings": [reading.model_dump(mode="json") for reading in study.readings],
+        "edited": study.edited,
+        "rungs": [asdict(summary) for summary in summarize_rungs(study)],
+        "effects": [asdict(effect) for effect in weigh_effects(study)],
+        "diagnosis": [asdict(diagnosis) for diagnosis in diagnose(study)],
         "summary": describe(study),
+    }
+
+
+def build_verdicts(study: SavedStudy) -> dict[str, Any]:
+    """Return ``verdicts.json``: every contrast with its figures, and the rules that judged it."""
+    record = study.record
+    return {
+        "plan": record.plan,
+        "plan_hash": record.plan_hash,
+        "edited": study.edited,
+        "metric": record.metric,
+        "alpha": record.alpha,
+        "smallest_effect": record.smallest_effect,
+        "effects": [asdict(effect) for effect in weigh_effects(study)],
     }

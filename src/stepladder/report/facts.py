@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from stepladder.report.units import count, duration, listing
-from stepladder.report.words import WATCHED
+from stepladder.report.tables import scale_of
+from stepladder.report.units import amount, count, duration, listing
+from stepladder.report.words import WATCHED, describe_readings
+from stepladder.study.metrics import find_metric
 from stepladder.study.records import Machine, SavedStudy
 from stepladder.training.history import TRAIN_SAMPLE
 
@@ -36,6 +38,7 @@ def cautions(study: SavedStudy) -> list[str]:
     total = count(len(study.trials), "trial")
     seen = Counter(warning for trial in study.trials for warning in dict.fromkeys(trial.result.warnings))
     found = [f"{warning} ({times} of {total})" for warning, times in seen.items()]
+    found += study.record.notes
     found += _unlike("versions", (_versions(trial.result.versions) for trial in study.trials))
     found += _unlike("machines", (_machine(trial.result.machine) for trial in study.trials))
     return found
@@ -49,16 +52,17 @@ def protocol(study: SavedStudy) -> list[tuple[str, str]]:
     train = data.counts.get("train", 0)
     sample = f"a fixed sample of {TRAIN_SAMPLE:,}" if train > TRAIN_SAMPLE else "all"
     epochs = max((trial.result.epochs for trial in study.trials if trial.result.status == "finished"), default=None)
+    reading = describe_readings(study)
     if record.validation == 0:
-        reading = f"{WATCHED}. Each trial's test accuracy is that of its last epoch"
-    else:
-        reading = "read once a trial, after its last epoch"
+        reading = f"{WATCHED}. The figures of the saved models: {reading}"
     facts = [
         ("Plan", f"{record.plan}: {count(len(record.rungs), 'rung')}, seeds {', '.join(map(str, record.seeds))}"),
+        ("Judged by", _rules(study)),
         ("Images", f"{height} × {width} pixels, {color}, {len(data.class_names):,} classes"),
         ("Splits", ", ".join(f"{images:,} {split}" for split, images in data.counts.items())),
         ("Validation share", f"{100 * record.validation:g} % of the training images, held out"),
         ("Test images", reading),
+        ("Weights kept", "the last epoch's" if record.select == "last" else "those of the epoch best on validation"),
         ("Training accuracy", f"in evaluation mode on {sample} plain training images"),
         ("Precision and device", f"{record.precision} on {record.device}"),
         ("Time", f"{duration(sum(trial.result.seconds for trial in study.trials))} in all trials"),
@@ -75,6 +79,15 @@ def protocol(study: SavedStudy) -> list[tuple[str, str]]:
 def platform(study: SavedStudy) -> list[tuple[str, str]]:
     """Return the versions and the machine that the study was planned on, as (what, which) pairs."""
     return [*study.record.versions.items(), ("machine", _machine(study.record.machine))]
+
+
+def _rules(study: SavedStudy) -> str:
+    record = study.record
+    interest = amount(scale_of(study), record.smallest_effect)
+    rules = f"{find_metric(record.metric).label}, α = {record.alpha:g}, smallest effect of interest {interest}"
+    if len(record.looks) > 1:
+        rules += f", looks at {listing([str(look.seeds) for look in record.looks])} seeds"
+    return rules
 
 
 def _machine(machine: Machine) -> str:

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable
 
 from stepladder.report.facts import cautions, failures, platform, protocol
-from stepladder.report.tables import difference_table, ladder_table
+from stepladder.report.sections import report_sections
 from stepladder.report.text_table import TextTable
-from stepladder.report.words import describe, describe_curves, describe_ladder
+from stepladder.report.words import describe
 from stepladder.study.records import SavedStudy
 
 #: Names beyond these are counted, not listed: a report of 1,000 classes is still read.
@@ -24,15 +24,14 @@ def render_markdown(study: SavedStudy) -> str:
     parts = [
         f"# Stepladder study: {escape(record.plan)} on {escape(data.name)}",
         "\n\n".join(escape(sentence) for sentence in describe(study)),
-        f"![{escape(describe_ladder(study))}](figures/ladder.png)",
-        "## The rungs",
-        render_table(ladder_table(study)),
-        "## Curves",
-        f"![{escape(describe_curves(study))}](figures/curves.png)",
-        "The same figures as SVG: [ladder](figures/ladder.svg), [curves](figures/curves.svg).",
     ]
-    if len(record.rungs) > 1:
-        parts += ["## Every paired difference", render_table(difference_table(study))]
+    sections = report_sections(study)
+    for section in sections:
+        parts.append(f"## {section.title}")
+        parts += [f"![{escape(picture.alt)}](figures/{picture.name}.png)" for picture in section.pictures]
+        parts += [render_table(table) for table in section.tables]
+    names = [picture.name for section in sections for picture in section.pictures]
+    parts.append(f"The figures as SVG: {', '.join(f'[{name}](figures/{name}.svg)' for name in names)}.")
     if failed := failures(study):
         rows = tuple((one.rung, str(one.seed), one.reason, str(one.epochs)) for one in failed)
         table = TextTable("", ("rung", "seed", "reason", "epochs finished"), rows, 3)

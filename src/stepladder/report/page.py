@@ -11,27 +11,32 @@ from typing import NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from stepladder.files import replace_bytes, replace_text
+from stepladder.files import replace_bytes, replace_json, replace_text
+from stepladder.report.document import build_verdicts
 from stepladder.report.facts import cautions, failures, platform, protocol
-from stepladder.report.figures import draw_curves, draw_ladder, to_png, to_svg
+from stepladder.report.figures import to_png, to_svg
 from stepladder.report.markdown import render_markdown
-from stepladder.report.tables import difference_table, ladder_table
-from stepladder.report.words import describe, describe_curves, describe_ladder
+from stepladder.report.sections import report_sections
+from stepladder.report.words import describe
 from stepladder.study.records import SavedStudy
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_report(study: SavedStudy) -> list[Path]:
-    """Write ``report.md``, ``report.html`` and ``figures/`` into the study's folder and return their paths.
+    """Write ``report.md``, ``report.html``, ``verdicts.json`` and ``figures/`` into the study's folder.
+
+    Returns their paths.
 
     Any study will do: unfinished, with failed trials, or with none that finished. The same study gives the same bytes.
 
     Raises:
         StorageError: a file cannot be written; each is replaced whole or left as it was.
     """
-    figures = {"curves": draw_curves(study), "ladder": draw_ladder(study)}
-    written = []
+    pictures = [picture for section in report_sections(study) for picture in section.pictures]
+    figures = {picture.name: picture.draw(study) for picture in pictures}
+    written = [study.folder / "verdicts.json"]
+    replace_json(written[0], build_verdicts(study))
     for name, figure in figures.items():
         for suffix, content in (("png", to_png(figure)), ("svg", to_svg(figure))):
             path = study.folder / "figures" / f"{name}.{suffix}"
@@ -59,12 +64,8 @@ def render_html(study: SavedStudy) -> str:
         record=study.record,
         data=study.record.data,
         sentences=describe(study),
-        ladder=_embed(study, draw_ladder),
-        ladder_alt=describe_ladder(study),
-        ladder_table=ladder_table(study),
-        curves=_embed(study, draw_curves),
-        curves_alt=describe_curves(study),
-        difference_table=difference_table(study),
+        sections=report_sections(study),
+        embed=lambda picture: _embed(study, picture.draw),
         failures=failures(study),
         cautions=cautions(study),
         protocol=protocol(study),

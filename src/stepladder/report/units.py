@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 #: Stands where a figure is not defined; every table says what it means there.
 UNDEFINED = "–"
 
@@ -56,6 +58,90 @@ def interval(bounds: tuple[float, float] | None) -> str:
     '[−0.30, +1.20]'
     """
     return UNDEFINED if bounds is None else f"[{points(bounds[0])}, {points(bounds[1])}]"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How figures of one metric are written: a fraction of 1 in percent and points, a loss in nats.
+
+    >>> Scale(share=True).difference(0.0702), Scale(share=False).difference(-0.0702)
+    ('+7.02', '−0.0702')
+    """
+
+    share: bool
+
+    @property
+    def unit(self) -> str:
+        """The unit of a value, for a table's head."""
+        return "%" if self.share else "nats"
+
+    @property
+    def step(self) -> str:
+        """The unit of a difference."""
+        return "points" if self.share else "nats"
+
+    def value(self, value: float | None) -> str:
+        """Write a value without its unit."""
+        if value is None or self.share:
+            return hundredths(value)
+        return f"{value:.4f}"
+
+    def full(self, value: float) -> str:
+        """Write a value with its unit."""
+        return f"{self.value(value)} {self.unit}"
+
+    def spread(self, mean: float | None, sd: float | None) -> str:
+        """Write mean ± standard deviation, the spread left out where there is none."""
+        return self.value(mean) if sd is None else f"{self.value(mean)} ± {self.value(sd)}"
+
+    def difference(self, difference: float | None) -> str:
+        """Write a difference, always with its sign."""
+        if difference is None or self.share:
+            return points(difference)
+        text = f"{abs(difference):.4f}"
+        return text if float(text) == 0 else ("+" if difference > 0 else _MINUS) + text
+
+    def interval(self, bounds: tuple[float, float] | None) -> str:
+        """Write an interval of differences."""
+        return UNDEFINED if bounds is None else f"[{self.difference(bounds[0])}, {self.difference(bounds[1])}]"
+
+
+def amount(scale: Scale, size: float) -> str:
+    """Write a size that has no sign, with its unit and no more digits than it has.
+
+    >>> amount(Scale(share=True), 0.005), amount(Scale(share=False), 0.01)
+    ('0.5 points', '0.01 nats')
+    """
+    return f"{100 * size if scale.share else size:.3g} {scale.step}"
+
+
+def size(scale: Scale, difference: float) -> str:
+    """Write how large a difference must be to be found; a share has no more than 100 points.
+
+    >>> size(Scale(share=True), 1.32), size(Scale(share=True), 0.0334)
+    ('more than 100 points', '3.34 points')
+    """
+    return "more than 100 points" if scale.share and difference > 1 else amount(scale, difference)
+
+
+def correlation(value: float | None) -> str:
+    """Write a correlation.
+
+    >>> correlation(-0.961), correlation(-0.001), correlation(None)
+    ('−0.96', '0.00', '–')
+    """
+    return UNDEFINED if value is None else f"{round(value, 2) + 0.0:.2f}".replace("-", _MINUS)
+
+
+def p_value(value: float | None) -> str:
+    """Write a p-value with two digits, and as a bound where it is tiny.
+
+    >>> p_value(0.0314), p_value(0.00002), p_value(1.0), p_value(None)
+    ('0.031', '< 0.001', '1.0', '–')
+    """
+    if value is None:
+        return UNDEFINED
+    return "< 0.001" if value < 0.001 else f"{value:.2g}" if value < 0.995 else "1.0"
 
 
 def duration(seconds: float | None) -> str:

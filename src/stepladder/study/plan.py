@@ -1,14 +1,13 @@
-"""The trials of a study: which rungs it has, and what identifies each trial."""
+"""Rungs and trials: what a study trains, and what identifies each training run."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from stepladder.errors import StudyError, unknown
-from stepladder.recipe import Recipe
+from stepladder.recipe import Recipe, TechniqueSetting
 
 #: The rung below all techniques.
 BASE_RUNG = "baseline"
@@ -16,11 +15,17 @@ BASE_RUNG = "baseline"
 
 @dataclass(frozen=True)
 class Rung:
-    """One named recipe of a study, and the techniques that it adds to the rung below it."""
+    """One named recipe of a study.
+
+    Attributes:
+        adds: the techniques that it adds to the rung below it; where rungs are no ladder, to none at all.
+        lacks: the techniques that it leaves out of all of them.
+    """
 
     name: str
     adds: tuple[str, ...]
     recipe: Recipe
+    lacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,7 @@ class Trial:
     Attributes:
         split: fingerprint of the data and of which images are in which split.
         precision: part of the identity, because it changes every weight.
+        select: which epoch's weights are kept, ``last`` or ``best-val``.
     """
 
     rung: str
@@ -37,6 +43,7 @@ class Trial:
     seed: int
     split: str
     precision: str
+    select: str = "last"
 
     @property
     def id(self) -> str:
@@ -47,6 +54,8 @@ class Trial:
             "split": self.split,
             "precision": self.precision,
         }
+        if self.select != "last":
+            identity["select"] = self.select
         # 64 of 256 bits: a folder name that can be read out, and no collision in any study that can be run.
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -80,18 +89,9 @@ def find_rung(recipe: Recipe, name: str) -> Rung:
     return rungs[name]
 
 
-#: Every design of a study, by name.
-PLANS: dict[str, Callable[[Recipe], tuple[Rung, ...]]] = {"ladder": ladder}
-
-
-def make_rungs(plan: str, recipe: Recipe) -> tuple[Rung, ...]:
-    """Return the rungs of the design called ``plan``.
-
-    Raises:
-        StudyError: there is no such design, or the recipe has nothing to compare.
-    """
-    if plan not in PLANS:
-        raise StudyError(unknown("plan", plan, PLANS))
-    if not recipe.techniques:
-        raise StudyError(f"recipe '{recipe.name}' lists no technique, so there is nothing to compare; add one")
-    return PLANS[plan](recipe)
+def group_techniques(recipe: Recipe) -> dict[str, tuple[TechniqueSetting, ...]]:
+    """Return the recipe's techniques by rung, in its order: what comes together is one thing to compare."""
+    groups: dict[str, tuple[TechniqueSetting, ...]] = {}
+    for setting in recipe.techniques:
+        groups[setting.rung] = (*groups.get(setting.rung, ()), setting)
+    return groups

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from stepladder.training.history import EpochRecord
 
 #: Raised with every change that an older Stepladder would misread.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -43,20 +43,50 @@ class DataRecord(_Record):
 
 
 class RungRecord(_Record):
-    """One rung: its name, the techniques that it adds to the rung below it, and its whole recipe."""
+    """One rung: its name, the techniques that it adds or leaves out (see ``plan.Rung``), and its whole recipe."""
 
     name: str
     adds: tuple[str, ...]
+    lacks: tuple[str, ...] = ()
     recipe: dict[str, Any]
+
+
+class ContrastRecord(_Record):
+    """One question to the trials: a weighted sum of rungs (see ``designs.Contrast``)."""
+
+    name: str
+    design: str
+    weights: dict[str, float]
+
+
+class LookRecord(_Record):
+    """One look at the results, declared beforehand: at how many seeds, and which share of α it spends."""
+
+    seeds: Annotated[int, Field(ge=1)]
+    share: Annotated[float, Field(gt=0, le=1)]
+
+
+class AddedSeeds(_Record):
+    """Seeds that were not in the plan, when they were asked for, and whether test had been read by then."""
+
+    seeds: tuple[int, ...]
+    time: str
+    after_reading: bool
 
 
 class StudyRecord(_Record):
     """``study.json``: the plan, fixed before the first trial, and what it ran on.
 
     Attributes:
-        plan: the design, ``ladder``.
-        plan_hash: SHA-256 of everything that the plan fixes (rungs, protocol, data), seeds left out.
-        seeds: every seed asked for so far.
+        plan: the design, a name in ``designs.PLANS`` or ``factorial``.
+        plan_hash: SHA-256 of everything that the plan fixes; see ``integrity.fixed_part``.
+        contrasts: what is judged.
+        notes: what the design cannot tell apart.
+        looks: when the verdicts are read, and the α that each look spends; one look for a fixed number of seeds.
+        metric, alpha, smallest_effect, select: see ``rules.Rules``.
+        seeds: every seed asked for so far: the planned ones, or those up to the look at hand, and any added.
+        added: seeds beyond the plan.
+        reached: for ``--seeds auto``, how many seeds a rung has stopped at; other rungs have all.
         validation: the share of the training images held out to draw curves; 0 is the report's own protocol.
         precision: ``float32`` or ``bfloat16``.
         device: ``cpu``, ``cuda`` or ``mps``.
@@ -67,7 +97,16 @@ class StudyRecord(_Record):
     plan: str
     plan_hash: str
     rungs: Annotated[tuple[RungRecord, ...], Field(min_length=1)]
+    contrasts: tuple[ContrastRecord, ...]
+    notes: tuple[str, ...] = ()
+    looks: Annotated[tuple[LookRecord, ...], Field(min_length=1)]
+    metric: str = "accuracy"
+    alpha: float = 0.05
+    smallest_effect: float = 0.005
+    select: str = "last"
     seeds: Annotated[tuple[int, ...], Field(min_length=1)]
+    added: tuple[AddedSeeds, ...] = ()
+    reached: dict[str, int] = {}
     validation: float
     precision: str
     device: str
@@ -77,6 +116,40 @@ class StudyRecord(_Record):
     command: str
     created: str
 
+    def seeds_of(self, rung: str) -> tuple[int, ...]:
+        """The seeds that a rung should have by now."""
+        return self.seeds[: self.reached.get(rung, len(self.seeds))]
+
+    @property
+    def planned_trials(self) -> int:
+        """How many trials there should be by now."""
+        return sum(len(self.seeds_of(rung.name)) for rung in self.rungs)
+
+
+class Reading(_Record):
+    """One reading of the test images: when, under which plan, for which trials.
+
+    Attributes:
+        kind: ``planned``; ``look``, one of several that were declared beforehand; ``added``, for seeds that were not in
+            the plan; ``again``, for trials that a reading had covered before.
+        look: its number among the declared looks, from 1.
+        ended: whether all of its trials were read; an interrupted reading goes on under the same entry.
+    """
+
+    time: str
+    kind: Literal["planned", "look", "added", "again"]
+    look: int
+    plan_hash: str
+    trials: tuple[str, ...]
+    ended: bool
+
+
+class Readings(_Record):
+    """``test-readings.json``: every reading of the test images, in order."""
+
+    schema_version: int = SCHEMA_VERSION
+    readings: tuple[Reading, ...] = ()
+
 
 class TrialResult(_Record):
     """``result.json`` of one trial. Accuracies are fractions, losses mean cross-entropy in nats an image.
@@ -85,6 +158,9 @@ class TrialResult(_Record):
         epochs: epochs finished.
         seconds: wall time of training with its evaluations.
         images_per_second: training images a second, evaluations left out.
+        test_...: on the test images, None until they are read: after all trials of the plan have ended.
+        temperature: fitted on the validation images, for the two ``..._calibrated`` figures.
+        selected_epoch: the epoch whose weights were kept.
         failure: why the trial stopped early, one sentence; None when it finished.
         warnings: what a reader should know of this trial (a technique without effect, an odd untrained loss).
     """
@@ -99,8 +175,14 @@ class TrialResult(_Record):
     train_accuracy: Share | None = None
     val_loss: float | None = None
     val_accuracy: Share | None = None
+    selected_epoch: int | None = None
     test_loss: float | None = None
     test_accuracy: Share | None = None
+    test_macro_f1: Share | None = None
+    test_ece: Share | None = None
+    temperature: float | None = None
+    test_nll_calibrated: float | None = None
+    test_ece_calibrated: Share | None = None
     seconds: float
     images_per_second: float | None
     failure: str | None = None
@@ -123,11 +205,18 @@ class SavedTrial:
 
 @dataclass(frozen=True)
 class SavedStudy:
-    """A study as its folder holds it: the record and the trials that have ended, in plan order (rung, then seed)."""
+    """A study as its folder holds it: the record and the trials that have ended, in plan order (rung, then seed).
+
+    Attributes:
+        readings: of the test images, in order.
+        edited: how the plan was changed after it had been written, one sentence; None where it was not.
+    """
 
     folder: Path
     record: StudyRecord
     trials: tuple[SavedTrial, ...]
+    readings: tuple[Reading, ...] = ()
+    edited: str | None = None
 
     def of_rung(self, rung: str) -> tuple[SavedTrial, ...]:
         """The trials of one rung, by seed."""
@@ -136,4 +225,9 @@ class SavedStudy:
     @property
     def missing(self) -> int:
         """How many planned trials have not ended yet."""
-        return len(self.record.rungs) * len(self.record.seeds) - len(self.trials)
+        return self.record.planned_trials - len(self.trials)
+
+    @property
+    def unread(self) -> bool:
+        """Whether trials have finished whose test images were not read yet."""
+        return any(trial.result.status == "finished" and trial.result.test_accuracy is None for trial in self.trials)

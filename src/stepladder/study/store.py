@@ -12,8 +12,17 @@ from pydantic import ValidationError
 from stepladder.errors import RecipeError, StorageError, StudyError
 from stepladder.files import read_json, replace_json, replace_text
 from stepladder.recipe import parse_recipe
+from stepladder.study.integrity import find_edit
 from stepladder.study.plan import Trial
-from stepladder.study.records import SCHEMA_VERSION, SavedStudy, SavedTrial, StudyRecord, TrialResult
+from stepladder.study.records import (
+    SCHEMA_VERSION,
+    Reading,
+    Readings,
+    SavedStudy,
+    SavedTrial,
+    StudyRecord,
+    TrialResult,
+)
 from stepladder.training.history import read_history
 
 _RESULT_COLUMNS = (
@@ -23,10 +32,16 @@ _RESULT_COLUMNS = (
     "train_accuracy",
     "val_accuracy",
     "test_accuracy",
+    "test_macro_f1",
     "train_loss",
     "val_loss",
     "test_loss",
+    "test_ece",
+    "temperature",
+    "test_nll_calibrated",
+    "test_ece_calibrated",
     "epochs",
+    "selected_epoch",
     "seconds",
     "images_per_second",
     "status",
@@ -40,15 +55,16 @@ def trial_folder(study: Path, trial: Trial) -> Path:
 
 
 def planned_trials(record: StudyRecord) -> tuple[Trial, ...]:
-    """Return every trial of the plan, seed by seed: an unfinished study then has whole ladders."""
+    """Return every trial that there should be by now, seed by seed: an unfinished study then has whole ladders."""
     try:
         recipes = {rung.name: parse_recipe(rung.recipe) for rung in record.rungs}
     except RecipeError as error:
         raise StorageError(f"study.json is damaged ({error}); restore it from a copy") from error
     return tuple(
-        Trial(rung.name, recipes[rung.name], seed, record.data.split, record.precision)
+        Trial(rung.name, recipes[rung.name], seed, record.data.split, record.precision, record.select)
         for seed in record.seeds
         for rung in record.rungs
+        if seed in record.seeds_of(rung.name)
     )
 
 
@@ -86,9 +102,30 @@ def read_result(folder: Path) -> TrialResult | None:
         result = TrialResult.model_validate(document)
     except ValidationError as error:
         raise StorageError(f"{path} is damaged ({_first(error)}); remove it to run the trial again") from error
-    if result.status == "finished" and result.test_accuracy is None:
-        raise StorageError(f"{path} is damaged (finished, without a test accuracy); remove it to run the trial again")
+    if (result.test_accuracy is None) != (result.test_loss is None):
+        raise StorageError(f"{path} is damaged (half of a test result); remove it to run the trial again")
     return result
+
+
+def read_readings(study: Path) -> tuple[Reading, ...]:
+    """Return the readings of the test images so far, in order.
+
+    Raises:
+        StorageError: the file is damaged, or of another version.
+    """
+    path = study / "test-readings.json"
+    document = _read_document(path)
+    if document is None:
+        return ()
+    try:
+        return Readings.model_validate(document).readings
+    except ValidationError as error:
+        raise StorageError(f"{path} is damaged ({_first(error)}); restore it from a copy") from error
+
+
+def write_readings(study: Path, readings: tuple[Reading, ...]) -> None:
+    """Replace ``test-readings.json``."""
+    replace_json(study / "test-readings.json", Readings(readings=readings).model_dump(mode="json"))
 
 
 def load_study(study: Path) -> SavedStudy:
@@ -111,7 +148,8 @@ def load_study(study: Path) -> SavedStudy:
             saved.append(_saved_trial(trial, folder, result))
     order = [rung.name for rung in record.rungs]
     saved.sort(key=lambda trial: (order.index(trial.rung), trial.seed))
-    return SavedStudy(study, record, tuple(saved))
+    readings = read_readings(study)
+    return SavedStudy(study, record, tuple(saved), readings, find_edit(record, readings))
 
 
 def _saved_trial(trial: Trial, folder: Path, result: TrialResult) -> SavedTrial:
@@ -149,7 +187,10 @@ def _read_document(path: Path) -> dict[str, Any] | None:
         raise StorageError(f"{path} is damaged (it holds no JSON object); restore it from a copy")
     found = document.get("schema_version")
     if found != SCHEMA_VERSION:
-        raise StorageError(f"{path} has schema version {found}; this Stepladder reads version {SCHEMA_VERSION}")
+        raise StorageError(
+            f"{path} has schema version {found}; this Stepladder reads version {SCHEMA_VERSION}: use the one that "
+            "wrote it, or run the study again in another folder"
+        )
     return document
 
 

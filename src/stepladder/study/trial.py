@@ -1,4 +1,4 @@
-"""One trial carried out and saved: train, look at test once, write the folder."""
+"""One trial carried out and saved: train, and write the folder. Test is read later; see ``reading``."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from stepladder.data.audit import look_first
 from stepladder.errors import StudyError
 from stepladder.files import replace_json, replace_text
 from stepladder.model import save_model
-from stepladder.model.card import CardFacts, render_card
+from stepladder.model.card import render_card
 from stepladder.recipe import Recipe
 from stepladder.study.machine import describe_machine, describe_versions
 from stepladder.study.plan import Trial
+from stepladder.study.reading import card_facts, read_test
 from stepladder.study.records import DataRecord, TrialResult
 from stepladder.study.store import read_result
 from stepladder.study.watch import Watch
 from stepladder.training.device import Compute
-from stepladder.training.evaluate import DeviceSplit, evaluate
 from stepladder.training.history import write_history
 from stepladder.training.loop import TrainedNetwork, Watched, train_network
 
@@ -50,8 +50,8 @@ def run_trial(
 ) -> TrialResult:
     """Train ``trial`` and write ``folder``: ``recipe.toml``, ``history.csv``, ``model/``, and last ``result.json``.
 
-    A folder without ``result.json`` is an unfinished trial. Training never sees the test images, except where
-    ``splits`` has no validation images: then their curve is drawn.
+    A folder without ``result.json`` is an unfinished trial. The test images are not read here, except where ``splits``
+    has no validation images: then their curve is drawn.
     """
     watch.trial_started(trial)
     replace_text(folder / "recipe.toml", trial.recipe.to_toml())
@@ -65,12 +65,13 @@ def run_trial(
         compute,
         on_batch=watch.batch_ended,
         on_epoch=watch.epoch_ended,
+        select_best=trial.select == "best-val",
     )
     seconds = perf_counter() - started
     write_history(folder / "history.csv", trained.history)
-    result = _result(trial, trained, splits, compute, seconds)
+    result = _result(trial, trained, compute, seconds)
     if result.status == "finished":
-        card = render_card(_card_facts(trial, data, result))
+        card = render_card(card_facts(result, trial.recipe.name, data))
         save_model(folder / "model", trained, data.class_names, data.image_shape, compute, card)
     replace_json(folder / "result.json", result.model_dump(mode="json"))
     watch.trial_ended(trial, result)
@@ -88,7 +89,7 @@ def train_model(
     drop_leaks: bool = False,
     watch: Watch | None = None,
 ) -> TrialResult:
-    """Train one recipe with one seed into the folder ``out``; the same call again only reads the result.
+    """Train one recipe with one seed into the folder ``out`` and read test; the same call again only reads the result.
 
     Args:
         out: the folder of the result.
@@ -110,18 +111,20 @@ def train_model(
     trial = Trial(recipe.name, recipe, seed, data.split, compute.precision)
     found = read_result(out)
     if found is not None and found.trial == trial.id:
+        if found.status == "finished" and found.test_accuracy is None:  # stopped between training and reading
+            return read_test(out, found, splits, data, card_facts(found, recipe.name, data), compute)
         return found
     if found is not None or (out / "study.json").exists():
         raise StudyError(f"{out} holds another result, which would be lost; choose another folder with --out")
-    return run_trial(trial, splits, data, out, compute, watch)
+    result = run_trial(trial, splits, data, out, compute, watch)
+    if result.status == "failed":
+        return result
+    return read_test(out, result, splits, data, card_facts(result, recipe.name, data), compute)
 
 
-def _result(trial: Trial, trained: TrainedNetwork, splits: Splits, compute: Compute, seconds: float) -> TrialResult:
+def _result(trial: Trial, trained: TrainedNetwork, compute: Compute, seconds: float) -> TrialResult:
     last = trained.history[-1]
     steps = [record.images_per_second for record in trained.history if record.images_per_second]
-    test = None
-    if trained.failure is None:
-        test = evaluate(trained.module, trained.techniques, DeviceSplit.load(splits.test, compute.device), compute)
     return TrialResult(
         trial=trial.id,
         seed=trial.seed,
@@ -132,8 +135,7 @@ def _result(trial: Trial, trained: TrainedNetwork, splits: Splits, compute: Comp
         train_accuracy=last.train_accuracy,
         val_loss=_finite(last.val_loss),
         val_accuracy=last.val_accuracy,
-        test_loss=test.loss if test else None,
-        test_accuracy=test.accuracy if test else None,
+        selected_epoch=trained.selected_epoch if trained.failure is None else None,
         seconds=seconds,
         # The harmonic mean: epochs have equal images, so this is images over time.
         images_per_second=len(steps) / sum(1 / rate for rate in steps) if steps else None,
@@ -142,23 +144,6 @@ def _result(trial: Trial, trained: TrainedNetwork, splits: Splits, compute: Comp
         versions=describe_versions(),
         machine=describe_machine(compute.device),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
-
-
-def _card_facts(trial: Trial, data: DataRecord, result: TrialResult) -> CardFacts:
-    assert result.test_accuracy is not None
-    return CardFacts(
-        data=data.name,
-        class_names=data.class_names,
-        image_shape=data.image_shape,
-        recipe=trial.recipe.name,
-        techniques=result.techniques,
-        epochs=result.epochs,
-        seed=trial.seed,
-        counts=data.counts,
-        test_accuracy=result.test_accuracy,
-        machine=result.machine.accelerator or result.machine.processor,
-        versions=result.versions,
     )
 
 

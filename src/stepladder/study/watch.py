@@ -50,5 +50,8 @@ class Watch:
     def epoch_ended(self, record: EpochRecord) -> None:
         """An epoch is done and evaluated; epoch 0 is the untrained network."""
 
+    def reading(self, trials: int) -> None:
+        """All training that was planned has ended; the test images are about to be read for ``trials`` trials."""
+
     def trial_ended(self, trial: Trial, result: TrialResult) -> None:
         """A trial is done and saved, finished or failed."""

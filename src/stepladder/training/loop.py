@@ -39,6 +39,7 @@ class TrainedNetwork:
         history: epoch 0 (untrained) and every epoch finished.
         warnings: what a reader of the result should know, a sentence each.
         failure: why training stopped early; None when it did not.
+        selected_epoch: whose weights ``module`` has: the last one's, or those of the epoch that validation chose.
     """
 
     network: Network
@@ -48,6 +49,7 @@ class TrainedNetwork:
     history: list[EpochRecord] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     failure: str | None = None
+    selected_epoch: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,9 @@ def train_network(
     on_batch: Callable[[int], None] | None = None,
     on_epoch: Callable[[EpochRecord], None] | None = None,
     rehearsal: bool = False,
+    select_best: bool = False,
 ) -> TrainedNetwork:
-    """Train ``recipe`` on ``train`` with ``seed``. The watched split is only looked at: nothing is chosen by it.
+    """Train ``recipe`` on ``train`` with ``seed``. The watched split is only looked at, unless ``select_best``.
 
     Args:
         train: the training images; statistics are learned from them alone.
@@ -78,10 +81,13 @@ def train_network(
         on_epoch: called with every finished epoch's record, epoch 0 among them.
         rehearsal: end after two epochs, to see how long they take, and do not ask whether the techniques fit: ``train``
             may be a handful of images.
+        select_best: leave the weights of the epoch with the highest accuracy on the watched split, the earliest of
+            several, instead of the last epoch's; not for a watched test split, which may choose nothing.
 
     Raises:
         RecipeError: the recipe does not fit the images, or a technique does not keep to the rules of its hooks.
     """
+    assert not (select_best and watched.is_test), "test chooses nothing"
     started = perf_counter()
     keep_freed_memory()
     device = compute.device
@@ -156,6 +162,8 @@ def train_network(
             on_epoch(record)
         return record
 
+    best: dict[str, Tensor] = {}
+    best_epoch, best_accuracy = 0, -1.0
     untrained = record_epoch(0, None, None, None)
     trained.warnings += _odd_start(untrained, num_classes, data.labels)
 
@@ -205,6 +213,7 @@ def train_network(
             trained.failure = f"the training loss was not finite in epoch {epoch}; a lower optimizer.lr may help"
             break
         record = record_epoch(epoch, lr, running, perf_counter() - started)
+        trained.selected_epoch = epoch
         if not math.isfinite(record.train_loss):
             trained.failure = (
                 f"the loss on plain training images was not finite after epoch {epoch}; a lower optimizer.lr may help"
@@ -213,6 +222,12 @@ def train_network(
         for technique in watched_by:
             if record.val_loss is not None:
                 technique.epoch_ended(record.val_loss)
+        if select_best and record.val_accuracy is not None and record.val_accuracy > best_accuracy:
+            best_accuracy, best_epoch = record.val_accuracy, epoch
+            best = {name: value.clone() for name, value in trained.module.state_dict().items()}
+    if best and trained.failure is None:
+        trained.module.load_state_dict(best)
+        trained.selected_epoch = best_epoch
     return trained
 
 

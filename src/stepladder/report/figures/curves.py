@@ -114,11 +114,13 @@ def _series(study: SavedStudy) -> tuple[_Series, _Series]:
 
 
 def _subtitle(study: SavedStudy, rung: RungRecord, characters: int) -> list[str]:
-    lines = textwrap.wrap(printable(f"+ {', '.join(rung.adds)}" if rung.adds else "no technique"), characters)
+    techniques = " ".join([*(f"+ {name}" for name in rung.adds), *(f"− {name}" for name in rung.lacks)])
+    lines = textwrap.wrap(printable(techniques or "no technique"), characters)
     trials = study.of_rung(rung.name)
     finished = sum(trial.result.status == "finished" for trial in trials)
-    if finished < len(study.record.seeds):
-        lines.append(f"{finished} of {count(len(study.record.seeds), 'seed')} finished")
+    seeds = len(study.record.seeds_of(rung.name))
+    if finished < seeds:
+        lines.append(f"{finished} of {count(seeds, 'seed')} finished")
     return lines
 
 

@@ -1,10 +1,10 @@
-"""The ladder: test accuracy of every rung, the first at the bottom."""
+"""The ladder: the test result of every rung, the first at the bottom."""
 
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -26,16 +26,12 @@ from stepladder.report.figures.style import (
     write_header,
     write_legend,
 )
-from stepladder.report.units import count, hundredths, interval, points
+from stepladder.report.tables import scale_of, techniques_of
+from stepladder.report.units import Scale, count
 from stepladder.report.words import WATCHED
+from stepladder.study.metrics import find_metric
 from stepladder.study.records import SavedStudy
-from stepladder.study.statistics import (
-    Comparison,
-    RungSummary,
-    compare_with_below,
-    paired_interval,
-    summarize_rungs,
-)
+from stepladder.study.statistics import Effect, RungSummary, paired_interval, summarize_rungs, weigh_effects
 
 _LINE = 0.155  # inches between two lines of a label
 _STEP = "#A9C8DE"
@@ -51,14 +47,14 @@ class _Label:
 
 
 def draw_ladder(study: SavedStudy, *, compact: bool = False) -> Figure:
-    """Draw test accuracy a rung, the first at the bottom: a dot a seed, the mean and its 95 % t-interval.
+    """Draw the plan's metric a rung, the first at the bottom: a dot a seed, the mean and its 95 % t-interval.
 
     Args:
         study: any study, finished or not.
         compact: for a narrow screen; the figures at the right are left out, as the page's table has them.
     """
     with house_style():
-        rungs = summarize_rungs(study)
+        rungs, scale = summarize_rungs(study), scale_of(study)
         labels = [_label(study, rung, 24 if compact else 32) for rung in rungs]
         row = max(0.6, 0.26 + _LINE * (1 + max(len(label.lines) for label in labels)))
         header = _header(study, 60 if compact else 110)
@@ -66,29 +62,35 @@ def draw_ladder(study: SavedStudy, *, compact: bool = False) -> Figure:
         width, height = (4.9 if compact else 9.2), top + row * (len(rungs) + 0.1) + 0.62
         figure = new_figure(width, height)
         left = 0.32 + max(_width(figure, label) for label in labels)
-        comparisons = compare_with_below(rungs)
-        several = any(comparison.interval for comparison in comparisons)
-        right = 0.25 if compact else 2.75 if several else 1.65
+        effects = {
+            effect.rung: effect
+            for effect in weigh_effects(study)
+            if effect.rung and effect.design in ("ladder", "add-one")
+        }
+        several = any(effect.interval for effect in effects.values())
+        right = 0.25 if compact else 2.75 if several else 1.65 if effects else 1.0
         axes = figure.add_axes(
             (left / width, 0.62 / height, (width - left - right) / width, row * (len(rungs) + 0.1) / height)
         )
-        _draw_frame(axes, rungs)
-        _draw_steps(axes, rungs)
+        axis = f"{find_metric(study.record.metric).label}, {scale.unit}"
+        _draw_frame(axes, rungs, scale, axis)
+        _draw_steps(axes, rungs, scale, list(effects.values()))
         for level, rung in enumerate(rungs):
-            _draw_rung(axes, level, rung, (width - left - right, row))
+            _draw_rung(axes, level, rung, scale, (width - left - right, row))
         for level, label in enumerate(labels):
             _write_label(figure, label, MARGIN / width, 0.62 + row * (level + 0.5), height)
         if not compact:
-            _write_figures(axes, rungs, comparisons, several)
-        write_header(figure, "Test accuracy, rung by rung", header)
+            _write_figures(axes, rungs, scale, effects, several)
+        title = find_metric(study.record.metric).label
+        write_header(figure, f"{title[0].upper()}{title[1:]}, rung by rung", header)
         _draw_legend(figure, rungs, compact, header_height(header) + 0.08)
         return figure
 
 
 def _label(study: SavedStudy, rung: RungSummary, characters: int) -> _Label:
-    adds = f"+ {', '.join(rung.adds)}" if rung.adds else "no technique"
+    adds = " ".join(techniques_of(rung)) or "no technique"
     lines = [(line, MUTED) for line in textwrap.wrap(printable(adds), characters)]
-    seeds = len(study.record.seeds)
+    seeds = len(study.record.seeds_of(rung.rung))
     if rung.failed:
         if len(rung.failed) <= 3:
             which = f"seed{'s' if len(rung.failed) > 1 else ''} {', '.join(map(str, rung.failed))}"
@@ -114,55 +116,67 @@ def _write_label(figure: Figure, label: _Label, x: float, middle: float, height:
         figure.text(x, y / height, line, fontsize=8.5, color=color, va="center")
 
 
-def _draw_frame(axes: Axes, rungs: tuple[RungSummary, ...]) -> None:
+def _draw_frame(axes: Axes, rungs: tuple[RungSummary, ...], scale: Scale, label: str) -> None:
     axes.set_ylim(-0.5, len(rungs) - 0.4)
-    axes.set_xlim(_limits(rungs))
+    axes.set_xlim(_limits(rungs, scale))
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel("test accuracy, %")
+    axes.set_xlabel(label)
     axes.hlines(range(len(rungs)), 0, 1, transform=axes.get_yaxis_transform(), color=GRID, lw=4, zorder=0.5)
 
 
-def _limits(rungs: tuple[RungSummary, ...]) -> tuple[float, float]:
-    values = [100 * value for rung in rungs for value in rung.accuracies.values()]
+def _limits(rungs: tuple[RungSummary, ...], scale: Scale) -> tuple[float, float]:
+    factor = _factor(scale)
+    values = [factor * value for rung in rungs for value in rung.scores.values()]
     if not values:
-        return 0.0, 100.0
+        return 0.0, factor
     low, high = min(values), max(values)
     # The t-interval of two seeds can be wider than everything else; it may widen the axis, not squeeze the dots.
-    slack = max(high - low, 2.0) / 2
+    slack = max(high - low, 0.02 * factor) / 2
     for rung in rungs:
-        if bounds := paired_interval(list(rung.accuracies.values())):
-            low, high = min(low, max(100 * bounds[0], low - slack)), max(high, min(100 * bounds[1], high + slack))
-    margin = max(0.06 * (high - low), 0.25)
-    # No accuracy lies beyond 0 or 100 %, though an interval may; the little more is room for a dot.
-    return max(low - margin, -0.6 * margin), min(high + margin, 100 + 0.6 * margin)
+        if bounds := paired_interval(list(rung.scores.values())):
+            low, high = min(low, max(factor * bounds[0], low - slack)), max(high, min(factor * bounds[1], high + slack))
+    margin = max(0.06 * (high - low), 0.0025 * factor)
+    # No share lies beyond 0 or 100 %, though an interval may; the little more is room for a dot.
+    top = min(high + margin, 100 + 0.6 * margin) if scale.share else high + margin
+    return max(low - margin, -0.6 * margin), top
 
 
-def _draw_steps(axes: Axes, rungs: tuple[RungSummary, ...]) -> None:
-    """Lead the eye from mean to mean: up, then across by the difference."""
-    for level, (below, rung) in enumerate(pairwise(rungs), start=1):
-        if below.mean is not None and rung.mean is not None:
-            start, end = 100 * below.mean, 100 * rung.mean
-            axes.plot([start, start, end], [level - 1, level, level], color=_STEP, lw=1.6, zorder=1)
+def _factor(scale: Scale) -> float:
+    return 100 if scale.share else 1
 
 
-def _draw_rung(axes: Axes, level: int, rung: RungSummary, inches: tuple[float, float]) -> None:
+def _draw_steps(axes: Axes, rungs: tuple[RungSummary, ...], scale: Scale, effects: list[Effect]) -> None:
+    """Lead the eye from mean to mean where one rung builds on another: up, then across by the difference."""
+    levels = {rung.rung: level for level, rung in enumerate(rungs)}
+    for effect in effects:
+        assert effect.rung is not None
+        assert effect.below is not None
+        bottom, top = levels[effect.below], levels[effect.rung]
+        below, rung = rungs[bottom].mean, rungs[top].mean
+        if effect.design == "ladder" and below is not None and rung is not None:
+            start, end = _factor(scale) * below, _factor(scale) * rung
+            axes.plot([start, start, end], [bottom, top, top], color=_STEP, lw=1.6, zorder=1)
+
+
+def _draw_rung(axes: Axes, level: int, rung: RungSummary, scale: Scale, inches: tuple[float, float]) -> None:
     """Draw one rung; ``inches`` are the axes' width and the height of a row."""
     if rung.mean is None:
         across = axes.get_yaxis_transform()
         blank = {"facecolor": "white", "edgecolor": "none"}
-        axes.text(0.5, level, "no finished trial", transform=across, ha="center", va="center", color=MUTED, bbox=blank)
+        axes.text(0.5, level, "no result yet", transform=across, ha="center", va="center", color=MUTED, bbox=blank)
         return
-    values = [100 * value for value in rung.accuracies.values()]
-    if bounds := paired_interval(list(rung.accuracies.values())):
+    factor = _factor(scale)
+    values = [factor * value for value in rung.scores.values()]
+    if bounds := paired_interval(list(rung.scores.values())):
         # The t-interval of a mean is the same formula as that of a mean difference.
-        low, high = 100 * bounds[0], 100 * bounds[1]
+        low, high = factor * bounds[0], factor * bounds[1]
         axes.plot([low, high], [level, level], color=INK, lw=1.8, zorder=2)
         axes.plot([low, high], [level, level], color=INK, ls="", marker="|", ms=8, mew=1.8, zorder=2)
     heights = [level + height / inches[1] for height in _swarm(values, axes, inches[0])]
     axes.scatter(values, heights, s=(72 * _DOT) ** 2, color=VALIDATION, alpha=0.7, lw=0, zorder=3, clip_on=False)
     if len(values) > 1:
-        axes.plot(100 * rung.mean, level, marker="D", ms=7, mfc="white", mec=INK, mew=1.6, zorder=4)
+        axes.plot(factor * rung.mean, level, marker="D", ms=7, mfc="white", mec=INK, mew=1.6, zorder=4)
 
 
 def _swarm(values: list[float], axes: Axes, width: float) -> list[float]:
@@ -182,10 +196,9 @@ def _swarm(values: list[float], axes: Axes, width: float) -> list[float]:
 
 
 def _write_figures(
-    axes: Axes, rungs: tuple[RungSummary, ...], comparisons: tuple[Comparison, ...], several: bool
+    axes: Axes, rungs: tuple[RungSummary, ...], scale: Scale, effects: Mapping[str, Effect], several: bool
 ) -> None:
     """Write each mean and each difference where the eye arrives, in two columns right of the axes."""
-    by_rung = {comparison.rung: comparison for comparison in comparisons}
 
     def write(level: float, x: float, text: str, color: str = INK, size: float = 9, weight: str = "normal") -> None:
         axes.annotate(
@@ -205,18 +218,18 @@ def _write_figures(
     for level, rung in enumerate(rungs):
         if rung.mean is None:
             continue
-        write(level, 0.72, hundredths(rung.mean), weight="bold")
-        comparison = by_rung.get(rung.rung)
-        if comparison and comparison.mean is not None:
-            write(level, 1.3, points(comparison.mean))
+        write(level, 0.72, scale.value(rung.mean), weight="bold")
+        effect = effects.get(rung.rung)
+        if effect and effect.mean is not None:
+            write(level, 1.3, scale.difference(effect.mean))
             if several:
-                write(level, 2.55, interval(comparison.interval) if comparison.interval else "no interval", MUTED, 8.5)
+                write(level, 2.55, scale.interval(effect.interval) if effect.interval else "no interval", MUTED, 8.5)
     head = len(rungs) - 0.4
-    write(head, 0.72, "mean, %" if any(rung.n > 1 for rung in rungs) else "test, %", MUTED, 8)
-    if several:
-        write(head, 2.55, "vs below, points [95 %]", MUTED, 8)
-    elif any(comparison.mean is not None for comparison in comparisons):
-        write(head, 1.43, "vs below", MUTED, 8)
+    write(head, 0.72, f"{'mean' if any(rung.n > 1 for rung in rungs) else 'test'}, {scale.unit}", MUTED, 8)
+    known = [effect for effect in effects.values() if effect.mean is not None]
+    if known:
+        against = "vs below" if known[0].design == "ladder" else "vs base"
+        write(head, 2.55 if several else 1.43, f"{against}, adjusted" if several else against, MUTED, 8)
 
 
 def _header(study: SavedStudy, characters: int) -> list[tuple[str, str]]:
@@ -226,8 +239,9 @@ def _header(study: SavedStudy, characters: int) -> list[tuple[str, str]]:
         facts.append(count(images, "test image"))
     warnings = []
     if study.missing:
-        planned = len(record.rungs) * len(record.seeds)
-        warnings.append(f"unfinished: {study.missing} of {count(planned, 'trial')} not ended")
+        warnings.append(f"unfinished: {study.missing} of {count(record.planned_trials, 'trial')} not ended")
+    if study.unread:
+        warnings.append("test not read yet")
     if record.validation == 0:
         warnings.append(WATCHED)
     return header_lines(facts, warnings, characters)

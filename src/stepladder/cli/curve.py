@@ -1,0 +1,58 @@
+"""``stepladder curve``: would more images help?"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from stepladder.cli.console import make_console
+from stepladder.cli.options import DEFAULTS, Data, TrainingOptions
+from stepladder.cli.progress import make_watch
+from stepladder.report.size_curve import describe_sizes, write_sizes
+from stepladder.study.curve import run_curve
+from stepladder.training.device import choose_compute
+
+
+def curve(
+    data: Data = "digits",
+    *,
+    seeds: Annotated[int, Parameter(help="Trials a size.")] = 3,
+    out: Annotated[Path | None, Parameter(help="Folder of the result; studies/<data>-curve by default.")] = None,
+    options: TrainingOptions = DEFAULTS,
+) -> int:
+    """Train one recipe on 10, 20, 50 and 100 % of the training images and say what twice as many would bring."""
+    console = make_console(options.as_json)
+    compute = choose_compute(options.device, options.precision)
+    images = options.load_data(console, data, skip_damaged=options.skip_damaged)
+    recipe = options.make_recipe(images)
+    folder = out or Path("studies") / f"{images.name}-curve"
+    command = shlex.join(["stepladder", *sys.argv[1:]])
+    watch = make_watch(console)
+    try:
+        done = run_curve(
+            images, recipe, folder, compute, seeds=seeds, validation=options.validation, command=command, watch=watch
+        )
+    except KeyboardInterrupt:
+        console.print(f"\nStopped; the same command goes on:\n  {command}", markup=False, soft_wrap=True)
+        return 130
+    finally:
+        watch.stop()
+    written = write_sizes(done)
+    for sentence in describe_sizes(done):
+        console.print(sentence, markup=False)
+    console.print(f"\nReport: {written[0]}", markup=False)
+    if options.as_json:
+        document = {
+            "folder": str(folder),
+            "curve": done.record.model_dump(mode="json"),
+            "sizes": [asdict(size) for size in done.sizes],
+            "power_law": asdict(done.law),
+        }
+        print(json.dumps(document, ensure_ascii=False, indent=2))
+    return 1 if any(size.failed for size in done.sizes) else 0

@@ -1,0 +1,199 @@
+"""What each technique is worth: a forest plot of the effects, and the bars of their Shapley values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from stepladder.report.effect_tables import QUESTIONS, verdict_word
+from stepladder.report.figures.style import (
+    ALARM,
+    GRID,
+    INK,
+    MARGIN,
+    MUTED,
+    TEST,
+    VALIDATION,
+    header_height,
+    header_lines,
+    house_style,
+    new_figure,
+    printable,
+    text_width,
+    write_header,
+    write_legend,
+)
+from stepladder.report.tables import scale_of
+from stepladder.report.units import Scale, amount, count
+from stepladder.report.words import WATCHED
+from stepladder.study.records import SavedStudy
+from stepladder.study.statistics import Effect, judged_together, weigh_effects
+
+#: The verdict shows in the color of the interval and is written beside it.
+_COLORS = {"helped": TEST, "hurt": ALARM, "equivalent": VALIDATION, "undecided": MUTED, None: MUTED}
+_ZONE = "#EAF2F8"
+_BAR = "#A9C8DE"
+
+
+def draw_forest(study: SavedStudy, *, compact: bool = False) -> Figure:
+    """Draw every effect but the interactions: a dot a seed, the mean, its adjusted interval, and the verdict.
+
+    The band is ± the smallest effect of interest. An interval far wider than everything else is cut at the frame.
+
+    Args:
+        study: any study, finished or not.
+        compact: for a narrow screen; the figures at the right are left out, as the page's table has them.
+    """
+    effects = [effect for effect in weigh_effects(study) if not effect.is_interaction]
+    title = "What each technique does"
+    with house_style():
+        figure, axes, heads = _frame(study, effects, title, compact)
+        scale = scale_of(study)
+        factor = _factor(scale)
+        small = factor * study.record.smallest_effect
+        axes.axvspan(-small, small, color=_ZONE, lw=0, zorder=0.4)
+        for level, effect in enumerate(reversed(effects)):
+            values = [factor * value for value in list(effect.differences.values())[: effect.n]]
+            axes.scatter(values, [level + 0.2] * len(values), s=22, color=VALIDATION, alpha=0.6, lw=0, zorder=3)
+            _draw_interval(axes, level, effect, factor)
+        handles = [
+            Line2D([], [], ls="", marker="o", ms=5, color=VALIDATION, alpha=0.6, mew=0, label="one seed"),
+            Line2D(
+                [], [], color=MUTED, lw=1.8, marker="D", mfc="white", mew=1.6, ms=6, label="mean, adjusted interval"
+            ),
+            Patch(color=_ZONE, label=f"± {amount(scale, study.record.smallest_effect)}"),
+        ]
+        write_legend(figure, handles, heads, 2 if compact else 3, 1.6)
+        return figure
+
+
+def draw_shapley(study: SavedStudy, *, compact: bool = False) -> Figure:
+    """Draw what each technique contributes to the whole gain, averaged over all orders, with its adjusted interval."""
+    effects = [effect for effect in weigh_effects(study) if effect.design == "shapley"]
+    with house_style():
+        figure, axes, heads = _frame(study, effects, "Who gets the gain", compact)
+        scale = scale_of(study)
+        factor = _factor(scale)
+        for level, effect in enumerate(reversed(effects)):
+            if effect.mean is not None:
+                axes.barh(level, factor * effect.mean, height=0.52, color=_BAR, zorder=1)
+            _draw_interval(axes, level, effect, factor)
+        handles = [
+            Patch(color=_BAR, label="Shapley value"),
+            Line2D([], [], color=MUTED, lw=1.8, marker="|", ms=8, mew=1.6, label="adjusted interval"),
+        ]
+        write_legend(figure, handles, heads, 2, 1.6)
+        return figure
+
+
+def _frame(study: SavedStudy, effects: Sequence[Effect], title: str, compact: bool) -> tuple[Figure, Axes, float]:
+    """Return the figure with its labels, its axes, and how far below the top the legend goes, in inches."""
+    scale = scale_of(study)
+    several = len({effect.design for effect in effects}) > 1
+    names = [printable(effect.name) for effect in effects]
+    notes = [QUESTIONS[effect.design] if several else "" for effect in effects]
+    header = _header(study, 60 if compact else 110)
+    top = header_height(header) + (0.62 if compact else 0.46)
+    row = 0.5
+    width, height = (4.9 if compact else 9.2), top + row * max(len(effects), 1) + 0.62
+    figure = new_figure(width, height)
+    widths = [text_width(figure, name, 10, "bold") for name in names]
+    widths += [text_width(figure, note, 8.5) for note in notes if note]
+    left = 0.32 + max(widths, default=1.0)
+    right = 0.25 if compact else 3.15
+    axes = figure.add_axes((left / width, 0.62 / height, (width - left - right) / width, row * len(effects) / height))
+    axes.set_ylim(-0.5, len(effects) - 0.5)
+    axes.set_xlim(_limits(effects, scale, study.record.smallest_effect))
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.axvline(0, color=INK, lw=0.9, zorder=0.8)
+    axes.hlines(range(len(effects)), 0, 1, transform=axes.get_yaxis_transform(), color=GRID, lw=0.8, zorder=0.5)
+    axes.set_xlabel(f"difference, {scale.step}; right is better")
+    for level, (effect, name, note) in enumerate(zip(effects[::-1], names[::-1], notes[::-1], strict=True)):
+        middle = 0.62 + row * (level + 0.5)
+        figure.text(
+            MARGIN / width, (middle + (0.08 if note else 0)) / height, name, fontsize=10, fontweight="bold", va="center"
+        )
+        if note:
+            figure.text(MARGIN / width, (middle - 0.1) / height, note, fontsize=8.5, color=MUTED, va="center")
+        if not compact:
+            _write_figures(axes, level, effect, scale)
+    write_header(figure, title, header)
+    return figure, axes, header_height(header) + 0.08
+
+
+def _limits(effects: Sequence[Effect], scale: Scale, smallest: float) -> tuple[float, float]:
+    factor = _factor(scale)
+    values = [value for effect in effects for value in effect.differences.values()]
+    values += [effect.mean for effect in effects if effect.mean is not None]
+    low, high = min([-smallest, *values]) * factor, max([smallest, *values]) * factor
+    # An interval of two seeds may be a hundred times as wide as anything seen; it may widen the axis by its half.
+    slack = (high - low) / 2
+    for effect in effects:
+        if effect.interval:
+            low = min(low, max(factor * effect.interval[0], low - slack))
+            high = max(high, min(factor * effect.interval[1], high + slack))
+    margin = 0.05 * (high - low)
+    return low - margin, high + margin
+
+
+def _draw_interval(axes: Axes, level: int, effect: Effect, factor: float) -> None:
+    color = _COLORS[effect.verdict]
+    if effect.interval:
+        ends = [factor * end for end in effect.interval]
+        axes.plot(ends, [level, level], color=color, lw=1.8, zorder=2)
+        axes.plot(ends, [level, level], color=color, ls="", marker="|", ms=8, mew=1.8, zorder=2)
+        low, high = axes.get_xlim()
+        for end, edge, marker in ((ends[0], low, "<"), (ends[1], high, ">")):
+            if not low <= end <= high:  # it goes on beyond the frame
+                axes.plot(edge, level, marker=marker, ms=6, color=color, clip_on=False, zorder=3)
+    if effect.mean is not None and effect.design != "shapley":
+        axes.plot(factor * effect.mean, level, marker="D", ms=6.5, mfc="white", mec=color, mew=1.6, zorder=4)
+
+
+def _write_figures(axes: Axes, level: int, effect: Effect, scale: Scale) -> None:
+    """Write mean, interval and verdict in columns right of the axes."""
+
+    def write(x: float, text: str, color: str = INK, align: str = "right", weight: str = "normal") -> None:
+        axes.annotate(
+            text,
+            (1, level),
+            xycoords=axes.get_yaxis_transform(),
+            xytext=(72 * x, 0),
+            textcoords="offset points",
+            ha=align,
+            va="center",
+            color=color,
+            fontsize=8.5,
+            fontweight=weight,
+            annotation_clip=False,
+        )
+
+    if effect.mean is not None:
+        write(0.68, scale.difference(effect.mean))
+    if effect.interval:
+        write(2.12, scale.interval(effect.interval), MUTED)
+    write(2.24, verdict_word(effect), _COLORS[effect.verdict], "left", "bold")
+
+
+def _header(study: SavedStudy, characters: int) -> list[tuple[str, str]]:
+    record = study.record
+    together = judged_together(record)
+    facts = [record.data.name, record.plan, count(len(record.seeds), "seed")]
+    if together > 1:
+        facts.append(f"intervals adjusted for {together} comparisons")
+    warnings = [WATCHED] if record.validation == 0 else []
+    warnings += ["test not read yet"] if study.unread or not study.trials else []
+    return header_lines(facts, warnings, characters)
+
+
+def _factor(scale: Scale) -> float:
+    return 100 if scale.share else 1
+
+
+#: What a figure is drawn by.
+Draw = Callable[..., Figure]

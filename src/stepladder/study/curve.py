@@ -1,0 +1,241 @@
+"""Would more images help? One recipe, trained on a tenth, a fifth, a half and all of the training images."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from stepladder.data import ImageSet, Split, Splits, make_splits
+from stepladder.data.split import SPLIT_SEED
+from stepladder.errors import DataError, StudyError
+from stepladder.files import read_json, replace_json
+from stepladder.recipe import Recipe
+from stepladder.study.machine import describe_machine, describe_versions
+from stepladder.study.plan import Trial
+from stepladder.study.power_law import PowerLaw, fit_power_law
+from stepladder.study.reading import card_facts, read_test
+from stepladder.study.records import SCHEMA_VERSION, Machine, Reading, TrialResult
+from stepladder.study.rules import MOST_SEEDS
+from stepladder.study.store import read_readings, read_result, write_readings
+from stepladder.study.trial import describe_data, run_trial
+from stepladder.study.watch import Watch
+from stepladder.training.device import Compute
+
+#: Shares of the training images, each within the next.
+SHARES = (0.1, 0.2, 0.5, 1.0)
+
+
+class CurveRecord(BaseModel):
+    """``curve.json``: what is trained, fixed before the first trial.
+
+    Attributes:
+        plan_hash: SHA-256 of recipe, sizes, protocol and data; more seeds may be added.
+        images: training images of each share.
+        seeds: trials a size.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = SCHEMA_VERSION
+    plan_hash: str
+    data: str
+    recipe: dict[str, Any]
+    images: tuple[int, ...]
+    test_images: int
+    classes: int
+    seeds: int
+    validation: float
+    precision: str
+    versions: dict[str, str]
+    machine: Machine
+    command: str
+    created: str
+
+
+@dataclass(frozen=True)
+class Size:
+    """The trials of one size: test accuracy by seed, a failed one as guessing, with ``failed`` seeds named."""
+
+    images: int
+    accuracies: tuple[float, ...]
+    failed: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class SizeCurve:
+    """A learning curve over training images, and its fit."""
+
+    folder: Path
+    record: CurveRecord
+    sizes: tuple[Size, ...]
+    law: PowerLaw
+    readings: tuple[Reading, ...]
+
+
+def run_curve(
+    image_set: ImageSet,
+    recipe: Recipe,
+    out: Path,
+    compute: Compute,
+    *,
+    seeds: int = 3,
+    validation: float = 0.1,
+    command: str = "",
+    watch: Watch | None = None,
+) -> SizeCurve:
+    """Train ``recipe`` on each share of the training images, read test once when all has ended, and fit a power law.
+
+    The same call again trains only what is missing. Every size keeps the epochs of the recipe, so a small one takes
+    fewer steps.
+
+    Raises:
+        StudyError: ``out`` holds something else, or no seed is asked for.
+        DataError: the images do not fit the splits, or are too few to be thinned out.
+        StorageError: ``out`` cannot be written.
+    """
+    watch = watch or Watch()
+    if not 1 <= seeds <= MOST_SEEDS:
+        raise StudyError(f"--seeds is {seeds}; it must be 1 to {MOST_SEEDS}")
+    splits = make_splits(image_set, validation)
+    parts = [_thinned(splits, share) for share in SHARES]
+    if len({len(part.train) for part in parts}) < len(SHARES):
+        raise DataError(
+            f"{image_set.name} has {len(splits.train)} training images, too few to take {SHARES[0]:.0%} of; add images"
+        )
+    record = _record(image_set, recipe, parts, seeds, validation, compute, command)
+    record = _continue_record(out, record)
+    replace_json(out / "curve.json", record.model_dump(mode="json"))
+    trials = [
+        (part, Trial(f"{len(part.train):,} images", recipe, seed, part.fingerprint, compute.precision))
+        for seed in range(seeds)
+        for part in parts
+    ]
+    for part, trial in trials:
+        folder = out / "trials" / trial.id
+        if read_result(folder) is None:
+            run_trial(trial, part, describe_data(image_set, part), folder, compute, watch)
+    _read_test(image_set, trials, out, record, compute, watch)
+    guess = 1 / record.classes
+    sizes = []
+    for part in parts:
+        results = [_result(out, trial) for other, trial in trials if other is part]
+        accuracies = tuple(guess if result.test_accuracy is None else result.test_accuracy for result in results)
+        failed = tuple(result.seed for result in results if result.status == "failed")
+        sizes.append(Size(len(part.train), accuracies, failed))
+    points = [(size.images, 1 - accuracy) for size in sizes for accuracy in size.accuracies]
+    law = fit_power_law([images for images, _ in points], [error for _, error in points], record.test_images)
+    return SizeCurve(out, record, tuple(sizes), law, read_readings(out))
+
+
+def thin_out(split: Split, share: float) -> np.ndarray:
+    """Return sorted positions of ``share`` of the images of every class, at least one; a smaller share is within it."""
+    chosen = []
+    for label in np.unique(split.labels):
+        positions = np.flatnonzero(split.labels == label)
+        order = np.random.default_rng([SPLIT_SEED, int(label)]).permutation(positions)
+        chosen.append(order[: max(1, round(share * len(positions)))])
+    return np.sort(np.concatenate(chosen))
+
+
+def _thinned(splits: Splits, share: float) -> Splits:
+    if share == 1:
+        return splits
+    positions = thin_out(splits.train, share)
+    digest = hashlib.sha256(f"{splits.fingerprint} of which\n".encode() + positions.astype(np.int64).tobytes())
+    return replace(splits, train=splits.train.take(positions), fingerprint=digest.hexdigest())
+
+
+def _result(out: Path, trial: Trial) -> TrialResult:
+    result = read_result(out / "trials" / trial.id)
+    assert result is not None
+    return result
+
+
+def _read_test(
+    image_set: ImageSet,
+    trials: Sequence[tuple[Splits, Trial]],
+    out: Path,
+    record: CurveRecord,
+    compute: Compute,
+    watch: Watch,
+) -> None:
+    unread = [
+        (part, trial)
+        for part, trial in trials
+        if (result := _result(out, trial)).status == "finished" and result.test_accuracy is None
+    ]
+    if not unread:
+        return
+    past = read_readings(out)
+    ids = tuple(trial.id for _, trial in unread)
+    if not (past and not past[-1].ended and set(ids) <= set(past[-1].trials)):
+        kind = "added" if past else "planned"
+        entry = {"time": _now(), "kind": kind, "look": 1, "plan_hash": record.plan_hash, "trials": ids, "ended": False}
+        past = (*past, Reading.model_validate(entry))
+    write_readings(out, past)
+    watch.reading(len(unread))
+    for part, trial in unread:
+        data, result = describe_data(image_set, part), _result(out, trial)
+        card = card_facts(result, trial.recipe.name, data)
+        read_test(out / "trials" / trial.id, result, part, data, card, compute)
+    write_readings(out, (*past[:-1], past[-1].model_copy(update={"ended": True})))
+
+
+def _record(
+    image_set: ImageSet,
+    recipe: Recipe,
+    parts: Sequence[Splits],
+    seeds: int,
+    validation: float,
+    compute: Compute,
+    command: str,
+) -> CurveRecord:
+    fixed = {
+        "recipe": recipe.fingerprint,
+        "splits": [part.fingerprint for part in parts],
+        "validation": validation,
+        "precision": compute.precision,
+    }
+    return CurveRecord(
+        plan_hash=hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest(),
+        data=image_set.name,
+        recipe=recipe.to_table(),
+        images=tuple(len(part.train) for part in parts),
+        test_images=len(parts[0].test),
+        classes=image_set.num_classes,
+        seeds=seeds,
+        validation=validation,
+        precision=compute.precision,
+        versions=describe_versions(),
+        machine=describe_machine(compute.device),
+        command=command,
+        created=_now(),
+    )
+
+
+def _continue_record(out: Path, record: CurveRecord) -> CurveRecord:
+    if out.is_file():
+        raise StudyError(f"--out is {out}, which is a file; choose a folder")
+    if (out / "study.json").exists():
+        raise StudyError(f"{out} holds a study; choose another folder with --out")
+    if not (out / "curve.json").exists():
+        return record
+    found = read_json(out / "curve.json")
+    if not isinstance(found, dict) or found.get("plan_hash") != record.plan_hash:
+        raise StudyError(
+            f"{out} holds the curve of another recipe or of other images; choose another folder with --out, or the "
+            "same settings to continue"
+        )
+    return record.model_copy(update={"created": str(found.get("created", record.created))})
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

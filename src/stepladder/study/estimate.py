@@ -1,0 +1,52 @@
+"""How long trials will take, from a short measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from stepladder.data import Splits
+from stepladder.recipe import Recipe
+from stepladder.study.records import DataRecord
+from stepladder.study.trial import watched_split
+from stepladder.study.watch import Watch
+from stepladder.training.device import Compute
+from stepladder.training.history import TRAIN_SAMPLE, EpochRecord
+from stepladder.training.loop import train_network
+
+#: Batches of the short run behind the estimate.
+_MEASURED_BATCHES = 6
+
+
+def estimate_seconds(
+    recipes: Mapping[str, Recipe], splits: Splits, data: DataRecord, compute: Compute, watch: Watch
+) -> dict[str, float]:
+    """Return the seconds that one trial of each recipe will probably take, from two short epochs of each.
+
+    The trials themselves are not touched: no random stream is shared with them.
+    """
+    watch.measuring(len(recipes))
+    seconds = {}
+    for name, recipe in recipes.items():
+        some = splits.train.take(np.arange(min(len(splits.train), _MEASURED_BATCHES * recipe.batch_size)))
+        # At hardly any learning rate: a loss that is not finite would end the measurement.
+        slow = recipe.optimizer.model_copy(update={"lr": 1e-9})
+        history: list[EpochRecord] = []
+        train_network(
+            recipe.model_copy(update={"optimizer": slow}),
+            some,
+            watched_split(splits),
+            len(data.class_names),
+            0,
+            compute,
+            on_epoch=history.append,
+            rehearsal=True,
+        )
+        last = history[-1]
+        assert last.images_per_second is not None
+        watched = len(watched_split(splits).split)
+        evaluating = last.seconds - len(some) / last.images_per_second
+        scale = (min(TRAIN_SAMPLE, len(splits.train)) + watched) / (min(TRAIN_SAMPLE, len(some)) + watched)
+        seconds[name] = recipe.epochs * (len(splits.train) / last.images_per_second + evaluating * scale)
+    return seconds

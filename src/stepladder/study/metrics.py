@@ -1,0 +1,147 @@
+"""What a trained network is measured by, on the test images; each can be the plan's metric, chosen beforehand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import optimize, special
+from sklearn.metrics import f1_score
+
+from stepladder.errors import StudyError, unknown
+
+#: Bins of the calibration error, with as many images each.
+ECE_BINS = 15
+
+#: Temperatures that are looked through; networks lie between 0.5 and 5.
+_TEMPERATURES = (0.02, 50.0)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One way to measure a trial.
+
+    Attributes:
+        name: what the command line calls it.
+        label: what tables and sentences call it.
+        field: where ``result.json`` has it.
+        higher_is_better: whether more of it is good; a difference is always written so that plus is better.
+        share: whether it is a fraction of 1, written in percent, its differences in points; else it is in nats.
+        smallest_effect: smallest effect of interest where the user names none, in the metric's own unit.
+        failed: what a failed trial counts as, of the number of classes: what guessing has, or the worst there is.
+    """
+
+    name: str
+    label: str
+    field: str
+    higher_is_better: bool
+    share: bool
+    smallest_effect: float
+    failed: Callable[[int], float]
+
+    @property
+    def sign(self) -> int:
+        """1 where more is better, else -1."""
+        return 1 if self.higher_is_better else -1
+
+
+def _chance(classes: int) -> float:
+    return 1 / classes
+
+
+def _worst(classes: int) -> float:  # noqa: ARG001
+    # A guess is well calibrated; a network that failed shall gain nothing by that.
+    return 1.0
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("accuracy", "test accuracy", "test_accuracy", True, True, 0.005, _chance),
+        Metric("macro_f1", "macro F1", "test_macro_f1", True, True, 0.005, _chance),
+        Metric("nll", "negative log-likelihood", "test_loss", False, False, 0.01, math.log),
+        Metric("ece", "calibration error", "test_ece", False, True, 0.005, _worst),
+        Metric(
+            "nll_calibrated",
+            "negative log-likelihood after temperature scaling",
+            "test_nll_calibrated",
+            False,
+            False,
+            0.01,
+            math.log,
+        ),
+        Metric(
+            "ece_calibrated",
+            "calibration error after temperature scaling",
+            "test_ece_calibrated",
+            False,
+            True,
+            0.005,
+            _worst,
+        ),
+    )
+}
+
+
+def find_metric(name: str) -> Metric:
+    """Return the metric called ``name``.
+
+    Raises:
+        StudyError: there is none of that name.
+    """
+    if name not in METRICS:
+        raise StudyError(unknown("metric", name, METRICS))
+    return METRICS[name]
+
+
+def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Return the share of images whose largest logit is their label's; logits (N, classes), labels int (N,)."""
+    return int((logits.argmax(axis=1) == labels).sum()) / len(labels)
+
+
+def macro_f1(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Return the mean over classes of the harmonic mean of precision and recall; a class never predicted has 0."""
+    classes = np.arange(logits.shape[1])
+    return float(f1_score(labels, logits.argmax(axis=1), labels=classes, average="macro", zero_division=0))
+
+
+def negative_log_likelihood(logits: np.ndarray, labels: np.ndarray, temperature: float = 1.0) -> float:
+    """Return the mean cross-entropy in nats an image, of logits divided by ``temperature``."""
+    scaled = special.log_softmax(logits.astype(np.float64) / temperature, axis=1)
+    return float(-scaled[np.arange(len(labels)), labels].mean())
+
+
+def calibration_error(logits: np.ndarray, labels: np.ndarray, temperature: float = 1.0, bins: int = ECE_BINS) -> float:
+    """Return the expected calibration error with equal-mass bins.
+
+    Images are sorted by confidence, the probability of the predicted class, and cut into ``bins`` of equal size; the
+    error is Σ (images in bin / N) · |accuracy - mean confidence| (Nguyen and O'Connor, EMNLP 2015, section 3; equal
+    sizes rather than equal widths: Nixon et al., Measuring Calibration in Deep Learning, CVPR workshops 2019).
+    """
+    probabilities = special.softmax(logits.astype(np.float64) / temperature, axis=1)
+    confidence = probabilities.max(axis=1)
+    correct = logits.argmax(axis=1) == labels
+    order = np.argsort(confidence, kind="stable")
+    parts = np.array_split(order, min(bins, len(order)))
+    gaps = [len(part) * abs(correct[part].mean() - confidence[part].mean()) for part in parts]
+    return float(sum(gaps) / len(order))
+
+
+def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Return the temperature that logits are best divided by: least cross-entropy on the validation images.
+
+    Guo et al., On Calibration of Modern Neural Networks, ICML 2017, section 4.2. One number, so no prediction changes.
+    Where every validation image is classified rightly the best temperature is zero, which is no estimate: then 1.
+    """
+    if accuracy(logits, labels) == 1:
+        return 1.0
+    low, high = np.log(_TEMPERATURES)
+    found = optimize.minimize_scalar(
+        lambda logarithm: negative_log_likelihood(logits, labels, math.exp(logarithm)),
+        bounds=(low, high),
+        method="bounded",
+        options={"xatol": 1e-6},
+    )
+    return float(math.exp(found.x))

@@ -1,0 +1,132 @@
+"""Reading the test images: after training, from the saved models, and noted in the study's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from stepladder.data import Split, Splits
+from stepladder.files import replace_json, replace_text
+from stepladder.model import Model, load_model
+from stepladder.model.card import CardFacts, render_card
+from stepladder.study import metrics
+from stepladder.study.predictions import write_predictions
+from stepladder.study.records import DataRecord, Reading, SavedStudy, SavedTrial, StudyRecord, TrialResult
+from stepladder.study.store import load_study, write_readings
+from stepladder.study.watch import Watch
+from stepladder.training.device import Compute
+from stepladder.training.evaluate import DeviceSplit, compute_logits
+
+
+def read_study_test(study: SavedStudy, splits: Splits, compute: Compute, watch: Watch) -> SavedStudy:
+    """Read test for every finished trial that has not been read, note it in ``test-readings.json``, and load again.
+
+    The note is written before the first image is looked at: a reading that is broken off has been one.
+    """
+    unread = [trial for trial in study.trials if trial.result.status == "finished" and trial.result.test_loss is None]
+    if not unread:
+        return study
+    readings = _note_reading(study, unread)
+    write_readings(study.folder, readings)
+    watch.reading(len(unread))
+    for trial in unread:
+        read_test(trial.folder, trial.result, splits, study.record.data, trial_card(trial, study.record), compute)
+    write_readings(study.folder, (*readings[:-1], readings[-1].model_copy(update={"ended": True})))
+    return load_study(study.folder)
+
+
+def _note_reading(study: SavedStudy, unread: Sequence[SavedTrial]) -> tuple[Reading, ...]:
+    """Return the log with this reading in it: a new entry, or the last one where that was broken off."""
+    ids = tuple(trial.result.trial for trial in unread)
+    past = study.readings
+    if past and not past[-1].ended and set(ids) <= set(past[-1].trials):
+        return past
+    looks = study.record.looks
+    number = sum(reading.kind in ("planned", "look") for reading in past) + 1
+    seen = {trial for reading in past for trial in reading.trials}
+    if seen & set(ids):
+        kind = "again"
+    elif number > len(looks) or set(study.record.seeds) - set(range(looks[number - 1].seeds)):
+        # Seeds that were added before any reading are still read once, with all others.
+        kind = "added" if past else "planned"
+    else:
+        kind = "look" if len(looks) > 1 else "planned"
+    entry = Reading.model_validate(
+        {
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            "kind": kind,
+            "look": min(number, len(looks)),
+            "plan_hash": study.record.plan_hash,
+            "trials": ids,
+            "ended": False,
+        }
+    )
+    return (*past, entry)
+
+
+def read_test(
+    folder: Path, result: TrialResult, splits: Splits, data: DataRecord, card: CardFacts, compute: Compute
+) -> TrialResult:
+    """Evaluate the saved model of a trial on the test images, and complete its ``result.json`` and model card.
+
+    What it predicts goes to ``predictions.safetensors``. The temperature is fitted on the validation images; without
+    them it stays None.
+    """
+    model = load_model(folder / "model", compute.device.type, compute.precision)
+    labels = splits.test.labels
+    logits = _logits(model, splits.test)
+    scores: dict[str, float] = {
+        "test_loss": metrics.negative_log_likelihood(logits, labels),
+        "test_accuracy": metrics.accuracy(logits, labels),
+        "test_macro_f1": metrics.macro_f1(logits, labels),
+        "test_ece": metrics.calibration_error(logits, labels),
+    }
+    if splits.validation is not None:
+        temperature = metrics.fit_temperature(_logits(model, splits.validation), splits.validation.labels)
+        scores |= {
+            "temperature": temperature,
+            "test_nll_calibrated": metrics.negative_log_likelihood(logits, labels, temperature),
+            "test_ece_calibrated": metrics.calibration_error(logits, labels, temperature),
+        }
+    write_predictions(folder, logits.argmax(axis=1), labels, len(data.class_names))
+    replace_text(folder / "model" / "README.md", render_card(_with_accuracy(card, scores["test_accuracy"])))
+    complete = result.model_copy(update=scores)
+    replace_json(folder / "result.json", complete.model_dump(mode="json"))
+    return complete
+
+
+def card_facts(result: TrialResult, recipe: str, data: DataRecord) -> CardFacts:
+    """Return what the model card of a trial tells."""
+    return CardFacts(
+        data=data.name,
+        class_names=data.class_names,
+        image_shape=data.image_shape,
+        recipe=recipe,
+        techniques=result.techniques,
+        epochs=result.epochs,
+        seed=result.seed,
+        counts=data.counts,
+        test_accuracy=result.test_accuracy,
+        machine=result.machine.accelerator or result.machine.processor,
+        versions=result.versions,
+    )
+
+
+def trial_card(trial: SavedTrial, record: StudyRecord) -> CardFacts:
+    """Return what the model card of a study's trial tells."""
+    recipe = next(rung.recipe for rung in record.rungs if rung.name == trial.rung)
+    return card_facts(trial.result, str(recipe["name"]), record.data)
+
+
+def _with_accuracy(card: CardFacts, accuracy: float) -> CardFacts:
+    return CardFacts(**{**vars(card), "test_accuracy": accuracy})
+
+
+def _logits(model: Model, split: Split) -> np.ndarray:
+    with torch.inference_mode():
+        batches = DeviceSplit.load(split, model.compute.device).batches
+        return compute_logits(model.module, model.techniques, batches, model.compute).cpu().numpy()

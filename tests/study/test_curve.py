@@ -1,0 +1,58 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stepladder.data import ImageSet
+from stepladder.errors import DataError, StudyError
+from stepladder.recipe import Recipe
+from stepladder.report.size_curve import describe_sizes, write_sizes
+from stepladder.study.curve import run_curve, thin_out
+from stepladder.training.device import choose_compute
+
+CPU = choose_compute("cpu", "float32")
+MakeRecipe = Callable[..., Recipe]
+
+
+def test_sizes_are_nested_and_keep_the_classes(digits: ImageSet) -> None:
+    split = digits.splits["train"]
+    small, large = thin_out(split, 0.1), thin_out(split, 0.5)
+    assert set(small) < set(large)
+    assert list(np.bincount(split.labels[small])) == [3] * 10
+    assert list(np.bincount(split.labels[large])) == [15] * 10
+
+
+def test_a_curve_trains_every_size_and_says_what_doubling_brings(
+    digits: ImageSet, tiny_recipe: MakeRecipe, tmp_path: Path, counter: Any
+) -> None:
+    recipe = tiny_recipe("standardize", epochs=2)
+    curve = run_curve(digits, recipe, tmp_path, CPU, seeds=1, command="stepladder curve digits", watch=counter)
+    assert [size.images for size in curve.sizes] == [20, 40, 106, 216]
+    assert [(len(size.accuracies), size.failed) for size in curve.sizes] == [(1, ())] * 4
+    assert [(reading.kind, len(reading.trials)) for reading in curve.readings] == [("planned", 4)]
+    assert len(counter.started) == 4
+    more = run_curve(digits, recipe, tmp_path, CPU, seeds=2, watch=counter)
+    assert len(counter.started) == 8
+    assert [reading.kind for reading in more.readings] == ["planned", "added"]
+    said = describe_sizes(more)
+    assert said[0].startswith("Doubling the 216 training images would change accuracy by about ")
+    assert ("undecided" in said[0]) == (more.law.gain_interval[0] <= 0 <= more.law.gain_interval[1])
+    written = write_sizes(more)
+    assert [path.name for path in written] == ["curve.md", "sizes.png", "sizes.svg"]
+    assert "| 216 |" in written[0].read_text()
+    with pytest.raises(StudyError, match="holds the curve of another recipe or of other images"):
+        run_curve(digits, tiny_recipe("standardize", epochs=1), tmp_path, CPU)
+
+
+def test_what_cannot_be_thinned_out_is_refused(digits: ImageSet, tiny_recipe: MakeRecipe, tmp_path: Path) -> None:
+    split = digits.limited(3).splits["train"]
+    few = ImageSet("few", digits.class_names, {"train": split, "test": split})
+    with pytest.raises(DataError, match="few has 30 training images, too few to take 10% of; add images"):
+        run_curve(few, tiny_recipe(), tmp_path, CPU, validation=0)
+    with pytest.raises(StudyError, match="--seeds is 0"):
+        run_curve(digits, tiny_recipe(), tmp_path, CPU, seeds=0)
+    (tmp_path / "study.json").write_text("{}")
+    with pytest.raises(StudyError, match="holds a study; choose another folder"):
+        run_curve(digits, tiny_recipe(), tmp_path, CPU)
