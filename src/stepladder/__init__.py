@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from stepladder.model import Model, load_model
     from stepladder.recipe import Recipe, change_settings, load_recipe
     from stepladder.report import write_report
+    from stepladder.study.curve import run_curve
     from stepladder.study.records import SavedStudy
-    from stepladder.study.run import run_study
+    from stepladder.study.rules import Rules
+    from stepladder.study.run import plan_study, run_study
     from stepladder.study.store import load_study
     from stepladder.study.trial import train_model
     from stepladder.techniques import TECHNIQUES, Technique
@@ -25,6 +27,7 @@ _HOMES = {
     "ImageSet": "data",
     "Model": "model",
     "Recipe": "recipe",
+    "Rules": "study.rules",
     "SavedStudy": "study.records",
     "TECHNIQUES": "techniques",
     "Technique": "techniques",
@@ -34,6 +37,8 @@ _HOMES = {
     "load_model": "model",
     "load_recipe": "recipe",
     "load_study": "study.store",
+    "plan_study": "study.run",
+    "run_curve": "study.curve",
     "run_study": "study.run",
     "train_model": "study.trial",
     "write_report": "report",
@@ -45,6 +50,7 @@ __all__ = [
     "ImageSet",
     "Model",
     "Recipe",
+    "Rules",
     "SavedStudy",
     "Technique",
     "change_settings",
@@ -53,6 +59,8 @@ __all__ = [
     "load_model",
     "load_recipe",
     "load_study",
+    "plan_study",
+    "run_curve",
     "run_study",
     "train_model",
     "write_report",
