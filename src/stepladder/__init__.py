@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from stepladder.network.matrix import as_matrix
     from stepladder.recipe import Recipe, change_settings, load_recipe
     from stepladder.report import write_report
+    from stepladder.study.curve import run_curve
     from stepladder.study.records import SavedStudy
-    from stepladder.study.run import run_study
+    from stepladder.study.rules import Rules
+    from stepladder.study.run import plan_study, run_study
     from stepladder.study.store import load_study
     from stepladder.study.trial import train_model
     from stepladder.techniques import TECHNIQUES, Technique
@@ -33,6 +35,7 @@ _HOMES = {
     "Model": "model",
     "Network": "network",
     "Recipe": "recipe",
+    "Rules": "study.rules",
     "SavedStudy": "study.records",
     "TECHNIQUES": "techniques",
     "Technique": "techniques",
@@ -46,6 +49,8 @@ _HOMES = {
     "load_network": "network",
     "load_recipe": "recipe",
     "load_study": "study.store",
+    "plan_study": "study.run",
+    "run_curve": "study.curve",
     "run_study": "study.run",
     "train_model": "study.trial",
     "write_report": "report",
@@ -60,6 +65,7 @@ __all__ = [
     "Model",
     "Network",
     "Recipe",
+    "Rules",
     "SavedStudy",
     "Technique",
     "as_matrix",
@@ -72,6 +78,8 @@ __all__ = [
     "load_network",
     "load_recipe",
     "load_study",
+    "plan_study",
+    "run_curve",
     "run_study",
     "train_model",
     "write_report",

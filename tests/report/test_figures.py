@@ -59,8 +59,13 @@ def words(figure: Figure) -> str:
 
 @pytest.mark.filterwarnings("ignore:Glyph")  # measured here outside the figures' own style
 @pytest.mark.parametrize("compact", [False, True])
-@pytest.mark.parametrize("draw", [draw_ladder, draw_curves, draw_forest])
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    ("draw", "case"),
+    [
+        *((draw, case) for draw in (draw_ladder, draw_curves) for case in CASES),
+        *((draw_forest, case) for case in ("one seed", "failed", "nothing finished", "odd name")),
+    ],
+)
 def test_no_text_is_cut_or_covers_another(make_study, case, draw, compact):
     check_texts(draw(make_study(**CASES[case]), compact=compact))
 

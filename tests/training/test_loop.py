@@ -1,8 +1,10 @@
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import chain
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -249,3 +251,28 @@ def test_color_images_of_another_size_train_too(tiny_recipe: MakeRecipe, noise: 
     trained = train_network(tiny_recipe(*ALL), noise, Watched(noise), 4, 0, CPU)
     assert trained.failure is None
     assert trained.input_shape == (3, 8, 8)
+
+
+def test_the_best_epoch_on_validation_is_kept_where_asked_for(
+    tiny_recipe: MakeRecipe, digits_train: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = tiny_recipe("standardize", epochs=4)
+    # What validation says is made up, so that the second epoch is chosen; the fourth is as good and later.
+    scripted = iter([0.0, 0.3, 0.9, 0.5, 0.9])
+    real = loop.evaluate
+
+    def scripted_evaluate(module: Any, techniques: Any, split: DeviceSplit, compute: Any) -> Any:
+        score = real(module, techniques, split, compute)
+        return replace(score, accuracy=next(scripted)) if len(split) == len(watched.split) else score
+
+    watched = Watched(digits_train.take(np.arange(40)))
+    monkeypatch.setattr(loop, "evaluate", scripted_evaluate)
+    best = train_network(recipe, digits_train, watched, 10, 0, CPU, select_best=True)
+    assert best.selected_epoch == 2
+    monkeypatch.setattr(loop, "evaluate", real)
+    short = train_network(tiny_recipe("standardize", epochs=2), digits_train, watched, 10, 0, CPU)
+    assert short.selected_epoch == 2
+    for name, value in best.module.state_dict().items():
+        assert torch.equal(value, short.module.state_dict()[name])
+    with pytest.raises(AssertionError, match="test chooses nothing"):
+        train_network(recipe, digits_train, Watched(watched.split, is_test=True), 10, 0, CPU, select_best=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -193,7 +193,3 @@ def _header(study: SavedStudy, characters: int) -> list[tuple[str, str]]:
 
 def _factor(scale: Scale) -> float:
     return 100 if scale.share else 1
-
-
-#: What a figure is drawn by.
-Draw = Callable[..., Figure]
