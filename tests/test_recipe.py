@@ -125,7 +125,11 @@ def test_changed_settings():
             "5",
             "unknown setting 'epoch'; did you mean 'epochs'? Known: batch_size, dropout.p, dropout.where, epochs",
         ),
-        ("optimizer.lrr", "5", "unknown setting 'optimizer.lrr'; did you mean 'optimizer.lr'? Known: optimizer.lr"),
+        (
+            "optimizer.lrr",
+            "5",
+            "unknown setting 'optimizer.lrr'; did you mean 'optimizer.lr'? Known: optimizer.adamw_lr, ",
+        ),
         ("dropout.q", "5", "unknown setting 'dropout.q'; did you mean 'dropout.p'? Known: dropout.p"),
         ("drpout.p", "5", "unknown setting 'drpout.p'; did you mean 'dropout.p'? Known: batch_size"),
         ("batch_norm.p", "5", "unknown setting 'batch_norm.p'; batch_norm has none of that name, remove it"),
@@ -187,11 +191,11 @@ def layer(**changes: object) -> dict[str, object]:
         (one_technique(name=["dropout"]), "a technique is a table with a name, such as { name"),
         (
             one_technique(name="dropuot"),
-            "unknown technique 'dropuot'; did you mean 'dropout'? Known: batch_norm, class_weights, ",
+            "unknown technique 'dropuot'; did you mean 'dropout'? All: stepladder techniques; one of your own",
         ),
         (
             one_technique(name="mixpu"),
-            "unknown technique 'mixpu'; did you mean 'mixup'? Known: batch_norm, class_weights, ",
+            "unknown technique 'mixpu'; did you mean 'mixup'? All: stepladder techniques",
         ),
         (one_technique(name="dropout", p="half"), "dropout.p is 'half'; it must be a number"),
         (one_technique(name="dropout", p=math.nan), "dropout.p is nan; it must be at least 0 and below 1"),
@@ -330,7 +334,7 @@ def test_a_file_of_its_own(write):
         ('base = "mine.toml"', "mine.toml build on one another in a circle; remove a base"),
         ('base = "nothing.toml"', "cannot read the recipe .*nothing.toml: No such file"),
         ('base = "report"\noptimizer = 3', "optimizer is 3; it must be a table"),
-        ('base = "report"\n[[techniques]]\nname = "mixpu"', "unknown technique 'mixpu'; did you mean 'mixup'? Known: "),
+        ('base = "report"\n[[techniques]]\nname = "mixpu"', r"unknown technique 'mixpu'; did you mean 'mixup'\? All: "),
         ('base = "report"\n[[techniques]]\np = 0.5', r"a technique is a table with a name, .* got {'p': 0.5}"),
     ],
 )

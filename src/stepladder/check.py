@@ -141,6 +141,7 @@ _ALLOWED = {
     "bool_parsing": "true or false",
     "finite_number": "a finite number",
     "tuple_type": "a list",
+    "list_type": "a list",
     "model_type": "a table",
     "model_attributes_type": "a table",
     "union_tag_not_found": "a table with a kind",

@@ -85,8 +85,11 @@ def missing_extra(library: str, extra: str) -> str:
     return f"this needs {library}, which is not installed; install it with: pip install 'stepladder[{extra}]'"
 
 
-def unknown(kind: str, value: str, known: Iterable[str]) -> str:
+def unknown(kind: str, value: str, known: Iterable[str], listed_by: str | None = None) -> str:
     """Return the sentence for a name that does not exist, with the nearest one that does.
+
+    Args:
+        listed_by: the command that lists them, where they are too many for a sentence.
 
     >>> unknown("technique", "mixpu", ["mixup", "cutmix"])
     "unknown technique 'mixpu'; did you mean 'mixup'? Known: cutmix, mixup"
@@ -94,4 +97,4 @@ def unknown(kind: str, value: str, known: Iterable[str]) -> str:
     names = sorted(known)
     near = difflib.get_close_matches(value, names, n=1)
     hint = f"; did you mean '{near[0]}'?" if near else "."
-    return f"unknown {kind} '{value}'{hint} Known: {', '.join(names)}"
+    return f"unknown {kind} '{value}'{hint} {f'All: {listed_by}' if listed_by else 'Known: ' + ', '.join(names)}"

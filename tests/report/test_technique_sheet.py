@@ -36,7 +36,7 @@ def test_an_augmentation_with_targets(digits: ImageSet) -> None:
 def test_inputs_are_one_line_before_and_one_after(digits: ImageSet) -> None:
     figure = draw_sheet(TECHNIQUES["standardize"](), digits)
     assert len(figure.axes) == 2 * 7
-    assert any("mean 0.00" in text.replace("\u00a0", " ") for text in texts(figure))
+    assert any("after from -" in text.replace("\u00a0", " ") for text in texts(figure))
 
 
 def test_a_schedule_is_a_curve(digits: ImageSet) -> None:

@@ -306,7 +306,9 @@ def test_an_option_out_of_range_is_said_with_both_ends(name):
 
 
 def test_an_unknown_name():
-    with pytest.raises(RecipeError, match=r"unknown technique 'dropuot'; did you mean 'dropout'\? Known: batch_norm"):
+    with pytest.raises(
+        RecipeError, match=r"unknown technique 'dropuot'; did you mean 'dropout'\? All: stepladder tech"
+    ):
         find_technique("dropuot")
 
 

@@ -68,11 +68,12 @@ def test_muon_takes_hidden_weights_as_matrices_and_adamw_the_rest() -> None:
     other = trained(theirs, optim.AdamW(rest, 0.002, weight_decay=0), steps=1)
     for name, value in one.items():
         if name in ("conv2.weight", "fc1.weight"):
-            # An orthogonal step: every singular value of the change is about alike.
-            change = (value - before[name]).flatten(1)
-            values = torch.linalg.svdvals(change)
-            assert float(values.min() / values.max()) > 0.5
-            assert 0.015 < float(values.max()) < 0.06
+            # An orthogonal step: the singular values of the change that are not nothing are about alike.
+            values = torch.linalg.svdvals((value - before[name]).flatten(1))
+            there = values[values > 1e-4]
+            assert len(there) > 4
+            assert float(there.min() / there.max()) > 0.5
+            assert 0.015 < float(there.max()) < 0.06
         else:
             torch.testing.assert_close(value, other[name])
 

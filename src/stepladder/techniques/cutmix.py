@@ -26,7 +26,7 @@ class Cutmix(Technique):
     summary = "put a rectangle of another training image in, and its share of the target"
     paper = "Yun, Han, Oh, Chun, Choe and Yoo, CutMix, 2019, section 3.1"
     caveat = "a strong regularizer: small networks and short budgets under-fit; the piece may not show its class"
-    cost = "0.4 ms a batch of 128 color images of 32×32"
+    cost = "0.3 ms a batch of 128 color images of 32×32"
     interactions = "after mixup it mixes mixtures; needs a loss that takes shares of classes"
     mixes_targets = True
 

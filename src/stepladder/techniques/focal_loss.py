@@ -19,7 +19,7 @@ class FocalLoss(Technique):
     summary = "weigh images down that the network is already sure of"
     paper = "Lin, Goyal, Girshick, He and Dollár, Focal Loss for Dense Object Detection, 2017, section 3"
     caveat = "made for a thousand easy negatives an object; on balanced classes it mostly slows learning"
-    cost = "0.1 ms a batch of 128"
+    cost = "0.04 ms a batch of 128"
     interactions = "excludes class_weights, which replaces the loss too; takes mixed targets, where its paper has none"
     takes_soft_targets = True
 

@@ -26,7 +26,7 @@ class GroupNorm(Technique):
     summary = "normalize groups of channels of each image after every convolution"
     paper = "Wu and He, Group Normalization, 2018, section 3"
     caveat = "at batches of 32 and more batch norm is usually a little better, and faster"
-    cost = "about half of a training step of the reference network"
+    cost = "a training step of the reference network takes about 1.7 times as long"
     interactions = "excludes batch_norm and layer_norm"
     slot = NORMALIZATION
 

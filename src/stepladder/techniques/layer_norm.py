@@ -20,7 +20,7 @@ class LayerNorm(Technique):
     summary = "normalize all values of each image after every convolution"
     paper = "Ba, Kiros and Hinton, Layer Normalization, 2016, section 3"
     caveat = "its authors found batch norm better in convolutional networks: pixels at the rim differ from others"
-    cost = "about half of a training step of the reference network, and two weights a value of each map"
+    cost = "a training step of the reference network takes about twice as long; two weights a value of each map"
     interactions = "excludes batch_norm and group_norm"
     slot = NORMALIZATION
 

@@ -35,7 +35,8 @@ def find_technique(name: str) -> type[Technique]:
     if name in _OWN:
         return _OWN[name][0]
     raise RecipeError(
-        f"{unknown('technique', name, known_techniques())}; one of your own needs --technique FILE.py:Class"
+        f"{unknown('technique', name, known_techniques(), listed_by='stepladder techniques')}; one of your own needs "
+        f"--technique FILE.py:Class"
     )
 
 

@@ -203,7 +203,7 @@ def _shares(targets: Tensor, names: tuple[str, ...]) -> str:
     """The two largest shares of a target in words."""
     shares, classes = targets.topk(min(2, len(targets)))
     pairs = zip(shares.tolist(), classes.tolist(), strict=True)
-    return "\n".join(f"{_short(names[label], 12)} {share:.2f}" for share, label in pairs if share >= 0.005)
+    return "\n".join(f"{_short(names[label], 12)}: {share:.2f}" for share, label in pairs if share >= 0.005)
 
 
 def _short(name: str, letters: int) -> str:
