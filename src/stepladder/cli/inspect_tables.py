@@ -219,6 +219,8 @@ def _percent(share: float) -> str:
 def _macs(macs: int, exact: bool) -> str:
     if exact or macs < 10_000:
         return f"{macs:,}"
+    if macs >= 1e9:
+        return f"{macs / 1e9:,.2f} G"
     return f"{macs / 1e6:,.2f} M" if macs < 1e7 else f"{macs / 1e6:,.1f} M"
 
 
@@ -227,7 +229,9 @@ def _megabytes(count: int) -> str:
         return f"{count} B"
     if count < 1_000_000:
         return f"{count / 1e3:.1f} kB"
-    return f"{count / 1e6:,.1f} MB"
+    if count < 1_000_000_000:
+        return f"{count / 1e6:,.1f} MB"
+    return f"{count / 1e9:,.2f} GB"
 
 
 def _written(shape: tuple[int, int, int] | None) -> str:
