@@ -6,7 +6,11 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-app = App(name="techniques", help="List the techniques by group, or show one in full.")
+app = App(
+    name="techniques",
+    help="List the techniques by group, or show one in full.",
+    help_epilogue="Examples:\n  stepladder techniques\n  stepladder techniques dropout",
+)
 
 
 @app.default
