@@ -11,7 +11,7 @@ study: $(READY)  ## the six rungs on handwritten digits, three seeds, under two 
 	$(BIN)/stepladder study digits
 
 test: $(READY)  ## all tests, under ten minutes on two cores
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 check: $(READY)  ## format, lint, types
 	$(BIN)/ruff format --check .
