@@ -47,6 +47,8 @@ def test_dropout_before_the_last_layer_or_all():
 def test_spatial_dropout_before_every_convolution_but_the_first():
     names = [layer.name for layer in SpatialDropout().rewrite(REPORT).layers]
     assert [name for name in names if name.endswith("_dropout")] == ["conv2_dropout", "conv3_dropout"]
+    added = [layer for layer in SpatialDropout(p=0.2).rewrite(REPORT).layers if layer.name == "conv2_dropout"]
+    assert [(layer.p, layer.whole_maps) for layer in added] == [(0.2, True)]
     residual = SpatialDropout().rewrite(load_network("conv3-8 res(conv3-8 conv3-8) fc"))
     assert sum(layer.kind == "dropout" for layer in residual.every_layer()) == 2
 

@@ -58,7 +58,7 @@ def test_another_version_of_the_file_is_another_recipe(file, tiny_recipe):
 
     one = setting()
     assert one.code == code_of(find_technique("dark_room"))
-    file.write_text(FILE.replace("0.5", "0.6"))
+    file.write_text(FILE.replace("1 - self.share", "1 - self.share / 2"))
     other = setting()
     recipes = [tiny_recipe().with_techniques([entry]) for entry in (one, other)]
     assert recipes[0].fingerprint != recipes[1].fingerprint
