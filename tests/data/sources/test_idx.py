@@ -100,7 +100,7 @@ def test_a_missing_file(tmp_path):
     cut=st.none() | st.integers(0, 200),
 )
 def test_fuzzed_files_give_the_right_answer_or_a_sentence(tmp_path, packed, flips, cut):
-    content = bytearray(gzip.compress(idx(IMAGES), mtime=0, mtime=0) if packed else idx(IMAGES))
+    content = bytearray(gzip.compress(idx(IMAGES), mtime=0) if packed else idx(IMAGES))
     for position, bit in flips:
         content[position % len(content)] ^= 1 << bit
     path = tmp_path / "fuzzed"
