@@ -54,6 +54,7 @@ def plan(
         plan=rules.plan,
         rules=rules.rules(),
         validation=options.validation,
+        drop_leaks=options.drop_leaks,
     )
     record = planned.record
     looks = looks_of(record)
