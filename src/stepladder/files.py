@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from stepladder.errors import StorageError
+
+#: No space, over a quota, or a file larger than the process may write.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def replace_bytes(path: Path, content: bytes) -> None:
@@ -36,9 +41,40 @@ def replace_bytes(path: Path, content: bytes) -> None:
             raise
         sync_folder(path.parent)
     except OSError as error:
-        raise StorageError(
+        raise storage_failed(path, len(content), error) from error
+
+
+def write_synced(path: Path, content: bytes) -> None:
+    """Write a new file and sync it; for a folder that is not in its place yet, where nobody looks for it.
+
+    Raises:
+        OSError: see :func:`storage_failed`.
+    """
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def storage_failed(path: Path, size: int, error: OSError) -> StorageError:
+    """Return the error of a write that failed, with the fix; where there was no room, with the ``size`` in bytes."""
+    if error.errno not in _NO_ROOM:
+        return StorageError(
             f"cannot write {path}: {error.strerror or error}; choose a folder with permission and space (--out DIR)"
-        ) from error
+        )
+    return StorageError(
+        f"no room to write {path}: it needs {size / 1e6:,.2f} MB, and {_free_space(path)} ({error.strerror}); what was "
+        "written before is kept: make room and run the same command again"
+    )
+
+
+def _free_space(path: Path) -> str:
+    for folder in path.parents:
+        try:
+            return f"{shutil.disk_usage(folder).free / 1e6:,.2f} MB are free"
+        except OSError:
+            continue
+    return "nobody knows how much is free"
 
 
 def replace_text(path: Path, content: str) -> None:

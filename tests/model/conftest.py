@@ -7,7 +7,8 @@ import pytest
 
 from stepladder.model import save_model
 from stepladder.training.device import Compute, choose_compute
-from stepladder.training.loop import TrainedNetwork, Watched, train_network
+from stepladder.training.loop import Watched, train_network
+from stepladder.training.outcome import TrainedNetwork
 
 #: All six techniques, and a crop smaller than the images, so that evaluation must cut the center.
 TECHNIQUES = (

@@ -191,13 +191,13 @@ def test_scrambled_test_labels_change_no_file_of_training(
     study: RunStudy, three_splits: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A clock that ticks once a look, so that history.csv can be compared to the byte, times and all.
-    monkeypatch.setattr("stepladder.training.loop.perf_counter", count().__next__)
+    monkeypatch.setattr("stepladder.training.clock.perf_counter", count().__next__)
     true = three_splits.splits["test"]
     scrambled = replace(
         three_splits, splits={**three_splits.splits, "test": Split(true.images, (true.labels + 1) % 10)}
     )
     one = study(image_set=three_splits, out=tmp_path / "one", seeds=1)
-    monkeypatch.setattr("stepladder.training.loop.perf_counter", count().__next__)
+    monkeypatch.setattr("stepladder.training.clock.perf_counter", count().__next__)
     other = study(image_set=scrambled, out=tmp_path / "other", seeds=1)
     assert training_files(one) == training_files(other)
     assert [trial.result.test_accuracy for trial in one.trials] != [

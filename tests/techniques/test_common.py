@@ -25,7 +25,8 @@ from stepladder.network.spec import LAYER_KINDS
 from stepladder.techniques import GROUPS, TECHNIQUES, Context, Progress, Technique, find_technique
 from stepladder.training.device import choose_compute
 from stepladder.training.evaluate import ImageBatches, compute_logits
-from stepladder.training.loop import TrainedNetwork, Watched, train_network
+from stepladder.training.loop import Watched, train_network
+from stepladder.training.outcome import TrainedNetwork
 
 from .settings import SETTINGS
 

@@ -15,11 +15,12 @@ from stepladder.errors import RecipeError
 from stepladder.network.build import build_network
 from stepladder.recipe import Recipe
 from stepladder.techniques import TECHNIQUES, Progress, Technique
-from stepladder.training import loop
+from stepladder.training import assembly, loop
 from stepladder.training.device import choose_compute
 from stepladder.training.evaluate import DeviceSplit, evaluate
 from stepladder.training.history import EpochRecord
-from stepladder.training.loop import TrainedNetwork, Watched, train_network
+from stepladder.training.loop import Watched, train_network
+from stepladder.training.outcome import TrainedNetwork
 from stepladder.training.rng import Streams
 
 CPU = choose_compute("cpu", "float32")
@@ -117,13 +118,13 @@ def test_dropout_changes_neither_the_order_nor_the_shared_weights(
     tiny_recipe: MakeRecipe, digits_train: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     starts = []
-    make_optimizer = loop.make_optimizer
+    make_optimizer = assembly.make_optimizer
 
     def remember(settings: Any, module: nn.Module) -> torch.optim.Optimizer:
         starts.append({name: value.clone() for name, value in module.state_dict().items()})
         return make_optimizer(settings, module)
 
-    monkeypatch.setattr(loop, "make_optimizer", remember)
+    monkeypatch.setattr(assembly, "make_optimizer", remember)
     train(tiny_recipe("recorder"), digits_train)
     without, Recorder.seen = Recorder.seen, []
     trained = train(tiny_recipe("recorder", "dropout"), digits_train)
@@ -183,7 +184,7 @@ def test_training_figures_are_of_plain_images_in_evaluation_mode(tiny_recipe: Ma
 def test_training_figures_are_of_a_fixed_sample(
     tiny_recipe: MakeRecipe, digits_train: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "TRAIN_SAMPLE", 7)
+    monkeypatch.setattr(assembly, "TRAIN_SAMPLE", 7)
     records = train(tiny_recipe(), digits_train).history
     assert all(record.train_accuracy * 7 == pytest.approx(round(record.train_accuracy * 7)) for record in records)
 

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from time import monotonic
 
 from stepladder.study.plan import Trial
 from stepladder.study.watch import Outlook
 
 
+@dataclass
+class _Running:
+    """One trial under way: since when, and how many images it has trained on."""
+
+    started: float
+    images: int = 0
+
+
 class Pace:
-    """Time left for the trial at hand and for the whole study, in seconds.
+    """Time left for each trial under way and for the whole study, in seconds.
 
     Args:
-        outlook: with the guess for each rung.
+        outlook: with the guess for each rung, and how many trials run at a time.
         clock: seconds that never go back.
     """
 
@@ -21,43 +30,54 @@ class Pace:
         self._outlook = outlook
         self._clock = clock
         self._guessed = self._took = 0.0
-        self._waiting = list(outlook.trials)
-        self._trial = outlook.trials[0]
-        self._started = clock()
-        self._images = 0
+        self._trials = {trial.id: trial for trial in outlook.trials}
+        self._waiting = dict(self._trials)
+        self._running: dict[str, _Running] = {}
 
     def start(self, trial: Trial) -> None:
         """Note that ``trial`` starts now."""
-        self._waiting.remove(trial)
-        self._trial, self._started, self._images = trial, self._clock(), 0
+        self._waiting.pop(trial.id, None)
+        self._running[trial.id] = _Running(self._clock())
 
-    def add_images(self, images: int) -> None:
-        """Note that the trial at hand has trained on ``images`` more."""
-        self._images += images
+    def go_on(self, trial: Trial, epochs: int) -> None:
+        """Note that ``trial`` goes on after so many epochs."""
+        self._running[trial.id].images = max(self._running[trial.id].images, self._outlook.images * epochs)
 
-    def end(self) -> None:
-        """Note that the trial at hand is over."""
-        self._took += self._clock() - self._started
-        self._guessed += self._outlook.seconds[self._trial.rung]
+    def add_images(self, trial: Trial, images: int) -> None:
+        """Note that a trial has trained on ``images`` more."""
+        self._running[trial.id].images += images
 
-    @property
-    def trial_fraction(self) -> float:
-        """Share of the trial at hand that is done."""
-        return self._images / (self._outlook.images * self._trial.recipe.epochs)
+    def end(self, trial: Trial) -> None:
+        """Note that a trial is over."""
+        running = self._running.pop(trial.id, None)
+        if running is not None:
+            self._took += self._clock() - running.started
+            self._guessed += self._outlook.seconds[trial.rung]
 
-    @property
-    def trial_left(self) -> float:
-        """Seconds left for the trial at hand."""
-        guess = self._outlook.seconds[self._trial.rung] * self._drift
-        done = self.trial_fraction
+    def trial_fraction(self, trial: Trial) -> float:
+        """Share of a trial under way that is done."""
+        return min(1.0, self._running[trial.id].images / (self._outlook.images * trial.recipe.epochs))
+
+    def trial_left(self, trial: Trial) -> float:
+        """Seconds left for a trial under way."""
+        guess = self._outlook.seconds[trial.rung] * self._drift
+        done = self.trial_fraction(trial)
         # The trial's own pace counts for more the further it has come.
-        own = (self._clock() - self._started) / done if done > 0 else guess
+        own = (self._clock() - self._running[trial.id].started) / done if done > 0 else guess
         return max(0.0, (1 - done) * (done * own + (1 - done) * guess))
+
+    @property
+    def running(self) -> float:
+        """Trials' worth of work that is done in those under way."""
+        return sum(self.trial_fraction(self._trials[name]) for name in self._running)
 
     @property
     def study_left(self) -> float:
         """Seconds left for the whole study."""
-        return self.trial_left + self._drift * sum(self._outlook.seconds[trial.rung] for trial in self._waiting)
+        under_way = [self.trial_left(self._trials[name]) for name in self._running]
+        waiting = self._drift * sum(self._outlook.seconds[trial.rung] for trial in self._waiting.values())
+        # Never less than the longest one under way: the last trials cannot be shared out.
+        return max([(sum(under_way) + waiting) / self._outlook.workers, *under_way])
 
     @property
     def _drift(self) -> float:

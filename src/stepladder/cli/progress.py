@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from stepladder.cli.pace import Pace
 from stepladder.data.audit import QuickLook
@@ -20,8 +20,10 @@ class PlainLines(Watch):
     def __init__(self, console: Console) -> None:
         self.console = console
         self.pace: Pace | None = None
-        self.total = self.number = 0
-        self.trial: Trial | None = None
+        #: Trials in all, those kept from before, and those that have ended since.
+        self.total = self.done = self.ended = 0
+        #: The number of each trial that was started, by its id.
+        self.numbers: dict[str, int] = {}
 
     def looked(self, look: QuickLook) -> None:
         """Say in one line what was found in the images."""
@@ -35,12 +37,14 @@ class PlainLines(Watch):
     def planned(self, outlook: Outlook) -> None:
         """Say what will run and for how long."""
         self.pace = Pace(outlook)
-        self.number, self.total = outlook.done, outlook.done + len(outlook.trials)
+        self.done, self.total = outlook.done, outlook.done + len(outlook.trials)
+        self.ended, self.numbers = 0, {}
         kept = f", {outlook.done} of them kept from before" if outlook.done else ""
         epochs = outlook.trials[0].recipe.epochs
         self._announce(outlook, f"{count(self.total, 'trial')} of {count(epochs, 'epoch')}{kept}")
-        seconds = sum(outlook.seconds[trial.rung] for trial in outlook.trials)
-        self.console.print(f"It will take about {duration(seconds)}, by a short measurement.\n")
+        seconds = sum(outlook.seconds[trial.rung] for trial in outlook.trials) / outlook.workers
+        how = f", {outlook.workers} trials at a time" if outlook.workers > 1 else ""
+        self.console.print(f"It will take about {duration(seconds)}{how}, by a short measurement.\n")
 
     def _announce(self, outlook: Outlook, trials: str) -> None:
         record = outlook.record
@@ -66,51 +70,66 @@ class PlainLines(Watch):
 
     def trial_started(self, trial: Trial) -> None:
         """Count the trial."""
-        self.trial = trial
-        self.number += 1
+        if trial.id not in self.numbers:
+            self.numbers[trial.id] = self.done + len(self.numbers) + 1
         if self.pace:
             self.pace.start(trial)
 
-    def batch_ended(self, images: int) -> None:
+    def batch_ended(self, trial: Trial, images: int) -> None:
         """Note the progress."""
         if self.pace:
-            self.pace.add_images(images)
+            self.pace.add_images(trial, images)
 
-    def epoch_ended(self, record: EpochRecord) -> None:
+    def epoch_ended(self, trial: Trial, record: EpochRecord) -> None:
         """Print the epoch's line."""
-        assert self.trial is not None
-        accuracy = _watched(record)
+        self._note_epoch(trial, record)
         parts = [
-            f"{self.heading}: epoch {record.epoch}/{self.trial.recipe.epochs}",
+            f"{self.heading(trial)}: epoch {record.epoch}/{trial.recipe.epochs}",
             f"train loss {record.train_loss:.4f}",
-            accuracy,
+            _watched(record),
         ]
         parts += [f"{record.images_per_second:,.0f} images/s"] if record.images_per_second else []
         parts += [f"{duration(self.pace.study_left)} left"] if self.pace and record.epoch else []
         self.console.print(", ".join(parts), markup=False)
 
-    def trial_ended(self, trial: Trial, result: TrialResult) -> None:  # noqa: ARG002
+    def trial_ended(self, trial: Trial, result: TrialResult) -> None:
         """Print what a reader should know at once."""
         if self.pace:
-            self.pace.end()
+            self.pace.end(trial)
+        self.ended += 1
         for warning in result.warnings:
-            self.console.print(f"{self.heading}: note: {warning}", markup=False)
+            self.console.print(f"{self.heading(trial)}: note: {warning}", markup=False)
         if result.failure:
-            self.console.print(f"{self.heading}: failed: {result.failure}", markup=False)
+            self.console.print(f"{self.heading(trial)}: failed: {result.failure}", markup=False)
+
+    def told(self, sentence: str) -> None:
+        """Print it."""
+        self.console.print(f"Note: {sentence}", markup=False)
+
+    def waiting(self, trials: int) -> None:
+        """Say why nothing happens here."""
+        self.console.print(f"Another process runs the last {count(trials, 'trial')}; waiting for it.")
 
     def stop(self) -> None:
         """Leave the screen as it should stay."""
 
     @property
-    def heading(self) -> str:
-        """The trial at hand, in words."""
-        assert self.trial is not None
-        number = f"[{self.number}/{self.total}] " if self.total else ""
-        return f"{number}{self.trial.rung}, seed {self.trial.seed}"
+    def ran(self) -> bool:
+        """Whether any trial was run."""
+        return bool(self.numbers)
+
+    def heading(self, trial: Trial) -> str:
+        """A trial, in words."""
+        number = f"[{self.numbers.get(trial.id, self.total)}/{self.total}] " if self.total else ""
+        return f"{number}{trial.rung}, seed {trial.seed}"
+
+    def _note_epoch(self, trial: Trial, record: EpochRecord) -> None:
+        if self.pace:
+            self.pace.go_on(trial, record.epoch)
 
 
 class LiveBars(PlainLines):
-    """Two bars, the trial's and the study's, and one line for each trial that has ended."""
+    """A bar for each trial under way and one for the study, and one line for each trial that has ended."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
@@ -124,10 +143,9 @@ class LiveBars(PlainLines):
             console=console,
             transient=True,
         )
-        self.trial_bar = self.bars.add_task("", total=1.0, what="", state="")
+        self.trial_bars: dict[str, TaskID] = {}
         self.study_bar = self.bars.add_task("", total=1.0, what="study", state="", visible=False)
-        self.state = ""
-        self.epoch = 0
+        self.records: dict[str, EpochRecord] = {}
 
     def planned(self, outlook: Outlook) -> None:
         """Say what will run, then show the bars."""
@@ -135,49 +153,54 @@ class LiveBars(PlainLines):
         self.bars.start()
 
     def trial_started(self, trial: Trial) -> None:
-        """Start the trial's bar anew."""
+        """Give the trial a bar."""
         super().trial_started(trial)
-        self.state, self.epoch = "", 0
+        if trial.id not in self.trial_bars:
+            self.trial_bars[trial.id] = self.bars.add_task("", total=1.0, what="", state="")
         self.bars.start()
-        self._show()
+        self._show(trial)
 
-    def batch_ended(self, images: int) -> None:
+    def batch_ended(self, trial: Trial, images: int) -> None:
         """Move the bars; they draw themselves ten times a second at most."""
-        super().batch_ended(images)
-        self._show()
+        super().batch_ended(trial, images)
+        self._show(trial)
 
-    def epoch_ended(self, record: EpochRecord) -> None:
+    def epoch_ended(self, trial: Trial, record: EpochRecord) -> None:
         """Show the figures of the epoch."""
-        self.epoch = record.epoch
-        rate = f"{record.images_per_second:,.0f} images/s, " if record.images_per_second and self.wide else ""
-        self.state = f"{rate}{_watched(record)}"
-        self._show()
+        self._note_epoch(trial, record)
+        self.records[trial.id] = record
+        self._show(trial)
 
     def trial_ended(self, trial: Trial, result: TrialResult) -> None:
         """Leave one line of the trial above the bars."""
-        if not result.failure:
-            self.console.print(
-                f"{self.heading}: {self.state.split(', ')[-1]}, {duration(result.seconds)}", markup=False
-            )
+        if not result.failure and trial.id in self.records:
+            accuracy = _watched(self.records[trial.id])
+            self.console.print(f"{self.heading(trial)}: {accuracy}, {duration(result.seconds)}", markup=False)
+        if trial.id in self.trial_bars:
+            self.bars.remove_task(self.trial_bars.pop(trial.id))
         super().trial_ended(trial, result)
 
     def stop(self) -> None:
         """Take the bars away."""
         self.bars.stop()
 
-    def _show(self) -> None:
-        assert self.trial is not None
-        epochs = self.trial.recipe.epochs
-        what = f"{self.trial.rung} · seed {self.trial.seed}"
-        epoch = f"epoch {min(self.epoch + 1, epochs)}/{epochs}"
-        left = f", {duration(self.pace.trial_left)} left" if self.pace else ""
-        state = f"{epoch}{', ' if self.state else ''}{self.state}{left}"
+    def _show(self, trial: Trial) -> None:
+        record, epochs = self.records.get(trial.id), trial.recipe.epochs
+        what = f"{trial.rung} · seed {trial.seed}"
+        parts = [f"epoch {min((record.epoch if record else 0) + 1, epochs)}/{epochs}"]
+        if record and record.images_per_second and self.wide:
+            parts.append(f"{record.images_per_second:,.0f} images/s")
+        if record:
+            parts.append(_watched(record))
+        bar = self.trial_bars[trial.id]
         if self.pace is None:
-            self.bars.update(self.trial_bar, completed=self.epoch / epochs, what=what, state=state)
+            done = (record.epoch if record else 0) / epochs
+            self.bars.update(bar, completed=done, what=what, state=", ".join(parts))
             return
-        self.bars.update(self.trial_bar, completed=self.pace.trial_fraction, what=what, state=state)
-        done = (self.number - 1 + self.pace.trial_fraction) / self.total
-        state = f"trial {self.number} of {self.total}, {duration(self.pace.study_left)} left"
+        parts.append(f"{duration(self.pace.trial_left(trial))} left")
+        self.bars.update(bar, completed=self.pace.trial_fraction(trial), what=what, state=", ".join(parts))
+        done = (self.done + self.ended + self.pace.running) / self.total
+        state = f"{self.done + self.ended} of {self.total} trials done, {duration(self.pace.study_left)} left"
         self.bars.update(self.study_bar, completed=done, state=state, visible=True)
 
 

@@ -12,9 +12,11 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from stepladder.cli.console import make_console
+from stepladder.cli.execution import DEFAULT_EXECUTION, ExecutionOptions
 from stepladder.cli.options import DEFAULTS, Data, TrainingOptions, say_what_was_loaded
 from stepladder.cli.progress import make_watch
 from stepladder.cli.rules import DEFAULT_RULES, RuleOptions
+from stepladder.cli.signals import EXIT_CODES, stopping_politely
 from stepladder.data import ImageSet
 from stepladder.errors import StudyError
 from stepladder.recipe import Recipe
@@ -26,6 +28,7 @@ from stepladder.study.run import run_study
 from stepladder.study.rungs import make_rungs, parse_rung, read_study_file
 from stepladder.study.store import load_study
 from stepladder.training.device import choose_compute
+from stepladder.training.stop import Stopped
 
 
 def study(
@@ -44,11 +47,13 @@ def study(
     ] = (),
     file: Annotated[Path | None, Parameter(help="Rungs and settings from a study file in TOML.")] = None,
     rules: RuleOptions = DEFAULT_RULES,
+    how: ExecutionOptions = DEFAULT_EXECUTION,
     options: TrainingOptions = DEFAULTS,
 ) -> int:
     """Train every rung with several seeds and say what the evidence holds."""
     console = make_console(options.as_json)
-    compute = choose_compute(options.device, options.precision)
+    compute = choose_compute(options.device, options.precision, how.threads)
+    execution = how.execution()
     images = options.load_data(console, data, skip_damaged=options.skip_damaged)
     recipe, rungs = _make_plan(options, images, rung, file)
     folder = (
@@ -59,27 +64,30 @@ def study(
     say_what_was_loaded(console, images, recipe)
     watch = make_watch(console)
     try:
-        finished = run_study(
-            images,
-            recipe,
-            folder,
-            compute,
-            seeds=rules.number_of_seeds(),
-            plan=rules.plan,
-            rules=rules.rules(),
-            rungs=rungs,
-            validation=options.validation,
-            drop_leaks=options.drop_leaks,
-            command=command,
-            watch=watch,
-        )
-    except KeyboardInterrupt:
+        with stopping_politely(execution.stop):
+            finished = run_study(
+                images,
+                recipe,
+                folder,
+                compute,
+                seeds=rules.number_of_seeds(),
+                plan=rules.plan,
+                rules=rules.rules(),
+                rungs=rungs,
+                validation=options.validation,
+                drop_leaks=options.drop_leaks,
+                command=command,
+                watch=watch,
+                execution=execution,
+            )
+    except KeyboardInterrupt as stopped:
         watch.stop()
-        _say_how_to_continue(console, folder, command)
-        return 130
+        reason = stopped.reason if isinstance(stopped, Stopped) else "interrupt"
+        _say_how_to_continue(console, folder, command, reason)
+        return EXIT_CODES.get(reason, 130)
     finally:
         watch.stop()
-    if watch.trial is None:
+    if not watch.ran:
         console.print("All of it was trained before; nothing to do but the report.")
     written = write_report(finished)
     _show(console, finished)
@@ -124,14 +132,15 @@ def _show(console: Console, study: SavedStudy) -> None:
         console.print(sentence, markup=False)
 
 
-def _say_how_to_continue(console: Console, folder: Path, command: str) -> None:
+def _say_how_to_continue(console: Console, folder: Path, command: str, reason: str) -> None:
     if not (folder / "study.json").exists():
         console.print("\nStopped before the first trial; nothing was written.")
         return
     stopped = load_study(folder)
+    why = "Stopped after --max-time" if reason == "time" else "Stopped"
     console.print(
-        f"\nStopped. {len(stopped.trials)} of {stopped.record.planned_trials} trials are finished and kept in "
-        f"{folder}; continue with:\n  {command}",
+        f"\n{why}. {len(stopped.trials)} of {stopped.record.planned_trials} trials are finished and those under way "
+        f"have a checkpoint, in {folder}; continue with:\n  {command}",
         markup=False,
         soft_wrap=True,  # a command to copy must stay one line
     )

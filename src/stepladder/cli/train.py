@@ -11,10 +11,13 @@ from cyclopts import Parameter
 from stepladder.cli.console import make_console
 from stepladder.cli.options import DEFAULTS, Data, TrainingOptions, say_what_was_loaded
 from stepladder.cli.progress import make_watch
+from stepladder.cli.signals import EXIT_CODES, stopping_politely
 from stepladder.report.units import count, duration, percent
+from stepladder.study.execution import Execution
 from stepladder.study.plan import find_rung
 from stepladder.study.trial import train_model
 from stepladder.training.device import choose_compute
+from stepladder.training.stop import Stopped
 
 
 def train(
@@ -39,23 +42,27 @@ def train(
     say_what_was_loaded(console, images, recipe)
     folder = out or Path("trials") / "-".join([images.name, recipe.name, *([rung] if rung else []), f"seed{seed}"])
     watch = make_watch(console)
+    execution = Execution()
     try:
-        result = train_model(
-            images,
-            recipe,
-            folder,
-            compute,
-            seed=seed,
-            validation=options.validation,
-            drop_leaks=options.drop_leaks,
-            watch=watch,
-        )
-    except KeyboardInterrupt:
-        console.print("\nStopped; the same command starts again.")
-        return 130
+        with stopping_politely(execution.stop):
+            result = train_model(
+                images,
+                recipe,
+                folder,
+                compute,
+                seed=seed,
+                validation=options.validation,
+                drop_leaks=options.drop_leaks,
+                watch=watch,
+                execution=execution,
+            )
+    except KeyboardInterrupt as stopped:
+        watch.stop()
+        console.print("\nStopped; the same command goes on from the checkpoint.")
+        return EXIT_CODES[stopped.reason] if isinstance(stopped, Stopped) else 130
     finally:
         watch.stop()
-    if watch.trial is None:
+    if not watch.ran:
         console.print("This was trained before; nothing to do.")
     if options.as_json:
         print(json.dumps({"folder": str(folder), **result.model_dump(mode="json")}, ensure_ascii=False, indent=2))

@@ -22,7 +22,7 @@ from stepladder.network.build import build_network
 from stepladder.techniques import Technique, find_technique
 from stepladder.training.device import Compute, choose_compute, threads_for
 from stepladder.training.evaluate import ImageBatches, compute_logits
-from stepladder.training.loop import TrainedNetwork
+from stepladder.training.outcome import TrainedNetwork
 from stepladder.training.rng import Streams
 
 #: Raised with every change that an older Stepladder would misread.

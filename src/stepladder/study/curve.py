@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from stepladder.data.split import SPLIT_SEED
 from stepladder.errors import DataError, StudyError
 from stepladder.files import read_json, replace_json
 from stepladder.recipe import Recipe
-from stepladder.study.machine import describe_machine, describe_versions
+from stepladder.study.machine import describe_machine, describe_versions, now
 from stepladder.study.plan import Trial
 from stepladder.study.power_law import PowerLaw, fit_power_law
 from stepladder.study.reading import card_facts, read_test
@@ -238,4 +237,4 @@ def _continue_record(out: Path, record: CurveRecord) -> CurveRecord:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return now()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -32,6 +33,11 @@ def describe_versions() -> dict[str, str]:
     """Return the versions that a result depends on."""
     packages = {name: version(name) for name in ("stepladder", "torch", "numpy")}
     return {"python": platform.python_version(), **packages}
+
+
+def now() -> str:
+    """Return the time to the second, in UTC, as ISO 8601 writes it; for a reader only, since clocks are set back."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _processor_name() -> str:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from stepladder.data import Split, Splits
-from stepladder.files import replace_json, replace_text
+from stepladder.files import replace_text
 from stepladder.model import Model, load_model
 from stepladder.model.card import CardFacts, render_card
 from stepladder.study import metrics
+from stepladder.study.machine import now
 from stepladder.study.predictions import write_predictions
 from stepladder.study.records import DataRecord, Reading, SavedStudy, SavedTrial, StudyRecord, TrialResult
+from stepladder.study.seal import seal_trial
 from stepladder.study.store import load_study, write_readings
 from stepladder.study.watch import Watch
 from stepladder.training.device import Compute
@@ -57,7 +58,7 @@ def _note_reading(study: SavedStudy, unread: Sequence[SavedTrial]) -> tuple[Read
         kind = "look" if len(looks) > 1 else "planned"
     entry = Reading.model_validate(
         {
-            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            "time": now(),
             "kind": kind,
             "look": min(number, len(looks)),
             "plan_hash": study.record.plan_hash,
@@ -95,7 +96,7 @@ def read_test(
     write_predictions(folder, logits.argmax(axis=1), labels, len(data.class_names))
     replace_text(folder / "model" / "README.md", render_card(_with_accuracy(card, scores["test_accuracy"])))
     complete = result.model_copy(update=scores)
-    replace_json(folder / "result.json", complete.model_dump(mode="json"))
+    seal_trial(folder, complete)
     return complete
 
 

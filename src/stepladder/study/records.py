@@ -90,6 +90,7 @@ class StudyRecord(_Record):
         validation: the share of the training images held out to draw curves; 0 is the report's own protocol.
         precision: ``float32`` or ``bfloat16``.
         device: ``cpu``, ``cuda`` or ``mps``.
+        threads: of one training step at most; None for all cores.
         command: what to type to run or continue the study.
     """
 
@@ -110,6 +111,7 @@ class StudyRecord(_Record):
     validation: float
     precision: str
     device: str
+    threads: int | None = None
     data: DataRecord
     versions: dict[str, str]
     machine: Machine

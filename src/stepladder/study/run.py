@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
+from time import monotonic
 
 from stepladder.data import ImageSet, Splits, make_splits
 from stepladder.data.audit import look_first
-from stepladder.errors import RecipeError, StudyError
+from stepladder.errors import RecipeError, StorageError, StudyError
 from stepladder.recipe import Recipe
+from stepladder.study.conduct import Job, run_jobs, set_failed_aside
+from stepladder.study.continuation import continue_record, write_plan
 from stepladder.study.designs import compare_with_below, make_design
 from stepladder.study.estimate import estimate_seconds
-from stepladder.study.integrity import differences, find_edit, hash_plan
+from stepladder.study.execution import Execution
+from stepladder.study.integrity import hash_plan
 from stepladder.study.looks import declare_looks, single_look
-from stepladder.study.machine import describe_machine, describe_versions
-from stepladder.study.plan import Rung, Trial
+from stepladder.study.machine import describe_machine, describe_versions, now
+from stepladder.study.ownership import own
+from stepladder.study.plan import Rung
 from stepladder.study.reading import read_study_test
 from stepladder.study.records import (
-    AddedSeeds,
     ContrastRecord,
-    DataRecord,
     LookRecord,
     RungRecord,
     SavedStudy,
@@ -31,17 +33,19 @@ from stepladder.study.statistics import weigh_effects
 from stepladder.study.store import (
     load_study,
     planned_trials,
-    read_readings,
-    read_record,
     read_result,
     trial_folder,
     write_record,
     write_results,
 )
-from stepladder.study.trial import describe_data, run_trial
+from stepladder.study.trial import describe_data
 from stepladder.study.watch import Outlook, Watch
+from stepladder.study.workers import count_workers, run_in_workers
 from stepladder.training.context import check_recipe
 from stepladder.training.device import Compute
+
+#: Seconds between two rebuildings of ``results.csv``.
+_REFRESH_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -121,11 +125,12 @@ def plan_study(
         validation=validation,
         precision=compute.precision,
         device=compute.device.type,
+        threads=compute.threads,
         data=data,
         versions=describe_versions(),
         machine=describe_machine(compute.device),
         command=command,
-        created=_now(),
+        created=now(),
     )
     return PlannedStudy(record.model_copy(update={"plan_hash": hash_plan(record)}), splits)
 
@@ -144,6 +149,7 @@ def run_study(
     drop_leaks: bool = False,
     command: str = "",
     watch: Watch | None = None,
+    execution: Execution | None = None,
 ) -> SavedStudy:
     """Run every trial of the plan that ``out`` does not hold yet, read test once, and return the whole study.
 
@@ -151,6 +157,8 @@ def run_study(
         out: the study's folder. A study of the same plan in it is continued; more seeds add to it, and are marked.
         seeds, plan, rungs, rules, validation, drop_leaks, command: see :func:`plan_study`; fewer seeds than the plan in
             the folder has train only those, and leave test unread until the plan has been run.
+        execution: in how many processes, and what to do when something goes wrong. Several processes may also work on
+            one folder, on several machines, by the same call.
 
     Raises:
         StudyError: ``out`` holds a study of another plan or of other data, or one that was edited; or there is nothing
@@ -158,8 +166,13 @@ def run_study(
         DataError: the images do not fit the splits.
         RecipeError: the recipe does not fit the images.
         StorageError: ``out`` cannot be written.
+        Stopped: that was asked for; the same call goes on.
     """
-    watch = watch or Watch()
+    watch, execution = watch or Watch(), execution or Execution()
+    execution.check()
+    if execution.workers > 1 and compute.threads is None:
+        # Processes whose threads outnumber the cores wait for each other in every step.
+        compute = replace(compute, threads=1)
     planned = plan_study(
         image_set,
         recipe,
@@ -174,7 +187,7 @@ def run_study(
         watch=watch,
     )
     splits = planned.splits
-    record = _continue_record(out, planned.record)
+    record = continue_record(out, planned.record, splits, execution)
     if out.is_file():
         raise StudyError(f"--out is {out}, which is a file; choose a folder")
 
@@ -182,25 +195,37 @@ def run_study(
     while True:
         # Seeds that an earlier call asked for stay in the plan; this one trains those that it asks for.
         asked = [trial for trial in planned_trials(record) if seeds == "auto" or trial.seed < seeds]
-        todo = tuple(trial for trial in asked if read_result(trial_folder(out, trial)) is None)
+        jobs = [Job(trial, splits, record.data, trial_folder(out, trial).absolute()) for trial in asked]
+        if first and execution.retry_failed:
+            set_failed_aside(jobs)
+        todo = [job for job in jobs if read_result(job.folder) is None]
+        seconds = {}
         if first or todo:
-            recipes = {trial.rung: trial.recipe for trial in todo}
+            recipes = {job.trial.rung: job.trial.recipe for job in todo}
             seconds = estimate_seconds(recipes, splits, record.data, compute, watch)
-            write_record(out, record)
+            record = write_plan(out, record, splits, execution)
         if todo:
-            watch.planned(Outlook(record, todo, len(asked) - len(todo), seconds, len(splits.train)))
-        _train(todo, splits, record.data, out, compute, watch)
+            trials = tuple(job.trial for job in todo)
+            total = sum(seconds[trial.rung] for trial in trials)
+            workers = count_workers(execution.workers, compute, len(todo), total, record.machine.memory_gb)
+            watch.planned(Outlook(record, trials, len(asked) - len(todo), seconds, len(splits.train), workers))
+            refresh = _Refresh(out, watch)
+            if workers > 1 or execution.trial_timeout is not None:
+                run_in_workers(workers, todo, splits, compute, execution, watch, refresh)
+            else:
+                run_jobs(todo, compute, execution, watch, refresh)
         first = False
-        study = load_study(out)
-        if study.missing:
-            break
-        study = read_study_test(study, splits, compute, watch)
-        following = next_look(study)
-        if following is None:
-            break
-        record = following
-        write_record(out, record)
-    write_results(study)
+        with own(out):  # whoever comes first reads test; the others find it read
+            study = load_study(out)
+            if study.missing:
+                break
+            study = read_study_test(study, splits, compute, watch)
+            following = next_look(study)
+            if following is None:
+                break
+            record = following
+            write_record(out, record)
+    _Refresh(out, watch)()
     return study
 
 
@@ -222,41 +247,22 @@ def next_look(study: SavedStudy) -> StudyRecord | None:
     return record.model_copy(update={"seeds": seeds, "reached": reached})
 
 
-def _train(
-    todo: tuple[Trial, ...], splits: Splits, data: DataRecord, out: Path, compute: Compute, watch: Watch
-) -> None:
-    for trial in todo:
-        run_trial(trial, splits, data, trial_folder(out, trial), compute, watch)
-        write_results(load_study(out))
+class _Refresh:
+    """Rebuilds ``results.csv`` after a trial: from all of them, so not more often than every few seconds.
 
+    Another program may hold the file; that costs no trial, since it can be rebuilt at any time.
+    """
 
-def _continue_record(out: Path, record: StudyRecord) -> StudyRecord:
-    """Return the record to go on with: that of ``out`` where it has the same plan, with the seeds of both."""
-    found = read_record(out)
-    if found is None:
-        return record
-    readings = read_readings(out)
-    if (edit := find_edit(found, readings)) is not None:
-        raise StudyError(f"{out}: {edit}; restore it from a copy, or choose another folder with --out")
-    # More or fewer seeds are no other plan, unless they were to be found in declared looks.
-    alike = record
-    if len(found.looks) == len(record.looks) == 1:
-        alike = record.model_copy(update={"looks": found.looks})
-    if found.plan_hash != hash_plan(alike):
-        found_differences = differences(found, alike)
-        more = f"; and {len(found_differences) - 4} more" if len(found_differences) > 4 else ""
-        raise StudyError(
-            f"{out} holds another study: {'; '.join(found_differences[:4])}{more}. Choose another folder with --out, "
-            "or the same settings to continue"
-        )
-    new = tuple(seed for seed in record.seeds if seed not in found.seeds)
-    if not new or len(found.looks) > 1:
-        return found
-    added = AddedSeeds(seeds=new, time=_now(), after_reading=bool(readings))
-    return found.model_copy(
-        update={"seeds": (*found.seeds, *new), "added": (*found.added, added), "command": record.command}
-    )
+    def __init__(self, out: Path, watch: Watch) -> None:
+        self._out, self._watch = out, watch
+        self._next = 0.0
 
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    def __call__(self) -> None:
+        if monotonic() < self._next:
+            return
+        self._next = monotonic() + _REFRESH_SECONDS
+        try:
+            with own(self._out):
+                write_results(load_study(self._out))
+        except StorageError as error:
+            self._watch.told(f"results.csv was not rebuilt ({error}); rebuild it with: stepladder report {self._out}")

@@ -156,7 +156,9 @@ def _saved_trial(trial: Trial, folder: Path, result: TrialResult) -> SavedTrial:
     history = read_history(folder / "history.csv")
     if result.trial != trial.id or result.seed != trial.seed:
         raise StorageError(f"{folder / 'result.json'} is that of another trial; remove it to run this one again")
-    if [record.epoch for record in history] != list(range(result.epochs + 1)):
+    # A trial that failed before its first evaluation has no epoch at all.
+    whole = [record.epoch for record in history] == list(range(result.epochs + 1))
+    if not whole and (history or result.status == "finished"):
         raise StorageError(f"{folder / 'history.csv'} lacks epochs; remove {folder} to run the trial again")
     return SavedTrial(trial.rung, trial.seed, folder, result, history)
 

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import math
 from pathlib import Path
-from time import perf_counter
 
 from stepladder.data import ImageSet, Splits, make_splits
 from stepladder.data.audit import look_first
 from stepladder.errors import StudyError
-from stepladder.files import replace_json, replace_text
+from stepladder.files import replace_text
 from stepladder.model import save_model
 from stepladder.model.card import render_card
 from stepladder.recipe import Recipe
-from stepladder.study.machine import describe_machine, describe_versions
+from stepladder.study.execution import Execution
+from stepladder.study.machine import describe_machine, describe_versions, now
+from stepladder.study.ownership import own_if_free
 from stepladder.study.plan import Trial
 from stepladder.study.reading import card_facts, read_test
 from stepladder.study.records import DataRecord, TrialResult
+from stepladder.study.seal import seal_trial
 from stepladder.study.store import read_result
 from stepladder.study.watch import Watch
+from stepladder.training.checkpoint import Checkpoints
 from stepladder.training.device import Compute
-from stepladder.training.history import write_history
-from stepladder.training.loop import TrainedNetwork, Watched, train_network
+from stepladder.training.history import EpochRecord, write_history
+from stepladder.training.loop import Watched, train_network
+from stepladder.training.outcome import TrainedNetwork
+
+#: Where a trial keeps its checkpoints while it runs.
+_CHECKPOINTS = "checkpoint"
 
 
 def describe_data(image_set: ImageSet, splits: Splits) -> DataRecord:
@@ -46,36 +53,92 @@ def watched_split(splits: Splits) -> Watched:
 
 
 def run_trial(
-    trial: Trial, splits: Splits, data: DataRecord, folder: Path, compute: Compute, watch: Watch
+    trial: Trial,
+    splits: Splits,
+    data: DataRecord,
+    folder: Path,
+    compute: Compute,
+    watch: Watch,
+    execution: Execution | None = None,
 ) -> TrialResult:
     """Train ``trial`` and write ``folder``: ``recipe.toml``, ``history.csv``, ``model/``, and last ``result.json``.
 
-    A folder without ``result.json`` is an unfinished trial. The test images are not read here, except where ``splits``
-    has no validation images: then their curve is drawn.
+    A folder without ``result.json`` is an unfinished trial, which goes on from its newest checkpoint. The test images
+    are not read here, except where ``splits`` has no validation images: then their curve is drawn.
     """
+    execution = execution or Execution()
+    folder = folder.absolute()  # a technique of the user's own may go to another folder
     watch.trial_started(trial)
     replace_text(folder / "recipe.toml", trial.recipe.to_toml())
-    started = perf_counter()
-    trained = train_network(
-        trial.recipe,
-        splits.train,
-        watched_split(splits),
-        len(data.class_names),
-        trial.seed,
-        compute,
-        on_batch=watch.batch_ended,
-        on_epoch=watch.epoch_ended,
-        select_best=trial.select == "best-val",
+    checkpoints = Checkpoints(
+        folder / _CHECKPOINTS,
+        {"trial": trial.id, **describe_versions(), "processor": describe_machine(compute.device).processor},
+        every_seconds=execution.checkpoint_seconds,
+        stop=execution.stop,
+        accept_different_bits=execution.accept_different_bits,
+        tell=watch.told,
     )
-    seconds = perf_counter() - started
+    with execution.stop.observing():
+        trained = train_network(
+            trial.recipe,
+            splits.train,
+            watched_split(splits),
+            len(data.class_names),
+            trial.seed,
+            compute,
+            on_batch=lambda images: watch.batch_ended(trial, images),
+            on_epoch=lambda record: watch.epoch_ended(trial, record),
+            select_best=trial.select == "best-val",
+            checkpoints=checkpoints,
+        )
     write_history(folder / "history.csv", trained.history)
-    result = _result(trial, trained, compute, seconds)
+    result = _result(trial, trained, compute)
     if result.status == "finished":
         card = render_card(card_facts(result, trial.recipe.name, data))
         save_model(folder / "model", trained, data.class_names, data.image_shape, compute, card)
-    replace_json(folder / "result.json", result.model_dump(mode="json"))
+    elif trained.error:
+        replace_text(folder / "failure.txt", trained.error)
+    seal_trial(folder, result)
+    checkpoints.remove()
     watch.trial_ended(trial, result)
     return result
+
+
+def record_failure(
+    trial: Trial, folder: Path, reason: str, error: str, compute: Compute, watch: Watch, seconds: float = 0.0
+) -> TrialResult:
+    """Record that a trial ended without leaving a figure: it raised before its first step, hung, or its process died.
+
+    Args:
+        reason: one sentence.
+        error: the traceback, if there is one.
+    """
+    replace_text(folder / "recipe.toml", trial.recipe.to_toml())
+    write_history(folder / "history.csv", ())
+    if error:
+        replace_text(folder / "failure.txt", error)
+    result = TrialResult(
+        trial=trial.id,
+        seed=trial.seed,
+        techniques=tuple(setting.name for setting in trial.recipe.techniques),
+        status="failed",
+        epochs=0,
+        seconds=seconds,
+        images_per_second=None,
+        failure=reason,
+        versions=describe_versions(),
+        machine=describe_machine(compute.device),
+        finished=now(),
+    )
+    seal_trial(folder, result)
+    remove_checkpoints(folder)
+    watch.trial_ended(trial, result)
+    return result
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Remove what a trial kept while it ran."""
+    Checkpoints(folder / _CHECKPOINTS, {}).remove()
 
 
 def train_model(
@@ -88,6 +151,7 @@ def train_model(
     validation: float = 0.1,
     drop_leaks: bool = False,
     watch: Watch | None = None,
+    execution: Execution | None = None,
 ) -> TrialResult:
     """Train one recipe with one seed into the folder ``out`` and read test; the same call again only reads the result.
 
@@ -96,6 +160,7 @@ def train_model(
         seed: decides initial weights, order of the images and augmentation.
         validation: share of the training images held out for the curves; 0 trains on all.
         drop_leaks: take training images that are copies of held-out ones out, instead of only saying so.
+        execution: how it is carried out; a stopped training goes on from its checkpoint.
 
     Raises:
         StudyError: ``out`` holds something else.
@@ -116,14 +181,18 @@ def train_model(
         return found
     if found is not None or (out / "study.json").exists():
         raise StudyError(f"{out} holds another result, which would be lost; choose another folder with --out")
-    result = run_trial(trial, splits, data, out, compute, watch)
+    with own_if_free(out) as owned:
+        if not owned:
+            raise StudyError(f"another process trains in {out}; wait for it, or choose another folder with --out")
+        result = run_trial(trial, splits, data, out, compute, watch, execution)
     if result.status == "failed":
         return result
     return read_test(out, result, splits, data, card_facts(result, recipe.name, data), compute)
 
 
-def _result(trial: Trial, trained: TrainedNetwork, compute: Compute, seconds: float) -> TrialResult:
-    last = trained.history[-1]
+def _result(trial: Trial, trained: TrainedNetwork, compute: Compute) -> TrialResult:
+    untrained = EpochRecord(0, None, None, math.nan, 0.0, 0.0, None)
+    last = trained.history[-1] if trained.history else untrained
     steps = [record.images_per_second for record in trained.history if record.images_per_second]
     return TrialResult(
         trial=trial.id,
@@ -132,18 +201,18 @@ def _result(trial: Trial, trained: TrainedNetwork, compute: Compute, seconds: fl
         status="finished" if trained.failure is None else "failed",
         epochs=last.epoch,
         train_loss=_finite(last.train_loss),
-        train_accuracy=last.train_accuracy,
+        train_accuracy=last.train_accuracy if trained.history else None,
         val_loss=_finite(last.val_loss),
         val_accuracy=last.val_accuracy,
         selected_epoch=trained.selected_epoch if trained.failure is None else None,
-        seconds=seconds,
+        seconds=trained.seconds,
         # The harmonic mean: epochs have equal images, so this is images over time.
         images_per_second=len(steps) / sum(1 / rate for rate in steps) if steps else None,
         failure=trained.failure,
         warnings=tuple(trained.warnings),
         versions=describe_versions(),
         machine=describe_machine(compute.device),
-        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        finished=now(),
     )
 
 

@@ -20,6 +20,7 @@ class Outlook:
         done: how many of the trials asked for have ended before.
         seconds: measured guess for one trial, by rung.
         images: training images of one epoch.
+        workers: how many trials run at a time.
     """
 
     record: StudyRecord
@@ -27,6 +28,7 @@ class Outlook:
     done: int
     seconds: Mapping[str, float]
     images: int
+    workers: int = 1
 
 
 class Watch:
@@ -44,11 +46,17 @@ class Watch:
     def trial_started(self, trial: Trial) -> None:
         """A trial starts."""
 
-    def batch_ended(self, images: int) -> None:
-        """A step over ``images`` images is done."""
+    def batch_ended(self, trial: Trial, images: int) -> None:
+        """A trial has trained on ``images`` more; several trials may run at a time."""
 
-    def epoch_ended(self, record: EpochRecord) -> None:
-        """An epoch is done and evaluated; epoch 0 is the untrained network."""
+    def epoch_ended(self, trial: Trial, record: EpochRecord) -> None:
+        """An epoch of a trial is done and evaluated; epoch 0 is the untrained network."""
+
+    def told(self, sentence: str) -> None:
+        """Something happened that whoever is watching should know."""
+
+    def waiting(self, trials: int) -> None:
+        """Only trials are left that other processes run."""
 
     def reading(self, trials: int) -> None:
         """All training that was planned has ended; the test images are about to be read for ``trials`` trials."""

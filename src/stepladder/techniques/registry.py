@@ -20,6 +20,9 @@ ENTRY_POINTS = "stepladder.techniques"
 #: Techniques from files and packages, by name, with what identifies their code.
 _OWN: dict[str, tuple[type[Technique], str]] = {}
 
+#: What was registered from files, as ``FILE.py:Class`` with the whole path.
+_FILES: dict[str, None] = {}
+
 
 def find_technique(name: str) -> type[Technique]:
     """Return the technique called ``name``.
@@ -80,7 +83,13 @@ def register(reference: str) -> type[Technique]:
         raise RecipeError(
             f"{unknown('technique class', class_name, classes)} (classes of {file} that derive from Technique)"
         )
+    _FILES[f"{path.absolute()}:{class_name}"] = None
     return _keep(getattr(loaded, class_name), code)
+
+
+def registered_files() -> tuple[str, ...]:
+    """Return what another process must :func:`register` to know the techniques that this one does."""
+    return tuple(_FILES)
 
 
 def code_of(technique: type[Technique]) -> str:

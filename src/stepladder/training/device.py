@@ -30,24 +30,29 @@ class Compute:
         device: where images, weights and random streams live.
         precision: ``float32``, or ``bfloat16`` for convolutions and matrix products; weights, losses and statistics
             stay in float32 either way (Micikevicius et al., Mixed Precision Training, 2018, section 3).
+        threads: of one training step on the CPU at most; None for all cores. Another number sums in another order, so
+            it changes the last bits of every weight where steps are large.
     """
 
     device: torch.device
     precision: str
+    threads: int | None = None
 
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context in which networks run forward."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
 
 
-def choose_compute(device: str = "auto", precision: str = "auto") -> Compute:
+def choose_compute(device: str = "auto", precision: str = "auto", threads: int | None = None) -> Compute:
     """Turn what a user asked for into a device that is there and a precision that is fast on it.
 
     ``auto`` takes a GPU where there is one, and bfloat16 where the hardware multiplies it natively.
 
     Raises:
-        RecipeError: an unknown name, or a device that this machine lacks.
+        RecipeError: an unknown name, a device that this machine lacks, or fewer than one thread.
     """
+    if threads is not None and threads < 1:
+        raise RecipeError(f"--threads is {threads}; a step needs at least 1")
     if device not in DEVICES:
         raise RecipeError(unknown("device", device, DEVICES))
     if precision not in PRECISIONS:
@@ -60,23 +65,23 @@ def choose_compute(device: str = "auto", precision: str = "auto") -> Compute:
         raise RecipeError(f"--device is {device}, and PyTorch finds none on this machine; there is: {there}")
     if precision == "auto":
         precision = "bfloat16" if _multiplies_bfloat16(device) else "float32"
-    return Compute(torch.device(device), precision)
+    return Compute(torch.device(device), precision, threads)
 
 
-def choose_threads(step_macs: int) -> None:
-    """Use one thread for a step of fewer than :data:`SMALL_STEP` multiply-accumulates, else all of them.
+def choose_threads(step_macs: int, at_most: int | None = None) -> None:
+    """Use one thread for a step of fewer than :data:`SMALL_STEP` multiply-accumulates, else ``at_most``, or all cores.
 
     On 8×8 images two threads were no faster than one (79 and 77 s for 18 trials), and beside another busy process they
     were 20 times slower, because each step waits for both a hundred times.
     """
-    torch.set_num_threads(1 if step_macs < SMALL_STEP else _ALL_THREADS)
+    torch.set_num_threads(1 if step_macs < SMALL_STEP else at_most or _ALL_THREADS)
 
 
 @contextmanager
-def threads_for(macs: int) -> Iterator[None]:
+def threads_for(macs: int, at_most: int | None = None) -> Iterator[None]:
     """Use as many threads as ``macs`` multiply-accumulates at a time are worth, and leave the number as it was."""
     before = torch.get_num_threads()
-    choose_threads(macs)
+    choose_threads(macs, at_most)
     try:
         yield
     finally:

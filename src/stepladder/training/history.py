@@ -64,7 +64,12 @@ _TEST_COLUMNS = ("test_loss", "test_accuracy")
 
 
 def write_history(path: Path, records: Iterable[EpochRecord]) -> None:
-    """Replace ``path`` by a CSV with one row a record; floats keep every digit, an unmeasured figure is empty."""
+    """Replace ``path`` by :func:`history_text` of ``records``."""
+    replace_text(path, history_text(records))
+
+
+def history_text(records: Iterable[EpochRecord]) -> str:
+    """Return a CSV with one row a record; floats keep every digit, an unmeasured figure is empty."""
     rows = list(records)
     names = _COLUMNS if all(row.test_loss is None for row in rows) else (*_COLUMNS, *_TEST_COLUMNS)
     text = io.StringIO()
@@ -72,7 +77,7 @@ def write_history(path: Path, records: Iterable[EpochRecord]) -> None:
     writer.writerow(names)
     for row in rows:
         writer.writerow("" if (value := getattr(row, name)) is None else repr(value) for name in names)
-    replace_text(path, text.getvalue())
+    return text.getvalue()
 
 
 def read_history(path: Path) -> tuple[EpochRecord, ...]:
@@ -82,10 +87,18 @@ def read_history(path: Path) -> tuple[EpochRecord, ...]:
         StorageError: the file is missing or damaged.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return tuple(_parse(row) for row in csv.DictReader(file))
+        return parse_history(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise StorageError(f"cannot read {path} ({error}); remove its folder and run the study again") from error
+
+
+def parse_history(text: str) -> tuple[EpochRecord, ...]:
+    """Return the records of what :func:`history_text` wrote.
+
+    Raises:
+        ValueError, TypeError, KeyError: it is something else.
+    """
+    return tuple(_parse(row) for row in csv.DictReader(io.StringIO(text)))
 
 
 def _parse(row: dict[str, str]) -> EpochRecord:

@@ -3,53 +3,26 @@
 from __future__ import annotations
 
 import math
+import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from time import perf_counter
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from stepladder.data import Split
-from stepladder.network import Network, trace_network
-from stepladder.network.build import build_network
+from stepladder.errors import StepladderError
 from stepladder.recipe import Recipe
 from stepladder.techniques import Progress, Technique
-from stepladder.techniques.effect import techniques_without_effect
-from stepladder.techniques.guard import check_learned, guarded
-from stepladder.techniques.requirements import begin_techniques, check_techniques
-from stepladder.training.context import make_context
-from stepladder.training.device import Compute, choose_threads, keep_freed_memory
-from stepladder.training.evaluate import DeviceSplit, evaluate, prepare_images
-from stepladder.training.history import TRAIN_SAMPLE, EpochRecord
-from stepladder.training.optimizer import make_optimizer
-from stepladder.training.rng import Streams
-
-
-@dataclass
-class TrainedNetwork:
-    """What a trial leaves: the network with all that prediction needs, and the record of its training.
-
-    Attributes:
-        network: the layer list after the techniques' rewriting.
-        input_shape: (C, H, W) of what the network reads, after the techniques' ``prepare``.
-        module: its trained form, from float32 (N, C, H, W) to logits (N, classes).
-        techniques: fitted, in recipe order.
-        history: epoch 0 (untrained) and every epoch finished.
-        warnings: what a reader of the result should know, a sentence each.
-        failure: why training stopped early; None when it did not.
-        selected_epoch: whose weights ``module`` has: the last one's, or those of the epoch that validation chose.
-    """
-
-    network: Network
-    input_shape: tuple[int, int, int]
-    module: nn.Sequential
-    techniques: list[Technique]
-    history: list[EpochRecord] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    failure: str | None = None
-    selected_epoch: int = 0
+from stepladder.training.assembly import Assembly, assemble, overriding
+from stepladder.training.checkpoint import Checkpoints
+from stepladder.training.clock import Clock
+from stepladder.training.device import Compute, keep_freed_memory
+from stepladder.training.evaluate import evaluate, prepare_images
+from stepladder.training.history import EpochRecord
+from stepladder.training.outcome import TrainedNetwork, describe_failure, odd_start
+from stepladder.training.snapshot import Place, restore_snapshot, take_snapshot
 
 
 @dataclass(frozen=True)
@@ -71,6 +44,7 @@ def train_network(
     on_epoch: Callable[[EpochRecord], None] | None = None,
     rehearsal: bool = False,
     select_best: bool = False,
+    checkpoints: Checkpoints | None = None,
 ) -> TrainedNetwork:
     """Train ``recipe`` on ``train`` with ``seed``. The watched split is only looked at, unless ``select_best``.
 
@@ -84,151 +58,194 @@ def train_network(
         select_best: leave the weights of the epoch with the highest accuracy on the watched split, the earliest of
             several, instead of the last epoch's; not for a watched test split, which may choose nothing.
 
+        checkpoints: where to go on from, if anything is there, and to keep the trial as it goes.
+
     Raises:
         RecipeError: the recipe does not fit the images, or a technique does not keep to the rules of its hooks.
+        StudyError: a checkpoint was made under other conditions.
+        StorageError: a checkpoint cannot be written.
+        Stopped: it was asked for; the checkpoint has been written.
     """
     assert not (select_best and watched.is_test), "test chooses nothing"
-    started = perf_counter()
     keep_freed_memory()
-    device = compute.device
-    streams = Streams(seed)
-    data = DeviceSplit.load(train, device)
-    watched_data = DeviceSplit.load(watched.split, device)
-    sample = _fixed_sample(data)
-
-    # What techniques learn, rewrite and prepare is settled before the network is built.
-    techniques = recipe.make_techniques()
-    context = make_context(recipe, train, num_classes, has_validation=not watched.is_test)
-    network = begin_techniques(techniques, context)
-    warnings = [] if rehearsal else check_techniques(techniques, context, network)
-    for technique in techniques:
-        with guarded(technique, "fit"):
-            learned = technique.fit(data.batches)
-        technique.restore(check_learned(technique, learned), device)
-    # Tried before anything is built: a hook that breaks its rules is named here.
-    first_images, first_targets = data.take(torch.arange(min(recipe.batch_size, len(data)), device=device))
-    idle = techniques_without_effect(
-        techniques, recipe.network, first_images, first_targets, Progress(0, context.steps_per_epoch, recipe.epochs)
+    clock = Clock()
+    assembly = assemble(
+        recipe,
+        train,
+        watched.split,
+        num_classes,
+        seed,
+        compute,
+        has_validation=not watched.is_test,
+        rehearsal=rehearsal,
     )
-    warnings += [f"{name} is switched on and changed nothing when tried on one batch" for name in idle]
+    # How many threads its steps take is known only now that the network is.
+    conditions = {"threads": str(torch.get_num_threads())}
+    saved = None if checkpoints is None else checkpoints.load(conditions)
+    if saved is not None:
+        place = restore_snapshot(saved, assembly)
+        clock.go_on_from(place.seconds, place.epoch_seconds)
+    else:
+        place = Place(torch.zeros((), device=compute.device), assembly.streams["order"].get_state())
+    run = _Run(recipe, assembly, place, clock, compute, watched.is_test, on_batch, on_epoch, checkpoints, conditions)
+    failure: str | None = None
+    error_text = ""
+    try:
+        if saved is None:
+            untrained = run.record_epoch(0, None)
+            place.warnings += assembly.warnings + odd_start(untrained, num_classes, assembly.data.labels)
+        failure = run.train(min(2, recipe.epochs) if rehearsal else recipe.epochs, select_best)
+    except StepladderError:
+        raise
+    except Exception as error:
+        # Recorded as this trial's end: the other trials of a study must go on.
+        failure, error_text = describe_failure(error, place.epoch), traceback.format_exc()
 
-    channels, height, width = prepare_images(next(iter(data.batches))[:1], techniques).shape[1:]
-    input_shape = (channels, height, width)
-    costs = trace_network(network, input_shape, num_classes)
-    choose_threads(recipe.batch_size * sum(cost.macs for cost in costs))
-    module = build_network(network, input_shape, num_classes, streams, device)
-    averaged: nn.Sequential | None = None
-    averaging = _overriding(techniques, "weights")
-    if averaging:
-        averaged = build_network(network, input_shape, num_classes, streams, device)
-    for technique in _overriding(techniques, "initialize"):
-        inputs = (prepare_images(images, techniques) for images in sample.batches)
-        with torch.no_grad(), guarded(technique, "initialize"):
-            technique.initialize(module, streams, inputs)
-    if averaged is not None:
-        averaged.load_state_dict(module.state_dict())
-    trained = TrainedNetwork(network, input_shape, module if averaged is None else averaged, techniques)
-    trained.warnings += warnings
-
-    optimizer = make_optimizer(recipe.optimizer, module)
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    started_by, augmented_by, scheduled_by, before_by, after_by, watched_by = (
-        _overriding(techniques, hook)
-        for hook in ("batch_started", "augment", "lr_factor", "before_step", "after_step", "epoch_ended")
+    selected = place.history[-1].epoch if place.history else 0
+    if place.best and failure is None:
+        assembly.evaluated.load_state_dict(place.best)
+        selected = place.best_epoch
+    return TrainedNetwork(
+        network=assembly.network,
+        input_shape=assembly.input_shape,
+        module=assembly.evaluated,
+        techniques=assembly.techniques,
+        history=place.history,
+        warnings=place.warnings,
+        failure=failure,
+        error=error_text,
+        selected_epoch=selected,
+        seconds=clock.total,
     )
-    compute_loss = _training_loss(techniques)
-    order_stream = streams("order")
-    augment_streams = {technique.name: streams(f"augment/{technique.name}", device) for technique in techniques}
-    steps_per_epoch = context.steps_per_epoch
 
-    def record_epoch(epoch: int, lr: float | None, running: float | None, train_seconds: float | None) -> EpochRecord:
-        """Evaluate, and write down the epoch."""
-        on_train = evaluate(trained.module, techniques, sample, compute)
-        on_watched = evaluate(trained.module, techniques, watched_data, compute)
-        name = "test" if watched.is_test else "val"
+
+@dataclass
+class _Run:
+    """The steps of one trial, from its place to its end."""
+
+    recipe: Recipe
+    assembly: Assembly
+    place: Place
+    clock: Clock
+    compute: Compute
+    watches_test: bool
+    on_batch: Callable[[int], None] | None
+    on_epoch: Callable[[EpochRecord], None] | None
+    checkpoints: Checkpoints | None
+    conditions: dict[str, str]
+
+    def train(self, epochs: int, select_best: bool) -> str | None:
+        """Take all steps up to ``epochs`` epochs; return why not, where a loss was not finite."""
+        recipe, assembly, place, clock, checkpoints = (
+            self.recipe,
+            self.assembly,
+            self.place,
+            self.clock,
+            self.checkpoints,
+        )
+        module, averaged, techniques, data = assembly.module, assembly.averaged, assembly.techniques, assembly.data
+        optimizer, parameters, order_stream = assembly.optimizer, assembly.parameters, assembly.streams["order"]
+        started_by, augmented_by, scheduled_by, before_by, after_by, averaged_by, watched_by = (
+            overriding(techniques, hook)
+            for hook in ("batch_started", "augment", "lr_factor", "before_step", "after_step", "weights", "epoch_ended")
+        )
+        compute_loss = _training_loss(techniques)
+        steps_per_epoch = assembly.steps_per_epoch
+
+        for epoch in range(place.epoch, epochs + 1):
+            if place.batch == 0:
+                clock.start_epoch()
+                # Summed on the device: reading a number off it in every step would make the device wait for Python.
+                place.loss_sum = torch.zeros((), device=data.labels.device)
+                place.order_state = order_stream.get_state()
+            else:
+                order_stream.set_state(place.order_state)  # the same order is drawn again
+            module.train()
+            order = torch.randperm(len(data), generator=order_stream).to(data.labels.device)
+            for positions in _batches(order, recipe.batch_size)[place.batch :]:
+                progress = Progress(place.step, steps_per_epoch, recipe.epochs)
+                lr = recipe.optimizer.lr * math.prod(technique.lr_factor(progress) for technique in scheduled_by)
+                for group in optimizer.param_groups:
+                    group["lr"] = lr * group.get("lr_scale", 1)
+
+                images, targets = data.take(positions)
+                for technique in started_by:
+                    technique.batch_started(positions, progress)
+                for technique in augmented_by:
+                    images, targets = technique.augment(images, targets, assembly.streams[f"augment/{technique.name}"])
+
+                with self.compute.autocast():
+                    logits = module(prepare_images(images, techniques))
+                    loss = compute_loss(logits, targets)
+                loss.backward()
+                with torch.no_grad():
+                    for technique in before_by:
+                        technique.before_step(parameters, lr)
+                optimizer.step()
+                optimizer.zero_grad()
+
+                place.step, place.batch, place.lr = place.step + 1, place.batch + 1, lr
+                with torch.no_grad():
+                    after = Progress(place.step, steps_per_epoch, recipe.epochs)
+                    for technique in after_by:
+                        technique.after_step(parameters, after)
+                    if averaged is not None:
+                        current, average = module.state_dict(), averaged.state_dict()
+                        for technique in averaged_by:
+                            technique.weights(current, average, after)
+                place.loss_sum += loss.detach() * len(positions)
+                if self.on_batch:
+                    self.on_batch(len(positions))
+                if checkpoints is not None and checkpoints.due():
+                    self.keep()
+
+            running = float(place.loss_sum) / len(data)
+            if not math.isfinite(running):
+                return f"the training loss was not finite in epoch {epoch}; a lower optimizer.lr may help"
+            record = self.record_epoch(epoch, running)
+            if not math.isfinite(record.train_loss):
+                return (
+                    f"the loss on plain training images was not finite after epoch {epoch}; a lower optimizer.lr may "
+                    "help"
+                )
+            for technique in watched_by:
+                if record.val_loss is not None:
+                    technique.epoch_ended(record.val_loss)
+            if select_best and record.val_accuracy is not None and record.val_accuracy > place.best_accuracy:
+                place.best_accuracy, place.best_epoch = record.val_accuracy, epoch
+                place.best = {name: value.clone() for name, value in assembly.evaluated.state_dict().items()}
+            place.epoch, place.batch = epoch + 1, 0
+            self.keep()
+        return None
+
+    def record_epoch(self, epoch: int, running: float | None) -> EpochRecord:
+        """Evaluate, and write down the epoch; ``running`` is the mean loss of its batches, None before the first."""
+        seconds, assembly = self.clock.epoch, self.assembly
+        on_train = evaluate(assembly.evaluated, assembly.techniques, assembly.sample, self.compute)
+        on_watched = evaluate(assembly.evaluated, assembly.techniques, assembly.watched, self.compute)
+        name = "test" if self.watches_test else "val"
         curve = {f"{name}_loss": on_watched.loss, f"{name}_accuracy": on_watched.accuracy}
         record = EpochRecord(
             epoch=epoch,
-            lr=lr,
+            lr=self.place.lr,
             train_loss_running=running,
             train_loss=on_train.loss,
             train_accuracy=on_train.accuracy,
-            seconds=perf_counter() - started,
-            images_per_second=len(data) / train_seconds if train_seconds else None,
+            seconds=self.clock.epoch,
+            images_per_second=None if running is None else len(assembly.data) / seconds,
             **curve,
         )
-        trained.history.append(record)
-        if on_epoch:
-            on_epoch(record)
+        self.place.history.append(record)
+        if self.on_epoch:
+            self.on_epoch(record)
         return record
 
-    best: dict[str, Tensor] = {}
-    best_epoch, best_accuracy = 0, -1.0
-    untrained = record_epoch(0, None, None, None)
-    trained.warnings += _odd_start(untrained, num_classes, data.labels)
-
-    step = 0
-    for epoch in range(1, (min(2, recipe.epochs) if rehearsal else recipe.epochs) + 1):
-        started = perf_counter()
-        module.train()
-        # Summed on the device: reading a number off it in every step would make the device wait for Python.
-        loss_sum = torch.zeros((), device=device)
-        order = torch.randperm(len(data), generator=order_stream).to(device)
-        for positions in _batches(order, recipe.batch_size):
-            progress = Progress(step, steps_per_epoch, recipe.epochs)
-            lr = recipe.optimizer.lr * math.prod(technique.lr_factor(progress) for technique in scheduled_by)
-            for group in optimizer.param_groups:
-                group["lr"] = lr * group.get("lr_scale", 1)
-
-            images, targets = data.take(positions)
-            for technique in started_by:
-                technique.batch_started(positions, progress)
-            for technique in augmented_by:
-                images, targets = technique.augment(images, targets, augment_streams[technique.name])
-
-            with compute.autocast():
-                logits = module(prepare_images(images, techniques))
-                loss = compute_loss(logits, targets)
-            loss.backward()
-            with torch.no_grad():
-                for technique in before_by:
-                    technique.before_step(parameters, lr)
-            optimizer.step()
-            optimizer.zero_grad()
-
-            step += 1
-            with torch.no_grad():
-                for technique in after_by:
-                    technique.after_step(parameters, Progress(step, steps_per_epoch, recipe.epochs))
-                if averaged is not None:
-                    current, average = module.state_dict(), averaged.state_dict()
-                    for technique in averaging:
-                        technique.weights(current, average, Progress(step, steps_per_epoch, recipe.epochs))
-            loss_sum += loss.detach() * len(positions)
-            if on_batch:
-                on_batch(len(positions))
-
-        running = float(loss_sum) / len(data)
-        if not math.isfinite(running):
-            trained.failure = f"the training loss was not finite in epoch {epoch}; a lower optimizer.lr may help"
-            break
-        record = record_epoch(epoch, lr, running, perf_counter() - started)
-        trained.selected_epoch = epoch
-        if not math.isfinite(record.train_loss):
-            trained.failure = (
-                f"the loss on plain training images was not finite after epoch {epoch}; a lower optimizer.lr may help"
-            )
-            break
-        for technique in watched_by:
-            if record.val_loss is not None:
-                technique.epoch_ended(record.val_loss)
-        if select_best and record.val_accuracy is not None and record.val_accuracy > best_accuracy:
-            best_accuracy, best_epoch = record.val_accuracy, epoch
-            best = {name: value.clone() for name, value in trained.module.state_dict().items()}
-    if best and trained.failure is None:
-        trained.module.load_state_dict(best)
-        trained.selected_epoch = best_epoch
-    return trained
+    def keep(self) -> None:
+        """Write a checkpoint of this place, and leave if that was asked for."""
+        if self.checkpoints is not None:
+            self.place.epoch_seconds, self.place.seconds = self.clock.epoch, self.clock.total
+            self.checkpoints.save(self.place.step, take_snapshot(self.assembly, self.place), self.conditions)
+            self.checkpoints.stop.raise_if_wanted()
 
 
 def _batches(order: Tensor, batch_size: int) -> list[Tensor]:
@@ -239,36 +256,6 @@ def _batches(order: Tensor, batch_size: int) -> list[Tensor]:
     return batches
 
 
-def _overriding(techniques: Sequence[Technique], hook: str) -> list[Technique]:
-    return [technique for technique in techniques if technique.overrides(hook)]
-
-
 def _training_loss(techniques: Sequence[Technique]) -> Callable[[Tensor, Tensor], Tensor]:
-    replacing = _overriding(techniques, "loss")
+    replacing = overriding(techniques, "loss")
     return replacing[0].loss if replacing else F.cross_entropy
-
-
-def _fixed_sample(data: DeviceSplit) -> DeviceSplit:
-    """Evenly spaced training images: the same in every trial, and spread over whatever order the files had."""
-    if len(data) <= TRAIN_SAMPLE:
-        return data
-    positions = torch.arange(TRAIN_SAMPLE, device=data.labels.device) * len(data) // TRAIN_SAMPLE
-    return data.select(positions)
-
-
-def _odd_start(untrained: EpochRecord, num_classes: int, labels: Tensor) -> list[str]:
-    """Warn where an untrained network does not behave like one: loss ln(classes), accuracy no better than one class."""
-    warnings = []
-    expected = math.log(num_classes)
-    if not abs(untrained.train_loss - expected) <= 0.25 * expected:
-        warnings.append(
-            f"the untrained loss is {untrained.train_loss:.2f} nats where ln({num_classes}) = {expected:.2f} is "
-            f"expected; look at the scale of the images and of the initial weights"
-        )
-    majority = int(labels.bincount().max()) / len(labels)
-    if untrained.train_accuracy > majority + 0.25:
-        warnings.append(
-            f"the untrained network is right on {untrained.train_accuracy:.0%} of the training images, far more than "
-            f"the {majority:.0%} of the largest class; look at the labels"
-        )
-    return warnings

@@ -1,0 +1,69 @@
+"""Ctrl-C, SIGTERM and a closed terminal: finish the step, keep a checkpoint, leave."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+from types import FrameType
+
+from stepladder.training.stop import Stop, Stopped
+
+#: Exit status by reason. 75 is "temporary failure, try again" (sysexits.h), which batch queues understand.
+EXIT_CODES = {"interrupt": 130, "terminate": 143, "hangup": 129, "time": 75}
+
+#: A second signal so soon is impatience, and what is being written is finished; a later one ends it at once.
+_PATIENCE = 5.0
+
+_REASONS = {signal.SIGINT: "interrupt", signal.SIGTERM: "terminate"}
+if hasattr(signal, "SIGHUP"):
+    _REASONS[signal.SIGHUP] = "hangup"
+
+
+@contextmanager
+def stopping_politely(stop: Stop) -> Iterator[None]:
+    """Turn signals into requests to ``stop`` while inside.
+
+    Where training is under way, the step and the checkpoint after it are finished first; anywhere else every file is
+    replaced in one piece, so :class:`Stopped` is raised at once. More signals within five seconds change nothing.
+    """
+    first: float | None = None
+
+    def handle(number: int, _: FrameType | None) -> None:
+        nonlocal first
+        reason = _REASONS[signal.Signals(number)]
+        if reason == "hangup":
+            _let_go_of_the_terminal()
+        now = monotonic()
+        if first is not None and now - first < _PATIENCE:
+            return
+        again, first = first is not None, now
+        if stop.observed and not again:
+            stop.request(reason)
+            return
+        raise Stopped(reason)
+
+    before = {}
+    for number in _REASONS:
+        # A process that was told to survive its terminal (nohup) ignores the signal already, and goes on doing so.
+        if signal.getsignal(number) != signal.SIG_IGN:
+            before[number] = signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _let_go_of_the_terminal() -> None:
+    """Print into nothing from now on where the terminal has gone: writing to it would raise."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream.isatty():
+                os.dup2(nothing, stream.fileno())
+        except (OSError, ValueError):
+            os.dup2(nothing, stream.fileno())

@@ -1,0 +1,76 @@
+"""Going on with the study of a folder: the same plan, or a sentence on how it differs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stepladder.data import Splits
+from stepladder.errors import StudyError
+from stepladder.study.execution import Execution
+from stepladder.study.images import describe_changes, read_images, write_images
+from stepladder.study.integrity import differences, find_edit, hash_plan
+from stepladder.study.machine import now
+from stepladder.study.ownership import own
+from stepladder.study.records import AddedSeeds, StudyRecord
+from stepladder.study.store import read_readings, read_record, write_record
+
+
+def write_plan(out: Path, record: StudyRecord, splits: Splits, execution: Execution) -> StudyRecord:
+    """Write the plan before the first trial, unless another process has just done so; return the one that holds."""
+    with own(out):
+        record = continue_record(out, record, splits, execution)
+        if read_record(out) != record:
+            write_record(out, record)
+        if read_images(out) is None:
+            write_images(out, splits)
+    return record
+
+
+def continue_record(out: Path, record: StudyRecord, splits: Splits, execution: Execution) -> StudyRecord:
+    """Return the record to go on with: that of ``out`` where it has the same plan, with the seeds of both."""
+    found = read_record(out)
+    if found is None:
+        return record
+    readings = read_readings(out)
+    if (edit := find_edit(found, readings)) is not None:
+        raise StudyError(f"{out}: {edit}; restore it from a copy, or choose another folder with --out")
+    # More or fewer seeds are no other plan, unless they were to be found in declared looks.
+    alike = record
+    if len(found.looks) == len(record.looks) == 1:
+        alike = record.model_copy(update={"looks": found.looks})
+    if found.plan_hash != hash_plan(alike):
+        raise StudyError(f"{out} holds another study: {_differences(out, found, alike, splits)}")
+    if found.threads != record.threads and found.threads is not None and not execution.accept_different_bits:
+        here = record.threads or "all cores"
+        raise StudyError(
+            f"{out} was begun with --threads {found.threads}, and this would be {here}, so bits may differ; continue "
+            f"with --threads {found.threads}, or with --accept-different-bits"
+        )
+    new = tuple(seed for seed in record.seeds if seed not in found.seeds)
+    if not new or len(found.looks) > 1:
+        return found
+    added = AddedSeeds(seeds=new, time=now(), after_reading=bool(readings))
+    return found.model_copy(
+        update={"seeds": (*found.seeds, *new), "added": (*found.added, added), "command": record.command}
+    )
+
+
+def _differences(out: Path, found: StudyRecord, here: StudyRecord, splits: Splits) -> str:
+    """Return how two plans differ and what to do, after "holds another study:"."""
+    phrases = differences(found, here)
+    images = read_images(out)
+    if found.data.fingerprint != here.data.fingerprint and images is not None:
+        changes = describe_changes(images, splits, found.data.class_names)
+        phrases = [
+            *changes,
+            *(phrase for phrase in phrases if phrase not in ("the images differ", "the split differs")),
+        ]
+    more = f"; and {len(phrases) - 4} more" if len(phrases) > 4 else ""
+    fix = "Choose another folder with --out, or the same settings to continue"
+    if phrases and all(phrase.startswith("epochs is ") for phrase in phrases):
+        before = found.rungs[0].recipe["epochs"]
+        fix = (
+            f"Trials of {before} epochs cannot be made longer: their learning rates and every other schedule were made "
+            f"for {before}. Train anew with --out and another folder"
+        )
+    return f"{'; '.join(phrases[:4])}{more}. {fix}"

@@ -1,0 +1,38 @@
+"""How a study is carried out: nothing in here changes a bit of what comes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from stepladder.errors import StudyError
+from stepladder.training.stop import Stop
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What the plan does not say.
+
+    Attributes:
+        workers: processes that train at the same time; 0 for as many as the cores have room for, where it pays.
+        checkpoint_seconds: keep a trial inside an epoch too where the epoch takes longer.
+        trial_timeout: seconds after which a trial has failed; None for never.
+        retry_failed: run trials again that had failed.
+        accept_different_bits: go on from checkpoints of another thread count, version or processor.
+        stop: asked after every step.
+    """
+
+    workers: int = 1
+    checkpoint_seconds: float = 60.0
+    trial_timeout: float | None = None
+    retry_failed: bool = False
+    accept_different_bits: bool = False
+    stop: Stop = field(default_factory=Stop)
+
+    def check(self) -> None:
+        """Raise StudyError where a value is out of range."""
+        if self.workers < 0:
+            raise StudyError(f"--workers is {self.workers}; give auto, or at least 1")
+        if not self.checkpoint_seconds > 0:
+            raise StudyError(f"--checkpoint-seconds is {self.checkpoint_seconds:g}; it must be more than 0")
+        if self.trial_timeout is not None and not self.trial_timeout > 0:
+            raise StudyError(f"--trial-timeout is {self.trial_timeout:g} seconds; it must be more than 0")

@@ -1,0 +1,159 @@
+"""Everything of a trial that is settled before its first step: techniques fitted, network built, optimizer made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from stepladder.data import Split
+from stepladder.network import Network, trace_network
+from stepladder.network.build import build_network
+from stepladder.network.layers import SeededDropout
+from stepladder.recipe import Recipe
+from stepladder.techniques import Progress, Technique
+from stepladder.techniques.effect import techniques_without_effect
+from stepladder.techniques.guard import check_learned, guarded
+from stepladder.techniques.requirements import begin_techniques, check_techniques
+from stepladder.training.context import make_context
+from stepladder.training.device import Compute, choose_threads
+from stepladder.training.evaluate import DeviceSplit, prepare_images
+from stepladder.training.history import TRAIN_SAMPLE
+from stepladder.training.optimizer import Steps, make_optimizer
+from stepladder.training.rng import Streams
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """A trial before its first step; the same recipe, data and seed always give the same one.
+
+    Attributes:
+        data: the training images, on the device.
+        sample: those of them on which training accuracy and loss are measured.
+        watched: the images whose curve is drawn.
+        network: the layer list after the techniques' rewriting.
+        input_shape: (C, H, W) of what the network reads, after the techniques' ``prepare``.
+        module: the network that the steps change.
+        averaged: its average, evaluated and saved in its place; None where no technique averages.
+        techniques: fitted, in recipe order.
+        parameters: those of ``module`` that learn.
+        streams: every generator that the steps draw from: ``order``, ``augment/<technique>``, ``dropout/<layer>``.
+        steps_per_epoch: steps in one pass over the training images.
+        warnings: what a reader of the result should know, a sentence each.
+    """
+
+    data: DeviceSplit
+    sample: DeviceSplit
+    watched: DeviceSplit
+    network: Network
+    input_shape: tuple[int, int, int]
+    module: nn.Sequential
+    averaged: nn.Sequential | None
+    techniques: list[Technique]
+    optimizer: Steps
+    parameters: list[Tensor]
+    streams: dict[str, torch.Generator]
+    steps_per_epoch: int
+    warnings: list[str]
+
+    @property
+    def evaluated(self) -> nn.Sequential:
+        """The network that is evaluated and saved."""
+        return self.module if self.averaged is None else self.averaged
+
+
+def assemble(
+    recipe: Recipe,
+    train: Split,
+    watched: Split,
+    num_classes: int,
+    seed: int,
+    compute: Compute,
+    *,
+    has_validation: bool,
+    rehearsal: bool = False,
+) -> Assembly:
+    """Settle everything about a trial, and take no step.
+
+    Args:
+        train: the training images; statistics are learned from them alone.
+        watched: the images whose curve is drawn.
+        has_validation: whether those are validation images, which techniques may look at.
+        rehearsal: do not ask whether the techniques fit: ``train`` may be a handful of images.
+
+    Raises:
+        RecipeError: the recipe does not fit the images, or a technique does not keep to the rules of its hooks.
+    """
+    device = compute.device
+    streams = Streams(seed)
+    data = DeviceSplit.load(train, device)
+    sample = _fixed_sample(data)
+
+    # What techniques learn, rewrite and prepare is settled before the network is built.
+    techniques = recipe.make_techniques()
+    context = make_context(recipe, train, num_classes, has_validation=has_validation)
+    network = begin_techniques(techniques, context)
+    warnings = [] if rehearsal else check_techniques(techniques, context, network)
+    for technique in techniques:
+        with guarded(technique, "fit"):
+            learned = technique.fit(data.batches)
+        technique.restore(check_learned(technique, learned), device)
+    # Tried before anything is built: a hook that breaks its rules is named here.
+    first_images, first_targets = data.take(torch.arange(min(recipe.batch_size, len(data)), device=device))
+    idle = techniques_without_effect(
+        techniques, recipe.network, first_images, first_targets, Progress(0, context.steps_per_epoch, recipe.epochs)
+    )
+    warnings += [f"{name} is switched on and changed nothing when tried on one batch" for name in idle]
+
+    channels, height, width = prepare_images(next(iter(data.batches))[:1], techniques).shape[1:]
+    input_shape = (channels, height, width)
+    costs = trace_network(network, input_shape, num_classes)
+    choose_threads(recipe.batch_size * sum(cost.macs for cost in costs), compute.threads)
+    module = build_network(network, input_shape, num_classes, streams, device)
+    averaged: nn.Sequential | None = None
+    if overriding(techniques, "weights"):
+        averaged = build_network(network, input_shape, num_classes, streams, device)
+    for technique in overriding(techniques, "initialize"):
+        inputs = (prepare_images(images, techniques) for images in sample.batches)
+        with torch.no_grad(), guarded(technique, "initialize"):
+            technique.initialize(module, streams, inputs)
+    if averaged is not None:
+        averaged.load_state_dict(module.state_dict())
+
+    own_streams = {"order": streams("order")}
+    own_streams |= {f"augment/{one.name}": streams(f"augment/{one.name}", device) for one in techniques}
+    return Assembly(
+        data,
+        sample,
+        DeviceSplit.load(watched, device),
+        network,
+        input_shape,
+        module,
+        averaged,
+        techniques,
+        make_optimizer(recipe.optimizer, module),
+        [parameter for parameter in module.parameters() if parameter.requires_grad],
+        own_streams | _dropout_streams(module),
+        context.steps_per_epoch,
+        warnings,
+    )
+
+
+def overriding(techniques: Sequence[Technique], hook: str) -> list[Technique]:
+    """Return the techniques that do something at ``hook``."""
+    return [technique for technique in techniques if technique.overrides(hook)]
+
+
+def _dropout_streams(module: nn.Module) -> dict[str, torch.Generator]:
+    layers = {name: layer for name, layer in module.named_modules() if isinstance(layer, SeededDropout)}
+    return {f"dropout/{name}": layer.generator for name, layer in layers.items()}
+
+
+def _fixed_sample(data: DeviceSplit) -> DeviceSplit:
+    """Evenly spaced training images: the same in every trial, and spread over whatever order the files had."""
+    if len(data) <= TRAIN_SAMPLE:
+        return data
+    positions = torch.arange(TRAIN_SAMPLE, device=data.labels.device) * len(data) // TRAIN_SAMPLE
+    return data.select(positions)
