@@ -87,11 +87,16 @@ def replace_text(path: Path, content: str) -> None:
 
 
 def replace_json(path: Path, document: Any) -> None:
-    """Replace the file at ``path`` by ``document`` as strict JSON; see :func:`replace_bytes`.
+    """Replace the file at ``path`` by :func:`json_text` of ``document``; see :func:`replace_bytes`."""
+    replace_text(path, json_text(document))
+
+
+def json_text(document: Any) -> str:
+    """Return ``document`` as strict JSON, as all our files hold it.
 
     Strict: NaN and infinity are no JSON, so they raise ValueError here instead of confusing a reader later.
     """
-    replace_text(path, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def read_json(path: Path) -> Any:

@@ -37,6 +37,7 @@ _add(
     "study cifar10-jpeg/ --validation 0 --seeds 1",
     "study digits --rung base: --rung +mixup:mixup --rung +smooth:label_smoothing",
     "study digits --technique my_file.py:Blur",
+    "study my_images/ --workers 2 --max-time 2h",
 )
 _add(
     app,
@@ -93,6 +94,13 @@ _add(
     "curve my_images/ --recipe report --seeds 5",
 )
 _add(app, "report:report", "Rebuild a study's report from its files, without training.", "report studies/digits-ladder")
+_add(
+    app,
+    "check:check",
+    "Verify a study: every checksum and hash, and that results and verdicts follow from its trials.",
+    "check studies/digits-ladder",
+    "check studies/digits-ladder --repair",
+)
 _add(
     app,
     "predict:predict",

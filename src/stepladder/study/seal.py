@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 
 from stepladder.errors import StorageError
-from stepladder.files import replace_bytes, replace_text
+from stepladder.files import json_text, replace_bytes, replace_text
 from stepladder.study.records import TrialResult
 
 _NAME = "checksums.txt"
@@ -22,8 +21,7 @@ def seal_trial(folder: Path, result: TrialResult) -> None:
     Raises:
         StorageError: they cannot be written.
     """
-    document = result.model_dump(mode="json")
-    content = (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    content = json_text(result.model_dump(mode="json")).encode()
     checksums = {name: _checksum((folder / name).read_bytes()) for name in _files(folder)}
     checksums[_RESULT] = _checksum(content)
     replace_text(folder / _NAME, "".join(f"{checksum}  {name}\n" for name, checksum in sorted(checksums.items())))

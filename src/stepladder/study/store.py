@@ -164,7 +164,12 @@ def _saved_trial(trial: Trial, folder: Path, result: TrialResult) -> SavedTrial:
 
 
 def write_results(study: SavedStudy) -> None:
-    """Rebuild ``results.csv``: one row a trial that has ended."""
+    """Rebuild ``results.csv``."""
+    replace_text(study.folder / "results.csv", results_text(study))
+
+
+def results_text(study: SavedStudy) -> str:
+    """Return ``results.csv``: one row a trial that has ended."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_RESULT_COLUMNS)
@@ -172,7 +177,7 @@ def write_results(study: SavedStudy) -> None:
         values = trial.result.model_dump()
         values |= {"rung": trial.rung, "techniques": " ".join(trial.result.techniques)}
         writer.writerow("" if values[name] is None else values[name] for name in _RESULT_COLUMNS)
-    replace_text(study.folder / "results.csv", text.getvalue())
+    return text.getvalue()
 
 
 def _read_document(path: Path) -> dict[str, Any] | None:

@@ -28,7 +28,7 @@ from stepladder.training.loop import Watched, train_network
 from stepladder.training.outcome import TrainedNetwork
 
 #: Where a trial keeps its checkpoints while it runs.
-_CHECKPOINTS = "checkpoint"
+CHECKPOINTS = "checkpoint"
 
 
 def describe_data(image_set: ImageSet, splits: Splits) -> DataRecord:
@@ -71,7 +71,7 @@ def run_trial(
     watch.trial_started(trial)
     replace_text(folder / "recipe.toml", trial.recipe.to_toml())
     checkpoints = Checkpoints(
-        folder / _CHECKPOINTS,
+        folder / CHECKPOINTS,
         {"trial": trial.id, **describe_versions(), "processor": describe_machine(compute.device).processor},
         every_seconds=execution.checkpoint_seconds,
         stop=execution.stop,
@@ -138,7 +138,7 @@ def record_failure(
 
 def remove_checkpoints(folder: Path) -> None:
     """Remove what a trial kept while it ran."""
-    Checkpoints(folder / _CHECKPOINTS, {}).remove()
+    Checkpoints(folder / CHECKPOINTS, {}).remove()
 
 
 def train_model(
