@@ -230,7 +230,8 @@ def _continue_record(out: Path, record: BaselineRecord) -> BaselineRecord:
         if (out / name).exists():
             raise StudyError(f"{out} holds {what}; choose another folder with --out")
     found = read_baseline_record(out)
-    if found is None:
+    # Where no seed was fitted, as when the words were too many for the images, nothing is lost.
+    if found is None or load_baseline(out) is None:
         return record
     if found.plan_hash != record.plan_hash:
         raise StudyError(
