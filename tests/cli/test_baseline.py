@@ -58,6 +58,10 @@ def test_wrong_input_is_one_sentence(stepladder: Call, arguments_and_words: tupl
     assert not Path("baselines").exists()
 
 
+def test_a_wrong_descriptor_is_said_before_images_are_read(stepladder: Call) -> None:
+    assert "unknown descriptor 'foo'" in stepladder("baseline", "nowhere/at/all", "--descriptor", "foo").err
+
+
 def test_without_the_extra_it_gives_the_command(stepladder: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)
     outcome = stepladder("baseline", "digits", "--descriptor", "sift", *FAST)
