@@ -24,6 +24,7 @@ ORDER = (
     "recipe",
     "training",
     "model",
+    "baselines",
     "study",
     "bench",
     "report",

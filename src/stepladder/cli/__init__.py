@@ -93,6 +93,15 @@ _add(
     "curve digits",
     "curve my_images/ --recipe report --seeds 5",
 )
+_add(
+    app,
+    "baseline:baseline",
+    "Classify without a network: a bag of visual words and a linear SVM, fitted on the same training images, its C "
+    "chosen on validation, test read once. What a network must beat to be worth its while.",
+    "baseline digits",
+    "baseline my_images/ --descriptor sift --seeds 5",
+    "study digits --with-baseline",
+)
 _add(app, "report:report", "Rebuild a study's report from its files, without training.", "report studies/digits-ladder")
 _add(
     app,

@@ -11,6 +11,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
+from stepladder.cli.baseline_progress import make_baseline_watch
 from stepladder.cli.console import make_console
 from stepladder.cli.execution import DEFAULT_EXECUTION, ExecutionOptions
 from stepladder.cli.options import DEFAULTS, Data, TrainingOptions, say_what_was_loaded
@@ -22,6 +23,7 @@ from stepladder.errors import StudyError
 from stepladder.recipe import Recipe
 from stepladder.report import describe, terminal_effects, terminal_table, write_report
 from stepladder.report.document import build_document
+from stepladder.study.baseline import add_baseline
 from stepladder.study.plan import Rung
 from stepladder.study.records import SavedStudy
 from stepladder.study.run import run_study
@@ -46,6 +48,14 @@ def study(
         ),
     ] = (),
     file: Annotated[Path | None, Parameter(help="Rungs and settings from a study file in TOML.")] = None,
+    with_baseline: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            show_default=False,
+            help="Add a bag of words with a linear SVM, which is no network, as a row below the first rung.",
+        ),
+    ] = False,
     rules: RuleOptions = DEFAULT_RULES,
     how: ExecutionOptions = DEFAULT_EXECUTION,
     options: TrainingOptions = DEFAULTS,
@@ -80,6 +90,9 @@ def study(
                 watch=watch,
                 execution=execution,
             )
+            if with_baseline:
+                baseline_watch = make_baseline_watch(console, looked=True)
+                finished = add_baseline(finished, images, drop_leaks=options.drop_leaks, watch=baseline_watch)
     except KeyboardInterrupt as stopped:
         watch.stop()
         reason = stopped.reason if isinstance(stopped, Stopped) else "interrupt"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from stepladder.report.baseline import study_baseline_document
 from stepladder.report.words import describe
 from stepladder.study.diagnosis import diagnose
 from stepladder.study.records import SavedStudy
@@ -27,6 +28,7 @@ def build_document(study: SavedStudy) -> dict[str, Any]:
         "effects": [asdict(effect) for effect in weigh_effects(study)],
         "diagnosis": [asdict(diagnosis) for diagnosis in diagnose(study)],
         "summary": describe(study),
+        "baseline": study_baseline_document(study),
     }
 
 

@@ -9,6 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from stepladder.report.baseline import baseline_cells, describe_row
 from stepladder.report.text_table import TextTable
 from stepladder.report.units import UNDEFINED, Scale, duration, hundredths
 from stepladder.study.metrics import METRICS, find_metric
@@ -79,7 +80,7 @@ def rung_rows(study: SavedStudy) -> tuple[RungRow, ...]:
 
 def rung_table(study: SavedStudy) -> TextTable:
     """Return the main table as text; a column that no row fills (validation, not ended) is left out."""
-    rows = rung_rows(study)
+    rows = (*_baseline_row(study), *rung_rows(study))
     scale, validated = scale_of(study), study.record.validation > 0
     metric = find_metric(study.record.metric)
     header = ["rung", "techniques", f"{metric.label}, {scale.unit} (n)", "train, %"]
@@ -98,6 +99,7 @@ def rung_table(study: SavedStudy) -> TextTable:
         caption=(
             f"{metric.label[0].upper()}{metric.label[1:]}: mean ± sample standard deviation over n finished seeds. "
             f"Train: accuracy on plain training images in evaluation mode. {UNDEFINED} marks what is not defined."
+            + describe_row(study)
         ),
         header=tuple(header),
         rows=tuple(lines),
@@ -151,7 +153,7 @@ def terminal_table(study: SavedStudy) -> Table:
     test = "test" if study.record.metric == "accuracy" else study.record.metric
     for head in (f"{test}\n{scale.unit}", "train\n%", *(["val\n%"] if validated else []), "time\na trial"):
         table.add_column(head, justify="right", no_wrap=True)
-    for row in rung_rows(study):
+    for row in (*_baseline_row(study), *rung_rows(study)):
         # Names come from data and recipes; as Text they are never read as rich's markup.
         name = Text(row.rung, style="bold")
         name.append("".join(f"\n{technique}" for technique in row.techniques), style="dim not bold")
@@ -163,6 +165,12 @@ def terminal_table(study: SavedStudy) -> Table:
         cells = [cell, hundredths(row.train), *([hundredths(row.validation)] if validated else [])]
         table.add_row(name, *(Text(each) for each in [*cells, duration(row.seconds)]))
     return table
+
+
+def _baseline_row(study: SavedStudy) -> tuple[RungRow, ...]:
+    """Return the row of the baseline without a network, where the study has one; it is no rung."""
+    cells = baseline_cells(study)
+    return () if cells is None else (RungRow(**cells),)
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

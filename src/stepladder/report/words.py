@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from stepladder.report.baseline import describe_baseline
 from stepladder.report.tables import RungRow, rung_rows, scale_of
 from stepladder.report.units import count, hundredths, listing, percent
 from stepladder.report.verdict_words import describe_verdicts
@@ -27,7 +28,13 @@ def describe(study: SavedStudy) -> list[str]:
     if study.unread or all(row.test is None for row in rows):
         waiting = "test has not been read: that is done once, when every planned trial has ended"
         return [*sentences, f"No verdict yet: {waiting}.", *_choice(study, rows)]
-    return [*sentences, *describe_verdicts(study), *_choice(study, rows), _highest(study, rows)]
+    return [
+        *sentences,
+        *describe_verdicts(study),
+        *_choice(study, rows),
+        _highest(study, rows),
+        *describe_baseline(study),
+    ]
 
 
 def describe_ladder(study: SavedStudy) -> str:

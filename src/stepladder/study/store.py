@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from stepladder.errors import RecipeError, StorageError, StudyError
 from stepladder.files import read_json, replace_json, replace_text
 from stepladder.recipe import parse_recipe
+from stepladder.study.baseline_files import baseline_rows
 from stepladder.study.integrity import find_edit
 from stepladder.study.plan import Trial
 from stepladder.study.records import (
@@ -169,7 +170,7 @@ def write_results(study: SavedStudy) -> None:
 
 
 def results_text(study: SavedStudy) -> str:
-    """Return ``results.csv``: one row a trial that has ended."""
+    """Return ``results.csv``: one row a trial that has ended, below them the study's baseline without a network."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_RESULT_COLUMNS)
@@ -177,6 +178,8 @@ def results_text(study: SavedStudy) -> str:
         values = trial.result.model_dump()
         values |= {"rung": trial.rung, "techniques": " ".join(trial.result.techniques)}
         writer.writerow("" if values[name] is None else values[name] for name in _RESULT_COLUMNS)
+    for row in baseline_rows(study):
+        writer.writerow("" if row.get(name) is None else row[name] for name in _RESULT_COLUMNS)
     return text.getvalue()
 
 
