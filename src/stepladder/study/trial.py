@@ -13,6 +13,7 @@ from stepladder.files import replace_json, replace_text
 from stepladder.model import save_model
 from stepladder.model.card import render_card
 from stepladder.recipe import Recipe
+from stepladder.study.energy import EnergyMeter
 from stepladder.study.machine import describe_machine, describe_versions
 from stepladder.study.plan import Trial
 from stepladder.study.reading import card_facts, read_test
@@ -20,7 +21,7 @@ from stepladder.study.records import DataRecord, TrialResult
 from stepladder.study.store import read_result
 from stepladder.study.watch import Watch
 from stepladder.training.device import Compute
-from stepladder.training.history import write_history
+from stepladder.training.history import EpochRecord, write_history
 from stepladder.training.loop import TrainedNetwork, Watched, train_network
 
 
@@ -55,7 +56,12 @@ def run_trial(
     """
     watch.trial_started(trial)
     replace_text(folder / "recipe.toml", trial.recipe.to_toml())
-    started = perf_counter()
+    energy, started = EnergyMeter(), perf_counter()
+
+    def epoch_ended(record: EpochRecord) -> None:
+        energy.add()
+        watch.epoch_ended(record)
+
     trained = train_network(
         trial.recipe,
         splits.train,
@@ -64,12 +70,12 @@ def run_trial(
         trial.seed,
         compute,
         on_batch=watch.batch_ended,
-        on_epoch=watch.epoch_ended,
+        on_epoch=epoch_ended,
         select_best=trial.select == "best-val",
     )
     seconds = perf_counter() - started
     write_history(folder / "history.csv", trained.history)
-    result = _result(trial, trained, compute, seconds)
+    result = _result(trial, trained, compute, seconds).model_copy(update={"energy_joules": energy.joules()})
     if result.status == "finished":
         card = render_card(card_facts(result, trial.recipe.name, data))
         save_model(folder / "model", trained, data.class_names, data.image_shape, compute, card)
