@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from stepladder.cli.live_page import LivePage
 from stepladder.cli.pace import Pace
 from stepladder.data.audit import QuickLook
 from stepladder.report.units import count, duration, percent
@@ -20,6 +21,8 @@ class PlainLines(Watch):
     def __init__(self, console: Console) -> None:
         self.console = console
         self.pace: Pace | None = None
+        #: Written after every trial, where there is one.
+        self.page: LivePage | None = None
         self.total = self.number = 0
         self.trial: Trial | None = None
 
@@ -97,6 +100,8 @@ class PlainLines(Watch):
             self.console.print(f"{self.heading}: note: {warning}", markup=False)
         if result.failure:
             self.console.print(f"{self.heading}: failed: {result.failure}", markup=False)
+        if self.page:
+            self.page.update()
 
     def stop(self) -> None:
         """Leave the screen as it should stay."""

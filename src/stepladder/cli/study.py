@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from stepladder.cli.console import make_console
+from stepladder.cli.live_page import LivePage
 from stepladder.cli.options import DEFAULTS, Data, TrainingOptions, say_what_was_loaded
 from stepladder.cli.progress import make_watch
 from stepladder.cli.rules import DEFAULT_RULES, RuleOptions
@@ -58,6 +59,7 @@ def study(
 
     say_what_was_loaded(console, images, recipe)
     watch = make_watch(console)
+    watch.page = LivePage(folder)
     try:
         finished = run_study(
             images,

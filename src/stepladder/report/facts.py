@@ -110,8 +110,8 @@ def _energy(study: SavedStudy) -> str:
     watts = joules / max(sum(result.seconds for result in told), 1e-9)
     some = "all trials" if len(told) == len(study.trials) else f"{len(told)} of {count(len(study.trials), 'trial')}"
     return (
-        f"{joules / 3600:,.1f} Wh in {some}, {watts:.0f} W on average: the processor packages and all that ran on them, "
-        "without accelerators"
+        f"{joules / 3600:,.1f} Wh in {some}, {watts:.0f} W on average: the processor packages with all that ran on "
+        "them, without accelerators"
     )
 
 

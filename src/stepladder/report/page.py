@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stepladder.files import replace_bytes, replace_json, replace_text
+from stepladder.files import replace_bytes, replace_json
 from stepladder.report.document import build_verdicts
 from stepladder.report.figures import to_png, to_svg
 from stepladder.report.html.render import render_html
@@ -46,5 +46,5 @@ def write_page(study: SavedStudy) -> Path:
 
 def _write(study: SavedStudy, name: str, text: str) -> Path:
     # A path on disk may hold bytes that are no UTF-8; a report with a "?" is better than none.
-    replace_text(study.folder / name, text.encode(errors="replace").decode())
+    replace_bytes(study.folder / name, text.encode(errors="replace"))
     return study.folder / name

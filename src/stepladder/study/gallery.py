@@ -19,11 +19,11 @@ from stepladder.files import read_json, replace_json
 _NAME = "gallery.json"
 
 #: How many images are kept of each kind, training images of a class, and classes of which there are any.
-MISTAKES, UNCERTAIN, SAMPLES, SAMPLED_CLASSES = 24, 16, 8, 20
+MISTAKES, UNCERTAIN, SAMPLES, SAMPLED_CLASSES = 18, 12, 6, 12
 #: Probabilities kept of each image, the largest ones.
 _TOP = 3
 #: Pixels of the longer side; a larger image is made smaller, a smaller one kept as it is.
-_SIDE, _SAMPLE_SIDE = 64, 40
+_SIDE, _SAMPLE_SIDE = 64, 32
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -58,7 +58,7 @@ class Gallery(_Record):
         mistakes: wrong predictions with the highest probability, worst first.
         uncertain: the images, right or wrong, whose largest probability is smallest, least certain first.
         train_counts: training images of each class.
-        samples: of the first classes: a strip of evenly spaced training images, PNG in base64.
+        samples: of the first classes: evenly spaced training images, each a PNG in base64.
     """
 
     schema_version: Literal[1] = 1
@@ -66,12 +66,10 @@ class Gallery(_Record):
     mistakes: tuple[GalleryImage, ...]
     uncertain: tuple[GalleryImage, ...]
     train_counts: tuple[int, ...]
-    samples: tuple[str, ...]
+    samples: tuple[tuple[str, ...], ...]
 
 
-def write_gallery(
-    folder: Path, trial: str, probabilities: np.ndarray, splits: Splits, num_classes: int
-) -> Gallery:
+def write_gallery(folder: Path, trial: str, probabilities: np.ndarray, splits: Splits, num_classes: int) -> Gallery:
     """Choose the images of ``splits.test`` that are worth looking at and write them into the study's ``folder``.
 
     Args:
@@ -92,7 +90,7 @@ def write_gallery(
         mistakes=tuple(_image(splits.test, int(position), probabilities) for position in worst),
         uncertain=tuple(_image(splits.test, int(position), probabilities) for position in least),
         train_counts=tuple(int(count) for count in counts),
-        samples=tuple(_strip(splits.train, label) for label in range(min(num_classes, SAMPLED_CLASSES))),
+        samples=tuple(_samples(splits.train, label) for label in range(min(num_classes, SAMPLED_CLASSES))),
     )
     replace_json(folder / _NAME, gallery.model_dump(mode="json"))
     return gallery
@@ -132,15 +130,10 @@ def _image(test: Split, position: int, probabilities: np.ndarray) -> GalleryImag
     )
 
 
-def _strip(train: Split, label: int) -> str:
+def _samples(train: Split, label: int) -> tuple[str, ...]:
     positions = np.flatnonzero(train.labels == label)
     spread = np.unique(np.linspace(0, len(positions) - 1, min(SAMPLES, len(positions))).astype(np.int64))
-    pictures = [_thumbnail(image, _SAMPLE_SIDE) for image in train.take(positions[spread]).images]
-    width, height = pictures[0].size
-    strip = Image.new("RGB", (len(pictures) * width, height))
-    for place, picture in enumerate(pictures):
-        strip.paste(picture, (place * width, 0))
-    return _png(strip)
+    return tuple(_png(_thumbnail(image, _SAMPLE_SIDE)) for image in train.take(positions[spread]).images)
 
 
 def _thumbnail(image: np.ndarray, side: int) -> Image.Image:

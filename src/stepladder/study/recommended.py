@@ -14,12 +14,17 @@ class ShownModel:
 
     Attributes:
         recommended: whether validation chose it; else it is shown as the last rung's and recommended by nothing.
-        why: one sentence that a reader needs.
+        why: what a reader needs to know of that, in sentences.
     """
 
     trial: SavedTrial
     recommended: bool
     why: str
+
+    @property
+    def label(self) -> str:
+        """What it is called."""
+        return f"{self.trial.rung}, seed {self.trial.seed}"
 
 
 def find_shown_model(study: SavedStudy) -> ShownModel | None:
@@ -42,13 +47,16 @@ def find_shown_model(study: SavedStudy) -> ShownModel | None:
     if not scores:
         name = next(name for name in reversed(rungs) if known[name])
         trial = known[name][0]
-        return ShownModel(trial, False, f"{_label(trial)}. {_WHY_NOT[study.record.validation == 0]}")
+        return ShownModel(trial, False, _WHY_NOT[study.record.validation == 0])
     best = max(scores, key=scores.__getitem__)  # the first of equals, which is the lower rung
     trial = max(known[best], key=lambda each: each.result.val_accuracy or 0.0)
     tied = [name for name in scores if name != best and scores[name] == scores[best]]
-    also = f"; {' and '.join(tied)} {'has' if len(tied) == 1 else 'have'} as much, and the lower rung is shown"
-    seeds = f", of its {len(known[best])} seeds the best on validation" if len(known[best]) > 1 else ""
-    why = f"{_label(trial)}: the rung with the highest validation accuracy{seeds}{also if tied else ''}."
+    seeds = f"; of its {len(known[best])} seeds, this one is the best on validation" if len(known[best]) > 1 else ""
+    why = f"Its rung has the highest validation accuracy{seeds}."
+    if tied:
+        why += (
+            f" {' and '.join(tied)} {'has' if len(tied) == 1 else 'have'} as much; of equals the lowest rung is taken."
+        )
     return ShownModel(trial, True, why)
 
 
@@ -56,7 +64,3 @@ _WHY_NOT = {
     True: "It is the highest rung's first seed and no recommendation: without validation images nothing may choose.",
     False: "It is the highest rung's first seed and no recommendation: in every rung a trial failed.",
 }
-
-
-def _label(trial: SavedTrial) -> str:
-    return f"{trial.rung}, seed {trial.seed}"

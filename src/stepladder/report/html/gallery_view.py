@@ -26,20 +26,19 @@ class Shown:
 
 @dataclass(frozen=True)
 class GalleryView:
-    """The two rows of images, and some training images of each class as (class, images in all, strip or None)."""
+    """The two rows of images, and some training images of each class as (class, images in all, PNGs)."""
 
     mistakes: tuple[Shown, ...]
     uncertain: tuple[Shown, ...]
-    classes: tuple[tuple[str, int, str | None], ...]
+    classes: tuple[tuple[str, int, tuple[str, ...]], ...]
 
 
 def view_gallery(gallery: Gallery, names: tuple[str, ...]) -> GalleryView:
     """Return the gallery in words."""
-    strips = [*gallery.samples, *[None] * (len(names) - len(gallery.samples))]
     return GalleryView(
         tuple(_shown(image, names) for image in gallery.mistakes),
         tuple(_shown(image, names) for image in gallery.uncertain),
-        tuple(zip(names, gallery.train_counts, strips, strict=False)),
+        tuple(zip(names, gallery.train_counts, gallery.samples, strict=False)),
     )
 
 

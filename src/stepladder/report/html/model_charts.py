@@ -59,7 +59,8 @@ def read_results(study: SavedStudy, trial: SavedTrial) -> ModelResults | None:
     matrix = np.zeros((len(names), len(names)), np.int64)
     np.add.at(matrix, (labels, predicted), 1)
     temperature = trial.result.temperature
-    calibrated = None if temperature is None else read_confidence(trial.folder, temperature)
+    # A temperature of 1 changes nothing: the same points twice would hide one another.
+    calibrated = None if temperature in (None, 1.0) else read_confidence(trial.folder, temperature)
     return ModelResults(names, predicted, labels, matrix, read_confidence(trial.folder), calibrated)
 
 
@@ -128,9 +129,7 @@ def classes_table(results: ModelResults) -> TextTable:
         row[index] = 0
         precision = hundredths(results.matrix[index, index] / said[index]) if said[index] else UNDEFINED
         rival = results.names[int(row.argmax())] if row.any() else UNDEFINED
-        rows.append(
-            (name, rival, f"{n:,}", hundredths(share), f"[{hundredths(low)}, {hundredths(high)}]", precision)
-        )
+        rows.append((name, rival, f"{n:,}", hundredths(share), f"[{hundredths(low)}, {hundredths(high)}]", precision))
     return TextTable(
         caption=(
             "Worst first. Accuracy: of a class's own test images, the share found (its recall), with its 95 % interval "

@@ -74,9 +74,9 @@ def view_network(study: SavedStudy, rung: str | None, model: str | None) -> Netw
     records = [record for record in study.record.rungs if rung in (None, record.name)]
     height, width, channels = study.record.data.image_shape
     classes = len(study.record.data.class_names)
-    for find in (lambda: find_network(model or ""), lambda: _of_recipe(records[-1].recipe)):
+    for saved in (True, False):
         try:
-            found = find()
+            found = find_network(model or "") if saved else _of_recipe(records[-1].recipe)
             label = FoundNetwork(str(records[-1].recipe["name"]), found.network)
             shape = found.input_shape or (channels, height, width)
             return NetworkView(records[-1].name, inspect_network(label, shape, classes, batch_size=1))

@@ -1,4 +1,4 @@
-"""The page's scripts: plotly.js as its Python package brings it, ours, and the policy that lets these run and no other."""
+"""The page's scripts: plotly.js as its package brings it, ours, and the policy that lets these run and no other."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ function panelCurves(chart, { width, colors, narrow }) {
       for (const [split, name, color, dash] of series) {
         const curve = rung[split][measure], axes = { xaxis: "x" + key, yaxis: "y" + key };
         if (rung.n > 1) {
-          data.push({ ...axes, x: [...curve.x, ...[...curve.x].reverse()], y: [...curve.high, ...[...curve.low].reverse()], fill: "toself", fillcolor: faded(color, 0.2), line: { width: 0 }, mode: "lines", hoverinfo: "skip" });
+          data.push({ ...axes, x: [...curve.x, ...[...curve.x].reverse()], y: [...curve.high, ...[...curve.low].reverse()], fill: "toself", fillcolor: faded(color, 0.2), line: { width: 0 }, mode: "lines", hoverinfo: "skip", showlegend: false });
         }
         if (curve.x.length) {
           data.push({ ...axes, x: curve.x, y: curve.mean, mode: "lines", name, line: { color, width: 2, dash }, showlegend: place === 0 && second === 0, hovertemplate: `${name} ${percentOf(measure)}<extra></extra>` });
@@ -65,7 +65,7 @@ function panelCurves(chart, { width, colors, narrow }) {
         for (const failed of rung.failed) {
           const broken = failed[split][measure];
           if (!broken.x.length) continue;
-          data.push({ ...axes, x: broken.x, y: broken.mean, mode: "lines+markers", line: { color, width: 1, dash }, marker: { symbol: "x", color, size: broken.x.map((_, i) => (i === broken.x.length - 1 ? 8 : 0)) }, hovertemplate: `seed ${failed.seed} failed, ${name} ${percentOf(measure)}<extra></extra>` });
+          data.push({ ...axes, x: broken.x, y: broken.mean, mode: "lines+markers", showlegend: false, line: { color, width: 1, dash }, marker: { symbol: "x", color, size: broken.x.map((_, i) => (i === broken.x.length - 1 ? 8 : 0)) }, hovertemplate: `seed ${failed.seed} failed, ${name} ${percentOf(measure)}<extra></extra>` });
         }
       }
     });

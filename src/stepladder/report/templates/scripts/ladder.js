@@ -1,7 +1,7 @@
 // The ladder and the effects: a row each, every seed a dot, the interval, and the verdict's shape and color.
 function rows(items, options) {
   const { width, colors, narrow, axisTitle, range, right, zone } = options;
-  const row = narrow ? 74 : 58;
+  const row = narrow ? 74 : onPaper ? 46 : 58;
   const top = narrow ? 26 : 10;
   const height = top + row * items.length + 58;
   const names = items.map((item) => Math.max(item.name.length * 7.6, ...item.lines.map((line) => Math.min(line.length, 34) * 6.5)));

@@ -1,7 +1,7 @@
 // One model's mistakes: the confusion matrix, accuracy by class, and the reliability diagram.
 builders.confusion = (chart, { width, colors, narrow }) => {
   const n = chart.names.length, longest = Math.max(...chart.names.map((name) => Math.min(name.length, 16)));
-  const side = 24 + longest * 6.8, room = Math.min(width - side - 16, 620);
+  const side = 24 + longest * 6.8, room = Math.min(width - side - 16, onPaper ? 430 : 620);
   const cell = room / n, size = cell * n;
   const names = chart.names.map((name) => safe(shorten(name, 16)));
   const straight = Math.max(...chart.names.map((name) => Math.min(name.length, 16))) * 7 < cell;
@@ -14,7 +14,7 @@ builders.confusion = (chart, { width, colors, narrow }) => {
   const trace = (diagonal, color, most) => ({
     type: "heatmap", x: places, y: places, z: cells(diagonal), zmin: 0, zmax: most, showscale: false, xgap: 2, ygap: 2, hoverongaps: false,
     colorscale: [[0, diagonal ? colors.card : colors.soft], [1, color]], hoverinfo: "text", hovertext: hover,
-    text: n <= 20 && cell >= 22 ? chart.counts.map((row) => row.map((count) => (count ? String(count) : ""))) : undefined,
+    text: n <= 20 && cell >= 22 ? chart.counts.map((row, i) => row.map((count, j) => (count && (i === j) === diagonal ? String(count) : ""))) : undefined,
     texttemplate: n <= 20 && cell >= 22 ? "%{text}" : undefined, textfont: { size: Math.min(13, cell / 2.4) },
   });
   const bottom = straight ? 46 : 34 + longest * 6.6;
@@ -24,11 +24,11 @@ builders.confusion = (chart, { width, colors, narrow }) => {
     shapes.push({ type: "line", x0: -0.5, x1: n - 0.5, y0: i - 0.5, y1: i - 0.5, line: { color: colors.grid, width: 1 }, layer: "below" });
     shapes.push({ type: "line", y0: -0.5, y1: n - 0.5, x0: i - 0.5, x1: i - 0.5, line: { color: colors.grid, width: 1 }, layer: "below" });
   }
-  const spare = Math.max(10, width - side - size);
+  const spare = Math.max(12, width - side - size);
   return {
     data: [trace(true, colors.equivalent, 1), trace(false, colors.hurt, worst)],
     layout: layout(colors, {
-      height: size + bottom + 12, margin: { l: side, r: spare, t: 12, b: bottom }, hovermode: "closest", shapes,
+      height: size + bottom + 12, margin: { l: side + spare / 2, r: spare / 2, t: 12, b: bottom }, hovermode: "closest", shapes,
       xaxis: axis(colors, { ...ticks, ticktext: names, range: [-0.5, n - 0.5], tickangle: straight ? 0 : -60, title: { text: "the model said", font: { color: colors.muted, size: 12.5 }, standoff: 4 } }),
       yaxis: axis(colors, { ...ticks, ticktext: names, range: [n - 0.5, -0.5], title: narrow ? undefined : { text: "true class", font: { color: colors.muted, size: 12.5 }, standoff: 4 } }),
     }),
@@ -63,7 +63,7 @@ builders.calibration = (chart, { width, colors }) => {
   if (chart.scaled) both.push(["after temperature scaling", chart.scaled, colors.equivalent, "square"]);
   const bins = both.flatMap(([, list]) => list);
   const low = Math.max(-1, Math.min(...bins.map((bin) => Math.min(bin.sure, bin.interval[0]))) - 4);
-  const side = Math.min(width, 560);
+  const side = Math.min(width, onPaper ? 420 : 560);
   const data = [{ x: [Math.max(low, 0), 100], y: [Math.max(low, 0), 100], mode: "lines", line: { color: colors.muted, width: 1.2, dash: "dash" }, hoverinfo: "skip", showlegend: false }];
   for (const [name, list, color, symbol] of both) {
     data.push({
@@ -77,7 +77,7 @@ builders.calibration = (chart, { width, colors }) => {
   return {
     data,
     layout: layout(colors, {
-      height: side - 30, margin: { l: 62, r: Math.max(14, width - side + 14), t: 40, b: 50 }, hovermode: "closest", showlegend: true,
+      height: side - 30, margin: { l: 62 + (width - side) / 2, r: 14 + (width - side) / 2, t: 40, b: 50 }, hovermode: "closest", showlegend: true,
       legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { color: colors.ink }, itemclick: false, itemdoubleclick: false },
       xaxis: axis(colors, { range, title: { text: "how sure, %", font: { color: colors.muted, size: 12.5 }, standoff: 6 }, automargin: false }),
       yaxis: axis(colors, { range, title: { text: "right, %", font: { color: colors.muted, size: 12.5 }, standoff: 6 }, automargin: false }),
