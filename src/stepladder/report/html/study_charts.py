@@ -22,8 +22,11 @@ from stepladder.study.statistics import Effect, paired_interval, summarize_rungs
 _ROWS = 11
 
 
-def ladder_chart(study: SavedStudy) -> dict[str, Any]:
-    """Return every rung with a value a seed, mean, 95 % t-interval, and the verdict on what it adds."""
+def ladder_chart(study: SavedStudy) -> dict[str, Any] | None:
+    """Return every rung with a value a seed, mean, 95 % t-interval, and the verdict on what it adds.
+
+    None where no rung has a result yet.
+    """
     scale, metric = scale_of(study), find_metric(study.record.metric)
     verdicts = {
         effect.rung: effect
@@ -51,6 +54,8 @@ def ladder_chart(study: SavedStudy) -> dict[str, Any]:
                 **_verdict(scale, effect),
             }
         )
+    if all(rung["mean"] is None for rung in rungs):
+        return None
     return {"rungs": rungs, "axis": f"{metric.label}, {scale.unit}", "unit": scale.unit, "share": scale.share}
 
 

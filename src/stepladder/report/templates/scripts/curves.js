@@ -24,7 +24,8 @@ function panelCurves(chart, { width, colors, narrow }) {
   const columns = width < 620 ? Math.min(n, 2) : n <= 3 ? n : n === 4 ? 2 : 3;
   const down = Math.ceil(n / columns);
   const margin = { l: 58, r: 14, t: 34, b: 8 };
-  const head = 44, foot = 46, between = 14, gap = narrow ? 18 : 30;
+  const noted = chart.rungs.some((rung) => rung.note);
+  const head = noted ? 60 : 44, foot = 46, between = 14, gap = narrow ? 18 : 30;
   let tall = 150, low = 112;
   const whole = () => down * (head + tall + between + low + foot);
   if (onPaper && whole() + 50 > PAPER_HEIGHT) {
@@ -70,10 +71,10 @@ function panelCurves(chart, { width, colors, narrow }) {
       }
     });
     const ends = ["train", "other"].map((split) => rung[split].accuracy.mean.at(-1));
-    const last = ends[0] === undefined ? "no finished trial" : narrow ? `${ends[0].toFixed(1)} / ${(ends[1] ?? 0).toFixed(1)} %` : `train ${ends[0].toFixed(1)} %, ${chart.other} ${(ends[1] ?? 0).toFixed(1)} %`;
+    const last = ends[0] === undefined ? "no curve yet" : narrow ? `${ends[0].toFixed(1)} / ${(ends[1] ?? 0).toFixed(1)} %` : `train ${ends[0].toFixed(1)} %, ${chart.other} ${(ends[1] ?? 0).toFixed(1)} %`;
     annotations.push({
       xref: "paper", yref: "paper", x: x0, y: up(top - 2), xanchor: "left", yanchor: "bottom", align: "left", showarrow: false,
-      text: `<b>${safe(shorten(rung.name, narrow ? 16 : 24))}</b><br><span style="color:${colors.muted};font-size:11.5px">${last}${rung.note ? `<span style="color:${colors.hurt}"> ${rung.note}</span>` : ""}</span>`,
+      text: `<b>${safe(shorten(rung.name, narrow ? 16 : 24))}</b><br><span style="color:${colors.muted};font-size:11.5px">${last}${rung.note ? `<br><span style="color:${colors.hurt}">${rung.note}</span>` : noted ? "<br> " : ""}</span>`,
     });
   });
   all.showlegend = true;

@@ -1,7 +1,9 @@
 // The ladder and the effects: a row each, every seed a dot, the interval, and the verdict's shape and color.
 function rows(items, options) {
-  const { width, colors, narrow, axisTitle, range, right, zone } = options;
-  const row = narrow ? 74 : onPaper ? 46 : 58;
+  const { width, colors, narrow, axisTitle, range, zone } = options;
+  const right = 28 + 7.1 * Math.max(...items.map((item) => Math.max(item.text.length, item.word.length + 2)));
+  const noted = items.some((item) => item.notes.length);
+  const row = narrow ? (noted ? 92 : 74) : onPaper ? 46 : 58;
   const top = narrow ? 26 : 10;
   const height = top + row * items.length + 58;
   const names = items.map((item) => Math.max(item.name.length * 7.6, ...item.lines.map((line) => Math.min(line.length, 34) * 6.5)));
@@ -37,7 +39,7 @@ function rows(items, options) {
     const alarm = item.notes.length ? ` <span style="color:${colors.hurt}">${safe(item.notes.join(", "))}</span>` : "";
     const verdict = item.word ? `<span style="color:${color}">${item.symbol} ${item.word}</span>` : "";
     if (narrow) {
-      note(0, level, `<b>${safe(shorten(item.name, 22))}</b>  ${item.text} ${verdict}${alarm}`, { yshift: 36, font: { size: 12 } });
+      note(0, level, `<b>${safe(shorten(item.name, 22))}</b>  ${item.text} ${verdict}${alarm ? "<br>" + alarm.trim() : ""}`, { yshift: noted ? 44 : 36, font: { size: 12 } });
     } else {
       const lines = item.lines.map((line) => `<br><span style="color:${colors.muted};font-size:11.5px">${safe(shorten(line, 38))}</span>`).join("");
       note(0, level, `<b>${safe(shorten(item.name, 28))}</b>${lines}${alarm ? "<br>" + alarm : ""}`, { xshift: 6 - left });
@@ -64,7 +66,7 @@ builders.ladder = (chart, { width, colors, narrow }) => {
     lines: wrap(rung.adds.join("  ") || "no technique", 34),
     text: rung.mean === null ? "" : `${rung.text} ${chart.unit}`,
   }));
-  return rows(items, { width, colors, narrow, range, write, right: 178, axisTitle: safe(chart.axis), upward: true });
+  return rows(items, { width, colors, narrow, range, write, axisTitle: safe(chart.axis), upward: true });
 };
 
 builders.effects = (chart, { width, colors, narrow }) => {
@@ -73,7 +75,7 @@ builders.effects = (chart, { width, colors, narrow }) => {
   const range = span(values, known.map((effect) => effect.interval), 2 * chart.smallest);
   const write = (value) => `${value > 0 ? "+" : ""}${value.toFixed(chart.step === "points" ? 2 : 4)} ${chart.step}`.replace("-", "−");
   const items = known.map((effect) => Object.assign({}, effect, { lines: effect.how ? [effect.how] : [], notes: [], text: narrow ? effect.figures.split(" [")[0] : effect.figures }));
-  return rows(items, { width, colors, narrow, range, write, right: 218, axisTitle: safe(chart.axis), zone: chart.smallest, upward: false });
+  return rows(items, { width, colors, narrow, range, write, axisTitle: safe(chart.axis), zone: chart.smallest, upward: false });
 };
 
 function wrap(text, letters) {
