@@ -16,8 +16,10 @@ function safe(text) {
   return String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 }
 
+// Names that differ only in their end are common, so the end is kept.
 function shorten(text, letters) {
-  return text.length > letters ? text.slice(0, letters - 1) + "…" : text;
+  const tail = Math.floor((letters - 1) / 3);
+  return text.length > letters ? text.slice(0, letters - 1 - tail) + "…" + text.slice(text.length - tail) : text;
 }
 
 function palette() {

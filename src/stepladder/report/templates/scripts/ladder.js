@@ -3,7 +3,7 @@ function rows(items, options) {
   const { width, colors, narrow, axisTitle, range, zone } = options;
   const right = 28 + 7.1 * Math.max(...items.map((item) => Math.max(item.text.length, item.word.length + 2)));
   const noted = items.some((item) => item.notes.length);
-  const row = narrow ? (noted ? 92 : 74) : onPaper ? 46 : 58;
+  const row = narrow ? (noted ? 100 : 84) : onPaper ? 46 : 58;
   const top = narrow ? 26 : 10;
   const height = top + row * items.length + 58;
   const names = items.map((item) => Math.max(item.name.length * 7.6, ...item.lines.map((line) => Math.min(line.length, 34) * 6.5)));
@@ -39,7 +39,7 @@ function rows(items, options) {
     const alarm = item.notes.length ? ` <span style="color:${colors.hurt}">${safe(item.notes.join(", "))}</span>` : "";
     const verdict = item.word ? `<span style="color:${color}">${item.symbol} ${item.word}</span>` : "";
     if (narrow) {
-      note(0, level, `<b>${safe(shorten(item.name, 22))}</b>  ${item.text} ${verdict}${alarm ? "<br>" + alarm.trim() : ""}`, { yshift: noted ? 44 : 36, font: { size: 12 } });
+      note(0, level, `<b>${safe(shorten(item.name, 22))}</b>  ${item.text} ${verdict}${alarm ? "<br>" + alarm.trim() : ""}`, { yshift: noted ? 54 : 47, font: { size: 12 } });
     } else {
       const lines = item.lines.map((line) => `<br><span style="color:${colors.muted};font-size:11.5px">${safe(shorten(line, 38))}</span>`).join("");
       note(0, level, `<b>${safe(shorten(item.name, 28))}</b>${lines}${alarm ? "<br>" + alarm : ""}`, { xshift: 6 - left });

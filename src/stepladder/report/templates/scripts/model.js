@@ -1,7 +1,8 @@
 // One model's mistakes: the confusion matrix, accuracy by class, and the reliability diagram.
 builders.confusion = (chart, { width, colors, narrow }) => {
   const n = chart.names.length, longest = Math.max(...chart.names.map((name) => Math.min(name.length, 16)));
-  const side = 24 + longest * 6.8, room = Math.min(width - side - 16, onPaper ? 430 : 620);
+  const bare = width / n < 16; // no room for names, which the hover tells
+  const side = bare ? 30 : 24 + longest * 6.8, room = Math.min(width - side - 16, onPaper ? 430 : 620);
   const cell = room / n, size = cell * n;
   const names = chart.names.map((name) => safe(shorten(name, 16)));
   const straight = Math.max(...chart.names.map((name) => Math.min(name.length, 16))) * 7 < cell;
@@ -17,8 +18,8 @@ builders.confusion = (chart, { width, colors, narrow }) => {
     text: n <= 20 && cell >= 22 ? chart.counts.map((row, i) => row.map((count, j) => (count && (i === j) === diagonal ? String(count) : ""))) : undefined,
     texttemplate: n <= 20 && cell >= 22 ? "%{text}" : undefined, textfont: { size: Math.min(13, cell / 2.4) },
   });
-  const bottom = straight ? 46 : 34 + longest * 6.6;
-  const ticks = { tickvals: places, showgrid: false, ticks: "", automargin: false, tickfont: { color: colors.muted, size: Math.max(8, Math.min(12, cell)) } };
+  const bottom = bare ? 30 : straight ? 46 : 34 + longest * 6.6;
+  const ticks = { showticklabels: !bare, tickvals: places, showgrid: false, ticks: "", automargin: false, tickfont: { color: colors.muted, size: Math.max(8, Math.min(12, cell)) } };
   const shapes = [];
   for (let i = 0; i <= n; i += 1) {
     shapes.push({ type: "line", x0: -0.5, x1: n - 0.5, y0: i - 0.5, y1: i - 0.5, line: { color: colors.grid, width: 1 }, layer: "below" });
