@@ -32,6 +32,7 @@ def test_the_smallest_real_study(stepladder: Call, tmp_path: Path) -> None:
         "report.md",
         "report.html",
         "figures",
+        "gallery.json",
         "curves.png",
         "curves.svg",
         "forest.png",

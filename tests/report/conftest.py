@@ -202,6 +202,12 @@ def make_study(tmp_path: Path) -> MakeStudy:
     return make
 
 
+@pytest.fixture(scope="session")
+def study_builder() -> MakeStudy:
+    """``build_study`` for fixtures that outlive one test; the folder comes first."""
+    return build_study
+
+
 @pytest.fixture
 def a_reading() -> Callable[..., Reading]:
     return make_reading

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from stepladder.cli.live_page import LivePage
 from stepladder.cli.pace import Pace
 from stepladder.data.audit import QuickLook
 from stepladder.report.units import count, duration, percent
@@ -24,6 +25,8 @@ class PlainLines(Watch):
         self.total = self.done = self.ended = 0
         #: The number of each trial that was started, by its id.
         self.numbers: dict[str, int] = {}
+        #: Written after every trial, where there is one.
+        self.page: LivePage | None = None
 
     def looked(self, look: QuickLook) -> None:
         """Say in one line what was found in the images."""
@@ -101,6 +104,8 @@ class PlainLines(Watch):
             self.console.print(f"{self.heading(trial)}: note: {warning}", markup=False)
         if result.failure:
             self.console.print(f"{self.heading(trial)}: failed: {result.failure}", markup=False)
+        if self.page:
+            self.page.update()
 
     def told(self, sentence: str) -> None:
         """Print it."""

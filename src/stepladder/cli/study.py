@@ -14,6 +14,7 @@ from rich.console import Console
 from stepladder.cli.baseline_progress import make_baseline_watch
 from stepladder.cli.console import make_console
 from stepladder.cli.execution import DEFAULT_EXECUTION, ExecutionOptions
+from stepladder.cli.live_page import LivePage
 from stepladder.cli.options import DEFAULTS, Data, TrainingOptions, say_what_was_loaded
 from stepladder.cli.progress import make_watch
 from stepladder.cli.rules import DEFAULT_RULES, RuleOptions
@@ -73,6 +74,7 @@ def study(
 
     say_what_was_loaded(console, images, recipe)
     watch = make_watch(console)
+    watch.page = LivePage(folder)
     try:
         with stopping_politely(execution.stop):
             finished = run_study(

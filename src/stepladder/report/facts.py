@@ -66,6 +66,7 @@ def protocol(study: SavedStudy) -> list[tuple[str, str]]:
         ("Training accuracy", f"in evaluation mode on {sample} plain training images"),
         ("Precision and device", f"{record.precision} on {record.device}"),
         ("Time", f"{duration(sum(trial.result.seconds for trial in study.trials))} in all trials"),
+        ("Energy", _energy(study)),
         ("Started", record.created),
         ("Plan hash", record.plan_hash),
         ("Data fingerprint", data.fingerprint),
@@ -98,6 +99,20 @@ def _machine(machine: Machine) -> str:
 
 def _versions(versions: dict[str, str]) -> str:
     return ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
+
+
+def _energy(study: SavedStudy) -> str:
+    """Say what the processors used, where the machine told it."""
+    told = [trial.result for trial in study.trials if trial.result.energy_joules is not None]
+    if not told:
+        return "not told by this machine"
+    joules = sum(result.energy_joules or 0.0 for result in told)
+    watts = joules / max(sum(result.seconds for result in told), 1e-9)
+    some = "all trials" if len(told) == len(study.trials) else f"{len(told)} of {count(len(study.trials), 'trial')}"
+    return (
+        f"{joules / 3600:,.1f} Wh in {some}, {watts:.0f} W on average: the processor packages with all that ran on "
+        "them, without accelerators"
+    )
 
 
 def _unlike(kind: str, values: Iterable[str]) -> list[str]:

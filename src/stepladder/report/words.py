@@ -22,7 +22,7 @@ WATCHED = "report's own protocol: no validation images; the test curve was watch
 def describe(study: SavedStudy) -> list[str]:
     """Return what the study says, a sentence or two an item: what limits it, the verdicts, a choice, the figures."""
     rows = rung_rows(study)
-    sentences = _limits(study)
+    sentences = limits(study)
     if not any(trial.result.status == "finished" for trial in study.trials):
         return [*sentences, "No trial has finished, so there is nothing to compare."]
     if study.unread or all(row.test is None for row in rows):
@@ -88,8 +88,8 @@ _READINGS = {
 }
 
 
-def _limits(study: SavedStudy) -> list[str]:
-    """What a reader must know before any figure."""
+def limits(study: SavedStudy) -> list[str]:
+    """Return what a reader must know before any figure, a sentence or two an item: how :func:`describe` begins."""
     record, planned = study.record, study.record.planned_trials
     sentences = []
     if study.edited:

@@ -123,10 +123,14 @@ def calibration_error(logits: np.ndarray, labels: np.ndarray, temperature: float
     probabilities = special.softmax(logits.astype(np.float64) / temperature, axis=1)
     confidence = probabilities.max(axis=1)
     correct = logits.argmax(axis=1) == labels
+    gaps = [len(part) * abs(correct[part].mean() - confidence[part].mean()) for part in equal_bins(confidence, bins)]
+    return float(sum(gaps) / len(labels))
+
+
+def equal_bins(confidence: np.ndarray, bins: int = ECE_BINS) -> list[np.ndarray]:
+    """Return the positions of the images in each bin, from the least confident on; the bins differ by one at most."""
     order = np.argsort(confidence, kind="stable")
-    parts = np.array_split(order, min(bins, len(order)))
-    gaps = [len(part) * abs(correct[part].mean() - confidence[part].mean()) for part in parts]
-    return float(sum(gaps) / len(order))
+    return np.array_split(order, min(bins, len(order)))
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:

@@ -7,14 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy import special
 
 from stepladder.data import Split, Splits
 from stepladder.files import replace_text
 from stepladder.model import Model, load_model
 from stepladder.model.card import CardFacts, render_card
 from stepladder.study import metrics
+from stepladder.study.gallery import read_gallery, write_gallery
 from stepladder.study.machine import now
 from stepladder.study.predictions import write_predictions
+from stepladder.study.recommended import find_shown_model
 from stepladder.study.records import DataRecord, Reading, SavedStudy, SavedTrial, StudyRecord, TrialResult
 from stepladder.study.seal import seal_trial
 from stepladder.study.store import load_study, write_readings
@@ -29,15 +32,32 @@ def read_study_test(study: SavedStudy, splits: Splits, compute: Compute, watch: 
     The note is written before the first image is looked at: a reading that is broken off has been one.
     """
     unread = [trial for trial in study.trials if trial.result.status == "finished" and trial.result.test_loss is None]
-    if not unread:
+    if not unread and (not study.readings or study.readings[-1].ended):
         return study
     readings = _note_reading(study, unread)
     write_readings(study.folder, readings)
-    watch.reading(len(unread))
+    if unread:
+        watch.reading(len(unread))
     for trial in unread:
         read_test(trial.folder, trial.result, splits, study.record.data, trial_card(trial, study.record), compute)
+    complete = load_study(study.folder)
+    _keep_images(complete, splits, compute)
     write_readings(study.folder, (*readings[:-1], readings[-1].model_copy(update={"ended": True})))
     return load_study(study.folder)
+
+
+def _keep_images(study: SavedStudy, splits: Splits, compute: Compute) -> None:
+    """Keep the test images that the report shows, of the one model that it shows; test is read for all by now."""
+    shown = find_shown_model(study)
+    if shown is None:
+        return
+    found = read_gallery(study.folder)
+    if found is not None and found.trial == shown.trial.result.trial:
+        return
+    model = load_model(shown.trial.folder / "model", compute.device.type, compute.precision)
+    probabilities = special.softmax(_logits(model, splits.test).astype(np.float64), axis=1)
+    classes = len(study.record.data.class_names)
+    write_gallery(study.folder, shown.trial.result.trial, probabilities, splits, classes)
 
 
 def _note_reading(study: SavedStudy, unread: Sequence[SavedTrial]) -> tuple[Reading, ...]:
@@ -93,7 +113,8 @@ def read_test(
             "test_nll_calibrated": metrics.negative_log_likelihood(logits, labels, temperature),
             "test_ece_calibrated": metrics.calibration_error(logits, labels, temperature),
         }
-    write_predictions(folder, logits.argmax(axis=1), labels, len(data.class_names))
+    probabilities = special.softmax(logits.astype(np.float64), axis=1)
+    write_predictions(folder, logits.argmax(axis=1), labels, len(data.class_names), probabilities)
     replace_text(folder / "model" / "README.md", render_card(_with_accuracy(card, scores["test_accuracy"])))
     complete = result.model_copy(update=scores)
     seal_trial(folder, complete)

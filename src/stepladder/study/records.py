@@ -160,6 +160,8 @@ class TrialResult(_Record):
         epochs: epochs finished.
         seconds: wall time of training with its evaluations.
         images_per_second: training images a second, evaluations left out.
+        energy_joules: of the processor packages over those seconds, everything that ran on them; None where the machine
+            does not tell.
         test_...: on the test images, None until they are read: after all trials of the plan have ended.
         temperature: fitted on the validation images, for the two ``..._calibrated`` figures.
         selected_epoch: the epoch whose weights were kept.
@@ -187,6 +189,7 @@ class TrialResult(_Record):
     test_ece_calibrated: Share | None = None
     seconds: float
     images_per_second: float | None
+    energy_joules: float | None = None
     failure: str | None = None
     warnings: tuple[str, ...] = ()
     versions: dict[str, str]

@@ -12,6 +12,7 @@ from stepladder.files import replace_text
 from stepladder.model import save_model
 from stepladder.model.card import render_card
 from stepladder.recipe import Recipe
+from stepladder.study.energy import EnergyMeter
 from stepladder.study.execution import Execution
 from stepladder.study.machine import describe_machine, describe_versions, now
 from stepladder.study.ownership import own_if_free
@@ -78,6 +79,12 @@ def run_trial(
         accept_different_bits=execution.accept_different_bits,
         tell=watch.told,
     )
+    energy = EnergyMeter()
+
+    def epoch_ended(record: EpochRecord) -> None:
+        energy.add()
+        watch.epoch_ended(trial, record)
+
     with execution.stop.observing():
         trained = train_network(
             trial.recipe,
@@ -87,12 +94,14 @@ def run_trial(
             trial.seed,
             compute,
             on_batch=lambda images: watch.batch_ended(trial, images),
-            on_epoch=lambda record: watch.epoch_ended(trial, record),
+            on_epoch=epoch_ended,
             select_best=trial.select == "best-val",
             checkpoints=checkpoints,
         )
     write_history(folder / "history.csv", trained.history)
-    result = _result(trial, trained, compute)
+    # The counters are the whole processor's: other trials at the same time, or a part before a stop, make them wrong.
+    alone = execution.workers <= 1 and not checkpoints.loaded
+    result = _result(trial, trained, compute).model_copy(update={"energy_joules": energy.joules() if alone else None})
     if result.status == "finished":
         card = render_card(card_facts(result, trial.recipe.name, data))
         save_model(folder / "model", trained, data.class_names, data.image_shape, compute, card)

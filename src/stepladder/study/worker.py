@@ -108,6 +108,7 @@ def _train(order: dict[str, Any], stop: Stop, telling: _Telling) -> None:
     trials = [trial for trial in planned_trials(record) if trial.id in wanted]
     compute = Compute(torch.device(order["device"]), order["precision"], order["threads"])
     execution = Execution(
+        workers=order["workers"],
         checkpoint_seconds=order["checkpoint_seconds"],
         accept_different_bits=order["accept_different_bits"],
         stop=stop,

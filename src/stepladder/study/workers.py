@@ -76,9 +76,10 @@ def run_in_workers(
         jobs: of one study, whose ``study.json`` is written.
     """
     with hand_over(splits) as handover, execution.stop.observing():
-        crew = _Crew(jobs, handover, compute, execution, watch, after_each)
+        count = min(count, len(jobs))
+        crew = _Crew(count, jobs, handover, compute, execution, watch, after_each)
         try:
-            for _ in range(min(count, len(jobs))):
+            for _ in range(count):
                 crew.hire()
             crew.work()
         finally:
@@ -99,6 +100,7 @@ class _Hand:
 class _Crew:
     def __init__(
         self,
+        count: int,
         jobs: Sequence[Job],
         handover: Handover,
         compute: Compute,
@@ -106,6 +108,7 @@ class _Crew:
         watch: Watch,
         after_each: Callable[[], None],
     ) -> None:
+        self._count = count
         self._jobs = {job.trial.id: job for job in jobs}
         self._handover, self._compute, self._execution = handover, compute, execution
         self._watch, self._after_each = watch, after_each
@@ -125,6 +128,7 @@ class _Crew:
             "device": self._compute.device.type,
             "precision": self._compute.precision,
             "threads": self._compute.threads,
+            "workers": self._count,
             "checkpoint_seconds": self._execution.checkpoint_seconds,
             "accept_different_bits": self._execution.accept_different_bits,
             "techniques": registered_files(),

@@ -45,6 +45,7 @@ class Checkpoints:
 
     Attributes:
         seconds: what making checkpoints took so far.
+        loaded: whether the trial goes on from one.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Checkpoints:
         self._last = monotonic()
         self._newest = -1
         self.seconds = 0.0
+        self.loaded = False
 
     def due(self) -> bool:
         """Whether to make one now, in the middle of an epoch: enough time has passed, or a stop is wanted."""
@@ -107,6 +109,7 @@ class Checkpoints:
                 continue
             self._check_identity(snapshot, {**self._identity, **conditions})
             self._newest = int(name)
+            self.loaded = True
             return snapshot
         return None
 

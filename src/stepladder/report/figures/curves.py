@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from stepladder.report.curve_data import MeanCurve, loss_ceiling, mean_curve
 from stepladder.report.figures.style import (
     INK,
     MUTED,
@@ -29,7 +29,7 @@ from stepladder.report.figures.style import (
 )
 from stepladder.report.units import count
 from stepladder.report.words import WATCHED
-from stepladder.study.records import RungRecord, SavedStudy, SavedTrial
+from stepladder.study.records import RungRecord, SavedStudy
 
 Measure = Literal["accuracy", "loss"]
 
@@ -50,14 +50,6 @@ class _Series:
 _TRAIN = _Series("train", "train (evaluation mode)", TRAIN, "--")
 _VALIDATION = _Series("val", "validation", VALIDATION, "-")
 _TEST = _Series("test", "test", TEST, "-")
-
-
-@dataclass(frozen=True)
-class _Curve:
-    epochs: list[int]
-    mean: list[float]
-    low: list[float]
-    high: list[float]
 
 
 def draw_curves(study: SavedStudy, *, compact: bool = False) -> Figure:
@@ -84,7 +76,7 @@ def draw_curves(study: SavedStudy, *, compact: bool = False) -> Figure:
         height = top + len(rows) * block + sum(titles)
         figure = new_figure(width, height)
         last = max((row.epoch for trial in study.trials for row in trial.history), default=0)
-        ceiling, clipped = _loss_ceiling(study)
+        ceiling, clipped = loss_ceiling(study)
         for number, rung in enumerate(rungs):
             column, level = number % columns, number // columns
             x = (_LEFT + column * (panel + _RIGHT)) / width
@@ -138,8 +130,8 @@ def _draw_panel(axes: Axes, study: SavedStudy, rung: RungRecord, measure: Measur
         column = f"{series.prefix}_{measure}"
         for trial in trials:
             if trial.result.status == "failed":
-                _draw_failed(axes, _curve([trial], column), series, measure)
-        curve = _curve(finished, column)
+                _draw_failed(axes, mean_curve([trial], column), series, measure)
+        curve = mean_curve(finished, column)
         if not curve.epochs:
             continue
         scale = 100 if measure == "accuracy" else 1
@@ -155,47 +147,13 @@ def _draw_panel(axes: Axes, study: SavedStudy, rung: RungRecord, measure: Measur
         axes.text(0.5, 0.5, "not run yet", transform=axes.transAxes, ha="center", va="center", color=MUTED)
 
 
-def _draw_failed(axes: Axes, curve: _Curve, series: _Series, measure: Measure) -> None:
+def _draw_failed(axes: Axes, curve: MeanCurve, series: _Series, measure: Measure) -> None:
     if not curve.epochs:
         return
     scale = 100 if measure == "accuracy" else 1
     values = [scale * value for value in curve.mean]
     axes.plot(curve.epochs, values, series.dashes, color=series.color, lw=0.9)
     axes.plot(curve.epochs[-1], values[-1], "x", color=series.color, ms=6, mew=1.6)
-
-
-def _curve(trials: Iterable[SavedTrial], column: str) -> _Curve:
-    """Mean, lowest and highest by epoch, over the epochs that every trial measured."""
-    values: dict[int, list[float]] = {}
-    for trial in trials:
-        for row in trial.history:
-            value = getattr(row, column)
-            if value is not None and math.isfinite(value):
-                values.setdefault(row.epoch, []).append(value)
-    most = max((len(each) for each in values.values()), default=0)
-    epochs = sorted(epoch for epoch, each in values.items() if len(each) == most)
-    return _Curve(
-        epochs,
-        [math.fsum(values[epoch]) / most for epoch in epochs],
-        [min(values[epoch]) for epoch in epochs],
-        [max(values[epoch]) for epoch in epochs],
-    )
-
-
-def _loss_ceiling(study: SavedStudy) -> tuple[float, bool]:
-    """Return where the loss axis ends and whether that cuts a curve.
-
-    Guessing costs ln(classes). Finished curves are shown up to four times that; a failed one, which may pass 10⁶ before
-    it stops, does not stretch the axis of the others.
-    """
-    guess = math.log(max(len(study.record.data.class_names), 2))
-    highest = {"finished": 0.0, "failed": 0.0}
-    for trial in study.trials:
-        for series in _series(study):
-            curve = _curve([trial], f"{series.prefix}_loss")
-            highest[trial.result.status] = max([highest[trial.result.status], *curve.high])
-    ceiling = min(1.06 * max(highest["finished"], 1.1 * guess), 4 * guess)
-    return ceiling, max(highest.values()) > ceiling
 
 
 def _label_ends(axes: Axes, ends: Sequence[tuple[float, int, str]], measure: Measure) -> None:

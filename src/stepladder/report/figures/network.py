@@ -219,7 +219,7 @@ def _draw_fields(
     height: float,
 ) -> None:
     width, total = figure.get_size_inches()
-    over = f"the first training image of {images.name}" if images is not None else "an empty image (--data gives one)"
+    over = f"the first training image of {images.name}" if images is not None else "an empty image"
     text = f"What the central output of a layer sees, over {over}"
     figure.text(MARGIN / width, (height - 0.12) / total, text, fontsize=9, fontweight="bold", va="center")
     picture = _picture(inspection, images)
