@@ -9,7 +9,7 @@ from stepladder.cli.pace import Pace
 from stepladder.data.audit import QuickLook
 from stepladder.report.units import count, duration, percent
 from stepladder.study.plan import Trial
-from stepladder.study.records import TrialResult
+from stepladder.study.records import StudyRecord, TrialResult
 from stepladder.study.watch import Outlook, Watch
 from stepladder.training.history import EpochRecord
 
@@ -22,6 +22,7 @@ class PlainLines(Watch):
         self.pace: Pace | None = None
         self.total = self.number = 0
         self.trial: Trial | None = None
+        self.point = ""
 
     def looked(self, look: QuickLook) -> None:
         """Say in one line what was found in the images."""
@@ -30,21 +31,23 @@ class PlainLines(Watch):
     def measuring(self, rungs: int) -> None:
         """Say why nothing seems to happen for a moment."""
         if rungs:
-            self.console.print(f"Measuring the speed of {count(rungs, 'rung')} …", style="dim")
+            self.console.print(f"Measuring the speed of {count(rungs, 'recipe')} …", style="dim")
 
     def planned(self, outlook: Outlook) -> None:
         """Say what will run and for how long."""
         self.pace = Pace(outlook)
         self.number, self.total = outlook.done, outlook.done + len(outlook.trials)
         kept = f", {outlook.done} of them kept from before" if outlook.done else ""
-        epochs = outlook.trials[0].recipe.epochs
-        self._announce(outlook, f"{count(self.total, 'trial')} of {count(epochs, 'epoch')}{kept}")
+        budgets = sorted({trial.recipe.epochs for trial in outlook.trials})
+        epochs = count(budgets[0], "epoch") if len(budgets) == 1 else f"{budgets[0]} to {budgets[-1]} epochs"
+        self._announce(outlook, f"{count(self.total, 'trial')} of {epochs}{kept}")
         seconds = sum(outlook.seconds[trial.rung] for trial in outlook.trials)
         self.console.print(f"It will take about {duration(seconds)}, by a short measurement.\n")
 
     def _announce(self, outlook: Outlook, trials: str) -> None:
         record = outlook.record
-        seeds, rungs = self.total // len(record.rungs), count(len(record.rungs), "rung")
+        noun = "rung" if record.sweep is None else "point"
+        seeds, rungs = self.total // len(record.rungs), count(len(record.rungs), noun)
         place = f"{record.precision} on {record.device}"
         if record.reached:
             self.console.print(
@@ -54,10 +57,26 @@ class PlainLines(Watch):
         self.console.print(
             f"{record.plan.capitalize()} of {rungs} × {count(seeds, 'seed')} = {trials}; {place}.", markup=False
         )
+        if record.sweep is not None:
+            return
         width = max(14, *(len(rung.name) + 2 for rung in record.rungs))
         for rung in record.rungs:
             signed = " ".join([*(f"+ {name}" for name in rung.adds), *(f"− {name}" for name in rung.lacks)])
             self.console.print(f"  {rung.name:<{width}}{signed}".rstrip(), style="dim", markup=False)
+
+    def searching(self, record: StudyRecord, seconds: float) -> None:
+        """Say how many points will be tried and for how long."""
+        assert record.sweep is not None
+        assert record.sweep.search is not None
+        self.console.print(
+            f"Search over {count(record.sweep.search.points, 'point')} × {count(len(record.seeds), 'seed')}; "
+            f"{record.precision} on {record.device}. It will take about {duration(seconds)} at most, by a short "
+            "measurement.\n"
+        )
+
+    def point_started(self, number: int, total: int, name: str) -> None:  # noqa: ARG002
+        """Name the point."""
+        self.point = f"[{number}/{total}] "
 
     def reading(self, trials: int) -> None:
         """Say when the test images are looked at."""
@@ -105,7 +124,7 @@ class PlainLines(Watch):
     def heading(self) -> str:
         """The trial at hand, in words."""
         assert self.trial is not None
-        number = f"[{self.number}/{self.total}] " if self.total else ""
+        number = f"[{self.number}/{self.total}] " if self.total else self.point
         return f"{number}{self.trial.rung}, seed {self.trial.seed}"
 
 

@@ -17,6 +17,7 @@ from stepladder.report.facts import cautions, failures, platform, protocol
 from stepladder.report.figures import to_png, to_svg
 from stepladder.report.markdown import render_markdown
 from stepladder.report.sections import report_sections
+from stepladder.report.sweep import write_sweep
 from stepladder.report.words import describe
 from stepladder.study.records import SavedStudy
 
@@ -33,6 +34,8 @@ def write_report(study: SavedStudy) -> list[Path]:
     Raises:
         StorageError: a file cannot be written; each is replaced whole or left as it was.
     """
+    if study.record.sweep is not None:
+        return write_sweep(study)
     pictures = [picture for section in report_sections(study) for picture in section.pictures]
     figures = {picture.name: picture.draw(study) for picture in pictures}
     written = [study.folder / "verdicts.json"]

@@ -10,9 +10,10 @@ from stepladder.data import ImageSet, Splits, make_splits
 from stepladder.data.audit import look_first
 from stepladder.errors import RecipeError, StudyError
 from stepladder.recipe import Recipe
-from stepladder.study.designs import compare_with_below, make_design
+from stepladder.study.axes import settle_sweep
+from stepladder.study.designs import Design, compare_with_below, make_design
 from stepladder.study.estimate import estimate_seconds
-from stepladder.study.integrity import differences, find_edit, hash_plan
+from stepladder.study.integrity import differences, find_edit, hash_plan, is_other_grid
 from stepladder.study.looks import declare_looks, single_look
 from stepladder.study.machine import describe_machine, describe_versions
 from stepladder.study.plan import Rung, Trial
@@ -25,6 +26,7 @@ from stepladder.study.records import (
     RungRecord,
     SavedStudy,
     StudyRecord,
+    SweepRecord,
 )
 from stepladder.study.rules import Rules, Seeds
 from stepladder.study.statistics import weigh_effects
@@ -64,6 +66,7 @@ def plan_study(
     validation: float = 0.1,
     drop_leaks: bool = False,
     command: str = "",
+    sweep: SweepRecord | None = None,
     watch: Watch | None = None,
 ) -> PlannedStudy:
     """Check and settle everything about a study, and run nothing.
@@ -78,6 +81,7 @@ def plan_study(
         validation: share of the training images held out for the curves; 0 trains on all and draws the test curve.
         drop_leaks: take training images that are copies of held-out ones out, instead of only noting them.
         command: what the user typed, for the record.
+        sweep: what ``rungs`` are points of; they are then compared by validation alone, and test is not read.
 
     Raises:
         StudyError: there is nothing to run, or a rule is out of range.
@@ -90,17 +94,20 @@ def plan_study(
     splits = make_splits(image_set, validation)
     if rungs is None:
         design = make_design(plan, recipe, looks[-1].seeds, rules.max_trials)
+    elif sweep is not None:
+        design = Design(rungs, ())
     else:
         design = compare_with_below(rungs)
     splits, look = look_first(splits, image_set.class_names, drop_leaks=drop_leaks)
     (watch or Watch()).looked(look)
+    sweep = sweep and settle_sweep(sweep, rungs or (), splits)
     data = describe_data(image_set, splits)
     for rung in design.rungs:
         # A technique that does not fit is said before anything trains, whichever rung it is on.
         try:
             check_recipe(rung.recipe, splits.train, len(data.class_names), has_validation=splits.validation is not None)
         except RecipeError as error:
-            raise RecipeError(f"rung {rung.name}: {error}") from error
+            raise RecipeError(f"{'rung ' if sweep is None else ''}{rung.name}: {error}") from error
     record = StudyRecord(
         plan=plan,
         plan_hash="",
@@ -126,6 +133,7 @@ def plan_study(
         machine=describe_machine(compute.device),
         command=command,
         created=_now(),
+        sweep=sweep,
     )
     return PlannedStudy(record.model_copy(update={"plan_hash": hash_plan(record)}), splits)
 
@@ -143,14 +151,15 @@ def run_study(
     validation: float = 0.1,
     drop_leaks: bool = False,
     command: str = "",
+    sweep: SweepRecord | None = None,
     watch: Watch | None = None,
 ) -> SavedStudy:
     """Run every trial of the plan that ``out`` does not hold yet, read test once, and return the whole study.
 
     Args:
         out: the study's folder. A study of the same plan in it is continued; more seeds add to it, and are marked.
-        seeds, plan, rungs, rules, validation, drop_leaks, command: see :func:`plan_study`; fewer seeds than the plan in
-            the folder has train only those, and leave test unread until the plan has been run.
+        seeds, plan, rungs, rules, validation, drop_leaks, command, sweep: see :func:`plan_study`; fewer seeds than the
+            plan in the folder has train only those, and leave test unread until the plan has been run.
 
     Raises:
         StudyError: ``out`` holds a study of another plan or of other data, or one that was edited; or there is nothing
@@ -171,6 +180,7 @@ def run_study(
         validation=validation,
         drop_leaks=drop_leaks,
         command=command,
+        sweep=sweep,
         watch=watch,
     )
     splits = planned.splits
@@ -192,7 +202,7 @@ def run_study(
         _train(todo, splits, record.data, out, compute, watch)
         first = False
         study = load_study(out)
-        if study.missing:
+        if study.missing or record.sweep is not None:
             break
         study = read_study_test(study, splits, compute, watch)
         following = next_look(study)
@@ -243,6 +253,8 @@ def _continue_record(out: Path, record: StudyRecord) -> StudyRecord:
     if len(found.looks) == len(record.looks) == 1:
         alike = record.model_copy(update={"looks": found.looks})
     if found.plan_hash != hash_plan(alike):
+        if is_other_grid(found, record):
+            return record
         found_differences = differences(found, alike)
         more = f"; and {len(found_differences) - 4} more" if len(found_differences) > 4 else ""
         raise StudyError(
