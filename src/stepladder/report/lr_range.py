@@ -39,17 +39,18 @@ def describe_lr_range(found: LrRange) -> list[str]:
             "it is a rule of thumb, and where to begin a sweep, not its result."
         )
         sentences.append(f"The loss falls fastest at {_two(median(steepest))}{_over(steepest)}.")
-        near_end = [test for test in found.tests if test.lowest is not None and not test.diverged]
-        if near_end:
+        at_end = [test for test in found.tests if test.lowest is not None and test.lowest > 0.9 * found.steps]
+        if at_end:
             sentences.append(
-                f"In {len(near_end)} of {count(n, 'seed')} the loss did not diverge up to {found.high:g}, so the rate "
-                "that is too large was not seen: raise --high."
+                f"In {len(at_end)} of {count(n, 'seed')} the loss is lowest at the end of the range, so a rate that is "
+                "too large was not seen: raise --high."
             )
     if diverged := [test for test in found.tests if test.diverged]:
         ends = [test.rates[len(test.losses) - 1] for test in diverged]
+        where = f" in {len(ends)} of {n} seeds" if len(ends) < n else ""
         sentences.append(
             f"The loss diverged (not finite, or above {DIVERGED:g} times its lowest) at {_two(median(ends))}"
-            f"{_over(ends)}; there the test ended."
+            f"{_over(ends)}{where}; there the test ended."
         )
     if found.left_out:
         they = "it" if len(found.left_out) == 1 else "they"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from statistics import fmean, stdev
 
 import numpy as np
@@ -171,4 +172,10 @@ def tell_apart(points: Sequence[Point], images: int) -> float | None:
     left = scores - scores.mean(axis=1, keepdims=True) - scores.mean(axis=0, keepdims=True) + scores.mean()
     degrees = (k - 1) * (n - 1)
     s = max(math.sqrt(float((left**2).sum()) / degrees), rounding_sd(images, (1.0,)))
-    return float(stats.studentized_range.ppf(1 - ALPHA, k, degrees)) * s / math.sqrt(n)
+    return _studentized_range(k, degrees) * s / math.sqrt(n)
+
+
+@cache
+def _studentized_range(k: int, degrees: int) -> float:
+    """Its quantile at 1 - α; scipy integrates for some tenths of a second."""
+    return float(stats.studentized_range.ppf(1 - ALPHA, k, degrees))

@@ -145,7 +145,7 @@ def place_values(axes: Axes, axis: AxisRecord, values: Sequence[Value]) -> list[
         axes.set_xticks([float(value) for value in axis.values if is_number(value)])
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     elif log:
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0) if high / low > 30 else (1.0, 2.0, 5.0)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     return numbers
 
@@ -166,7 +166,7 @@ def _handles(study: SavedStudy, points: Sequence[Point], measure: Measure, line:
             )
     handles.append(Line2D([], [], ls="", marker="D", ms=7, mfc="white", mec=INK, mew=1.8, label="highest mean"))
     if any(point.failed or point.at_chance for point in points):
-        handles.append(Line2D([], [], ls="", marker="X", ms=8, mfc=ALARM, mec="white", label="did not learn"))
+        handles.append(Line2D([], [], ls="", marker="X", ms=8, mfc=ALARM, mec="white", label="a seed did not learn"))
     return handles
 
 

@@ -40,6 +40,7 @@ _NOTHING = "#FFFFFF"
 _MOST_PANELS = 12
 _CELL, _SMALL_CELL, _ROW = 0.98, 0.72, 0.56  # inches
 _BOTTOM, _GAP = 0.62, 0.3
+_INSET = 0.035  # of a cell
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def _draw(study: SavedStudy, measure: Measure, compact: bool) -> Figure:
         handles = [Patch(fc=_COLORS(0.08), ec="#C8C8C8", label="less"), Patch(fc=_COLORS(0.95), label="more")]
         if top_names:
             handles.append(Patch(fc="white", ec=INK, lw=2.2, label="highest mean"))
-        handles.append(Patch(fc="white", ec=MUTED, hatch="////", lw=0.6, label="did not learn"))
+        handles.append(Patch(fc="white", ec=MUTED, hatch="////", lw=0.6, label="a seed did not learn"))
         write_legend(figure, handles, header_height(header) + 0.08, len(handles), 1.2)
         return figure
 
@@ -174,15 +175,13 @@ def _draw_panel(
         color = to_rgb(_COLORS(norm(number)) if number is not None else _NOTHING)
         chosen = bool(top_names & {point.name for point in there})
         edge, line = (INK, 2.4) if chosen else ("#C8C8C8", 0.7)
-        style = (
-            {"hatch": "////", "ec": MUTED, "fc": _NOTHING, "lw": 0.4} if bad else {"ec": edge, "fc": color, "lw": line}
-        )
-        inset = 0.035
-        axes.add_patch(
-            Rectangle((x + inset, y + inset), 1 - 2 * inset, 1 - 2 * inset, zorder=3 if chosen else 2, **style)
-        )
+        patch = Rectangle((x + _INSET, y + _INSET), 1 - 2 * _INSET, 1 - 2 * _INSET, zorder=3 if chosen else 2)
+        patch.set(fc=_NOTHING if bad else color, ec=MUTED if bad else edge, lw=0.4 if bad else line)
+        if bad:
+            patch.set_hatch("////")
+        axes.add_patch(patch)
         first, second = _texts(shown, there, measure)
-        ink = INK if bad or number is None or _light(color) else "#FFFFFF"
+        ink = "#000000" if bad or number is None or _light(color) else "#FFFFFF"
         pale = {"fc": "white", "ec": "none", "pad": 1.2} if bad else None
         lift = 0.36 if second else 0.5
         axes.text(

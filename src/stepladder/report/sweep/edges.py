@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 from stepladder.errors import RecipeError
 from stepladder.recipe import Recipe, change_settings, parse_recipe
@@ -95,7 +96,9 @@ def _next(study: SavedStudy, axis: AxisRecord, side: int) -> Value | None:
     if axis.low is not None:  # a range: ten times as far, or half as much again
         ratio = 10.0**side if axis.log else 0.0
         before = last - side * (grid[1] - grid[0]) / 2
-    grows = max(ratio, 1 / ratio) >= _FACTOR if ratio > 0 else False
+    gaps = [later - earlier for earlier, later in pairwise(grid)]
+    even = len(gaps) > 1 and max(gaps) < 1.01 * min(gaps)
+    grows = ratio > 0 and max(ratio, 1 / ratio) >= _FACTOR and not even
     steps = (last * ratio, last * math.sqrt(ratio)) if grows else (2 * last - before, last + (last - before) / 2)
     whole = axis.whole or (all(isinstance(value, int) for value in axis.values) and bool(axis.values))
     for step in steps:

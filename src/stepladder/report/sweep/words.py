@@ -13,6 +13,7 @@ from stepladder.study.records import SavedStudy, SweepRecord
 
 #: Points beyond these are counted, not listed.
 _LISTED = 6
+_CLOSING = "Test was not read: a sweep chooses by validation images alone"
 
 
 def describe_sweep(study: SavedStudy) -> list[str]:
@@ -28,12 +29,12 @@ def describe_sweep(study: SavedStudy) -> list[str]:
     if best is None:
         complete = any(point.n and not point.missing for point in points)
         why = "in any of them some seed failed or ended no better than guessing" if complete else "none has all seeds"
-        return [*sentences, f"There is no best point: {why}."]
+        return [*sentences, f"There is no best point: {why}.", f"{_CLOSING}."]
     sentences += _best(best)
     sentences += describe_edges(study, best)
     sentences += describe_rates(study, points, best)
     flattered = "; the highest of several is a little too high by chance" if len(points) > 1 else ""
-    return [*sentences, f"Test was not read: a sweep chooses by validation images alone{flattered}."]
+    return [*sentences, f"{_CLOSING}{flattered}."]
 
 
 def _limits(study: SavedStudy, sweep: SweepRecord, points: Sequence[Point]) -> list[str]:
@@ -107,9 +108,9 @@ def _best(best: Best) -> list[str]:
     score = hundredths(point.mean) if point.sd is None else f"{hundredths(point.mean)} ± {hundredths(point.sd)}"
     spread = f"(sd, n = {n})" if point.sd is not None else f"(n = {n})"
     mean = "mean " if n > 1 else ""
-    names = [one.name for one in best.points]
+    names = [one.name if one.sd is None else f"{one.name} (± {hundredths(one.sd)})" for one in best.points]
     if len(names) == 1:
-        sentence = f"The highest {mean}validation accuracy is {score} % {spread}, at {names[0]}"
+        sentence = f"The highest {mean}validation accuracy is {score} % {spread}, at {point.name}"
     else:
         more = names if len(names) <= _LISTED else [*names[:_LISTED], f"{len(names) - _LISTED} more"]
         places = "; ".join(more)
@@ -131,9 +132,13 @@ def _best(best: Best) -> list[str]:
     if not best.ties:
         which = "the other point that learned" if rivals == 1 else f"all {others} that learned"
         return [*sentences, f"It can be told from {which}: {margin}."]
-    which = "The other point" if rivals == 1 else f"{len(best.ties)} of the {others}"
+    if best.beaten:
+        which = f"{len(best.ties)} of the {others}"
+    else:
+        which = "The other point" if rivals == 1 else f"None of the {others}"
+    verb = "can" if which.startswith("None") else "cannot"
     named = _some([tie.name for tie in sorted(best.ties, key=lambda tie: -(tie.mean or 0))])
-    return [*sentences, f"{which} that learned cannot be told from it, as {margin}: {named}."]
+    return [*sentences, f"{which} that learned {verb} be told from it, as {margin}: {named}."]
 
 
 def _some(items: Sequence[str]) -> str:
