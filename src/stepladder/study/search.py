@@ -271,7 +271,7 @@ def _open_storage(optuna: Any, url: str, asked: str | None) -> Iterator[Any]:
     try:
         kept = optuna.storages.RDBStorage(url)
     except Exception as error:  # whatever the database's driver raises
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        reason = hide_password(str(error)).strip().partition("\n")[0] or type(error).__name__
         place = f"--storage {hide_password(asked)}" if asked else f"the search's storage {url}"
         raise StudyError(
             f"cannot open {place}: {reason}; give an Optuna storage URL, as sqlite:///search.db"

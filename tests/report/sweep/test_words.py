@@ -127,8 +127,8 @@ def test_the_best_at_an_edge(made_up_sweep: MakeSweep) -> None:
 def test_several_share_the_first_place(made_up_sweep: MakeSweep) -> None:
     text = says(made_up_sweep([RATES], [[0.8, 0.8], [0.9, 0.9], [0.9, 0.9], [0.7, 0.7]]))
     assert (
-        "2 points share the highest mean validation accuracy, 90.00 % (n = 2): optimizer.lr=0.03 (± 0.00); optimizer.lr=0.1 (± 0.00)."
-        in text
+        "2 points share the highest mean validation accuracy, 90.00 % (n = 2): optimizer.lr=0.03 (± 0.00); "
+        "optimizer.lr=0.1 (± 0.00)." in text
     )
     assert "extend" not in text
 

@@ -113,10 +113,10 @@ def _draw_panel(
         if line and len(points) <= 12:
             text = f"{mean:.2f}" if measure == "accuracy" else f"{mean:.2g}"
             low = min(values) if measure == "accuracy" else mean
-            axes.annotate(
-                text, (place, low), xytext=(0, -9), textcoords="offset points", ha="center", va="top", fontsize=8.5,
-                color=INK, zorder=8,
-            )  # fmt: skip
+            label = axes.annotate(
+                text, (place, low), xytext=(0, -9), textcoords="offset points", ha="center", va="top", fontsize=8.5
+            )
+            label.set(zorder=8, bbox={"fc": "white", "ec": "none", "pad": 0.8, "alpha": 0.8})
     if line:  # room for the numbers
         bottom, top = axes.get_ylim()
         axes.set_ylim(bottom - 0.14 * (top - bottom), top + 0.04 * (top - bottom))

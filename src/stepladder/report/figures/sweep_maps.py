@@ -113,7 +113,8 @@ def _draw(study: SavedStudy, measure: Measure, compact: bool) -> Figure:
         handles = [Patch(fc=_COLORS(0.08), ec="#C8C8C8", label="less"), Patch(fc=_COLORS(0.95), label="more")]
         if top_names:
             handles.append(Patch(fc="white", ec=INK, lw=2.2, label="highest mean"))
-        handles.append(Patch(fc="white", ec=MUTED, hatch="////", lw=0.6, label="a seed did not learn"))
+        if measure == "accuracy" and any(point.failed or point.at_chance for point in points):
+            handles.append(Patch(fc="white", ec=MUTED, hatch="////", lw=0.6, label="a seed did not learn"))
         write_legend(figure, handles, header_height(header) + 0.08, len(handles), 1.2)
         return figure
 
@@ -188,7 +189,17 @@ def _draw_panel(
             x + 0.5, y + lift, first, ha="center", va="center", fontsize=size, fontweight="bold", color=ink, zorder=4,
             bbox=pale,
         )  # fmt: skip
-        axes.text(x + 0.5, y + 0.7, second, ha="center", va="center", fontsize=size - 2, color=ink, zorder=4, bbox=pale)
+        axes.text(
+            x + 0.5,
+            y + 0.7,
+            second,
+            ha="center",
+            va="center",
+            fontsize=size - (2 if cell > 0.8 else 2.9),
+            color=ink,
+            zorder=4,
+            bbox=pale,
+        )
 
 
 def _texts(shown: Point, there: Sequence[Point], measure: Measure) -> tuple[str, str]:
