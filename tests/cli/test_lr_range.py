@@ -34,3 +34,4 @@ def test_a_folder_with_a_study_is_left_alone(stepladder: Call, tmp_path: Path) -
     outcome = stepladder("lr-range", "digits", "--out", "out")
     assert outcome.code == 2
     assert "out holds a study" in outcome.err
+    assert "Looked at first" not in outcome.out  # before anything runs

@@ -54,7 +54,7 @@ def _describe(
     elif all(one >= two for one, two in pairwise(rates)):
         moves = f"falls as {key} grows"
     else:
-        return f"The best {RATE} by {key} is {each}{lacking}: it moves in no one direction."
+        return f"By {key}, the highest mean is at {RATE} {each}{lacking}: in no one direction."
     first, last = next(iter(tops)), list(tops)[-1]
     told = all(
         _told(points, rate, other, here, tops[here], tops[there].values[rate], best.margin)
