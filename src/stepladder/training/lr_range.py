@@ -31,7 +31,7 @@ SMOOTHING = 0.95
 DIVERGED = 4.0
 #: Steps before which nothing is read off: the running mean is of too few.
 SETTLE = 10
-#: A rule of thumb: the loss is lowest just before the rate is too large, and a tenth of that still falls fast.
+#: A rule of thumb: the loss is lowest just before the rate is too large.
 DIVISOR = 10.0
 #: The lowest smoothed loss must be below the first by this share, or nothing was learned that could tell.
 _FALL = 0.02
