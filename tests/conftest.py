@@ -7,13 +7,30 @@ import os
 # One thread: on images this small two are no faster, and beside another busy process they can be twenty times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import math
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from stepladder.data import ImageSet, Split, load_image_set
-from stepladder.recipe import Recipe, parse_recipe
+from stepladder.recipe import Recipe, load_recipe, parse_recipe
+from stepladder.study.axes import make_points, parse_axes, with_swept_techniques
+from stepladder.study.integrity import hash_plan
+from stepladder.study.records import (
+    DataRecord,
+    LookRecord,
+    Machine,
+    RungRecord,
+    SavedStudy,
+    SavedTrial,
+    SearchRecord,
+    StudyRecord,
+    SweepRecord,
+    TrialResult,
+)
+from stepladder.training.history import EpochRecord
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -61,3 +78,90 @@ def noise() -> Split:
     """40 images of 8×8 color noise in four classes."""
     random = np.random.default_rng(0)
     return Split(random.integers(0, 256, (40, 8, 8, 3), dtype=np.uint8), np.arange(40, dtype=np.int64) % 4)
+
+
+@pytest.fixture
+def made_up_sweep(tmp_path: Path) -> Callable[..., SavedStudy]:
+    """Return a sweep of recipe small with the given validation accuracies, a list of seeds for each point of the grid.
+
+    A seed of None failed, and one that is not there has not ended.
+    """
+
+    def make(
+        over: list[str], scores: list[list[float | None]], search: SearchRecord | None = None, epochs: int = 2
+    ) -> SavedStudy:
+        axes = parse_axes(over, ranges=search is not None)
+        recipe = with_swept_techniques(load_recipe("small"), axes)
+        if search is None:
+            rungs, points = make_points(axes, recipe, {})
+            recipes = [(rung.name, rung.recipe.to_table()) for rung in rungs]
+        else:  # made-up points at the scores' places along every range
+            shares = [(i + 1) / (len(scores) + 1) for i in range(len(scores))]
+            points = tuple(
+                tuple(round((a.low or 0) + s * ((a.high or 1) - (a.low or 0)), 4) for a in axes) for s in shares
+            )
+            recipes = [(f"point {i}", {}) for i in range(len(scores))]
+        seeds = max(len(each) for each in scores)
+        reached = dict.fromkeys(search.pruned if search else (), 1)
+        record = StudyRecord(
+            plan="sweep" if search is None else "search",
+            plan_hash="",
+            rungs=tuple(RungRecord(name=name, adds=(), recipe=table) for name, table in recipes),
+            contrasts=(),
+            looks=(LookRecord(seeds=seeds, share=1.0),),
+            seeds=tuple(range(seeds)),
+            reached=reached,
+            validation=0.1,
+            precision="float32",
+            device="cpu",
+            data=DataRecord(
+                name="digits",
+                fingerprint="images",
+                split="split",
+                class_names=tuple("0123456789"),
+                image_shape=(8, 8, 1),
+                counts={"train": 900, "validation": 1000, "test": 100},
+                notes=(),
+            ),
+            versions={"torch": "2.13.0"},
+            machine=_MACHINE,
+            command="stepladder sweep digits",
+            created="2026-01-31T12:00:00+00:00",
+            sweep=SweepRecord(base=recipe.to_table(), axes=axes, points=points, guess=0.1, search=search),
+        )
+        record = record.model_copy(update={"plan_hash": hash_plan(record)})
+        trials = tuple(
+            _made_up_trial(tmp_path, name, seed, score, epochs)
+            for (name, _), each in zip(recipes, scores, strict=True)
+            for seed, score in enumerate(each)
+        )
+        return SavedStudy(tmp_path, record, trials)
+
+    return make
+
+
+_MACHINE = Machine(processor="Xeon", cores=2, memory_gb=7.5, accelerator=None, system="Linux 6.1")
+
+
+def _made_up_trial(folder: Path, rung: str, seed: int, score: float | None, epochs: int) -> SavedTrial:
+    def row(epoch: int) -> EpochRecord:
+        accuracy = 0.1 + ((score or 0.1) - 0.1) * epoch / epochs
+        loss = math.nan if score is None and epoch == epochs else 2.3 * (1.1 - accuracy)
+        return EpochRecord(epoch, 0.1, loss, loss, accuracy, 0.5, 1000.0, val_loss=loss, val_accuracy=accuracy)
+
+    result = TrialResult(
+        trial=f"{rung}-{seed}",
+        seed=seed,
+        techniques=(),
+        status="failed" if score is None else "finished",
+        epochs=epochs,
+        train_accuracy=score,
+        val_accuracy=score,
+        seconds=1.5 + seed,
+        images_per_second=1000.0,
+        failure="the training loss was not finite" if score is None else None,
+        versions={"torch": "2.13.0"},
+        machine=_MACHINE,
+        finished="2026-01-31T13:00:00+00:00",
+    )
+    return SavedTrial(rung, seed, folder / rung, result, tuple(row(epoch) for epoch in range(epochs + 1)))

@@ -35,7 +35,10 @@ def test_the_public_names_are_the_promised_ones() -> None:
         "load_study",
         "plan_study",
         "run_curve",
+        "run_lr_range",
+        "run_search",
         "run_study",
+        "run_sweep",
         "train_model",
         "write_report",
     }

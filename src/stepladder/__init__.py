@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from stepladder.recipe import Recipe, change_settings, load_recipe
     from stepladder.report import write_report
     from stepladder.study.curve import run_curve
+    from stepladder.study.lr_range import run_lr_range
     from stepladder.study.records import SavedStudy
     from stepladder.study.rules import Rules
     from stepladder.study.run import plan_study, run_study
+    from stepladder.study.search import run_search
     from stepladder.study.store import load_study
+    from stepladder.study.sweep import run_sweep
     from stepladder.study.trial import train_model
     from stepladder.techniques import TECHNIQUES, Technique
     from stepladder.training.device import Compute, choose_compute
@@ -51,7 +54,10 @@ _HOMES = {
     "load_study": "study.store",
     "plan_study": "study.run",
     "run_curve": "study.curve",
+    "run_lr_range": "study.lr_range",
+    "run_search": "study.search",
     "run_study": "study.run",
+    "run_sweep": "study.sweep",
     "train_model": "study.trial",
     "write_report": "report",
 }
@@ -80,7 +86,10 @@ __all__ = [
     "load_study",
     "plan_study",
     "run_curve",
+    "run_lr_range",
+    "run_search",
     "run_study",
+    "run_sweep",
     "train_model",
     "write_report",
 ]

@@ -23,7 +23,9 @@ app = App(
 def _add(parent: App, path: str, help_text: str, *examples: str) -> None:
     """Add a command by its import path, so that its module is loaded when it runs and not when commands are listed."""
     epilogue = "\n".join(["Examples:", *(f"  stepladder {example}" for example in examples)])
-    parent.command(f"stepladder.cli.{path}", name=path.split(":")[1], help=help_text, help_epilogue=epilogue)
+    parent.command(
+        f"stepladder.cli.{path}", name=path.split(":")[1].replace("_", "-"), help=help_text, help_epilogue=epilogue
+    )
 
 
 _add(
@@ -101,6 +103,23 @@ _add(
     "baseline digits",
     "baseline my_images/ --descriptor sift --seeds 5",
     "study digits --with-baseline",
+)
+_add(
+    app,
+    "sweep:sweep",
+    "Train one recipe over a grid of settings, or search a range, and say by validation where the best lies. Test is "
+    "not read. Run again, the same command trains only what is missing.",
+    "sweep digits --over optimizer.lr=0.3,0.1,0.03,0.01 --over batch_size=32,128",
+    "sweep my_images/ --over dropout.p=0,0.25,0.5,0.75 --seeds 3",
+    "sweep digits --over optimizer.lr=0.001..0.3 --search optuna --trials 40",
+)
+_add(
+    app,
+    "lr_range:lr_range",
+    "Raise the learning rate in every step until the loss diverges, and suggest one (Smith 2017). Only training images "
+    "are used.",
+    "lr-range digits",
+    "lr-range my_images/ --rung standardize --set optimizer.name=adamw",
 )
 _add(app, "report:report", "Rebuild a study's report from its files, without training.", "report studies/digits-ladder")
 _add(

@@ -14,9 +14,12 @@ from cyclopts import Parameter
 from stepladder.cli.console import make_console
 from stepladder.cli.options import DEFAULTS, Data, TrainingOptions
 from stepladder.cli.progress import make_watch
+from stepladder.cli.signals import EXIT_CODES, stopping_politely
 from stepladder.report.size_curve import describe_sizes, write_sizes
 from stepladder.study.curve import run_curve
+from stepladder.study.execution import Execution
 from stepladder.training.device import choose_compute
+from stepladder.training.stop import Stopped
 
 
 def curve(
@@ -34,13 +37,24 @@ def curve(
     folder = out or Path("studies") / f"{images.name}-curve"
     command = shlex.join(["stepladder", *sys.argv[1:]])
     watch = make_watch(console)
+    execution = Execution()
     try:
-        done = run_curve(
-            images, recipe, folder, compute, seeds=seeds, validation=options.validation, command=command, watch=watch
-        )
-    except KeyboardInterrupt:
+        with stopping_politely(execution.stop):
+            done = run_curve(
+                images,
+                recipe,
+                folder,
+                compute,
+                seeds=seeds,
+                validation=options.validation,
+                command=command,
+                watch=watch,
+                execution=execution,
+            )
+    except KeyboardInterrupt as stopped:
+        watch.stop()
         console.print(f"\nStopped; the same command goes on:\n  {command}", markup=False, soft_wrap=True)
-        return 130
+        return EXIT_CODES.get(stopped.reason, 130) if isinstance(stopped, Stopped) else 130
     finally:
         watch.stop()
     written = write_sizes(done)

@@ -10,7 +10,7 @@ from stepladder.cli.pace import Pace
 from stepladder.data.audit import QuickLook
 from stepladder.report.units import count, duration, percent
 from stepladder.study.plan import Trial
-from stepladder.study.records import TrialResult
+from stepladder.study.records import StudyRecord, TrialResult
 from stepladder.study.watch import Outlook, Watch
 from stepladder.training.history import EpochRecord
 
@@ -27,6 +27,8 @@ class PlainLines(Watch):
         self.numbers: dict[str, int] = {}
         #: Written after every trial, where there is one.
         self.page: LivePage | None = None
+        #: Which point of a search is at hand, where nobody knows how many trials there will be.
+        self.point = ""
 
     def looked(self, look: QuickLook) -> None:
         """Say in one line what was found in the images."""
@@ -35,7 +37,7 @@ class PlainLines(Watch):
     def measuring(self, rungs: int) -> None:
         """Say why nothing seems to happen for a moment."""
         if rungs:
-            self.console.print(f"Measuring the speed of {count(rungs, 'rung')} …", style="dim")
+            self.console.print(f"Measuring the speed of {count(rungs, 'recipe')} …", style="dim")
 
     def planned(self, outlook: Outlook) -> None:
         """Say what will run and for how long."""
@@ -43,15 +45,17 @@ class PlainLines(Watch):
         self.done, self.total = outlook.done, outlook.done + len(outlook.trials)
         self.ended, self.numbers = 0, {}
         kept = f", {outlook.done} of them kept from before" if outlook.done else ""
-        epochs = outlook.trials[0].recipe.epochs
-        self._announce(outlook, f"{count(self.total, 'trial')} of {count(epochs, 'epoch')}{kept}")
+        budgets = sorted({trial.recipe.epochs for trial in outlook.trials})
+        epochs = count(budgets[0], "epoch") if len(budgets) == 1 else f"{budgets[0]} to {budgets[-1]} epochs"
+        self._announce(outlook, f"{count(self.total, 'trial')} of {epochs}{kept}")
         seconds = sum(outlook.seconds[trial.rung] for trial in outlook.trials) / outlook.workers
         how = f", {outlook.workers} trials at a time" if outlook.workers > 1 else ""
         self.console.print(f"It will take about {duration(seconds)}{how}, by a short measurement.\n")
 
     def _announce(self, outlook: Outlook, trials: str) -> None:
         record = outlook.record
-        seeds, rungs = self.total // len(record.rungs), count(len(record.rungs), "rung")
+        noun = "rung" if record.sweep is None else "point"
+        seeds, rungs = self.total // len(record.rungs), count(len(record.rungs), noun)
         place = f"{record.precision} on {record.device}"
         if record.reached:
             self.console.print(
@@ -61,10 +65,26 @@ class PlainLines(Watch):
         self.console.print(
             f"{record.plan.capitalize()} of {rungs} × {count(seeds, 'seed')} = {trials}; {place}.", markup=False
         )
+        if record.sweep is not None:
+            return
         width = max(14, *(len(rung.name) + 2 for rung in record.rungs))
         for rung in record.rungs:
             signed = " ".join([*(f"+ {name}" for name in rung.adds), *(f"− {name}" for name in rung.lacks)])
             self.console.print(f"  {rung.name:<{width}}{signed}".rstrip(), style="dim", markup=False)
+
+    def searching(self, record: StudyRecord, seconds: float) -> None:
+        """Say how many points will be tried and for how long."""
+        assert record.sweep is not None
+        assert record.sweep.search is not None
+        self.console.print(
+            f"Search over {count(record.sweep.search.points, 'point')} × {count(len(record.seeds), 'seed')}; "
+            f"{record.precision} on {record.device}. It will take about {duration(seconds)} at most, by a short "
+            "measurement.\n"
+        )
+
+    def point_started(self, number: int, total: int, name: str) -> None:  # noqa: ARG002
+        """Name the point."""
+        self.point = f"[{number}/{total}] "
 
     def reading(self, trials: int) -> None:
         """Say when the test images are looked at."""
@@ -125,7 +145,7 @@ class PlainLines(Watch):
 
     def heading(self, trial: Trial) -> str:
         """A trial, in words."""
-        number = f"[{self.numbers.get(trial.id, self.total)}/{self.total}] " if self.total else ""
+        number = f"[{self.numbers.get(trial.id, self.total)}/{self.total}] " if self.total else self.point
         return f"{number}{trial.rung}, seed {trial.seed}"
 
     def _note_epoch(self, trial: Trial, record: EpochRecord) -> None:

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from rich.console import Console
 
 from stepladder.cli.console import AsJson, make_console
 from stepladder.report import describe, terminal_effects, terminal_table, write_report
 from stepladder.report.document import build_document
+from stepladder.study.records import SavedStudy
 from stepladder.study.store import load_study, write_results
 from stepladder.techniques import register
 
@@ -32,6 +34,9 @@ def report(
         register(reference)
     study = load_study(folder)
     write_results(study)
+    if study.record.sweep is not None:
+        _report_sweep(console, study, as_json)
+        return
     written = write_report(study)
     console.print(terminal_table(study))
     if len(study.record.seeds) > 1 and not study.unread and study.record.contrasts:
@@ -41,3 +46,13 @@ def report(
     console.print(f"\nReport: {next(path for path in written if path.suffix == '.html')}", markup=False)
     if as_json:
         print(json.dumps(build_document(study), ensure_ascii=False, indent=2, allow_nan=False))
+
+
+def _report_sweep(console: Console, study: SavedStudy, as_json: bool) -> None:
+    from stepladder.cli.sweep import show_sweep, sweep_document
+
+    written = write_report(study)
+    show_sweep(console, study)
+    console.print(f"\nReport: {next(path for path in written if path.suffix == '.html')}", markup=False)
+    if as_json:
+        print(json.dumps(sweep_document(study), ensure_ascii=False, indent=2, allow_nan=False))

@@ -10,6 +10,7 @@ from stepladder.report.figures import to_png, to_svg
 from stepladder.report.html.render import render_html
 from stepladder.report.markdown import render_markdown
 from stepladder.report.sections import report_sections
+from stepladder.report.sweep import write_sweep
 from stepladder.study.records import SavedStudy
 
 __all__ = ["render_html", "write_page", "write_report"]
@@ -25,6 +26,8 @@ def write_report(study: SavedStudy) -> list[Path]:
     Raises:
         StorageError: a file cannot be written; each is replaced whole or left as it was.
     """
+    if study.record.sweep is not None:
+        return write_sweep(study)
     pictures = [picture for section in report_sections(study) for picture in section.pictures]
     figures = {picture.name: picture.draw(study) for picture in pictures}
     written = [study.folder / "verdicts.json"]

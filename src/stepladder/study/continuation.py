@@ -8,7 +8,7 @@ from stepladder.data import Splits
 from stepladder.errors import StudyError
 from stepladder.study.execution import Execution
 from stepladder.study.images import describe_changes, read_images, write_images
-from stepladder.study.integrity import differences, find_edit, hash_plan
+from stepladder.study.integrity import differences, find_edit, hash_plan, is_other_grid
 from stepladder.study.machine import now
 from stepladder.study.ownership import own
 from stepladder.study.records import AddedSeeds, StudyRecord
@@ -39,6 +39,8 @@ def continue_record(out: Path, record: StudyRecord, splits: Splits, execution: E
     if len(found.looks) == len(record.looks) == 1:
         alike = record.model_copy(update={"looks": found.looks})
     if found.plan_hash != hash_plan(alike):
+        if is_other_grid(found, record):
+            return record
         raise StudyError(f"{out} holds another study: {_differences(out, found, alike, splits)}")
     if found.threads != record.threads and found.threads is not None and not execution.accept_different_bits:
         here = record.threads or "all cores"

@@ -17,6 +17,8 @@ from stepladder.data.split import SPLIT_SEED
 from stepladder.errors import DataError, StudyError
 from stepladder.files import read_json, replace_json
 from stepladder.recipe import Recipe
+from stepladder.study.conduct import Job, run_jobs
+from stepladder.study.execution import Execution
 from stepladder.study.machine import describe_machine, describe_versions, now
 from stepladder.study.plan import Trial
 from stepladder.study.power_law import PowerLaw, fit_power_law
@@ -24,7 +26,7 @@ from stepladder.study.reading import card_facts, read_test
 from stepladder.study.records import SCHEMA_VERSION, Machine, Reading, TrialResult
 from stepladder.study.rules import MOST_SEEDS
 from stepladder.study.store import read_readings, read_result, write_readings
-from stepladder.study.trial import describe_data, run_trial
+from stepladder.study.trial import describe_data
 from stepladder.study.watch import Watch
 from stepladder.training.device import Compute
 
@@ -89,6 +91,7 @@ def run_curve(
     validation: float = 0.1,
     command: str = "",
     watch: Watch | None = None,
+    execution: Execution | None = None,
 ) -> SizeCurve:
     """Train ``recipe`` on each share of the training images, read test once when all has ended, and fit a power law.
 
@@ -117,10 +120,11 @@ def run_curve(
         for seed in range(seeds)
         for part in parts
     ]
-    for part, trial in trials:
-        folder = out / "trials" / trial.id
-        if read_result(folder) is None:
-            run_trial(trial, part, describe_data(image_set, part), folder, compute, watch)
+    jobs = [
+        Job(trial, part, describe_data(image_set, part), (out / "trials" / trial.id).absolute())
+        for part, trial in trials
+    ]
+    run_jobs(jobs, compute, execution or Execution(), watch)
     _read_test(image_set, trials, out, record, compute, watch)
     guess = 1 / record.classes
     sizes = []

@@ -26,15 +26,19 @@ def estimate_seconds(
 
     The trials themselves are not touched: no random stream is shared with them.
     """
-    watch.measuring(len(recipes))
-    seconds = {}
+    # Points of a sweep often differ by their rate alone, and take as long.
+    alike = {name: _at_any_rate(recipe).fingerprint for name, recipe in recipes.items()}
+    watch.measuring(len(set(alike.values())))
+    seconds: dict[str, float] = {}
+    measured: dict[str, float] = {}
     for name, recipe in recipes.items():
+        if alike[name] in measured:
+            seconds[name] = measured[alike[name]]
+            continue
         some = splits.train.take(np.arange(min(len(splits.train), _MEASURED_BATCHES * recipe.batch_size)))
-        # At hardly any learning rate: a loss that is not finite would end the measurement.
-        slow = recipe.optimizer.model_copy(update={"lr": 1e-9})
         history: list[EpochRecord] = []
         train_network(
-            recipe.model_copy(update={"optimizer": slow}),
+            _at_any_rate(recipe),
             some,
             watched_split(splits),
             len(data.class_names),
@@ -49,4 +53,10 @@ def estimate_seconds(
         evaluating = last.seconds - len(some) / last.images_per_second
         scale = (min(TRAIN_SAMPLE, len(splits.train)) + watched) / (min(TRAIN_SAMPLE, len(some)) + watched)
         seconds[name] = recipe.epochs * (len(splits.train) / last.images_per_second + evaluating * scale)
+        measured[alike[name]] = seconds[name]
     return seconds
+
+
+def _at_any_rate(recipe: Recipe) -> Recipe:
+    """At hardly any learning rate: a loss that is not finite would end the measurement."""
+    return recipe.model_copy(update={"optimizer": recipe.optimizer.model_copy(update={"lr": 1e-9})})

@@ -13,7 +13,13 @@ from stepladder.study.records import Reading, StudyRecord
 def fixed_part(record: StudyRecord) -> dict[str, Any]:
     """Return all that the plan fixes before the first trial, as plain values; only seeds may be added later."""
     document = record.model_dump(mode="json")
-    names = ("plan", "rungs", "contrasts", "looks", "metric", "alpha", "smallest_effect", "select")
+    names = ["plan", "rungs", "contrasts", "looks", "metric", "alpha", "smallest_effect", "select"]
+    if record.sweep is not None:  # what studies before there were sweeps do not have, and their hashes neither
+        names.append("sweep")
+        if record.sweep.search is not None:  # it finds its points on the way
+            names.remove("rungs")
+            document["sweep"] = {"base": document["sweep"]["base"], "axes": document["sweep"]["axes"]}
+            document["sweep"]["seed"] = record.sweep.search.seed
     return {
         **{name: document[name] for name in names},
         "validation": record.validation,
@@ -60,10 +66,26 @@ def differences(there: StudyRecord, here: StudyRecord) -> list[str]:
     return list(phrases)
 
 
+def is_other_grid(there: StudyRecord, here: StudyRecord) -> bool:
+    """Whether both are grids around the same recipe on the same images and protocol: they can share trials.
+
+    No harm is done where one takes the other's place: neither reads test, so there is nothing to promise beforehand.
+    """
+    if there.sweep is None or here.sweep is None or there.sweep.search is not None or here.sweep.search is not None:
+        return False
+    one, other = fixed_part(there), fixed_part(here)
+    alike = all(one[name] == other[name] for name in one if name not in ("rungs", "sweep", "looks"))
+    return alike and there.sweep.base == here.sweep.base
+
+
 def _readable(record: StudyRecord) -> dict[str, Any]:
     """The plan for a sentence: what follows from other settings (contrasts) left out, looks by their seeds."""
     fixed = fixed_part(record)
     del fixed["contrasts"]
+    if record.sweep is not None:  # its points say nothing that the recipe and the keys do not
+        fixed["rungs"] = []
+        fixed["keys"] = {axis["key"]: axis for axis in fixed["sweep"]["axes"]}
+        fixed["recipe"] = fixed.pop("sweep")["base"]
     fixed["rungs"] = {rung["name"]: rung for rung in fixed["rungs"]}
     fixed["looks"] = [look["seeds"] for look in fixed["looks"]]
     if len(fixed["looks"]) == 1:

@@ -74,11 +74,68 @@ class AddedSeeds(_Record):
     after_reading: bool
 
 
+#: What a key of a sweep can be set to.
+Value = bool | int | float | str
+
+
+class AxisRecord(_Record):
+    """One key of a sweep, as ``--set`` has it: the values of a grid, or the range that a search looks through.
+
+    Attributes:
+        values: of a grid, or the choices of a search, in ascending order where all are numbers.
+        low, high: ends of a range, both within it; None where there are values.
+        log: whether a search looks through the range evenly in the logarithm.
+        whole: whether the range is of whole numbers.
+    """
+
+    key: str
+    values: tuple[Value, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    whole: bool = False
+
+
+class SearchRecord(_Record):
+    """How a search goes on.
+
+    Attributes:
+        tool: what proposes the points.
+        points: how many it was asked for.
+        seed: of the proposals.
+        tried: how many it has begun; fewer are listed where it proposed one twice.
+        pruned: points that were given up after their first seeds.
+    """
+
+    tool: str
+    points: int
+    seed: int
+    tried: int = 0
+    pruned: tuple[str, ...] = ()
+
+
+class SweepRecord(_Record):
+    """The keys of a sweep, and the values of each rung, which is one of its points.
+
+    Attributes:
+        base: the recipe that the keys change.
+        points: the values of every rung, in the order of the axes.
+        guess: accuracy on the validation images of always naming their largest class.
+        search: None for a grid.
+    """
+
+    base: dict[str, Any]
+    axes: tuple[AxisRecord, ...]
+    points: tuple[tuple[Value, ...], ...]
+    guess: float
+    search: SearchRecord | None = None
+
+
 class StudyRecord(_Record):
     """``study.json``: the plan, fixed before the first trial, and what it ran on.
 
     Attributes:
-        plan: the design, a name in ``designs.PLANS`` or ``factorial``.
+        plan: the design, a name in ``designs.PLANS``, ``factorial``, ``sweep`` or ``search``.
         plan_hash: SHA-256 of everything that the plan fixes; see ``integrity.fixed_part``.
         contrasts: what is judged.
         notes: what the design cannot tell apart.
@@ -86,12 +143,13 @@ class StudyRecord(_Record):
         metric, alpha, smallest_effect, select: see ``rules.Rules``.
         seeds: every seed asked for so far: the planned ones, or those up to the look at hand, and any added.
         added: seeds beyond the plan.
-        reached: for ``--seeds auto``, how many seeds a rung has stopped at; other rungs have all.
+        reached: how many seeds a rung has stopped at, for ``--seeds auto`` and in a search; other rungs have all.
         validation: the share of the training images held out to draw curves; 0 is the report's own protocol.
         precision: ``float32`` or ``bfloat16``.
         device: ``cpu``, ``cuda`` or ``mps``.
         threads: of one training step at most; None for all cores.
         command: what to type to run or continue the study.
+        sweep: of a sweep, whose rungs are points of a grid or a search; it chooses by validation and reads no test.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -117,6 +175,7 @@ class StudyRecord(_Record):
     machine: Machine
     command: str
     created: str
+    sweep: SweepRecord | None = None
 
     def seeds_of(self, rung: str) -> tuple[int, ...]:
         """The seeds that a rung should have by now."""
@@ -234,5 +293,7 @@ class SavedStudy:
 
     @property
     def unread(self) -> bool:
-        """Whether trials have finished whose test images were not read yet."""
-        return any(trial.result.status == "finished" and trial.result.test_accuracy is None for trial in self.trials)
+        """Whether trials have finished whose test images were not read yet; those of a sweep never are."""
+        return self.record.sweep is None and any(
+            trial.result.status == "finished" and trial.result.test_accuracy is None for trial in self.trials
+        )

@@ -10,9 +10,10 @@ from stepladder.data import ImageSet, Splits, make_splits
 from stepladder.data.audit import look_first
 from stepladder.errors import RecipeError, StorageError, StudyError
 from stepladder.recipe import Recipe
+from stepladder.study.axes import settle_sweep
 from stepladder.study.conduct import Job, run_jobs, set_failed_aside
 from stepladder.study.continuation import continue_record, write_plan
-from stepladder.study.designs import compare_with_below, make_design
+from stepladder.study.designs import Design, compare_with_below, make_design
 from stepladder.study.estimate import estimate_seconds
 from stepladder.study.execution import Execution
 from stepladder.study.integrity import hash_plan
@@ -27,6 +28,7 @@ from stepladder.study.records import (
     RungRecord,
     SavedStudy,
     StudyRecord,
+    SweepRecord,
 )
 from stepladder.study.rules import Rules, Seeds
 from stepladder.study.statistics import weigh_effects
@@ -68,6 +70,7 @@ def plan_study(
     validation: float = 0.1,
     drop_leaks: bool = False,
     command: str = "",
+    sweep: SweepRecord | None = None,
     watch: Watch | None = None,
 ) -> PlannedStudy:
     """Check and settle everything about a study, and run nothing.
@@ -82,6 +85,7 @@ def plan_study(
         validation: share of the training images held out for the curves; 0 trains on all and draws the test curve.
         drop_leaks: take training images that are copies of held-out ones out, instead of only noting them.
         command: what the user typed, for the record.
+        sweep: what ``rungs`` are points of; they are then compared by validation alone, and test is not read.
 
     Raises:
         StudyError: there is nothing to run, or a rule is out of range.
@@ -94,17 +98,20 @@ def plan_study(
     splits = make_splits(image_set, validation)
     if rungs is None:
         design = make_design(plan, recipe, looks[-1].seeds, rules.max_trials)
+    elif sweep is not None:
+        design = Design(rungs, ())
     else:
         design = compare_with_below(rungs)
     splits, look = look_first(splits, image_set.class_names, drop_leaks=drop_leaks)
     (watch or Watch()).looked(look)
+    sweep = sweep and settle_sweep(sweep, rungs or (), splits)
     data = describe_data(image_set, splits)
     for rung in design.rungs:
         # A technique that does not fit is said before anything trains, whichever rung it is on.
         try:
             check_recipe(rung.recipe, splits.train, len(data.class_names), has_validation=splits.validation is not None)
         except RecipeError as error:
-            raise RecipeError(f"rung {rung.name}: {error}") from error
+            raise RecipeError(f"{'rung ' if sweep is None else ''}{rung.name}: {error}") from error
     record = StudyRecord(
         plan=plan,
         plan_hash="",
@@ -131,6 +138,7 @@ def plan_study(
         machine=describe_machine(compute.device),
         command=command,
         created=now(),
+        sweep=sweep,
     )
     return PlannedStudy(record.model_copy(update={"plan_hash": hash_plan(record)}), splits)
 
@@ -148,6 +156,7 @@ def run_study(
     validation: float = 0.1,
     drop_leaks: bool = False,
     command: str = "",
+    sweep: SweepRecord | None = None,
     watch: Watch | None = None,
     execution: Execution | None = None,
 ) -> SavedStudy:
@@ -155,8 +164,8 @@ def run_study(
 
     Args:
         out: the study's folder. A study of the same plan in it is continued; more seeds add to it, and are marked.
-        seeds, plan, rungs, rules, validation, drop_leaks, command: see :func:`plan_study`; fewer seeds than the plan in
-            the folder has train only those, and leave test unread until the plan has been run.
+        seeds, plan, rungs, rules, validation, drop_leaks, command, sweep: see :func:`plan_study`; fewer seeds than the
+            plan in the folder has train only those, and leave test unread until the plan has been run.
         execution: in how many processes, and what to do when something goes wrong. Several processes may also work on
             one folder, on several machines, by the same call.
 
@@ -184,6 +193,7 @@ def run_study(
         validation=validation,
         drop_leaks=drop_leaks,
         command=command,
+        sweep=sweep,
         watch=watch,
     )
     splits = planned.splits
@@ -217,7 +227,7 @@ def run_study(
         first = False
         with own(out):  # whoever comes first reads test; the others find it read
             study = load_study(out)
-            if study.missing:
+            if study.missing or record.sweep is not None:
                 break
             study = read_study_test(study, splits, compute, watch)
             following = next_look(study)

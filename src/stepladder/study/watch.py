@@ -43,6 +43,12 @@ class Watch:
     def planned(self, outlook: Outlook) -> None:
         """All is checked, the plan is written, the first trial is about to start."""
 
+    def searching(self, record: StudyRecord, seconds: float) -> None:
+        """A search is about to start, and will take ``seconds`` at most, by a short measurement."""
+
+    def point_started(self, number: int, total: int, name: str) -> None:
+        """A search turns to its next point, which may have been trained before."""
+
     def trial_started(self, trial: Trial) -> None:
         """A trial starts."""
 

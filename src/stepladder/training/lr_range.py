@@ -1,0 +1,248 @@
+"""The learning-rate range test: the rate grows in every step, and the loss says where it is too large.
+
+Smith, Cyclical Learning Rates for Training Neural Networks, 2017, section 3.3. The rate grows exponentially here, from
+``low`` to ``high``, so that every power of ten gets as many steps.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch.nn.functional as F
+from pydantic import PrivateAttr
+from torch import Tensor
+
+from stepladder.data import Split
+from stepladder.errors import StudyError
+from stepladder.recipe import Recipe
+from stepladder.techniques import Progress, Technique
+from stepladder.training.context import count_steps
+from stepladder.training.device import Compute
+from stepladder.training.loop import Watched, train_network
+
+#: Share of the running mean that stays in every step; half of it is the last thirteen steps.
+SMOOTHING = 0.95
+#: The test ends once the smoothed loss is this many times its lowest.
+DIVERGED = 4.0
+#: Steps before which nothing is read off: the running mean is of too few.
+SETTLE = 10
+#: A rule of thumb: the loss is lowest just before the rate is too large.
+DIVISOR = 10.0
+#: The lowest smoothed loss must be below the first by this share, or nothing was learned that could tell.
+_FALL = 0.02
+#: Nothing is read off it: the loop looks at some split after every pass, and test is none of this test's.
+_WATCHED_IMAGES = 64
+MOST_STEPS = 100_000
+
+
+@dataclass(frozen=True)
+class RangeTest:
+    """What one range test measured.
+
+    Attributes:
+        seed: of initial weights, order of the images and augmentation.
+        rates: learning rate of every step.
+        losses: the training loss of every step, in nats an image, as the optimizer saw it; the last may be infinite.
+        smoothed: their exponential running mean, corrected for its start (Kingma and Ba 2015, section 3).
+        lowest: position of the lowest smoothed loss; None where it never fell.
+        steepest: position where the smoothed loss fell fastest by the rate's logarithm, before ``lowest``.
+        diverged: whether the loss rose beyond :data:`DIVERGED` times its lowest, or was no longer finite.
+    """
+
+    seed: int
+    rates: tuple[float, ...]
+    losses: tuple[float, ...]
+    smoothed: tuple[float, ...]
+    lowest: int | None
+    steepest: int | None
+    diverged: bool
+
+    @property
+    def suggested(self) -> float | None:
+        """A tenth of the rate with the lowest smoothed loss; None where that never fell."""
+        return None if self.lowest is None else self.rates[self.lowest] / DIVISOR
+
+
+def run_range_test(
+    recipe: Recipe,
+    train: Split,
+    num_classes: int,
+    seed: int,
+    compute: Compute,
+    *,
+    low: float = 1e-5,
+    high: float = 10.0,
+    steps: int = 300,
+    on_step: Callable[[int], None] | None = None,
+) -> RangeTest:
+    """Train ``recipe`` for ``steps`` steps at rates from ``low`` to ``high``, or until the loss diverges.
+
+    The steps are those of :func:`stepladder.training.loop.train_network`, with the recipe's techniques but those that
+    schedule the rate, see :func:`without_schedules`. The network is thrown away.
+
+    Args:
+        train: the training images; no others are looked at.
+        on_step: called after every step with the number of its images.
+
+    Raises:
+        StudyError: the range or the number of steps is out of range.
+        RecipeError: the recipe does not fit the images.
+    """
+    check_range(low, high, steps)
+    plain, _ = without_schedules(recipe)
+    probe = _Probe(low, high, steps)
+    epochs = -(-steps // count_steps(len(train), recipe.batch_size))
+    optimizer = recipe.optimizer.model_copy(update={"lr": low})
+    rehearsed = _ProbedRecipe.model_validate(
+        {**dict(plain), "optimizer": optimizer, "epochs": epochs, "techniques": plain.techniques}
+    )
+    rehearsed.take(probe)
+    some = train.take(np.arange(min(len(train), _WATCHED_IMAGES)))
+    with suppress(_EnoughError):
+        train_network(rehearsed, train, Watched(some), num_classes, seed, compute, on_batch=on_step)
+    rates, losses = probe.rates[: len(probe.losses)], probe.losses
+    smoothed = smooth(losses)
+    diverged = bool(losses) and (not math.isfinite(losses[-1]) or smoothed[-1] > DIVERGED * min(smoothed))
+    lowest, steepest = read_off(rates, smoothed)
+    return RangeTest(seed, tuple(rates), tuple(losses), tuple(smoothed), lowest, steepest, diverged)
+
+
+def without_schedules(recipe: Recipe) -> tuple[Recipe, tuple[str, ...]]:
+    """Return the recipe without the techniques that change the learning rate, and their names: the test sets it."""
+    kept, left_out = [], []
+    for setting, technique in zip(recipe.techniques, recipe.make_techniques(), strict=True):
+        if technique.overrides("lr_factor"):
+            left_out.append(setting.name)
+        else:
+            kept.append(setting)
+    return recipe.with_techniques(kept), tuple(left_out)
+
+
+def check_range(low: float, high: float, steps: int) -> None:
+    """Refuse a range that is none.
+
+    Raises:
+        StudyError: it does not rise from above zero, or the steps are too few to smooth or too many to be meant.
+    """
+    if not 0 < low < high < math.inf:
+        raise StudyError(f"--low is {low:g} and --high is {high:g}; the rates must rise from above 0, as 0.00001 to 10")
+    if not 10 * SETTLE <= steps <= MOST_STEPS:
+        raise StudyError(f"--steps is {steps}; it must be {10 * SETTLE} to {MOST_STEPS:,}, and 300 are usual")
+
+
+def smooth(losses: list[float]) -> list[float]:
+    """Return the exponential running mean of ``losses``, corrected for its start; infinite from where one is."""
+    mean, smoothed = 0.0, []
+    for step, loss in enumerate(losses, start=1):
+        mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
+        smoothed.append(mean / (1 - SMOOTHING**step) if math.isfinite(mean) else math.inf)
+    return smoothed
+
+
+def read_off(rates: list[float], smoothed: list[float]) -> tuple[int | None, int | None]:
+    """Return where the smoothed loss is lowest, and where before that it falls fastest; None where it never fell."""
+    if len(smoothed) <= SETTLE:
+        return None, None
+    lowest = min(range(SETTLE, len(smoothed)), key=smoothed.__getitem__)
+    if not smoothed[lowest] < (1 - _FALL) * smoothed[SETTLE]:
+        return None, None
+    slopes = np.gradient(np.array(smoothed[: lowest + 1]), np.log(rates[: lowest + 1]))
+    return lowest, SETTLE + int(np.argmin(slopes[SETTLE:]))
+
+
+class _EnoughError(Exception):
+    """The test has seen what it came for."""
+
+
+class _Probe:
+    """Sets the rates, and keeps the losses."""
+
+    def __init__(self, low: float, high: float, steps: int) -> None:
+        self.low, self.steps = low, steps
+        self.growth = (high / low) ** (1 / (steps - 1))
+        self.start()
+
+    def start(self) -> None:
+        """Forget what was seen while techniques were tried on one batch."""
+        self.losses: list[float] = []
+        self._last: Tensor | None = None
+        self._mean = 0.0
+        self._lowest = math.inf
+
+    @property
+    def rates(self) -> list[float]:
+        return [self.low * self.growth**step for step in range(self.steps)]
+
+    def seen(self, loss: Tensor) -> None:
+        self._last = loss.detach()
+
+    def step_ended(self, progress: Progress) -> None:
+        if self._last is None:  # a technique is being tried, and has taken a step without a loss
+            return
+        loss, self._last = float(self._last), None
+        self.losses.append(loss)
+        self._mean = SMOOTHING * self._mean + (1 - SMOOTHING) * loss
+        smoothed = self._mean / (1 - SMOOTHING ** len(self.losses))
+        if not math.isfinite(loss) or progress.step >= self.steps:
+            raise _EnoughError
+        if len(self.losses) > SETTLE:
+            self._lowest = min(self._lowest, smoothed)
+            if smoothed > DIVERGED * self._lowest:
+                raise _EnoughError
+
+
+class _ProbedRecipe(Recipe):
+    """A recipe whose techniques carry a probe: through their hooks it sets the rate and sees the loss of every step."""
+
+    _probe: _Probe | None = PrivateAttr(default=None)
+
+    def take(self, probe: _Probe) -> None:
+        self._probe = probe
+
+    def make_techniques(self) -> list[Technique]:
+        """Return the techniques, with the probe as the last one, or as a layer around the one that has a loss."""
+        assert self._probe is not None
+        techniques = super().make_techniques()
+        replacing = next((one for one in techniques if one.overrides("loss")), None)
+        probing = _probing(type(replacing) if replacing else _PlainLoss, self._probe)
+        if replacing is None:
+            return [*techniques, probing()]
+        return [probing(**dict(one)) if one is replacing else one for one in techniques]
+
+
+class _PlainLoss(Technique):
+    name = "lr_range"
+    group = "learning rate"
+    summary = "the range test"
+    paper = "Smith, Cyclical Learning Rates for Training Neural Networks, 2017, section 3.3"
+    caveat = "ends the training"
+    takes_soft_targets = True
+
+    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return F.cross_entropy(logits, targets)
+
+
+def _probing(kind: type[Technique], probe: _Probe) -> type[Technique]:
+    """Return a class that is ``kind`` and has the probe look at its loss; two probes never share one."""
+
+    def loss(self: Any, logits: Tensor, targets: Tensor) -> Tensor:
+        value = kind.loss(self, logits, targets)
+        probe.seen(value)
+        return value
+
+    def lr_factor(self: Any, progress: Progress) -> float:  # noqa: ARG001
+        if progress.step == 0:
+            probe.start()
+        return float(probe.growth**progress.step)
+
+    def after_step(self: Any, parameters: Any, progress: Progress) -> None:
+        kind.after_step(self, parameters, progress)
+        probe.step_ended(progress)
+
+    hooks = {"loss": loss, "lr_factor": lr_factor, "after_step": after_step, "__module__": __name__}
+    return type(f"Probed{kind.__name__}", (kind,), hooks)

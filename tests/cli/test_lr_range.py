@@ -1,0 +1,37 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Call = Callable[..., Any]
+
+
+def test_a_range_test_in_one_command(stepladder: Call) -> None:
+    outcome = stepladder(
+        "lr-range", "digits", "--limit", "60", "--steps", "150", "--low", "0.001", "--seeds", "2", "--json"
+    )
+    assert outcome.code == 0, outcome.err
+    document = json.loads(outcome.out)
+    assert document["left_out"] == ["exponential_lr"]
+    assert len(document["tests"]) == 2
+    assert f"Suggested: optimizer.lr={document['suggested']:g} (" in outcome.err
+    folder = Path("studies/digits-lr-range")
+    assert {str(path.relative_to(folder)) for path in folder.rglob("*.*")} == {
+        "lr-range.md",
+        "lr-range.json",
+        "lr-range.csv",
+        "figures/lr-range.png",
+        "figures/lr-range.svg",
+    }
+    rows = (folder / "lr-range.csv").read_text().splitlines()
+    assert len(rows) == 1 + sum(test["steps"] for test in document["tests"])
+    assert "stepladder lr-range digits" in (folder / "lr-range.md").read_text()
+
+
+def test_a_folder_with_a_study_is_left_alone(stepladder: Call, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "study.json").write_text("{}")
+    outcome = stepladder("lr-range", "digits", "--out", "out")
+    assert outcome.code == 2
+    assert "out holds a study" in outcome.err
+    assert "Looked at first" not in outcome.out  # before anything runs

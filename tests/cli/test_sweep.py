@@ -1,0 +1,97 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Call = Callable[..., Any]
+SMALL = ("--epochs", "1", "--limit", "20", "--set", "batch_size=16", "--seeds", "1", "--rung", "standardize")
+RATES = ("--over", "optimizer.lr=0.1,0.01")
+
+
+def test_a_sweep_in_one_command_and_again(stepladder: Call) -> None:
+    outcome = stepladder("sweep", "digits", *RATES, "--over", "dropout.p=0,0.5", *SMALL)
+    assert outcome.code == 0, outcome.err
+    assert "Measuring the speed of 2 recipes" in outcome.out  # rates alone take no longer
+    assert "Sweep of 4 points × 1 seed = 4 trials of 1 epoch; " in outcome.out
+    assert "[4/4] optimizer.lr=0.1, dropout.p=0.5, seed 0: epoch 1/1" in outcome.out
+    assert "Test was not read: a sweep chooses by validation images alone" in outcome.out
+    folder = Path("studies/digits-sweep-standardize-optimizer.lr-dropout.p")
+    page = (folder / "report.html").read_bytes()
+    (folder / "report.html").unlink()
+    again = stepladder("sweep", "digits", *RATES, "--over", "dropout.p=0,0.5", *SMALL)
+    assert "All of it was trained before; nothing to do but the report." in again.out
+    assert (folder / "report.html").read_bytes() == page
+
+    (folder / "report.html").unlink()
+    (folder / "results.csv").unlink()
+    rebuilt = stepladder("report", str(folder), "--json")
+    assert rebuilt.code == 0, rebuilt.err
+    assert (folder / "report.html").read_bytes() == page
+    assert len(json.loads(rebuilt.out)["points"]) == 4
+    assert (folder / "results.csv").read_text().count("\n") == 5
+
+
+def test_json_is_the_only_thing_on_stdout(stepladder: Call) -> None:
+    outcome = stepladder("sweep", "digits", *RATES, *SMALL, "--out", "out", "--json")
+    document = json.loads(outcome.out)
+    assert document["keys"] == [
+        {"key": "optimizer.lr", "values": [0.01, 0.1], "low": None, "high": None, "log": False, "whole": False}
+    ]
+    assert [trial["test_accuracy"] for trial in document["trials"]] == [None, None]
+    assert "[2/2] optimizer.lr=0.1, seed 0" in outcome.err
+
+
+def test_a_failed_trial_is_exit_code_1(stepladder: Call) -> None:
+    outcome = stepladder("sweep", "digits", "--over", "optimizer.lr=0.1,1e30", *SMALL)
+    assert outcome.code == 1
+    assert "Diverged, the loss being no longer finite: optimizer.lr=1e+30." in outcome.out
+
+
+def test_a_search_in_one_command(stepladder: Call) -> None:
+    arguments = ("sweep", "digits", "--over", "optimizer.lr=0.001..0.3", "--search", "optuna", "--trials", "2", *SMALL)
+    outcome = stepladder(*arguments, "--json")
+    assert outcome.code == 0, outcome.err
+    assert "Search over 2 points × 1 seed; " in outcome.err
+    assert "[2/2] optimizer.lr=" in outcome.err
+    folder = Path("studies/digits-search-standardize-optimizer.lr")
+    assert (folder / "search.db").exists()
+    document = json.loads(outcome.out)
+    again = stepladder(*arguments, "--json")
+    assert json.loads(again.out)["points"] == document["points"]
+    assert "All of it was trained before" in again.err
+
+
+def test_a_technique_of_the_users_own_can_be_swept(stepladder: Call, tmp_path: Path) -> None:
+    own = tmp_path / "own.py"
+    own.write_text(
+        "from typing import Annotated\nfrom pydantic import Field\nfrom stepladder import Technique\n\n\n"
+        "class Dim(Technique):\n    share: Annotated[float, Field(ge=0, le=1)] = 0.5\n\n"
+        "    def augment(self, images, targets, rng):\n"
+        "        return (images.float() * (1 - self.share)).to(images.dtype), targets\n"
+    )
+    outcome = stepladder("sweep", "digits", "--over", "dim.share=0,0.3", "--technique", f"{own}:Dim", *SMALL[:-2])
+    assert outcome.code == 0, outcome.err
+    assert "[2/2] dim.share=0.3, seed 0" in outcome.out
+
+
+def test_ctrl_c_keeps_what_is_finished_and_the_command_goes_on(tmp_path: Path) -> None:
+    command = [
+        sys.executable, "-m", "stepladder", "sweep", "digits", "--over", "optimizer.lr=0.1,0.05,0.01", "--seeds", "6",
+        "--epochs", "8", "--limit", "40", "--out", "out", "--rung", "standardize",
+    ]  # fmt: skip
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, env={**os.environ})
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("out/trials/*/result.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "trials are finished and kept in out; continue with:\n  stepladder sweep digits --over" in out
+    assert (tmp_path / "out" / "report.html").exists()
+    kept = {path.parent.name for path in tmp_path.glob("out/trials/*/result.json")}
+    assert 1 <= len(kept) < 18
