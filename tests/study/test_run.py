@@ -51,6 +51,8 @@ def test_the_folder_holds_what_is_promised(study: RunStudy) -> None:
             "model/config.json",
             "model/README.md",
             "predictions.safetensors",
+            "checksums.txt",
+            ".lock",
         }
         assert trial.folder.parent == saved.folder / "trials"
 
@@ -106,13 +108,17 @@ def test_another_plan_in_the_same_folder_is_refused_and_the_difference_named(
     study: RunStudy, two_rungs: Recipe, digits: ImageSet
 ) -> None:
     study(seeds=1)
-    with pytest.raises(StudyError, match=r"holds another study: epochs is 1 there and 3 here\. Choose another folder"):
+    with pytest.raises(
+        StudyError, match=r"holds another study: epochs is 1 there and 3 here\. .* were made for 1 epoch\."
+    ):
         study(recipe=change_settings(two_rungs, {"epochs": "3"}))
     with pytest.raises(StudyError, match=r"padding is absent there and 1 here"):
         study(recipe=change_settings(two_rungs, {"random_crop.padding": "1"}))
     with pytest.raises(StudyError, match=r"validation is 0\.1 there and 0\.2 here"):
         study(validation=0.2)
-    with pytest.raises(StudyError, match="data is digits there and others here; the images differ; the split differs"):
+    with pytest.raises(
+        StudyError, match="data is digits there and others here; images that are gone or changed: 10 of 0, "
+    ):
         study(image_set=replace(digits.limited(20), name="others"))
 
 
@@ -123,7 +129,7 @@ def test_no_seed_is_refused(study: RunStudy) -> None:
 
 def test_a_folder_that_cannot_be_written_is_named(study: RunStudy, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match=r"cannot write .*study\.json"):
+    with pytest.raises(StorageError, match=r"cannot write .*study/\.lock"):
         study(out=tmp_path / "file" / "study", seeds=1)
 
 

@@ -48,7 +48,9 @@ class Stop(Watch):
             raise KeyboardInterrupt
 
 
-def made_up_trial(trial: Trial, splits: Any, data: Any, folder: Path, compute: Any, watch: Watch) -> TrialResult:
+def made_up_trial(
+    trial: Trial, splits: Any, data: Any, folder: Path, compute: Any, watch: Watch, _: Any
+) -> TrialResult:
     """A trial that takes no time and is best at a rate of 0.1."""
     watch.trial_started(trial)
     accuracy = 0.9 - 0.2 * abs(math.log10(trial.recipe.optimizer.lr) + 1) + 0.01 * trial.seed
@@ -76,7 +78,7 @@ def made_up_trial(trial: Trial, splits: Any, data: Any, folder: Path, compute: A
 def test_a_search_is_reproducible_and_goes_on_where_it_stopped(
     search: RunSearch, counter: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stepladder.study.search.run_trial", made_up_trial)
+    monkeypatch.setattr("stepladder.study.conduct.run_trial", made_up_trial)
     whole = search(watch=counter)
     sweep = whole.record.sweep
     assert sweep is not None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -42,24 +42,30 @@ MUCH = (
 
 
 class Spy(Technique):
-    """Remembers of every step which images it took, at what rate, and the weights after it."""
+    """Sees of every step which images it took, at what rate, and the weights after it; kept once the step is done."""
 
     name = "spy"
     group = "test"
     summary = "for a test"
     paper = "none"
     caveat = "none"
-    seen: ClassVar[dict[int, list[object]]] = {}
+    seen: ClassVar[dict[int, tuple[object, ...]]] = {}
+    at: ClassVar[dict[str, Any]] = {}
 
     def batch_started(self, positions: Tensor, progress: Progress) -> None:
-        self.seen[progress.step] = [positions.tolist()]
+        self.at.update({"step": progress.step, "positions": positions.tolist()})
 
-    def before_step(self, parameters: object, lr: float) -> None:
-        self.seen.setdefault(max(self.seen, default=0), []).append(lr)
+    def before_step(self, parameters: Sequence[Tensor], lr: float) -> None:
+        self.at["lr"] = lr
 
-    def after_step(self, parameters: object, progress: Progress) -> None:
-        weights = b"".join(value.detach().numpy().tobytes() for value in parameters)  # type: ignore[attr-defined]
-        self.seen.setdefault(progress.step - 1, []).append(hashlib.sha256(weights).hexdigest())
+    def after_step(self, parameters: Sequence[Tensor], progress: Progress) -> None:
+        weights = b"".join(value.detach().numpy().tobytes() for value in parameters)
+        self.at["weights"] = hashlib.sha256(weights).hexdigest()
+
+    @classmethod
+    def keep(cls, _: int) -> None:
+        """The step is done: it was one of training, and no trial of the hooks."""
+        cls.seen[cls.at["step"]] = tuple(cls.at.items())
 
 
 @pytest.fixture(autouse=True)
@@ -101,8 +107,22 @@ class StopAfter(Stop):
         return super().wanted()
 
 
+def recipe_names(recipe: Recipe) -> set[str]:
+    return {setting.name for setting in recipe.techniques}
+
+
 def train(recipe: Recipe, split: Split, checkpoints: Checkpoints | None = None, **more: object) -> TrainedNetwork:
-    return train_network(recipe, split, Watched(split), 10, 0, CPU, checkpoints=checkpoints, **more)  # type: ignore[arg-type]
+    return train_network(
+        recipe,
+        split,
+        Watched(split),
+        10,
+        0,
+        CPU,
+        Spy.keep if "spy" in recipe_names(recipe) else None,
+        checkpoints=checkpoints,
+        **more,
+    )  # type: ignore[arg-type]
 
 
 def test_stopped_after_every_step_in_turn_all_later_steps_are_the_same(
@@ -170,7 +190,7 @@ def test_the_best_epoch_and_the_patience_survive(
 def test_the_rate_at_a_milestone_survives(
     tiny_recipe: Callable[..., Recipe], digits_train: Split, tmp_path: Path
 ) -> None:
-    steps = {"name": "step_lr", "every": 1, "factor": 0.1}
+    steps = {"name": "step_lr", "every": 1, "gamma": 0.1}
     recipe = tiny_recipe("standardize", steps, "spy", epochs=3, batch_size=96)
     whole = train(recipe, digits_train)
     a_epoch = len(Spy.seen) // 3

@@ -63,16 +63,13 @@ def _differences(out: Path, found: StudyRecord, here: StudyRecord, splits: Split
     images = read_images(out)
     if found.data.fingerprint != here.data.fingerprint and images is not None:
         changes = describe_changes(images, splits, found.data.class_names)
-        phrases = [
-            *changes,
-            *(phrase for phrase in phrases if phrase not in ("the images differ", "the split differs")),
-        ]
+        phrases = [phrase for phrase in phrases if phrase not in ("the images differ", "the split differs")] + changes
     more = f"; and {len(phrases) - 4} more" if len(phrases) > 4 else ""
     fix = "Choose another folder with --out, or the same settings to continue"
     if phrases and all(phrase.startswith("epochs is ") for phrase in phrases):
         before = found.rungs[0].recipe["epochs"]
         fix = (
-            f"Trials of {before} epochs cannot be made longer: their learning rates and every other schedule were made "
-            f"for {before}. Train anew with --out and another folder"
+            f"A finished trial cannot be made longer or shorter: its learning rates and every other schedule were made "
+            f"for {before} epoch{'' if before == 1 else 's'}. Train new trials with --out and another folder"
         )
     return f"{'; '.join(phrases[:4])}{more}. {fix}"
