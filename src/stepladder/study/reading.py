@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,9 +16,10 @@ from stepladder.data import Split, Splits
 from stepladder.files import replace_json, replace_text
 from stepladder.model import Model, load_model
 from stepladder.model.card import CardFacts, render_card
+from stepladder.model.folder import calibrate_model
 from stepladder.study import metrics
 from stepladder.study.predictions import write_predictions
-from stepladder.study.records import DataRecord, Reading, SavedStudy, SavedTrial, StudyRecord, TrialResult
+from stepladder.study.records import DataRecord, Reading, SavedStudy, SavedTrial, TrialResult
 from stepladder.study.store import load_study, write_readings
 from stepladder.study.watch import Watch
 from stepladder.training.device import Compute
@@ -34,9 +38,13 @@ def read_study_test(study: SavedStudy, splits: Splits, compute: Compute, watch: 
     write_readings(study.folder, readings)
     watch.reading(len(unread))
     for trial in unread:
-        read_test(trial.folder, trial.result, splits, study.record.data, trial_card(trial, study.record), compute)
+        read_test(trial.folder, trial.result, splits, study.record.data, trial_card(trial, study), compute)
     write_readings(study.folder, (*readings[:-1], readings[-1].model_copy(update={"ended": True})))
-    return load_study(study.folder)
+    complete = load_study(study.folder)
+    for trial in complete.trials:
+        if trial.result.test_accuracy is not None:  # each card tells what all seeds of its recipe came to
+            replace_text(trial.folder / "model" / "README.md", render_card(trial_card(trial, complete)))
+    return complete
 
 
 def _note_reading(study: SavedStudy, unread: Sequence[SavedTrial]) -> tuple[Reading, ...]:
@@ -73,8 +81,8 @@ def read_test(
 ) -> TrialResult:
     """Evaluate the saved model of a trial on the test images, and complete its ``result.json`` and model card.
 
-    What it predicts goes to ``predictions.safetensors``. The temperature is fitted on the validation images; without
-    them it stays None.
+    What it predicts goes to ``predictions.safetensors``. The temperature is fitted on the validation images, and the
+    saved model gets it; without them it stays None.
     """
     model = load_model(folder / "model", compute.device.type, compute.precision)
     labels = splits.test.labels
@@ -93,8 +101,9 @@ def read_test(
             "test_ece_calibrated": metrics.calibration_error(logits, labels, temperature),
         }
     write_predictions(folder, logits.argmax(axis=1), labels, len(data.class_names))
-    replace_text(folder / "model" / "README.md", render_card(_with_accuracy(card, scores["test_accuracy"])))
     complete = result.model_copy(update=scores)
+    calibrate_model(folder / "model", _fitted_temperature(complete))
+    replace_text(folder / "model" / "README.md", render_card(replace(card, **_scores_of(complete))))
     replace_json(folder / "result.json", complete.model_dump(mode="json"))
     return complete
 
@@ -110,20 +119,33 @@ def card_facts(result: TrialResult, recipe: str, data: DataRecord) -> CardFacts:
         epochs=result.epochs,
         seed=result.seed,
         counts=data.counts,
-        test_accuracy=result.test_accuracy,
         machine=result.machine.accelerator or result.machine.processor,
         versions=result.versions,
+        **_scores_of(result),
     )
 
 
-def trial_card(trial: SavedTrial, record: StudyRecord) -> CardFacts:
+def trial_card(trial: SavedTrial, study: SavedStudy) -> CardFacts:
     """Return what the model card of a study's trial tells."""
-    recipe = next(rung.recipe for rung in record.rungs if rung.name == trial.rung)
-    return card_facts(trial.result, str(recipe["name"]), record.data)
+    recipe = next(rung.recipe for rung in study.record.rungs if rung.name == trial.rung)
+    card = card_facts(trial.result, str(recipe["name"]), study.record.data)
+    read = [one.result.test_accuracy for one in study.of_rung(trial.rung) if one.result.test_accuracy is not None]
+    return replace(card, of_recipe=(fmean(read), stdev(read), len(read)) if len(read) > 1 else None)
 
 
-def _with_accuracy(card: CardFacts, accuracy: float) -> CardFacts:
-    return CardFacts(**{**vars(card), "test_accuracy": accuracy})
+def _fitted_temperature(result: TrialResult) -> float | None:
+    # Where no validation image is wrong there is nothing to fit by, and fit_temperature returns 1 to the digit.
+    return None if result.temperature == 1 else result.temperature
+
+
+def _scores_of(result: TrialResult) -> dict[str, Any]:
+    """What a card tells that is only known once test has been read."""
+    temperature = _fitted_temperature(result)
+    return {
+        "test_accuracy": result.test_accuracy,
+        "temperature": temperature,
+        "calibration_error": None if temperature is None else (result.test_ece, result.test_ece_calibrated),
+    }
 
 
 def _logits(model: Model, split: Split) -> np.ndarray:
