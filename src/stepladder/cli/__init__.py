@@ -93,7 +93,13 @@ _add(
     "curve digits",
     "curve my_images/ --recipe report --seeds 5",
 )
-_add(app, "report:report", "Rebuild a study's report from its files, without training.", "report studies/digits-ladder")
+_add(
+    app,
+    "report:report",
+    "Rebuild a study's report from its files, without training; or compare several studies of the same data.",
+    "report studies/digits-ladder",
+    "report studies/digits-ladder studies/digits-lenet5-ladder --out comparison",
+)
 _add(
     app,
     "predict:predict",

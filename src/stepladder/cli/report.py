@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from stepladder.cli.console import AsJson, make_console
+from stepladder.errors import StudyError
 from stepladder.report import describe, terminal_effects, terminal_table, write_report
 from stepladder.report.document import build_document
 from stepladder.study.store import load_study, write_results
@@ -16,8 +17,11 @@ from stepladder.techniques import register
 
 
 def report(
-    folder: Annotated[Path, Parameter(help="The study's folder.")],
+    folders: Annotated[list[Path], Parameter(negative="", help="The study's folder; several are compared.")],
     *,
+    out: Annotated[
+        Path | None, Parameter(help="Folder of a comparison; comparison in the current folder by default.")
+    ] = None,
     technique: Annotated[
         tuple[str, ...],
         Parameter(
@@ -26,11 +30,18 @@ def report(
     ] = (),
     as_json: AsJson = False,
 ) -> None:
-    """Rebuild results.csv, report.md, report.html and the figures of a study from its files."""
+    """Rebuild results.csv, report.md, report.html and the figures of a study from its files, or compare several."""
     console = make_console(as_json)
     for reference in technique:
         register(reference)
-    study = load_study(folder)
+    if len(folders) > 1:
+        from stepladder.cli.compare import compare
+
+        compare(console, folders, out or Path("comparison"), as_json)
+        return
+    if out is not None:
+        raise StudyError("--out is for a comparison, and there is one study; a report is written into its own folder")
+    study = load_study(folders[0])
     write_results(study)
     written = write_report(study)
     console.print(terminal_table(study))
