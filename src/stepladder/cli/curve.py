@@ -34,9 +34,10 @@ def curve(
     folder = out or Path("studies") / f"{images.name}-curve"
     command = shlex.join(["stepladder", *sys.argv[1:]])
     watch = make_watch(console)
+    told = options.watchers(console, watch, folder)
     try:
         done = run_curve(
-            images, recipe, folder, compute, seeds=seeds, validation=options.validation, command=command, watch=watch
+            images, recipe, folder, compute, seeds=seeds, validation=options.validation, command=command, watch=told
         )
     except KeyboardInterrupt:
         console.print(f"\nStopped; the same command goes on:\n  {command}", markup=False, soft_wrap=True)

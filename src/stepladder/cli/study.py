@@ -58,6 +58,7 @@ def study(
 
     say_what_was_loaded(console, images, recipe)
     watch = make_watch(console)
+    told = options.watchers(console, watch, folder)
     try:
         finished = run_study(
             images,
@@ -71,7 +72,7 @@ def study(
             validation=options.validation,
             drop_leaks=options.drop_leaks,
             command=command,
-            watch=watch,
+            watch=told,
         )
     except KeyboardInterrupt:
         watch.stop()

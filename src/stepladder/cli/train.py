@@ -39,6 +39,7 @@ def train(
     say_what_was_loaded(console, images, recipe)
     folder = out or Path("trials") / "-".join([images.name, recipe.name, *([rung] if rung else []), f"seed{seed}"])
     watch = make_watch(console)
+    told = options.watchers(console, watch, folder)
     try:
         result = train_model(
             images,
@@ -48,7 +49,7 @@ def train(
             seed=seed,
             validation=options.validation,
             drop_leaks=options.drop_leaks,
-            watch=watch,
+            watch=told,
         )
     except KeyboardInterrupt:
         console.print("\nStopped; the same command starts again.")

@@ -20,7 +20,7 @@ from stepladder.model.folder import calibrate_model
 from stepladder.study import metrics
 from stepladder.study.predictions import write_predictions
 from stepladder.study.records import DataRecord, Reading, SavedStudy, SavedTrial, TrialResult
-from stepladder.study.store import load_study, write_readings
+from stepladder.study.store import load_study, planned_trials, write_readings
 from stepladder.study.watch import Watch
 from stepladder.training.device import Compute
 from stepladder.training.evaluate import DeviceSplit, compute_logits
@@ -37,8 +37,11 @@ def read_study_test(study: SavedStudy, splits: Splits, compute: Compute, watch: 
     readings = _note_reading(study, unread)
     write_readings(study.folder, readings)
     watch.reading(len(unread))
+    planned = {trial.id: trial for trial in planned_trials(study.record)}
     for trial in unread:
-        read_test(trial.folder, trial.result, splits, study.record.data, trial_card(trial, study), compute)
+        card = trial_card(trial, study)
+        result = read_test(trial.folder, trial.result, splits, study.record.data, card, compute)
+        watch.test_read(planned[result.trial], result)
     write_readings(study.folder, (*readings[:-1], readings[-1].model_copy(update={"ended": True})))
     complete = load_study(study.folder)
     for trial in complete.trials:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from stepladder.data.audit import QuickLook
@@ -55,3 +55,58 @@ class Watch:
 
     def trial_ended(self, trial: Trial, result: TrialResult) -> None:
         """A trial is done and saved, finished or failed."""
+
+    def test_read(self, trial: Trial, result: TrialResult) -> None:
+        """The test images were read for a trial, and its whole result is saved."""
+
+
+class Watchers(Watch):
+    """Several watchers as one: each is told everything, in order."""
+
+    def __init__(self, watches: Sequence[Watch]) -> None:
+        self.watches = tuple(watches)
+
+    def looked(self, look: QuickLook) -> None:
+        """Pass it on."""
+        for watch in self.watches:
+            watch.looked(look)
+
+    def measuring(self, rungs: int) -> None:
+        """Pass it on."""
+        for watch in self.watches:
+            watch.measuring(rungs)
+
+    def planned(self, outlook: Outlook) -> None:
+        """Pass it on."""
+        for watch in self.watches:
+            watch.planned(outlook)
+
+    def trial_started(self, trial: Trial) -> None:
+        """Pass it on."""
+        for watch in self.watches:
+            watch.trial_started(trial)
+
+    def batch_ended(self, images: int) -> None:
+        """Pass it on."""
+        for watch in self.watches:
+            watch.batch_ended(images)
+
+    def epoch_ended(self, record: EpochRecord) -> None:
+        """Pass it on."""
+        for watch in self.watches:
+            watch.epoch_ended(record)
+
+    def reading(self, trials: int) -> None:
+        """Pass it on."""
+        for watch in self.watches:
+            watch.reading(trials)
+
+    def trial_ended(self, trial: Trial, result: TrialResult) -> None:
+        """Pass it on."""
+        for watch in self.watches:
+            watch.trial_ended(trial, result)
+
+    def test_read(self, trial: Trial, result: TrialResult) -> None:
+        """Pass it on."""
+        for watch in self.watches:
+            watch.test_read(trial, result)
