@@ -187,6 +187,13 @@ def load_model(folder: Path, device: str = "auto", precision: str | None = None)
         raise StorageError(f"{folder / 'config.json'} does not fit this Stepladder: {_one_line(error)}") from error
     differing = _differing(module.state_dict(), weights)
     if differing:
+        classes = len(config.class_names)
+        told = _classes_told(differing, classes, module.state_dict(), weights)
+        if told is not None:
+            raise StorageError(
+                f"{folder / 'config.json'} names {classes} classes, and the weights tell {told} apart; give it the "
+                "names that the model was trained with"
+            )
         raise StorageError(
             f"{folder} holds the weights of another network than its config.json: {', '.join(differing)}; "
             f"train the model again"
@@ -230,6 +237,24 @@ def _differing(expected: dict[str, Tensor], found: dict[str, Tensor]) -> list[st
     """Return the names of tensors that only one has, or that differ in shape."""
     shapes = [{name: tensor.shape for name, tensor in tensors.items()} for tensors in (expected, found)]
     return sorted({name for name, _ in shapes[0].items() ^ shapes[1].items()})
+
+
+def _classes_told(
+    differing: list[str], classes: int, expected: dict[str, Tensor], found: dict[str, Tensor]
+) -> int | None:
+    """Return how many classes the weights found have, where the number of classes is all that they differ in."""
+    numbers = set()
+    layers = {name.rpartition(".")[0] for name in differing}
+    if {name for name in expected if name.rpartition(".")[0] in layers} != set(differing):
+        return None
+    for name in differing:
+        if name not in expected or name not in found or not found[name].dim():
+            return None
+        (ours, *our_rest), (theirs, *their_rest) = expected[name].shape, found[name].shape
+        if ours != classes or our_rest != their_rest:
+            return None
+        numbers.add(theirs)
+    return numbers.pop() if len(numbers) == 1 else None
 
 
 def _restore_technique(entry: _Preprocessing, tensors: dict[str, Tensor], device: torch.device) -> Technique:
