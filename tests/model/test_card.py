@@ -55,7 +55,10 @@ def test_what_it_says():
 
 def test_results_come_with_their_spread_and_probabilities_with_their_temperature():
     page = body(render_card(FACTS))
-    assert "not calibrated; the plain softmax is mostly surer than it is right." in page
+    assert (
+        "not calibrated, as no validation images told a temperature; the plain softmax is often surer than right."
+        in page
+    )
     card = replace(FACTS, of_recipe=(0.7912, 0.0031, 5), temperature=1.8312, calibration_error=(0.091, 0.0123))
     page = body(render_card(card))
     assert "n = 1 seed); the same recipe 79.12 ± 0.31 % (sd, n = 5 seeds)." in page

@@ -25,7 +25,7 @@ from stepladder.report.units import percent
 
 _BATCH = 256
 
-NOT_CALIBRATED = "The probabilities are not calibrated: the model has no temperature fitted on validation images."
+NOT_CALIBRATED = "The probabilities are not calibrated: no validation images told a temperature."
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ weights is for whoever trained them to state, with that of the images in mind.
 
 def _calibration(facts: CardFacts) -> str:
     if facts.temperature is None:
-        return "not calibrated; the plain softmax is mostly surer than it is right"
+        return "not calibrated, as no validation images told a temperature; the plain softmax is often surer than right"
     text = (
         f"calibrated; logits are divided by {facts.temperature:.3g}, fitted on "
         f"{facts.counts.get('validation', 0):,} validation images"

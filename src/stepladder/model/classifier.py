@@ -53,7 +53,7 @@ class Classifier(ABC):
         class_names: what the columns of the probabilities stand for.
         image_shape: (height, width, channels) of the images that it was trained on, in pixels.
         calibrated: whether the probabilities are of logits divided by a temperature that was fitted on validation
-            images; else they are the plain softmax, which is mostly too sure.
+            images; else they are the plain softmax, which is often too sure.
     """
 
     class_names: tuple[str, ...]

@@ -85,7 +85,7 @@ def read_test(
     """Evaluate the saved model of a trial on the test images, and complete its ``result.json`` and model card.
 
     What it predicts goes to ``predictions.safetensors``. The temperature is fitted on the validation images, and the
-    saved model gets it; without them it stays None.
+    saved model gets it where they tell it from 1; without them it stays None.
     """
     model = load_model(folder / "model", compute.device.type, compute.precision)
     labels = splits.test.labels
@@ -97,7 +97,11 @@ def read_test(
         "test_ece": metrics.calibration_error(logits, labels),
     }
     if splits.validation is not None:
-        temperature = metrics.fit_temperature(_logits(model, splits.validation), splits.validation.labels)
+        held_out = _logits(model, splits.validation), splits.validation.labels
+        temperature = metrics.fit_temperature(*held_out)
+        told = metrics.tells_temperature(*held_out, temperature)
+        if told:
+            scores["model_temperature"] = temperature
         scores |= {
             "temperature": temperature,
             "test_nll_calibrated": metrics.negative_log_likelihood(logits, labels, temperature),
@@ -105,7 +109,7 @@ def read_test(
         }
     write_predictions(folder, logits.argmax(axis=1), labels, len(data.class_names))
     complete = result.model_copy(update=scores)
-    calibrate_model(folder / "model", _fitted_temperature(complete))
+    calibrate_model(folder / "model", complete.model_temperature)
     replace_text(folder / "model" / "README.md", render_card(replace(card, **_scores_of(complete))))
     replace_json(folder / "result.json", complete.model_dump(mode="json"))
     return complete
@@ -136,14 +140,9 @@ def trial_card(trial: SavedTrial, study: SavedStudy) -> CardFacts:
     return replace(card, of_recipe=(fmean(read), stdev(read), len(read)) if len(read) > 1 else None)
 
 
-def _fitted_temperature(result: TrialResult) -> float | None:
-    # Where no validation image is wrong there is nothing to fit by, and fit_temperature returns 1 to the digit.
-    return None if result.temperature == 1 else result.temperature
-
-
 def _scores_of(result: TrialResult) -> dict[str, Any]:
     """What a card tells that is only known once test has been read."""
-    temperature = _fitted_temperature(result)
+    temperature = result.model_temperature
     return {
         "test_accuracy": result.test_accuracy,
         "temperature": temperature,
