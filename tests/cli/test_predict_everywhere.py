@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def train_and_ask(
     result = train_model(images, recipe, out, choose_compute("cpu"), validation=0.2)
     assert result.status == "finished"
     assert result.test_accuracy is not None
-    assert run(["predict", str(out), str(files), "--json"]) == 0
+    assert run(["predict", str(out), str(files), "--json", "--top", str(len(CLASSES))]) == 0
     document: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert document["labelled"] == len(images.splits["test"])
     assert document["accuracy"] == result.test_accuracy
@@ -72,6 +73,13 @@ def train_and_ask(
     assert saved is not None
     said = {int(Path(image["path"]).stem): image["top"][0]["class"] for image in document["images"]}
     assert [said[number] for number in range(len(said))] == [CLASSES[label] for label in saved[0]]
+    # A network that names one class for all would pass so far, whatever it were shown; its probabilities do not.
+    losses = [
+        -math.log(next(entry["probability"] for entry in image["top"] if entry["class"] == image["label"]))
+        for image in document["images"]
+    ]
+    expected = result.test_nll_calibrated if document["calibrated"] else result.test_loss
+    assert math.fsum(losses) / len(losses) == pytest.approx(expected, rel=1e-4)
     return document
 
 
@@ -88,7 +96,7 @@ def test_every_technique(name, sets, tmp_path, capsys):
     images, files = sets[12]
     techniques = [{"name": name}]
     recipe = parse_recipe(
-        {"name": "one", "network": SMALL.model_dump(), "epochs": 5, "batch_size": 16, "techniques": techniques}
+        {"name": "one", "network": SMALL.model_dump(), "epochs": 5, "batch_size": 8, "techniques": techniques}
     )
     train_and_ask(recipe, images, files, tmp_path / "out", capsys)
 

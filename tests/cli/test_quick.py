@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import subprocess
 import sys
 
@@ -33,7 +34,9 @@ sys.stdout.write("out")
 sys.stderr.write("err")
 leave(3)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    # Buffered, as in a user's shell: what is not flushed is lost.
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, env=buffered)
     assert (done.returncode, done.stdout, done.stderr) == (3, "out", "err")
 
 
