@@ -27,6 +27,7 @@ WRONG = {
     "rung": (["train", "digits", "--rung", "agument"], "unknown rung 'agument'; did you mean 'augment'?"),
     "device": (["study", "digits", "--device", "gpu"], "unknown device 'gpu'"),
     "precision": (["study", "digits", "--precision", "float16"], "unknown precision 'float16'"),
+    "tracker": (["study", "digits", "--track", "wandb"], "unknown tracker 'wandb'. Known: tensorboard, trackio"),
     "technique": (["techniques", "mixpu"], "unknown technique 'mixpu'"),
     "option": (["study", "digits", "--sedes", "3"], "--sedes"),
     "command": (["studdy"], "studdy"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import math
+import shutil
 import subprocess
 import sys
 
@@ -21,7 +23,10 @@ pytest.importorskip("onnx", reason="the extra 'export' is not installed")
 @pytest.fixture(scope="module")
 def trial(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trial") / "digits"
-    assert run(["train", "digits", "--limit", "60", "--epochs", "2", "--out", str(folder)]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        # So few images seldom tell a temperature; here there shall be one.
+        patch.setattr("stepladder.study.metrics.tells_temperature", lambda *_: True)
+        assert run(["train", "digits", "--limit", "60", "--epochs", "2", "--out", str(folder)]) == 0
     return folder
 
 
@@ -64,6 +69,30 @@ def test_one_line_an_image_and_the_share_that_is_right(trial, test_images, capsy
     assert "of 24 in folders named after their class are right" in lines[-1]
 
 
+def test_probabilities_are_calibrated_or_said_not_to_be(trial, exported, test_images, tmp_path, capsys):
+    files = [str(path) for path in sorted((test_images / "3").iterdir())]
+    temperature = json.loads((trial / "result.json").read_text())["model_temperature"]
+    assert temperature not in (None, 1)
+    found = {}
+    plain = shutil.copytree(trial / "model", tmp_path / "plain")
+    config = json.loads((plain / "config.json").read_text())
+    assert config.pop("temperature") == temperature
+    (plain / "config.json").write_text(json.dumps(config))
+    for model in (trial, exported, plain):
+        assert run(["predict", str(model), *files, "--json", "--top", "10"]) == 0
+        document = json.loads(capsys.readouterr().out)
+        assert document["calibrated"] is (model != plain)
+        found[model] = [
+            {entry["class"]: entry["probability"] for entry in image["top"]} for image in document["images"]
+        ]
+        assert run(["predict", str(model), *files]) == 0
+        assert ("The probabilities are not calibrated" in capsys.readouterr().out) is (model == plain)
+    for calibrated, raw in zip(found[trial], found[plain], strict=True):
+        logits = {name: math.log(probability) / temperature for name, probability in raw.items()}
+        total = math.fsum(map(math.exp, logits.values()))
+        assert calibrated == pytest.approx({name: math.exp(logit) / total for name, logit in logits.items()}, rel=1e-4)
+
+
 def test_csv_is_a_row_an_image_and_class(exported, test_images, capsys):
     assert run(["predict", str(exported), str(test_images / "0"), "--top", "3", "--csv"]) == 0
     rows = capsys.readouterr().out.splitlines()
@@ -100,6 +129,35 @@ heavy = {{"torch", "sklearn", "pyarrow", "scipy", "matplotlib", "pydantic"}} & s
 assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+
+
+def test_a_process_imports_little_and_ends_at_once(trial, test_images):
+    """What building a network by way of the meta device imports (sympy) cost a third of a second in every process."""
+    image = str(next((test_images / "0").iterdir()))
+    program = f"""
+import atexit, gc, sys
+from stepladder.cli import main
+def look():
+    heavy = {{"sympy", "sklearn", "pyarrow", "scipy", "matplotlib", "statsmodels", "torch._dynamo", "pandas"}}
+    print(heavy & set(sys.modules), gc.isenabled())
+import stepladder.cli
+end = stepladder.cli.leave
+def leave(code):
+    look()
+    end(code)
+stepladder.cli.leave = leave
+atexit.register(print, "taken apart")
+sys.argv = ["stepladder", "predict", {str(trial)!r}, {image!r}]
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "set() True"
+    assert done.stdout.splitlines()[0].endswith(".png")
+    missing = subprocess.run(
+        [sys.executable, "-m", "stepladder", "predict", str(trial), "none.png"], capture_output=True, text=True
+    )
+    assert (missing.returncode, missing.stdout) == (2, "")
+    assert missing.stderr == "Error: there is no file or folder none.png\n"
 
 
 def test_quantizing_says_what_it_costs(trial, test_images, tmp_path, capsys):

@@ -16,3 +16,31 @@ def test_a_report_is_rebuilt_from_the_files_alone(stepladder: Call) -> None:
     assert outcome.code == 0
     assert [path.read_bytes() for path in derived] == written
     assert json.loads(stepladder("report", "out", "--json").out)["unfinished_trials"] == 0
+
+
+def test_several_studies_are_compared_or_refused(stepladder: Call) -> None:
+    settings = ("--epochs", "1", "--limit", "20", "--rung", "base:", "--rung", "+mix:mixup")
+    stepladder("study", "digits", *settings, "--seeds", "2", "--out", "one")
+    stepladder("study", "digits", *settings, "--seeds", "2", "--out", "two", "--set", "optimizer.lr=0.02")
+    stepladder("study", "digits", *settings, "--seeds", "1", "--out", "short", "--set", "batch_size=8")
+    outcome = stepladder("report", "one", "two")
+    assert outcome.code == 0, outcome.err
+    assert "What differs: optimizer.lr is 0.1 in one and 0.02 in two." in outcome.out
+    assert "adjusted for 2 comparisons" in outcome.out
+    assert "This comparison was not planned" in outcome.out
+    assert outcome.out.splitlines()[-1] == "Comparison: comparison/comparison.html"
+    assert {path.name for path in Path("comparison").iterdir()} == {"comparison.md", "comparison.html", "figures"}
+    document = json.loads(stepladder("report", "one", "two", "--out", "elsewhere", "--json").out)
+    assert document["labels"] == ["one", "two"]
+    assert len(document["differences"]) == 2
+    assert Path("elsewhere/comparison.html").exists()
+    for arguments, complaint in (
+        (["one", "two", "short"], "one and short cannot be compared, because they have another budget"),
+        (["one", "one"], "one is given twice; give each study once"),
+        (["one", "--out", "x"], "--out is for a comparison, and there is one study"),
+        (["one", "nowhere"], "there is no study in nowhere"),
+    ):
+        refused = stepladder("report", *arguments)
+        assert refused.code == 2
+        assert complaint in refused.err
+    assert not Path("x").exists()

@@ -89,3 +89,13 @@ def test_a_failed_training_says_why(stepladder: Call) -> None:
     outcome = stepladder("train", "digits", "--epochs", "1", "--limit", "20", "--set", "optimizer.lr=1e20")
     assert outcome.code == 1
     assert "Failed: the training loss was not finite in epoch 1" in outcome.out
+
+
+def test_tensorboard_sees_the_trial(stepladder: Call) -> None:
+    pytest.importorskip("tensorboard", reason="the extra 'track' is not installed")
+    outcome = stepladder("train", "digits", "--limit", "20", "--epochs", "1", "--out", "out", "--track", "tensorboard")
+    assert outcome.code == 0, outcome.err
+    assert "The tracker" not in outcome.out
+    (run,) = Path("out/tracking/tensorboard").iterdir()
+    assert run.name == "small-seed0"
+    assert any(b"result/test_accuracy" in path.read_bytes() for path in run.iterdir())

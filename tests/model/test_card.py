@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import yaml
 from markdown_it import MarkdownIt
 
 from stepladder.model.card import CardFacts, render_card
@@ -27,7 +28,13 @@ FACTS = CardFacts(
 def body(card: str) -> str:
     """As a model hub renders it, by a parser that someone else wrote."""
     _, header, text = card.split("---\n", 2)
-    assert header == "library_name: stepladder\npipeline_tag: image-classification\n"
+    facts = yaml.safe_load(header)
+    index = facts.pop("model-index", None)
+    assert facts == {"library_name": "stepladder", "pipeline_tag": "image-classification", "license": "unknown"}
+    if index is not None:
+        assert list(index[0]) == ["name", "results"]
+        assert index[0]["results"][0]["metrics"] == [{"type": "accuracy", "value": 0.78987}]
+        assert list(index[0]["results"][0]["dataset"]) == ["name", "type", "split"]
     return MarkdownIt("gfm-like", {"linkify": False}).render(text)
 
 
@@ -44,6 +51,21 @@ def test_what_it_says():
         "in 20 epochs",
     ):
         assert text in page
+
+
+def test_results_come_with_their_spread_and_probabilities_with_their_temperature():
+    page = body(render_card(FACTS))
+    assert (
+        "not calibrated, as no validation images told a temperature; the plain softmax is often surer than right."
+        in page
+    )
+    card = replace(FACTS, of_recipe=(0.7912, 0.0031, 5), temperature=1.8312, calibration_error=(0.091, 0.0123))
+    page = body(render_card(card))
+    assert "n = 1 seed); the same recipe 79.12 ± 0.31 % (sd, n = 5 seeds)." in page
+    assert "calibrated; logits are divided by 1.83, fitted on 5,000 validation images" in page
+    assert "(calibration error on the test images: 9.10 % before, 1.23 % after)." in page
+    assert "{type: accuracy, value: 0.78987}" in render_card(card)
+    assert "model-index" not in render_card(replace(FACTS, test_accuracy=None))
 
 
 def test_one_channel_no_technique_and_many_classes():

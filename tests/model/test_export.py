@@ -15,6 +15,7 @@ from stepladder.errors import RecipeError, StorageError
 from stepladder.model import OnnxModel, load_model
 from stepladder.model import export as room
 from stepladder.model.export import FORMATS, TOLERANCE, export_model
+from stepladder.model.folder import calibrate_model
 from stepladder.model.onnx_file import METADATA
 
 onnx = pytest.importorskip("onnx", reason="the extra 'export' is not installed")
@@ -48,6 +49,24 @@ def test_the_file_takes_any_number_of_raw_images_and_agrees_on_all(model, images
         expected, found = model.predict(images[:count]), read.predict(images[:count])
         np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=TOLERANCE)
         assert (found.labels == expected.labels).all()
+
+
+def test_calibration_is_part_of_the_file(folder, images, tmp_path, exported):
+    assert not OnnxModel.load(exported.path).calibrated
+    calibrate_model(folder, 2.5)
+    hot = load_model(folder, "cpu")
+    export_model(hot, tmp_path / "hot.onnx", images[:20])
+    read = OnnxModel.load(tmp_path / "hot.onnx")
+    assert read.calibrated
+    found = read.probabilities(images[:50])
+    np.testing.assert_allclose(found, hot.probabilities(images[:50]), atol=TOLERANCE)
+    assert found.max() < OnnxModel.load(exported.path).probabilities(images[:50]).max()
+    # Files from before there were temperatures say nothing of it.
+    graph = onnx.load(tmp_path / "hot.onnx")
+    facts = json.loads(next(entry.value for entry in graph.metadata_props if entry.key == METADATA))
+    del facts["calibrated"], graph.metadata_props[:]
+    onnx.helper.set_model_props(graph, {METADATA: json.dumps(facts)})
+    assert not OnnxModel(graph.SerializeToString(), "old.onnx").calibrated
 
 
 def test_the_card_is_in_the_file(exported):

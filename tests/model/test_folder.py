@@ -17,6 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 from stepladder.errors import RecipeError, StorageError
 from stepladder.model import load_model, save_model
+from stepladder.model.folder import calibrate_model
 from stepladder.training.device import choose_compute
 from stepladder.training.evaluate import ImageBatches, compute_logits
 from stepladder.training.loop import Watched, train_network
@@ -144,7 +145,7 @@ def set_to(*path_and_value: Any) -> Callable[[dict[str, Any]], object]:
         (lambda config: config.pop("class_names"), r"config\.json is damaged \(class_names: field required\)"),
         (lambda config: config.pop("preprocessing"), r"config\.json is damaged \(preprocessing: field required\)"),
         (set_to("class_names", []), "class_names: "),
-        (set_to("class_names", ["a", "b"]), r"another network than its config\.json: fc2\.bias, fc2\.weight; train"),
+        (set_to("class_names", ["a", "b"]), r"config\.json names 2 classes, and the weights tell 10 apart; give it"),
         (set_to("class_names", 7), "class_names: "),
         (set_to("image_shape", [8, 8]), "image_shape"),
         (set_to("image_shape", [8, 8, 0]), "image_shape.2"),
@@ -233,3 +234,27 @@ def test_a_flipped_bit_gives_a_model_or_a_sentence(saved, tmp_path, position, bi
 def test_a_device_that_does_not_exist_is_the_user_s_matter(saved):
     with pytest.raises(RecipeError, match="unknown device 'gpu'"):
         load_model(saved, "gpu")
+
+
+def test_a_temperature_comes_back_and_models_without_one_still_load(folder, digits):
+    images = digits.splits["train"].images[:20]
+    plain = load_model(folder, "cpu")
+    assert (plain.temperature, plain.calibrated) == (1, False)
+    calibrate_model(folder, 2.5)
+    model = load_model(folder, "cpu")
+    assert (model.temperature, model.calibrated) == (2.5, True)
+    np.testing.assert_array_equal(model.logits(images), plain.logits(images))
+    expected = torch.from_numpy(plain.logits(images) / np.float32(2.5)).softmax(1).numpy()
+    np.testing.assert_array_equal(model.predict(images).probabilities, expected)
+    # Models from before there were temperatures have no such entry.
+    rewrite(folder, lambda config: config.pop("temperature"))
+    assert not load_model(folder, "cpu").calibrated
+    calibrate_model(folder, None)
+    assert json.loads((folder / "config.json").read_text())["temperature"] is None
+
+
+@pytest.mark.parametrize("value", [0, -1, "hot", 1e999])
+def test_a_temperature_that_cannot_be_is_damage(folder, value):
+    rewrite(folder, lambda config: config.update(temperature=value))
+    with pytest.raises(StorageError, match=r"config\.json is damaged \(temperature: .*; train the model again"):
+        load_model(folder, "cpu")

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from scipy import special, stats
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import classification_report, log_loss
 
@@ -14,6 +15,7 @@ from stepladder.study.metrics import (
     fit_temperature,
     macro_f1,
     negative_log_likelihood,
+    tells_temperature,
 )
 from stepladder.study.records import TrialResult
 
@@ -81,3 +83,19 @@ def test_an_unknown_metric_is_named() -> None:
     with pytest.raises(StudyError, match="unknown metric 'acuracy'; did you mean 'accuracy'"):
         find_metric("acuracy")
     assert find_metric("nll").failed(10) == pytest.approx(np.log(10))
+
+
+def test_a_temperature_counts_where_its_images_tell_it_from_1():
+    random = np.random.default_rng(0)
+    logits = random.normal(size=(2000, 5))
+    chances = special.softmax(logits, axis=1)
+    labels = np.array([random.choice(5, p=row) for row in chances])
+    # Logits three times too large are found out by 2,000 images, and right ones are left alone.
+    too_sure = 3 * logits
+    assert tells_temperature(too_sure, labels, fit_temperature(too_sure, labels))
+    found = fit_temperature(logits, labels)
+    gain = negative_log_likelihood(logits, labels) - negative_log_likelihood(logits, labels, found)
+    assert tells_temperature(logits, labels, found) is bool(stats.chi2.sf(2 * 2000 * gain, 1) < 0.05)
+    assert not tells_temperature(logits, labels, found)
+    assert not tells_temperature(too_sure[:3], labels[:3], fit_temperature(too_sure[:3], labels[:3]))
+    assert not tells_temperature(too_sure, too_sure.argmax(axis=1), 1.0)

@@ -67,10 +67,45 @@ def test_the_figures_are_those_of_the_saved_model(study: RunStudy, digits: Image
     assert f"{100 * (trial.result.test_accuracy or 0):.2f} %" in (trial.folder / "model" / "README.md").read_text()
 
 
+def test_the_saved_model_gives_the_calibrated_probabilities_of_the_result(
+    study: RunStudy, digits: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stepladder.study.reading.metrics.tells_temperature", lambda *_: True)
+    splits = make_splits(digits, 0.1)
+    for trial in study(seeds=2).trials:
+        model = load_model(trial.folder / "model", "cpu")
+        assert model.calibrated
+        assert model.temperature == trial.result.temperature == trial.result.model_temperature != 1
+        probabilities = model.predict(splits.test.images).probabilities
+        chosen = probabilities[np.arange(len(splits.test)), splits.test.labels].astype(np.float64)
+        assert -np.log(chosen).mean() == pytest.approx(trial.result.test_nll_calibrated, rel=1e-4)
+        card = (trial.folder / "model" / "README.md").read_text()
+        assert f"calibrated; logits are divided by {model.temperature:.3g}, fitted on" in card
+        assert "the same recipe" in card
+        assert "n = 2 seeds" in card
+
+
 def test_without_validation_no_temperature_is_fitted(study: RunStudy) -> None:
-    result = study(seeds=1, validation=0).trials[0].result
+    trial = study(seeds=1, validation=0).trials[0]
+    result = trial.result
     assert (result.temperature, result.test_nll_calibrated) == (None, None)
     assert result.test_macro_f1 is not None
+    model = load_model(trial.folder / "model", "cpu")
+    assert (model.temperature, model.calibrated) == (1, False)
+    card = (trial.folder / "model" / "README.md").read_text()
+    assert "not calibrated" in card
+    assert "the same recipe" not in card
+
+
+def test_a_temperature_that_validation_does_not_tell_from_1_is_left_out(
+    study: RunStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stepladder.study.reading.metrics.tells_temperature", lambda *_: False)
+    trial = study(seeds=1).trials[0]
+    assert trial.result.temperature is not None
+    assert trial.result.model_temperature is None
+    assert not load_model(trial.folder / "model", "cpu").calibrated
+    assert "not calibrated" in (trial.folder / "model" / "README.md").read_text()
 
 
 def test_seeds_added_later_are_a_second_reading_and_marked(study: RunStudy) -> None:

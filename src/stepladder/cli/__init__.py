@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError
 
+from stepladder.cli.quick import leave
 from stepladder.cli.techniques_app import app as techniques_app
 from stepladder.errors import StepladderError
 
@@ -121,7 +122,13 @@ _add(
     "lr-range digits",
     "lr-range my_images/ --rung standardize --set optimizer.name=adamw",
 )
-_add(app, "report:report", "Rebuild a study's report from its files, without training.", "report studies/digits-ladder")
+_add(
+    app,
+    "report:report",
+    "Rebuild a study's report from its files, without training; or compare several studies of the same data.",
+    "report studies/digits-ladder",
+    "report studies/digits-ladder studies/digits-lenet5-ladder --out comparison",
+)
 _add(
     app,
     "check:check",
@@ -181,7 +188,10 @@ app.register_install_completion_command()
 
 def main() -> None:
     """Run the command line of this process."""
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if sys.argv[1:2] == ["predict"]:  # it leaves nothing behind that would want to be closed
+        leave(code)
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:

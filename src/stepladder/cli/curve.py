@@ -37,6 +37,7 @@ def curve(
     folder = out or Path("studies") / f"{images.name}-curve"
     command = shlex.join(["stepladder", *sys.argv[1:]])
     watch = make_watch(console)
+    told = options.watchers(console, watch, folder)
     execution = Execution()
     try:
         with stopping_politely(execution.stop):
@@ -48,7 +49,7 @@ def curve(
                 seeds=seeds,
                 validation=options.validation,
                 command=command,
-                watch=watch,
+                watch=told,
                 execution=execution,
             )
     except KeyboardInterrupt as stopped:

@@ -12,6 +12,7 @@ import numpy as np
 from cyclopts import Parameter
 
 from stepladder.cli.console import AsJson, make_console
+from stepladder.cli.predict import NOT_CALIBRATED
 from stepladder.errors import RecipeError, StorageError
 from stepladder.model.export import FORMATS, export_model, sample_photographs
 from stepladder.model.find import find_images, model_folder
@@ -67,7 +68,9 @@ def export(
         f"the model; probabilities differ by at most {exported.difference:.1g}. {versions}.",
         markup=False,
     )
-    document = asdict(exported) | {"path": str(path)}
+    if not loaded.calibrated:
+        console.print(NOT_CALIBRATED, style="dim")
+    document = asdict(exported) | {"path": str(path), "calibrated": loaded.calibrated}
     if quantize:
         labels = np.array([-1 if file.label is None else file.label for file in files], dtype=np.int64)
         small = quantize_file(path, pixels, labels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -16,6 +17,7 @@ from stepladder.errors import RecipeError
 from stepladder.network import find_network
 from stepladder.recipe import Recipe, change_settings, default_recipe, load_recipe
 from stepladder.study.rungs import add_techniques
+from stepladder.study.watch import Watch, Watchers
 from stepladder.techniques import register
 
 __all__ = ["DEFAULTS", "Data", "Device", "Precision", "TrainingOptions", "say_what_was_loaded"]
@@ -78,6 +80,14 @@ class TrainingOptions(DataOptions):
             help="Take training images out that are copies of test or validation images; the report says so.",
         ),
     ] = False
+    track: Annotated[
+        tuple[str, ...],
+        Parameter(
+            negative="",
+            show_default=False,
+            help="Log every trial as it runs, on this machine: tensorboard or trackio (or both, the option twice).",
+        ),
+    ] = ()
     device: Device = "auto"
     precision: Precision = "auto"
     as_json: AsJson = False
@@ -111,6 +121,15 @@ class TrainingOptions(DataOptions):
                 raise RecipeError(f"{key} is given twice, as --{key.replace('_', '-')} and with --set; give it once")
             changes[key] = str(number)
         return changes
+
+    def watchers(self, console: Console, shown: Watch, folder: Path) -> Watch:
+        """Return what tells ``shown`` and every tracker that was asked for; theirs is <folder>/tracking."""
+        if not self.track:
+            return shown
+        from stepladder.study.track import make_trackers
+
+        trackers = make_trackers(self.track, folder, lambda sentence: console.print(sentence, markup=False))
+        return Watchers([shown, *trackers])
 
     def network_label(self) -> str:
         """Return what names the network in a folder's name, with a hyphen; empty for the recipe's own."""

@@ -13,9 +13,10 @@ from typing import Annotated, Any
 
 import numpy as np
 from cyclopts import Parameter
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.console import Console
 
 from stepladder.cli.console import AsJson, make_console
+from stepladder.cli.quick import without_collection
 from stepladder.errors import DataError
 from stepladder.model.classifier import Classifier
 from stepladder.model.find import ImageFile, find_images, find_model
@@ -23,6 +24,8 @@ from stepladder.model.images import read_pixels
 from stepladder.report.units import percent
 
 _BATCH = 256
+
+NOT_CALIBRATED = "The probabilities are not calibrated: no validation images told a temperature."
 
 
 @dataclass(frozen=True)
@@ -57,16 +60,11 @@ def predict(
         raise DataError(f"--top is {top}; it must be at least 1")
     if as_csv and as_json:
         raise DataError("--csv and --json exclude each other; give one")
-    classifier = find_model(model)
+    with without_collection():
+        classifier = find_model(model)
     files = find_images(images, classifier.class_names, sys.stdin if "-" in images else ())
     console = make_console(as_json or as_csv)
-    columns = (TextColumn("Looking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    answers: list[_Answer] = []
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=len(files))
-        for answer in _answers(classifier, files, top):
-            answers.append(answer)
-            progress.advance(task)
+    answers = list(_shown(console, _answers(classifier, files, top), len(files)))
     if as_json:
         print(json.dumps(_document(model, classifier, answers), ensure_ascii=False, indent=2))
     elif as_csv:
@@ -83,9 +81,23 @@ def predict(
         console.print(
             f"{right:,} of {labelled:,} in folders named after their class are right: {percent(right / labelled)}."
         )
+    if not classifier.calibrated:
+        console.print(NOT_CALIBRATED, style="dim", soft_wrap=True)
     for answer in damaged:
         console.print(f"Left out: {answer.damage}", markup=False, soft_wrap=True)
     return 1 if damaged else 0
+
+
+def _shown(console: Console, answers: Iterator[_Answer], total: int) -> Iterator[_Answer]:
+    """Pass ``answers`` on, with a bar where somebody waits for many."""
+    if not console.is_terminal or total <= _BATCH:
+        yield from answers
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("Looking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        yield from progress.track(answers, total=total)
 
 
 def _answers(classifier: Classifier, files: Sequence[ImageFile], top: int) -> Iterator[_Answer]:
@@ -119,6 +131,7 @@ def _document(model: Path, classifier: Classifier, answers: Sequence[_Answer]) -
     right, labelled = _score(classifier, answers)
     return {
         "model": str(model),
+        "calibrated": classifier.calibrated,
         "images": [
             {
                 "path": str(answer.file.path),

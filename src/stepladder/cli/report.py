@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from stepladder.cli.console import AsJson, make_console
+from stepladder.errors import StudyError
 from stepladder.report import describe, terminal_effects, terminal_table, write_report
 from stepladder.report.document import build_document
 from stepladder.study.records import SavedStudy
@@ -18,8 +19,11 @@ from stepladder.techniques import register
 
 
 def report(
-    folder: Annotated[Path, Parameter(help="The study's folder.")],
+    folders: Annotated[list[Path], Parameter(negative="", help="The study's folder; several are compared.")],
     *,
+    out: Annotated[
+        Path | None, Parameter(help="Folder of a comparison; comparison in the current folder by default.")
+    ] = None,
     technique: Annotated[
         tuple[str, ...],
         Parameter(
@@ -28,11 +32,18 @@ def report(
     ] = (),
     as_json: AsJson = False,
 ) -> None:
-    """Rebuild results.csv, report.md, report.html and the figures of a study from its files."""
+    """Rebuild results.csv, report.md, report.html and the figures of a study from its files, or compare several."""
     console = make_console(as_json)
     for reference in technique:
         register(reference)
-    study = load_study(folder)
+    if len(folders) > 1:
+        from stepladder.cli.compare import compare
+
+        compare(console, folders, out or Path("comparison"), as_json)
+        return
+    if out is not None:
+        raise StudyError("--out is for a comparison, and there is one study; a report is written into its own folder")
+    study = load_study(folders[0])
     write_results(study)
     if study.record.sweep is not None:
         _report_sweep(console, study, as_json)

@@ -75,6 +75,7 @@ def study(
     say_what_was_loaded(console, images, recipe)
     watch = make_watch(console)
     watch.page = LivePage(folder)
+    told = options.watchers(console, watch, folder)
     try:
         with stopping_politely(execution.stop):
             finished = run_study(
@@ -89,7 +90,7 @@ def study(
                 validation=options.validation,
                 drop_leaks=options.drop_leaks,
                 command=command,
-                watch=watch,
+                watch=told,
                 execution=execution,
             )
             if with_baseline:

@@ -42,6 +42,7 @@ def train(
     say_what_was_loaded(console, images, recipe)
     folder = out or Path("trials") / "-".join([images.name, recipe.name, *([rung] if rung else []), f"seed{seed}"])
     watch = make_watch(console)
+    told = options.watchers(console, watch, folder)
     execution = Execution()
     try:
         with stopping_politely(execution.stop):
@@ -53,7 +54,7 @@ def train(
                 seed=seed,
                 validation=options.validation,
                 drop_leaks=options.drop_leaks,
-                watch=watch,
+                watch=told,
                 execution=execution,
             )
     except KeyboardInterrupt as stopped:

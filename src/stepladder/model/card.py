@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,6 +17,10 @@ class CardFacts:
         counts: images a split.
         test_accuracy: a fraction of 1; None until the test images are read.
         machine: processor and accelerator in words.
+        of_recipe: (mean, sample standard deviation, n) of the test accuracies of all seeds of the recipe that have been
+            read; None where this is the only one.
+        temperature: that probabilities are calibrated by; None where none could be fitted.
+        calibration_error: of the test images, a fraction of 1: before and after calibration.
     """
 
     data: str
@@ -29,6 +34,9 @@ class CardFacts:
     test_accuracy: float | None
     machine: str
     versions: Mapping[str, str]
+    of_recipe: tuple[float, float, int] | None = None
+    temperature: float | None = None
+    calibration_error: tuple[float, float] | None = None
 
 
 def render_card(facts: CardFacts) -> str:
@@ -42,10 +50,14 @@ def render_card(facts: CardFacts) -> str:
     accuracy = "not read yet"
     if facts.test_accuracy is not None:
         accuracy = f"{100 * facts.test_accuracy:.2f} % of {test_images:,} test images (n = 1 seed)"
+    if facts.of_recipe is not None:
+        mean, sd, seeds = facts.of_recipe
+        accuracy += f"; the same recipe {100 * mean:.2f} ± {100 * sd:.2f} % (sd, n = {seeds} seeds)"
     return f"""---
 library_name: stepladder
 pipeline_tag: image-classification
----
+license: unknown
+{_results(facts)}---
 
 # {_plain(facts.data)}: recipe {_plain(facts.recipe)}, seed {facts.seed}
 
@@ -56,11 +68,45 @@ An image classifier trained by Stepladder in {facts.epochs} epochs.
 - **Trained on** {_plain(facts.data)} ({splits} images).
 - **Techniques:** {", ".join(facts.techniques) or "none"}.
 - **Test accuracy:** {accuracy}.
+- **Probabilities:** {_calibration(facts)}.
 - **Made on** {_plain(facts.machine)} with {versions}.
 
 Measured on images like those it was trained on; on others it may do worse and will not say so. The license of the
 weights is for whoever trained them to state, with that of the images in mind.
 """
+
+
+def _calibration(facts: CardFacts) -> str:
+    if facts.temperature is None:
+        return "not calibrated, as no validation images told a temperature; the plain softmax is often surer than right"
+    text = (
+        f"calibrated; logits are divided by {facts.temperature:.3g}, fitted on "
+        f"{facts.counts.get('validation', 0):,} validation images"
+    )
+    if facts.calibration_error is not None:
+        before, after = facts.calibration_error
+        text += f" (calibration error on the test images: {100 * before:.2f} % before, {100 * after:.2f} % after)"
+    return text
+
+
+def _results(facts: CardFacts) -> str:
+    """The test accuracy as model hubs read it."""
+    if facts.test_accuracy is None:
+        return ""
+    data = _quoted(facts.data)
+    return f"""model-index:
+- name: {_quoted(f"{facts.data}: recipe {facts.recipe}, seed {facts.seed}")}
+  results:
+  - task: {{type: image-classification}}
+    dataset: {{name: {data}, type: {data}, split: test}}
+    metrics:
+    - {{type: accuracy, value: {facts.test_accuracy!r}}}
+"""
+
+
+def _quoted(text: str) -> str:
+    """A JSON string of printable characters is a YAML string as well."""
+    return json.dumps("".join(letter if letter.isprintable() else " " for letter in text), ensure_ascii=False)
 
 
 def _plain(text: str) -> str:

@@ -52,10 +52,13 @@ class Classifier(ABC):
     Attributes:
         class_names: what the columns of the probabilities stand for.
         image_shape: (height, width, channels) of the images that it was trained on, in pixels.
+        calibrated: whether the probabilities are of logits divided by a temperature that was fitted on validation
+            images; else they are the plain softmax, which is often too sure.
     """
 
     class_names: tuple[str, ...]
     image_shape: tuple[int, int, int]
+    calibrated: bool
 
     @abstractmethod
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:

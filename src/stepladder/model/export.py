@@ -87,7 +87,12 @@ def export_model(model: Model, path: Path, images: np.ndarray, *, form: str = "o
     compute = Compute(torch.device("cpu"), "float32")
     techniques = [_on_cpu(technique) for technique in model.techniques]
     model = replace(model, module=copy.deepcopy(model.module).cpu(), techniques=techniques, compute=compute)
-    facts = {"file_version": FILE_VERSION, "class_names": model.class_names, "image_shape": model.image_shape}
+    facts = {
+        "file_version": FILE_VERSION,
+        "class_names": model.class_names,
+        "image_shape": model.image_shape,
+        "calibrated": model.calibrated,
+    }
     metadata = {METADATA: json.dumps(facts, ensure_ascii=False), "card": card}
     export = _to_onnx if form == "onnx" else _to_program
     content, run, versions = export(model, metadata)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -22,8 +22,10 @@ from stepladder.network.build import build_network
 from stepladder.techniques import Technique, find_technique
 from stepladder.training.device import Compute, choose_compute, threads_for
 from stepladder.training.evaluate import ImageBatches, compute_logits
-from stepladder.training.outcome import TrainedNetwork
 from stepladder.training.rng import Streams
+
+if TYPE_CHECKING:  # asking a model needs no training
+    from stepladder.training.outcome import TrainedNetwork
 
 #: Raised with every change that an older Stepladder would misread.
 FORMAT_VERSION: Literal[1] = 1
@@ -54,6 +56,8 @@ class _Config(BaseModel):
     precision: Annotated[str, Field(pattern="^(float32|bfloat16)$")]
     network: Network
     preprocessing: tuple[_Preprocessing, ...]
+    #: None where none was fitted; files from before there were any lack it.
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ class Model(Classifier):
         compute: where it runs.
         temperature: what logits are divided by before they become probabilities (Guo et al., On Calibration of Modern
             Neural Networks, 2017, section 4.2); 1 changes nothing.
+        calibrated: whether the temperature was fitted on validation images.
         macs: multiply-accumulates an image; few of them are done by one thread.
     """
 
@@ -78,6 +83,7 @@ class Model(Classifier):
     compute: Compute
     temperature: float = 1.0
     macs: int = 0
+    calibrated: bool = False
 
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
         """Return float32 probabilities (N, classes) of uint8 ``pixels`` (N, H, W, C) of ``image_shape``.
@@ -145,6 +151,20 @@ def save_model(
     replace_text(folder / "README.md", card)
 
 
+def calibrate_model(folder: Path, temperature: float | None) -> None:
+    """Write the temperature that :class:`Model` divides its logits by into a saved model; None takes it out.
+
+    Args:
+        temperature: above 0, fitted on validation images; see ``study.metrics.fit_temperature``.
+
+    Raises:
+        StorageError: the model's ``config.json`` cannot be read or written.
+    """
+    path = folder / "config.json"
+    config = _read_config(path).model_copy(update={"temperature": temperature})
+    replace_json(path, config.model_dump(mode="json"))
+
+
 def load_model(folder: Path, device: str = "auto", precision: str | None = None) -> Model:
     """Read what :func:`save_model` wrote.
 
@@ -167,13 +187,23 @@ def load_model(folder: Path, device: str = "auto", precision: str | None = None)
         raise StorageError(f"{folder / 'config.json'} does not fit this Stepladder: {_one_line(error)}") from error
     differing = _differing(module.state_dict(), weights)
     if differing:
+        classes = len(config.class_names)
+        told = _classes_told(differing, classes, module.state_dict(), weights)
+        if told is not None:
+            raise StorageError(
+                f"{folder / 'config.json'} names {classes} classes, and the weights tell {told} apart; give it the "
+                "names that the model was trained with"
+            )
         raise StorageError(
             f"{folder} holds the weights of another network than its config.json: {', '.join(differing)}; "
             f"train the model again"
         )
     module.load_state_dict(weights)
     macs = sum(cost.macs for cost in costs)
-    model = Model(config.class_names, config.image_shape, module.eval(), techniques, compute, macs=macs)
+    temperature, calibrated = config.temperature or 1.0, config.temperature is not None
+    model = Model(
+        config.class_names, config.image_shape, module.eval(), techniques, compute, temperature, macs, calibrated
+    )
     try:
         model.logits(np.zeros((1, *config.image_shape), np.uint8))
     except (KeyError, RuntimeError, RecipeError) as error:
@@ -207,6 +237,24 @@ def _differing(expected: dict[str, Tensor], found: dict[str, Tensor]) -> list[st
     """Return the names of tensors that only one has, or that differ in shape."""
     shapes = [{name: tensor.shape for name, tensor in tensors.items()} for tensors in (expected, found)]
     return sorted({name for name, _ in shapes[0].items() ^ shapes[1].items()})
+
+
+def _classes_told(
+    differing: list[str], classes: int, expected: dict[str, Tensor], found: dict[str, Tensor]
+) -> int | None:
+    """Return how many classes the weights found have, where the number of classes is all that they differ in."""
+    numbers = set()
+    layers = {name.rpartition(".")[0] for name in differing}
+    if {name for name in expected if name.rpartition(".")[0] in layers} != set(differing):
+        return None
+    for name in differing:
+        if name not in expected or name not in found or not found[name].dim():
+            return None
+        (ours, *our_rest), (theirs, *their_rest) = expected[name].shape, found[name].shape
+        if ours != classes or our_rest != their_rest:
+            return None
+        numbers.add(theirs)
+    return numbers.pop() if len(numbers) == 1 else None
 
 
 def _restore_technique(entry: _Preprocessing, tensors: dict[str, Tensor], device: torch.device) -> Technique:

@@ -45,7 +45,7 @@ class OnnxModel(Classifier):
             raise StorageError(
                 f"{place} is no readable ONNX file ({_first_line(error)}); export the model again"
             ) from error
-        self.class_names, self.image_shape = _facts(place, written)
+        self.class_names, self.image_shape, self.calibrated = _facts(place, written)
 
     @classmethod
     def load(cls, path: Path) -> OnnxModel:
@@ -76,7 +76,7 @@ class OnnxModel(Classifier):
         return np.asarray(probabilities)
 
 
-def _facts(place: str, written: str | None) -> tuple[tuple[str, ...], tuple[int, int, int]]:
+def _facts(place: str, written: str | None) -> tuple[tuple[str, ...], tuple[int, int, int], bool]:
     if written is None:
         raise StorageError(f"{place} was not exported by Stepladder; make a file with: stepladder export MODEL")
     try:
@@ -87,7 +87,7 @@ def _facts(place: str, written: str | None) -> tuple[tuple[str, ...], tuple[int,
                 f"{place} has file version {version}, and this Stepladder reads {FILE_VERSION}; export the model again"
             )
         height, width, channels = (int(length) for length in facts["image_shape"])
-        return tuple(map(str, facts["class_names"])), (height, width, channels)
+        return tuple(map(str, facts["class_names"])), (height, width, channels), facts.get("calibrated") is True
     except (ValueError, KeyError, TypeError) as error:
         raise StorageError(f"{place} holds damaged facts of the model ({error}); export it again") from error
 

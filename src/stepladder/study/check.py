@@ -127,7 +127,6 @@ def _check_trial(study: Path, trial: Trial) -> list[Finding]:
 #: What a reading of test that was broken off may leave.
 _READING = {
     "result.json was changed",
-    "model/README.md was changed",
     "model/config.json was changed",
     "predictions.safetensors was changed",
     "predictions.safetensors was added",

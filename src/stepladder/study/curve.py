@@ -188,7 +188,7 @@ def _read_test(
     for part, trial in unread:
         data, result = describe_data(image_set, part), _result(out, trial)
         card = card_facts(result, trial.recipe.name, data)
-        read_test(out / "trials" / trial.id, result, part, data, card, compute)
+        watch.test_read(trial, read_test(out / "trials" / trial.id, result, part, data, card, compute))
     write_readings(out, (*past[:-1], past[-1].model_copy(update={"ended": True})))
 
 

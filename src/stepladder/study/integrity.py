@@ -52,8 +52,12 @@ def find_edit(record: StudyRecord, readings: Sequence[Reading]) -> str | None:
     return None
 
 
-def differences(there: StudyRecord, here: StudyRecord) -> list[str]:
-    """Return what differs between two plans, a phrase each, the same setting of several rungs once."""
+def differences(there: StudyRecord, here: StudyRecord, places: tuple[str, str] = ("there", "here")) -> list[str]:
+    """Return what differs between two plans, a phrase each, the same setting of several rungs once.
+
+    Args:
+        places: what to call the two.
+    """
     old, new = dict(_leaves(_readable(there))), dict(_leaves(_readable(here)))
     phrases: dict[str, None] = {}
     for key in [*old, *(key for key in new if key not in old)]:
@@ -62,7 +66,8 @@ def differences(there: StudyRecord, here: StudyRecord) -> list[str]:
             if name in ("images", "split"):  # fingerprints say nothing to a reader
                 phrases[f"the {name} differ{'s' if name == 'split' else ''}"] = None
                 continue
-            phrases[f"{name} is {_written(old.get(key))} there and {_written(new.get(key))} here"] = None
+            values = _written(old.get(key)), _written(new.get(key))
+            phrases[f"{name} is {values[0]} {places[0]} and {values[1]} {places[1]}"] = None
     return list(phrases)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, special
+from scipy import optimize, special, stats
 from sklearn.metrics import f1_score
 
 from stepladder.errors import StudyError, unknown
@@ -17,6 +17,9 @@ ECE_BINS = 15
 
 #: Temperatures that are looked through; networks lie between 0.5 and 5.
 _TEMPERATURES = (0.02, 50.0)
+
+#: What twice a gain in log-likelihood exceeds once in twenty times where there is nothing to gain (Wilks 1938).
+_TELLING = float(stats.chi2.ppf(0.95, 1))
 
 
 @dataclass(frozen=True)
@@ -149,3 +152,13 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
         options={"xatol": 1e-6},
     )
     return float(math.exp(found.x))
+
+
+def tells_temperature(logits: np.ndarray, labels: np.ndarray, temperature: float) -> bool:
+    """Whether the images that a temperature was fitted on tell it from 1: the likelihood-ratio test at 5 %.
+
+    A few mistakes among 144 images gave 0.27 to 0.94, none of which passed, and every one made the test images' loss
+    worse, up to threefold.
+    """
+    gain = negative_log_likelihood(logits, labels) - negative_log_likelihood(logits, labels, temperature)
+    return 2 * len(labels) * gain > _TELLING

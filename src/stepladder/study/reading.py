@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,14 +16,15 @@ from stepladder.data import Split, Splits
 from stepladder.files import replace_text
 from stepladder.model import Model, load_model
 from stepladder.model.card import CardFacts, render_card
+from stepladder.model.folder import calibrate_model
 from stepladder.study import metrics
 from stepladder.study.gallery import read_gallery, write_gallery
 from stepladder.study.machine import now
 from stepladder.study.predictions import write_predictions
 from stepladder.study.recommended import find_shown_model
-from stepladder.study.records import DataRecord, Reading, SavedStudy, SavedTrial, StudyRecord, TrialResult
+from stepladder.study.records import DataRecord, Reading, SavedStudy, SavedTrial, TrialResult
 from stepladder.study.seal import seal_trial
-from stepladder.study.store import load_study, write_readings
+from stepladder.study.store import load_study, planned_trials, write_readings
 from stepladder.study.watch import Watch
 from stepladder.training.device import Compute
 from stepladder.training.evaluate import DeviceSplit, compute_logits
@@ -38,12 +42,18 @@ def read_study_test(study: SavedStudy, splits: Splits, compute: Compute, watch: 
     write_readings(study.folder, readings)
     if unread:
         watch.reading(len(unread))
+    planned = {trial.id: trial for trial in planned_trials(study.record)}
     for trial in unread:
-        read_test(trial.folder, trial.result, splits, study.record.data, trial_card(trial, study.record), compute)
-    complete = load_study(study.folder)
-    _keep_images(complete, splits, compute)
+        card = trial_card(trial, study)
+        result = read_test(trial.folder, trial.result, splits, study.record.data, card, compute)
+        watch.test_read(planned[result.trial], result)
+    _keep_images(load_study(study.folder), splits, compute)
     write_readings(study.folder, (*readings[:-1], readings[-1].model_copy(update={"ended": True})))
-    return load_study(study.folder)
+    complete = load_study(study.folder)
+    for trial in complete.trials:
+        if trial.result.test_accuracy is not None:  # each card tells what all seeds of its recipe came to
+            replace_text(trial.folder / "model" / "README.md", render_card(trial_card(trial, complete)))
+    return complete
 
 
 def _keep_images(study: SavedStudy, splits: Splits, compute: Compute) -> None:
@@ -94,8 +104,8 @@ def read_test(
 ) -> TrialResult:
     """Evaluate the saved model of a trial on the test images, and complete its ``result.json`` and model card.
 
-    What it predicts goes to ``predictions.safetensors``. The temperature is fitted on the validation images; without
-    them it stays None.
+    What it predicts goes to ``predictions.safetensors``. The temperature is fitted on the validation images, and the
+    saved model gets it where they tell it from 1; without them it stays None.
     """
     model = load_model(folder / "model", compute.device.type, compute.precision)
     labels = splits.test.labels
@@ -107,7 +117,11 @@ def read_test(
         "test_ece": metrics.calibration_error(logits, labels),
     }
     if splits.validation is not None:
-        temperature = metrics.fit_temperature(_logits(model, splits.validation), splits.validation.labels)
+        held_out = _logits(model, splits.validation), splits.validation.labels
+        temperature = metrics.fit_temperature(*held_out)
+        told = metrics.tells_temperature(*held_out, temperature)
+        if told:
+            scores["model_temperature"] = temperature
         scores |= {
             "temperature": temperature,
             "test_nll_calibrated": metrics.negative_log_likelihood(logits, labels, temperature),
@@ -115,8 +129,9 @@ def read_test(
         }
     probabilities = special.softmax(logits.astype(np.float64), axis=1)
     write_predictions(folder, logits.argmax(axis=1), labels, len(data.class_names), probabilities)
-    replace_text(folder / "model" / "README.md", render_card(_with_accuracy(card, scores["test_accuracy"])))
     complete = result.model_copy(update=scores)
+    calibrate_model(folder / "model", complete.model_temperature)
+    replace_text(folder / "model" / "README.md", render_card(replace(card, **_scores_of(complete))))
     seal_trial(folder, complete)
     return complete
 
@@ -132,20 +147,28 @@ def card_facts(result: TrialResult, recipe: str, data: DataRecord) -> CardFacts:
         epochs=result.epochs,
         seed=result.seed,
         counts=data.counts,
-        test_accuracy=result.test_accuracy,
         machine=result.machine.accelerator or result.machine.processor,
         versions=result.versions,
+        **_scores_of(result),
     )
 
 
-def trial_card(trial: SavedTrial, record: StudyRecord) -> CardFacts:
+def trial_card(trial: SavedTrial, study: SavedStudy) -> CardFacts:
     """Return what the model card of a study's trial tells."""
-    recipe = next(rung.recipe for rung in record.rungs if rung.name == trial.rung)
-    return card_facts(trial.result, str(recipe["name"]), record.data)
+    recipe = next(rung.recipe for rung in study.record.rungs if rung.name == trial.rung)
+    card = card_facts(trial.result, str(recipe["name"]), study.record.data)
+    read = [one.result.test_accuracy for one in study.of_rung(trial.rung) if one.result.test_accuracy is not None]
+    return replace(card, of_recipe=(fmean(read), stdev(read), len(read)) if len(read) > 1 else None)
 
 
-def _with_accuracy(card: CardFacts, accuracy: float) -> CardFacts:
-    return CardFacts(**{**vars(card), "test_accuracy": accuracy})
+def _scores_of(result: TrialResult) -> dict[str, Any]:
+    """What a card tells that is only known once test has been read."""
+    temperature = result.model_temperature
+    return {
+        "test_accuracy": result.test_accuracy,
+        "temperature": temperature,
+        "calibration_error": None if temperature is None else (result.test_ece, result.test_ece_calibrated),
+    }
 
 
 def _logits(model: Model, split: Split) -> np.ndarray:

@@ -224,6 +224,8 @@ class TrialResult(_Record):
         test_...: on the test images, None until they are read: after all trials of the plan have ended.
         temperature: fitted on the validation images, for the two ``..._calibrated`` figures.
         selected_epoch: the epoch whose weights were kept.
+        model_temperature: what the saved model divides its logits by: the same, where validation tells it from 1, or
+            None.
         failure: why the trial stopped early, one sentence; None when it finished.
         warnings: what a reader should know of this trial (a technique without effect, an odd untrained loss).
     """
@@ -246,6 +248,7 @@ class TrialResult(_Record):
     temperature: float | None = None
     test_nll_calibrated: float | None = None
     test_ece_calibrated: Share | None = None
+    model_temperature: float | None = None
     seconds: float
     images_per_second: float | None
     energy_joules: float | None = None

@@ -11,8 +11,8 @@ from stepladder.study.records import TrialResult
 
 _NAME = "checksums.txt"
 _RESULT = "result.json"
-# What comes and goes while a trial runs, or belongs to no result.
-_LEFT_OUT = (_NAME, _RESULT, ".lock", "result-failed.json")
+# What comes and goes while a trial runs, belongs to no result, or is derived: the card tells of other seeds as well.
+_LEFT_OUT = (_NAME, _RESULT, ".lock", "result-failed.json", "model/README.md")
 
 
 def seal_trial(folder: Path, result: TrialResult) -> None:

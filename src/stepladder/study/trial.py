@@ -196,7 +196,9 @@ def train_model(
         result = run_trial(trial, splits, data, out, compute, watch, execution)
     if result.status == "failed":
         return result
-    return read_test(out, result, splits, data, card_facts(result, recipe.name, data), compute)
+    complete = read_test(out, result, splits, data, card_facts(result, recipe.name, data), compute)
+    watch.test_read(trial, complete)
+    return complete
 
 
 def _result(trial: Trial, trained: TrainedNetwork, compute: Compute) -> TrialResult:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from stepladder.data.audit import QuickLook
@@ -69,3 +69,78 @@ class Watch:
 
     def trial_ended(self, trial: Trial, result: TrialResult) -> None:
         """A trial is done and saved, finished or failed."""
+
+    def test_read(self, trial: Trial, result: TrialResult) -> None:
+        """The test images were read for a trial, and its whole result is saved."""
+
+
+class Watchers(Watch):
+    """Several watchers as one: each is told everything, in order."""
+
+    def __init__(self, watches: Sequence[Watch]) -> None:
+        self.watches = tuple(watches)
+
+    def looked(self, look: QuickLook) -> None:
+        """Pass it on."""
+        for watch in self.watches:
+            watch.looked(look)
+
+    def measuring(self, rungs: int) -> None:
+        """Pass it on."""
+        for watch in self.watches:
+            watch.measuring(rungs)
+
+    def planned(self, outlook: Outlook) -> None:
+        """Pass it on."""
+        for watch in self.watches:
+            watch.planned(outlook)
+
+    def searching(self, record: StudyRecord, seconds: float) -> None:
+        """Pass it on."""
+        for watch in self.watches:
+            watch.searching(record, seconds)
+
+    def point_started(self, number: int, total: int, name: str) -> None:
+        """Pass it on."""
+        for watch in self.watches:
+            watch.point_started(number, total, name)
+
+    def trial_started(self, trial: Trial) -> None:
+        """Pass it on."""
+        for watch in self.watches:
+            watch.trial_started(trial)
+
+    def batch_ended(self, trial: Trial, images: int) -> None:
+        """Pass it on."""
+        for watch in self.watches:
+            watch.batch_ended(trial, images)
+
+    def epoch_ended(self, trial: Trial, record: EpochRecord) -> None:
+        """Pass it on."""
+        for watch in self.watches:
+            watch.epoch_ended(trial, record)
+
+    def told(self, sentence: str) -> None:
+        """Pass it on."""
+        for watch in self.watches:
+            watch.told(sentence)
+
+    def waiting(self, trials: int) -> None:
+        """Pass it on."""
+        for watch in self.watches:
+            watch.waiting(trials)
+
+    def reading(self, trials: int) -> None:
+        """Pass it on."""
+        for watch in self.watches:
+            watch.reading(trials)
+
+    def trial_ended(self, trial: Trial, result: TrialResult) -> None:
+        """Pass it on."""
+        for watch in self.watches:
+            watch.trial_ended(trial, result)
+
+    def test_read(self, trial: Trial, result: TrialResult) -> None:
+        """Pass it on."""
+        for watch in self.watches:
+            watch.test_read(trial, result)

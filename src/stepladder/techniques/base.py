@@ -125,7 +125,8 @@ class Technique(BaseModel):
         quiet: options that came later: at their default no file mentions them, so that older results keep their names.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Deferred: a process that asks a model needs two or three of them, and making ready to check all takes 30 ms.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: ClassVar[str]
     group: ClassVar[str]
