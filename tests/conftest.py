@@ -25,11 +25,10 @@ from stepladder.study.records import (
     RungRecord,
     SavedStudy,
     SavedTrial,
-    SearchRecord,
     StudyRecord,
-    SweepRecord,
     TrialResult,
 )
+from stepladder.study.sweep_records import SearchRecord, SweepRecord
 from stepladder.training.history import EpochRecord
 
 

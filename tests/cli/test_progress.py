@@ -26,7 +26,14 @@ def test_bars_show_rung_seed_epoch_speed_accuracy_and_time_left(
     watch.bars.refresh()
     watch.stop()
     shown = screen.getvalue()
-    for words in ("standardize · seed 1", "epoch 2/2", "images/s, val ", "trial 4 of 4", "left", "Measuring the speed"):
+    for words in (
+        "standardize · seed 1",
+        "epoch 2/2",
+        "images/s, val ",
+        "3 of 4 trials done",
+        "left",
+        "Measuring the speed",
+    ):
         assert words in shown
     # What stays when the bars are gone: a line a trial.
     assert "[4/4] standardize, seed 1: val " in shown

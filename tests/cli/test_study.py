@@ -33,6 +33,8 @@ def test_the_smallest_real_study(stepladder: Call, tmp_path: Path) -> None:
         "report.html",
         "figures",
         "gallery.json",
+        "images.safetensors",
+        ".lock",
         "curves.png",
         "curves.svg",
         "forest.png",
@@ -131,13 +133,13 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_continue(tmp_path: Path) 
     command = ["study", "digits", "--seeds", "1", "--epochs", "2", "--limit", "20", "--out", "a study"]
     # Slow enough to be stopped between two trials: the second one waits for the signal.
     slow = (
-        "import sys, time; from stepladder.study import run\n"
+        "import sys, time; from stepladder.study import conduct\n"
         "from stepladder.cli import run as run_command\n"
-        "real = run.run_trial\n"
+        "real = conduct.run_trial\n"
         "def run_trial(trial, *rest):\n"
         "    if trial.rung == 'augment': print('now', flush=True); time.sleep(60)\n"
         "    return real(trial, *rest)\n"
-        "run.run_trial = run_trial\n"
+        "conduct.run_trial = run_trial\n"
         "sys.exit(run_command(sys.argv[1:]))\n"
     )
     with subprocess.Popen(
@@ -154,7 +156,9 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_continue(tmp_path: Path) 
                 break
         rest = process.stdout.read()
     assert process.returncode == 130, rest
-    assert "Stopped. 2 of 6 trials are finished and kept in a study; continue with:" in rest
+    assert (
+        "Stopped. 2 of 6 trials are finished and those under way have a checkpoint, in a study; continue with:" in rest
+    )
     assert "Traceback" not in rest
     assert len(load_study(tmp_path / "a study").trials) == 2
     assert "unfinished" in (tmp_path / "a study" / "report.md").read_text()

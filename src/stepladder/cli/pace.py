@@ -30,40 +30,40 @@ class Pace:
         self._outlook = outlook
         self._clock = clock
         self._guessed = self._took = 0.0
-        self._trials = {trial.id: trial for trial in outlook.trials}
+        self._trials = {_name(trial): trial for trial in outlook.trials}
         self._waiting = dict(self._trials)
-        self._running: dict[str, _Running] = {}
+        self._running: dict[tuple[str, int], _Running] = {}
 
     def start(self, trial: Trial) -> None:
         """Note that ``trial`` starts now."""
-        self._waiting.pop(trial.id, None)
-        self._running[trial.id] = _Running(self._clock())
+        self._waiting.pop(_name(trial), None)
+        self._running[_name(trial)] = _Running(self._clock())
 
     def go_on(self, trial: Trial, epochs: int) -> None:
         """Note that ``trial`` goes on after so many epochs."""
-        self._running[trial.id].images = max(self._running[trial.id].images, self._outlook.images * epochs)
+        self._running[_name(trial)].images = max(self._running[_name(trial)].images, self._outlook.images * epochs)
 
     def add_images(self, trial: Trial, images: int) -> None:
         """Note that a trial has trained on ``images`` more."""
-        self._running[trial.id].images += images
+        self._running[_name(trial)].images += images
 
     def end(self, trial: Trial) -> None:
         """Note that a trial is over."""
-        running = self._running.pop(trial.id, None)
+        running = self._running.pop(_name(trial), None)
         if running is not None:
             self._took += self._clock() - running.started
             self._guessed += self._outlook.seconds[trial.rung]
 
     def trial_fraction(self, trial: Trial) -> float:
         """Share of a trial under way that is done."""
-        return min(1.0, self._running[trial.id].images / (self._outlook.images * trial.recipe.epochs))
+        return min(1.0, self._running[_name(trial)].images / (self._outlook.images * trial.recipe.epochs))
 
     def trial_left(self, trial: Trial) -> float:
         """Seconds left for a trial under way."""
         guess = self._outlook.seconds[trial.rung] * self._drift
         done = self.trial_fraction(trial)
         # The trial's own pace counts for more the further it has come.
-        own = (self._clock() - self._running[trial.id].started) / done if done > 0 else guess
+        own = (self._clock() - self._running[_name(trial)].started) / done if done > 0 else guess
         return max(0.0, (1 - done) * (done * own + (1 - done) * guess))
 
     @property
@@ -83,3 +83,8 @@ class Pace:
     def _drift(self) -> float:
         """How much longer than guessed the trials so far took."""
         return self._took / self._guessed if self._guessed else 1.0
+
+
+def _name(trial: Trial) -> tuple[str, int]:
+    # Two rungs may have the same recipe, and then the same trials.
+    return trial.rung, trial.seed

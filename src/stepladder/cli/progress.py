@@ -169,6 +169,7 @@ class LiveBars(PlainLines):
             transient=True,
         )
         self.trial_bars: dict[str, TaskID] = {}
+        self.over: list[str] = []
         self.study_bar = self.bars.add_task("", total=1.0, what="study", state="", visible=False)
         self.records: dict[str, EpochRecord] = {}
 
@@ -180,6 +181,11 @@ class LiveBars(PlainLines):
     def trial_started(self, trial: Trial) -> None:
         """Give the trial a bar."""
         super().trial_started(trial)
+        # A bar stays until the next trial takes its place: the screen does not jump.
+        for name in self.over:
+            if name in self.trial_bars:
+                self.bars.remove_task(self.trial_bars.pop(name))
+        self.over.clear()
         if trial.id not in self.trial_bars:
             self.trial_bars[trial.id] = self.bars.add_task("", total=1.0, what="", state="")
         self.bars.start()
@@ -201,8 +207,7 @@ class LiveBars(PlainLines):
         if not result.failure and trial.id in self.records:
             accuracy = _watched(self.records[trial.id])
             self.console.print(f"{self.heading(trial)}: {accuracy}, {duration(result.seconds)}", markup=False)
-        if trial.id in self.trial_bars:
-            self.bars.remove_task(self.trial_bars.pop(trial.id))
+        self.over.append(trial.id)
         super().trial_ended(trial, result)
 
     def stop(self) -> None:

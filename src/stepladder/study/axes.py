@@ -13,8 +13,8 @@ from stepladder.data import Splits
 from stepladder.errors import RecipeError, StudyError
 from stepladder.recipe import Recipe, change_settings, read_value
 from stepladder.study.plan import Rung
-from stepladder.study.records import AxisRecord, SweepRecord, Value
 from stepladder.study.rungs import add_techniques
+from stepladder.study.sweep_records import AxisRecord, SweepRecord, Value
 from stepladder.techniques import known_techniques
 
 #: The keys that sentences and figures know the meaning of.

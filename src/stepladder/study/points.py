@@ -17,7 +17,8 @@ from statistics import fmean, stdev
 import numpy as np
 from scipy import stats
 
-from stepladder.study.records import SavedStudy, Value
+from stepladder.study.records import SavedStudy
+from stepladder.study.sweep_records import Value
 from stepladder.study.verdicts import rounding_sd
 
 #: Chance of telling any two points apart that are alike.

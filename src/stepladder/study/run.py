@@ -22,14 +22,7 @@ from stepladder.study.machine import describe_machine, describe_versions, now
 from stepladder.study.ownership import own
 from stepladder.study.plan import Rung
 from stepladder.study.reading import read_study_test
-from stepladder.study.records import (
-    ContrastRecord,
-    LookRecord,
-    RungRecord,
-    SavedStudy,
-    StudyRecord,
-    SweepRecord,
-)
+from stepladder.study.records import ContrastRecord, LookRecord, RungRecord, SavedStudy, StudyRecord
 from stepladder.study.rules import Rules, Seeds
 from stepladder.study.statistics import weigh_effects
 from stepladder.study.store import (
@@ -40,6 +33,7 @@ from stepladder.study.store import (
     write_record,
     write_results,
 )
+from stepladder.study.sweep_records import SweepRecord
 from stepladder.study.trial import describe_data
 from stepladder.study.watch import Outlook, Watch
 from stepladder.study.workers import count_workers, run_in_workers

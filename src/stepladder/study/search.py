@@ -20,10 +20,11 @@ from stepladder.study.estimate import estimate_seconds
 from stepladder.study.execution import Execution
 from stepladder.study.integrity import differences, find_edit, hash_plan
 from stepladder.study.plan import Rung, Trial
-from stepladder.study.records import AxisRecord, RungRecord, SavedStudy, SearchRecord, StudyRecord, SweepRecord, Value
+from stepladder.study.records import RungRecord, SavedStudy, StudyRecord
 from stepladder.study.run import plan_study
 from stepladder.study.store import load_study, read_record, read_result, trial_folder, write_record, write_results
 from stepladder.study.sweep import refuse_many, refuse_no_validation
+from stepladder.study.sweep_records import AxisRecord, SearchRecord, SweepRecord, Value
 from stepladder.study.watch import Watch
 from stepladder.training.device import Compute
 

@@ -12,8 +12,9 @@ from stepladder.errors import StudyError
 from stepladder.recipe import Recipe, change_settings
 from stepladder.study.axes import make_points, parse_axes, with_swept_techniques
 from stepladder.study.execution import Execution
-from stepladder.study.records import SavedStudy, SweepRecord
+from stepladder.study.records import SavedStudy
 from stepladder.study.run import run_study
+from stepladder.study.sweep_records import SweepRecord
 from stepladder.study.watch import Watch
 from stepladder.training.device import Compute
 

@@ -26,7 +26,8 @@ from stepladder.report.figures.style import (
 from stepladder.report.units import count
 from stepladder.study.axes import as_text
 from stepladder.study.points import find_best, summarize_points
-from stepladder.study.records import SavedStudy, SavedTrial, Value
+from stepladder.study.records import SavedStudy, SavedTrial
+from stepladder.study.sweep_records import Value
 
 _HIGH = {"accuracy": 1.9, "loss": 1.5}  # inches
 #: More values of the first key than these are not told apart by dashes; more panels than these are one.

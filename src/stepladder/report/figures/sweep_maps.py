@@ -28,7 +28,8 @@ from stepladder.report.figures.style import (
 from stepladder.report.units import count, duration, hundredths
 from stepladder.study.axes import as_text
 from stepladder.study.points import Point, find_best, summarize_points
-from stepladder.study.records import AxisRecord, SavedStudy, Value
+from stepladder.study.records import SavedStudy
+from stepladder.study.sweep_records import AxisRecord, Value
 
 Measure = Literal["accuracy", "time"]
 TITLES = {"accuracy": "Validation accuracy, %", "time": "Time of a trial"}

@@ -11,7 +11,8 @@ from stepladder.recipe import Recipe, change_settings, parse_recipe
 from stepladder.report.units import listing
 from stepladder.study.axes import BATCH, as_text, is_number
 from stepladder.study.points import Best
-from stepladder.study.records import AxisRecord, SavedStudy, Value
+from stepladder.study.records import SavedStudy
+from stepladder.study.sweep_records import AxisRecord, Value
 
 #: Neighbors that are further apart than this are taken for steps of a factor.
 _FACTOR = 1.5

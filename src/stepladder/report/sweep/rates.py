@@ -8,7 +8,8 @@ from itertools import pairwise
 from stepladder.report.units import listing
 from stepladder.study.axes import RATE, as_text, is_number
 from stepladder.study.points import Best, Point
-from stepladder.study.records import SavedStudy, Value
+from stepladder.study.records import SavedStudy
+from stepladder.study.sweep_records import Value
 
 
 def describe_rates(study: SavedStudy, points: Sequence[Point], best: Best) -> list[str]:

@@ -9,7 +9,8 @@ from stepladder.report.sweep.rates import describe_rates
 from stepladder.report.units import count, hundredths, listing, percent
 from stepladder.study.axes import RATE, as_text
 from stepladder.study.points import Best, Point, chance_bar, find_best, summarize_points
-from stepladder.study.records import SavedStudy, SweepRecord
+from stepladder.study.records import SavedStudy
+from stepladder.study.sweep_records import SweepRecord
 
 #: Points beyond these are counted, not listed.
 _LISTED = 6
