@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
@@ -12,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stepladder.bench.lanes import CHANNELS, CLASSES, SIZE, Lanes, random_images
 from stepladder.data import Split
 from stepladder.network import trace_network
 from stepladder.network.spec import BatchNorm, Dropout
@@ -21,7 +23,6 @@ from stepladder.training.device import Compute
 from stepladder.training.history import EpochRecord
 from stepladder.training.loop import Watched, train_network
 
-_SIZE, _CHANNELS, _CLASSES = 32, 3, 10
 _STEPS = 20
 _MATRIX = 2048
 #: Matrix products in one measurement: about as long as the steps of one.
@@ -36,14 +37,18 @@ class EngineSpeed:
         rung: of the reference ladder; it says which techniques are on.
         plain: training images a second of a plain PyTorch loop with the rung's network: float32, NCHW, ReLU before
             pooling, standardized beforehand, no augmentation.
-        stepladder: the same of Stepladder's loop with every technique of the rung on.
+        alone: the same of Stepladder's loop with every technique of the rung on, one trial on all cores.
+        stepladder: of a trial a core at the same time, together: as a study runs them. On a GPU, of one trial.
+        lanes: how many trials that are.
         matrix_product: FLOP a second of a 2048² matrix product in the precision used.
         flop_an_image: of one training step, an image: forward, weight gradients, input gradients but the first layer's.
     """
 
     rung: str
     plain: list[float]
+    alone: list[float]
     stepladder: list[float]
+    lanes: int
     matrix_product: list[float]
     flop_an_image: float
     recipe: Recipe
@@ -73,27 +78,40 @@ def measure_engine(
         on_round: called after each, the warm-up too.
     """
     recipe = rung.recipe.model_copy(update={"epochs": rounds + 1})
-    pixels = np.random.default_rng(0)
-    count = _STEPS * recipe.batch_size
-    images = pixels.integers(0, 256, (count, _SIZE, _SIZE, _CHANNELS), dtype=np.uint8)
-    labels = pixels.integers(0, _CLASSES, count, dtype=np.int64)
-    train = Split(images, labels)
+    train = random_images(_STEPS * recipe.batch_size)
     plain_epoch = _plain_loop(train, recipe, compute.device)
-    plain, ours, products = [], [], []
+    plain: list[float] = []
+    alone: list[float] = []
+    together: list[float] = []
+    products: list[float] = []
 
     def measure_peers(record: EpochRecord) -> None:
-        """Between two epochs of Stepladder's loop, run one of the plain loop and some matrix products."""
+        """Between two epochs of one trial, measure the others."""
         if record.images_per_second is None:
             return
-        ours.append(record.images_per_second)
+        alone.append(record.images_per_second)
+        together.append(record.images_per_second if lanes is None else lanes.epoch())
         plain.append(plain_epoch())
         products.append(_matrix_rate(compute))
         if on_round:
             on_round()
 
-    watched = Watched(train.take(np.arange(_CLASSES)))
-    train_network(recipe, train, watched, _CLASSES, seed=0, compute=compute, on_epoch=measure_peers)
-    return EngineSpeed(rung.name, plain[1:], ours[1:], products[1:], _flop_an_image(recipe), recipe, compute)
+    watched = Watched(train.take(np.arange(CLASSES)))
+    on_cpu = compute.device.type == "cpu"
+    with Lanes(recipe, compute, len(train)) if on_cpu else nullcontext() as lanes:
+        train_network(recipe, train, watched, CLASSES, seed=0, compute=compute, on_epoch=measure_peers)
+        count = 1 if lanes is None else len(lanes)
+    return EngineSpeed(
+        rung=rung.name,
+        plain=plain[1:],
+        alone=alone[1:],
+        stepladder=together[1:],
+        lanes=count,
+        matrix_product=products[1:],
+        flop_an_image=_flop_an_image(recipe),
+        recipe=recipe,
+        compute=compute,
+    )
 
 
 def summarize_rates(values: list[float]) -> tuple[float, float, float]:
@@ -115,14 +133,14 @@ def _plain_loop(train: Split, recipe: Recipe, device: torch.device) -> Callable[
     images = (images - images.mean(dim=(0, 2, 3), keepdim=True)) / images.std(dim=(0, 2, 3), keepdim=True)
     labels = torch.from_numpy(train.labels).to(device)
     model = nn.Sequential(
-        *_plain_block(_CHANNELS, 32, normalized),
+        *_plain_block(CHANNELS, 32, normalized),
         *_plain_block(32, 64, normalized),
         *_plain_block(64, 64, normalized),
         nn.Flatten(),
         nn.Linear(64 * 4 * 4, 1000),
         nn.ReLU(),
         nn.Dropout(0.5 if dropping else 0),
-        nn.Linear(1000, _CLASSES),
+        nn.Linear(1000, CLASSES),
     ).to(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=recipe.optimizer.lr)
 
@@ -164,6 +182,6 @@ def _wait_for(result: Tensor) -> None:
 
 
 def _flop_an_image(recipe: Recipe) -> float:
-    costs = [cost for cost in trace_network(recipe.network, (_CHANNELS, _SIZE, _SIZE), _CLASSES) if cost.macs]
+    costs = [cost for cost in trace_network(recipe.network, (CHANNELS, SIZE, SIZE), CLASSES) if cost.macs]
     # Two FLOP a multiply-accumulate; forward, weight and input gradient cost the same; images need no gradient.
     return 2 * (3 * sum(cost.macs for cost in costs) - costs[0].macs)

@@ -44,7 +44,8 @@ def engine(
     console.print(
         f"Median of {rounds} rounds in turn (minimum to maximum); recipe report up to the rung, batch "
         f"{speeds[0].recipe.batch_size}, 32×32 color images in memory. (a) float32, NCHW, ReLU before pooling, nothing "
-        f"augmented. (b) {compute.precision}, all techniques of the rung. (c) 2048² in {compute.precision}.\n"
+        f"augmented. (b) {compute.precision}, all techniques of the rung, {_how(speeds[0])}. (c) 2048² in "
+        f"{compute.precision}.\n"
         f"{_place(compute)}",
         style="dim",
     )
@@ -140,11 +141,19 @@ def _place(compute: Compute) -> str:
     return f"{machine.accelerator or machine.processor}, {machine.cores} cores; {versions}."
 
 
+def _how(speed: EngineSpeed) -> str:
+    if speed.lanes == 1:
+        return "one trial"
+    return f"{speed.lanes} trials at a time with a thread each, as a study runs them; above it, one with {speed.lanes}"
+
+
 def _figures(speed: EngineSpeed) -> dict[str, Any]:
     return {
         "rung": speed.rung,
         "plain_images_per_second": speed.plain,
+        "one_trial_images_per_second": speed.alone,
         "stepladder_images_per_second": speed.stepladder,
+        "trials_at_a_time": speed.lanes,
         "matrix_product_flop_per_second": speed.matrix_product,
         "flop_an_image": speed.flop_an_image,
         "ratio": speed.ratios,
@@ -159,6 +168,7 @@ def _table(speeds: list[EngineSpeed]) -> Table:
         table.add_column(f"rung {speed.rung}", justify="right")
     rows: tuple[tuple[str, Callable[[EngineSpeed], list[float]], str], ...] = (
         ("(a) plain PyTorch, images/s", lambda speed: speed.plain, ",.0f"),
+        ("one trial on all cores, images/s", lambda speed: speed.alone, ",.0f"),
         ("(b) Stepladder, images/s", lambda speed: speed.stepladder, ",.0f"),
         (
             "(c) matrix product, GFLOP/s",
