@@ -83,8 +83,7 @@ def main() -> int:
     order = json.loads(sys.stdin.readline())
     stop = Stop()
     signal.signal(signal.SIGTERM, lambda *_: stop.request("terminate"))
-    # Ctrl-C goes to the whole group; the process that started this one passes it on.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one passes it on
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     threading.Thread(target=_watch_parent, args=(stop,), daemon=True).start()
     try:

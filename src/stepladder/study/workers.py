@@ -138,6 +138,8 @@ class _Crew:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=(self._handover.descriptor,),
+            # Ctrl-C in a terminal goes to the whole group; a worker that is still starting would die of it.
+            process_group=0,
         )
         assert process.stdin is not None
         assert process.stdout is not None
