@@ -24,6 +24,17 @@ def test_every_technique_is_listed_with_what_it_does(stepladder: Call) -> None:
     assert len(lines) <= 50  # one screen of 120 columns
 
 
+def test_the_list_is_one_screen_of_80_columns(stepladder: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = stepladder("techniques").out.splitlines()
+    assert len(lines) < 50
+    assert max(map(len, lines)) <= 80
+    for technique in TECHNIQUES.values():
+        line = next(line for line in lines if line.split()[:1] == [technique.name])
+        told = line.strip().removeprefix(technique.name).strip()
+        assert told == technique.summary or (told.endswith("…") and technique.summary.startswith(told[:-2]))
+
+
 def test_one_is_shown_with_options_and_paper(stepladder: Call) -> None:
     out = stepladder("techniques", "dropout").out
     assert "p = 0.5" in out

@@ -213,6 +213,14 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     except OSError as error:
         return _complain(f"cannot read or write {error.filename or 'the output'}: {error.strerror or error}")
+    except Exception as error:
+        # A technique of the user's own is theirs to mend; anything else is our mistake, and its traceback our news.
+        from stepladder.techniques.guard import raised_in_hook
+
+        sentence = raised_in_hook(error)
+        if sentence is None:
+            raise
+        return _complain(sentence)
     return code if isinstance(code, int) else 0
 
 

@@ -35,7 +35,7 @@ def list_techniques(name: str | None, references: tuple[str, ...], as_json: bool
     if as_json:
         print(json.dumps([_card(technique) for technique in shown], indent=2, ensure_ascii=False))
     elif name is None:
-        console.print(_table(shown))
+        console.print(_table(shown, console.width))
         console.print("One in full: stepladder techniques NAME", style="dim")
     else:
         _show_card(console, shown[0])
@@ -98,17 +98,24 @@ def _card(technique: type[Technique]) -> dict[str, Any]:
     }
 
 
-def _table(shown: list[type[Technique]]) -> Table:
+def _table(shown: list[type[Technique]], width: int) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column("technique", no_wrap=True, min_width=2 + max(len(technique.name) for technique in shown))
+    names = 2 + max(len(technique.name) for technique in shown)
+    room = width - names - 2
+    table.add_column("technique", no_wrap=True, min_width=names)
     table.add_column("what it does")
     group = None
     for technique in shown:
         if technique.group != group:
             group = technique.group
             table.add_row(Text(group, style="bold"), "")
-        table.add_row(f"  {technique.name}", technique.summary)
+        table.add_row(f"  {technique.name}", Text(_cut(technique.summary, room)))
     return table
+
+
+def _cut(text: str, room: int) -> str:
+    """Cut at a word: wrapped, the list would be longer than a screen. The card has the whole sentence."""
+    return text if len(text) <= room else f"{text[: room - 1].rpartition(' ')[0]} …"
 
 
 def _show_card(console: Console, technique: type[Technique]) -> None:

@@ -24,7 +24,8 @@ def estimate_seconds(
 ) -> dict[str, float]:
     """Return the seconds that one trial of each recipe will probably take, from two short epochs of each.
 
-    The trials themselves are not touched: no random stream is shared with them.
+    The trials themselves are not touched: no random stream is shared with them. A recipe whose short run fails takes as
+    long as that did: its trials will probably fail there too, and are recorded.
     """
     # Points of a sweep often differ by their rate alone, and take as long.
     alike = {name: _at_any_rate(recipe).fingerprint for name, recipe in recipes.items()}
@@ -37,7 +38,7 @@ def estimate_seconds(
             continue
         some = splits.train.take(np.arange(min(len(splits.train), _MEASURED_BATCHES * recipe.batch_size)))
         history: list[EpochRecord] = []
-        train_network(
+        short = train_network(
             _at_any_rate(recipe),
             some,
             watched_split(splits),
@@ -47,8 +48,10 @@ def estimate_seconds(
             on_epoch=history.append,
             rehearsal=True,
         )
-        last = history[-1]
-        assert last.images_per_second is not None
+        last = history[-1] if history else None
+        if last is None or last.images_per_second is None:
+            seconds[name] = measured[alike[name]] = short.seconds
+            continue
         watched = len(watched_split(splits).split)
         evaluating = last.seconds - len(some) / last.images_per_second
         scale = (min(TRAIN_SAMPLE, len(splits.train)) + watched) / (min(TRAIN_SAMPLE, len(some)) + watched)

@@ -7,6 +7,7 @@ import random
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,6 +16,8 @@ from torch import Tensor
 from stepladder.errors import RecipeError, StepladderError
 from stepladder.network import Network
 from stepladder.techniques.base import Technique
+
+_OURSELVES = Path(__file__).parents[1]
 
 
 @contextmanager
@@ -139,11 +142,27 @@ def _kind(value: object) -> str:
     return f"{value!r:.40}" if value is None or isinstance(value, int | float | str) else f"a {type(value).__name__}"
 
 
+def raised_in_hook(error: Exception) -> str | None:
+    """Return the sentence for what a technique's method raised: which technique and hook, what, the file and line.
+
+    None where no technique is to blame. The loop calls hooks bare: :func:`guarded` compares the random generators'
+    states, which would take longer than many a step, so that after the first batch the traceback is asked instead.
+    """
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        code = frame.f_code
+        first = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
+        if isinstance(first, Technique):
+            return f"{first.name}.{code.co_name} raised {described(error)}"
+    return None
+
+
 def described(error: Exception) -> str:
     """Return an exception in words, with the file and line where it came from."""
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = list(traceback.extract_tb(error.__traceback__))
+    later = frames[1:] or frames
     # The innermost line outside torch and ourselves is the one that the author can mend.
-    own = [frame for frame in frames[1:] if "site-packages" not in frame.filename] or list(frames[1:]) or list(frames)
+    outside = [frame for frame in later if "site-packages" not in frame.filename]
+    own = [frame for frame in outside if not Path(frame.filename).is_relative_to(_OURSELVES)] or outside or later
     text = str(error).partition("\n")[0] or "no message"
     return f"{type(error).__name__}: {text} ({own[-1].filename.rpartition('/')[2]}, line {own[-1].lineno})"
 

@@ -18,7 +18,7 @@ from pydantic import PrivateAttr
 from torch import Tensor
 
 from stepladder.data import Split
-from stepladder.errors import StudyError
+from stepladder.errors import RecipeError, StepladderError, StudyError
 from stepladder.recipe import Recipe
 from stepladder.techniques import Progress, Technique
 from stepladder.training.context import count_steps
@@ -91,7 +91,7 @@ def run_range_test(
 
     Raises:
         StudyError: the range or the number of steps is out of range.
-        RecipeError: the recipe does not fit the images.
+        RecipeError: the recipe does not fit the images, or training failed before the test had ended.
     """
     check_range(low, high, steps)
     plain, _ = without_schedules(recipe)
@@ -104,7 +104,9 @@ def run_range_test(
     rehearsed.take(probe)
     some = train.take(np.arange(min(len(train), _WATCHED_IMAGES)))
     with suppress(_EnoughError):
-        train_network(rehearsed, train, Watched(some), num_classes, seed, compute, on_batch=on_step)
+        trained = train_network(rehearsed, train, Watched(some), num_classes, seed, compute, on_batch=on_step)
+        if trained.error:
+            raise RecipeError(f"the range test of seed {seed} failed: {trained.failure}")
     rates, losses = probe.rates[: len(probe.losses)], probe.losses
     smoothed = smooth(losses)
     diverged = bool(losses) and (not math.isfinite(losses[-1]) or smoothed[-1] > DIVERGED * min(smoothed))
@@ -155,8 +157,8 @@ def read_off(rates: list[float], smoothed: list[float]) -> tuple[int | None, int
     return lowest, SETTLE + int(np.argmin(slopes[SETTLE:]))
 
 
-class _EnoughError(Exception):
-    """The test has seen what it came for."""
+class _EnoughError(StepladderError):
+    """The test has seen what it came for; of that family, since the loop takes any other for a trial that failed."""
 
 
 class _Probe:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from stepladder.network import Network
 from stepladder.techniques import Technique
-from stepladder.techniques.guard import described
+from stepladder.techniques.guard import described, raised_in_hook
 from stepladder.training.history import EpochRecord
 
 
@@ -51,7 +51,7 @@ def describe_failure(error: Exception, epoch: int) -> str:
             f"out of memory in epoch {epoch}; the batch size was not changed, since that would be another recipe: try "
             "a smaller --batch-size or network"
         )
-    return f"{described(error)} in epoch {epoch}"
+    return f"{raised_in_hook(error) or described(error)} in epoch {epoch}"
 
 
 def odd_start(untrained: EpochRecord, num_classes: int, labels: Tensor) -> list[str]:

@@ -1,0 +1,80 @@
+"""A technique of the user's own that raises after the first batch: one sentence everywhere, never a traceback."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepladder.techniques import registry
+
+Call = Callable[..., Any]
+
+LATE = '''from stepladder import Technique
+
+
+class Late(Technique):
+    """Raise in step 5."""
+
+    def batch_started(self, positions, progress):
+        if progress.step == 5:
+            raise ValueError("too late")
+'''
+SENTENCE = "late.batch_started raised ValueError: too late (late.py, line 9) in epoch 1"
+FAST = ("--limit", "20", "--batch-size", "16", "--technique", "late.py:Late")
+
+
+@pytest.fixture(autouse=True)
+def late(monkeypatch: pytest.MonkeyPatch, stepladder: Call) -> None:
+    monkeypatch.setattr(registry, "_OWN", {})
+    Path("late.py").write_text(LATE)  # in the empty folder that the command runs in
+
+
+def test_train_says_which_hook_and_line(stepladder: Call) -> None:
+    outcome = stepladder("train", "digits", "--epochs", "1", *FAST)
+    assert outcome.code == 1
+    assert f"Failed: {SENTENCE}" in outcome.out
+    assert "Traceback" not in outcome.out + outcome.err
+
+
+def test_lr_range_does_not_take_it_for_its_end(stepladder: Call) -> None:
+    outcome = stepladder("lr-range", "digits", "--seeds", "1", *FAST)
+    assert outcome.code == 2
+    assert outcome.err == f"Error: the range test of seed 0 failed: {SENTENCE}\n"
+    assert not Path("studies").exists()
+
+
+@pytest.mark.parametrize(
+    "command", [("study", "digits", "--rung", "base:"), ("sweep", "digits", "--over", "optimizer.lr=0.1,0.01")]
+)
+def test_in_a_study_it_is_a_failed_trial(stepladder: Call, command: tuple[str, ...]) -> None:
+    outcome = stepladder(*command, "--epochs", "1", "--seeds", "1", "--out", "out", *FAST)
+    assert outcome.code == 1
+    assert "Traceback" not in outcome.out + outcome.err
+    assert f"failed: {SENTENCE}" in outcome.out
+    results = [json.loads(path.read_text()) for path in Path("out/trials").glob("*/result.json")]
+    assert len(results) == 2
+    assert {result["failure"] for result in results if result["status"] == "failed"} == {SENTENCE}
+
+
+def test_a_curve_counts_it(stepladder: Call) -> None:
+    outcome = stepladder("curve", "digits", "--epochs", "1", "--seeds", "1", *FAST)
+    assert outcome.code == 1
+    assert SENTENCE in outcome.out
+    assert "Traceback" not in outcome.out + outcome.err
+
+
+def test_what_raises_before_the_first_step_is_a_sentence_too(stepladder: Call) -> None:
+    # The third call comes after the first batch was tried and before the network is built: no trial has begun.
+    Path("late.py").write_text(
+        "from stepladder import Technique\n\ncalls = []\n\n\nclass Late(Technique):\n"
+        '    """Raise when images are prepared for the second time."""\n\n'
+        "    def prepare(self, images):\n        calls.append(1)\n        if len(calls) == 2:\n"
+        '            raise ValueError("too often")\n        return images / 2\n'
+    )
+    outcome = stepladder("train", "digits", "--epochs", "1", *FAST)
+    assert outcome.code == 2
+    assert outcome.err == "Error: late.prepare raised ValueError: too often (late.py, line 12)\n"
