@@ -44,6 +44,13 @@ def replace_bytes(path: Path, content: bytes) -> None:
         raise storage_failed(path, len(content), error) from error
 
 
+def remove_parts(folder: Path) -> None:
+    """Remove what writers that were killed have left below ``folder``; only its owner may, as others may be writing."""
+    for path in folder.rglob(".*.part"):
+        if path.is_file():  # those of checkpoints are folders, which have an owner of their own
+            path.unlink(missing_ok=True)
+
+
 def write_synced(path: Path, content: bytes) -> None:
     """Write a new file and sync it; for a folder that is not in its place yet, where nobody looks for it.
 

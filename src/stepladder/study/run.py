@@ -11,7 +11,7 @@ from stepladder.data.audit import look_first
 from stepladder.errors import RecipeError, StorageError, StudyError
 from stepladder.recipe import Recipe
 from stepladder.study.axes import settle_sweep
-from stepladder.study.conduct import Job, run_jobs, set_failed_aside
+from stepladder.study.conduct import Job, run_jobs, set_failed_aside, sweep_up
 from stepladder.study.continuation import continue_record, write_plan
 from stepladder.study.designs import Design, compare_with_below, make_design
 from stepladder.study.estimate import estimate_seconds
@@ -225,6 +225,7 @@ def run_study(
             else:
                 run_jobs(todo, compute, execution, watch, refresh)
         first = False
+        sweep_up(jobs)
         with own(out):  # whoever comes first reads test; the others find it read
             study = load_study(out)
             if study.missing or record.sweep is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from stepladder.data import ImageSet, Splits, make_splits
 from stepladder.data.audit import look_first
 from stepladder.errors import StudyError
-from stepladder.files import replace_text
+from stepladder.files import remove_parts, replace_text
 from stepladder.model import save_model
 from stepladder.model.card import render_card
 from stepladder.recipe import Recipe
@@ -70,6 +70,7 @@ def run_trial(
     execution = execution or Execution()
     folder = folder.absolute()  # a technique of the user's own may go to another folder
     watch.trial_started(trial)
+    remove_parts(folder)
     replace_text(folder / "recipe.toml", trial.recipe.to_toml())
     checkpoints = Checkpoints(
         folder / CHECKPOINTS,
