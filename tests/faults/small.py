@@ -1,14 +1,18 @@
 """A small study with everything in it that draws random numbers or remembers, and what of it must never change.
 
-Also a program, for tests that kill it: ``python small.py FOLDER`` runs the study in FOLDER.
+Also a program, for tests that kill it: ``python small.py FOLDER`` runs it in FOLDER/both in two processes at once,
+and in FOLDER/one in two of which one is killed; prints the trials that ended in each as JSON.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 import os
+import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +24,8 @@ from stepladder.network import find_network
 from stepladder.recipe import Recipe, parse_recipe
 from stepladder.report.document import build_verdicts
 from stepladder.study.execution import Execution
-from stepladder.study.records import SavedStudy
+from stepladder.study.plan import Trial
+from stepladder.study.records import SavedStudy, TrialResult
 from stepladder.study.run import run_study
 from stepladder.study.watch import Watch
 from stepladder.training.device import choose_compute
@@ -43,7 +48,7 @@ def small_images() -> ImageSet:
 
 
 def small_recipe(**settings: Any) -> Recipe:
-    """Three epochs of seven steps."""
+    """Three epochs of six steps."""
     table = {
         "name": "small",
         "network": find_network("conv3-4 pool2 fc16 fc").network.model_dump(mode="json"),
@@ -96,5 +101,47 @@ def without_times(text: str) -> list[dict[str, str]]:
     return [{key: value for key, value in row.items() if key not in _TIMES} for row in csv.DictReader(io.StringIO(text))]
 
 
+class Ended(Watch):
+    """Notes the trials that ended in this process."""
+
+    def __init__(self) -> None:
+        self.trials: list[tuple[str, int]] = []
+
+    def trial_ended(self, trial: Trial, result: TrialResult) -> None:
+        self.trials.append((trial.rung, trial.seed))
+
+
+def run_as_pair(study: Path, kill: bool) -> list[Any]:
+    """Run the study in two processes at once, and return the trials that ended in each; kill the first, if so."""
+    images, children, pipes = small_images(), [], []
+    for _ in range(2):
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            watch = Ended()
+            status = 1
+            try:
+                run_small(study, images, watch=watch)
+                os.write(write, json.dumps(watch.trials).encode())
+                status = 0
+            finally:
+                os._exit(status)
+        os.close(write)
+        children.append(child)
+        pipes.append(read)
+    if kill:
+        while len(list(study.glob("trials/*/checkpoint/0*"))) < 2:
+            time.sleep(0.002)
+        os.kill(children[0], signal.SIGKILL)
+    found = []
+    for read, child in zip(pipes, children, strict=True):
+        with os.fdopen(read) as file:
+            text = file.read()
+        _, status = os.waitpid(child, 0)
+        found.append(json.loads(text) if status == 0 else os.waitstatus_to_exitcode(status))
+    return found
+
+
 if __name__ == "__main__":
-    run_small(Path(sys.argv[1]))
+    root = Path(sys.argv[1])
+    print(json.dumps([run_as_pair(root / "both", kill=False), run_as_pair(root / "one", kill=True)]))

@@ -212,7 +212,7 @@ def run_study(
         seconds = {}
         if first or todo:
             recipes = {job.trial.rung: job.trial.recipe for job in todo}
-            seconds = estimate_seconds(recipes, splits, record.data, compute, watch)
+            seconds = estimate_seconds(recipes, splits, record.data, compute, watch, execution.trial_timeout)
             record = write_plan(out, record, splits, execution)
         if todo:
             trials = tuple(job.trial for job in todo)

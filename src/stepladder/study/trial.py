@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import chdir
 from pathlib import Path
 
 from stepladder.data import ImageSet, Splits, make_splits
@@ -194,7 +195,8 @@ def train_model(
     with own_if_free(out) as owned:
         if not owned:
             raise StudyError(f"another process trains in {out}; wait for it, or choose another folder with --out")
-        result = run_trial(trial, splits, data, out, compute, watch, execution)
+        with chdir(Path.cwd()):  # and back: a technique of the user's own may go elsewhere
+            result = run_trial(trial, splits, data, out, compute, watch, execution)
     if result.status == "failed":
         return result
     complete = read_test(out, result, splits, data, card_facts(result, recipe.name, data), compute)
