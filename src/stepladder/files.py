@@ -65,6 +65,8 @@ def write_synced(path: Path, content: bytes) -> None:
 
 def storage_failed(path: Path, size: int, error: OSError) -> StorageError:
     """Return the error of a write that failed, with the fix; where there was no room, with the ``size`` in bytes."""
+    if error.errno == errno.ENOENT:
+        return StorageError(f"cannot write {path}: its folder was removed; run the same command to start again")
     if error.errno not in _NO_ROOM:
         return StorageError(
             f"cannot write {path}: {error.strerror or error}; choose a folder with permission and space (--out DIR)"

@@ -272,6 +272,8 @@ class _Refresh:
         if monotonic() < self._next:
             return
         self._next = monotonic() + _REFRESH_SECONDS
+        if not self._out.is_dir():
+            return  # it was removed, which is said by whoever notices, and must not be made again
         try:
             with own(self._out):
                 write_results(load_study(self._out))

@@ -100,6 +100,8 @@ def run_trial(
             select_best=trial.select == "best-val",
             checkpoints=checkpoints,
         )
+    if not folder.is_dir():
+        raise StudyError(f"{folder} was removed while the trial ran; run the same command to start it again")
     write_history(folder / "history.csv", trained.history)
     # The counters are the whole processor's: other trials at the same time, or a part before a stop, make them wrong.
     alone = execution.workers <= 1 and not checkpoints.loaded

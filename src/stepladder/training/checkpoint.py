@@ -126,7 +126,8 @@ class Checkpoints:
         contents[_COMPLETE] = json.dumps(checksums, indent=2).encode()
         target, temporary = self._folder / f"{step:08d}", self._folder / f".{step:08d}.{os.getpid()}.part"
         try:
-            temporary.mkdir(parents=True)
+            self._folder.mkdir(exist_ok=True)  # not its parents: a study that was removed is not made again
+            temporary.mkdir()
             for name, content in contents.items():
                 write_synced(temporary / name, content)
             sync_folder(temporary)
