@@ -44,6 +44,13 @@ def replace_bytes(path: Path, content: bytes) -> None:
         raise storage_failed(path, len(content), error) from error
 
 
+def remove_parts(folder: Path) -> None:
+    """Remove what writers that were killed have left below ``folder``; only its owner may, as others may be writing."""
+    for path in folder.rglob(".*.part"):
+        if path.is_file():  # those of checkpoints are folders, which have an owner of their own
+            path.unlink(missing_ok=True)
+
+
 def write_synced(path: Path, content: bytes) -> None:
     """Write a new file and sync it; for a folder that is not in its place yet, where nobody looks for it.
 
@@ -58,6 +65,8 @@ def write_synced(path: Path, content: bytes) -> None:
 
 def storage_failed(path: Path, size: int, error: OSError) -> StorageError:
     """Return the error of a write that failed, with the fix; where there was no room, with the ``size`` in bytes."""
+    if error.errno == errno.ENOENT:
+        return StorageError(f"cannot write {path}: its folder was removed; run the same command to start again")
     if error.errno not in _NO_ROOM:
         return StorageError(
             f"cannot write {path}: {error.strerror or error}; choose a folder with permission and space (--out DIR)"

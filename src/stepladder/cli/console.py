@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -24,3 +27,13 @@ def make_console(as_json: bool) -> Console:
     # Between words where somebody reads; not at all where a program or a log does.
     console.soft_wrap = not console.is_terminal
     return console
+
+
+@contextmanager
+def stdout_for_json(as_json: bool) -> Iterator[None]:
+    """Send what a technique of the user's own prints to stderr while inside, where stdout belongs to a JSON document."""
+    if not as_json:
+        yield
+        return
+    with redirect_stdout(sys.stderr):
+        yield

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from stepladder.cli.baseline_progress import make_baseline_watch
-from stepladder.cli.console import make_console
+from stepladder.cli.console import make_console, stdout_for_json
 from stepladder.cli.execution import DEFAULT_EXECUTION, ExecutionOptions
 from stepladder.cli.live_page import LivePage
 from stepladder.cli.options import DEFAULTS, Data, TrainingOptions, say_what_was_loaded
@@ -74,10 +74,10 @@ def study(
 
     say_what_was_loaded(console, images, recipe)
     watch = make_watch(console)
-    watch.page = LivePage(folder)
-    told = options.watchers(console, watch, folder)
+    watch.page = LivePage(folder.absolute())  # a technique of the user's own may go elsewhere
+    told = options.watchers(console, watch, folder.absolute())
     try:
-        with stopping_politely(execution.stop):
+        with stopping_politely(execution.stop), stdout_for_json(options.as_json):
             finished = run_study(
                 images,
                 recipe,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from stepladder.cli.console import make_console
+from stepladder.cli.console import make_console, stdout_for_json
 from stepladder.cli.options import DEFAULTS, Data, TrainingOptions, say_what_was_loaded
 from stepladder.cli.progress import make_watch
 from stepladder.cli.signals import EXIT_CODES, stopping_politely
@@ -42,10 +42,10 @@ def train(
     say_what_was_loaded(console, images, recipe)
     folder = out or Path("trials") / "-".join([images.name, recipe.name, *([rung] if rung else []), f"seed{seed}"])
     watch = make_watch(console)
-    told = options.watchers(console, watch, folder)
+    told = options.watchers(console, watch, folder.absolute())
     execution = Execution()
     try:
-        with stopping_politely(execution.stop):
+        with stopping_politely(execution.stop), stdout_for_json(options.as_json):
             result = train_model(
                 images,
                 recipe,

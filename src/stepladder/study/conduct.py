@@ -16,7 +16,7 @@ from stepladder.study.ownership import own_if_free
 from stepladder.study.plan import Trial
 from stepladder.study.records import DataRecord
 from stepladder.study.store import read_result
-from stepladder.study.trial import record_failure, remove_checkpoints, run_trial
+from stepladder.study.trial import CHECKPOINTS, record_failure, remove_checkpoints, run_trial
 from stepladder.study.watch import Watch
 from stepladder.training.device import Compute
 from stepladder.training.outcome import describe_failure
@@ -91,6 +91,13 @@ def set_failed_aside(jobs: Sequence[Job]) -> None:
             if owned:
                 (job.folder / "result.json").replace(job.folder / "result-failed.json")
                 remove_checkpoints(job.folder)
+
+
+def sweep_up(jobs: Sequence[Job]) -> None:
+    """Remove checkpoints of trials that have ended, whose process was killed before it could."""
+    for job in jobs:
+        if (job.folder / CHECKPOINTS).exists() and _has_ended(job):
+            remove_checkpoints(job.folder)
 
 
 def _has_ended(job: Job) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import chdir
+from pathlib import Path
 
 import numpy as np
 
@@ -20,12 +22,21 @@ _MEASURED_BATCHES = 6
 
 
 def estimate_seconds(
-    recipes: Mapping[str, Recipe], splits: Splits, data: DataRecord, compute: Compute, watch: Watch
+    recipes: Mapping[str, Recipe],
+    splits: Splits,
+    data: DataRecord,
+    compute: Compute,
+    watch: Watch,
+    limit: float | None = None,
 ) -> dict[str, float]:
     """Return the seconds that one trial of each recipe will probably take, from two short epochs of each.
 
     The trials themselves are not touched: no random stream is shared with them. A recipe whose short run fails takes as
     long as that did: its trials will probably fail there too, and are recorded.
+
+    Args:
+        limit: seconds that a trial may take. Techniques of the user's own are then not tried here, where nobody would
+            end them, and their trials are said to take so long.
     """
     # Points of a sweep often differ by their rate alone, and take as long.
     alike = {name: _at_any_rate(recipe).fingerprint for name, recipe in recipes.items()}
@@ -36,21 +47,25 @@ def estimate_seconds(
         if alike[name] in measured:
             seconds[name] = measured[alike[name]]
             continue
+        if limit is not None and any(setting.code for setting in recipe.techniques):
+            seconds[name] = limit
+            continue
         some = splits.train.take(np.arange(min(len(splits.train), _MEASURED_BATCHES * recipe.batch_size)))
         history: list[EpochRecord] = []
-        short = train_network(
-            _at_any_rate(recipe),
-            some,
-            watched_split(splits),
-            len(data.class_names),
-            0,
-            compute,
-            on_epoch=history.append,
-            rehearsal=True,
-        )
+        with chdir(Path.cwd()):  # and back: a technique of the user's own may go elsewhere
+            trained = train_network(
+                _at_any_rate(recipe),
+                some,
+                watched_split(splits),
+                len(data.class_names),
+                0,
+                compute,
+                on_epoch=history.append,
+                rehearsal=True,
+            )
         last = history[-1] if history else None
         if last is None or last.images_per_second is None:
-            seconds[name] = measured[alike[name]] = short.seconds
+            seconds[name] = measured[alike[name]] = trained.seconds
             continue
         watched = len(watched_split(splits).split)
         evaluating = last.seconds - len(some) / last.images_per_second

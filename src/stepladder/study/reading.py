@@ -13,7 +13,7 @@ import torch
 from scipy import special
 
 from stepladder.data import Split, Splits
-from stepladder.files import replace_text
+from stepladder.files import remove_parts, replace_text
 from stepladder.model import Model, load_model
 from stepladder.model.card import CardFacts, render_card
 from stepladder.model.folder import calibrate_model
@@ -107,6 +107,7 @@ def read_test(
     What it predicts goes to ``predictions.safetensors``. The temperature is fitted on the validation images, and the
     saved model gets it where they tell it from 1; without them it stays None.
     """
+    remove_parts(folder)
     model = load_model(folder / "model", compute.device.type, compute.precision)
     labels = splits.test.labels
     logits = _logits(model, splits.test)

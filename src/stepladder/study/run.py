@@ -11,7 +11,7 @@ from stepladder.data.audit import look_first
 from stepladder.errors import RecipeError, StorageError, StudyError
 from stepladder.recipe import Recipe
 from stepladder.study.axes import settle_sweep
-from stepladder.study.conduct import Job, run_jobs, set_failed_aside
+from stepladder.study.conduct import Job, run_jobs, set_failed_aside, sweep_up
 from stepladder.study.continuation import continue_record, write_plan
 from stepladder.study.designs import Design, compare_with_below, make_design
 from stepladder.study.estimate import estimate_seconds
@@ -206,7 +206,7 @@ def run_study(
         seconds = {}
         if first or todo:
             recipes = {job.trial.rung: job.trial.recipe for job in todo}
-            seconds = estimate_seconds(recipes, splits, record.data, compute, watch)
+            seconds = estimate_seconds(recipes, splits, record.data, compute, watch, execution.trial_timeout)
             record = write_plan(out, record, splits, execution)
         if todo:
             trials = tuple(job.trial for job in todo)
@@ -219,6 +219,7 @@ def run_study(
             else:
                 run_jobs(todo, compute, execution, watch, refresh)
         first = False
+        sweep_up(jobs)
         with own(out):  # whoever comes first reads test; the others find it read
             study = load_study(out)
             if study.missing or record.sweep is not None:
@@ -265,6 +266,8 @@ class _Refresh:
         if monotonic() < self._next:
             return
         self._next = monotonic() + _REFRESH_SECONDS
+        if not self._out.is_dir():
+            return  # it was removed, which is said by whoever notices, and must not be made again
         try:
             with own(self._out):
                 write_results(load_study(self._out))

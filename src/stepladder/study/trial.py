@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from contextlib import chdir
 from pathlib import Path
 
 from stepladder.data import ImageSet, Splits, make_splits
 from stepladder.data.audit import look_first
 from stepladder.errors import StudyError
-from stepladder.files import replace_text
+from stepladder.files import remove_parts, replace_text
 from stepladder.model import save_model
 from stepladder.model.card import render_card
 from stepladder.recipe import Recipe
@@ -70,6 +71,7 @@ def run_trial(
     execution = execution or Execution()
     folder = folder.absolute()  # a technique of the user's own may go to another folder
     watch.trial_started(trial)
+    remove_parts(folder)
     replace_text(folder / "recipe.toml", trial.recipe.to_toml())
     checkpoints = Checkpoints(
         folder / CHECKPOINTS,
@@ -98,6 +100,8 @@ def run_trial(
             select_best=trial.select == "best-val",
             checkpoints=checkpoints,
         )
+    if not folder.is_dir():
+        raise StudyError(f"{folder} was removed while the trial ran; run the same command to start it again")
     write_history(folder / "history.csv", trained.history)
     # The counters are the whole processor's: other trials at the same time, or a part before a stop, make them wrong.
     alone = execution.workers <= 1 and not checkpoints.loaded
@@ -193,7 +197,8 @@ def train_model(
     with own_if_free(out) as owned:
         if not owned:
             raise StudyError(f"another process trains in {out}; wait for it, or choose another folder with --out")
-        result = run_trial(trial, splits, data, out, compute, watch, execution)
+        with chdir(Path.cwd()):  # and back: a technique of the user's own may go elsewhere
+            result = run_trial(trial, splits, data, out, compute, watch, execution)
     if result.status == "failed":
         return result
     complete = read_test(out, result, splits, data, card_facts(result, recipe.name, data), compute)

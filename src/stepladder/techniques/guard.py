@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import random
 import traceback
 from collections.abc import Iterator
@@ -20,6 +21,16 @@ from stepladder.techniques.base import Technique
 _OURSELVES = Path(__file__).parents[1]
 
 
+#: Exit status of a copy of the process that a technique forked and that came back to train as well.
+FORKED = 70
+
+
+def end_copy(owner: int) -> None:
+    """End this process if it is not ``owner``: a technique has forked it, and two must not train one trial."""
+    if os.getpid() != owner:
+        os._exit(FORKED)
+
+
 @contextmanager
 def guarded(technique: Technique, hook: str) -> Iterator[None]:
     """Turn what goes wrong within into one sentence that names the technique, the hook and the line.
@@ -27,9 +38,10 @@ def guarded(technique: Technique, hook: str) -> Iterator[None]:
     Raises:
         RecipeError: the hook raised, or drew from a global random generator.
     """
-    before = _global_states()
+    before, owner = _global_states(), os.getpid()
     try:
         yield
+        end_copy(owner)
     except StepladderError:
         raise
     except Exception as error:

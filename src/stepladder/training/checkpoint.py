@@ -22,6 +22,7 @@ from safetensors.torch import load, save
 
 from stepladder.errors import StorageError, StudyError
 from stepladder.files import storage_failed, sync_folder, write_synced
+from stepladder.techniques.guard import end_copy
 from stepladder.training.snapshot import Snapshot
 from stepladder.training.stop import Stop
 
@@ -72,9 +73,7 @@ class Checkpoints:
 
     def due(self) -> bool:
         """Whether to make one now, in the middle of an epoch: enough time has passed, or a stop is wanted."""
-        if os.getpid() != self._owner:
-            # A technique has forked this process, and the copy came back here: two must not train one trial.
-            os._exit(70)
+        end_copy(self._owner)
         return self.stop.wanted() or monotonic() - self._last >= self._every_seconds
 
     def save(self, step: int, snapshot: Snapshot, conditions: Mapping[str, str]) -> None:
@@ -127,7 +126,8 @@ class Checkpoints:
         contents[_COMPLETE] = json.dumps(checksums, indent=2).encode()
         target, temporary = self._folder / f"{step:08d}", self._folder / f".{step:08d}.{os.getpid()}.part"
         try:
-            temporary.mkdir(parents=True)
+            self._folder.mkdir(exist_ok=True)  # not its parents: a study that was removed is not made again
+            temporary.mkdir()
             for name, content in contents.items():
                 write_synced(temporary / name, content)
             sync_folder(temporary)

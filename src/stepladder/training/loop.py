@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from stepladder.data import Split
 from stepladder.errors import StepladderError
 from stepladder.recipe import Recipe
 from stepladder.techniques import Progress, Technique
+from stepladder.techniques.guard import end_copy
 from stepladder.training.assembly import Assembly, assemble, overriding
 from stepladder.training.checkpoint import Checkpoints
 from stepladder.training.clock import Clock
@@ -68,6 +70,7 @@ def train_network(
     """
     assert not (select_best and watched.is_test), "test chooses nothing"
     keep_freed_memory()
+    owner = os.getpid()
     clock = Clock()
     assembly = assemble(
         recipe,
@@ -87,7 +90,9 @@ def train_network(
         clock.go_on_from(place.seconds, place.epoch_seconds)
     else:
         place = Place(torch.zeros((), device=compute.device), assembly.streams["order"].get_state())
-    run = _Run(recipe, assembly, place, clock, compute, watched.is_test, on_batch, on_epoch, checkpoints, conditions)
+    run = _Run(
+        recipe, assembly, place, clock, compute, watched.is_test, on_batch, on_epoch, checkpoints, conditions, owner
+    )
     failure: str | None = None
     error_text = ""
     try:
@@ -98,6 +103,7 @@ def train_network(
     except StepladderError:
         raise
     except Exception as error:
+        end_copy(owner)
         # Recorded as this trial's end: the other trials of a study must go on.
         failure, error_text = describe_failure(error, place.epoch), traceback.format_exc()
 
@@ -133,6 +139,7 @@ class _Run:
     on_epoch: Callable[[EpochRecord], None] | None
     checkpoints: Checkpoints | None
     conditions: dict[str, str]
+    owner: int
 
     def train(self, epochs: int, select_best: bool) -> str | None:
         """Take all steps up to ``epochs`` epochs; return why not, where a loss was not finite."""
@@ -194,6 +201,7 @@ class _Run:
                         for technique in averaged_by:
                             technique.weights(current, average, after)
                 place.loss_sum += loss.detach() * len(positions)
+                end_copy(self.owner)
                 if self.on_batch:
                     self.on_batch(len(positions))
                 if checkpoints is not None and checkpoints.due():

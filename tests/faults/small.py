@@ -1,0 +1,153 @@
+"""A small study with everything in it that draws random numbers or remembers, and what of it must never change.
+
+Also a program, for tests that kill it: ``python small.py FOLDER`` runs it in FOLDER/both in two processes at once,
+and in FOLDER/one in two of which one is killed; prints the trials that ended in each as JSON.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from stepladder.data import ImageSet, load_image_set
+from stepladder.files import replace_json
+from stepladder.network import find_network
+from stepladder.recipe import Recipe, parse_recipe
+from stepladder.report.document import build_verdicts
+from stepladder.study.execution import Execution
+from stepladder.study.plan import Trial
+from stepladder.study.records import SavedStudy, TrialResult
+from stepladder.study.run import run_study
+from stepladder.study.watch import Watch
+from stepladder.training.device import choose_compute
+
+#: On its top rung: shuffling, augmentation, mixup, dropout, batch norm, momentum, a schedule, an average.
+TECHNIQUES = (
+    {"name": "standardize", "rung": "augment"},
+    {"name": "random_crop", "rung": "augment"},
+    {"name": "mixup", "rung": "augment"},
+    {"name": "one_cycle", "rung": "much"},
+    {"name": "dropout", "rung": "much"},
+    {"name": "batch_norm", "rung": "much"},
+    {"name": "ema", "rung": "much"},
+)
+
+
+def small_images() -> ImageSet:
+    """12 handwritten digits of each class."""
+    return load_image_set("digits", limit=12)
+
+
+def small_recipe(**settings: Any) -> Recipe:
+    """Three epochs of six steps."""
+    table = {
+        "name": "small",
+        "network": find_network("conv3-4 pool2 fc16 fc").network.model_dump(mode="json"),
+        "optimizer": {"name": "sgd", "lr": 0.05, "momentum": 0.9},
+        "epochs": 3,
+        "batch_size": 16,
+        "techniques": list(TECHNIQUES),
+    }
+    return parse_recipe({**table, **settings})
+
+
+def run_small(
+    out: Path,
+    images: ImageSet | None = None,
+    recipe: Recipe | None = None,
+    watch: Watch | None = None,
+    **execution: Any,
+) -> SavedStudy:
+    """Run or go on with the study of three rungs and two seeds, and write its verdicts; keeps every few steps."""
+    seeds = execution.pop("seeds", 2)
+    saved = run_study(
+        images or small_images(),
+        recipe or small_recipe(),
+        out,
+        choose_compute("cpu", "float32"),
+        seeds=seeds,
+        command="stepladder study digits",
+        watch=watch,
+        execution=Execution(**{"checkpoint_seconds": 0.01, **execution}),
+    )
+    replace_json(out / "verdicts.json", build_verdicts(saved))
+    return saved
+
+
+#: What two runs may differ in: when, and how fast.
+_TIMES = ("seconds", "images_per_second")
+
+
+def bits(study: Path) -> dict[str, object]:
+    """Return weights, predictions, histories and results without times, and verdicts, by their place."""
+    found: dict[str, object] = {"verdicts.json": (study / "verdicts.json").read_bytes()}
+    for path in sorted(study.glob("trials/*/*")) + sorted(study.glob("trials/*/model/*")):
+        name = str(path.relative_to(study))
+        if path.suffix == ".safetensors" or path.name in ("config.json", "recipe.toml"):
+            found[name] = path.read_bytes()
+        elif path.name == "history.csv":
+            found[name] = without_times(path.read_text())
+    found["results.csv"] = without_times((study / "results.csv").read_text())
+    return found
+
+
+def without_times(text: str) -> list[dict[str, str]]:
+    """Return the rows of a CSV file, less its times."""
+    return [
+        {key: value for key, value in row.items() if key not in _TIMES} for row in csv.DictReader(io.StringIO(text))
+    ]
+
+
+class Ended(Watch):
+    """Notes the trials that ended in this process."""
+
+    def __init__(self) -> None:
+        self.trials: list[tuple[str, int]] = []
+
+    def trial_ended(self, trial: Trial, result: TrialResult) -> None:
+        self.trials.append((trial.rung, trial.seed))
+
+
+def run_as_pair(study: Path, kill: bool) -> list[Any]:
+    """Run the study in two processes at once, and return the trials that ended in each; kill the first, if so."""
+    images, children, pipes = small_images(), [], []
+    for _ in range(2):
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            watch = Ended()
+            status = 1
+            try:
+                run_small(study, images, watch=watch)
+                os.write(write, json.dumps(watch.trials).encode())
+                status = 0
+            finally:
+                os._exit(status)
+        os.close(write)
+        children.append(child)
+        pipes.append(read)
+    if kill:
+        while len(list(study.glob("trials/*/checkpoint/0*"))) < 2:
+            time.sleep(0.002)
+        os.kill(children[0], signal.SIGKILL)
+    found = []
+    for read, child in zip(pipes, children, strict=True):
+        with os.fdopen(read) as file:
+            text = file.read()
+        _, status = os.waitpid(child, 0)
+        found.append(json.loads(text) if status == 0 else os.waitstatus_to_exitcode(status))
+    return found
+
+
+if __name__ == "__main__":
+    root = Path(sys.argv[1])
+    print(json.dumps([run_as_pair(root / "both", kill=False), run_as_pair(root / "one", kill=True)]))
