@@ -60,6 +60,13 @@ def test_in_a_study_it_is_a_failed_trial(stepladder: Call, command: tuple[str, .
     assert {result["failure"] for result in results if result["status"] == "failed"} == {SENTENCE}
 
 
+def test_a_sweep_does_not_say_that_it_diverged(stepladder: Call) -> None:
+    outcome = stepladder("sweep", "digits", "--over", "optimizer.lr=0.1,0.01", "--epochs", "1", "--seeds", "1", *FAST)
+    text = " ".join(outcome.out.split())
+    assert "Failed, and counted as guessing: optimizer.lr=0.01; optimizer.lr=0.1. The first failure: late." in text
+    assert "iverged" not in text
+
+
 def test_a_curve_counts_it(stepladder: Call) -> None:
     outcome = stepladder("curve", "digits", "--epochs", "1", "--seeds", "1", *FAST)
     assert outcome.code == 1

@@ -1,4 +1,4 @@
-"""SIGKILL at a hundred random moments, half of them inside writes: at the end the bits of a run that was never killed."""
+"""SIGKILL at a hundred random moments, half of them inside writes: at the end the bits of an undisturbed run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Being stopped: the step is finished, a checkpoint kept, the command that goes on is named, and it gives the same bits."""
+"""Being stopped: the step is finished, a checkpoint kept, and the command that goes on gives the same bits."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def make_console(as_json: bool) -> Console:
 
 @contextmanager
 def stdout_for_json(as_json: bool) -> Iterator[None]:
-    """Send what a technique of the user's own prints to stderr while inside, where stdout belongs to a JSON document."""
+    """Send what a user's own technique prints to stderr while inside, where stdout belongs to a JSON document."""
     if not as_json:
         yield
         return

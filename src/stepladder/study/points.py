@@ -17,7 +17,7 @@ from statistics import fmean, stdev
 import numpy as np
 from scipy import stats
 
-from stepladder.study.records import SavedStudy
+from stepladder.study.records import SavedStudy, TrialResult
 from stepladder.study.sweep_records import Value
 from stepladder.study.verdicts import rounding_sd
 
@@ -35,12 +35,13 @@ class Point:
         name: as its rung has it.
         values: in the order of the axes.
         scores: accuracy by seed; a failed trial counts as guessing.
-        failed: seeds whose loss was not finite.
+        failed: seeds that failed, mostly since their loss was not finite.
         at_chance: other seeds that ended no better than guessing.
         missing: seeds that have not ended.
         pruned: whether a search gave it up, so that its missing seeds will not come.
         train: mean accuracy on plain training images, of the finished seeds.
         seconds: mean wall time of a finished trial.
+        broken: those of ``failed`` that ended for another reason than the loss, as an error.
     """
 
     name: str
@@ -52,6 +53,12 @@ class Point:
     pruned: bool
     train: float | None
     seconds: float | None
+    broken: tuple[int, ...] = ()
+
+    @property
+    def diverged(self) -> int:
+        """Seeds whose loss was not finite."""
+        return len(self.failed) - len(self.broken)
 
     @property
     def n(self) -> int:
@@ -96,6 +103,11 @@ class Best:
         return self.points[0]
 
 
+def is_broken(result: TrialResult) -> bool:
+    """Whether a trial failed for another reason than a loss that was not finite: a hook raised, the memory ran out."""
+    return result.failure is not None and "not finite" not in result.failure
+
+
 def summarize_points(study: SavedStudy) -> tuple[Point, ...]:
     """Return every point of a sweep, in the plan's order."""
     record = study.record
@@ -103,12 +115,15 @@ def summarize_points(study: SavedStudy) -> tuple[Point, ...]:
     bar = chance_bar(study)
     pruned = record.sweep.search.pruned if record.sweep.search else ()
     trials: dict[str, list[tuple[int, float, bool, float | None, float]]] = {}
+    broken: dict[str, list[int]] = {}
     for trial in study.trials:
         result = trial.result
         failed = result.status == "failed" or result.val_accuracy is None
         score = record.sweep.guess if failed or result.val_accuracy is None else result.val_accuracy
         row = (trial.seed, score, failed, None if failed else result.train_accuracy, result.seconds)
         trials.setdefault(trial.rung, []).append(row)
+        if is_broken(result):
+            broken.setdefault(trial.rung, []).append(trial.seed)
     points = []
     for rung, values in zip(record.rungs, record.sweep.points, strict=True):
         rows = trials.get(rung.name, [])
@@ -125,6 +140,7 @@ def summarize_points(study: SavedStudy) -> tuple[Point, ...]:
                 pruned=rung.name in pruned,
                 train=fmean(train) if train else None,
                 seconds=fmean(seconds) if seconds else None,
+                broken=tuple(broken.get(rung.name, ())),
             )
         )
     return tuple(points)

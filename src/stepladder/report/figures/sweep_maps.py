@@ -211,7 +211,8 @@ def _texts(shown: Point, there: Sequence[Point], measure: Measure) -> tuple[str,
         return "–", "not run"
     spread = "" if shown.sd is None else f"± {hundredths(shown.sd)}"
     if shown.failed:
-        spread = "diverged" if len(shown.failed) == shown.n else f"{len(shown.failed)} of {shown.n} diverged"
+        what = "failed" if shown.broken else "diverged"
+        spread = what if len(shown.failed) == shown.n else f"{len(shown.failed)} of {shown.n} {what}"
     elif shown.at_chance:
         spread = "guessing" if len(shown.at_chance) == shown.n else f"{len(shown.at_chance)} of {shown.n} guess"
     elif shown.missing:

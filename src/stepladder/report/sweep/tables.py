@@ -76,7 +76,7 @@ def terminal_points(study: SavedStudy) -> Table:
 
 
 def _state(point: Point) -> str:
-    states = [(len(point.failed), "diverged"), (len(point.at_chance), "guessing")]
+    states = [(point.diverged, "diverged"), (len(point.broken), "failed"), (len(point.at_chance), "guessing")]
     states += [(point.missing, "given up" if point.pruned else "to do")]
     every = point.n + point.missing
     return ", ".join(

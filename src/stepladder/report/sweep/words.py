@@ -8,7 +8,7 @@ from stepladder.report.sweep.edges import describe_edges
 from stepladder.report.sweep.rates import describe_rates
 from stepladder.report.units import count, hundredths, listing, percent
 from stepladder.study.axes import RATE, as_text
-from stepladder.study.points import Best, Point, chance_bar, find_best, summarize_points
+from stepladder.study.points import Best, Point, chance_bar, find_best, is_broken, summarize_points
 from stepladder.study.records import SavedStudy
 from stepladder.study.sweep_records import SweepRecord
 
@@ -73,7 +73,9 @@ def _not_learned(study: SavedStudy, sweep: SweepRecord, points: Sequence[Point])
     hopeless = {
         value: there
         for value, there in groups.items()
-        if len(there) > 1 and all(0 < point.n == len(point.failed) + len(point.at_chance) for point in there)
+        if len(there) > 1
+        and not any(point.broken for point in there)
+        and all(0 < point.n == len(point.failed) + len(point.at_chance) for point in there)
     }
     sentences = []
     if hopeless:
@@ -90,7 +92,10 @@ def _not_learned(study: SavedStudy, sweep: SweepRecord, points: Sequence[Point])
         at = listing([as_text(value) for value in hopeless])
         sentences.append(f"Nothing learned at {keys[first]}={at}, whatever the {others}: {how}.")
     left = [point for point in points if point.values[first] not in hopeless]
-    if failed_ones := [_share(point, len(point.failed)) for point in left if point.failed]:
+    if broken := [_share(point, len(point.broken)) for point in left if point.broken]:
+        reason = next(trial.result.failure for trial in study.trials if is_broken(trial.result))
+        sentences.append(f"Failed, and counted as guessing: {_some(broken)}. The first failure: {reason}.")
+    if failed_ones := [_share(point, point.diverged) for point in left if point.diverged]:
         sentences.append(f"Diverged, the loss being no longer finite: {_some(failed_ones)}.")
     if chance := [_share(point, len(point.at_chance)) for point in left if point.at_chance]:
         sentences.append(f"{guessing[0].upper()}{guessing[1:]}: {_some(chance)}.")
