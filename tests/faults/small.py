@@ -61,7 +61,11 @@ def small_recipe(**settings: Any) -> Recipe:
 
 
 def run_small(
-    out: Path, images: ImageSet | None = None, recipe: Recipe | None = None, watch: Watch | None = None, **execution: Any
+    out: Path,
+    images: ImageSet | None = None,
+    recipe: Recipe | None = None,
+    watch: Watch | None = None,
+    **execution: Any,
 ) -> SavedStudy:
     """Run or go on with the study of three rungs and two seeds, and write its verdicts; keeps every few steps."""
     seeds = execution.pop("seeds", 2)
@@ -98,7 +102,9 @@ def bits(study: Path) -> dict[str, object]:
 
 def without_times(text: str) -> list[dict[str, str]]:
     """Return the rows of a CSV file, less its times."""
-    return [{key: value for key, value in row.items() if key not in _TIMES} for row in csv.DictReader(io.StringIO(text))]
+    return [
+        {key: value for key, value in row.items() if key not in _TIMES} for row in csv.DictReader(io.StringIO(text))
+    ]
 
 
 class Ended(Watch):

@@ -14,9 +14,9 @@ import pytest
 from stepladder.data import ImageSet
 from stepladder.errors import StudyError
 from stepladder.report import write_report
+from stepladder.study.run import run_study
 from stepladder.study.store import load_study
 from stepladder.training.device import choose_compute
-from stepladder.study.run import run_study
 
 from .small import bits, run_small, small_images, small_recipe
 
@@ -52,7 +52,11 @@ def append(path: Path) -> None:
 
 DAMAGE: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "history": (lambda study: append(a_trial(study) / "history.csv"), "trial", "history.csv was changed"),
-    "model": (lambda study: (a_trial(study) / "model/model.safetensors").unlink(), "trial", "model.safetensors is gone"),
+    "model": (
+        lambda study: (a_trial(study) / "model/model.safetensors").unlink(),
+        "trial",
+        "model.safetensors is gone",
+    ),
     "stranger in a trial": (lambda study: (a_trial(study) / "new").write_text(""), "trial", "new was added"),
     "result": (lambda study: (a_trial(study) / "result.json").write_text("{"), "trial", "is not valid JSON"),
     "results.csv": (lambda study: append(study / "results.csv"), "derived", "does not follow from the trials"),
@@ -125,7 +129,9 @@ def test_images_that_changed_are_refused_and_counted(images: ImageSet, study: Pa
     pixels = train.pixels.copy()
     pixels[:3] = 255 - pixels[:3]
     changed = replace(images, splits={**images.splits, "train": replace(train, pixels=pixels)})
-    with pytest.raises(StudyError, match=r"images that are gone or changed: \d of .*images that are new or changed: \d"):
+    with pytest.raises(
+        StudyError, match=r"images that are gone or changed: \d of .*images that are new or changed: \d"
+    ):
         run_small(study, changed, small_recipe(**RECIPE), seeds=1)
     fewer = images.limited(11)
     with pytest.raises(StudyError, match="images that are gone or changed: 1 of "):
@@ -135,7 +141,9 @@ def test_images_that_changed_are_refused_and_counted(images: ImageSet, study: Pa
 def test_another_number_of_threads_is_refused_or_accepted(images: ImageSet, tmp_path: Path) -> None:
     recipe = small_recipe(**RECIPE)
     run_study(images, recipe, tmp_path, choose_compute("cpu", "float32", 1), seeds=1)
-    with pytest.raises(StudyError, match=r"--threads 1, and this would be 2, so bits may differ; .*--accept-different-b"):
+    with pytest.raises(
+        StudyError, match=r"--threads 1, and this would be 2, so bits may differ; .*--accept-different-b"
+    ):
         run_study(images, recipe, tmp_path, choose_compute("cpu", "float32", 2), seeds=1)
 
 

@@ -15,7 +15,6 @@ import pytest
 
 from stepladder.data import ImageSet
 from stepladder.errors import StepladderError, StorageError
-from stepladder.network import find_network
 from stepladder.report import write_report
 from stepladder.study.plan import Trial
 from stepladder.study.records import SavedStudy, TrialResult
@@ -92,7 +91,7 @@ def test_a_full_disk_at_each_kind_of_write(
 ) -> None:
     with monkeypatch.context() as patch:
         fail_at(patch, kind)
-        with pytest.raises(StorageError, match=rf"no room to write .*: it needs [\d.]+ MB, and .* MB are free"):
+        with pytest.raises(StorageError, match=r"no room to write .*: it needs [\d.]+ MB, and .* MB are free"):
             run()
     assert not [path for path in tmp_path.rglob("*.part") if path.is_file()], "nothing half written takes room"
     run()

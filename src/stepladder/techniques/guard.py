@@ -17,7 +17,6 @@ from stepladder.errors import RecipeError, StepladderError
 from stepladder.network import Network
 from stepladder.techniques.base import Technique
 
-
 #: Exit status of a copy of the process that a technique forked and that came back to train as well.
 FORKED = 70
 
