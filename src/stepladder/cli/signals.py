@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,7 +64,8 @@ def _let_go_of_the_terminal() -> None:
     nothing = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         try:
-            if stream.isatty():
+            # A terminal that has gone says that it is none; it is still a device.
+            if stat.S_ISCHR(os.fstat(stream.fileno()).st_mode):
                 os.dup2(nothing, stream.fileno())
         except (OSError, ValueError):
             os.dup2(nothing, stream.fileno())

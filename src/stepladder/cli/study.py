@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -76,8 +77,11 @@ def study(
     watch = make_watch(console)
     watch.page = LivePage(folder.absolute())  # a technique of the user's own may go elsewhere
     told = options.watchers(console, watch, folder.absolute())
+    # Until the reason is said: the second signal of an impatient user may come when the first has done its work.
+    polite = ExitStack()
+    polite.enter_context(stopping_politely(execution.stop))
     try:
-        with stopping_politely(execution.stop), stdout_for_json(options.as_json):
+        with stdout_for_json(options.as_json):
             finished = run_study(
                 images,
                 recipe,
@@ -103,6 +107,7 @@ def study(
         return EXIT_CODES.get(reason, 130)
     finally:
         watch.stop()
+        polite.close()
     if not watch.ran:
         console.print("All of it was trained before; nothing to do but the report.")
     written = write_report(finished)

@@ -20,7 +20,6 @@ from stepladder.techniques.base import Technique
 
 _OURSELVES = Path(__file__).parents[1]
 
-
 #: Exit status of a copy of the process that a technique forked and that came back to train as well.
 FORKED = 70
 

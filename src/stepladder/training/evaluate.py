@@ -65,14 +65,14 @@ class DeviceSplit:
     @classmethod
     def load(cls, split: Split, device: torch.device) -> DeviceSplit:
         """Copy ``split`` to ``device``; on the CPU the pixels are shared, not copied."""
-        labels = torch.from_numpy(split.labels).to(device)
-        if device.type != "cpu":
-            return cls(torch.from_numpy(split.images).to(device), labels)
         with warnings.catch_warnings():
             # torch warns of read-only memory, because it cannot promise not to write to it. Nothing here does.
             warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
-            pixels = torch.from_numpy(split.pixels)
-        return cls(pixels, labels, None if split.rows is None else torch.from_numpy(split.rows))
+            labels = torch.from_numpy(split.labels).to(device)
+            if device.type != "cpu":
+                return cls(torch.from_numpy(split.images).to(device), labels)
+            rows = None if split.rows is None else torch.from_numpy(split.rows)
+            return cls(torch.from_numpy(split.pixels), labels, rows)
 
     def __len__(self) -> int:
         return len(self.labels)
