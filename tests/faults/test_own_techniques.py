@@ -48,7 +48,7 @@ def plain(stepladder, tmp_path: Path) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("technique", "reason"),
     [
-        ("Raises", r"ValueError: seven is too much \(own\.py, line \d+\) in epoch 1"),
+        ("Raises", r"raises\.after_step raised ValueError: seven is too much \(own\.py, line \d+\) in epoch 1"),
         ("NoMemory", r"out of memory in epoch 1; the batch size was not changed, .* smaller --batch-size or network"),
     ],
 )
@@ -103,11 +103,11 @@ def test_a_loss_that_is_not_finite_is_a_failure_with_its_epoch(
 
 def test_one_that_hangs_fails_by_its_time_and_the_others_go_on(stepladder, tmp_path: Path) -> None:
     started = time.monotonic()
-    done = study_with(stepladder, "Hangs", "--trial-timeout", "2s")
-    assert time.monotonic() - started < 60
+    done = study_with(stepladder, "Hangs", "--trial-timeout", "10s")
+    assert time.monotonic() - started < 120
     assert done.code == 1
     trials = {trial.rung: trial.result for trial in load_study(tmp_path / "study").trials}
-    assert trials["hangs"].failure == "it took longer than the 2 seconds of --trial-timeout"
+    assert trials["hangs"].failure == "it took longer than the 10 seconds of --trial-timeout"
     assert trials["base"].status == trials["plain"].status == "finished"
     assert "it took longer than the 2 seconds" in done.out.replace("\n", " ")
 
