@@ -109,7 +109,7 @@ def test_one_that_hangs_fails_by_its_time_and_the_others_go_on(stepladder, tmp_p
     trials = {trial.rung: trial.result for trial in load_study(tmp_path / "study").trials}
     assert trials["hangs"].failure == "it took longer than the 10 seconds of --trial-timeout"
     assert trials["base"].status == trials["plain"].status == "finished"
-    assert "it took longer than the 2 seconds" in done.out.replace("\n", " ")
+    assert "it took longer than the 10 seconds" in done.out.replace("\n", " ")
 
 
 def test_one_that_takes_its_process_along_fails_after_three_times(stepladder, tmp_path: Path) -> None:
