@@ -140,13 +140,13 @@ def test_its_own_time_is_over(terminal: Terminal, tmp_path: Path, whole: dict[st
 def test_the_terminal_is_closed(terminal: Terminal, tmp_path: Path, whole: dict[str, object]) -> None:
     master, slave = pty.openpty()
     pid = terminal.start(tmp_path, *COMMAND, "--workers", "1", output=os.ttyname(slave))
-    os.close(slave)
     os.set_blocking(master, False)
     while not list(tmp_path.glob("my study/trials/*/checkpoint/0*")):
         try:
             os.read(master, 2**16)  # as a terminal shows it; a full one would make the writer wait
         except BlockingIOError:
             time.sleep(0.005)
+    os.close(slave)  # only now: with nobody at the other end, reading is an error
     os.close(master)
     assert terminal.wait(pid) == 129
     check_it_goes_on(terminal, tmp_path, whole, "--workers", "1")

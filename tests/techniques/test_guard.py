@@ -78,7 +78,7 @@ def test_the_message_names_the_hook_and_what_was_wrong(hook, does, message, nois
     technique = bad(hook, does)
     for attribute in ("group", "summary", "paper", "caveat"):
         setattr(technique, attribute, "own")
-    monkeypatch.setitem(registry._OWN, "bad", (technique, "0"))
+    monkeypatch.setitem(registry._OWN, "bad", registry._Found(technique, "0"))
     recipe = tiny_recipe(epochs=1).with_techniques([TechniqueSetting.model_validate({"name": "bad"})])
     with pytest.raises(RecipeError, match=message):
         train_network(recipe, noise, Watched(noise), 4, 0, choose_compute("cpu", "float32"))

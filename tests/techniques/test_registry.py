@@ -10,6 +10,7 @@ from stepladder.errors import RecipeError
 from stepladder.recipe import TechniqueSetting
 from stepladder.techniques import code_of, find_technique, known_techniques, register, registry
 from stepladder.techniques.dropout import Dropout
+from stepladder.techniques.registry import files_of
 
 FILE = '''
 from typing import Annotated
@@ -97,6 +98,13 @@ def test_a_file_that_does_not_load(file, text, message):
     file.write_text(text)
     with pytest.raises(RecipeError, match=message):
         register(f"{file}:DarkRoom")
+    assert files_of(["dark_room", "dropout"]) == (), "a worker is not told of what was refused"
+
+
+def test_a_worker_is_told_of_the_files_that_its_recipes_need(file):
+    register(f"{file}:DarkRoom")
+    assert files_of(["dropout", "dark_room", "dark_room"]) == (f"{file}:DarkRoom",)
+    assert files_of(["dropout"]) == ()
 
 
 def packages(monkeypatch, *entries):

@@ -27,7 +27,7 @@ from stepladder.study.store import read_result
 from stepladder.study.trial import record_failure
 from stepladder.study.watch import Watch
 from stepladder.study.worker import STOPPED
-from stepladder.techniques.registry import registered_files
+from stepladder.techniques.registry import files_of
 from stepladder.training.device import Compute
 from stepladder.training.history import EpochRecord
 
@@ -131,7 +131,9 @@ class _Crew:
             "workers": self._count,
             "checkpoint_seconds": self._execution.checkpoint_seconds,
             "accept_different_bits": self._execution.accept_different_bits,
-            "techniques": registered_files(),
+            "techniques": files_of(
+                setting.name for job in self._jobs.values() for setting in job.trial.recipe.techniques
+            ),
         }
         process = subprocess.Popen(
             [sys.executable, "-m", "stepladder.study.worker"],

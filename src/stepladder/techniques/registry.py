@@ -6,6 +6,8 @@ import hashlib
 import importlib.util
 import re
 import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
@@ -17,11 +19,18 @@ from stepladder.techniques.guard import described
 #: Where packages announce their techniques: ``blur = "my_package.blur:Blur"``.
 ENTRY_POINTS = "stepladder.techniques"
 
-#: Techniques from files and packages, by name, with what identifies their code.
-_OWN: dict[str, tuple[type[Technique], str]] = {}
 
-#: What was registered from files, as ``FILE.py:Class`` with the whole path.
-_FILES: dict[str, None] = {}
+@dataclass(frozen=True)
+class _Found:
+    """A technique that is not the catalogue's: what identifies its code, and ``FILE.py:Class`` if it is of a file."""
+
+    technique: type[Technique]
+    code: str
+    reference: str | None = None
+
+
+#: Techniques from files and packages, by name.
+_OWN: dict[str, _Found] = {}
 
 
 def find_technique(name: str) -> type[Technique]:
@@ -36,7 +45,7 @@ def find_technique(name: str) -> type[Technique]:
         for entry in entry_points(group=ENTRY_POINTS, name=name):
             _load_entry(entry)
     if name in _OWN:
-        return _OWN[name][0]
+        return _OWN[name].technique
     raise RecipeError(
         f"{unknown('technique', name, known_techniques(), listed_by='stepladder techniques')}; one of your own needs "
         f"--technique FILE.py:Class"
@@ -48,7 +57,7 @@ def known_techniques() -> dict[str, type[Technique]]:
     for entry in entry_points(group=ENTRY_POINTS):
         if entry.name not in _OWN and entry.name not in TECHNIQUES:
             _load_entry(entry)
-    return TECHNIQUES | {name: technique for name, (technique, _) in _OWN.items()}
+    return TECHNIQUES | {name: found.technique for name, found in _OWN.items()}
 
 
 def register(reference: str) -> type[Technique]:
@@ -83,19 +92,19 @@ def register(reference: str) -> type[Technique]:
         raise RecipeError(
             f"{unknown('technique class', class_name, classes)} (classes of {file} that derive from Technique)"
         )
-    _FILES[f"{path.absolute()}:{class_name}"] = None
-    return _keep(getattr(loaded, class_name), code)
+    return _keep(_Found(getattr(loaded, class_name), code, f"{path.absolute()}:{class_name}"))
 
 
-def registered_files() -> tuple[str, ...]:
-    """Return what another process must :func:`register` to know the techniques that this one does."""
-    return tuple(_FILES)
+def files_of(names: Iterable[str]) -> tuple[str, ...]:
+    """Return what another process must :func:`register` to know those of these techniques that are of files."""
+    found = (_OWN.get(name) for name in sorted(set(names)))
+    return tuple(own.reference for own in found if own is not None and own.reference is not None)
 
 
 def code_of(technique: type[Technique]) -> str:
     """Return what identifies the code of a technique that is not the catalogue's; empty for those."""
     found = _OWN.get(technique.name)
-    return found[1] if found is not None and found[0] is technique else ""
+    return found.code if found is not None and found.technique is technique else ""
 
 
 def _load_entry(entry: EntryPoint) -> None:
@@ -110,15 +119,16 @@ def _load_entry(entry: EntryPoint) -> None:
     if not _is_technique(technique):
         raise RecipeError(f"{entry.value} of the package {package} does not derive from stepladder.Technique")
     technique.name = entry.name
-    _keep(technique, package)
+    _keep(_Found(technique, package))
 
 
 def _is_technique(value: object) -> bool:
     return isinstance(value, type) and issubclass(value, Technique) and value is not Technique
 
 
-def _keep(technique: type[Technique], code: str) -> type[Technique]:
+def _keep(found: _Found) -> type[Technique]:
     """Fill in what the author left out, and remember the technique by its name."""
+    technique = found.technique
     summary = (technique.__doc__ or "").strip().partition("\n")[0].rstrip(".")
     given = {
         "name": re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", technique.__name__).lower(),
@@ -138,5 +148,5 @@ def _keep(technique: type[Technique], code: str) -> type[Technique]:
         raise RecipeError(
             f"{technique.__name__} is called '{technique.name}', as one of the catalogue is; give it another name"
         )
-    _OWN[technique.name] = (technique, code)
+    _OWN[technique.name] = found
     return technique
