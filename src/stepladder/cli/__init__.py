@@ -182,6 +182,14 @@ _add(
     "Judge thousands of made-up studies whose truth is known, and hold the verdicts to their error rates.",
     "bench simulate",
 )
+_add(
+    bench,
+    "soak:soak",
+    "Kill studies of the digits at random moments, for an hour, and hold what they leave to the bits of an undisturbed "
+    "one; and watch memory and open files meanwhile.",
+    "bench soak",
+    "bench soak --minutes 2 --limit 40 --epochs 3",
+)
 app.command(bench)
 app.register_install_completion_command()
 

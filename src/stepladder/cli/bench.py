@@ -46,7 +46,7 @@ def engine(
         f"{speeds[0].recipe.batch_size}, 32×32 color images in memory. (a) float32, NCHW, ReLU before pooling, nothing "
         f"augmented. (b) {compute.precision}, all techniques of the rung, {_how(speeds[0])}. (c) 2048² in "
         f"{compute.precision}.\n"
-        f"{_place(compute)}",
+        f"{describe_place(compute)}",
         style="dim",
     )
     if as_json:
@@ -93,7 +93,7 @@ def data(
     )
     console.print(
         f"Median of {rounds} rounds (minimum to maximum); {speed.images:,} color JPEGs of 32×32 pixels, each load in a "
-        f"process of its own. Training: recipe report, rung baseline, in turn.\n{_place(compute)}",
+        f"process of its own. Training: recipe report, rung baseline, in turn.\n{describe_place(compute)}",
         style="dim",
     )
     if as_json:
@@ -127,7 +127,7 @@ def predict(
     console.print(table)
     console.print(
         f"Median of {rounds} rounds in turn (minimum to maximum); network report with batch norm, 32×32 color images; "
-        f"torch in {compute.precision}, onnx in float32. One file: from PNG to label, model loaded.\n{_place(compute)}",
+        f"torch in {compute.precision}, onnx in float32. One file: from PNG to label, model loaded.\n{describe_place(compute)}",
         style="dim",
     )
     if as_json:
@@ -135,7 +135,8 @@ def predict(
         print(json.dumps({"forms": [asdict(speed) for speed in speeds]} | place, indent=2))
 
 
-def _place(compute: Compute) -> str:
+def describe_place(compute: Compute) -> str:
+    """Return the processor, the cores and the versions, as the last words of a measurement."""
     machine = describe_machine(compute.device)
     versions = ", ".join(f"{name} {version}" for name, version in describe_versions().items())
     return f"{machine.accelerator or machine.processor}, {machine.cores} cores; {versions}."
