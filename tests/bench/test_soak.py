@@ -1,6 +1,5 @@
-from collections.abc import Callable
+import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,16 +17,8 @@ needs_proc = pytest.mark.skipif(not can_be_watched(), reason="there is no /proc 
 
 
 @needs_proc
-def test_a_soak_of_seconds_passes_and_one_changed_bit_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_soak_of_seconds_passes_and_one_changed_bit_is_found(tmp_path: Path) -> None:
     told: list[str] = []
-    whole: dict[str, object] = {}
-
-    def remember(study: Path) -> dict[str, object]:
-        found = bits(study)
-        whole.update(found)
-        return found
-
-    monkeypatch.setattr(soaking, "bits", remember)
     done = run_soak(SMALL, tmp_path, told.append)
     assert done.passed, (done, told)
     assert done.killed.kills.total() + done.long.kills.total() >= 1
@@ -36,14 +27,20 @@ def test_a_soak_of_seconds_passes_and_one_changed_bit_is_found(tmp_path: Path, m
     assert done.long.trials >= 6
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["undisturbed"]
 
-    weights = next((tmp_path / "undisturbed").glob("trials/*/model/model.safetensors"))
+    whole = bits(tmp_path / "undisturbed")
+    (tmp_path / "killed-0.log").touch()
+    shutil.copytree(tmp_path / "undisturbed", tmp_path / "killed-0")
+    weights = next((tmp_path / "killed-0").glob("trials/*/model/model.safetensors"))
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
-    name = str(weights.relative_to(tmp_path / "undisturbed"))
-    assert compare(bits(tmp_path / "undisturbed"), whole) == [name]
-    weights.unlink()
-    assert compare(bits(tmp_path / "undisturbed"), whole) == [name]
+    runner = soaking._Runner(SMALL, tmp_path, told.append)
+    runner._judge("killed-0", bits(tmp_path / "killed-0"), whole, kills=3)
+    assert runner.soak.differing == {"killed-0": [str(weights.relative_to(tmp_path / "killed-0"))]}
+    assert not runner.soak.passed
+    assert told[-1] == "killed-0: killed 3 times, 1 files differ."
+    assert weights.exists(), "what differs is kept to be looked at"
+    assert len(compare({}, whole)) == len(whole) > 12, "what is missing differs"
 
 
 def test_a_soak_with_a_different_bit_does_not_pass() -> None:
@@ -77,10 +74,3 @@ def test_growth_of_the_main_process_is_found() -> None:
 def test_what_cannot_be_is_refused(settings: Settings, sentence: str) -> None:
     with pytest.raises(DataError, match=sentence):
         settings.check()
-
-
-def test_without_proc_it_says_so(stepladder: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stepladder.bench.soak_records.can_be_watched", lambda: False)
-    outcome = stepladder("bench", "soak")
-    assert outcome.code == 2
-    assert outcome.err.startswith("Error: a soak reads memory and open files from /proc, which this system lacks")

@@ -127,7 +127,8 @@ def predict(
     console.print(table)
     console.print(
         f"Median of {rounds} rounds in turn (minimum to maximum); network report with batch norm, 32×32 color images; "
-        f"torch in {compute.precision}, onnx in float32. One file: from PNG to label, model loaded.\n{describe_place(compute)}",
+        f"torch in {compute.precision}, onnx in float32. One file: from PNG to label, model loaded.\n"
+        f"{describe_place(compute)}",
         style="dim",
     )
     if as_json:
