@@ -14,11 +14,12 @@ import pytest
 from stepladder.data import ImageSet
 from stepladder.errors import StudyError
 from stepladder.report import write_report
+from stepladder.study.bits import bits
 from stepladder.study.run import run_study
 from stepladder.study.store import load_study
 from stepladder.training.device import choose_compute
 
-from .small import bits, run_small, small_images, small_recipe
+from .small import run_small, small_images, small_recipe
 
 RECIPE = {"techniques": [{"name": "standardize"}], "epochs": 1}
 

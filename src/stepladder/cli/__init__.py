@@ -207,6 +207,14 @@ _add(
     "Measure the seconds of training that whole recipes take to a validation accuracy.",
     "bench accuracy cifar10-jpeg/ --wanted 80",
 )
+_add(
+    bench,
+    "bench.soak:soak",
+    "Kill studies of the digits at random moments, for an hour, and hold what they leave to the bits of an undisturbed "
+    "one; and watch memory and open files meanwhile.",
+    "bench soak",
+    "bench soak --minutes 2 --limit 40 --epochs 3",
+)
 app.command(bench)
 app.register_install_completion_command()
 

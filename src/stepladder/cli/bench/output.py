@@ -51,7 +51,7 @@ def finish(console: Console, words: str, compute: Compute, document: dict[str, A
     machine, versions = describe_machine(compute.device), describe_versions()
     named = ", ".join(f"{name} {version}" for name, version in versions.items())
     place = f"{machine.accelerator or machine.processor}, {machine.cores} cores; {named}."
-    console.print(f"{words}\n{place}", style="dim")
+    console.print(f"{words}\n{place}".lstrip("\n"), style="dim", markup=False)
     if document is not None:
         plain = {key: _plain(value) for key, value in document.items()}
         print(json.dumps(plain | {"machine": machine.model_dump(), "versions": versions}, indent=2))
