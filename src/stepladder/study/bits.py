@@ -19,6 +19,8 @@ def bits(study: Path) -> dict[str, object]:
     return {
         "verdicts.json": (study / "verdicts.json").read_bytes(),
         **trial_bits(study),
+        # Reading test puts a temperature into it, which a study that has not ended lacks.
+        **{str(path.relative_to(study)): path.read_bytes() for path in study.glob("trials/*/model/config.json")},
         "results.csv": without_times((study / "results.csv").read_text(encoding="utf-8")),
     }
 
@@ -28,7 +30,7 @@ def trial_bits(study: Path) -> dict[str, object]:
     found: dict[str, object] = {}
     for path in sorted(study.glob("trials/*/*")) + sorted(study.glob("trials/*/model/*")):
         name = str(path.relative_to(study))
-        if path.suffix == ".safetensors" or path.name in ("config.json", "recipe.toml"):
+        if path.suffix == ".safetensors" or path.name == "recipe.toml":
             found[name] = path.read_bytes()
         elif path.name == "history.csv":
             found[name] = without_times(path.read_text(encoding="utf-8"))
