@@ -210,6 +210,7 @@ class _Crew:
                 self._error = self._error or kind(said["sentence"])
             case "started" if job:
                 hand.trial, hand.since = job.trial, monotonic()
+                self._deaths.pop("", None)  # workers do start; what killed earlier ones was no fault of all
                 self._watch.trial_started(job.trial)
             case "images" if job:
                 self._watch.batch_ended(job.trial, said["images"])
