@@ -34,8 +34,8 @@ class TrainingOptions(DataOptions):
     recipe: Annotated[
         str,
         Parameter(
-            help="report, small, strong, express, fast94, or a .toml file; auto takes small for fewer than 5,000 training "
-            "images and report for more."
+            help="report, small, strong, express, fast94, or a .toml file; auto takes small for fewer than 5,000 "
+            "training images, and report otherwise."
         ),
     ] = "auto"
     settings: Annotated[
