@@ -89,11 +89,13 @@ def training(
     product = _cell([rate / 1e9 for rate in speed.matrix_product], ",.0f")
     console.print(
         f"Median of {count(rounds, 'round')} in turn (minimum to maximum), a seed each. {len(train):,} training and "
-        f"{len(val):,} validation images; {count(epochs, 'epoch')} after a warm-up; batch {recipe.batch_size}, SGD at "
-        f"{recipe.optimizer.lr:g}; standardized, cropped with a padding of 4, mirrored; {speed.alone.weights:,} weights "
-        f"in each network. Stepladder computes in {compute.precision}, the others in float32. Over it: Stepladder's "
-        f"figure over the row's. The product: 2048² in {compute.precision} on all cores, {product} GFLOP/s. Memory: at most, "
-        f"until training ended; compared with Stepladder run alike.\n{machine.processor}, {machine.cores} cores; "
+        f"{len(val):,} validation images; {count(epochs, 'epoch')} after a warm-up; batch {recipe.batch_size}, SGD, "
+        f"lr {recipe.optimizer.lr:g}; standardized, cropped with a padding of 4, mirrored; {speed.alone.weights:,} "
+        f"weights in each network. Stepladder computes in {compute.precision}, the others in float32. Over it: "
+        "Stepladder's figure over the row's. "
+        f"The product: 2048² in {compute.precision} on all cores, {product} GFLOP/s. "
+        "Memory: at most, until training ended; compared with Stepladder run alike.\n"
+        f"{machine.processor}, {machine.cores} cores; "
         f"{', '.join(f'{name} {version}' for name, version in versions.items())}.",
         style="dim",
     )
