@@ -24,8 +24,7 @@ from stepladder.data import Split
 from stepladder.errors import DataError, StepladderError, unknown
 from stepladder.network import trace_network
 from stepladder.recipe import Recipe
-from stepladder.study.machine import describe_machine
-from stepladder.training.device import Compute
+from stepladder.training.device import Compute, available_cores
 
 #: Batches before the clock starts: some libraries compile the network, all of them get their memory.
 _WARMUP_STEPS = 100
@@ -108,7 +107,7 @@ def measure_training(
         recipe: with standardization, crops with a padding of 4 and horizontal flips, which the peers have as well.
         compute: of Stepladder; the peers keep to float32, as their users do. On the CPU.
         rounds: turns of each.
-        on_part: called with a phrase before each of ``len(peers) * (rounds + 1) + 2 * rounds`` parts.
+        on_part: called with a phrase, of what comes, before each of ``len(peers) * (rounds + 1) + 2 * rounds`` parts.
 
     Raises:
         DataError: the images have another shape.
@@ -129,7 +128,7 @@ def measure_training(
             interpreters[peer.name] = _interpreter(peer)
         except CannotInstallError as error:
             left_out[peer.name] = f"it cannot be installed: {error}"
-    cores = describe_machine(compute.device).cores
+    cores = available_cores()
     turns = [Turns(peer, cores if peer.together else 1) for peer in (ALONE, *peers, TOGETHER)]
     weights = sum(cost.weights for cost in trace_network(recipe.network, (CHANNELS, SIZE, SIZE), num_classes))
     products: list[float] = []

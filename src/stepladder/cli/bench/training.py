@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Annotated, Any
 
 from cyclopts import Parameter
-from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from stepladder.bench.engine import summarize_rates
 from stepladder.bench.environments import environments_folder
 from stepladder.bench.lanes import CLASSES
-from stepladder.bench.training import (
-    TrainingSpeed,
-    choose_peers,
-    measure_training,
-    noise,
-    ratios,
-)
+from stepladder.bench.training import TrainingSpeed, choose_peers, measure_training, noise, ratios
 from stepladder.bench.turns import Turns
+from stepladder.cli.bench.output import at_least_one, finish, progress_of, spread, table_of
 from stepladder.cli.console import AsJson, make_console
 from stepladder.cli.data_options import DataOptions
 from stepladder.cli.options import Precision
@@ -31,7 +22,7 @@ from stepladder.data.split import make_splits
 from stepladder.errors import DataError
 from stepladder.recipe import load_recipe
 from stepladder.report.units import count
-from stepladder.study.machine import describe_machine, describe_versions
+from stepladder.study.machine import describe_versions
 from stepladder.study.plan import find_rung
 from stepladder.training.device import choose_compute
 
@@ -62,9 +53,7 @@ def training(
     as_json: AsJson = False,
 ) -> None:
     """Measure training beside other libraries: the same network, images, augmentation, batch size and optimizer."""
-    for name, value in (("epochs", epochs), ("rounds", rounds)):
-        if value < 1:
-            raise DataError(f"--{name} is {value}; it must be at least 1")
+    at_least_one(epochs=epochs, rounds=rounds)
     chosen = choose_peers(peers)
     console = make_console(as_json)
     compute = choose_compute("cpu", precision)
@@ -72,22 +61,18 @@ def training(
     recipe = find_rung(load_recipe("report"), "augment").recipe.model_copy(update={"epochs": epochs})
     if any(peer.requirements for peer in chosen):
         console.print(f"Libraries are installed once into {environments_folder()}.", markup=False)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("Measuring", total=len(chosen) * (rounds + 1) + 2 * rounds)
-
-        def show(phrase: str) -> None:
-            progress.update(task, description=phrase, advance=1)
-
-        speed = measure_training(train, val, num_classes, recipe, compute, peers=chosen, rounds=rounds, on_part=show)
+    with progress_of(console, len(chosen) * (rounds + 1) + 2 * rounds) as advance:
+        speed = measure_training(train, val, num_classes, recipe, compute, peers=chosen, rounds=rounds, on_part=advance)
     console.print(_speeds(speed))
     console.print(_outcomes(speed))
     for name, reason in speed.left_out.items():
         console.print(f"Left out: {name}; {reason}.", markup=False)
-    machine = describe_machine(compute.device)
-    versions = {name: version for one in speed.turns for name, version in one.versions.items()} | describe_versions()
-    product = _cell([rate / 1e9 for rate in speed.matrix_product], ",.0f")
-    console.print(
+    if data is None:
+        console.print("The images were noise (no DATA was given): the accuracies mean nothing.")
+    product = spread([rate / 1e9 for rate in speed.matrix_product], ",.0f")
+    known = describe_versions()
+    versions = {name: said for one in speed.turns for name, said in one.versions.items() if name not in known}
+    words = (
         f"Median of {count(rounds, 'round')} in turn (minimum to maximum), a seed each. {len(train):,} training and "
         f"{len(val):,} validation images; {count(epochs, 'epoch')} after a warm-up; batch {recipe.batch_size}, SGD, "
         f"lr {recipe.optimizer.lr:g}; standardized, cropped with a padding of 4, mirrored; {speed.alone.weights:,} "
@@ -95,22 +80,15 @@ def training(
         "Stepladder's figure over the row's. "
         f"The product: 2048² in {compute.precision} on all cores, {product} GFLOP/s. "
         "Memory: at most, until training ended; compared with Stepladder run alike.\n"
-        f"{machine.processor}, {machine.cores} cores; "
-        f"{', '.join(f'{name} {version}' for name, version in versions.items())}.",
-        style="dim",
+        f"{', '.join(f'{name} {said}' for name, said in versions.items()) or 'No other libraries'}."
     )
-    if data is None:
-        console.print("The images were noise (no DATA was given): the accuracies mean nothing.")
-    if as_json:
-        document = _document(speed) | {
-            "data": data,
-            "images": {"train": len(train), "val": len(val)},
-            "precision": compute.precision,
-            "recipe": recipe.to_table(),
-            "machine": machine.model_dump(),
-            "versions": describe_versions(),
-        }
-        print(json.dumps(document, indent=2))
+    document = _document(speed) | {
+        "data": data,
+        "images": {"train": len(train), "val": len(val)},
+        "precision": compute.precision,
+        "recipe": recipe.to_table(),
+    }
+    finish(console, words, compute, document if as_json else None)
 
 
 def _images(console: Console, data: str | None, options: DataOptions) -> tuple[Split, Split, int]:
@@ -126,7 +104,7 @@ def _images(console: Console, data: str | None, options: DataOptions) -> tuple[S
 
 
 def _speeds(speed: TrainingSpeed) -> Table:
-    table = _empty_table("images/s", "one trial over it", "a trial a core over it", "of the product, %")
+    table = table_of("", "images/s", "one trial over it", "a trial a core over it", "of the product, %")
     for one in speed.turns:
         # A trial alone is compared with what runs alone: many processes share no step, so they are faster together.
         alone = [] if one.peer.together or one is speed.alone else _over(speed.alone, one)
@@ -141,7 +119,7 @@ def _speeds(speed: TrainingSpeed) -> Table:
 
 
 def _outcomes(speed: TrainingSpeed) -> Table:
-    table = _empty_table("accuracy, %", "peak memory, MB", "Stepladder's over it")
+    table = table_of("", "accuracy, %", "peak memory, MB", "Stepladder's over it")
     for one in speed.turns:
         ours = speed.together if one.peer.together else speed.alone
         table.add_row(
@@ -153,24 +131,12 @@ def _outcomes(speed: TrainingSpeed) -> Table:
     return table
 
 
-def _empty_table(*headings: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("", no_wrap=True)
-    for heading in headings:
-        table.add_column(heading, justify="right")
-    return table
-
-
 def _over(ours: Turns, theirs: Turns) -> list[float]:
     return ratios(ours.images_per_second, theirs.images_per_second)
 
 
 def _cell(values: list[float], form: str) -> str:
-    """Median (minimum to maximum), or what there is of that."""
-    if not values:
-        return ""
-    middle, low, high = (format(value, form) for value in summarize_rates(values))
-    return middle if low == high else f"{middle} ({low} to {high})"
+    return spread(values, form) if values else ""
 
 
 def _document(speed: TrainingSpeed) -> dict[str, Any]:
