@@ -12,6 +12,7 @@ from stepladder.bench.training import choose_peers, measure_training, noise, rat
 from stepladder.bench.turns import FailedError, Turns, note, take_turn
 from stepladder.data import Split
 from stepladder.errors import DataError
+from stepladder.optimizer import Optimizer
 from stepladder.recipe import load_recipe
 from stepladder.study.plan import find_rung
 from stepladder.training.device import choose_compute
@@ -28,7 +29,7 @@ def one_step_of_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_all_that_needs_no_installation_trains_the_same_network() -> None:
-    train, val = noise(600)
+    train, val = noise(160)
     peers = choose_peers(["notebook", "notebook-2", "tensors", "tensors-together"])
     phrases: list[str] = []
     speed = measure_training(train, val, 10, RECIPE, CPU, peers=peers, rounds=1, on_part=phrases.append)
@@ -55,7 +56,8 @@ def test_a_peer_learns(name: str, tmp_path: Path) -> None:
     labels = random.integers(0, 2, 320)
     images = random.integers(0, 128, (320, 32, 32, 3)) + 128 * labels.reshape(-1, 1, 1, 1)
     split = Split(images.astype(np.uint8), labels)
-    recipe = RECIPE.model_copy(update={"epochs": 2, "batch_size": 16})
+    # At a rate of 0.1 some seeds end in one class for all.
+    recipe = RECIPE.model_copy(update={"epochs": 2, "batch_size": 16, "optimizer": Optimizer(lr=0.02)})
     order = training._write_order(tmp_path, split, split, 10, recipe, CPU) | {"seed": 0}
     peer = {peer.name: peer for peer in (*known_peers(), ALONE)}[name]
     (answer,) = take_turn(Turns(peer, 1), [sys.executable, "-P"], tmp_path, order)

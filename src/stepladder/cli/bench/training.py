@@ -64,6 +64,7 @@ def training(
     with progress_of(console, len(chosen) * (rounds + 1) + 2 * rounds) as advance:
         speed = measure_training(train, val, num_classes, recipe, compute, peers=chosen, rounds=rounds, on_part=advance)
     console.print(_speeds(speed))
+    console.print()
     console.print(_outcomes(speed))
     for name, reason in speed.left_out.items():
         console.print(f"Left out: {name}; {reason}.", markup=False)
