@@ -166,6 +166,14 @@ _add(
 )
 _add(
     bench,
+    "bench.training:training",
+    "Measure training speed, accuracy and memory beside the same network in a notebook, plain PyTorch, Lightning, "
+    "skorch and Keras, each in an environment of its own.",
+    "bench training cifar10-jpeg/",
+    "bench training --peers notebook tensors --rounds 1",
+)
+_add(
+    bench,
     "bench.parts:data",
     "Measure loading 60,000 small JPEGs, first and from the cache, and training from the cache's mapped file.",
     "bench data",

@@ -20,12 +20,19 @@ from stepladder.training.device import Compute
 
 
 @contextmanager
-def progress_of(console: Console, total: int) -> Iterator[Callable[[], None]]:
-    """Show a bar of ``total`` measurements; the function that it gives is called after each."""
-    columns = (TextColumn("Measuring"), BarColumn(), TimeRemainingColumn())
+def progress_of(console: Console, total: int) -> Iterator[Callable[..., None]]:
+    """Show a bar of ``total`` measurements; the function that it gives is called after each.
+
+    It may be told a phrase of what is measured next.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=total)
-        yield lambda: progress.advance(task)
+        task = progress.add_task("Measuring", total=total)
+
+        def advance(phrase: str = "Measuring") -> None:
+            progress.update(task, description=phrase, advance=1)
+
+        yield advance
 
 
 def table_of(*headings: str) -> Table:
