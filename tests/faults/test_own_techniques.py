@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -112,6 +113,18 @@ def test_one_that_hangs_fails_by_its_time_and_the_others_go_on(stepladder, tmp_p
     assert "it took longer than the 10 seconds" in done.out.replace("\n", " ")
 
 
+def test_one_that_hangs_before_the_first_trial_ends_in_a_sentence(stepladder, tmp_path: Path) -> None:
+    started = time.monotonic()
+    done = study_with(stepladder, "HangsWhenTried", "--trial-timeout", "1s")
+    assert time.monotonic() - started < 60
+    assert done.code == 2
+    assert "rung hangs_when_tried hangs in hangs_when_tried.rewrite: it took longer than the 1 seconds of" in done.err
+    assert not (tmp_path / "study" / "study.json").exists()
+    # The alarm is off again, and whoever had it before has it back.
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+    assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
+
+
 def test_one_that_takes_its_process_along_fails_after_three_times(stepladder, tmp_path: Path) -> None:
     done = study_with(stepladder, "Dies", "--workers", "2")
     assert done.code == 1
@@ -133,6 +146,23 @@ def test_what_one_prints_stays_out_of_the_json_document(stepladder, plain, tmp_p
 def test_a_training_that_prints_stays_out_of_the_json_document_too(stepladder) -> None:
     command = ("train", "digits", "--limit", "12", "--epochs", "1", "--technique", f"{OWN}:Prints", "--json")
     assert json.loads(stepladder(*command).out)["status"] == "finished"
+
+
+@pytest.mark.parametrize(
+    ("command", "key"),
+    [
+        (("sweep", "--over", "optimizer.lr=0.1,0.01", "--seeds", "1", "--epochs", "1", "--workers", "1"), "trials"),
+        (("curve", "--seeds", "1", "--epochs", "1"), "sizes"),
+        (("lr-range", "--seeds", "1", "--steps", "100", "--set", "batch_size=16"), "tests"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_nor_does_it_get_into_the_document_of_any_other_command(stepladder, command, key: str) -> None:
+    name, *options = command
+    done = stepladder(name, "digits", "--limit", "12", *options, "--technique", f"{OWN}:Prints", "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)[key]
+    assert '{"not": "a document"}' in done.err
 
 
 @pytest.mark.parametrize("technique", ["Moves", "Seeds"])

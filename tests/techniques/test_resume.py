@@ -1,4 +1,4 @@
-"""A trial with any technique of the catalogue, stopped in the middle of an epoch or at its end, goes on to the same bits.
+"""A trial with any technique of the catalogue, stopped within an epoch or at its end, goes on to the same bits.
 
 The technique stands alone, so that what it remembers from step to step cannot hide behind another's; nine of them at
 once, and what every single step sees, are in ``tests/training/test_checkpoint.py``.
@@ -67,7 +67,9 @@ def test_stopped_with_it_alone_a_trial_ends_with_the_bits_of_one_that_never_was(
     split = images[SETTINGS[name].color]
     optimizer = {"name": "sgd", "lr": 0.05, "momentum": 0.9}
     technique = {"name": name, **SETTINGS[name].strong}
-    recipe = tiny_recipe(technique, epochs=EPOCHS, batch_size=16, network="conv3-2 pool2 conv3-2 fc8 fc", optimizer=optimizer)
+    recipe = tiny_recipe(
+        technique, epochs=EPOCHS, batch_size=16, network="conv3-2 pool2 conv3-2 fc8 fc", optimizer=optimizer
+    )
 
     def train(folder: Path | None, steps: int = 0) -> tuple[TrainedNetwork, int]:
         """Train until so many steps are done, and return also how many were."""
