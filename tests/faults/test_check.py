@@ -18,8 +18,10 @@ from stepladder.errors import StudyError
 from stepladder.report import write_report
 from stepladder.study import machine
 from stepladder.study.check import check_study
+from stepladder.study.plan import Trial
 from stepladder.study.run import run_study
 from stepladder.study.store import load_study
+from stepladder.study.watch import Watch
 from stepladder.training.device import choose_compute
 from stepladder.training.stop import Stop, Stopped
 
@@ -149,6 +151,15 @@ def test_another_number_of_threads_is_refused_or_accepted(images: ImageSet, tmp_
         run_study(images, recipe, tmp_path, choose_compute("cpu", "float32", 2), seeds=1)
 
 
+class Steps(Watch):
+    """Counts the steps of all trials."""
+
+    count = 0
+
+    def batch_ended(self, trial: Trial, images: int) -> None:
+        self.count += 1
+
+
 class Once(Stop):
     """Wants to stop at its twelfth look, in the second epoch."""
 
@@ -165,7 +176,8 @@ def test_a_clock_that_goes_back_changes_nothing(
     images: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = small_recipe(techniques=[{"name": "standardize"}], epochs=2)
-    run_small(tmp_path / "forth", images, recipe, seeds=1)
+    undisturbed, steps = Steps(), Steps()
+    run_small(tmp_path / "forth", images, recipe, undisturbed, seeds=1)
     # Everything that tells the time of day, and that of every file; the clock that only goes on cannot be set.
     moments = iter(range(2_000_000_000, 0, -1000))
     sync = os.fsync
@@ -183,11 +195,12 @@ def test_a_clock_that_goes_back_changes_nothing(
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(machine, "datetime", Backwards)
     with pytest.raises(Stopped):
-        run_small(tmp_path / "back", images, recipe, seeds=1, stop=Once())
+        run_small(tmp_path / "back", images, recipe, steps, seeds=1, stop=Once())
     kept = sorted(tmp_path.glob("back/trials/*/checkpoint/0*"))
     assert len(kept) == 2
     assert kept[0].stat().st_mtime > kept[1].stat().st_mtime, "the newest is the older one by its file times"
-    run_small(tmp_path / "back", images, recipe, seeds=1)
+    run_small(tmp_path / "back", images, recipe, steps, seeds=1)
+    assert steps.count == undisturbed.count, "it goes on from the last step, not from the newest file"
     assert bits(tmp_path / "back") == bits(tmp_path / "forth")
     study = load_study(tmp_path / "back")
     assert all(trial.result.seconds >= 0 for trial in study.trials)

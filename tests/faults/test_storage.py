@@ -185,6 +185,7 @@ def test_without_file_handles_it_says_so_and_goes_on_when_there_are_some(
     try:
         with limited(resource.RLIMIT_NOFILE, opened[-1] + 1):
             while True:
+                os.close(opened.pop())  # one more in each attempt
                 try:
                     run()
                 except StepladderError as error:
@@ -192,11 +193,10 @@ def test_without_file_handles_it_says_so_and_goes_on_when_there_are_some(
                     refused += 1
                 else:
                     break
-                os.close(opened.pop())  # one more in the next attempt
     finally:
         for descriptor in opened:
             os.close(descriptor)
-    assert refused >= 2, "none is not enough, nor is one"
+    assert refused >= 1, "it needs more than one at a time"
     assert bits(tmp_path / "study") == whole
 
 

@@ -27,7 +27,7 @@ from stepladder.training.stop import Stop, Stopped
 from .settings import SETTINGS
 
 CPU = choose_compute("cpu", "float32")
-EPOCHS, STEPS = 2, 4  # of 16 images each
+EPOCHS, STEPS = 3, 4  # of 16 images each
 #: Steps that are done when the trial stops: within the first epoch, at its end, and within the second.
 MOMENTS = {"within an epoch": 2, "at the end of an epoch": STEPS, "within a later epoch": STEPS + 3}
 
