@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: study test check bench simulate setup clean help
+.PHONY: study test check bench simulate soak setup clean help
 
 study: $(READY)  ## the six rungs on handwritten digits, three seeds, under two minutes
 	$(BIN)/stepladder study digits
@@ -23,6 +23,9 @@ bench: $(READY)  ## training speed against plain PyTorch, measured here
 
 simulate: $(READY)  ## do the verdicts keep their error rates? 10,000 made-up studies a setting, seconds
 	$(BIN)/stepladder bench simulate
+
+soak: $(READY)  ## an hour of studies killed at random moments: the same bits, memory and open files flat?
+	$(BIN)/stepladder bench soak
 
 setup: $(READY)  ## the virtual environment, and everything installed into it
 

@@ -9,11 +9,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from stepladder.cli import run
 from stepladder.data import ImageSet, Split, load_image_set
 from stepladder.recipe import Recipe, load_recipe, parse_recipe
 from stepladder.study.axes import make_points, parse_axes, with_swept_techniques
@@ -36,6 +38,32 @@ from stepladder.training.history import EpochRecord
 def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep decoded images in a folder of this run, here and in the processes that tests start."""
     os.environ["STEPLADDER_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command came to."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def stepladder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Outcome]:
+    """The command line in this process, in an empty current folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def call(*arguments: str) -> Outcome:
+        monkeypatch.setattr("sys.argv", ["stepladder", *arguments])
+        code = run(arguments)
+        captured = capsys.readouterr()
+        return Outcome(code, captured.out, captured.err)
+
+    return call
 
 
 @pytest.fixture(scope="session")

@@ -131,6 +131,7 @@ def test_help_lists_every_command_and_imports_no_torch() -> None:
         ["sweep"],
         ["lr-range"],
         ["bench", "engine"],
+        ["bench", "training"],
         ["bench", "data"],
         ["bench", "predict"],
         ["bench", "simulate"],

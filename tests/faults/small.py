@@ -7,8 +7,6 @@ alone`` runs it in FOLDER, in one process, and prints what :func:`run_alone` ret
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import signal
@@ -83,30 +81,6 @@ def run_small(
     )
     replace_json(out / "verdicts.json", build_verdicts(saved))
     return saved
-
-
-#: What two runs may differ in: when, and how fast.
-_TIMES = ("seconds", "images_per_second")
-
-
-def bits(study: Path) -> dict[str, object]:
-    """Return weights, predictions, histories and results without times, and verdicts, by their place."""
-    found: dict[str, object] = {"verdicts.json": (study / "verdicts.json").read_bytes()}
-    for path in sorted(study.glob("trials/*/*")) + sorted(study.glob("trials/*/model/*")):
-        name = str(path.relative_to(study))
-        if path.suffix == ".safetensors" or path.name in ("config.json", "recipe.toml"):
-            found[name] = path.read_bytes()
-        elif path.name == "history.csv":
-            found[name] = without_times(path.read_text())
-    found["results.csv"] = without_times((study / "results.csv").read_text())
-    return found
-
-
-def without_times(text: str) -> list[dict[str, str]]:
-    """Return the rows of a CSV file, less its times."""
-    return [
-        {key: value for key, value in row.items() if key not in _TIMES} for row in csv.DictReader(io.StringIO(text))
-    ]
 
 
 class Ended(Watch):

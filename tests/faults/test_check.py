@@ -17,6 +17,7 @@ from stepladder.data import ImageSet
 from stepladder.errors import StudyError
 from stepladder.report import write_report
 from stepladder.study import machine
+from stepladder.study.bits import bits
 from stepladder.study.check import check_study
 from stepladder.study.plan import Trial
 from stepladder.study.run import run_study
@@ -25,7 +26,7 @@ from stepladder.study.watch import Watch
 from stepladder.training.device import choose_compute
 from stepladder.training.stop import Stop, Stopped
 
-from .small import bits, run_small, small_images, small_recipe
+from .small import run_small, small_images, small_recipe
 
 RECIPE = {"techniques": [{"name": "standardize"}], "epochs": 1}
 

@@ -17,9 +17,10 @@ from pathlib import Path
 
 import pytest
 
+from stepladder.study.bits import bits
 from stepladder.study.check import check_study
 
-from .small import bits, run_small
+from .small import run_small
 
 PROGRAM = Path(__file__).with_name("small.py")
 #: A host of its own; as a user without rights, by a user namespace in which it has them.

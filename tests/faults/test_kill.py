@@ -7,9 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from stepladder.study.bits import bits
 from stepladder.study.check import check_study
 
-from .small import bits, run_small
+from .small import run_small
 
 
 def test_killed_a_hundred_times_it_ends_with_the_same_bits(tmp_path: Path) -> None:

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from stepladder.study.bits import without_times
 from stepladder.study.store import load_study
-
-from .small import without_times
 
 OWN = Path(__file__).with_name("own.py")
 RUNGS = ("--rung", "base:", "--rung", "+plain:standardize")

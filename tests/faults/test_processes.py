@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from stepladder.study.bits import bits
 from stepladder.study.ownership import own_if_free
 from stepladder.study.plan import Trial
 from stepladder.study.records import TrialResult
 from stepladder.study.watch import Watch
 from stepladder.training.history import EpochRecord
 
-from .small import bits, run_small
+from .small import run_small
 
 PROGRAM = Path(__file__).with_name("small.py")
 

@@ -21,6 +21,12 @@ def test_a_layer_after_every_convolution_and_before_its_activation():
     assert others == list(REPORT.layers)
 
 
+def test_hidden_layers_too_where_asked():
+    names = [layer.name for layer in BatchNorm(where="hidden").rewrite(REPORT).layers]
+    assert [name for name in names if name.endswith("_norm")] == ["conv1_norm", "conv2_norm", "conv3_norm", "fc1_norm"]
+    assert names[names.index("fc1_norm") + 1] == "relu4"
+
+
 def test_it_normalizes_each_channel_over_the_batch():
     module = build_network(BatchNorm().rewrite(REPORT), (3, 8, 8), 10, Streams(0))
     assert isinstance(module.conv1_norm, nn.BatchNorm2d)

@@ -11,11 +11,11 @@ from time import perf_counter
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
-from stepladder.bench.lanes import CHANNELS, CLASSES, SIZE, Lanes, random_images
+from stepladder.bench.lanes import CHANNELS, CLASSES, Lanes, random_images
+from stepladder.bench.product import flop_an_image, matrix_rate
 from stepladder.data import Split
-from stepladder.network import trace_network
 from stepladder.network.spec import BatchNorm, Dropout
 from stepladder.recipe import Recipe
 from stepladder.study.plan import Rung
@@ -24,9 +24,6 @@ from stepladder.training.history import EpochRecord
 from stepladder.training.loop import Watched, train_network
 
 _STEPS = 20
-_MATRIX = 2048
-#: Matrix products in one measurement: about as long as the steps of one.
-_PRODUCTS = 20
 
 
 @dataclass(frozen=True)
@@ -92,7 +89,7 @@ def measure_engine(
         alone.append(record.images_per_second)
         together.append(record.images_per_second if lanes is None else lanes.epoch())
         plain.append(plain_epoch())
-        products.append(_matrix_rate(compute))
+        products.append(matrix_rate(compute))
         if on_round:
             on_round()
 
@@ -108,7 +105,7 @@ def measure_engine(
         stepladder=together[1:],
         lanes=count,
         matrix_product=products[1:],
-        flop_an_image=_flop_an_image(recipe),
+        flop_an_image=flop_an_image(recipe),
         recipe=recipe,
         compute=compute,
     )
@@ -163,25 +160,3 @@ def _plain_block(channels_in: int, channels_out: int, normalized: bool) -> list[
     convolution = nn.Conv2d(channels_in, channels_out, kernel_size=5, padding=2)
     norm: list[nn.Module] = [nn.BatchNorm2d(channels_out)] if normalized else []
     return [convolution, *norm, nn.ReLU(), nn.MaxPool2d(2)]
-
-
-def _matrix_rate(compute: Compute) -> float:
-    dtype = torch.bfloat16 if compute.precision == "bfloat16" else torch.float32
-    one, other = (torch.randn(_MATRIX, _MATRIX, device=compute.device).to(dtype) for _ in range(2))
-    _wait_for(one @ other)
-    started = perf_counter()
-    for _ in range(_PRODUCTS):
-        product = one @ other
-    _wait_for(product)
-    return _PRODUCTS * 2 * _MATRIX**3 / (perf_counter() - started)
-
-
-def _wait_for(result: Tensor) -> None:
-    """Reading one number makes an asynchronous device finish."""
-    result[0, 0].item()
-
-
-def _flop_an_image(recipe: Recipe) -> float:
-    costs = [cost for cost in trace_network(recipe.network, (CHANNELS, SIZE, SIZE), CLASSES) if cost.macs]
-    # Two FLOP a multiply-accumulate; forward, weight and input gradient cost the same; images need no gradient.
-    return 2 * (3 * sum(cost.macs for cost in costs) - costs[0].macs)

@@ -6,7 +6,6 @@ Each process trains an epoch of random images whenever it is told to, and says i
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from contextlib import suppress
@@ -17,7 +16,7 @@ import torch
 
 from stepladder.data import Split
 from stepladder.recipe import Recipe, parse_recipe
-from stepladder.training.device import Compute
+from stepladder.training.device import Compute, available_cores
 from stepladder.training.history import EpochRecord
 from stepladder.training.loop import Watched, train_network
 
@@ -40,7 +39,6 @@ class Lanes:
     """
 
     def __init__(self, recipe: Recipe, compute: Compute, images: int) -> None:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         order = {"recipe": recipe.to_table(), "images": images, "precision": compute.precision}
         self._processes = [
             subprocess.Popen(
@@ -49,7 +47,7 @@ class Lanes:
                 stdout=subprocess.PIPE,
                 text=True,
             )
-            for _ in range(cores)
+            for _ in range(available_cores())
         ]
         self._tell(json.dumps(order))
 

@@ -160,27 +160,68 @@ _add(
 bench = App(name="bench", help="Measure Stepladder on this machine.")
 _add(
     bench,
-    "bench:engine",
+    "bench.parts:engine",
     "Measure training images a second: a plain PyTorch loop, Stepladder's, and the machine's own matrix product.",
     "bench engine",
 )
 _add(
     bench,
-    "bench:data",
+    "bench.training:training",
+    "Measure training speed, accuracy and memory beside the same network in a notebook, plain PyTorch, Lightning, "
+    "skorch and Keras, each in an environment of its own.",
+    "bench training cifar10-jpeg/",
+    "bench training --peers notebook tensors --rounds 1",
+)
+_add(
+    bench,
+    "bench.parts:data",
     "Measure loading 60,000 small JPEGs, first and from the cache, and training from the cache's mapped file.",
     "bench data",
 )
 _add(
     bench,
-    "bench:predict",
+    "bench.parts:predict",
     "Measure how fast a trained model answers, by PyTorch and by its exported file.",
     "bench predict",
 )
 _add(
     bench,
-    "simulate:simulate",
+    "bench.simulate:simulate",
     "Judge thousands of made-up studies whose truth is known, and hold the verdicts to their error rates.",
     "bench simulate",
+)
+_add(
+    bench,
+    "bench.whole:start",
+    "Measure what one waits for: the help, a network's table, the first training step of a study.",
+    "bench start",
+)
+_add(
+    bench,
+    "bench.whole:study",
+    "Measure whole studies: trials an hour, the time outside training steps, processes against threads.",
+    "bench study cifar10-jpeg/ --seeds 1",
+)
+_add(
+    bench,
+    "bench.whole:growth",
+    "Measure how time and memory of a study grow with images, seeds, classes, and the size of an image.",
+    "bench growth",
+    "bench growth --of images --largest 64000",
+)
+_add(
+    bench,
+    "bench.whole:accuracy",
+    "Measure the seconds of training that whole recipes take to a validation accuracy.",
+    "bench accuracy cifar10-jpeg/ --wanted 80",
+)
+_add(
+    bench,
+    "bench.soak:soak",
+    "Kill studies of the digits at random moments, for an hour, and hold what they leave to the bits of an undisturbed "
+    "one; and watch memory and open files meanwhile.",
+    "bench soak",
+    "bench soak --minutes 2 --limit 40 --epochs 3",
 )
 app.command(bench)
 app.register_install_completion_command()

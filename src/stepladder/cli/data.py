@@ -36,7 +36,10 @@ def data(
     clear: Annotated[
         bool,
         Parameter(
-            name="--clear-cache", negative="", show_default=False, help="Remove downloads and decoded images, and stop."
+            name="--clear-cache",
+            negative="",
+            show_default=False,
+            help="Remove downloads, decoded images and libraries of 'bench', and stop.",
         ),
     ] = False,
     options: DataOptions = _DEFAULTS,
@@ -116,6 +119,8 @@ def _list(console: Console, *, as_json: bool) -> None:
 
 def _clear(console: Console, *, as_json: bool) -> None:
     freed = clear_cache()
-    console.print(f"Removed {freed:,} bytes of downloads and decoded images from {cache_folder()}.", markup=False)
+    console.print(
+        f"Removed {freed:,} bytes of downloads, decoded images and libraries from {cache_folder()}.", markup=False
+    )
     if as_json:
         print(json.dumps({"folder": str(cache_folder()), "freed_bytes": freed}))

@@ -32,7 +32,11 @@ class TrainingOptions(DataOptions):
     """What every command that trains may be told, beside the data."""
 
     recipe: Annotated[
-        str, Parameter(help="report, small, or a .toml file; auto takes small for fewer than 5,000 training images.")
+        str,
+        Parameter(
+            help="report, small, strong, express, fast94, or a .toml file; auto takes small for fewer than 5,000 "
+            "training images, and report otherwise."
+        ),
     ] = "auto"
     settings: Annotated[
         tuple[str, ...],

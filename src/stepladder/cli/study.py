@@ -20,6 +20,7 @@ from stepladder.cli.options import DEFAULTS, Data, TrainingOptions, say_what_was
 from stepladder.cli.progress import make_watch
 from stepladder.cli.rules import DEFAULT_RULES, RuleOptions
 from stepladder.cli.signals import EXIT_CODES, stopping_politely
+from stepladder.cli.stopped import say_how_to_continue
 from stepladder.data import ImageSet
 from stepladder.errors import StudyError
 from stepladder.recipe import Recipe
@@ -30,7 +31,6 @@ from stepladder.study.plan import Rung
 from stepladder.study.records import SavedStudy
 from stepladder.study.run import run_study
 from stepladder.study.rungs import make_rungs, parse_rung, read_study_file
-from stepladder.study.store import load_study
 from stepladder.training.device import choose_compute
 from stepladder.training.stop import Stopped
 
@@ -103,7 +103,7 @@ def study(
     except KeyboardInterrupt as stopped:
         watch.stop()
         reason = stopped.reason if isinstance(stopped, Stopped) else "interrupt"
-        _say_how_to_continue(console, folder, command, reason)
+        say_how_to_continue(console, folder, command, reason, write_report)
         return EXIT_CODES.get(reason, 130)
     finally:
         watch.stop()
@@ -151,18 +151,3 @@ def _show(console: Console, study: SavedStudy) -> None:
         console.print()
     for sentence in describe(study):
         console.print(sentence, markup=False)
-
-
-def _say_how_to_continue(console: Console, folder: Path, command: str, reason: str) -> None:
-    if not (folder / "study.json").exists():
-        console.print("\nStopped before the first trial; nothing was written.")
-        return
-    stopped = load_study(folder)
-    why = "Stopped after --max-time" if reason == "time" else "Stopped"
-    console.print(
-        f"\n{why}. {len(stopped.trials)} of {stopped.record.planned_trials} trials are finished and those under way "
-        f"have a checkpoint, in {folder}; continue with:\n  {command}",
-        markup=False,
-        soft_wrap=True,  # a command to copy must stay one line
-    )
-    write_report(stopped)

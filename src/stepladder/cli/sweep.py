@@ -16,6 +16,7 @@ from stepladder.cli.execution import DEFAULT_EXECUTION, ExecutionOptions
 from stepladder.cli.options import DEFAULTS, Data, TrainingOptions, say_what_was_loaded
 from stepladder.cli.progress import make_watch
 from stepladder.cli.signals import EXIT_CODES, stopping_politely
+from stepladder.cli.stopped import say_how_to_continue
 from stepladder.errors import StudyError, unknown
 from stepladder.report.sweep import describe_sweep, terminal_points, write_sweep
 from stepladder.report.sweep.page import build_sweep_document
@@ -24,7 +25,6 @@ from stepladder.study.plan import find_rung
 from stepladder.study.records import SavedStudy
 from stepladder.study.rungs import add_techniques
 from stepladder.study.search import hide_password, run_search
-from stepladder.study.store import load_study
 from stepladder.study.sweep import run_sweep
 from stepladder.training.device import choose_compute
 from stepladder.training.stop import Stopped
@@ -110,8 +110,9 @@ def sweep(
                 )
     except KeyboardInterrupt as stopped:
         watch.stop()
-        _say_how_to_continue(console, folder)
-        return EXIT_CODES.get(stopped.reason, 130) if isinstance(stopped, Stopped) else 130
+        reason = stopped.reason if isinstance(stopped, Stopped) else "interrupt"
+        say_how_to_continue(console, folder, _command(), reason, write_sweep)
+        return EXIT_CODES.get(reason, 130)
     finally:
         watch.stop()
     if not watch.ran:
@@ -149,17 +150,3 @@ def sweep_document(study: SavedStudy) -> dict[str, Any]:
 def _command() -> str:
     """What was typed, without the password of a storage: the command is written into files that are passed on."""
     return shlex.join(["stepladder", *map(hide_password, sys.argv[1:])])
-
-
-def _say_how_to_continue(console: Console, folder: Path) -> None:
-    if not (folder / "study.json").exists():
-        console.print("\nStopped before the first trial; nothing was written.")
-        return
-    stopped = load_study(folder)
-    console.print(
-        f"\nStopped. {len(stopped.trials)} of {stopped.record.planned_trials} trials are finished and kept in "
-        f"{folder}; continue with:\n  {_command()}",
-        markup=False,
-        soft_wrap=True,  # a command to copy must stay one line
-    )
-    write_sweep(stopped)

@@ -31,6 +31,8 @@ FEWEST_IMAGES = 100
 _SPARE_BYTES = 1_000_000_000
 # The number is of the files' layout: a program with another one never meets them.
 _DECODED = "decoded-1"
+#: Virtual environments of the libraries that training speed is compared with.
+PEERS = "peers"
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def clear_cache() -> int:
     """
     folder = cache_folder()
     freed = 0
-    for name in (_DECODED, "downloads"):
+    for name in (_DECODED, "downloads", PEERS):
         part = folder / name
         if part.is_symlink() or not part.is_dir():
             continue

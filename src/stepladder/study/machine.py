@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from stepladder.study.records import Machine
+from stepladder.training.device import available_cores
 
 
 def describe_machine(device: torch.device) -> Machine:
@@ -22,7 +23,7 @@ def describe_machine(device: torch.device) -> Machine:
         accelerator = "Apple GPU"
     return Machine(
         processor=_processor_name(),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cores=available_cores(),
         memory_gb=_memory_gb(),
         accelerator=accelerator,
         system=f"{platform.system()} {platform.machine()}",

@@ -38,7 +38,7 @@ SHORT_STUDY = 30.0
 _WORKER_GB = 1.5
 
 #: A trial whose process dies this often has failed.
-_DEATHS = 3
+DEATHS = 3
 
 _WAIT = 0.2
 
@@ -210,6 +210,7 @@ class _Crew:
                 self._error = self._error or kind(said["sentence"])
             case "started" if job:
                 hand.trial, hand.since = job.trial, monotonic()
+                self._deaths.pop("", None)  # workers do start; what killed earlier ones was no fault of all
                 self._watch.trial_started(job.trial)
             case "images" if job:
                 self._watch.batch_ended(job.trial, said["images"])
@@ -229,13 +230,13 @@ class _Crew:
             pass
         elif hand.trial is None:
             self._deaths[""] = self._deaths.get("", 0) + 1
-            if self._deaths[""] >= _DEATHS:
+            if self._deaths[""] >= DEATHS:
                 raise StudyError(f"worker processes end before they have started ({how}); use --workers 1 to see why")
         else:
             name = f"{hand.trial.rung}, seed {hand.trial.seed}"
             self._deaths[hand.trial.id] = self._deaths.get(hand.trial.id, 0) + 1
-            if self._deaths[hand.trial.id] >= _DEATHS:
-                self._fail(hand, f"the process that ran it ended {_DEATHS} times ({how}); memory may be short")
+            if self._deaths[hand.trial.id] >= DEATHS:
+                self._fail(hand, f"the process that ran it ended {DEATHS} times ({how}); memory may be short")
             else:
                 self._watch.told(f"{name}: the process that ran it ended ({how}); another goes on from its checkpoint")
         if any(read_result(job.folder) is None for job in self._jobs.values()):

@@ -1,12 +1,15 @@
-"""Batch normalization after every convolution."""
+"""Batch normalization after every convolution, or after every hidden layer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from stepladder.errors import RecipeError
 from stepladder.network import Network
-from stepladder.network.spec import AvgPool, Conv, DepthwiseConv, Layer, MaxPool, is_output
+from stepladder.network.spec import AvgPool, Conv, DepthwiseConv, Layer, Linear, MaxPool, is_output
 from stepladder.network.spec import BatchNorm as BatchNormLayer
 from stepladder.techniques.base import NORMALIZATION, Context, Technique
 
@@ -14,7 +17,8 @@ from stepladder.techniques.base import NORMALIZATION, Context, Technique
 class BatchNorm(Technique):
     """Normalize each channel over the batch, after every convolution and before its activation.
 
-    Ioffe and Szegedy 2015, section 3.2. Evaluation uses running statistics of the training batches.
+    Ioffe and Szegedy 2015, section 3.2, who normalize fully connected layers alike: ``where = "hidden"``. Evaluation
+    uses running statistics of the training batches.
     """
 
     name = "batch_norm"
@@ -28,6 +32,12 @@ class BatchNorm(Technique):
         "higher learning rate; excludes group_norm and layer_norm"
     )
     slot = NORMALIZATION
+    quiet = frozenset({"where"})
+
+    where: Annotated[
+        Literal["convolutions", "hidden"],
+        Field(description="after every convolution, or after every layer with weights but the last"),
+    ] = "convolutions"
 
     def check(self, context: Context) -> list[str]:
         """Refuse a network without convolutions."""
@@ -36,11 +46,11 @@ class BatchNorm(Technique):
 
     def rewrite(self, network: Network) -> Network:
         """Put a batch-norm layer after every convolution but one that has it and one that puts out the classes."""
-        return network.insert_after(
-            is_hidden_convolution,
-            self._layer,
-            unless=followed_by(BatchNormLayer),
-        )
+        return network.insert_after(self._is_normalized, self._layer, unless=followed_by(BatchNormLayer))
+
+    def _is_normalized(self, layer: Layer) -> bool:
+        fully_connected = self.where == "hidden" and isinstance(layer, Linear) and not is_output(layer)
+        return fully_connected or is_hidden_convolution(layer)
 
     @staticmethod
     def _layer(after: Layer) -> Layer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -41,6 +42,11 @@ class Compute:
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context in which networks run forward."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use, where the system tells; otherwise how many there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def choose_compute(device: str = "auto", precision: str = "auto", threads: int | None = None) -> Compute:

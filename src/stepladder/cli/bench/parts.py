@@ -1,27 +1,24 @@
-"""``stepladder bench``: measurements on this machine, never timed tests."""
+"""``stepladder bench engine|data|predict``: the parts by themselves."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated, Any
 
 from cyclopts import Parameter
-from rich import box
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from stepladder.bench.engine import EngineSpeed, measure_engine, summarize_rates
+from stepladder.bench.engine import EngineSpeed, measure_engine
 from stepladder.bench.loading import measure_loading
 from stepladder.bench.prediction import measure_prediction
+from stepladder.cli.bench.output import at_least_one, finish, progress_of, spread, table_of
 from stepladder.cli.console import AsJson, make_console
 from stepladder.cli.options import Device, Precision
 from stepladder.errors import DataError
 from stepladder.recipe import load_recipe
-from stepladder.study.machine import describe_machine, describe_versions
 from stepladder.study.plan import ladder
-from stepladder.training.device import Compute, choose_compute
+from stepladder.training.device import choose_compute
 
 
 def engine(
@@ -36,27 +33,17 @@ def engine(
     compute = choose_compute(device, precision)
     # The whole ladder, and the rung below it: batch norm costs time that the matrix product does not have.
     measured = ladder(load_recipe("report"))[-2:]
-    columns = (TextColumn("Measuring"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=len(measured) * (rounds + 1))
-        speeds = [measure_engine(rung, compute, rounds, lambda: progress.advance(task)) for rung in measured]
+    with progress_of(console, len(measured) * (rounds + 1)) as advance:
+        speeds = [measure_engine(rung, compute, rounds, advance) for rung in measured]
     console.print(_table(speeds))
-    console.print(
+    words = (
         f"Median of {rounds} rounds in turn (minimum to maximum); recipe report up to the rung, batch "
         f"{speeds[0].recipe.batch_size}, 32×32 color images in memory. (a) float32, NCHW, ReLU before pooling, nothing "
         f"augmented. (b) {compute.precision}, all techniques of the rung, {_how(speeds[0])}. (c) 2048² in "
-        f"{compute.precision}.\n"
-        f"{_place(compute)}",
-        style="dim",
+        f"{compute.precision}."
     )
-    if as_json:
-        document = {
-            "rungs": [_figures(speed) for speed in speeds],
-            "precision": compute.precision,
-            "machine": describe_machine(compute.device).model_dump(),
-            "versions": describe_versions(),
-        }
-        print(json.dumps(document, indent=2))
+    document = {"rungs": [_figures(speed) for speed in speeds], "precision": compute.precision}
+    finish(console, words, compute, document if as_json else None)
 
 
 def data(
@@ -71,34 +58,26 @@ def data(
     fewest = 1000
     if images < fewest:
         raise DataError(f"--images is {images}; it must be at least {fewest:,}, or there is nothing to measure")
-    if rounds < 1:
-        raise DataError(f"--rounds is {rounds}; it must be at least 1")
+    at_least_one(rounds=rounds)
     console = make_console(as_json)
     compute = choose_compute(device, precision)
-    columns = (TextColumn("Measuring"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=3 * rounds + 1)
+    with progress_of(console, 3 * rounds + 1) as advance:
         recipe = ladder(load_recipe("report"))[0].recipe
-        speed = measure_loading(recipe, compute, images=images, rounds=rounds, on_part=lambda: progress.advance(task))
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for heading in ("", "first, s", "again, s", "peak memory, decoded sets"):
-        table.add_column(heading, justify="right" if heading else "left")
+        speed = measure_loading(recipe, compute, images=images, rounds=rounds, on_part=advance)
+    table = table_of("", "first, s", "again, s", "peak memory, decoded sets")
     for loading in speed.layouts:
         figures = (loading.first, loading.again, loading.peak_shares)
-        table.add_row(loading.layout, *(_cell(values, ".2f") if values else "not told" for values in figures))
+        table.add_row(loading.layout, *(spread(values, ".2f") if values else "not told" for values in figures))
     console.print(table)
     console.print(
-        f"Training from the mapped file: {_cell(speed.mapped, ',.0f')} images/s, from memory: "
-        f"{_cell(speed.in_memory, ',.0f')}; {_cell([100 * share for share in speed.mapped_shares], '.0f')} %."
+        f"Training from the mapped file: {spread(speed.mapped, ',.0f')} images/s, from memory: "
+        f"{spread(speed.in_memory, ',.0f')}; {spread([100 * share for share in speed.mapped_shares], '.0f')} %."
     )
-    console.print(
+    words = (
         f"Median of {rounds} rounds (minimum to maximum); {speed.images:,} color JPEGs of 32×32 pixels, each load in a "
-        f"process of its own. Training: recipe report, rung baseline, in turn.\n{_place(compute)}",
-        style="dim",
+        f"process of its own. Training: recipe report, rung baseline, in turn."
     )
-    if as_json:
-        place = {"machine": describe_machine(compute.device).model_dump(), "versions": describe_versions()}
-        print(json.dumps(asdict(speed) | place, indent=2))
+    finish(console, words, compute, asdict(speed) if as_json else None)
 
 
 def predict(
@@ -109,36 +88,22 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Measure a trained network report asked by PyTorch and by its exported file: one file, many images, a process."""
-    if rounds < 1:
-        raise DataError(f"--rounds is {rounds}; it must be at least 1")
+    at_least_one(rounds=rounds)
     console = make_console(as_json)
     compute = choose_compute(device, precision)
-    columns = (TextColumn("Measuring"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=rounds + 1)
+    with progress_of(console, rounds + 1) as advance:
         top = ladder(load_recipe("report"))[-1].recipe
-        speeds = measure_prediction(top, compute, rounds=rounds, on_round=lambda: progress.advance(task))
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for heading in ("", "one file, ms", "many in memory, images/s", "a whole process, s"):
-        table.add_column(heading, justify="right" if heading else "left")
+        speeds = measure_prediction(top, compute, rounds=rounds, on_round=advance)
+    table = table_of("", "one file, ms", "many in memory, images/s", "a whole process, s")
     for speed in speeds:
         figures = ((speed.file_ms, ".1f"), (speed.images_per_second, ",.0f"), (speed.process_seconds, ".2f"))
-        table.add_row(speed.form, *(_cell(values, form) for values, form in figures))
+        table.add_row(speed.form, *(spread(values, form) for values, form in figures))
     console.print(table)
-    console.print(
+    words = (
         f"Median of {rounds} rounds in turn (minimum to maximum); network report with batch norm, 32×32 color images; "
-        f"torch in {compute.precision}, onnx in float32. One file: from PNG to label, model loaded.\n{_place(compute)}",
-        style="dim",
+        f"torch in {compute.precision}, onnx in float32. One file: from PNG to label, model loaded."
     )
-    if as_json:
-        place = {"machine": describe_machine(compute.device).model_dump(), "versions": describe_versions()}
-        print(json.dumps({"forms": [asdict(speed) for speed in speeds]} | place, indent=2))
-
-
-def _place(compute: Compute) -> str:
-    machine = describe_machine(compute.device)
-    versions = ", ".join(f"{name} {version}" for name, version in describe_versions().items())
-    return f"{machine.accelerator or machine.processor}, {machine.cores} cores; {versions}."
+    finish(console, words, compute, {"forms": speeds} if as_json else None)
 
 
 def _how(speed: EngineSpeed) -> str:
@@ -162,10 +127,7 @@ def _figures(speed: EngineSpeed) -> dict[str, Any]:
 
 
 def _table(speeds: list[EngineSpeed]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("")
-    for speed in speeds:
-        table.add_column(f"rung {speed.rung}", justify="right")
+    table = table_of("", *(f"rung {speed.rung}" for speed in speeds))
     rows: tuple[tuple[str, Callable[[EngineSpeed], list[float]], str], ...] = (
         ("(a) plain PyTorch, images/s", lambda speed: speed.plain, ",.0f"),
         ("one trial on all cores, images/s", lambda speed: speed.alone, ",.0f"),
@@ -179,10 +141,5 @@ def _table(speeds: list[EngineSpeed]) -> Table:
         ("b as a share of c, %", lambda speed: [100 * share for share in speed.shares], ".0f"),
     )
     for label, values, form in rows:
-        table.add_row(label, *(_cell(values(speed), form) for speed in speeds))
+        table.add_row(label, *(spread(values(speed), form) for speed in speeds))
     return table
-
-
-def _cell(values: list[float], form: str) -> str:
-    middle, low, high = (format(value, form) for value in summarize_rates(values))
-    return f"{middle} ({low} to {high})"

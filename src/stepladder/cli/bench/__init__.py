@@ -1,0 +1,1 @@
+"""``stepladder bench``: measurements on this machine, never timed tests."""

@@ -1,0 +1,34 @@
+"""What a command says when it was stopped: what is kept, and how to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from stepladder.study.records import SavedStudy
+from stepladder.study.store import load_study
+
+
+def say_how_to_continue(
+    console: Console, folder: Path, command: str, reason: str, write_report: Callable[[SavedStudy], object]
+) -> None:
+    """Say what ``folder`` holds of a study or sweep that was stopped, and write its report as far as it goes.
+
+    Args:
+        command: that goes on.
+        reason: of ``Stopped``.
+    """
+    if not (folder / "study.json").exists():
+        console.print("\nStopped before the first trial; nothing was written.")
+        return
+    stopped = load_study(folder)
+    why = "Stopped after --max-time" if reason == "time" else "Stopped"
+    console.print(
+        f"\n{why}. {len(stopped.trials)} of {stopped.record.planned_trials} trials are finished and those under way "
+        f"have a checkpoint, in {folder}; continue with:\n  {command}",
+        markup=False,
+        soft_wrap=True,  # a command to copy must stay one line
+    )
+    write_report(stopped)

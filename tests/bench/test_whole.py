@@ -1,0 +1,78 @@
+"""Measurements of whole processes and studies: small ones, and what they refuse."""
+
+import json
+
+import pytest
+
+from stepladder.bench import growth as growth_room
+from stepladder.bench.growth import exponent, measure_growth
+from stepladder.bench.processes import measure_process, stepladder
+from stepladder.bench.whole_study import WholeStudy, measure_study
+from stepladder.errors import StudyError
+
+
+def test_a_process_has_its_own_peak_and_time(tmp_path):
+    small = measure_process(["python3", "-c", "print('hello')"], tmp_path)
+    large = measure_process(["python3", "-c", "import time; x = b'x' * 200_000_000; time.sleep(0.1)"], tmp_path)
+    assert small.peak < 100e6, "not the memory of the tests"
+    assert large.peak - small.peak == pytest.approx(200e6, rel=0.05)
+    assert large.seconds > 0.1
+
+
+def test_a_process_that_fails_says_why(tmp_path):
+    with pytest.raises(StudyError, match=r"study nothing.npz failed with exit code 2: .*nothing\.npz"):
+        measure_process(stepladder("study", "nothing.npz"), tmp_path)
+
+
+def test_the_exponent_is_the_steepest_of_the_upper_half():
+    values = [1, 2, 4, 8, 16, 32]
+    assert exponent(values, [5 + value for value in values]) == pytest.approx(0.82, abs=0.01)
+    assert exponent(values, [value**2 for value in values]) == pytest.approx(2)
+    late = [1, 2, 4, 8, 16, 64]  # linear until the last, which is what an average over all would hide
+    assert exponent(values, late) == pytest.approx(2)
+
+
+def test_growth_measures_whole_studies(monkeypatch):
+    monkeypatch.setitem(growth_room._GROWN, "classes", (2, 4))
+    monkeypatch.setitem(growth_room._FROM, "classes", growth_room.Point(images=200, size=16))
+    grown = measure_growth("classes")
+    assert grown.values == (2, 4)
+    assert all(one.seconds > 0 and one.peak > 100e6 for one in grown.measured)
+
+
+def test_a_whole_study_is_accounted_for():
+    (one,) = measure_study("digits", ((1, 1),), seeds=1, epochs=1)
+    assert one.trials == 6
+    assert 0 < one.step_seconds < one.seconds
+    assert 0 < one.outside < 1
+
+
+def test_time_outside_counts_every_worker():
+    two = WholeStudy(workers=2, threads=1, trials=18, seconds=100, step_seconds=150)
+    assert two.outside == pytest.approx(0.25)
+    assert two.trials_an_hour == pytest.approx(648)
+
+
+def test_the_race_to_an_accuracy(stepladder):
+    outcome = stepladder("bench", "accuracy", "digits", "--recipe", "small", "--wanted", "60", "--json")
+    assert outcome.code == 0, outcome.err
+    (run,) = json.loads(outcome.out)["races"]
+    assert 0 < run["seconds"] < run["whole"]
+    assert run["accuracy"] > 0.9
+    never = stepladder("bench", "accuracy", "digits", "--recipe", "small", "--wanted", "99.99")
+    assert "reached by 0 of 1" in never.out or "99.99" in never.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("start", "--rounds", "0"), "--rounds is 0; it must be at least 1"),
+        (("study", "--seeds", "0"), "--seeds is 0; it must be at least 1"),
+        (("accuracy", "digits", "--wanted", "100"), "--wanted is 100; it must be a percentage"),
+        (("growth", "--largest", "10"), "--largest 10 leaves fewer than 3 values of images"),
+    ],
+)
+def test_what_is_refused(stepladder, arguments, message):
+    outcome = stepladder("bench", *arguments)
+    assert outcome.code == 2
+    assert message in " ".join(outcome.err.split())
