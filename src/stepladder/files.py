@@ -7,6 +7,9 @@ import json
 import os
 import shutil
 import tempfile
+import time
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,9 @@ from stepladder.errors import StorageError
 
 #: No space, over a quota, or a file larger than the process may write.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+#: Age at which a file that is half written has no writer any more.
+_STALE_SECONDS = 3600.0
 
 
 def replace_bytes(path: Path, content: bytes) -> None:
@@ -46,9 +52,25 @@ def replace_bytes(path: Path, content: bytes) -> None:
 
 def remove_parts(folder: Path) -> None:
     """Remove what writers that were killed have left below ``folder``; only its owner may, as others may be writing."""
-    for path in folder.rglob(".*.part"):
-        if path.is_file():  # those of checkpoints are folders, which have an owner of their own
-            path.unlink(missing_ok=True)
+    with suppress(OSError):  # it only saves room; what keeps it from working is said by the next write
+        for path in folder.rglob(".*.part"):
+            if path.is_file():  # those of checkpoints are folders, which have an owner of their own
+                path.unlink(missing_ok=True)
+
+
+def remove_stale_parts(folder: Path, owned: Collection[str]) -> None:
+    """Remove what writers that were killed have left directly in ``folder``, which several processes may write.
+
+    Args:
+        owned: names of files that nobody else can be writing now. What would become another file goes once it is an
+            hour old: no writer takes that long.
+    """
+    with suppress(OSError):  # another process may have removed one, or there is no file handle to look with
+        for path in folder.glob(".*.part"):
+            target = path.name[1:].removesuffix(".part").rpartition(".")[0]  # .<target>.<random>.part
+            stale = target in owned or time.time() - path.stat().st_mtime > _STALE_SECONDS
+            if stale and path.is_file():
+                path.unlink()
 
 
 def write_synced(path: Path, content: bytes) -> None:

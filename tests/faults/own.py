@@ -60,6 +60,27 @@ class Hangs(_Wrong):
         time.sleep(600)
 
 
+class HangsWhenTried(_Wrong):
+    """Before anything trains, where no other process runs it."""
+
+    name = "hangs_when_tried"
+
+    def rewrite(self, network):
+        time.sleep(600)
+
+
+class Interrupts(_Wrong):
+    """Presses Ctrl-C, once for each folder that the environment names."""
+
+    name = "interrupts"
+
+    def go_wrong(self):
+        once = Path(os.environ["INTERRUPTED"])
+        if not once.exists():
+            once.touch()
+            os.kill(os.getpid(), signal.SIGINT)
+
+
 class Prints(_Wrong):
     name = "prints"
 

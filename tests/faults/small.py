@@ -1,7 +1,8 @@
 """A small study with everything in it that draws random numbers or remembers, and what of it must never change.
 
 Also a program, for tests that kill it: ``python small.py FOLDER`` runs it in FOLDER/both in two processes at once,
-and in FOLDER/one in two of which one is killed; prints the trials that ended in each as JSON.
+and in FOLDER/one in two of which one is killed; prints the trials that ended in each as JSON. ``python small.py FOLDER
+alone`` runs it in FOLDER, in one process, and prints what :func:`run_alone` returns.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -122,6 +124,16 @@ def run_as_pair(study: Path, kill: bool) -> list[Any]:
     return found
 
 
+def run_alone(study: Path) -> list[Any]:
+    """Run the study; return the host, the process, and the trials that ended here."""
+    watch = Ended()
+    run_small(study, watch=watch)
+    return [socket.gethostname(), os.getpid(), watch.trials]
+
+
 if __name__ == "__main__":
     root = Path(sys.argv[1])
+    if sys.argv[2:] == ["alone"]:
+        print(json.dumps(run_alone(root)))
+        sys.exit()
     print(json.dumps([run_as_pair(root / "both", kill=False), run_as_pair(root / "one", kill=True)]))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -14,10 +16,15 @@ import pytest
 from stepladder.data import ImageSet
 from stepladder.errors import StudyError
 from stepladder.report import write_report
+from stepladder.study import machine
 from stepladder.study.bits import bits
+from stepladder.study.check import check_study
+from stepladder.study.plan import Trial
 from stepladder.study.run import run_study
 from stepladder.study.store import load_study
+from stepladder.study.watch import Watch
 from stepladder.training.device import choose_compute
+from stepladder.training.stop import Stop, Stopped
 
 from .small import run_small, small_images, small_recipe
 
@@ -145,11 +152,58 @@ def test_another_number_of_threads_is_refused_or_accepted(images: ImageSet, tmp_
         run_study(images, recipe, tmp_path, choose_compute("cpu", "float32", 2), seeds=1)
 
 
+class Steps(Watch):
+    """Counts the steps of all trials."""
+
+    count = 0
+
+    def batch_ended(self, trial: Trial, images: int) -> None:
+        self.count += 1
+
+
+class Once(Stop):
+    """Wants to stop at its twelfth look, in the second epoch."""
+
+    looks = 0
+
+    def wanted(self) -> bool:
+        self.looks += 1
+        if self.looks == 12:
+            self.request("interrupt")
+        return super().wanted()
+
+
 def test_a_clock_that_goes_back_changes_nothing(
-    images: ImageSet, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    images: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    recipe = small_recipe(techniques=[{"name": "standardize"}], epochs=2)
+    undisturbed, steps = Steps(), Steps()
+    run_small(tmp_path / "forth", images, recipe, undisturbed, seeds=1)
+    # Everything that tells the time of day, and that of every file; the clock that only goes on cannot be set.
     moments = iter(range(2_000_000_000, 0, -1000))
+    sync = os.fsync
+
+    def synced(descriptor: int) -> None:
+        sync(descriptor)
+        os.utime(descriptor, (moment := next(moments), moment))
+
+    class Backwards(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.fromtimestamp(next(moments), tz)
+
     monkeypatch.setattr(time, "time", lambda: float(next(moments)))
-    run_small(tmp_path / "back", images, small_recipe(**RECIPE), seeds=1)
-    assert bits(tmp_path / "back") == bits(study)
-    assert all(trial.result.seconds >= 0 for trial in load_study(tmp_path / "back").trials)
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(machine, "datetime", Backwards)
+    with pytest.raises(Stopped):
+        run_small(tmp_path / "back", images, recipe, steps, seeds=1, stop=Once())
+    kept = sorted(tmp_path.glob("back/trials/*/checkpoint/0*"))
+    assert len(kept) == 2
+    assert kept[0].stat().st_mtime > kept[1].stat().st_mtime, "the newest is the older one by its file times"
+    run_small(tmp_path / "back", images, recipe, steps, seeds=1)
+    assert steps.count == undisturbed.count, "it goes on from the last step, not from the newest file"
+    assert bits(tmp_path / "back") == bits(tmp_path / "forth")
+    study = load_study(tmp_path / "back")
+    assert all(trial.result.seconds >= 0 for trial in study.trials)
+    assert all(trial.result.finished < study.record.created for trial in study.trials)
+    assert not [finding for finding in check_study(tmp_path / "back") if finding.fault]

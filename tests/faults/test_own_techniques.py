@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,9 +22,13 @@ Stepladder = Callable[..., object]
 
 
 def study_with(stepladder, technique: str, *more: str):
-    """A study of three rungs, the last of which has the technique; one process unless ``more`` says otherwise."""
+    """A study of three rungs, the last of which has the technique; one process unless ``more`` says otherwise.
+
+    Several, with spaces between, are a rung each, which has those before it too.
+    """
     how = () if "--workers" in more else ("--workers", "1")
-    return stepladder("study", *SMALL, *RUNGS, "--technique", f"{OWN}:{technique}", *how, *more)
+    own = [part for name in technique.split() for part in ("--technique", f"{OWN}:{name}")]
+    return stepladder("study", *SMALL, *RUNGS, *own, *how, *more)
 
 
 def curves(study: Path) -> dict[str, object]:
@@ -37,11 +42,18 @@ def curves(study: Path) -> dict[str, object]:
     }
 
 
+@pytest.fixture(scope="module")
+def kept() -> dict[str, object]:
+    return {}
+
+
 @pytest.fixture
-def plain(stepladder, tmp_path: Path) -> dict[str, object]:
-    """The curves of the rungs without a technique of the user's own; the last one is that before it again."""
-    assert stepladder("study", *SMALL[:-1], "plain", *RUNGS, "--workers", "1").code == 0
-    return curves(tmp_path / "plain")
+def plain(stepladder, tmp_path: Path, kept: dict[str, object]) -> dict[str, object]:
+    """The curves of the rungs without a technique of the user's own, trained once for all tests."""
+    if not kept:
+        assert stepladder("study", *SMALL[:-1], "plain", *RUNGS, "--workers", "1").code == 0
+        kept |= curves(tmp_path / "plain")
+    return kept
 
 
 @pytest.mark.parametrize(
@@ -111,6 +123,18 @@ def test_one_that_hangs_fails_by_its_time_and_the_others_go_on(stepladder, tmp_p
     assert "it took longer than the 10 seconds" in done.out.replace("\n", " ")
 
 
+def test_one_that_hangs_before_the_first_trial_ends_in_a_sentence(stepladder, tmp_path: Path) -> None:
+    started = time.monotonic()
+    done = study_with(stepladder, "HangsWhenTried", "--trial-timeout", "1s")
+    assert time.monotonic() - started < 60
+    assert done.code == 2
+    assert "rung hangs_when_tried hangs in hangs_when_tried.rewrite: it took longer than the 1 seconds of" in done.err
+    assert not (tmp_path / "study" / "study.json").exists()
+    # The alarm is off again, and whoever had it before has it back.
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+    assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
+
+
 def test_one_that_takes_its_process_along_fails_after_three_times(stepladder, tmp_path: Path) -> None:
     done = study_with(stepladder, "Dies", "--workers", "2")
     assert done.code == 1
@@ -119,13 +143,11 @@ def test_one_that_takes_its_process_along_fails_after_three_times(stepladder, tm
     assert trials["base"].status == trials["plain"].status == "finished"
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_what_one_prints_stays_out_of_the_json_document(stepladder, plain, tmp_path: Path, workers: str) -> None:
-    done = study_with(stepladder, "Prints", "--json", "--workers", workers)
+def test_what_one_prints_stays_out_of_the_json_document(stepladder, plain, tmp_path: Path) -> None:
+    done = study_with(stepladder, "Prints", "--json")
     assert done.code == 0
     assert {trial["rung"] for trial in json.loads(done.out)["trials"]} == {"base", "plain", "prints"}
-    if workers == "1":  # those of other processes go to their stderr, which is not this one's object
-        assert '{"not": "a document"}' in done.err
+    assert '{"not": "a document"}' in done.err
     assert curves(tmp_path / "study")["prints"] == plain["plain"]
 
 
@@ -134,12 +156,40 @@ def test_a_training_that_prints_stays_out_of_the_json_document_too(stepladder) -
     assert json.loads(stepladder(*command).out)["status"] == "finished"
 
 
+@pytest.mark.parametrize(
+    ("command", "key"),
+    [
+        (("sweep", "--over", "optimizer.lr=0.1,0.01", "--seeds", "1", "--epochs", "1", "--workers", "1"), "trials"),
+        (("curve", "--seeds", "1", "--epochs", "1"), "sizes"),
+        (("lr-range", "--seeds", "1", "--steps", "100", "--set", "batch_size=16"), "tests"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_nor_does_it_get_into_the_document_of_any_other_command(stepladder, command, key: str) -> None:
+    name, *options = command
+    done = stepladder(name, "digits", "--limit", "12", *options, "--technique", f"{OWN}:Prints", "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)[key]
+    assert '{"not": "a document"}' in done.err
+
+
+def test_in_other_processes_too_they_change_no_bit(stepladder, plain, tmp_path: Path) -> None:
+    # All in one study: what takes the time here is that every process has to load torch.
+    here, names = os.getpid(), ("Prints", "Moves", "Seeds", "Forks", "Lingers")
+    done = study_with(stepladder, " ".join(names), "--json", "--workers", "2")
+    assert os.getpid() == here, "the copy must not come back to the tests"
+    assert done.code == 0
+    assert Path.cwd() == tmp_path
+    rungs = ["base", "plain", *(name.lower() for name in names)]
+    assert [trial["rung"] for trial in json.loads(done.out)["trials"]] == rungs
+    assert curves(tmp_path / "study") == {rung: plain["base" if rung == "base" else "plain"] for rung in rungs}
+    assert [done.err.count(f"{rung}, seed 0: epoch 3/3") for rung in rungs] == [1] * len(rungs)
+    assert (tmp_path / "study" / "report.html").exists()
+
+
 @pytest.mark.parametrize("technique", ["Moves", "Seeds"])
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_one_that_moves_or_seeds_changes_no_bit_and_no_place(
-    stepladder, plain, tmp_path: Path, technique: str, workers: str
-) -> None:
-    assert study_with(stepladder, technique, "--workers", workers).code == 0
+def test_one_that_moves_or_seeds_changes_no_bit_and_no_place(stepladder, plain, tmp_path: Path, technique: str) -> None:
+    assert study_with(stepladder, technique).code == 0
     assert Path.cwd() == tmp_path
     found = curves(tmp_path / "study")
     assert found[technique.lower()] == plain["plain"]
@@ -155,10 +205,9 @@ def test_a_training_whose_technique_moves_stays_in_its_folder(stepladder, tmp_pa
 
 
 @pytest.mark.parametrize("technique", ["Forks", "Lingers"])
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_one_that_forks_is_trained_once(stepladder, plain, tmp_path: Path, technique: str, workers: str) -> None:
+def test_one_that_forks_is_trained_once(stepladder, plain, tmp_path: Path, technique: str) -> None:
     here = os.getpid()
-    done = study_with(stepladder, technique, "--workers", workers)
+    done = study_with(stepladder, technique)
     assert os.getpid() == here, "the copy must not come back to the tests"
     assert done.code == 0
     assert done.out.count(f"{technique.lower()}, seed 0: epoch 3/3") == 1

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
+import gc
 import os
 import resource
 import shutil
+import sys
 import tempfile
+import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -170,28 +175,106 @@ def test_files_that_may_not_grow(run: Callable[..., SavedStudy], tmp_path: Path,
     assert bits(tmp_path / "study") == whole
 
 
-@pytest.mark.parametrize("spare", [1, 2, 3])
-def test_no_file_handle_is_left(
-    run: Callable[..., SavedStudy], tmp_path: Path, whole: dict[str, object], spare: int
+@needs_proc
+def test_without_file_handles_it_says_so_and_goes_on_when_there_are_some(
+    run: Callable[..., SavedStudy], tmp_path: Path, whole: dict[str, object]
 ) -> None:
     run(tmp_path / "before")  # all is imported by now
     highest = max(int(name) for name in os.listdir("/proc/self/fd"))  # noqa: PTH208
     opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(highest)]  # every number below is taken
-    for descriptor in opened[-spare:]:
-        os.close(descriptor)
+    refused = 0
     try:
         with limited(resource.RLIMIT_NOFILE, opened[-1] + 1):
-            try:
-                run()
-            except (StepladderError, OSError) as error:
-                assert "Too many open files" in str(error)  # noqa: PT017  (the run may also end well)
-            else:
-                assert spare > 1, "it needs more than one at a time"
+            while True:
+                os.close(opened.pop())  # one more in each attempt
+                try:
+                    run()
+                except StepladderError as error:
+                    assert "Too many open files" in str(error)  # noqa: PT017  (the run may also end well)
+                    refused += 1
+                else:
+                    break
     finally:
-        for descriptor in opened[:-spare]:
+        for descriptor in opened:
             os.close(descriptor)
-    run()
+    assert refused >= 1, "it needs more than one at a time"
     assert bits(tmp_path / "study") == whole
+
+
+@needs_proc
+def test_files_and_memory_maps_are_closed_run_after_run(
+    run: Callable[..., SavedStudy], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened() -> tuple[int, int]:
+        gc.collect()
+        maps = Path("/proc/self/maps").read_text().count(str(tmp_path))
+        return len(os.listdir("/proc/self/fd")), maps  # noqa: PTH208
+
+    run(tmp_path / "first", report=True)  # what is loaded once stays open
+    before = opened()
+    for number in range(3):
+        run(tmp_path / str(number), report=number == 2)
+        run(tmp_path / str(number))  # nothing to do
+    for kind in ("tensors.safetensors", "result.json"):  # and where it goes wrong
+        with monkeypatch.context() as patch:
+            fail_at(patch, kind)
+            with pytest.raises(StorageError):
+                run()
+    assert opened() == before
+
+
+def alone_with_few_inodes(run: Callable[..., SavedStudy], folder: Path, whole: dict[str, object]) -> None:
+    """In a process of its own, where ``folder`` is a file system with more and more inodes: run until it goes well."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    few, refused = 3, set()
+
+    def mount(flags: int) -> None:
+        options = f"size=64m,nr_inodes={few}".encode()
+        if libc.mount(b"tmpfs", str(folder).encode(), b"tmpfs", flags, options) != 0:
+            raise OSError(ctypes.get_errno(), "mount")
+
+    # A view of the mounted folders that is this process's own, and of which nobody else learns.
+    if libc.unshare(CLONE_NEWNS) != 0 or libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None) != 0:
+        raise PermissionError(os.strerror(ctypes.get_errno()))
+    mount(0)
+    while True:
+        try:
+            run(folder / "study")
+            break
+        except StorageError as error:
+            assert "no room to write" in str(error), error  # noqa: PT017
+            assert "No space left on device" in str(error), error  # noqa: PT017
+            refused.add(str(error).partition(":")[0].rpartition("/")[2])
+        few += 2
+        mount(MS_REMOUNT)
+    assert len(refused) >= 5, refused  # at as many kinds of files
+    assert bits(folder / "study") == whole
+
+
+CLONE_NEWNS, MS_REMOUNT, MS_REC, MS_PRIVATE = 0x20000, 0x20, 0x4000, 0x40000
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux mounts a file system for one process")
+def test_no_inode_is_left(run: Callable[..., SavedStudy], tmp_path: Path, whole: dict[str, object]) -> None:
+    (tmp_path / "small").mkdir()
+    report = tmp_path / "report"
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            alone_with_few_inodes(run, tmp_path / "small", whole)
+            status = 0
+        except PermissionError as error:
+            report.write_text(str(error))
+            status = 77
+        except BaseException:
+            report.write_text(traceback.format_exc())
+        finally:
+            os._exit(status)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status == 77:
+        pytest.skip(f"this process may not mount a file system with few inodes: {report.read_text()}")
+    assert status == 0, report.read_text()
 
 
 def test_a_folder_that_may_only_be_read(images: ImageSet, whole: dict[str, object]) -> None:
@@ -214,17 +297,54 @@ def test_a_folder_that_may_only_be_read(images: ImageSet, whole: dict[str, objec
     shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("after", ["epoch 0", "epoch 1", "epoch 2", "trial"])
-@pytest.mark.parametrize("part", ["study", "study/trials"])
+@pytest.mark.parametrize(
+    ("part", "after"),
+    [
+        *(("study", after) for after in ("epoch 0", "epoch 1", "epoch 2", "trial")),
+        *(("study/trials", after) for after in ("epoch 0", "epoch 1", "epoch 2")),
+    ],
+)
 def test_a_folder_that_is_removed_under_the_run_is_not_made_again(
-    run: Callable[..., SavedStudy], tmp_path: Path, after: str, part: str
+    run: Callable[..., SavedStudy], tmp_path: Path, part: str, after: str
 ) -> None:
     notes = Notes(tmp_path / part, after)
-    if part == "study/trials" and after == "trial":
-        return  # all of it has ended: a study without trials, which runs them again
     with pytest.raises(StepladderError, match="removed"):
         run(watch=notes)
     assert not (tmp_path / part).exists()
+
+
+def test_trials_that_ended_and_were_removed_run_again(
+    run: Callable[..., SavedStudy], tmp_path: Path, whole: dict[str, object]
+) -> None:
+    # The study is still there, with its plan: that is no folder which was removed under a trial.
+    class Once(Watch):
+        def __init__(self) -> None:
+            self.ended: list[str] = []
+
+        def trial_ended(self, trial: Trial, result: TrialResult) -> None:
+            self.ended.append(trial.rung)
+            if len(self.ended) == 1:
+                shutil.rmtree(tmp_path / "study" / "trials")
+
+    watch = Once()
+    assert run(watch=watch).missing == 0
+    assert len(watch.ended) == 3, "the one that was removed ran twice"
+    assert bits(tmp_path / "study") == whole
+
+
+def test_what_a_killed_writer_left_in_the_folder_is_swept_up(run: Callable[..., SavedStudy], tmp_path: Path) -> None:
+    run(report=True)
+    study = tmp_path / "study"
+    old = time.time() - 7200
+    stale = [".study.json.a1b2c3d4.part", ".test-readings.json.a1b2c3d4.part"]
+    aged = [".report.html.a1b2c3d4.part", "figures/.curves.png.a1b2c3d4.part"]
+    kept = [".report.md.a1b2c3d4.part", ".mine.part.txt"]  # another process may be writing its report
+    for name in stale + aged + kept:
+        (study / name).write_text("half")
+    for name in aged:
+        os.utime(study / name, (old, old))
+    run()
+    assert sorted(str(path.relative_to(study)) for path in study.rglob(".*.part*")) == sorted(kept)
 
 
 def test_a_trial_that_is_removed_alone_says_so(run: Callable[..., SavedStudy], tmp_path: Path) -> None:

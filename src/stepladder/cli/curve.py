@@ -11,7 +11,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from stepladder.cli.console import make_console
+from stepladder.cli.console import make_console, stdout_for_json
 from stepladder.cli.options import DEFAULTS, Data, TrainingOptions
 from stepladder.cli.progress import make_watch
 from stepladder.cli.signals import EXIT_CODES, stopping_politely
@@ -40,7 +40,7 @@ def curve(
     told = options.watchers(console, watch, folder)
     execution = Execution()
     try:
-        with stopping_politely(execution.stop):
+        with stopping_politely(execution.stop), stdout_for_json(options.as_json):
             done = run_curve(
                 images,
                 recipe,

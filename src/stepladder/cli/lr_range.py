@@ -10,7 +10,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from stepladder.cli.console import make_console
+from stepladder.cli.console import make_console, stdout_for_json
 from stepladder.cli.options import DEFAULTS, Data, TrainingOptions, say_what_was_loaded
 from stepladder.cli.progress import make_watch
 from stepladder.errors import RecipeError
@@ -46,18 +46,19 @@ def lr_range(
     folder = out or Path("studies") / f"{images.name}{options.network_label()}-lr-range"
     check_folder(folder)
     say_what_was_loaded(console, images, recipe)
-    found = run_lr_range(
-        images,
-        recipe,
-        compute,
-        seeds=seeds,
-        low=low,
-        high=high,
-        steps=steps,
-        validation=options.validation,
-        drop_leaks=options.drop_leaks,
-        watch=make_watch(console),
-    )
+    with stdout_for_json(options.as_json):
+        found = run_lr_range(
+            images,
+            recipe,
+            compute,
+            seeds=seeds,
+            low=low,
+            high=high,
+            steps=steps,
+            validation=options.validation,
+            drop_leaks=options.drop_leaks,
+            watch=make_watch(console),
+        )
     written = write_lr_range(found, folder, shlex.join(["stepladder", *sys.argv[1:]]))
     for sentence in describe_lr_range(found):
         console.print(sentence, markup=False)

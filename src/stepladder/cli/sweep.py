@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from rich.console import Console
 
-from stepladder.cli.console import make_console
+from stepladder.cli.console import make_console, stdout_for_json
 from stepladder.cli.execution import DEFAULT_EXECUTION, ExecutionOptions
 from stepladder.cli.options import DEFAULTS, Data, TrainingOptions, say_what_was_loaded
 from stepladder.cli.progress import make_watch
@@ -91,7 +91,7 @@ def sweep(
     say_what_was_loaded(console, images, recipe)
     watch = make_watch(console)
     try:
-        with stopping_politely(execution.stop):
+        with stopping_politely(execution.stop), stdout_for_json(options.as_json):
             if search is None:
                 finished = run_sweep(images, recipe, over, folder, compute, watch=watch, execution=execution, **shared)
             else:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from stepladder.data import Splits
 from stepladder.errors import StudyError
+from stepladder.files import remove_stale_parts
 from stepladder.study.execution import Execution
 from stepladder.study.images import describe_changes, read_images, write_images
 from stepladder.study.integrity import differences, find_edit, hash_plan, is_other_grid
@@ -14,10 +15,15 @@ from stepladder.study.ownership import own
 from stepladder.study.records import AddedSeeds, StudyRecord
 from stepladder.study.store import read_readings, read_record, write_record
 
+#: Files of a study that are written only by who owns its folder; those of the report may be by several processes.
+_OWNED = ("study.json", "images.safetensors", "test-readings.json", "gallery.json")
+
 
 def write_plan(out: Path, record: StudyRecord, splits: Splits, execution: Execution) -> StudyRecord:
     """Write the plan before the first trial, unless another process has just done so; return the one that holds."""
     with own(out):
+        remove_stale_parts(out, _OWNED)
+        remove_stale_parts(out / "figures", ())
         record = continue_record(out, record, splits, execution)
         if read_record(out) != record:
             write_record(out, record)

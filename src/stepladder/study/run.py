@@ -20,6 +20,7 @@ from stepladder.study.integrity import hash_plan
 from stepladder.study.looks import declare_looks, single_look
 from stepladder.study.machine import describe_machine, describe_versions, now
 from stepladder.study.ownership import own
+from stepladder.study.patience import ending_after
 from stepladder.study.plan import Rung
 from stepladder.study.reading import read_study_test
 from stepladder.study.records import ContrastRecord, LookRecord, RungRecord, SavedStudy, StudyRecord
@@ -66,6 +67,7 @@ def plan_study(
     command: str = "",
     sweep: SweepRecord | None = None,
     watch: Watch | None = None,
+    limit: float | None = None,
 ) -> PlannedStudy:
     """Check and settle everything about a study, and run nothing.
 
@@ -80,9 +82,10 @@ def plan_study(
         drop_leaks: take training images that are copies of held-out ones out, instead of only noting them.
         command: what the user typed, for the record.
         sweep: what ``rungs`` are points of; they are then compared by validation alone, and test is not read.
+        limit: seconds that the techniques of a rung may take to say whether they fit.
 
     Raises:
-        StudyError: there is nothing to run, or a rule is out of range.
+        StudyError: there is nothing to run, a rule is out of range, or a technique hangs.
         DataError: the images do not fit the splits.
         RecipeError: a rung's techniques do not fit the images.
     """
@@ -103,7 +106,10 @@ def plan_study(
     for rung in design.rungs:
         # A technique that does not fit is said before anything trains, whichever rung it is on.
         try:
-            check_recipe(rung.recipe, splits.train, len(data.class_names), has_validation=splits.validation is not None)
+            with ending_after(limit, f"{'rung ' if sweep is None else ''}{rung.name}"):
+                check_recipe(
+                    rung.recipe, splits.train, len(data.class_names), has_validation=splits.validation is not None
+                )
         except RecipeError as error:
             raise RecipeError(f"{'rung ' if sweep is None else ''}{rung.name}: {error}") from error
     record = StudyRecord(
@@ -189,6 +195,7 @@ def run_study(
         command=command,
         sweep=sweep,
         watch=watch,
+        limit=execution.trial_timeout,
     )
     splits = planned.splits
     record = continue_record(out, planned.record, splits, execution)

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 import torch
@@ -160,11 +161,27 @@ def raised_in_hook(error: Exception) -> str | None:
     states, which would take longer than many a step, so that after the first batch the traceback is asked instead.
     """
     for frame, _ in traceback.walk_tb(error.__traceback__):
-        code = frame.f_code
-        first = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
-        if isinstance(first, Technique):
-            return f"{first.name}.{code.co_name} raised {described(error)}"
+        if (method := _method_of(frame)) is not None:
+            return f"{method} raised {described(error)}"
     return None
+
+
+def hook_at(frame: FrameType | None) -> str | None:
+    """Return the method of a technique, as ``name.hook``, within which ``frame`` is at work; None where there is none.
+
+    The outermost of several, as that is the one that was called as a hook.
+    """
+    found = None
+    while frame is not None:
+        found = _method_of(frame) or found
+        frame = frame.f_back
+    return found
+
+
+def _method_of(frame: FrameType) -> str | None:
+    code = frame.f_code
+    first = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
+    return f"{first.name}.{code.co_name}" if isinstance(first, Technique) else None
 
 
 def described(error: Exception) -> str:
