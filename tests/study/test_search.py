@@ -12,6 +12,7 @@ from stepladder.data import ImageSet
 from stepladder.errors import StudyError
 from stepladder.files import replace_json
 from stepladder.recipe import Recipe
+from stepladder.study.execution import Execution
 from stepladder.study.machine import describe_machine
 from stepladder.study.plan import Trial
 from stepladder.study.points import summarize_points
@@ -160,3 +161,10 @@ def test_without_the_extra_it_says_how_to_get_it(search: RunSearch, monkeypatch:
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(StudyError, match=r"pip install 'stepladder\[search\]'"):
         search()
+
+
+def test_trials_of_a_search_have_their_time_limit_too(search: RunSearch) -> None:
+    saved = search("optimizer.lr=0.01..0.3", points=1, seeds=1, execution=Execution(trial_timeout=0.001))
+    assert saved.trials
+    for trial in saved.trials:
+        assert trial.result.failure == "it took longer than the 0.001 seconds of --trial-timeout"

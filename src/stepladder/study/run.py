@@ -11,7 +11,7 @@ from stepladder.data.audit import look_first
 from stepladder.errors import RecipeError, StorageError, StudyError
 from stepladder.recipe import Recipe
 from stepladder.study.axes import settle_sweep
-from stepladder.study.conduct import Job, run_jobs, set_failed_aside, sweep_up
+from stepladder.study.conduct import Job, set_failed_aside, sweep_up
 from stepladder.study.continuation import continue_record, write_plan
 from stepladder.study.designs import Design, compare_with_below, make_design
 from stepladder.study.estimate import estimate_seconds
@@ -37,7 +37,7 @@ from stepladder.study.store import (
 from stepladder.study.sweep_records import SweepRecord
 from stepladder.study.trial import describe_data
 from stepladder.study.watch import Outlook, Watch
-from stepladder.study.workers import count_workers, run_in_workers
+from stepladder.study.workers import carry_out, count_workers
 from stepladder.training.context import check_recipe
 from stepladder.training.device import Compute
 
@@ -221,10 +221,7 @@ def run_study(
             workers = count_workers(execution.workers, compute, len(todo), total, record.machine.memory_gb)
             watch.planned(Outlook(record, trials, len(asked) - len(todo), seconds, len(splits.train), workers))
             refresh = _Refresh(out, watch)
-            if workers > 1 or execution.trial_timeout is not None:
-                run_in_workers(workers, todo, splits, compute, execution, watch, refresh)
-            else:
-                run_jobs(todo, compute, execution, watch, refresh)
+            carry_out(workers, todo, splits, compute, execution, watch, refresh)
         first = False
         sweep_up(jobs)
         with own(out):  # whoever comes first reads test; the others find it read

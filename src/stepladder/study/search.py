@@ -15,7 +15,7 @@ from stepladder.data import ImageSet, Splits
 from stepladder.errors import StudyError, missing_extra
 from stepladder.recipe import Recipe, change_settings
 from stepladder.study.axes import check_ranges, make_point, parse_axes, point_name, with_swept_techniques
-from stepladder.study.conduct import Job, run_jobs
+from stepladder.study.conduct import Job
 from stepladder.study.estimate import estimate_seconds
 from stepladder.study.execution import Execution
 from stepladder.study.integrity import differences, find_edit, hash_plan
@@ -26,6 +26,7 @@ from stepladder.study.store import load_study, read_record, read_result, trial_f
 from stepladder.study.sweep import refuse_many, refuse_no_validation
 from stepladder.study.sweep_records import AxisRecord, SearchRecord, SweepRecord, Value
 from stepladder.study.watch import Watch
+from stepladder.study.workers import carry_out
 from stepladder.training.device import Compute
 
 #: What ``study.json`` calls a search, beside the names of designs.
@@ -176,8 +177,15 @@ class _Runner:
             folder = trial_folder(self.out, trial).absolute()
             if read_result(folder) is None:
                 job = Job(trial, self.splits, self.record.data, folder)
-                run_jobs([job], self.compute, self.execution, self.watch)
-                write_results(load_study(self.out))
+                carry_out(
+                    1,
+                    [job],
+                    self.splits,
+                    self.compute,
+                    self.execution,
+                    self.watch,
+                    lambda: write_results(load_study(self.out)),
+                )
             result = read_result(folder)
             assert result is not None, folder
             assert self.record.sweep is not None

@@ -17,7 +17,7 @@ from typing import Any
 from stepladder import errors
 from stepladder.data import Splits
 from stepladder.errors import StepladderError, StudyError
-from stepladder.study.conduct import Job
+from stepladder.study.conduct import Job, run_jobs
 from stepladder.study.execution import Execution
 from stepladder.study.handover import Handover, hand_over
 from stepladder.study.ownership import own
@@ -56,6 +56,22 @@ def count_workers(asked: int, compute: Compute, trials: int, seconds: float, mem
         return 1
     cores = len(os.sched_getaffinity(0)) // (compute.threads or 1)
     return max(1, min(cores, trials, int(memory_gb / _WORKER_GB)))
+
+
+def carry_out(
+    workers: int,
+    jobs: Sequence[Job],
+    splits: Splits,
+    compute: Compute,
+    execution: Execution,
+    watch: Watch,
+    after_each: Callable[[], None],
+) -> None:
+    """Run ``jobs`` here, or in processes of their own: where they are several, or one that hangs has to be killed."""
+    if workers > 1 or execution.trial_timeout is not None:
+        run_in_workers(workers, jobs, splits, compute, execution, watch, after_each)
+    else:
+        run_jobs(jobs, compute, execution, watch, after_each)
 
 
 def run_in_workers(
