@@ -8,6 +8,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import math
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,10 @@ from stepladder.study.records import (
 )
 from stepladder.study.sweep_records import SearchRecord, SweepRecord
 from stepladder.training.history import EpochRecord
+
+# Who runs the tests in the background ignores Ctrl-C, and so would every process that they start.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,7 +4,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +83,7 @@ def test_ctrl_c_keeps_what_is_finished_and_the_command_goes_on(tmp_path: Path) -
         sys.executable, "-m", "stepladder", "sweep", "digits", "--over", "optimizer.lr=0.1,0.05,0.01", "--seeds", "6",
         "--epochs", "8", "--limit", "40", "--out", "out", "--rung", "standardize",
     ]  # fmt: skip
-    # Who runs the tests in the background may ignore Ctrl-C, and its children would inherit that.
-    with_ctrl_c = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, preexec_fn=with_ctrl_c)
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("out/trials/*/result.json")) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -42,10 +42,10 @@ def stopping_politely(stop: Stop) -> Iterator[None]:
         if first is not None and now - first < _PATIENCE:
             return
         again, first = first is not None, now
-        if stop.observed and not again:
-            stop.request(reason)
-            return
-        raise Stopped(reason)
+        # Also where it raises: Python drops what is raised while an object is finalized, and the next trial asks again.
+        stop.request(reason)
+        if again or not stop.observed:
+            raise Stopped(reason)
 
     before = {}
     for number in _REASONS:

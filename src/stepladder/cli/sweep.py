@@ -24,7 +24,8 @@ from stepladder.study.axes import parse_axes
 from stepladder.study.plan import find_rung
 from stepladder.study.records import SavedStudy
 from stepladder.study.rungs import add_techniques
-from stepladder.study.search import hide_password, run_search
+from stepladder.study.proposals import hide_password
+from stepladder.study.search import run_search
 from stepladder.study.sweep import run_sweep
 from stepladder.training.device import choose_compute
 from stepladder.training.stop import Stopped

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
@@ -12,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from stepladder.data import ImageSet, Splits
-from stepladder.errors import StudyError, missing_extra
+from stepladder.errors import StudyError
 from stepladder.recipe import Recipe, change_settings
 from stepladder.study.axes import check_ranges, make_point, parse_axes, point_name, with_swept_techniques
 from stepladder.study.conduct import Job
@@ -20,6 +18,7 @@ from stepladder.study.estimate import estimate_seconds
 from stepladder.study.execution import Execution
 from stepladder.study.integrity import differences, find_edit, hash_plan
 from stepladder.study.plan import Rung, Trial
+from stepladder.study.proposals import import_optuna, open_storage, sqlite_url
 from stepladder.study.records import RungRecord, SavedStudy, StudyRecord
 from stepladder.study.run import plan_study
 from stepladder.study.store import load_study, read_record, read_result, trial_folder, write_record, write_results
@@ -89,7 +88,7 @@ def run_search(
         raise StudyError(f"--search-seed is {search_seed}; it must be 0 or more")
     refuse_many(points, seeds, many)
     refuse_no_validation(validation)
-    optuna = _optuna()
+    optuna = import_optuna()
     if out.is_file():
         raise StudyError(f"--out is {out}, which is a file; choose a folder")
     recipe = with_swept_techniques(recipe, axes)
@@ -119,7 +118,7 @@ def run_search(
     runner = _Runner(out, record, planned.splits, compute, watch, execution)
     out.mkdir(parents=True, exist_ok=True)
     url = storage or str(sqlite_url(out / "search.db"))
-    with _open_storage(optuna, url, storage) as kept:
+    with open_storage(optuna, url, storage) as kept:
         # The name is the plan's: one storage can keep many searches, and the same one is found again.
         proposals = optuna.create_study(
             storage=kept,
@@ -235,13 +234,6 @@ class _Runner:
         write_record(self.out, self.record)
 
 
-def sqlite_url(path: Path) -> str:
-    """Return the storage URL of a SQLite file, whatever signs its path has."""
-    from sqlalchemy.engine import URL  # comes with optuna
-
-    return URL.create("sqlite", database=str(path.resolve())).render_as_string()
-
-
 def _trials(record: StudyRecord, rung: Rung, seeds: Iterable[int]) -> list[Trial]:
     return [Trial(rung.name, rung.recipe, seed, record.data.split, record.precision, record.select) for seed in seeds]
 
@@ -271,35 +263,3 @@ def _continue_record(out: Path, record: StudyRecord) -> StudyRecord:
             "--out, or the same settings to continue"
         )
     return record.model_copy(update={"created": found.created})
-
-
-def _optuna() -> Any:
-    try:
-        import optuna
-    except ImportError as error:
-        raise StudyError(missing_extra("optuna", "search")) from error
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna
-
-
-@contextmanager
-def _open_storage(optuna: Any, url: str, asked: str | None) -> Iterator[Any]:
-    """Open a storage and close it again; SQLite would keep the file."""
-    try:
-        kept = optuna.storages.RDBStorage(url)
-    except Exception as error:  # whatever the database's driver raises
-        reason = hide_password(str(error)).strip().partition("\n")[0] or type(error).__name__
-        place = f"--storage {hide_password(asked)}" if asked else f"the search's storage {url}"
-        raise StudyError(
-            f"cannot open {place}: {reason}; give an Optuna storage URL, as sqlite:///search.db"
-        ) from error
-    try:
-        yield kept
-    finally:
-        kept.remove_session()
-        kept.engine.dispose()
-
-
-def hide_password(text: str) -> str:
-    """Return a text without the password of the URL in it: commands are written into files that are passed on."""
-    return re.sub(r"(://[^/@\s:]*):[^@/\s]*@", r"\1:***@", text)
