@@ -57,7 +57,9 @@ def test_small_differs_in_its_name_batches_and_epochs_alone():
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_every_recipe_survives_toml(name):
-    recipe = change_settings(load_recipe(name), {"horizontal_flip.p": "0.123456789", "optimizer.lr": "0.012345678901234567"})
+    recipe = change_settings(
+        load_recipe(name), {"horizontal_flip.p": "0.123456789", "optimizer.lr": "0.012345678901234567"}
+    )
     again = parse_recipe(tomllib.loads(recipe.to_toml()))
     assert again == recipe
     assert again.fingerprint == recipe.fingerprint

@@ -301,7 +301,11 @@ def test_an_epoch_runs_on_a_gpu(name, digits_train, tiny_recipe, noise):
 def test_an_option_out_of_range_is_said_with_both_ends(name):
     """Every numeric option has a lowest and a highest value, and the message names them."""
     for option, found in TECHNIQUES[name].model_fields.items():
-        if found.annotation is bool or get_origin(found.annotation) is Literal or range_of(TECHNIQUES[name], option).startswith("last"):
+        if (
+            found.annotation is bool
+            or get_origin(found.annotation) is Literal
+            or range_of(TECHNIQUES[name], option).startswith("last")
+        ):
             continue
         with pytest.raises(RecipeError, match=rf"^{name}\.{option} is -1000000; it must be .*\d.*"):
             check(TECHNIQUES[name], {option: -1_000_000}, name)
