@@ -16,8 +16,8 @@ from stepladder.study.execution import Execution
 from stepladder.study.machine import describe_machine
 from stepladder.study.plan import Trial
 from stepladder.study.points import summarize_points
-from stepladder.study.records import SavedStudy, TrialResult
 from stepladder.study.proposals import hide_password, sqlite_url
+from stepladder.study.records import SavedStudy, TrialResult
 from stepladder.study.search import run_search
 from stepladder.study.store import load_study
 from stepladder.study.watch import Watch
