@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from stepladder.errors import StepladderError
-from stepladder.report.page import write_page
 from stepladder.study.store import load_study
 
 
@@ -17,6 +16,8 @@ class LivePage:
 
     def update(self) -> None:
         """Write the page. What goes wrong here stops no study: the report at its end says it."""
+        from stepladder.report.page import write_page  # with all of matplotlib, while nobody waits for a first figure
+
         try:
             write_page(load_study(self.folder))
         except StepladderError:

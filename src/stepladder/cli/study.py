@@ -12,6 +12,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
+from stepladder import report
 from stepladder.cli.baseline_progress import make_baseline_watch
 from stepladder.cli.console import make_console, stdout_for_json
 from stepladder.cli.execution import DEFAULT_EXECUTION, ExecutionOptions
@@ -24,7 +25,6 @@ from stepladder.cli.stopped import say_how_to_continue
 from stepladder.data import ImageSet
 from stepladder.errors import StudyError
 from stepladder.recipe import Recipe
-from stepladder.report import describe, terminal_effects, terminal_table, write_report
 from stepladder.report.document import build_document
 from stepladder.study.baseline import add_baseline
 from stepladder.study.plan import Rung
@@ -103,14 +103,14 @@ def study(
     except KeyboardInterrupt as stopped:
         watch.stop()
         reason = stopped.reason if isinstance(stopped, Stopped) else "interrupt"
-        say_how_to_continue(console, folder, command, reason, write_report)
+        say_how_to_continue(console, folder, command, reason, report.write_report)
         return EXIT_CODES.get(reason, 130)
     finally:
         watch.stop()
         polite.close()
     if not watch.ran:
         console.print("All of it was trained before; nothing to do but the report.")
-    written = write_report(finished)
+    written = report.write_report(finished)
     _show(console, finished)
     console.print(f"\nReport: {next(path for path in written if path.suffix == '.html')}", markup=False)
     if options.as_json:
@@ -144,10 +144,10 @@ def _short_name(rungs: tuple[Rung, ...]) -> str:
 
 def _show(console: Console, study: SavedStudy) -> None:
     console.print()
-    console.print(terminal_table(study))
+    console.print(report.terminal_table(study))
     console.print()
     if len(study.record.seeds) > 1 and not study.unread and study.record.contrasts:
-        console.print(terminal_effects(study))
+        console.print(report.terminal_effects(study))
         console.print()
-    for sentence in describe(study):
+    for sentence in report.describe(study):
         console.print(sentence, markup=False)
