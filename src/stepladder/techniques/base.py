@@ -259,8 +259,12 @@ class Technique(BaseModel):
         """Replace the training loss, in one technique at most: float logits (B, classes) and targets to their mean."""
         raise NotImplementedError
 
-    def before_step(self, parameters: Sequence[Tensor], lr: float) -> None:
-        """Before every step, change gradients (``.grad``, on every parameter) or weights, in place."""
+    def before_step(self, parameters: Sequence[Tensor], lr: float | Tensor) -> None:
+        """Before every step, change gradients (``.grad``, on every parameter) or weights, in place.
+
+        Args:
+            lr: of the step at hand; a float32 tensor () on a GPU, where the step is recorded once and replayed.
+        """
 
     def after_step(self, parameters: Sequence[Tensor], progress: Progress) -> None:
         """After every step, change the weights that go on training, in place."""

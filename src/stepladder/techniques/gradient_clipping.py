@@ -28,7 +28,7 @@ class GradientClipping(Technique):
 
     max_norm: Annotated[float, Field(gt=0, description="longest Euclidean norm of the whole gradient")] = 1.0
 
-    def before_step(self, parameters: Sequence[Tensor], lr: float) -> None:  # noqa: ARG002
+    def before_step(self, parameters: Sequence[Tensor], lr: float | Tensor) -> None:  # noqa: ARG002
         """Scale all gradients by the same factor of at most 1."""
         if self.max_norm < float("inf"):
             torch.nn.utils.clip_grad_norm_(parameters, self.max_norm)

@@ -35,7 +35,9 @@ class HorizontalFlip(Technique):
         """Remember which images come, and whether the epoch is an odd one."""
         if self.alternating:
             self.state["positions"] = positions
-            self.state["epoch"] = torch.tensor(progress.epoch)
+            # The same tensor every time: a recorded step reads where it was.
+            epoch = self.state.setdefault("epoch", torch.zeros((), dtype=torch.int64, device=positions.device))
+            epoch.fill_(progress.epoch)
 
     def augment(self, images: Tensor, targets: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Mirror a random share ``p`` of the batch, or those whose turn it is."""
@@ -50,11 +52,14 @@ class HorizontalFlip(Technique):
             count = self.context.num_images
             self.state["first"] = torch.rand(count, generator=rng, device=images.device) < 0.5
         first = self.state["first"].index_select(0, self.state["positions"])
-        return ~first if int(self.state["epoch"]) % 2 else first
+        return first ^ (self.state["epoch"] % 2 == 1)
 
 
 def flip(images: Tensor, chosen: Tensor, axis: int) -> Tensor:
     """Mirror the ``chosen`` images, bool (B,): columns with axis 2, rows with axis 1."""
+    if images.device.type != "cpu":
+        # To count those that are chosen, Python would have to wait for the device.
+        return torch.where(chosen.view(-1, 1, 1, 1), images.flip(axis + 1), images)
     positions = chosen.nonzero().squeeze(1)
     # Only what is mirrored is moved, as rows of memory: twice as fast as mirroring all and choosing.
     rows = images.permute(0, 2, 3, 1)

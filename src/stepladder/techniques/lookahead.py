@@ -30,7 +30,7 @@ class Lookahead(Technique):
     every: Annotated[int, Field(ge=1, le=1000, description="steps forward before each one back")] = 5
     share: Annotated[float, Field(gt=0, le=1, description="of the way forward that is kept")] = 0.5
 
-    def before_step(self, parameters: Sequence[Tensor], lr: float) -> None:  # noqa: ARG002
+    def before_step(self, parameters: Sequence[Tensor], lr: float | Tensor) -> None:  # noqa: ARG002
         """Keep the initial weights, from which the slow ones start."""
         if "slow0" not in self.state and self.share < 1:
             self.state.update((f"slow{number}", weight.detach().clone()) for number, weight in enumerate(parameters))

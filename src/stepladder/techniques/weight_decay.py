@@ -36,7 +36,7 @@ class WeightDecay(Technique):
     decoupled: Annotated[bool, Field(description="beside the optimizer's step instead of through the gradient")] = False
     biases: Annotated[bool, Field(description="decay biases, scales and shifts too")] = True
 
-    def before_step(self, parameters: Sequence[Tensor], lr: float) -> None:
+    def before_step(self, parameters: Sequence[Tensor], lr: float | Tensor) -> None:
         """Add to the gradients, or shrink the weights."""
         if self.amount == 0:
             return

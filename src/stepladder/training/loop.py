@@ -5,26 +5,26 @@ from __future__ import annotations
 import math
 import os
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from stepladder.data import Split
 from stepladder.errors import StepladderError
 from stepladder.recipe import Recipe
-from stepladder.techniques import Progress, Technique
+from stepladder.techniques import Progress
 from stepladder.techniques.guard import end_copy
 from stepladder.training.assembly import Assembly, assemble, overriding
 from stepladder.training.checkpoint import Checkpoints
 from stepladder.training.clock import Clock
 from stepladder.training.device import Compute, keep_freed_memory
-from stepladder.training.evaluate import evaluate, prepare_images
+from stepladder.training.evaluate import evaluate
 from stepladder.training.history import EpochRecord
 from stepladder.training.outcome import TrainedNetwork, describe_failure, odd_start
 from stepladder.training.snapshot import Place, restore_snapshot, take_snapshot
+from stepladder.training.step import make_step
 
 
 @dataclass(frozen=True)
@@ -150,57 +150,23 @@ class _Run:
             self.clock,
             self.checkpoints,
         )
-        module, averaged, techniques, data = assembly.module, assembly.averaged, assembly.techniques, assembly.data
-        optimizer, parameters, order_stream = assembly.optimizer, assembly.parameters, assembly.streams["order"]
-        started_by, augmented_by, scheduled_by, before_by, after_by, averaged_by, watched_by = (
-            overriding(techniques, hook)
-            for hook in ("batch_started", "augment", "lr_factor", "before_step", "after_step", "weights", "epoch_ended")
-        )
-        compute_loss = _training_loss(techniques)
+        module, data, order_stream = assembly.module, assembly.data, assembly.streams["order"]
+        watched_by = overriding(assembly.techniques, "epoch_ended")
+        take_step = make_step(assembly, recipe.optimizer.lr, self.compute, place.loss_sum, recipe.batch_size)
         steps_per_epoch = assembly.steps_per_epoch
 
         for epoch in range(place.epoch, epochs + 1):
             if place.batch == 0:
                 clock.start_epoch()
-                # Summed on the device: reading a number off it in every step would make the device wait for Python.
-                place.loss_sum = torch.zeros((), device=data.labels.device)
+                place.loss_sum.zero_()
                 place.order_state = order_stream.get_state()
             else:
                 order_stream.set_state(place.order_state)  # the same order is drawn again
             module.train()
             order = torch.randperm(len(data), generator=order_stream).to(data.labels.device)
             for positions in _batches(order, recipe.batch_size)[place.batch :]:
-                progress = Progress(place.step, steps_per_epoch, recipe.epochs)
-                lr = recipe.optimizer.lr * math.prod(technique.lr_factor(progress) for technique in scheduled_by)
-                for group in optimizer.param_groups:
-                    group["lr"] = lr * group.get("lr_scale", 1)
-
-                images, targets = data.take(positions)
-                for technique in started_by:
-                    technique.batch_started(positions, progress)
-                for technique in augmented_by:
-                    images, targets = technique.augment(images, targets, assembly.streams[f"augment/{technique.name}"])
-
-                with self.compute.autocast():
-                    logits = module(prepare_images(images, techniques))
-                    loss = compute_loss(logits, targets)
-                loss.backward()
-                with torch.no_grad():
-                    for technique in before_by:
-                        technique.before_step(parameters, lr)
-                optimizer.step()
-                optimizer.zero_grad()
-
-                place.step, place.batch, place.lr = place.step + 1, place.batch + 1, lr
-                with torch.no_grad():
-                    after = Progress(place.step, steps_per_epoch, recipe.epochs)
-                    for technique in after_by:
-                        technique.after_step(parameters, after)
-                    if averaged is not None:
-                        current, average = module.state_dict(), averaged.state_dict()
-                        for technique in averaged_by:
-                            technique.weights(current, average, after)
-                place.loss_sum += loss.detach() * len(positions)
+                place.lr = take_step(positions, Progress(place.step, steps_per_epoch, recipe.epochs))
+                place.step, place.batch = place.step + 1, place.batch + 1
                 end_copy(self.owner)
                 if self.on_batch:
                     self.on_batch(len(positions))
@@ -208,6 +174,7 @@ class _Run:
                     self.keep()
 
             running = float(place.loss_sum) / len(data)
+            place.warnings += [one for one in take_step.warnings if one not in place.warnings]
             if not math.isfinite(running):
                 return f"the training loss was not finite in epoch {epoch}; a lower optimizer.lr may help"
             record = self.record_epoch(epoch, running)
@@ -262,8 +229,3 @@ def _batches(order: Tensor, batch_size: int) -> list[Tensor]:
     if len(batches) > 1 and len(batches[-1]) == 1:
         batches[-2:] = [torch.cat(batches[-2:])]
     return batches
-
-
-def _training_loss(techniques: Sequence[Technique]) -> Callable[[Tensor, Tensor], Tensor]:
-    replacing = overriding(techniques, "loss")
-    return replacing[0].loss if replacing else F.cross_entropy

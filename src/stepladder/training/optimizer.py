@@ -33,16 +33,23 @@ def make_optimizer(settings: Optimizer, module: nn.Module) -> Steps:
     Fused where torch has it so: it updates them in one pass over memory. Weight decay is off, adamw's too.
     """
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    # On a GPU the counts of steps lie there too, so that a recorded step can go on counting.
+    there = all(parameter.is_cuda for parameter in parameters)
     lr, momentum, betas = settings.lr, settings.momentum or 0.0, (settings.beta1 or 0.0, settings.beta2 or 0.0)
     if settings.name == "adam":
-        return optim.Adam(parameters, lr=lr, betas=betas, fused=True)
+        return optim.Adam(parameters, lr=lr, betas=betas, fused=True, capturable=there)
     if settings.name == "adamw":
-        return optim.AdamW(parameters, lr=lr, betas=betas, weight_decay=0, fused=True)
+        return optim.AdamW(parameters, lr=lr, betas=betas, weight_decay=0, fused=True, capturable=there)
     if settings.name == "rmsprop":
-        return optim.RMSprop(parameters, lr=lr, alpha=settings.alpha or 0.0, momentum=momentum)
+        return optim.RMSprop(parameters, lr=lr, alpha=settings.alpha or 0.0, momentum=momentum, capturable=there)
     if settings.name == "muon":
         return MuonAndAdamW(module, settings)
     return optim.SGD(parameters, lr=lr, momentum=momentum, nesterov=bool(settings.nesterov), fused=True)
+
+
+def takes_rate_as_tensor(optimizer: Steps) -> bool:
+    """Return whether its learning rates may be tensors that change between steps; torch's Muon reads a number."""
+    return not isinstance(optimizer, MuonAndAdamW)
 
 
 class MuonAndAdamW:
