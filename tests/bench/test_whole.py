@@ -3,12 +3,17 @@
 import json
 
 import pytest
+import torch
 
+from stepladder.bench import gpu as gpu_room
 from stepladder.bench import growth as growth_room
 from stepladder.bench.growth import exponent, measure_growth
-from stepladder.bench.processes import measure_process, stepladder
+from stepladder.bench.processes import Measured, measure_process, stepladder
 from stepladder.bench.whole_study import WholeStudy, measure_study
+from stepladder.data import load_image_set, make_splits
 from stepladder.errors import StudyError
+from stepladder.recipe import load_recipe
+from stepladder.training.device import choose_compute
 
 
 def test_a_process_has_its_own_peak_and_time(tmp_path):
@@ -63,12 +68,53 @@ def test_the_race_to_an_accuracy(stepladder):
     assert "reached by 0 of 1" in never.out or "99.99" in never.out
 
 
+def test_one_way_to_use_the_cores(stepladder):
+    outcome = stepladder("bench", "study", "--way", "processes", "--seeds", "1", "--epochs", "1", "--json")
+    assert outcome.code == 0, outcome.err
+    (one,) = json.loads(outcome.out)["studies"]
+    assert one["threads"] == 1
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here, and its ladders take minutes")
+def test_without_a_gpu_the_bench_says_what_it_could_not_measure(stepladder):
+    outcome = stepladder("bench", "gpu", "digits")
+    assert outcome.code == 0
+    assert outcome.out.count("not measured") == 6
+    assert "PyTorch finds no CUDA device here, so nothing of this could be measured." in " ".join(outcome.out.split())
+
+
+def test_a_gpu_is_measured_with_and_without_replaying(monkeypatch):
+    """On a CPU, where replaying changes nothing: what is asked for, how often, and that the figures come out."""
+    asked, commands = [], []
+    train = gpu_room.train_network
+
+    def training(*arguments):
+        asked.append(arguments[-1].replay)
+        return train(*arguments)
+
+    def measuring(command, folder):
+        commands.append(command)
+        return Measured(2.0, 1)
+
+    monkeypatch.setattr(gpu_room, "train_network", training)
+    monkeypatch.setattr(gpu_room, "measure_process", measuring)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    images = load_image_set("digits")
+    recipe = load_recipe("small").model_copy(update={"epochs": 1})
+    speed = gpu_room.measure_gpu("digits", make_splits(images), 10, recipe, choose_compute("cpu"), rounds=2)
+    assert asked == [True, True, False, True, False]
+    assert len(speed.replayed) == len(speed.launched) == 2
+    assert speed.ladders == {1: 2.0, 2: 2.0, 4: 2.0, 8: 2.0}
+    assert [command[-1] for command in commands] == ["1", "2", "4", "8"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("start", "--rounds", "0"), "--rounds is 0; it must be at least 1"),
         (("study", "--seeds", "0"), "--seeds is 0; it must be at least 1"),
         (("accuracy", "digits", "--wanted", "100"), "--wanted is 100; it must be a percentage"),
+        (("gpu", "--rounds", "0"), "--rounds is 0; it must be at least 1"),
         (("growth", "--largest", "10"), "--largest 10 leaves fewer than 3 values of images"),
     ],
 )

@@ -217,6 +217,12 @@ _add(
 )
 _add(
     bench,
+    "bench.gpu:gpu",
+    "Measure the reference study on a GPU: one trial, its steps replayed and launched one by one; the whole ladder.",
+    "bench gpu cifar10-jpeg/",
+)
+_add(
+    bench,
     "bench.soak:soak",
     "Kill studies of the digits at random moments, for an hour, and hold what they leave to the bits of an undisturbed "
     "one; and watch memory and open files meanwhile.",

@@ -33,11 +33,13 @@ class Compute:
             stay in float32 either way (Micikevicius et al., Mixed Precision Training, 2018, section 3).
         threads: of one training step on the CPU at most; None for all cores. Another number sums in another order, so
             it changes the last bits of every weight where steps are large.
+        replay: record a step on a CUDA GPU once and replay it, instead of launching kernel after kernel.
     """
 
     device: torch.device
     precision: str
     threads: int | None = None
+    replay: bool = True
 
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context in which networks run forward."""

@@ -166,7 +166,7 @@ class ReplayedStep(TrainingStep):
 
 def make_step(assembly: Assembly, base_lr: float, compute: Compute, loss_sum: Tensor, batch_size: int) -> TrainingStep:
     """Return the step that is fastest on the device: replayed on a CUDA GPU, where the optimizer lets it be."""
-    if compute.device.type == "cuda" and takes_rate_as_tensor(assembly.optimizer):
+    if compute.replay and compute.device.type == "cuda" and takes_rate_as_tensor(assembly.optimizer):
         return ReplayedStep(assembly, base_lr, compute, loss_sum, batch_size)
     return TrainingStep(assembly, base_lr, compute, loss_sum)
 

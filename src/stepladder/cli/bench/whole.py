@@ -71,6 +71,10 @@ def study(
     *,
     seeds: Annotated[int, Parameter(help="Of every rung.")] = 3,
     epochs: Annotated[int, Parameter(help="Passes over the training images.")] = 20,
+    way: Annotated[
+        Literal["both", "processes", "threads"],
+        Parameter(help="A process a core with one thread each, one process with a thread a core, or both in turn."),
+    ] = "both",
     as_json: AsJson = False,
 ) -> None:
     """Measure whole studies: trials an hour, the time outside training steps, processes against threads."""
@@ -80,7 +84,8 @@ def study(
     console = make_console(as_json)
     compute = choose_compute("cpu")
     cores = available_cores()
-    ways = ((cores, 1), (1, cores)) if cores > 1 else ((1, 1),)
+    every = {"processes": (cores, 1), "threads": (1, cores)}
+    ways = tuple(dict.fromkeys(every[name] for name in every if way in ("both", name)))
     with progress_of(console, len(ways)) as advance:
         studies = measure_study(data, ways, seeds, epochs, advance)
     table = table_of("", "trials an hour", "outside training steps, %", "wall time, s")
