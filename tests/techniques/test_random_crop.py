@@ -43,6 +43,15 @@ def test_against_the_slow_way(make_images, stream, options, image_size, size, pa
     assert cut.is_contiguous(memory_format=torch.channels_last)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_reflected_padding_is_numpys(make_images, stream, channels):
+    images = make_images(30, 8, channels)
+    cut, _ = RandomCrop(padding=3, reflect=True).augment(images, torch.arange(30), stream(7))
+    padded = np.pad(images.numpy(), ((0, 0), (0, 0), (3, 3), (3, 3)), mode="reflect")
+    expected = one_by_one(padded, 8, 0, stream(7))
+    np.testing.assert_array_equal(cut.numpy(), expected)
+
+
 def test_images_that_are_not_square(stream):
     images = torch.randint(1, 256, (200, 3, 20, 12), generator=stream(), dtype=torch.uint8)
     cut, _ = RandomCrop().augment(images, torch.arange(200), stream())
