@@ -34,6 +34,7 @@ def curve(
     compute = choose_compute(options.device, options.precision)
     images = options.load_data(console, data, skip_damaged=options.skip_damaged)
     recipe = options.make_recipe(images)
+    compute = options.settle_precision(console, compute, recipe, images)
     folder = out or Path("studies") / f"{images.name}-curve"
     command = shlex.join(["stepladder", *sys.argv[1:]])
     watch = make_watch(console)

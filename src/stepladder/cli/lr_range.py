@@ -46,6 +46,7 @@ def lr_range(
     folder = out or Path("studies") / f"{images.name}{options.network_label()}-lr-range"
     check_folder(folder)
     say_what_was_loaded(console, images, recipe)
+    compute = options.settle_precision(console, compute, recipe, images)
     with stdout_for_json(options.as_json):
         found = run_lr_range(
             images,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -19,11 +19,12 @@ from stepladder.recipe import Recipe, change_settings, default_recipe, load_reci
 from stepladder.study.rungs import add_techniques
 from stepladder.study.watch import Watch, Watchers
 from stepladder.techniques import register
+from stepladder.training.device import Compute
 
 __all__ = ["DEFAULTS", "Data", "Device", "Precision", "TrainingOptions", "say_what_was_loaded"]
 
 Device = Annotated[str, Parameter(help="auto, cpu, cuda or mps.")]
-Precision = Annotated[str, Parameter(help="auto, float32 or bfloat16; auto takes bfloat16 where the hardware has it.")]
+Precision = Annotated[str, Parameter(help="auto, float32 or bfloat16; auto takes bfloat16 where it is faster.")]
 
 
 @Parameter(name="*")
@@ -134,6 +135,24 @@ class TrainingOptions(DataOptions):
 
         trackers = make_trackers(self.track, folder, lambda sentence: console.print(sentence, markup=False))
         return Watchers([shown, *trackers])
+
+    def settle_precision(self, console: Console, compute: Compute, recipe: Recipe, images: ImageSet) -> Compute:
+        """Return ``compute`` in float32 where that was not ruled out and bfloat16 is measured to be slower; say so."""
+        if self.precision != "auto" or compute.precision != "bfloat16" or compute.device.type != "cpu":
+            return compute
+        from stepladder.training.precision import remembered_times
+
+        height, width, channels = images.image_shape
+        shape = (channels, height, width)
+        times = remembered_times(recipe.network, shape, images.num_classes, recipe.batch_size, compute)
+        if not times.bfloat16_is_slower:
+            return compute
+        console.print(
+            f"This network trains in float32: forward and backward, some images took {1000 * times.float32:.1f} ms, "
+            f"and {1000 * times.bfloat16:.1f} in bfloat16. With --precision bfloat16 it is taken all the same.",
+            markup=False,
+        )
+        return replace(compute, precision="float32")
 
     def network_label(self) -> str:
         """Return what names the network in a folder's name, with a hyphen; empty for the recipe's own."""

@@ -44,6 +44,7 @@ def plan(
     compute = choose_compute(options.device, options.precision)
     images = options.load_data(console, data, skip_damaged=options.skip_damaged)
     recipe = options.make_recipe(images)
+    compute = options.settle_precision(console, compute, recipe, images)
     scale = Scale(find_metric(rules.metric).share)
     spread, source = _spread(sd, pilot, rules.metric, scale)
     planned = plan_study(

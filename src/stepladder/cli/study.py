@@ -74,6 +74,7 @@ def study(
     command = shlex.join(["stepladder", *sys.argv[1:]])
 
     say_what_was_loaded(console, images, recipe)
+    compute = options.settle_precision(console, compute, recipe, images)
     watch = make_watch(console)
     watch.page = LivePage(folder.absolute())  # a technique of the user's own may go elsewhere
     told = options.watchers(console, watch, folder.absolute())

@@ -90,6 +90,7 @@ def sweep(
         "command": _command(),
     }
     say_what_was_loaded(console, images, recipe)
+    compute = options.settle_precision(console, compute, recipe, images)
     watch = make_watch(console)
     try:
         with stopping_politely(execution.stop), stdout_for_json(options.as_json):

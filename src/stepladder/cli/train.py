@@ -40,6 +40,7 @@ def train(
     if rung is not None:
         recipe = find_rung(recipe, rung).recipe
     say_what_was_loaded(console, images, recipe)
+    compute = options.settle_precision(console, compute, recipe, images)
     folder = out or Path("trials") / "-".join([images.name, recipe.name, *([rung] if rung else []), f"seed{seed}"])
     watch = make_watch(console)
     told = options.watchers(console, watch, folder.absolute())

@@ -33,6 +33,8 @@ _SPARE_BYTES = 1_000_000_000
 _DECODED = "decoded-1"
 #: Virtual environments of the libraries that training speed is compared with.
 PEERS = "peers"
+#: How long a training step takes in each precision, a file a network.
+PRECISIONS = "precisions"
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def clear_cache() -> int:
     """
     folder = cache_folder()
     freed = 0
-    for name in (_DECODED, "downloads", PEERS):
+    for name in (_DECODED, "downloads", PEERS, PRECISIONS):
         part = folder / name
         if part.is_symlink() or not part.is_dir():
             continue
