@@ -1,16 +1,18 @@
 """Measurements of whole processes and studies: small ones, and what they refuse."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from stepladder.bench import gpu as gpu_room
 from stepladder.bench import growth as growth_room
-from stepladder.bench.growth import exponent, measure_growth
+from stepladder.bench.growth import exponent, grown_values, measure_growth
 from stepladder.bench.processes import Measured, measure_process, stepladder
 from stepladder.bench.whole_study import WholeStudy, measure_study
-from stepladder.data import load_image_set, make_splits
+from stepladder.data import ImageSet, load_image_set, make_splits
 from stepladder.errors import StudyError
 from stepladder.recipe import load_recipe
 from stepladder.training.device import choose_compute
@@ -43,6 +45,16 @@ def test_growth_measures_whole_studies(monkeypatch):
     grown = measure_growth("classes")
     assert grown.values == (2, 4)
     assert all(one.seconds > 0 and one.peak > 100e6 for one in grown.measured)
+
+
+@pytest.mark.parametrize("what", ["images", "seeds", "classes", "size"])
+def test_every_point_can_be_split(what):
+    for value in grown_values(what):
+        point = replace(growth_room._FROM[what], **{what: value})
+        labels = np.arange(point.images) % point.classes
+        images = np.zeros((point.images, 1, 1, 1), np.uint8)
+        names = tuple(str(number) for number in range(point.classes))
+        assert make_splits(ImageSet("points", images, labels, names)).validation is not None
 
 
 def test_a_whole_study_is_accounted_for():
