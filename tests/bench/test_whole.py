@@ -12,7 +12,7 @@ from stepladder.bench import growth as growth_room
 from stepladder.bench.growth import exponent, grown_values, measure_growth
 from stepladder.bench.processes import Measured, measure_process, stepladder
 from stepladder.bench.whole_study import WholeStudy, measure_study
-from stepladder.data import ImageSet, load_image_set, make_splits
+from stepladder.data import ImageSet, Split, load_image_set, make_splits
 from stepladder.errors import StudyError
 from stepladder.recipe import load_recipe
 from stepladder.training.device import choose_compute
@@ -54,7 +54,7 @@ def test_every_point_can_be_split(what):
         labels = np.arange(point.images) % point.classes
         images = np.zeros((point.images, 1, 1, 1), np.uint8)
         names = tuple(str(number) for number in range(point.classes))
-        assert make_splits(ImageSet("points", images, labels, names)).validation is not None
+        assert make_splits(ImageSet("points", names, {"train": Split(images, labels)})).validation is not None
 
 
 def test_a_whole_study_is_accounted_for():

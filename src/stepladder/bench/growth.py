@@ -36,9 +36,14 @@ class Point:
     size: int = 32
 
 
-#: Seeds are many only where a trial is short; large images are few, or they would fill the memory; a class of the 1,000 has the
-#: 13 images that its three splits need.
-_FROM = {"images": Point(), "seeds": Point(images=1_000), "classes": Point(images=20_000), "size": Point(images=1_000)}
+#: Seeds are many only where a trial is short; large images are few, or they would fill the memory; each of a thousand
+#: classes has the 13 images that three splits need.
+_FROM = {
+    "images": Point(),
+    "seeds": Point(images=1_000),
+    "classes": Point(images=20_000),
+    "size": Point(images=1_000),
+}
 
 
 @dataclass(frozen=True)
