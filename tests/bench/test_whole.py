@@ -47,6 +47,20 @@ def test_growth_measures_whole_studies(monkeypatch):
     assert all(one.seconds > 0 and one.peak > 100e6 for one in grown.measured)
 
 
+def test_growth_draws_its_picture(stepladder, monkeypatch, tmp_path):
+    def measured(what, largest=None, advance=None):
+        values = grown_values(what, largest)
+        return growth_room.Growth(what, values, tuple(Measured(2.0 * value, 10**9) for value in values))
+
+    monkeypatch.setattr(growth_room, "measure_growth", measured)
+    outcome = stepladder("bench", "growth", "--of", "images", "--of", "seeds", "--picture", "g/growth.svg", "--json")
+    drawn = (tmp_path / "g" / "growth.svg").read_text()
+    assert json.loads(outcome.out)["exponents"]["seeds"] == {"time": pytest.approx(1), "memory": pytest.approx(0)}
+    assert drawn.count("exponent 1.00") == drawn.count("exponent 0.00") == 2
+    assert "How a study grows" in drawn
+    assert "peak memory, MB" in drawn
+
+
 @pytest.mark.parametrize("what", ["images", "seeds", "classes", "size"])
 def test_every_point_can_be_split(what):
     for value in grown_values(what):
@@ -127,6 +141,7 @@ def test_a_gpu_is_measured_with_and_without_replaying(monkeypatch):
         (("study", "--seeds", "0"), "--seeds is 0; it must be at least 1"),
         (("accuracy", "digits", "--wanted", "100"), "--wanted is 100; it must be a percentage"),
         (("gpu", "--rounds", "0"), "--rounds is 0; it must be at least 1"),
+        (("growth", "--picture", "a.jpg"), "--picture is a.jpg; write a name that ends in .svg or .png"),
         (("growth", "--largest", "10"), "--largest 10 leaves fewer than 3 values of images"),
     ],
 )

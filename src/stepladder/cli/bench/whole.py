@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -10,6 +11,8 @@ from stepladder.cli.bench.output import at_least_one, finish, progress_of, sprea
 from stepladder.cli.console import AsJson, make_console
 from stepladder.cli.options import Device, Precision
 from stepladder.errors import DataError, RecipeError
+from stepladder.report.units import count
+from stepladder.study.machine import describe_machine, describe_versions
 from stepladder.training.device import available_cores, choose_compute
 
 
@@ -37,6 +40,7 @@ def growth(
         list[Literal["images", "seeds", "classes", "size"]] | None, Parameter(help="Only this; all by default.")
     ] = None,
     largest: Annotated[int | None, Parameter(help="Leave larger values out.")] = None,
+    picture: Annotated[Path | None, Parameter(help="Draw it, both axes logarithmic: FILE.svg or FILE.png.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure how time and memory of a study grow with images, seeds, classes, and the size of an image."""
@@ -49,6 +53,10 @@ def growth(
             raise DataError(
                 f"--largest {largest} leaves fewer than {few} values of {what}; an exponent needs that many"
             )
+    if picture is not None:
+        from stepladder.report.figures.style import check_picture
+
+        check_picture(picture)
     console = make_console(as_json)
     with progress_of(console, sum(len(grown_values(what, largest)) for what in wanted)) as advance:
         grown = [measure_growth(what, largest, advance) for what in wanted]
@@ -63,6 +71,13 @@ def growth(
         "looked for, report and all. The exponent is the steepest slope in the upper half of a log-log plot."
     )
     exponents = {one.what: {"time": one.time_exponent, "memory": one.memory_exponent} for one in grown}
+    if picture is not None:
+        from stepladder.report.figures.growth import draw_growth
+        from stepladder.report.figures.style import write_figure
+
+        facts = ["two rungs, one epoch, one thread", describe_machine(choose_compute("cpu").device).processor]
+        write_figure(picture, draw_growth(grown, [*facts, f"torch {describe_versions()['torch']}"]))
+        console.print(f"Picture: {picture}", markup=False)
     finish(console, words, choose_compute("cpu"), {"growth": grown, "exponents": exponents} if as_json else None)
 
 
@@ -94,8 +109,8 @@ def study(
         table.add_row(how, f"{one.trials_an_hour:,.1f}", f"{100 * one.outside:.1f}", f"{one.seconds:,.0f}")
     console.print(table)
     words = (
-        f"{data}, the six rungs of recipe report, {seeds} seeds, {epochs} epochs, from the start of the process to "
-        f"its end."
+        f"{data}, the six rungs of recipe report, {count(seeds, 'seed')}, {count(epochs, 'epoch')}, from the start of "
+        f"the process to its end."
     )
     finish(console, words, compute, {"studies": studies} if as_json else None)
 
@@ -139,7 +154,7 @@ def accuracy(
         table.add_row(one.name, reached, spread([run.whole for run in mine], ".0f"), spread(ends, ".2f"))
     console.print(table)
     words = (
-        f"{data}; one trial on all cores; training and evaluation after every epoch. Median of {seeds} "
-        f"seed{'s' if seeds > 1 else ''} (minimum to maximum)."
+        f"{data}; one trial on all cores; training and evaluation after every epoch. Median of "
+        f"{count(seeds, 'seed')} (minimum to maximum)."
     )
     finish(console, words, compute, {"wanted": wanted / 100, "races": races} if as_json else None)

@@ -13,8 +13,6 @@ from matplotlib.patches import Polygon, Rectangle
 from numpy.typing import NDArray
 
 from stepladder.data import ImageSet
-from stepladder.errors import RecipeError
-from stepladder.files import replace_bytes
 from stepladder.model.effective import EffectiveFields
 from stepladder.network.arithmetic import LayerCost, Shape, format_shape
 from stepladder.network.inspection import Inspection
@@ -27,11 +25,11 @@ from stepladder.report.figures.style import (
     MUTED,
     TRAIN,
     VALIDATION,
+    check_picture,
     house_style,
     new_figure,
     text_width,
-    to_png,
-    to_svg,
+    write_figure,
     write_header,
 )
 
@@ -93,10 +91,8 @@ def write_picture(
         RecipeError: another ending.
         StorageError: the file cannot be written.
     """
-    if path.suffix.lower() not in (".svg", ".png"):
-        raise RecipeError(f"--picture is {path}; write a name that ends in .svg or .png")
-    figure = draw_network(inspection, images, measured)
-    replace_bytes(path, to_svg(figure) if path.suffix.lower() == ".svg" else to_png(figure))
+    check_picture(path)
+    write_figure(path, draw_network(inspection, images, measured))
 
 
 def _slabs(inspection: Inspection) -> list[_Slab]:

@@ -7,6 +7,7 @@ import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -14,6 +15,9 @@ from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
+
+from stepladder.errors import RecipeError
+from stepladder.files import replace_bytes
 
 # Okabe and Ito's blue, vermilion and green ("Color Universal Design", 2008), the latter two darkened to a contrast of
 # 4.5 on white, since end labels of 8 points share the color of their curve. In gray they look alike: dashes tell them
@@ -135,6 +139,27 @@ def to_png(figure: Figure, dpi: int = 160, *, photographs: bool = False) -> byte
 def to_svg(figure: Figure) -> bytes:
     """Return the figure as SVG, the same bytes every time, fonts as text."""
     return _save(figure, format="svg", metadata={"Date": None, "Creator": None})
+
+
+def check_picture(path: Path) -> None:
+    """Refuse a file for ``--picture`` that is neither SVG nor PNG by its name.
+
+    Raises:
+        RecipeError: another ending.
+    """
+    if path.suffix.lower() not in (".svg", ".png"):
+        raise RecipeError(f"--picture is {path}; write a name that ends in .svg or .png")
+
+
+def write_figure(path: Path, figure: Figure) -> None:
+    """Write the figure into ``path``, an SVG or PNG file by its name, and make its folder.
+
+    Raises:
+        RecipeError: another ending.
+        StorageError: the file cannot be written.
+    """
+    check_picture(path)
+    replace_bytes(path, to_svg(figure) if path.suffix.lower() == ".svg" else to_png(figure))
 
 
 def _save(figure: Figure, **options: Any) -> bytes:
