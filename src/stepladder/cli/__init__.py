@@ -217,6 +217,13 @@ _add(
 )
 _add(
     bench,
+    "bench.precision:precision",
+    "Measure what bfloat16 costs in accuracy: each step's gradient beside float64's, and whole trainings by paired "
+    "seeds.",
+    "bench precision cifar10-jpeg/ --limit 1000",
+)
+_add(
+    bench,
     "bench.gpu:gpu",
     "Measure the reference study on a GPU: one trial, its steps replayed and launched one by one; the whole ladder.",
     "bench gpu cifar10-jpeg/",
