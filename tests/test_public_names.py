@@ -1,7 +1,13 @@
+import inspect
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 
 import stepladder
+from stepladder.recipe import Recipe
 
 
 def test_every_public_name_is_listed_and_there() -> None:
@@ -46,3 +52,25 @@ def test_the_public_names_are_the_promised_ones() -> None:
 
 def test_importing_the_package_imports_no_torch() -> None:
     subprocess.run([sys.executable, "-c", "import stepladder, sys; assert 'torch' not in sys.modules"], check=True)
+
+
+@pytest.mark.parametrize("name", [name for name in stepladder.__all__ if inspect.isfunction(getattr(stepladder, name))])
+def test_a_folder_may_be_written_as_a_string(name: str) -> None:
+    for parameter in inspect.signature(getattr(stepladder, name)).parameters.values():
+        assert parameter.annotation != "Path", f"{name}({parameter.name}=...) takes no string"
+
+
+def test_a_notebook_needs_no_path_objects(tmp_path: Path, tiny_recipe: Callable[..., Recipe]) -> None:
+    images, compute = stepladder.load_image_set("digits", limit=40), stepladder.choose_compute("cpu")
+    recipe = tiny_recipe("standardize", epochs=1)
+    stepladder.run_study(images, recipe, f"{tmp_path}/study", compute, seeds=1)
+    assert len(stepladder.load_study(f"{tmp_path}/study").trials) == 2
+    stepladder.train_model(images, recipe, f"{tmp_path}/trial", compute)
+    model = stepladder.load_model(f"{tmp_path}/trial/model")
+    assert len(model.predict(images.splits["train"].images[:3]).names) == 3
+    curve = stepladder.run_curve(images, recipe, f"{tmp_path}/curve", compute, seeds=1)
+    assert curve.folder == tmp_path / "curve"
+    axes = ("optimizer.lr=0.1,0.01",)
+    assert len(stepladder.run_sweep(images, recipe, axes, f"{tmp_path}/sweep", compute, seeds=1).trials) == 2
+    search = stepladder.run_search(images, recipe, axes, f"{tmp_path}/search", compute, points=1, seeds=1)
+    assert len(search.trials) == 1

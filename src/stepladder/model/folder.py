@@ -165,7 +165,7 @@ def calibrate_model(folder: Path, temperature: float | None) -> None:
     replace_json(path, config.model_dump(mode="json"))
 
 
-def load_model(folder: Path, device: str = "auto", precision: str | None = None) -> Model:
+def load_model(folder: Path | str, device: str = "auto", precision: str | None = None) -> Model:
     """Read what :func:`save_model` wrote.
 
     Args:
@@ -175,6 +175,7 @@ def load_model(folder: Path, device: str = "auto", precision: str | None = None)
         StorageError: a file is missing, damaged or of another version.
         RecipeError: a device or precision that does not exist here.
     """
+    folder = Path(folder)
     config = _read_config(folder / "config.json")
     compute = choose_compute(device, precision or config.precision)
     tensors = _read_tensors(folder / "model.safetensors")

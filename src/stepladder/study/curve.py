@@ -84,7 +84,7 @@ class SizeCurve:
 def run_curve(
     image_set: ImageSet,
     recipe: Recipe,
-    out: Path,
+    out: Path | str,
     compute: Compute,
     *,
     seeds: int = 3,
@@ -103,7 +103,7 @@ def run_curve(
         DataError: the images do not fit the splits, or are too few to be thinned out.
         StorageError: ``out`` cannot be written.
     """
-    watch = watch or Watch()
+    out, watch = Path(out), watch or Watch()
     if not 1 <= seeds <= MOST_SEEDS:
         raise StudyError(f"--seeds is {seeds}; it must be 1 to {MOST_SEEDS}")
     splits = make_splits(image_set, validation)

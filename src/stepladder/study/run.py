@@ -146,7 +146,7 @@ def plan_study(
 def run_study(
     image_set: ImageSet,
     recipe: Recipe,
-    out: Path,
+    out: Path | str,
     compute: Compute,
     *,
     seeds: Seeds = 3,
@@ -177,7 +177,7 @@ def run_study(
         StorageError: ``out`` cannot be written.
         Stopped: that was asked for; the same call goes on.
     """
-    watch, execution = watch or Watch(), execution or Execution()
+    out, watch, execution = Path(out), watch or Watch(), execution or Execution()
     execution.check()
     if execution.workers > 1 and compute.threads is None:
         # Processes whose threads outnumber the cores wait for each other in every step.

@@ -42,7 +42,7 @@ def run_search(
     image_set: ImageSet,
     recipe: Recipe,
     over: Sequence[str],
-    out: Path,
+    out: Path | str,
     compute: Compute,
     *,
     points: int = 40,
@@ -80,7 +80,7 @@ def run_search(
         RecipeError: a point does not fit the images, or has a key or value that does not exist.
         StorageError: ``out`` cannot be written.
     """
-    watch, changes, execution = watch or Watch(), changes or {}, execution or Execution()
+    out, watch, changes, execution = Path(out), watch or Watch(), changes or {}, execution or Execution()
     axes = parse_axes(over, ranges=True)
     if points < 1:
         raise StudyError(f"--trials is {points}; it must be at least 1")

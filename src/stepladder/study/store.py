@@ -129,13 +129,14 @@ def write_readings(study: Path, readings: tuple[Reading, ...]) -> None:
     replace_json(study / "test-readings.json", Readings(readings=readings).model_dump(mode="json"))
 
 
-def load_study(study: Path) -> SavedStudy:
+def load_study(study: Path | str) -> SavedStudy:
     """Return the study in a folder with every trial that has ended, rung by rung.
 
     Raises:
         StudyError: there is no study.
         StorageError: a file is damaged.
     """
+    study = Path(study)
     record = read_record(study)
     if record is None:
         raise StudyError(

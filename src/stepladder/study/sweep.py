@@ -30,7 +30,7 @@ def run_sweep(
     image_set: ImageSet,
     recipe: Recipe,
     over: Sequence[str],
-    out: Path,
+    out: Path | str,
     compute: Compute,
     *,
     changes: Mapping[str, str] = _NO_CHANGES,

@@ -157,7 +157,7 @@ def remove_checkpoints(folder: Path) -> None:
 def train_model(
     image_set: ImageSet,
     recipe: Recipe,
-    out: Path,
+    out: Path | str,
     compute: Compute,
     *,
     seed: int = 0,
@@ -181,7 +181,7 @@ def train_model(
         RecipeError: the recipe does not fit the images.
         StorageError: ``out`` cannot be written.
     """
-    watch = watch or Watch()
+    out, watch = Path(out), watch or Watch()
     splits = make_splits(image_set, validation)
     splits, look = look_first(splits, image_set.class_names, drop_leaks=drop_leaks)
     watch.looked(look)
