@@ -40,6 +40,7 @@ SCHEDULE = "schedule the learning rate over the whole budget"
 AVERAGE = "choose the average of the weights that is evaluated"
 NORMALIZATION = "normalize after every convolution"
 WEIGHTS = "draw the initial weights"
+FIRST_LAYER = "set the first layer by patches of the images"
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from stepladder.techniques.lookahead import Lookahead
 from stepladder.techniques.min_max import MinMax
 from stepladder.techniques.mixup import Mixup
 from stepladder.techniques.one_cycle import OneCycle
+from stepladder.techniques.pca_init import PCAInit
 from stepladder.techniques.per_image_contrast import PerImageContrast
 from stepladder.techniques.rand_augment import RandAugment
 from stepladder.techniques.random_crop import RandomCrop
@@ -86,6 +87,7 @@ _CATALOGUE: tuple[type[Technique], ...] = (
     HeInit,
     XavierInit,
     DiracInit,
+    PCAInit,
     WhiteningStem,
     # loss and weights
     LabelSmoothing,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from stepladder.network import Network
 from stepladder.network.spec import Conv, Gelu
-from stepladder.techniques.base import Stream, Technique
+from stepladder.techniques.base import FIRST_LAYER, Stream, Technique
 
 
 class WhiteningStem(Technique):
@@ -27,7 +27,10 @@ class WhiteningStem(Technique):
     paper = "Jordan, 94% on CIFAR-10 in 3.29 Seconds on a Single GPU, 2024, section 3.1"
     caveat = "patches of flat images have eigenvalues near 0: raise epsilon where the loss starts high"
     cost = "a training step of the reference network takes about 1.8 times as long: conv1 reads 24 maps, not 3"
-    interactions = "list it after batch_norm, which would normalize it too; does over what zca has done"
+    interactions = (
+        "list it after batch_norm, which would normalize it too; does over what zca has done; excludes pca_init"
+    )
+    slot = FIRST_LAYER
 
     epsilon: Annotated[float, Field(gt=0, le=10, description="added to every eigenvalue")] = 5e-4
 

@@ -1,0 +1,87 @@
+"""Principal components of image patches as the first kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from stepladder.errors import RecipeError
+from stepladder.network.spec import Conv, DepthwiseConv, Linear, LocallyConnected
+from stepladder.techniques.base import FIRST_LAYER, Context, Stream, Technique
+from stepladder.techniques.batch_norm import need_convolution
+from stepladder.techniques.he_init import weighted_layers
+
+#: Layers with weights.
+_WEIGHTED = (Conv, DepthwiseConv, LocallyConnected, Linear)
+
+
+class PCAInit(Technique):
+    """Let the first convolution begin as the principal components of its patches, each beside its negative.
+
+    Krähenbühl et al. 2016, section 3, who start from PCA too; the negatives are Jordan's (2024, section 3.1): a ReLU
+    keeps one half of a value, the two together all of it. The components are the eigenvectors of the covariance of
+    patches of some thousand training images as the network reads them, those of the largest eigenvalues first; they
+    get the mean length of the kernels that were drawn, so that rates keep their meaning. Channels beyond two a
+    component keep their draw. All of them learn on.
+    """
+
+    name = "pca_init"
+    group = "network"
+    summary = "let the first convolution begin as principal components of image patches"
+    paper = "Krähenbühl, Doersch, Donahue and Darrell, Data-dependent Initializations of CNNs, 2016, section 3"
+    caveat = "a gain in the first epochs, when the first layer would still be noise; over a long budget hardly any"
+    cost = "a second before the first step"
+    interactions = (
+        "list it after dirac_init, he_init and xavier_init, which would draw over it; excludes whitening_stem"
+    )
+    slot = FIRST_LAYER
+
+    def check(self, context: Context) -> list[str]:
+        """Refuse a network that does not begin with a convolution of whole patches."""
+        need_convolution(self.name, context.network)
+        layer = next(one for one in context.network.every_layer() if isinstance(one, _WEIGHTED))
+        if not isinstance(layer, Conv) or layer.groups != 1 or layer.dilation != 1:
+            raise RecipeError(
+                f"pca_init sets the kernels of the first convolution, and the first layer with weights, {layer.name}, "
+                f"sees no whole patches; leave it out, or begin with a plain convolution"
+            )
+        return []
+
+    def initialize(self, module: nn.Sequential, stream: Stream, inputs: Iterable[Tensor]) -> None:  # noqa: ARG002
+        """Set the kernels from the images."""
+        layer = next(layer for _, layer in weighted_layers(module))
+        assert isinstance(layer, nn.Conv2d)
+        weight = layer.weight
+        vectors = principal_components(inputs, weight.shape[2])
+        pairs = min(len(weight) // 2, len(vectors))
+        # (pairs, C·k·k) of unit length, in the order of a kernel's weights.
+        kernels = vectors[:pairs].float().reshape(pairs, *weight.shape[1:]) * weight.flatten(1).norm(dim=1).mean()
+        weight[: 2 * pairs] = torch.cat([kernels, -kernels]).to(weight.device)
+
+
+def principal_components(inputs: Iterable[Tensor], kernel_size: int) -> Tensor:
+    """Return the eigenvectors of the covariance of square patches, a row each, the largest eigenvalue's first.
+
+    Args:
+        inputs: float (B, C, H, W) at a time; images smaller than a patch get a border of zeros.
+        kernel_size: side of a patch; every second one of each row and column is taken, since neighbours are alike.
+
+    Returns:
+        float64 (C·kernel_size², C·kernel_size²) on the CPU.
+    """
+    total = mean = torch.zeros((), dtype=torch.float64)
+    count = 0
+    for images in inputs:
+        if min(images.shape[2:]) < kernel_size:
+            images = nn.functional.pad(images, (kernel_size // 2,) * 4)
+        windows = images.double().unfold(2, kernel_size, 2).unfold(3, kernel_size, 2)
+        patches = windows.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(0, 2)
+        total = total + (patches.T @ patches).cpu()
+        mean = mean + patches.sum(dim=0).cpu()
+        count += len(patches)
+    mean = mean / count
+    _, vectors = torch.linalg.eigh(total / count - mean.outer(mean))
+    components: Tensor = vectors.T.flip(0)
+    return components
