@@ -19,9 +19,10 @@ import pytest
 from stepladder.cli import run
 from stepladder.data import ImageSet, Split, load_image_set
 from stepladder.recipe import Recipe, load_recipe, parse_recipe
-from stepladder.study.axes import make_points, parse_axes, with_swept_techniques
-from stepladder.study.integrity import hash_plan
-from stepladder.study.records import (
+from stepladder.study.design.axes import make_points, parse_axes, with_swept_techniques
+from stepladder.study.design.sweep_records import SearchRecord, SweepRecord
+from stepladder.study.files.integrity import hash_plan
+from stepladder.study.files.records import (
     DataRecord,
     LookRecord,
     Machine,
@@ -31,7 +32,6 @@ from stepladder.study.records import (
     StudyRecord,
     TrialResult,
 )
-from stepladder.study.sweep_records import SearchRecord, SweepRecord
 from stepladder.training.history import EpochRecord
 
 # Who runs the tests in the background ignores Ctrl-C, and so would every process that they start.

@@ -30,6 +30,20 @@ ORDER = (
     "report",
     "cli",
 )
+#: The same within study/: what is planned, saved, judged, carried out; the jobs made of them; and what repeats such a job.
+STUDY_ORDER = (
+    "design",
+    "files",
+    "judging",
+    "running",
+    "track",
+    "check",
+    "baseline",
+    "lr_range",
+    "curve",
+    "run",
+    "sweeping",
+)
 FILES = sorted(
     path for path in SOURCE.rglob("*.py") if path.name not in ("__init__.py", "__main__.py") or path.parent != SOURCE
 )
@@ -39,7 +53,8 @@ def room(path: Path) -> str:
     return path.relative_to(SOURCE).parts[0].removesuffix(".py")
 
 
-def imported_rooms(path: Path) -> Iterator[str]:
+def imported_modules(path: Path) -> Iterator[list[str]]:
+    """Yield every module of ours that is imported, in its parts below the package."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names = []
         if isinstance(node, ast.ImportFrom):
@@ -49,7 +64,7 @@ def imported_rooms(path: Path) -> Iterator[str]:
             names = [alias.name for alias in node.names]
         for name in names:
             if name.startswith("stepladder."):
-                yield name.split(".")[1]
+                yield name.split(".")[1:]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
@@ -58,8 +73,18 @@ def test_imports_go_one_way(path: Path) -> None:
     here = room(path)
     if here == "recipes":
         return
-    for other in imported_rooms(path):
+    for other, *_ in imported_modules(path):
         assert ORDER.index(other) <= ORDER.index(here), f"{here} imports {other}"
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if room(path) == "study"], ids=lambda path: path.stem)
+def test_imports_go_one_way_within_a_study(path: Path) -> None:
+    here = path.relative_to(SOURCE / "study").parts[0].removesuffix(".py")
+    if here == "__init__":
+        return
+    for other, *below in imported_modules(path):
+        if other == "study":
+            assert STUDY_ORDER.index(below[0]) <= STUDY_ORDER.index(here), f"{here} imports {below[0]}"
 
 
 def test_no_module_outside_its_home_names_a_technique() -> None:

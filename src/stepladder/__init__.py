@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from stepladder.recipe import Recipe, change_settings, load_recipe
     from stepladder.report import write_report
     from stepladder.study.curve import run_curve
+    from stepladder.study.design.rules import Rules
+    from stepladder.study.files.records import SavedStudy
+    from stepladder.study.files.store import load_study
     from stepladder.study.lr_range import run_lr_range
-    from stepladder.study.records import SavedStudy
-    from stepladder.study.rules import Rules
     from stepladder.study.run import plan_study, run_study
-    from stepladder.study.search import run_search
-    from stepladder.study.store import load_study
-    from stepladder.study.sweep import run_sweep
-    from stepladder.study.trial import train_model
+    from stepladder.study.running.trial import train_model
+    from stepladder.study.sweeping.search import run_search
+    from stepladder.study.sweeping.sweep import run_sweep
     from stepladder.techniques import TECHNIQUES, Technique
     from stepladder.training.device import Compute, choose_compute
 
@@ -38,8 +38,8 @@ _HOMES = {
     "Model": "model",
     "Network": "network",
     "Recipe": "recipe",
-    "Rules": "study.rules",
-    "SavedStudy": "study.records",
+    "Rules": "study.design.rules",
+    "SavedStudy": "study.files.records",
     "TECHNIQUES": "techniques",
     "Technique": "techniques",
     "audit_image_set": "data.audit",
@@ -51,14 +51,14 @@ _HOMES = {
     "load_model": "model",
     "load_network": "network",
     "load_recipe": "recipe",
-    "load_study": "study.store",
+    "load_study": "study.files.store",
     "plan_study": "study.run",
     "run_curve": "study.curve",
     "run_lr_range": "study.lr_range",
-    "run_search": "study.search",
+    "run_search": "study.sweeping.search",
     "run_study": "study.run",
-    "run_sweep": "study.sweep",
-    "train_model": "study.trial",
+    "run_sweep": "study.sweeping.sweep",
+    "train_model": "study.running.trial",
     "write_report": "report",
 }
 

@@ -2,7 +2,7 @@ import pytest
 
 from stepladder.bench import engine, product
 from stepladder.recipe import load_recipe
-from stepladder.study.plan import ladder
+from stepladder.study.design.plan import ladder
 from stepladder.training.device import choose_compute
 
 

@@ -1,6 +1,6 @@
 from stepladder.bench.lanes import Lanes, random_images
 from stepladder.recipe import load_recipe
-from stepladder.study.plan import ladder
+from stepladder.study.design.plan import ladder
 from stepladder.training.device import choose_compute
 
 

@@ -6,7 +6,7 @@ import pytest
 from stepladder.bench import loading as room
 from stepladder.data.cache import VARIABLE
 from stepladder.recipe import load_recipe
-from stepladder.study.plan import ladder
+from stepladder.study.design.plan import ladder
 from stepladder.training.device import choose_compute
 
 

@@ -8,7 +8,7 @@ from stepladder.bench.proc import can_be_watched
 from stepladder.bench.soak import compare, run_soak
 from stepladder.bench.soak_records import Sample, Settings, Soak
 from stepladder.errors import DataError
-from stepladder.study.bits import bits
+from stepladder.study.files.bits import bits
 
 #: Seconds of killing; the undisturbed study before, and the ends in peace, take most of the time.
 SMALL = Settings(minutes=0.15, gap=2.0, seeds=1, epochs=1, limit=12)

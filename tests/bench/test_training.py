@@ -14,7 +14,7 @@ from stepladder.data import Split
 from stepladder.errors import DataError
 from stepladder.optimizer import Optimizer
 from stepladder.recipe import load_recipe
-from stepladder.study.plan import find_rung
+from stepladder.study.design.plan import find_rung
 from stepladder.training.device import choose_compute
 
 WEIGHTS = 1_191_170

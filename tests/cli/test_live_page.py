@@ -8,8 +8,8 @@ from stepladder.cli.live_page import LivePage
 from stepladder.cli.progress import PlainLines
 from stepladder.data import ImageSet
 from stepladder.recipe import Recipe
-from stepladder.study.plan import Trial
-from stepladder.study.records import TrialResult
+from stepladder.study.design.plan import Trial
+from stepladder.study.files.records import TrialResult
 from stepladder.study.run import run_study
 from stepladder.training.device import choose_compute
 

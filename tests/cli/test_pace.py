@@ -5,9 +5,9 @@ import pytest
 
 from stepladder.cli.pace import Pace
 from stepladder.recipe import Recipe
-from stepladder.study.plan import Trial
-from stepladder.study.records import StudyRecord
-from stepladder.study.watch import Outlook
+from stepladder.study.design.plan import Trial
+from stepladder.study.files.records import StudyRecord
+from stepladder.study.running.watch import Outlook
 
 
 class Clock:

@@ -25,7 +25,7 @@ def trial(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trial") / "digits"
     with pytest.MonkeyPatch.context() as patch:
         # So few images seldom tell a temperature; here there shall be one.
-        patch.setattr("stepladder.study.metrics.tells_temperature", lambda *_: True)
+        patch.setattr("stepladder.study.design.metrics.tells_temperature", lambda *_: True)
         assert run(["train", "digits", "--limit", "60", "--epochs", "2", "--out", str(folder)]) == 0
     return folder
 

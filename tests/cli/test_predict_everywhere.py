@@ -16,8 +16,8 @@ from stepladder.data import ImageSet, Split
 from stepladder.network import parse_line, preset_names
 from stepladder.network.find import find_network
 from stepladder.recipe import Recipe, parse_recipe
-from stepladder.study.predictions import read_predictions
-from stepladder.study.trial import train_model
+from stepladder.study.files.predictions import read_predictions
+from stepladder.study.running.trial import train_model
 from stepladder.techniques import TECHNIQUES
 from stepladder.training.device import choose_compute
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stepladder.study.store import load_study
+from stepladder.study.files.store import load_study
 
 Call = Callable[..., Any]
 SMALL = ("--seeds", "1", "--epochs", "1", "--limit", "20")
@@ -134,7 +134,7 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_continue(tmp_path: Path) 
     # Slow enough to be stopped between two trials: the second one waits for the signal.
     slow = (
         "import sys, time\n"
-        "from stepladder.study import conduct\n"
+        "from stepladder.study.running import conduct\n"
         "from stepladder.cli import run as run_command\n"
         "real = conduct.run_trial\n"
         "def run_trial(trial, *rest):\n"

@@ -23,11 +23,11 @@ from stepladder.files import replace_json
 from stepladder.network import find_network
 from stepladder.recipe import Recipe, parse_recipe
 from stepladder.report.document import build_verdicts
-from stepladder.study.execution import Execution
-from stepladder.study.plan import Trial
-from stepladder.study.records import SavedStudy, TrialResult
+from stepladder.study.design.plan import Trial
+from stepladder.study.files.records import SavedStudy, TrialResult
 from stepladder.study.run import run_study
-from stepladder.study.watch import Watch
+from stepladder.study.running.execution import Execution
+from stepladder.study.running.watch import Watch
 from stepladder.training.device import choose_compute
 
 #: On its top rung: shuffling, augmentation, mixup, dropout, batch norm, momentum, a schedule, an average.

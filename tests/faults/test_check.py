@@ -16,13 +16,13 @@ import pytest
 from stepladder.data import ImageSet
 from stepladder.errors import StudyError
 from stepladder.report import write_report
-from stepladder.study import machine
-from stepladder.study.bits import bits
 from stepladder.study.check import check_study
-from stepladder.study.plan import Trial
+from stepladder.study.design.plan import Trial
+from stepladder.study.files import machine
+from stepladder.study.files.bits import bits
+from stepladder.study.files.store import load_study
 from stepladder.study.run import run_study
-from stepladder.study.store import load_study
-from stepladder.study.watch import Watch
+from stepladder.study.running.watch import Watch
 from stepladder.training.device import choose_compute
 from stepladder.training.stop import Stop, Stopped
 

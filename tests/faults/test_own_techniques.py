@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from stepladder.study.bits import without_times
-from stepladder.study.store import load_study
+from stepladder.study.files.bits import without_times
+from stepladder.study.files.store import load_study
 
 OWN = Path(__file__).with_name("own.py")
 RUNGS = ("--rung", "base:", "--rung", "+plain:standardize")

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from stepladder.study.bits import bits
-from stepladder.study.ownership import own_if_free
-from stepladder.study.plan import Trial
-from stepladder.study.records import TrialResult
-from stepladder.study.watch import Watch
+from stepladder.study.design.plan import Trial
+from stepladder.study.files.bits import bits
+from stepladder.study.files.records import TrialResult
+from stepladder.study.running.ownership import own_if_free
+from stepladder.study.running.watch import Watch
 from stepladder.training.history import EpochRecord
 
 from .small import run_small

@@ -21,11 +21,11 @@ import pytest
 from stepladder.data import ImageSet
 from stepladder.errors import StepladderError, StorageError
 from stepladder.report import write_report
-from stepladder.study.bits import bits
-from stepladder.study.plan import Trial
-from stepladder.study.records import SavedStudy, TrialResult
-from stepladder.study.store import read_result
-from stepladder.study.watch import Watch
+from stepladder.study.design.plan import Trial
+from stepladder.study.files.bits import bits
+from stepladder.study.files.records import SavedStudy, TrialResult
+from stepladder.study.files.store import read_result
+from stepladder.study.running.watch import Watch
 from stepladder.training.history import EpochRecord
 
 from .small import run_small, small_images, small_recipe

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from stepladder.study.records import (
+from stepladder.study.files.records import (
     ContrastRecord,
     DataRecord,
     LookRecord,

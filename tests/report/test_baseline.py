@@ -19,7 +19,7 @@ from stepladder.report.markdown import render_markdown
 from stepladder.report.page import render_html
 from stepladder.report.tables import rung_rows, rung_table, terminal_table
 from stepladder.report.words import describe
-from stepladder.study.baseline_files import BaselineRecord, BaselineResult, load_baseline
+from stepladder.study.files.baseline_files import BaselineRecord, BaselineResult, load_baseline
 
 SCORES = (0.652, 0.660, 0.655)
 

@@ -14,7 +14,7 @@ from PIL import Image
 from stepladder.report.comparison import build_comparison, comparison_table, describe_comparison, write_comparison
 from stepladder.report.figures import to_svg
 from stepladder.report.figures.comparison import draw_comparison
-from stepladder.study.comparison import Comparison, Difference, RungScores
+from stepladder.study.judging.comparison import Comparison, Difference, RungScores
 
 FIRST = RungScores("one", "base", {0: 0.7, 1: 0.72}, (), 0.71, 0.0141, (0.58, 0.84))
 OTHER = RungScores("other", "base", {0: 0.75}, (1,), 0.75, None, None)

@@ -11,9 +11,9 @@ import pytest
 
 from stepladder.data import ImageSet
 from stepladder.recipe import Recipe
-from stepladder.study.integrity import hash_plan
-from stepladder.study.plan import Trial
-from stepladder.study.records import (
+from stepladder.study.design.plan import Trial
+from stepladder.study.files.integrity import hash_plan
+from stepladder.study.files.records import (
     ContrastRecord,
     DataRecord,
     LookRecord,
@@ -25,7 +25,7 @@ from stepladder.study.records import (
     TrialResult,
 )
 from stepladder.study.run import run_study
-from stepladder.study.watch import Watch
+from stepladder.study.running.watch import Watch
 from stepladder.training.device import choose_compute
 
 RunStudy = Callable[..., SavedStudy]

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from stepladder.recipe import Recipe
-from stepladder.study.looks import single_look
-from stepladder.study.records import SavedStudy
-from stepladder.study.rules import Rules
+from stepladder.study.design.looks import single_look
+from stepladder.study.design.rules import Rules
+from stepladder.study.files.records import SavedStudy
+from stepladder.study.judging.statistics import weigh_effects
+from stepladder.study.judging.verdicts import VERDICTS, rounding_sd, settle
 from stepladder.study.run import next_look
-from stepladder.study.statistics import weigh_effects
-from stepladder.study.verdicts import VERDICTS, rounding_sd, settle
 
 RunStudy = Callable[..., SavedStudy]
 MadeUp = Callable[..., SavedStudy]

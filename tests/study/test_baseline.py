@@ -16,10 +16,10 @@ from stepladder.errors import DataError, StorageError, StudyError
 from stepladder.recipe import Recipe
 from stepladder.study import baseline as module
 from stepladder.study.baseline import BaselineWatch, add_baseline, run_baseline
-from stepladder.study.baseline_files import BaselineResult, load_baseline, study_baseline
-from stepladder.study.predictions import read_predictions
+from stepladder.study.files.baseline_files import BaselineResult, load_baseline, study_baseline
+from stepladder.study.files.predictions import read_predictions
+from stepladder.study.files.store import load_study, read_readings
 from stepladder.study.run import run_study
-from stepladder.study.store import load_study, read_readings
 from stepladder.training.device import choose_compute
 
 

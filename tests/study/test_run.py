@@ -13,9 +13,9 @@ from stepladder.data.audit import QuickLook
 from stepladder.errors import StorageError, StudyError
 from stepladder.recipe import Recipe, change_settings
 from stepladder.report.page import render_html
-from stepladder.study.plan import Trial
-from stepladder.study.records import SavedStudy, TrialResult
-from stepladder.study.watch import Outlook, Watch
+from stepladder.study.design.plan import Trial
+from stepladder.study.files.records import SavedStudy, TrialResult
+from stepladder.study.running.watch import Outlook, Watch
 
 RunStudy = Callable[..., SavedStudy]
 

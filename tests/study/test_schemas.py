@@ -22,8 +22,8 @@ import pytest
 from stepladder.cli import run
 from stepladder.report.document import build_verdicts
 from stepladder.study.check import check_study
-from stepladder.study.records import SCHEMA_VERSION
-from stepladder.study.store import load_study
+from stepladder.study.files.records import SCHEMA_VERSION
+from stepladder.study.files.store import load_study
 
 SCHEMAS = Path(__file__).with_name("schemas")
 VERSIONS = sorted(int(path.name) for path in SCHEMAS.iterdir() if path.is_dir())

@@ -18,7 +18,7 @@ from stepladder.bench.product import flop_an_image, matrix_rate
 from stepladder.data import Split
 from stepladder.network.spec import BatchNorm, Dropout
 from stepladder.recipe import Recipe
-from stepladder.study.plan import Rung
+from stepladder.study.design.plan import Rung
 from stepladder.training.device import Compute
 from stepladder.training.history import EpochRecord
 from stepladder.training.loop import Watched, train_network

@@ -15,7 +15,7 @@ from stepladder.data import Split, Splits
 from stepladder.errors import StudyError
 from stepladder.network.layers import SeededDropout
 from stepladder.recipe import Recipe
-from stepladder.study.statistics import paired_interval
+from stepladder.study.judging.statistics import paired_interval
 from stepladder.techniques import Progress
 from stepladder.training.assembly import assemble, overriding
 from stepladder.training.device import Compute

@@ -50,7 +50,9 @@ def find_processes(sessions: Collection[int]) -> list[Process]:
         except OSError:  # it has ended meanwhile, or is somebody else's
             continue
         memory = pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-        found.append(Process(int(folder.name), int(session), b"stepladder.study.worker" in words, memory, files))
+        found.append(
+            Process(int(folder.name), int(session), b"stepladder.study.running.worker" in words, memory, files)
+        )
     return found
 
 

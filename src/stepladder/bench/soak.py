@@ -24,8 +24,8 @@ from time import monotonic, sleep
 from stepladder.bench.proc import Process, find_processes, find_trial
 from stepladder.bench.soak_records import Part, Sample, Settings, Soak
 from stepladder.errors import StudyError
-from stepladder.study.bits import bits, trial_bits
-from stepladder.study.workers import DEATHS
+from stepladder.study.files.bits import bits, trial_bits
+from stepladder.study.running.workers import DEATHS
 
 _WORKERS = 2
 _TICK = 0.2

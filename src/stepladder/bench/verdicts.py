@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from stepladder.study.looks import Look, declare_looks, single_look
-from stepladder.study.verdicts import POWER, VERDICTS, detectable_difference, settle, weigh
+from stepladder.study.design.looks import Look, declare_looks, single_look
+from stepladder.study.judging.verdicts import POWER, VERDICTS, detectable_difference, settle, weigh
 
 Noise = Literal["normal", "skewed", "half skewed"]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stepladder.bench.processes import measure_process, stepladder
-from stepladder.study.records import SavedStudy
-from stepladder.study.store import load_study
+from stepladder.study.files.records import SavedStudy
+from stepladder.study.files.store import load_study
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from stepladder.baselines.settings import BagSettings
 from stepladder.data.audit import QuickLook
 from stepladder.report.units import count, duration, percent
 from stepladder.study.baseline import BaselineWatch
-from stepladder.study.baseline_files import BaselineResult
+from stepladder.study.files.baseline_files import BaselineResult
 
 
 class BaselineLines(BaselineWatch):

@@ -14,8 +14,8 @@ from stepladder.report.comparison import (
     terminal_comparison,
     write_comparison,
 )
-from stepladder.study.comparison import compare_studies
-from stepladder.study.store import load_study
+from stepladder.study.files.store import load_study
+from stepladder.study.judging.comparison import compare_studies
 
 
 def compare(console: Console, folders: Sequence[Path], out: Path, as_json: bool) -> None:

@@ -17,7 +17,7 @@ from stepladder.cli.progress import make_watch
 from stepladder.cli.signals import EXIT_CODES, stopping_politely
 from stepladder.report.size_curve import describe_sizes, write_sizes
 from stepladder.study.curve import run_curve
-from stepladder.study.execution import Execution
+from stepladder.study.running.execution import Execution
 from stepladder.training.device import choose_compute
 from stepladder.training.stop import Stopped
 

@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from stepladder.errors import StudyError
-from stepladder.study.execution import Execution
+from stepladder.study.running.execution import Execution
 from stepladder.training.stop import Stop
 
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "min": 60.0, "s": 1.0, "": 1.0}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from stepladder.errors import StepladderError
-from stepladder.study.store import load_study
+from stepladder.study.files.store import load_study
 
 
 class LivePage:

@@ -15,8 +15,8 @@ from stepladder.cli.options import DEFAULTS, Data, TrainingOptions, say_what_was
 from stepladder.cli.progress import make_watch
 from stepladder.errors import RecipeError
 from stepladder.report.lr_range import build_lr_document, check_folder, describe_lr_range, write_lr_range
+from stepladder.study.design.plan import find_rung
 from stepladder.study.lr_range import run_lr_range
-from stepladder.study.plan import find_rung
 from stepladder.training.device import choose_compute
 
 

@@ -16,8 +16,8 @@ from stepladder.data import ImageSet
 from stepladder.errors import RecipeError
 from stepladder.network import find_network
 from stepladder.recipe import Recipe, change_settings, default_recipe, load_recipe
-from stepladder.study.rungs import add_techniques
-from stepladder.study.watch import Watch, Watchers
+from stepladder.study.design.rungs import add_techniques
+from stepladder.study.running.watch import Watch, Watchers
 from stepladder.techniques import register
 from stepladder.training.device import Compute
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
-from stepladder.study.plan import Trial
-from stepladder.study.watch import Outlook
+from stepladder.study.design.plan import Trial
+from stepladder.study.running.watch import Outlook
 
 
 @dataclass

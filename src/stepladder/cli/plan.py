@@ -14,13 +14,13 @@ from stepladder.cli.options import DEFAULTS, Data, TrainingOptions
 from stepladder.cli.rules import DEFAULT_RULES, RuleOptions
 from stepladder.errors import StudyError
 from stepladder.report.units import Scale, amount, count, duration, listing, size
-from stepladder.study.estimate import estimate_seconds
-from stepladder.study.metrics import find_metric
+from stepladder.study.design.metrics import find_metric
+from stepladder.study.files.store import load_study, planned_trials
+from stepladder.study.judging.statistics import judged_together, level_of, looks_of, weigh_effects
+from stepladder.study.judging.verdicts import POWER, detectable_difference
 from stepladder.study.run import plan_study
-from stepladder.study.statistics import judged_together, level_of, looks_of, weigh_effects
-from stepladder.study.store import load_study, planned_trials
-from stepladder.study.verdicts import POWER, detectable_difference
-from stepladder.study.watch import Watch
+from stepladder.study.running.estimate import estimate_seconds
+from stepladder.study.running.watch import Watch
 from stepladder.training.device import choose_compute
 
 #: Taken for the standard deviation of paired differences where nobody states one: between that of 0.2 points on 10,000

@@ -9,9 +9,9 @@ from stepladder.cli.live_page import LivePage
 from stepladder.cli.pace import Pace
 from stepladder.data.audit import QuickLook
 from stepladder.report.units import count, duration, percent
-from stepladder.study.plan import Trial
-from stepladder.study.records import StudyRecord, TrialResult
-from stepladder.study.watch import Outlook, Watch
+from stepladder.study.design.plan import Trial
+from stepladder.study.files.records import StudyRecord, TrialResult
+from stepladder.study.running.watch import Outlook, Watch
 from stepladder.training.history import EpochRecord
 
 

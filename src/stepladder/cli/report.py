@@ -13,8 +13,8 @@ from stepladder.cli.console import AsJson, make_console
 from stepladder.errors import StudyError
 from stepladder.report import describe, terminal_effects, terminal_table, write_report
 from stepladder.report.document import build_document
-from stepladder.study.records import SavedStudy
-from stepladder.study.store import load_study, write_results
+from stepladder.study.files.records import SavedStudy
+from stepladder.study.files.store import load_study, write_results
 from stepladder.techniques import register
 
 

@@ -8,8 +8,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from stepladder.errors import StudyError
-from stepladder.study.metrics import find_metric
-from stepladder.study.rules import Rules, Seeds
+from stepladder.study.design.metrics import find_metric
+from stepladder.study.design.rules import Rules, Seeds
 
 
 @Parameter(name="*")

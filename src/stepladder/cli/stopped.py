@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from stepladder.study.records import SavedStudy
-from stepladder.study.store import load_study
+from stepladder.study.files.records import SavedStudy
+from stepladder.study.files.store import load_study
 
 
 def say_how_to_continue(

@@ -27,10 +27,10 @@ from stepladder.errors import StudyError
 from stepladder.recipe import Recipe
 from stepladder.report.document import build_document
 from stepladder.study.baseline import add_baseline
-from stepladder.study.plan import Rung
-from stepladder.study.records import SavedStudy
+from stepladder.study.design.plan import Rung
+from stepladder.study.design.rungs import make_rungs, parse_rung, read_study_file
+from stepladder.study.files.records import SavedStudy
 from stepladder.study.run import run_study
-from stepladder.study.rungs import make_rungs, parse_rung, read_study_file
 from stepladder.training.device import choose_compute
 from stepladder.training.stop import Stopped
 

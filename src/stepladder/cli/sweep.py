@@ -20,13 +20,13 @@ from stepladder.cli.stopped import say_how_to_continue
 from stepladder.errors import StudyError, unknown
 from stepladder.report.sweep import describe_sweep, terminal_points, write_sweep
 from stepladder.report.sweep.page import build_sweep_document
-from stepladder.study.axes import parse_axes
-from stepladder.study.plan import find_rung
-from stepladder.study.proposals import hide_password
-from stepladder.study.records import SavedStudy
-from stepladder.study.rungs import add_techniques
-from stepladder.study.search import run_search
-from stepladder.study.sweep import run_sweep
+from stepladder.study.design.axes import parse_axes
+from stepladder.study.design.plan import find_rung
+from stepladder.study.design.rungs import add_techniques
+from stepladder.study.files.records import SavedStudy
+from stepladder.study.sweeping.proposals import hide_password
+from stepladder.study.sweeping.search import run_search
+from stepladder.study.sweeping.sweep import run_sweep
 from stepladder.training.device import choose_compute
 from stepladder.training.stop import Stopped
 

@@ -13,9 +13,9 @@ from stepladder.cli.options import DEFAULTS, Data, TrainingOptions, say_what_was
 from stepladder.cli.progress import make_watch
 from stepladder.cli.signals import EXIT_CODES, stopping_politely
 from stepladder.report.units import count, duration, percent
-from stepladder.study.execution import Execution
-from stepladder.study.plan import find_rung
-from stepladder.study.trial import train_model
+from stepladder.study.design.plan import find_rung
+from stepladder.study.running.execution import Execution
+from stepladder.study.running.trial import train_model
 from stepladder.training.device import choose_compute
 from stepladder.training.stop import Stopped
 

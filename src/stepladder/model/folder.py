@@ -155,7 +155,7 @@ def calibrate_model(folder: Path, temperature: float | None) -> None:
     """Write the temperature that :class:`Model` divides its logits by into a saved model; None takes it out.
 
     Args:
-        temperature: above 0, fitted on validation images; see ``study.metrics.fit_temperature``.
+        temperature: above 0, fitted on validation images; see ``study.design.metrics.fit_temperature``.
 
     Raises:
         StorageError: the model's ``config.json`` cannot be read or written.

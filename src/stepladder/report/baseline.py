@@ -22,9 +22,9 @@ from stepladder.report.units import (
     percent,
     points,
 )
-from stepladder.study.baseline_files import BASELINE_NAME, BaselineResult, SavedBaseline, study_baseline
-from stepladder.study.records import SavedStudy
-from stepladder.study.statistics import CONFIDENCE
+from stepladder.study.files.baseline_files import BASELINE_NAME, BaselineResult, SavedBaseline, study_baseline
+from stepladder.study.files.records import SavedStudy
+from stepladder.study.judging.statistics import CONFIDENCE
 
 #: Metrics that a machine without probabilities has, and where ``result.json`` keeps them.
 _FIELDS = {"accuracy": "test_accuracy", "macro_f1": "test_macro_f1"}

@@ -9,7 +9,7 @@ from stepladder.files import json_text
 from stepladder.report.document import build_verdicts
 from stepladder.report.page import write_report
 from stepladder.study.check import Finding, check_derived, check_study, set_aside
-from stepladder.study.store import load_study, write_results
+from stepladder.study.files.store import load_study, write_results
 
 
 def check_folder(study: Path) -> list[Finding]:

@@ -18,7 +18,7 @@ from stepladder.report.figures.style import to_png, to_svg
 from stepladder.report.markdown import escape, render_table
 from stepladder.report.text_table import TextTable
 from stepladder.report.units import UNDEFINED, count, interval, mean_and_spread, percent, points
-from stepladder.study.comparison import Comparison, Difference
+from stepladder.study.judging.comparison import Comparison, Difference
 
 _TEMPLATES = Path(__file__).parent / "templates"
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from stepladder.study.records import SavedStudy, SavedTrial
+from stepladder.study.files.records import SavedStudy, SavedTrial
 
 
 @dataclass(frozen=True)

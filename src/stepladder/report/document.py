@@ -7,9 +7,9 @@ from typing import Any
 
 from stepladder.report.baseline import study_baseline_document
 from stepladder.report.words import describe
-from stepladder.study.diagnosis import diagnose
-from stepladder.study.records import SavedStudy
-from stepladder.study.statistics import summarize_rungs, weigh_effects
+from stepladder.study.files.records import SavedStudy
+from stepladder.study.judging.diagnosis import diagnose
+from stepladder.study.judging.statistics import summarize_rungs, weigh_effects
 
 
 def build_document(study: SavedStudy) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from rich.text import Text
 from stepladder.report.tables import scale_of
 from stepladder.report.text_table import TextTable
 from stepladder.report.units import UNDEFINED, Scale, amount, correlation, count, interval, p_value, size
-from stepladder.study.records import SavedStudy
-from stepladder.study.statistics import Effect, judged_together, weigh_effects
-from stepladder.study.test_set import compare_models, correct_by_seed, difference_interval
-from stepladder.study.verdicts import MOST_SEEDS_SOUGHT, POWER
+from stepladder.study.files.records import SavedStudy
+from stepladder.study.judging.statistics import Effect, judged_together, weigh_effects
+from stepladder.study.judging.test_set import compare_models, correct_by_seed, difference_interval
+from stepladder.study.judging.verdicts import MOST_SEEDS_SOUGHT, POWER
 
 #: What each design asks of a technique, in the words of the tables.
 QUESTIONS = {

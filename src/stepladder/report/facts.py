@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from stepladder.report.tables import scale_of
 from stepladder.report.units import amount, count, duration, listing
 from stepladder.report.words import WATCHED, describe_readings
-from stepladder.study.metrics import find_metric
-from stepladder.study.records import Machine, SavedStudy
+from stepladder.study.design.metrics import find_metric
+from stepladder.study.files.records import Machine, SavedStudy
 from stepladder.training.history import TRAIN_SAMPLE
 
 

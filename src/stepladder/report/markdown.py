@@ -9,7 +9,7 @@ from stepladder.report.facts import cautions, failures, platform, protocol
 from stepladder.report.sections import report_sections
 from stepladder.report.text_table import TextTable
 from stepladder.report.words import describe
-from stepladder.study.records import SavedStudy
+from stepladder.study.files.records import SavedStudy
 
 #: Names beyond these are counted, not listed: a report of 1,000 classes is still read.
 _CLASSES_LISTED = 20

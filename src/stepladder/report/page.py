@@ -11,7 +11,7 @@ from stepladder.report.html.render import render_html
 from stepladder.report.markdown import render_markdown
 from stepladder.report.sections import report_sections
 from stepladder.report.sweep import write_sweep
-from stepladder.study.records import SavedStudy
+from stepladder.study.files.records import SavedStudy
 
 __all__ = ["render_html", "write_page", "write_report"]
 

@@ -13,9 +13,9 @@ from stepladder.report.tables import rung_table, scale_of, score_table
 from stepladder.report.text_table import TextTable
 from stepladder.report.units import UNDEFINED
 from stepladder.report.words import describe_curves, describe_ladder
-from stepladder.study.diagnosis import diagnose
-from stepladder.study.records import SavedStudy
-from stepladder.study.statistics import Effect, weigh_effects
+from stepladder.study.files.records import SavedStudy
+from stepladder.study.judging.diagnosis import diagnose
+from stepladder.study.judging.statistics import Effect, weigh_effects
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from rich.text import Text
 from stepladder.report.baseline import baseline_cells, describe_row
 from stepladder.report.text_table import TextTable
 from stepladder.report.units import UNDEFINED, Scale, duration, hundredths
-from stepladder.study.metrics import METRICS, find_metric
-from stepladder.study.records import SavedStudy
-from stepladder.study.statistics import RungSummary, summarize_rungs
-from stepladder.study.test_set import accuracy_interval, correct_by_seed
+from stepladder.study.design.metrics import METRICS, find_metric
+from stepladder.study.files.records import SavedStudy
+from stepladder.study.judging.statistics import RungSummary, summarize_rungs
+from stepladder.study.judging.test_set import accuracy_interval, correct_by_seed
 
 
 @dataclass(frozen=True)

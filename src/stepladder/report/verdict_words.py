@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from stepladder.report.tables import scale_of
 from stepladder.report.units import Scale, amount, count, listing, size
-from stepladder.study.records import SavedStudy, StudyRecord
-from stepladder.study.statistics import Effect, judged_together, weigh_effects
-from stepladder.study.verdicts import MOST_SEEDS_SOUGHT
+from stepladder.study.files.records import SavedStudy, StudyRecord
+from stepladder.study.judging.statistics import Effect, judged_together, weigh_effects
+from stepladder.study.judging.verdicts import MOST_SEEDS_SOUGHT
 
 #: How a sentence on one design begins, where a plan has several.
 _OPENINGS = {

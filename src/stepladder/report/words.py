@@ -12,8 +12,8 @@ from stepladder.report.baseline import describe_baseline
 from stepladder.report.tables import RungRow, rung_rows, scale_of
 from stepladder.report.units import count, hundredths, listing, percent
 from stepladder.report.verdict_words import describe_verdicts
-from stepladder.study.metrics import find_metric
-from stepladder.study.records import SavedStudy, StudyRecord
+from stepladder.study.design.metrics import find_metric
+from stepladder.study.files.records import SavedStudy, StudyRecord
 
 #: Marks every result of a study without validation images.
 WATCHED = "report's own protocol: no validation images; the test curve was watched"

@@ -21,8 +21,9 @@ from stepladder.data import ImageSet, Splits, make_splits
 from stepladder.data.audit import QuickLook, look_first
 from stepladder.errors import StudyError
 from stepladder.files import replace_json
-from stepladder.study import metrics
-from stepladder.study.baseline_files import (
+from stepladder.study.design import metrics
+from stepladder.study.design.rules import MOST_SEEDS
+from stepladder.study.files.baseline_files import (
     BaselineRecord,
     BaselineResult,
     SavedBaseline,
@@ -32,12 +33,11 @@ from stepladder.study.baseline_files import (
     read_baseline_result,
     seed_folder,
 )
-from stepladder.study.machine import describe_machine, describe_versions
-from stepladder.study.predictions import write_predictions
-from stepladder.study.records import Reading, SavedStudy
-from stepladder.study.rules import MOST_SEEDS
-from stepladder.study.store import read_readings, write_readings, write_results
-from stepladder.study.trial import describe_data
+from stepladder.study.files.machine import describe_machine, describe_versions
+from stepladder.study.files.predictions import write_predictions
+from stepladder.study.files.records import Reading, SavedStudy
+from stepladder.study.files.store import read_readings, write_readings, write_results
+from stepladder.study.running.trial import describe_data
 
 _CPU = torch.device("cpu")
 

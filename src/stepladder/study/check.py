@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from stepladder.errors import StorageError, StudyError
-from stepladder.study.integrity import find_edit
-from stepladder.study.ownership import own, own_if_free
-from stepladder.study.plan import Trial
-from stepladder.study.seal import broken_seals
-from stepladder.study.store import (
+from stepladder.study.design.plan import Trial
+from stepladder.study.files.integrity import find_edit
+from stepladder.study.files.seal import broken_seals
+from stepladder.study.files.store import (
     load_study,
     planned_trials,
     read_readings,
@@ -21,7 +20,8 @@ from stepladder.study.store import (
     results_text,
     trial_folder,
 )
-from stepladder.study.trial import CHECKPOINTS
+from stepladder.study.running.ownership import own, own_if_free
+from stepladder.study.running.trial import CHECKPOINTS
 
 
 @dataclass(frozen=True)

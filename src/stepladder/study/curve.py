@@ -17,17 +17,17 @@ from stepladder.data.split import SPLIT_SEED
 from stepladder.errors import DataError, StudyError
 from stepladder.files import read_json, replace_json
 from stepladder.recipe import Recipe
-from stepladder.study.conduct import Job, run_jobs
-from stepladder.study.execution import Execution
-from stepladder.study.machine import describe_machine, describe_versions, now
-from stepladder.study.plan import Trial
-from stepladder.study.power_law import PowerLaw, fit_power_law
-from stepladder.study.reading import card_facts, read_test
-from stepladder.study.records import SCHEMA_VERSION, Machine, Reading, TrialResult
-from stepladder.study.rules import MOST_SEEDS
-from stepladder.study.store import read_readings, read_result, write_readings
-from stepladder.study.trial import describe_data
-from stepladder.study.watch import Watch
+from stepladder.study.design.plan import Trial
+from stepladder.study.design.rules import MOST_SEEDS
+from stepladder.study.files.machine import describe_machine, describe_versions, now
+from stepladder.study.files.records import SCHEMA_VERSION, Machine, Reading, TrialResult
+from stepladder.study.files.store import read_readings, read_result, write_readings
+from stepladder.study.judging.power_law import PowerLaw, fit_power_law
+from stepladder.study.running.conduct import Job, run_jobs
+from stepladder.study.running.execution import Execution
+from stepladder.study.running.reading import card_facts, read_test
+from stepladder.study.running.trial import describe_data
+from stepladder.study.running.watch import Watch
 from stepladder.training.device import Compute
 
 #: Shares of the training images, each within the next.

@@ -9,11 +9,11 @@ from stepladder.data import ImageSet, make_splits
 from stepladder.data.audit import look_first
 from stepladder.errors import StudyError
 from stepladder.recipe import Recipe
-from stepladder.study.axes import check_batch
-from stepladder.study.machine import describe_machine, describe_versions
-from stepladder.study.records import Machine
-from stepladder.study.rules import MOST_SEEDS
-from stepladder.study.watch import Watch
+from stepladder.study.design.axes import check_batch
+from stepladder.study.design.rules import MOST_SEEDS
+from stepladder.study.files.machine import describe_machine, describe_versions
+from stepladder.study.files.records import Machine
+from stepladder.study.running.watch import Watch
 from stepladder.training.device import Compute
 from stepladder.training.lr_range import RangeTest, check_range, run_range_test, without_schedules
 

@@ -10,23 +10,16 @@ from stepladder.data import ImageSet, Splits, make_splits
 from stepladder.data.audit import look_first
 from stepladder.errors import RecipeError, StorageError, StudyError
 from stepladder.recipe import Recipe
-from stepladder.study.axes import settle_sweep
-from stepladder.study.conduct import Job, set_failed_aside, sweep_up
-from stepladder.study.continuation import continue_record, write_plan
-from stepladder.study.designs import Design, compare_with_below, make_design
-from stepladder.study.estimate import estimate_seconds
-from stepladder.study.execution import Execution
-from stepladder.study.integrity import hash_plan
-from stepladder.study.looks import declare_looks, single_look
-from stepladder.study.machine import describe_machine, describe_versions, now
-from stepladder.study.ownership import own
-from stepladder.study.patience import ending_after
-from stepladder.study.plan import Rung
-from stepladder.study.reading import read_study_test
-from stepladder.study.records import ContrastRecord, LookRecord, RungRecord, SavedStudy, StudyRecord
-from stepladder.study.rules import Rules, Seeds
-from stepladder.study.statistics import weigh_effects
-from stepladder.study.store import (
+from stepladder.study.design.axes import settle_sweep
+from stepladder.study.design.designs import Design, compare_with_below, make_design
+from stepladder.study.design.looks import declare_looks, single_look
+from stepladder.study.design.plan import Rung
+from stepladder.study.design.rules import Rules, Seeds
+from stepladder.study.design.sweep_records import SweepRecord
+from stepladder.study.files.integrity import hash_plan
+from stepladder.study.files.machine import describe_machine, describe_versions, now
+from stepladder.study.files.records import ContrastRecord, LookRecord, RungRecord, SavedStudy, StudyRecord
+from stepladder.study.files.store import (
     load_study,
     planned_trials,
     read_result,
@@ -34,10 +27,17 @@ from stepladder.study.store import (
     write_record,
     write_results,
 )
-from stepladder.study.sweep_records import SweepRecord
-from stepladder.study.trial import describe_data
-from stepladder.study.watch import Outlook, Watch
-from stepladder.study.workers import carry_out, count_workers
+from stepladder.study.judging.statistics import weigh_effects
+from stepladder.study.running.conduct import Job, set_failed_aside, sweep_up
+from stepladder.study.running.continuation import continue_record, write_plan
+from stepladder.study.running.estimate import estimate_seconds
+from stepladder.study.running.execution import Execution
+from stepladder.study.running.ownership import own
+from stepladder.study.running.patience import ending_after
+from stepladder.study.running.reading import read_study_test
+from stepladder.study.running.trial import describe_data
+from stepladder.study.running.watch import Outlook, Watch
+from stepladder.study.running.workers import carry_out, count_workers
 from stepladder.training.context import check_recipe
 from stepladder.training.device import Compute
 

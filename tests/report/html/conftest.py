@@ -11,10 +11,10 @@ import pytest
 
 from stepladder.data import Split, Splits
 from stepladder.recipe import Recipe
-from stepladder.study.gallery import write_gallery
-from stepladder.study.predictions import write_predictions
-from stepladder.study.recommended import find_shown_model
-from stepladder.study.records import RungRecord, SavedStudy
+from stepladder.study.files.gallery import write_gallery
+from stepladder.study.files.predictions import write_predictions
+from stepladder.study.files.recommended import find_shown_model
+from stepladder.study.files.records import RungRecord, SavedStudy
 
 MakeStudy = Callable[..., SavedStudy]
 IMAGES = 200

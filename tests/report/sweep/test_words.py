@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from stepladder.report.sweep.words import describe_sweep
-from stepladder.study.records import SavedStudy
-from stepladder.study.sweep_records import SearchRecord
+from stepladder.study.design.sweep_records import SearchRecord
+from stepladder.study.files.records import SavedStudy
 
 MakeSweep = Callable[..., SavedStudy]
 RATES = "optimizer.lr=0.01,0.03,0.1,0.3"

@@ -14,12 +14,12 @@ import pytest
 from stepladder.data import ImageSet
 from stepladder.errors import StudyError
 from stepladder.recipe import Recipe
-from stepladder.study.plan import Trial
-from stepladder.study.records import Machine, SavedStudy, TrialResult
+from stepladder.study.design.plan import Trial
+from stepladder.study.files.records import Machine, SavedStudy, TrialResult
 from stepladder.study.run import run_study
+from stepladder.study.running.watch import Watch, Watchers
 from stepladder.study.track import make_trackers
 from stepladder.study.track.base import Setting, Tracker, TrackerWatch, run_name, settings_of
-from stepladder.study.watch import Watch, Watchers
 from stepladder.training.device import choose_compute
 from stepladder.training.history import EpochRecord
 

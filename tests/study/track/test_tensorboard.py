@@ -11,11 +11,11 @@ import pytest
 from stepladder.data import ImageSet
 from stepladder.errors import RecipeError
 from stepladder.recipe import Recipe
+from stepladder.study.files.store import load_study
 from stepladder.study.run import run_study
-from stepladder.study.store import load_study
+from stepladder.study.running.watch import Watchers
 from stepladder.study.track import make_trackers
 from stepladder.study.track.tensorboard import TensorBoard
-from stepladder.study.watch import Watchers
 from stepladder.training.device import choose_compute
 
 pytest.importorskip("tensorboard", reason="the extra 'track' is not installed")

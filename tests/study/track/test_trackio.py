@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from stepladder.errors import RecipeError
-from stepladder.study.store import load_study
+from stepladder.study.files.store import load_study
 from stepladder.study.track import make_trackers
 
 installed = pytest.mark.skipif(

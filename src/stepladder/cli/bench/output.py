@@ -15,7 +15,7 @@ from rich.table import Table
 
 from stepladder.bench.engine import summarize_rates
 from stepladder.errors import DataError
-from stepladder.study.machine import describe_machine, describe_versions
+from stepladder.study.files.machine import describe_machine, describe_versions
 from stepladder.training.device import Compute
 
 

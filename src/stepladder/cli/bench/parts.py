@@ -17,7 +17,7 @@ from stepladder.cli.console import AsJson, make_console
 from stepladder.cli.options import Device, Precision
 from stepladder.errors import DataError
 from stepladder.recipe import load_recipe
-from stepladder.study.plan import ladder
+from stepladder.study.design.plan import ladder
 from stepladder.training.device import choose_compute
 
 

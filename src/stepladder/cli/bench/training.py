@@ -22,8 +22,8 @@ from stepladder.data.split import make_splits
 from stepladder.errors import DataError
 from stepladder.recipe import load_recipe
 from stepladder.report.units import count
-from stepladder.study.machine import describe_versions
-from stepladder.study.plan import find_rung
+from stepladder.study.design.plan import find_rung
+from stepladder.study.files.machine import describe_versions
 from stepladder.training.device import choose_compute
 
 #: Images of noise a class, where no DATA is given and no --limit.

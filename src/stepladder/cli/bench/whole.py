@@ -12,7 +12,7 @@ from stepladder.cli.console import AsJson, make_console
 from stepladder.cli.options import Device, Precision
 from stepladder.errors import DataError, RecipeError
 from stepladder.report.units import count
-from stepladder.study.machine import describe_machine, describe_versions
+from stepladder.study.files.machine import describe_machine, describe_versions
 from stepladder.training.device import available_cores, choose_compute
 
 

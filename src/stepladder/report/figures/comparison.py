@@ -26,7 +26,7 @@ from stepladder.report.figures.style import (
     write_legend,
 )
 from stepladder.report.units import count
-from stepladder.study.comparison import Comparison, RungScores
+from stepladder.study.judging.comparison import Comparison, RungScores
 
 _LANE = 0.32  # inches a study
 _ABOVE = 0.1  # inches from a study's line up to its seeds

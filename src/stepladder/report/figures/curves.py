@@ -29,7 +29,7 @@ from stepladder.report.figures.style import (
 )
 from stepladder.report.units import count
 from stepladder.report.words import WATCHED
-from stepladder.study.records import RungRecord, SavedStudy
+from stepladder.study.files.records import RungRecord, SavedStudy
 
 Measure = Literal["accuracy", "loss"]
 

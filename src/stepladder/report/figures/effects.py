@@ -30,8 +30,8 @@ from stepladder.report.figures.style import (
 from stepladder.report.tables import scale_of
 from stepladder.report.units import Scale, amount, count
 from stepladder.report.words import WATCHED
-from stepladder.study.records import SavedStudy
-from stepladder.study.statistics import Effect, judged_together, weigh_effects
+from stepladder.study.files.records import SavedStudy
+from stepladder.study.judging.statistics import Effect, judged_together, weigh_effects
 
 #: The verdict shows in the color of the interval and is written beside it.
 _COLORS = {"helped": TEST, "hurt": ALARM, "equivalent": VALIDATION, "undecided": MUTED, None: MUTED}

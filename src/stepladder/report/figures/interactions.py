@@ -24,8 +24,8 @@ from stepladder.report.figures.style import (
 )
 from stepladder.report.tables import scale_of
 from stepladder.report.units import count
-from stepladder.study.records import SavedStudy
-from stepladder.study.statistics import Effect, judged_together, weigh_effects
+from stepladder.study.files.records import SavedStudy
+from stepladder.study.judging.statistics import Effect, judged_together, weigh_effects
 
 _CELL, _SMALL_CELL = 1.08, 0.84  # inches
 # Vermilion to blue over white; pale enough that black text keeps its contrast.

@@ -29,9 +29,9 @@ from stepladder.report.figures.style import (
 from stepladder.report.tables import scale_of, techniques_of
 from stepladder.report.units import Scale, count
 from stepladder.report.words import WATCHED
-from stepladder.study.metrics import find_metric
-from stepladder.study.records import SavedStudy
-from stepladder.study.statistics import Effect, RungSummary, paired_interval, summarize_rungs, weigh_effects
+from stepladder.study.design.metrics import find_metric
+from stepladder.study.files.records import SavedStudy
+from stepladder.study.judging.statistics import Effect, RungSummary, paired_interval, summarize_rungs, weigh_effects
 
 _LINE = 0.155  # inches between two lines of a label
 _STEP = "#A9C8DE"

@@ -24,10 +24,10 @@ from stepladder.report.figures.style import (
     write_legend,
 )
 from stepladder.report.units import count
-from stepladder.study.axes import as_text
-from stepladder.study.points import find_best, summarize_points
-from stepladder.study.records import SavedStudy, SavedTrial
-from stepladder.study.sweep_records import Value
+from stepladder.study.design.axes import as_text
+from stepladder.study.design.sweep_records import Value
+from stepladder.study.files.records import SavedStudy, SavedTrial
+from stepladder.study.judging.points import find_best, summarize_points
 
 _HIGH = {"accuracy": 1.9, "loss": 1.5}  # inches
 #: More values of the first key than these are not told apart by dashes; more panels than these are one.

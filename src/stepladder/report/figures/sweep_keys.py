@@ -25,10 +25,10 @@ from stepladder.report.figures.style import (
 )
 from stepladder.report.figures.sweep_maps import TITLES, Measure
 from stepladder.report.units import count
-from stepladder.study.axes import as_text, is_number
-from stepladder.study.points import Point, find_best, summarize_points
-from stepladder.study.records import SavedStudy
-from stepladder.study.sweep_records import AxisRecord, Value
+from stepladder.study.design.axes import as_text, is_number
+from stepladder.study.design.sweep_records import AxisRecord, Value
+from stepladder.study.files.records import SavedStudy
+from stepladder.study.judging.points import Point, find_best, summarize_points
 
 #: Values further apart than this are drawn on a logarithmic scale.
 _LOG_FROM = 8

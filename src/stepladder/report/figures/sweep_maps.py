@@ -26,10 +26,10 @@ from stepladder.report.figures.style import (
     write_legend,
 )
 from stepladder.report.units import count, duration, hundredths
-from stepladder.study.axes import as_text
-from stepladder.study.points import Point, find_best, summarize_points
-from stepladder.study.records import SavedStudy
-from stepladder.study.sweep_records import AxisRecord, Value
+from stepladder.study.design.axes import as_text
+from stepladder.study.design.sweep_records import AxisRecord, Value
+from stepladder.study.files.records import SavedStudy
+from stepladder.study.judging.points import Point, find_best, summarize_points
 
 Measure = Literal["accuracy", "time"]
 TITLES = {"accuracy": "Validation accuracy, %", "time": "Time of a trial"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stepladder.study.gallery import Gallery, GalleryImage
+from stepladder.study.files.gallery import Gallery, GalleryImage
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from stepladder.report.effect_tables import QUESTIONS, verdict_word
 from stepladder.report.tables import scale_of
-from stepladder.study.records import SavedStudy
-from stepladder.study.statistics import Effect, weigh_effects
+from stepladder.study.files.records import SavedStudy
+from stepladder.study.judging.statistics import Effect, weigh_effects
 
 #: Each verdict's sign in text; the charts draw the same shapes.
 SYMBOLS = {"helped": "▲", "hurt": "▼", "equivalent": "■", "undecided": "◇", "none": "○"}

@@ -10,10 +10,10 @@ from statsmodels.stats.proportion import proportion_confint
 
 from stepladder.report.text_table import TextTable
 from stepladder.report.units import UNDEFINED, hundredths, percent
-from stepladder.study.metrics import ECE_BINS, equal_bins
-from stepladder.study.predictions import read_confidence, read_predictions
-from stepladder.study.records import SavedStudy, SavedTrial
-from stepladder.study.statistics import CONFIDENCE
+from stepladder.study.design.metrics import ECE_BINS, equal_bins
+from stepladder.study.files.predictions import read_confidence, read_predictions
+from stepladder.study.files.records import SavedStudy, SavedTrial
+from stepladder.study.judging.statistics import CONFIDENCE
 
 #: A matrix of more classes is unreadable; the pairs that are confused most are listed in its place.
 MOST_IN_MATRIX = 60

@@ -12,7 +12,7 @@ from stepladder.network.write_line import format_line
 from stepladder.recipe import parse_recipe
 from stepladder.report.text_table import TextTable
 from stepladder.report.units import UNDEFINED
-from stepladder.study.records import SavedStudy
+from stepladder.study.files.records import SavedStudy
 
 
 @dataclass(frozen=True)

@@ -25,9 +25,9 @@ from stepladder.report.tables import rung_table, score_table
 from stepladder.report.text_table import TextTable
 from stepladder.report.units import count
 from stepladder.report.words import describe, describe_curves, describe_ladder, limits
-from stepladder.study.gallery import read_gallery
-from stepladder.study.recommended import find_shown_model
-from stepladder.study.records import SavedStudy
+from stepladder.study.files.gallery import read_gallery
+from stepladder.study.files.recommended import find_shown_model
+from stepladder.study.files.records import SavedStudy
 
 _TEMPLATES = Path(__file__).parent.parent / "templates"
 

@@ -14,9 +14,9 @@ from stepladder.report.html.marks import SYMBOLS, kind_of
 from stepladder.report.tables import scale_of, techniques_of
 from stepladder.report.text_table import TextTable
 from stepladder.report.units import UNDEFINED, Scale, count, hundredths
-from stepladder.study.metrics import find_metric
-from stepladder.study.records import SavedStudy, SavedTrial
-from stepladder.study.statistics import Effect, paired_interval, summarize_rungs, weigh_effects
+from stepladder.study.design.metrics import find_metric
+from stepladder.study.files.records import SavedStudy, SavedTrial
+from stepladder.study.judging.statistics import Effect, paired_interval, summarize_rungs, weigh_effects
 
 #: Rows a rung in the table of the curves; more would be scrolled past.
 _ROWS = 11

@@ -9,10 +9,10 @@ from itertools import pairwise
 from stepladder.errors import RecipeError
 from stepladder.recipe import Recipe, change_settings, parse_recipe
 from stepladder.report.units import listing
-from stepladder.study.axes import BATCH, as_text, is_number
-from stepladder.study.points import Best
-from stepladder.study.records import SavedStudy
-from stepladder.study.sweep_records import AxisRecord, Value
+from stepladder.study.design.axes import BATCH, as_text, is_number
+from stepladder.study.design.sweep_records import AxisRecord, Value
+from stepladder.study.files.records import SavedStudy
+from stepladder.study.judging.points import Best
 
 #: Neighbors that are further apart than this are taken for steps of a factor.
 _FACTOR = 1.5

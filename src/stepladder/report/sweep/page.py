@@ -22,8 +22,8 @@ from stepladder.report.sweep.edges import describe_axis
 from stepladder.report.sweep.tables import point_table
 from stepladder.report.sweep.words import describe_sweep
 from stepladder.report.units import count, duration, percent
-from stepladder.study.points import chance_bar, find_best, summarize_points
-from stepladder.study.records import SavedStudy
+from stepladder.study.files.records import SavedStudy
+from stepladder.study.judging.points import chance_bar, find_best, summarize_points
 
 _TEMPLATES = Path(__file__).parent.parent / "templates"
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from stepladder.report.units import listing
-from stepladder.study.axes import RATE, as_text, is_number
-from stepladder.study.points import Best, Point
-from stepladder.study.records import SavedStudy
-from stepladder.study.sweep_records import Value
+from stepladder.study.design.axes import RATE, as_text, is_number
+from stepladder.study.design.sweep_records import Value
+from stepladder.study.files.records import SavedStudy
+from stepladder.study.judging.points import Best, Point
 
 
 def describe_rates(study: SavedStudy, points: Sequence[Point], best: Best) -> list[str]:

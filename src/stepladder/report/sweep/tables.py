@@ -8,9 +8,9 @@ from rich.text import Text
 
 from stepladder.report.text_table import TextTable
 from stepladder.report.units import UNDEFINED, duration, hundredths, mean_and_spread
-from stepladder.study.axes import as_text
-from stepladder.study.points import Point, summarize_points
-from stepladder.study.records import SavedStudy
+from stepladder.study.design.axes import as_text
+from stepladder.study.files.records import SavedStudy
+from stepladder.study.judging.points import Point, summarize_points
 
 #: A terminal shows the best so many points of a larger sweep.
 _SHOWN = 24

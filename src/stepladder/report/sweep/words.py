@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from stepladder.report.sweep.edges import describe_edges
 from stepladder.report.sweep.rates import describe_rates
 from stepladder.report.units import count, hundredths, listing, percent
-from stepladder.study.axes import RATE, as_text
-from stepladder.study.points import Best, Point, chance_bar, find_best, is_broken, summarize_points
-from stepladder.study.records import SavedStudy
-from stepladder.study.sweep_records import SweepRecord
+from stepladder.study.design.axes import RATE, as_text
+from stepladder.study.design.sweep_records import SweepRecord
+from stepladder.study.files.records import SavedStudy
+from stepladder.study.judging.points import Best, Point, chance_bar, find_best, is_broken, summarize_points
 
 #: Points beyond these are counted, not listed.
 _LISTED = 6

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from stepladder.errors import StudyError, unknown
+from stepladder.study.running.watch import Watch
 from stepladder.study.track.base import Tracker, TrackerWatch
-from stepladder.study.watch import Watch
 
 #: The trackers by name, each in a file of its own.
 TRACKERS = ("tensorboard", "trackio")

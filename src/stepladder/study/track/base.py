@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any
 
 from stepladder.network.write_line import format_line
-from stepladder.study.plan import Trial
-from stepladder.study.records import TrialResult
-from stepladder.study.watch import Outlook, Watch
+from stepladder.study.design.plan import Trial
+from stepladder.study.files.records import TrialResult
+from stepladder.study.running.watch import Outlook, Watch
 from stepladder.training.history import EpochRecord
 
 #: What a setting may be: trackers show these in columns.

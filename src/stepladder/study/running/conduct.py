@@ -1,0 +1,126 @@
+"""Trials carried out, one after another, beside whoever else works on the same folder."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import sleep
+
+from stepladder.data import Splits
+from stepladder.errors import RecipeError, StepladderError, StudyError
+from stepladder.study.design.plan import Trial
+from stepladder.study.files.records import DataRecord
+from stepladder.study.files.store import read_result
+from stepladder.study.running.execution import Execution
+from stepladder.study.running.ownership import own_if_free
+from stepladder.study.running.trial import CHECKPOINTS, record_failure, remove_checkpoints, run_trial
+from stepladder.study.running.watch import Watch
+from stepladder.training.device import Compute
+from stepladder.training.outcome import describe_failure
+
+#: Seconds between two looks at trials that another process runs.
+_PATIENCE = 0.2
+
+
+@dataclass(frozen=True)
+class Job:
+    """One trial to carry out: on which images, and where its files go."""
+
+    trial: Trial
+    splits: Splits
+    data: DataRecord
+    folder: Path
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    compute: Compute,
+    execution: Execution,
+    watch: Watch,
+    after_each: Callable[[], None] | None = None,
+) -> None:
+    """Return when every job has ended, here or in another process that works on the same folders.
+
+    Each trial is run by one process, which holds its folder's lock; one whose process died is gone on with. A trial
+    that fails is recorded, and the others go on.
+
+    Args:
+        after_each: called after every trial that ended here.
+
+    Raises:
+        StorageError: a file cannot be written.
+        StudyError: a checkpoint was made under other conditions, or the study's folder has gone.
+        Stopped: that was asked for.
+    """
+    waiting = False
+    while True:
+        left = [job for job in jobs if not _has_ended(job)]
+        if not left:
+            return
+        ran = False
+        for job in left:
+            execution.stop.raise_if_wanted()
+            _check_still_there(job.folder)
+            with own_if_free(job.folder) as owned:
+                # Somebody may have ended it between the look and the lock.
+                if owned and not _has_ended(job):
+                    ran = True
+                    _run(job, compute, execution, watch)
+            if ran and after_each is not None:
+                after_each()
+            if ran:
+                break  # look again: others have gone on meanwhile
+        if not ran:
+            if not waiting:
+                watch.waiting(len(left))
+                waiting = True
+            with execution.stop.observing():
+                sleep(_PATIENCE)
+
+
+def set_failed_aside(jobs: Sequence[Job]) -> None:
+    """Make trials that had failed open again; what they left is kept as ``result-failed.json``."""
+    for job in jobs:
+        result = read_result(job.folder)
+        if result is None or result.status != "failed":
+            continue
+        with own_if_free(job.folder) as owned:
+            if owned:
+                (job.folder / "result.json").replace(job.folder / "result-failed.json")
+                remove_checkpoints(job.folder)
+
+
+def sweep_up(jobs: Sequence[Job]) -> None:
+    """Remove checkpoints of trials that have ended, whose process was killed before it could."""
+    for job in jobs:
+        if (job.folder / CHECKPOINTS).exists() and _has_ended(job):
+            remove_checkpoints(job.folder)
+
+
+def _has_ended(job: Job) -> bool:
+    return read_result(job.folder) is not None
+
+
+def _run(job: Job, compute: Compute, execution: Execution, watch: Watch) -> None:
+    # A technique of the user's own may go elsewhere; relative paths must not follow it.
+    before = Path.cwd()
+    try:
+        run_trial(job.trial, job.splits, job.data, job.folder, compute, watch, execution)
+    except StepladderError as error:
+        if not isinstance(error, RecipeError):
+            raise
+        record_failure(job.trial, job.folder, str(error), traceback.format_exc(), compute, watch)
+    except Exception as error:
+        record_failure(job.trial, job.folder, describe_failure(error, 0), traceback.format_exc(), compute, watch)
+    finally:
+        os.chdir(before)
+
+
+def _check_still_there(folder: Path) -> None:
+    """A trial's folder is ``<study>/trials/<id>``; a study that was removed meanwhile must not be made again, empty."""
+    study = folder.parent.parent
+    if not study.is_dir():
+        raise StudyError(f"{study} was removed while the study ran; run the same command to start it again")
