@@ -27,7 +27,7 @@ def test_every_technique_is_listed_with_what_it_does(stepladder: Call) -> None:
 def test_the_list_is_one_screen_of_80_columns(stepladder: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     lines = stepladder("techniques").out.splitlines()
-    assert len(lines) < 50
+    assert len(lines) <= 50
     assert max(map(len, lines)) <= 80
     for technique in TECHNIQUES.values():
         line = next(line for line in lines if line.split()[:1] == [technique.name])
