@@ -30,7 +30,7 @@ ORDER = (
     "report",
     "cli",
 )
-#: The same within study/: what is planned, saved, judged, carried out; the jobs made of them; and what repeats such a job.
+#: The same within study/: what is planned, saved, judged and carried out; the jobs; and what repeats such a job.
 STUDY_ORDER = (
     "design",
     "files",
