@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -21,7 +19,7 @@ from stepladder.training.assembly import assemble, overriding
 from stepladder.training.device import Compute
 from stepladder.training.evaluate import prepare_images
 from stepladder.training.loop import Watched, train_network
-from stepladder.training.step import TrainingStep
+from stepladder.training.step import TrainingStep, training_loss
 
 #: What is compared, the exact one first.
 PRECISIONS = ("float32", "bfloat16")
@@ -84,27 +82,25 @@ def compare_steps(
         on_step: called after each step.
     """
     assembly = assemble(recipe, train, train, classes, seed, compute, has_validation=False)
-    replacing = overriding(assembly.techniques, "loss")
-    loss_of = replacing[0].loss if replacing else F.cross_entropy
+    loss_of = training_loss(assembly.techniques)
     take_step = TrainingStep(assembly, recipe.optimizer.lr, compute, torch.zeros((), device=compute.device))
     order = torch.Generator().manual_seed(seed)
     distances: dict[str, list[float]] = {precision: [] for precision in PRECISIONS}
     noise: list[float] = []
-    augmenting = overriding(assembly.techniques, "augment")
 
-    def draw() -> tuple[Tensor, Tensor, Tensor]:
+    def draw(progress: Progress) -> tuple[Tensor, Tensor, Tensor]:
         positions = torch.randperm(len(assembly.data), generator=order)[: recipe.batch_size].to(compute.device)
+        for technique in overriding(assembly.techniques, "batch_started"):
+            technique.batch_started(positions, progress)
         images, targets = assembly.data.take(positions)
-        for technique in augmenting:
+        for technique in overriding(assembly.techniques, "augment"):
             images, targets = technique.augment(images, targets, assembly.streams[f"augment/{technique.name}"])
         return positions, prepare_images(images, assembly.techniques), targets
 
     assembly.module.train()
     for number in range(steps):
         progress = Progress(number, assembly.steps_per_epoch, recipe.epochs)
-        positions, inputs, targets = draw()
-        for technique in overriding(assembly.techniques, "batch_started"):
-            technique.batch_started(positions, progress)
+        positions, inputs, targets = draw(progress)
 
         def gradient(inputs: Tensor, targets: Tensor, dtype: torch.dtype, precision: str) -> Tensor:
             exact = replace(compute, precision=precision)
@@ -114,7 +110,7 @@ def compare_steps(
         for precision in PRECISIONS:
             found = gradient(inputs, targets, torch.float32, precision)
             distances[precision].append(_distance(found, reference))
-        _, other_inputs, other_targets = draw()
+        _, other_inputs, other_targets = draw(progress)
         noise.append(_distance(gradient(other_inputs, other_targets, torch.float64, "float32"), reference))
         take_step(positions, progress)
         if on_step:
@@ -191,7 +187,9 @@ def compare_trainings(
             )
             if trained.failure:
                 raise StudyError(f"seed {seed} in {precision}: {trained.failure}")
-            accuracy[precision] = trained.history[-1].val_accuracy or math.nan
+            last = trained.history[-1].val_accuracy
+            assert last is not None, "a validation split was watched"
+            accuracy[precision] = last
             seconds[precision] = trained.seconds
         pairs.append(Pair(seed, accuracy["float32"], accuracy["bfloat16"], seconds["float32"], seconds["bfloat16"]))
     return pairs

@@ -32,7 +32,7 @@ class PCAInit(Technique):
     summary = "let the first convolution begin as principal components of image patches"
     paper = "Krähenbühl, Doersch, Donahue and Darrell, Data-dependent Initializations of CNNs, 2016, section 3"
     caveat = "a gain in the first epochs, when the first layer would still be noise; over a long budget hardly any"
-    cost = "a second before the first step"
+    cost = "nothing but a pass over some thousand images before the first step"
     interactions = (
         "list it after dirac_init, he_init and xavier_init, which would draw over it; excludes whitening_stem"
     )

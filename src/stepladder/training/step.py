@@ -28,7 +28,7 @@ class TrainingStep:
         self.loss_sum = loss_sum
         self.warnings: list[str] = []
         self._assembly, self._base_lr, self._compute = assembly, base_lr, compute
-        self._compute_loss = _training_loss(assembly.techniques)
+        self._compute_loss = training_loss(assembly.techniques)
         self._hooks = {
             hook: overriding(assembly.techniques, hook)
             for hook in ("batch_started", "augment", "lr_factor", "before_step", "after_step", "weights")
@@ -171,6 +171,7 @@ def make_step(assembly: Assembly, base_lr: float, compute: Compute, loss_sum: Te
     return TrainingStep(assembly, base_lr, compute, loss_sum)
 
 
-def _training_loss(techniques: Sequence[Technique]) -> Callable[[Tensor, Tensor], Tensor]:
+def training_loss(techniques: Sequence[Technique]) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return what training minimizes: a technique's loss, or the mean cross-entropy of logits and targets."""
     replacing = overriding(techniques, "loss")
     return replacing[0].loss if replacing else F.cross_entropy
