@@ -16,7 +16,7 @@ from stepladder.errors import DataError, unknown
 def load_image_set(
     data: str,
     *,
-    data_dir: Path | None = None,
+    data_dir: Path | str | None = None,
     limit: int | None = None,
     skip_damaged: bool = False,
     size: int | None = None,
@@ -48,7 +48,9 @@ def load_image_set(
     """
     shape = ShapeOptions(size, channels)
     shape.check()
-    options = LoadOptions(data_dir, limit, skip_damaged, on_progress, shape, download, on_download)
+    options = LoadOptions(
+        None if data_dir is None else Path(data_dir), limit, skip_damaged, on_progress, shape, download, on_download
+    )
     if limit is not None and limit < 1:
         raise DataError(f"--limit is {limit}; it must be at least 1 image a class")
     try:
