@@ -37,6 +37,29 @@ def test_again_it_trains_nothing(stepladder: Call) -> None:
     assert first.out.splitlines()[-1] == second.out.splitlines()[-1] == "Model: out/model"
 
 
+def test_test_stays_unread_where_that_is_wanted(stepladder: Call) -> None:
+    command = ("train", "digits", "--epochs", "1", "--limit", "20", "--out", "out")
+    outcome = stepladder(*command, "--no-test", "--json")
+    result = json.loads(outcome.out)
+    assert result["status"] == "finished"
+    assert [name for name, value in result.items() if name.startswith("test_") and value is not None] == []
+    assert "Test is unread; the same command without --no-test reads it." in outcome.err
+    assert not Path("out/predictions.safetensors").exists()
+    assert load_model(Path("out/model")).class_names == tuple("0123456789")
+
+    later = stepladder(*command, "--json")
+    assert "This was trained before; nothing to do." in later.err
+    assert json.loads(later.out)["test_accuracy"] is not None
+    # Once it has been read, nothing makes that undone.
+    assert json.loads(stepladder(*command, "--no-test", "--json").out)["test_accuracy"] is not None
+
+
+def test_a_test_curve_cannot_stay_unread(stepladder: Call) -> None:
+    outcome = stepladder("train", "digits", "--validation", "0", "--no-test")
+    assert outcome.code == 2
+    assert "without images for validation the test curve is drawn, so --no-test cannot be; hold some out" in outcome.err
+
+
 def test_a_rung_is_trained_with_the_techniques_up_to_it(stepladder: Call) -> None:
     command = ("train", "digits", "--epochs", "1", "--limit", "20", "--rung", "augment", "--json")
     result = json.loads(stepladder(*command).out)

@@ -1,4 +1,4 @@
-"""How fast is the reference study on a GPU: a trial alone, and the whole ladder by one or by several processes?"""
+"""How fast is the reference study on a GPU: a trial alone, and the whole ladder, how many trials at a time, and how?"""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from stepladder.training.loop import Watched, train_network
 #: Seconds on one H200: of one trial, and of the ladder with five seeds.
 TRIAL_BAR, LADDER_BAR = 2.0, 30.0
 
-#: Processes that share the GPU.
-CREWS = (1, 2, 4, 8)
+#: Processes that share the GPU, and trials at a time in each, on CUDA streams of their own.
+CREWS = ((1, 1), (2, 1), (4, 1), (8, 1), (1, 2), (1, 4), (1, 8), (2, 2), (2, 4))
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class GpuSpeed:
     Attributes:
         replayed: seconds of one trial whose steps are recorded once and replayed, one entry a round.
         launched: the same where every kernel of every step is launched from Python.
-        ladders: seconds of a whole ladder from the start of its process to the end, by how many processes trained.
+        ladders: seconds of a whole ladder from the start of its process to the end, for each of :data:`CREWS`.
     """
 
     replayed: list[float]
     launched: list[float]
-    ladders: dict[int, float]
+    ladders: list[float]
 
 
 def measure_gpu(
@@ -75,12 +75,12 @@ def measure_gpu(
     seconds_of(0, replay=True)
     trials = [(seconds_of(seed, replay=True), seconds_of(seed, replay=False)) for seed in range(rounds)]
     place = str(Path(data).absolute()) if Path(data).exists() else data
-    ladders = {}
-    for workers in CREWS:
+    ladders = []
+    for workers, at_once in CREWS:
         with tempfile.TemporaryDirectory(prefix="stepladder-bench-") as folder:
             options = ("--recipe", "report", "--seeds", str(seeds), "--out", "study", "--device", "cuda")
-            command = stepladder("study", place, *options, "--workers", str(workers))
-            ladders[workers] = measure_process(command, Path(folder)).seconds
+            command = stepladder("study", place, *options, "--workers", str(workers), "--at-once", str(at_once))
+            ladders.append(measure_process(command, Path(folder)).seconds)
         if on_measured:
             on_measured()
     return GpuSpeed([one for one, _ in trials], [other for _, other in trials], ladders)

@@ -31,6 +31,13 @@ class ExecutionOptions:
         int,
         Parameter(help="Threads of one training step on the CPU; another number may change the last bits."),
     ] = 1
+    at_once: Annotated[
+        int,
+        Parameter(
+            help="On a CUDA GPU, trials at the same time in each process, which one of a small network does not fill; "
+            "bench gpu measures how many pay."
+        ),
+    ] = 1
     max_time: Annotated[
         str | None,
         Parameter(help="Stop by itself after so long, as 90m or 2h, and exit with 75; the same command goes on."),
@@ -61,6 +68,7 @@ class ExecutionOptions:
         """
         execution = Execution(
             workers=self._number_of_workers(),
+            at_once=self.at_once,
             checkpoint_seconds=self.checkpoint_seconds,
             trial_timeout=None if self.trial_timeout is None else parse_duration("--trial-timeout", self.trial_timeout),
             retry_failed=self.retry_failed,

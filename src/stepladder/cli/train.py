@@ -30,6 +30,12 @@ def train(
     out: Annotated[
         Path | None, Parameter(help="Folder of the result; trials/<data>-<recipe>-seed<N> by default.")
     ] = None,
+    test: Annotated[
+        bool,
+        Parameter(
+            help="Read test at the end. While settings are being tuned it should stay unread: it would choose them."
+        ),
+    ] = True,
     options: TrainingOptions = DEFAULTS,
 ) -> int:
     """Train one recipe, with all its techniques, and leave a model folder."""
@@ -55,6 +61,7 @@ def train(
                 seed=seed,
                 validation=options.validation,
                 drop_leaks=options.drop_leaks,
+                test=test,
                 watch=told,
                 execution=execution,
             )
@@ -68,12 +75,17 @@ def train(
         console.print("This was trained before; nothing to do.")
     if options.as_json:
         print(json.dumps({"folder": str(folder), **result.model_dump(mode="json")}, ensure_ascii=False, indent=2))
-    if result.test_accuracy is None:
+    if result.status == "failed":
         console.print(f"Failed: {result.failure}", markup=False)
         return 1
+    split, accuracy = ("Test", result.test_accuracy) if test else ("Validation", result.val_accuracy)
+    assert accuracy is not None
     console.print(
-        f"Test accuracy {percent(result.test_accuracy)} after {count(result.epochs, 'epoch')} in "
-        f"{duration(result.seconds)} (one seed; run a study to see the spread).\nModel: {folder / 'model'}",
+        f"{split} accuracy {percent(accuracy)} after {count(result.epochs, 'epoch')} in {duration(result.seconds)} "
+        "(one seed; run a study to see the spread).",
         markup=False,
     )
+    if result.test_accuracy is None:
+        console.print("Test is unread; the same command without --no-test reads it.")
+    console.print(f"Model: {folder / 'model'}", markup=False)
     return 0

@@ -179,6 +179,9 @@ def run_study(
     """
     out, watch, execution = Path(out), watch or Watch(), execution or Execution()
     execution.check()
+    if execution.at_once > 1 and compute.device.type != "cuda":
+        here = compute.device.type
+        raise StudyError(f"--at-once is for trials that share a CUDA GPU, and this one runs on {here}; use --workers")
     if execution.workers > 1 and compute.threads is None:
         # Processes whose threads outnumber the cores wait for each other in every step.
         compute = replace(compute, threads=1)
@@ -219,7 +222,8 @@ def run_study(
             trials = tuple(job.trial for job in todo)
             total = sum(seconds[trial.rung] for trial in trials)
             workers = count_workers(execution.workers, compute, len(todo), total, record.machine.memory_gb)
-            watch.planned(Outlook(record, trials, len(asked) - len(todo), seconds, len(splits.train), workers))
+            abreast = workers * execution.at_once
+            watch.planned(Outlook(record, trials, len(asked) - len(todo), seconds, len(splits.train), abreast))
             refresh = _Refresh(out, watch)
             carry_out(workers, todo, splits, compute, execution, watch, refresh)
         first = False

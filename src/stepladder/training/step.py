@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Sequence
 
 import torch
@@ -14,6 +15,9 @@ from stepladder.training.assembly import Assembly, overriding
 from stepladder.training.device import Compute
 from stepladder.training.evaluate import prepare_images
 from stepladder.training.optimizer import takes_rate_as_tensor
+
+#: One recording at a time: it waits for the whole device, which a recording under way in another thread forbids.
+_RECORDING = threading.Lock()
 
 
 class TrainingStep:
@@ -151,7 +155,8 @@ class ReplayedStep(TrainingStep):
         for stream in streams:
             graph.register_generator_state(stream)
         try:
-            with torch.cuda.graph(graph):
+            # What other threads launch meanwhile, on streams of their own, is none of this recording's business.
+            with _RECORDING, torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 self._train_on(self._positions, self._rate)
         except Exception as error:  # whatever a technique raises when it is recorded
             self._recorded = False

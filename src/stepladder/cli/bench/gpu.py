@@ -50,10 +50,12 @@ def gpu(
         f"{trial}, steps replayed", spread(measured.replayed, ".2f") if measured else absent, f"{TRIAL_BAR:g}"
     )
     table.add_row("the same, kernel after kernel", spread(measured.launched, ".2f") if measured else absent, "")
-    for workers in CREWS:
-        processes = f"{workers} process" + ("es" if workers > 1 else "")
-        found = f"{measured.ladders[workers]:.1f}" if measured else absent
-        table.add_row(f"the ladder with {seeds} seeds, {processes}", found, f"{LADDER_BAR:g}")
+    for position, (workers, at_once) in enumerate(CREWS):
+        how = f"{workers} process" + ("es" if workers > 1 else "")
+        if at_once > 1:
+            how += f" of {at_once} trials at once"
+        found = f"{measured.ladders[position]:.1f}" if measured else absent
+        table.add_row(f"the ladder with {seeds} seeds, {how}", found, f"{LADDER_BAR:g}")
     console.print(table)
     words = (
         f"{data}; median of {rounds} rounds in turn (minimum to maximum) after a warm-up; ladders once each, from the "

@@ -14,6 +14,7 @@ class Execution:
 
     Attributes:
         workers: processes that train at the same time; 0 for as many as the cores have room for, where it pays.
+        at_once: trials at the same time in each process, on a GPU that one does not fill.
         checkpoint_seconds: keep a trial inside an epoch too where the epoch takes longer.
         trial_timeout: seconds after which a trial has failed; None for never.
         retry_failed: run trials again that had failed.
@@ -22,6 +23,7 @@ class Execution:
     """
 
     workers: int = 1
+    at_once: int = 1
     checkpoint_seconds: float = 60.0
     trial_timeout: float | None = None
     retry_failed: bool = False
@@ -32,6 +34,8 @@ class Execution:
         """Raise StudyError where a value is out of range."""
         if self.workers < 0:
             raise StudyError(f"--workers is {self.workers}; give auto, or at least 1")
+        if self.at_once < 1:
+            raise StudyError(f"--at-once is {self.at_once}; give at least 1")
         if not self.checkpoint_seconds > 0:
             raise StudyError(f"--checkpoint-seconds is {self.checkpoint_seconds:g}; it must be more than 0")
         if self.trial_timeout is not None and not self.trial_timeout > 0:

@@ -104,7 +104,7 @@ def run_trial(
         raise StudyError(f"{folder} was removed while the trial ran; run the same command to start it again")
     write_history(folder / "history.csv", trained.history)
     # The counters are the whole processor's: other trials at the same time, or a part before a stop, make them wrong.
-    alone = execution.workers <= 1 and not checkpoints.loaded
+    alone = execution.workers <= 1 and execution.at_once == 1 and not checkpoints.loaded
     result = _result(trial, trained, compute).model_copy(update={"energy_joules": energy.joules() if alone else None})
     if result.status == "finished":
         card = render_card(card_facts(result, trial.recipe.name, data))
@@ -163,6 +163,7 @@ def train_model(
     seed: int = 0,
     validation: float = 0.1,
     drop_leaks: bool = False,
+    test: bool = True,
     watch: Watch | None = None,
     execution: Execution | None = None,
 ) -> TrialResult:
@@ -173,23 +174,26 @@ def train_model(
         seed: decides initial weights, order of the images and augmentation.
         validation: share of the training images held out for the curves; 0 trains on all.
         drop_leaks: take training images that are copies of held-out ones out, instead of only saying so.
+        test: whether to read test; a model that was trained without is read by a call with it.
         execution: how it is carried out; a stopped training goes on from its checkpoint.
 
     Raises:
-        StudyError: ``out`` holds something else.
+        StudyError: ``out`` holds something else, or test was to stay unread without images left for validation.
         DataError: the images do not fit the splits.
         RecipeError: the recipe does not fit the images.
         StorageError: ``out`` cannot be written.
     """
     out, watch = Path(out), watch or Watch()
     splits = make_splits(image_set, validation)
+    if splits.validation is None and not test:
+        raise StudyError("without images for validation the test curve is drawn, so --no-test cannot be; hold some out")
     splits, look = look_first(splits, image_set.class_names, drop_leaks=drop_leaks)
     watch.looked(look)
     data = describe_data(image_set, splits)
     trial = Trial(recipe.name, recipe, seed, data.split, compute.precision)
     found = read_result(out)
     if found is not None and found.trial == trial.id:
-        if found.status == "finished" and found.test_accuracy is None:  # stopped between training and reading
+        if test and found.status == "finished" and found.test_accuracy is None:  # not wanted then, or stopped before
             return read_test(out, found, splits, data, card_facts(found, recipe.name, data), compute)
         return found
     if found is not None or (out / "study.json").exists():
@@ -199,7 +203,7 @@ def train_model(
             raise StudyError(f"another process trains in {out}; wait for it, or choose another folder with --out")
         with chdir(Path.cwd()):  # and back: a technique of the user's own may go elsewhere
             result = run_trial(trial, splits, data, out, compute, watch, execution)
-    if result.status == "failed":
+    if result.status == "failed" or not test:
         return result
     complete = read_test(out, result, splits, data, card_facts(result, recipe.name, data), compute)
     watch.test_read(trial, complete)

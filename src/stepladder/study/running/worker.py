@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
@@ -22,7 +23,8 @@ from stepladder.errors import StepladderError
 from stepladder.study.design.plan import Trial
 from stepladder.study.files.records import TrialResult
 from stepladder.study.files.store import planned_trials, read_record, trial_folder
-from stepladder.study.running.conduct import Job, run_jobs
+from stepladder.study.running.at_once import run_jobs_at_once
+from stepladder.study.running.conduct import Job
 from stepladder.study.running.execution import Execution
 from stepladder.study.running.handover import take_over
 from stepladder.study.running.watch import Watch
@@ -43,7 +45,8 @@ class _Telling(Watch):
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
-        self._images = 0
+        #: Trained on since it was last said, by trial: several may run here.
+        self._images: Counter[str] = Counter()
         self._last = monotonic()
 
     def say(self, event: str, **more: Any) -> None:
@@ -55,14 +58,15 @@ class _Telling(Watch):
             pass
 
     def trial_started(self, trial: Trial) -> None:
-        self._images = 0
         self.say("started", trial=trial.id)
 
     def batch_ended(self, trial: Trial, images: int) -> None:
-        self._images += images
+        self._images[trial.id] += images
         if monotonic() - self._last >= _PULSE:
-            self.say("images", trial=trial.id, images=self._images)
-            self._images, self._last = 0, monotonic()
+            for name, count in self._images.items():
+                self.say("images", trial=name, images=count)
+            self._images.clear()
+            self._last = monotonic()
 
     def epoch_ended(self, trial: Trial, record: EpochRecord) -> None:
         self.say("epoch", trial=trial.id, record=asdict(record))
@@ -108,12 +112,13 @@ def _train(order: dict[str, Any], stop: Stop, telling: _Telling) -> None:
     compute = Compute(torch.device(order["device"]), order["precision"], order["threads"])
     execution = Execution(
         workers=order["workers"],
+        at_once=order["at_once"],
         checkpoint_seconds=order["checkpoint_seconds"],
         accept_different_bits=order["accept_different_bits"],
         stop=stop,
     )
     jobs = [Job(trial, splits, record.data, trial_folder(out, trial)) for trial in trials]
-    run_jobs(jobs, compute, execution, telling)
+    run_jobs_at_once(jobs, compute, execution, telling)
 
 
 def _watch_parent(stop: Stop) -> None:

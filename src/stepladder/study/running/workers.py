@@ -10,17 +10,17 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
 from stepladder import errors
 from stepladder.data import Splits
 from stepladder.errors import StepladderError, StudyError
-from stepladder.study.design.plan import Trial
 from stepladder.study.files.records import TrialResult
 from stepladder.study.files.store import read_result
-from stepladder.study.running.conduct import Job, run_jobs
+from stepladder.study.running.at_once import run_jobs_at_once
+from stepladder.study.running.conduct import Job
 from stepladder.study.running.execution import Execution
 from stepladder.study.running.handover import Handover, hand_over
 from stepladder.study.running.ownership import own
@@ -71,7 +71,7 @@ def carry_out(
     if workers > 1 or execution.trial_timeout is not None:
         run_in_workers(workers, jobs, splits, compute, execution, watch, after_each)
     else:
-        run_jobs(jobs, compute, execution, watch, after_each)
+        run_jobs_at_once(jobs, compute, execution, watch, after_each)
 
 
 def run_in_workers(
@@ -104,11 +104,10 @@ def run_in_workers(
 
 @dataclass
 class _Hand:
-    """One worker: its process, and the trial that it is at since when."""
+    """One worker: its process, and the trials that it is at, each with the time of its start."""
 
     process: subprocess.Popen[bytes]
-    trial: Trial | None = None
-    since: float = 0.0
+    trials: dict[str, float] = field(default_factory=dict)
     unread: bytes = b""
     killed: bool = False
 
@@ -145,6 +144,7 @@ class _Crew:
             "precision": self._compute.precision,
             "threads": self._compute.threads,
             "workers": self._count,
+            "at_once": self._execution.at_once,
             "checkpoint_seconds": self._execution.checkpoint_seconds,
             "accept_different_bits": self._execution.accept_different_bits,
             "techniques": files_of(
@@ -225,7 +225,7 @@ class _Crew:
                 kind = getattr(errors, said["kind"], StudyError)
                 self._error = self._error or kind(said["sentence"])
             case "started" if job:
-                hand.trial, hand.since = job.trial, monotonic()
+                hand.trials[job.trial.id] = monotonic()
                 self._deaths.pop("", None)  # workers do start; what killed earlier ones was no fault of all
                 self._watch.trial_started(job.trial)
             case "images" if job:
@@ -233,7 +233,7 @@ class _Crew:
             case "epoch" if job:
                 self._watch.epoch_ended(job.trial, EpochRecord(**said["record"]))
             case "ended" if job:
-                hand.trial = None
+                hand.trials.pop(job.trial.id, None)
                 self._watch.trial_ended(job.trial, TrialResult.model_validate(said["result"]))
                 self._after_each()
 
@@ -242,37 +242,35 @@ class _Crew:
         if self._error or self._execution.stop.wanted():
             return
         how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
-        if hand.killed:
-            pass
-        elif hand.trial is None:
+        if not hand.killed and not hand.trials:
             self._deaths[""] = self._deaths.get("", 0) + 1
             if self._deaths[""] >= DEATHS:
                 raise StudyError(f"worker processes end before they have started ({how}); use --workers 1 to see why")
-        else:
-            name = f"{hand.trial.rung}, seed {hand.trial.seed}"
-            self._deaths[hand.trial.id] = self._deaths.get(hand.trial.id, 0) + 1
-            if self._deaths[hand.trial.id] >= DEATHS:
-                self._fail(hand, f"the process that ran it ended {DEATHS} times ({how}); memory may be short")
+        for trial in () if hand.killed else tuple(hand.trials):
+            self._deaths[trial] = self._deaths.get(trial, 0) + 1
+            if self._deaths[trial] >= DEATHS:
+                self._fail(hand, trial, f"the process that ran it ended {DEATHS} times ({how}); memory may be short")
             else:
+                name = f"{self._jobs[trial].trial.rung}, seed {self._jobs[trial].trial.seed}"
                 self._watch.told(f"{name}: the process that ran it ended ({how}); another goes on from its checkpoint")
         if any(read_result(job.folder) is None for job in self._jobs.values()):
             self.hire()
 
     def _kill_what_hangs(self) -> None:
         limit = self._execution.trial_timeout
+        if limit is None:
+            return
         for hand in list(self._hands):
-            if limit is not None and hand.trial is not None and monotonic() - hand.since > limit:
+            for trial in [name for name, since in hand.trials.items() if monotonic() - since > limit]:
+                # Others that it was at go on from their checkpoints, in another process.
                 hand.process.kill()
                 hand.process.wait()
                 hand.killed = True
-                self._fail(hand, f"it took longer than the {limit:g} seconds of --trial-timeout")
-                hand.trial = None
+                self._fail(hand, trial, f"it took longer than the {limit:g} seconds of --trial-timeout")
 
-    def _fail(self, hand: _Hand, reason: str) -> None:
-        assert hand.trial is not None
-        job = self._jobs[hand.trial.id]
+    def _fail(self, hand: _Hand, trial: str, reason: str) -> None:
+        job, seconds = self._jobs[trial], monotonic() - hand.trials.pop(trial)
         with own(job.folder):
             if read_result(job.folder) is None:
-                seconds = monotonic() - hand.since
                 record_failure(job.trial, job.folder, reason, "", self._compute, self._watch, seconds)
         self._after_each()

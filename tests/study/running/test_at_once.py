@@ -1,0 +1,174 @@
+"""Several trials at a time in one process: what a GPU is for, with the same threads on a CPU."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from threading import Barrier, current_thread
+from typing import Any
+
+import pytest
+import torch
+
+from stepladder.errors import StorageError, StudyError
+from stepladder.recipe import Recipe
+from stepladder.study import run
+from stepladder.study.design.plan import Trial
+from stepladder.study.files.records import SavedStudy, TrialResult
+from stepladder.study.running import at_once, trial
+from stepladder.study.running.execution import Execution
+from stepladder.study.running.watch import Watch
+from stepladder.training.device import choose_compute
+from stepladder.training.history import EpochRecord
+from stepladder.training.stop import Stop, Stopped
+
+CPU = choose_compute("cpu", "float32", threads=1)
+RunStudy = Callable[..., SavedStudy]
+
+
+@pytest.fixture
+def on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a study on the CPU have trials at once, which it refuses since they would not be faster there."""
+
+    def carry_out(*arguments: Any) -> None:
+        _, jobs, _, compute, execution, watch, after_each = arguments
+        at_once.run_jobs_at_once(jobs, compute, Execution(at_once=3, stop=execution.stop), watch, after_each)
+
+    monkeypatch.setattr(run, "carry_out", carry_out)
+
+
+class Telling(Watch):
+    """Notes what it is told, and in how many threads at a time."""
+
+    def __init__(self) -> None:
+        self.started: list[Trial] = []
+        self.ended: list[TrialResult] = []
+        self.epochs: dict[str, list[int]] = {}
+        self.inside = 0
+
+    def trial_started(self, trial: Trial) -> None:
+        self._alone(lambda: self.started.append(trial))
+
+    def epoch_ended(self, trial: Trial, record: EpochRecord) -> None:
+        self._alone(lambda: self.epochs.setdefault(trial.id, []).append(record.epoch))
+
+    def trial_ended(self, trial: Trial, result: TrialResult) -> None:
+        self._alone(lambda: self.ended.append(result))
+
+    def waiting(self, trials: int) -> None:
+        raise AssertionError(f"{trials} trials are another thread's, not another process's")
+
+    def _alone(self, note: Callable[[], Any]) -> None:
+        self.inside += 1
+        assert self.inside == 1
+        note()
+        self.inside -= 1
+
+
+def results_of(study: SavedStudy) -> list[dict[str, Any]]:
+    """All that a trial's result says, but for times."""
+    times = {"seconds", "images_per_second", "finished", "energy_joules"}
+    documents = [json.loads((one.folder / "result.json").read_text()) for one in study.trials]
+    return [{name: value for name, value in each.items() if name not in times} for each in documents]
+
+
+@pytest.mark.usefixtures("on_a_cpu")
+def test_trials_at_once_end_with_the_bits_of_trials_one_after_another(
+    study: RunStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = Telling()
+    together = study(out=tmp_path / "together", compute=CPU, watch=watch)
+    monkeypatch.undo()
+    alone = study(out=tmp_path / "alone", compute=CPU)
+    assert results_of(together) == results_of(alone)
+    for one, other in zip(together.trials, alone.trials, strict=True):
+        weights = "model/model.safetensors"
+        assert (one.folder / weights).read_bytes() == (other.folder / weights).read_bytes()
+    assert {one.id for one in watch.started} == {one.result.trial for one in alone.trials} == set(watch.epochs)
+    assert all(epochs == [0, 1] for epochs in watch.epochs.values())
+
+
+@pytest.mark.usefixtures("on_a_cpu")
+def test_they_do_run_at_the_same_time(study: RunStudy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six trials in three threads: each waits until two others have come as far, and fails where they do not."""
+    meeting, threads = Barrier(3), set()
+    train = trial.train_network
+
+    def training(*arguments: Any, **options: Any) -> Any:
+        meeting.wait(timeout=30)
+        threads.add(current_thread().name)
+        return train(*arguments, **options)
+
+    monkeypatch.setattr(trial, "train_network", training)
+    assert all(one.result.status == "finished" for one in study(compute=CPU).trials)
+    assert len(threads) == 3
+
+
+@pytest.mark.usefixtures("on_a_cpu")
+def test_an_error_of_one_stops_the_others_and_is_the_one_that_is_told(
+    study: RunStudy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    save = trial.save_model
+
+    def saving(folder: Path, *arguments: Any) -> Any:
+        if full.pop():
+            raise StorageError(f"{folder} cannot be written: the disk is full; make room")
+        return save(folder, *arguments)
+
+    full = [False] * 5 + [True]
+    monkeypatch.setattr(trial, "save_model", saving)
+    with pytest.raises(StorageError, match="the disk is full; make room"):
+        study(compute=CPU)
+    monkeypatch.undo()
+    assert not study(compute=CPU).missing  # the same call goes on
+
+
+@pytest.mark.usefixtures("on_a_cpu")
+def test_all_of_them_stop_when_asked_to_and_go_on_later(study: RunStudy) -> None:
+    stop = Stop()
+
+    class Asking(Watch):
+        def epoch_ended(self, trial: Trial, record: EpochRecord) -> None:
+            stop.request("interrupt")
+
+    with pytest.raises(Stopped) as caught:
+        study(compute=CPU, watch=Asking(), execution=Execution(stop=stop))
+    assert caught.value.reason == "interrupt"
+    assert not study(compute=CPU).missing
+
+
+def test_each_process_may_run_several(study: RunStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Worker processes get the number with their order, and tell of several trials at a time."""
+    alone = study(out=tmp_path / "alone", compute=CPU)
+    carry_out = run.carry_out
+
+    def in_workers(*arguments: Any) -> None:
+        _, jobs, splits, compute, execution, watch, after_each = arguments
+        carry_out(2, jobs, splits, compute, Execution(workers=2, at_once=2, stop=execution.stop), watch, after_each)
+
+    monkeypatch.setattr(run, "carry_out", in_workers)
+    watch = Telling()
+    together = study(out=tmp_path / "together", compute=CPU, watch=watch)
+    assert results_of(together) == results_of(alone)
+    assert all(epochs == [0, 1] for epochs in watch.epochs.values())
+    assert len(watch.ended) == len(alone.trials)
+
+
+def test_without_a_gpu_they_are_refused(study: RunStudy) -> None:
+    with pytest.raises(StudyError, match="--at-once is for trials that share a CUDA GPU, and this one runs on cpu"):
+        study(execution=Execution(at_once=2))
+    with pytest.raises(StudyError, match="--at-once is 0; give at least 1"):
+        study(execution=Execution(at_once=0))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
+def test_on_a_gpu_every_thread_records_and_replays_on_its_own_stream(
+    study: RunStudy, tiny_recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    gpu = choose_compute("cuda", "float32")
+    recipe = tiny_recipe("standardize", {"name": "dropout", "rung": "dropout"}, epochs=2)
+    options = {"recipe": recipe, "compute": gpu, "seeds": 4}
+    together = study(out=tmp_path / "together", execution=Execution(at_once=4), **options)
+    alone = study(out=tmp_path / "alone", **options)
+    assert all(one.result.status == "finished" and not one.result.warnings for one in together.trials)
+    for one, other in zip(together.trials, alone.trials, strict=True):
+        assert one.result.val_accuracy == pytest.approx(other.result.val_accuracy, abs=0.1)
