@@ -97,8 +97,10 @@ def test_the_race_to_an_accuracy(stepladder):
 def test_one_way_to_use_the_cores(stepladder):
     outcome = stepladder("bench", "study", "--way", "processes", "--seeds", "1", "--epochs", "1", "--json")
     assert outcome.code == 0, outcome.err
-    (one,) = json.loads(outcome.out)["studies"]
+    document = json.loads(outcome.out)
+    (one,) = document["studies"]
     assert one["threads"] == 1
+    assert document["machine"]["matrix_product_flop_per_second"] > 1e8
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here, and its ladders take minutes")
@@ -107,6 +109,7 @@ def test_without_a_gpu_the_bench_says_what_it_could_not_measure(stepladder):
     assert outcome.code == 0
     assert outcome.out.count("not measured") == 2 + len(gpu_room.CREWS)
     assert "PyTorch finds no CUDA device here, so nothing of this could be measured." in " ".join(outcome.out.split())
+    assert " cores, matrix product of 2048² in " in " ".join(outcome.out.split())
 
 
 def test_a_gpu_is_measured_with_and_without_replaying(monkeypatch):

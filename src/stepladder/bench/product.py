@@ -18,16 +18,20 @@ _MATRIX = 2048
 _PRODUCTS = 20
 
 
-def matrix_rate(compute: Compute) -> float:
-    """Return the FLOP a second of a 2048² matrix product in the precision used, on all cores or the device."""
+def matrix_rate(compute: Compute, products: int = _PRODUCTS) -> float:
+    """Return the FLOP a second of a 2048² matrix product in the precision used, on all cores or the device.
+
+    Args:
+        products: after one that warms up.
+    """
     dtype = torch.bfloat16 if compute.precision == "bfloat16" else torch.float32
     one, other = (torch.randn(_MATRIX, _MATRIX, device=compute.device).to(dtype) for _ in range(2))
     _wait_for(one @ other)
     started = perf_counter()
-    for _ in range(_PRODUCTS):
+    for _ in range(products):
         product = one @ other
     _wait_for(product)
-    return _PRODUCTS * 2 * _MATRIX**3 / (perf_counter() - started)
+    return products * 2 * _MATRIX**3 / (perf_counter() - started)
 
 
 def flop_an_image(recipe: Recipe, num_classes: int = CLASSES) -> float:

@@ -14,9 +14,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from stepladder.bench.engine import summarize_rates
+from stepladder.bench.product import matrix_rate
 from stepladder.errors import DataError
 from stepladder.study.files.machine import describe_machine, describe_versions
 from stepladder.training.device import Compute
+
+#: Matrix products that tell what the machine can do: a fraction of a second.
+_PRODUCTS = 5
 
 
 @contextmanager
@@ -52,16 +56,21 @@ def spread(values: list[float], form: str) -> str:
 def finish(console: Console, words: str, compute: Compute, document: dict[str, Any] | None) -> None:
     """Print what was measured and how, below the table, with machine and versions.
 
+    Two machines of the same name may differ by a factor of two, so what this one multiplies in a second is among it.
+
     Args:
         document: to print as JSON on stdout, with machine and versions; values may be dataclasses. None prints none.
     """
     machine, versions = describe_machine(compute.device), describe_versions()
     named = ", ".join(f"{name} {version}" for name, version in versions.items())
-    place = f"{machine.accelerator or machine.processor}, {machine.cores} cores; {named}."
+    rate = matrix_rate(compute, _PRODUCTS)
+    product = f"matrix product of 2048² in {compute.precision} {rate / 1e9:,.0f} GFLOP/s"
+    place = f"{machine.accelerator or machine.processor}, {machine.cores} cores, {product}; {named}."
     console.print(f"{words}\n{place}".lstrip("\n"), style="dim", markup=False)
     if document is not None:
         plain = {key: _plain(value) for key, value in document.items()}
-        print(json.dumps(plain | {"machine": machine.model_dump(), "versions": versions}, indent=2))
+        described = machine.model_dump() | {"matrix_product_flop_per_second": rate}
+        print(json.dumps(plain | {"machine": described, "versions": versions}, indent=2))
 
 
 def at_least_one(**counts: int) -> None:
