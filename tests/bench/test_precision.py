@@ -43,8 +43,8 @@ def test_pairs_share_their_seed_and_differ_in_precision_alone(monkeypatch):
 
     monkeypatch.setattr(precision, "train_network", training)
     recipe = load_recipe("small").model_copy(update={"epochs": 1})
-    pairs = compare_trainings(recipe, DIGITS, 10, CPU, 2)
-    assert asked == [(0, "float32", 1), (0, "bfloat16", 1), (1, "float32", 1), (1, "bfloat16", 1)]
+    pairs = compare_trainings(recipe, DIGITS, 10, CPU, (3, 4))
+    assert asked == [(3, "float32", 1), (3, "bfloat16", 1), (4, "float32", 1), (4, "bfloat16", 1)]
     assert all(0 < pair.float32 <= 1 and 0 < pair.bfloat16 <= 1 for pair in pairs)
 
 
@@ -56,16 +56,17 @@ def test_the_interval_is_of_paired_differences():
 
 def test_without_validation_images_nothing_is_compared():
     with pytest.raises(StudyError, match="no validation split"):
-        compare_trainings(load_recipe("small"), replace(DIGITS, validation=None), 10, CPU, 1)
+        compare_trainings(load_recipe("small"), replace(DIGITS, validation=None), 10, CPU, (0,))
 
 
 def test_the_command_says_differences_and_what_it_did_not_read(stepladder, monkeypatch):
     small = load_recipe("small").model_copy(update={"epochs": 1})
     monkeypatch.setattr("stepladder.recipe.load_recipe", lambda _: small)
-    outcome = stepladder("bench", "precision", "--seeds", "1", "--steps", "2", "--json")
+    outcome = stepladder("bench", "precision", "--seeds", "1", "--first-seed", "40", "--steps", "2", "--json")
     document = json.loads(outcome.out)
     assert [one["precision"] for one in document["steps"]] == ["float32", "bfloat16"]
     assert document["interval"] is None
     assert document["mean"] == pytest.approx(document["pairs"][0]["bfloat16"] - document["pairs"][0]["float32"])
+    assert [pair["seed"] for pair in document["pairs"]] == [40]
     said = " ".join(outcome.err.split())
     assert "one seed gives no interval. Test was not read." in said

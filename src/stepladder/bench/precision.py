@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -157,12 +157,13 @@ def compare_trainings(
     splits: Splits,
     classes: int,
     compute: Compute,
-    seeds: int,
+    seeds: Sequence[int],
     on_epoch: Callable[[], None] | None = None,
 ) -> list[Pair]:
     """Train ``recipe`` whole with every seed in both precisions, in turn; test is not looked at.
 
     Args:
+        seeds: which; a difference that some of them suggested is confirmed by others alone.
         compute: its device and threads.
         on_epoch: called after each epoch, and once before the first of each training.
 
@@ -173,7 +174,7 @@ def compare_trainings(
         raise StudyError("these images have no validation split, and the trainings are compared on it")
     watched = Watched(splits.validation)
     pairs = []
-    for seed in range(seeds):
+    for seed in seeds:
         accuracy, seconds = {}, {}
         for precision in PRECISIONS:
             trained = train_network(

@@ -16,6 +16,9 @@ def precision(
     recipe: Annotated[str, Parameter(help="With all its techniques; auto takes small for few images.")] = "auto",
     limit: Annotated[int | None, Parameter(help="Use only the first N images a class of each split.")] = None,
     seeds: Annotated[int, Parameter(help="Trained in both precisions; two or more give an interval.")] = 5,
+    first_seed: Annotated[
+        int, Parameter(help="Seeds run from here on: what some have suggested is confirmed by others.")
+    ] = 0,
     steps: Annotated[int, Parameter(help="Whose gradients are compared with float64's.")] = 100,
     as_json: AsJson = False,
 ) -> None:
@@ -34,7 +37,7 @@ def precision(
     whole = load_recipe(default_recipe(len(splits.train)) if recipe == "auto" else recipe)
     with progress_of(console, steps + 2 * seeds * (whole.epochs + 1)) as advance:
         close = compare_steps(whole, splits.train, classes, compute, steps, on_step=advance)
-        pairs = compare_trainings(whole, splits, classes, compute, seeds, advance)
+        pairs = compare_trainings(whole, splits, classes, compute, range(first_seed, first_seed + seeds), advance)
 
     table = table_of("", "float32", "bfloat16")
     exact, fast = ([100 * one for one in found.distances] for found in close)
@@ -55,8 +58,8 @@ def precision(
         f"‖g − g64‖ / ‖g64‖ with float64's g64, over all weights, "
         f"{count(steps, 'step')} from the start, the same weights, images and dropout masks; another batch lies "
         f"{noise} % away.\n"
-        f"bfloat16 less float32, seed by seed: {', '.join(points(one) for one in differences)} points; mean "
-        f"{points(mean)}{sure}. Test was not read."
+        f"bfloat16 less float32, from seed {first_seed} on: {', '.join(points(one) for one in differences)} points; "
+        f"mean {points(mean)}{sure}. Test was not read."
     )
     document = {"steps": close, "pairs": pairs, "mean": mean, "interval": bounds, "recipe": whole.to_table()}
     finish(console, words, compute, document if as_json else None)
