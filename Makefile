@@ -33,7 +33,7 @@ setup: $(READY)  ## the virtual environment, and everything installed into it
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Stepladder needs Python 3.11 or newer; this is $$($(PYTHON) --version). Try: make setup PYTHON=python3.11"; exit 2; }
-	@echo "Setting up $(VENV): about 300 MB of packages, one to three minutes …"
+	@echo "Setting up $(VENV): one to three minutes; 300 MB with the CPU build of PyTorch, more with CUDA (README) …"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $(READY)

@@ -11,9 +11,12 @@ import time
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from stepladder.errors import StorageError
+
+_READING_UMASK = Lock()
 
 #: No space, over a quota, or a file larger than the process may write.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -156,7 +159,8 @@ def sync_folder(folder: Path) -> None:
 
 
 def _umask() -> int:
-    # The only way to read the mask is to set it; a second call puts it back.
-    mask = os.umask(0)
-    os.umask(mask)
+    # The only way to read the mask is to set it; a second call puts it back. Two threads at once would leave it at 0.
+    with _READING_UMASK:
+        mask = os.umask(0)
+        os.umask(mask)
     return mask

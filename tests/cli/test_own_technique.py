@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from stepladder.techniques import registry
 
@@ -85,3 +86,48 @@ def test_what_raises_before_the_first_step_is_a_sentence_too(stepladder: Call) -
     outcome = stepladder("train", "digits", "--epochs", "1", *FAST)
     assert outcome.code == 2
     assert outcome.err == "Error: late.prepare raised ValueError: too often (late.py, line 12)\n"
+
+
+DIM = '''from stepladder import Technique
+
+
+class Dim(Technique):
+    """Halve all pixels, in prediction too."""
+
+    name = "dim"
+    group = "inputs"
+    summary = "halve all pixels"
+    paper = "none"
+    caveat = "for a test"
+
+    def prepare(self, images):
+        return images / 2
+'''
+
+
+@pytest.fixture
+def dimmed(stepladder: Call, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The model of a study whose technique is in a file, which the process has not heard of since."""
+    Path("dim.py").write_text(DIM)
+    rungs = ("--rung", "base:", "--rung", "+dim:dim", "--technique", "dim.py:Dim")
+    assert (
+        stepladder("study", "digits", *rungs, "--epochs", "1", "--seeds", "2", "--limit", "20", "--out", "o").code == 0
+    )
+    monkeypatch.setattr(registry, "_OWN", {})
+    found = [path for path in Path("o/trials").glob("*/model") if '"dim"' in (path / "config.json").read_text()]
+    return found[0]
+
+
+@pytest.mark.parametrize("command", ["predict", "export", "explain", "check", "report"])
+def test_a_later_command_knows_it_when_told(
+    stepladder: Call, dimmed: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("L", (8, 8), 128).save("one.png")
+    given = {"predict": (dimmed, "one.png"), "explain": (dimmed, "one.png"), "export": (dimmed,)}
+    arguments = [str(one) for one in given.get(command, ("o",))]
+    untold = stepladder(command, *arguments)
+    assert untold.code != 0
+    assert "dim" in untold.out + untold.err
+    monkeypatch.setattr(registry, "_OWN", {})
+    told = stepladder(command, *arguments, "--technique", "dim.py:Dim")
+    assert told.code == 0, told.out + told.err

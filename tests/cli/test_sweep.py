@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 Call = Callable[..., Any]
 SMALL = ("--epochs", "1", "--limit", "20", "--set", "batch_size=16", "--seeds", "1", "--rung", "standardize")
 RATES = ("--over", "optimizer.lr=0.1,0.01")
@@ -94,3 +96,10 @@ def test_ctrl_c_keeps_what_is_finished_and_the_command_goes_on(tmp_path: Path) -
     assert (tmp_path / "out" / "report.html").exists()
     kept = {path.parent.name for path in tmp_path.glob("out/trials/*/result.json")}
     assert 1 <= len(kept) < 18
+
+
+def test_its_trials_can_be_watched(stepladder: Call) -> None:
+    pytest.importorskip("tensorboard", reason="the extra 'track' is not installed")
+    assert stepladder("sweep", "digits", *RATES, *SMALL, "--out", "out", "--track", "tensorboard").code == 0
+    runs = sorted(path.name for path in Path("out/tracking/tensorboard").iterdir())
+    assert runs == ["optimizer.lr-0.01-seed0", "optimizer.lr-0.1-seed0"]

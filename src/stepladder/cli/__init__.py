@@ -46,7 +46,7 @@ _add(
     app,
     "plan:plan",
     "Print what a study would run, for how long, and the smallest difference that it could find; run nothing. It takes "
-    "the options of study.",
+    "the options of study that concern data, recipe and rules.",
     "plan digits --plan ladder+leave-one-out",
     "plan my_images/ --seeds auto --max-seeds 12 --pilot studies/digits-ladder",
 )

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from stepladder.cli.console import AsJson, make_console
+from stepladder.cli.console import AsJson, OwnTechniques, make_console, register_own
 from stepladder.report.check import check_folder, repair_folder
 from stepladder.report.units import count
 
@@ -23,10 +23,12 @@ def check(
             negative="", show_default=False, help="Rebuild what is derived, and set broken trials aside to run again."
         ),
     ] = False,
+    technique: OwnTechniques = (),
     as_json: AsJson = False,
 ) -> int:
     """Verify every checksum and hash of a study, and that results and verdicts follow from its trials."""
     console = make_console(as_json)
+    register_own(technique)
     findings = check_folder(folder)
     for finding in findings:
         style = "bold" if finding.fault else "dim"

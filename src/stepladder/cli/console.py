@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from typing import Annotated
 
@@ -19,6 +19,29 @@ AsJson = Annotated[
         help="Print the result as one JSON document; all else goes to stderr.",
     ),
 ]
+
+OwnTechniques = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--technique",
+        negative="",
+        show_default=False,
+        help="FILE.py:Class of a technique of your own that was used; code is run only when you name it.",
+    ),
+]
+
+
+def register_own(references: Sequence[str]) -> None:
+    """Make the techniques of a user's own files known; without any, nothing heavy is imported.
+
+    Raises:
+        RecipeError: a file cannot be loaded, or has no such class.
+    """
+    if references:
+        from stepladder.techniques import register
+
+        for reference in references:
+            register(reference)
 
 
 def make_console(as_json: bool) -> Console:

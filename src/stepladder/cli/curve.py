@@ -12,7 +12,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from stepladder.cli.console import make_console, stdout_for_json
-from stepladder.cli.options import DEFAULTS, Data, TrainingOptions
+from stepladder.cli.options import DEFAULTS, Data, TrainingOptions, say_what_was_loaded
 from stepladder.cli.progress import make_watch
 from stepladder.cli.signals import EXIT_CODES, stopping_politely
 from stepladder.report.size_curve import describe_sizes, write_sizes
@@ -34,6 +34,7 @@ def curve(
     compute = choose_compute(options.device, options.precision)
     images = options.load_data(console, data, skip_damaged=options.skip_damaged)
     recipe = options.make_recipe(images)
+    say_what_was_loaded(console, images, recipe)
     compute = options.settle_precision(console, compute, recipe, images)
     folder = out or Path("studies") / f"{images.name}-curve"
     command = shlex.join(["stepladder", *sys.argv[1:]])
@@ -49,6 +50,7 @@ def curve(
                 compute,
                 seeds=seeds,
                 validation=options.validation,
+                drop_leaks=options.drop_leaks,
                 command=command,
                 watch=told,
                 execution=execution,

@@ -39,7 +39,7 @@ def data(
             name="--clear-cache",
             negative="",
             show_default=False,
-            help="Remove downloads, decoded images and libraries of 'bench', and stop.",
+            help="Remove downloads, decoded images, libraries of 'bench' and measured precisions, and stop.",
         ),
     ] = False,
     options: DataOptions = _DEFAULTS,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from stepladder.cli.console import make_console
+from stepladder.cli.console import OwnTechniques, make_console, register_own
 from stepladder.errors import StorageError
 from stepladder.files import replace_bytes
 from stepladder.model.explain import explain_image
@@ -25,8 +25,10 @@ def explain(
     class_name: Annotated[
         str | None, Parameter(name="--class", help="Explain this one; the likeliest by default.")
     ] = None,
+    technique: OwnTechniques = (),
 ) -> None:
     """Draw what in an image speaks for its class (Grad-CAM, occlusion), and the first layer's filters."""
+    register_own(technique)
     folder = model_folder(model)
     if folder is None:
         raise StorageError(

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import numpy as np
 from cyclopts import Parameter
 
-from stepladder.cli.console import AsJson, make_console
+from stepladder.cli.console import AsJson, OwnTechniques, make_console, register_own
 from stepladder.cli.predict import NOT_CALIBRATED
 from stepladder.errors import RecipeError, StorageError
 from stepladder.model.export import FORMATS, export_model, sample_photographs
@@ -40,10 +40,12 @@ def export(
     overwrite: Annotated[
         bool, Parameter(negative="", show_default=False, help="Replace a file that is there.")
     ] = False,
+    technique: OwnTechniques = (),
     as_json: AsJson = False,
 ) -> None:
     """Export a model with its preprocessing, checked, or not at all: uint8 images in, probabilities out."""
     console = make_console(as_json)
+    register_own(technique)
     folder = model_folder(model)
     if folder is None:
         raise StorageError(f"{model} is exported already; give the model folder that it came from")

@@ -41,6 +41,8 @@ def lr_range(
     images = options.load_data(console, data, skip_damaged=options.skip_damaged)
     if options.epochs is not None:
         raise RecipeError("--epochs is no budget of this test, which ends after --steps; leave it out")
+    if options.track:
+        raise RecipeError("--track is for trials, and this test trains none to its end; leave it out")
     recipe = options.make_recipe(images)
     recipe = recipe if rung is None else find_rung(recipe, rung).recipe
     folder = out or Path("studies") / f"{images.name}{options.network_label()}-lr-range"

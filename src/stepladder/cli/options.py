@@ -24,7 +24,10 @@ from stepladder.training.device import Compute
 __all__ = ["DEFAULTS", "Data", "Device", "Precision", "TrainingOptions", "say_what_was_loaded"]
 
 Device = Annotated[str, Parameter(help="auto, cpu, cuda or mps.")]
-Precision = Annotated[str, Parameter(help="auto, float32 or bfloat16; auto takes bfloat16 where it is faster.")]
+Precision = Annotated[
+    str,
+    Parameter(help="auto, float32 or bfloat16; auto takes bfloat16 unless it is measured to be clearly slower here."),
+]
 
 
 @Parameter(name="*")

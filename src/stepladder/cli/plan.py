@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from stepladder.cli.console import make_console
-from stepladder.cli.options import DEFAULTS, Data, TrainingOptions
+from stepladder.cli.options import DEFAULTS, Data, TrainingOptions, say_what_was_loaded
 from stepladder.cli.rules import DEFAULT_RULES, RuleOptions
 from stepladder.errors import StudyError
 from stepladder.report.units import Scale, amount, count, duration, listing, size
@@ -44,6 +44,7 @@ def plan(
     compute = choose_compute(options.device, options.precision)
     images = options.load_data(console, data, skip_damaged=options.skip_damaged)
     recipe = options.make_recipe(images)
+    say_what_was_loaded(console, images, recipe)
     compute = options.settle_precision(console, compute, recipe, images)
     scale = Scale(find_metric(rules.metric).share)
     spread, source = _spread(sd, pilot, rules.metric, scale)

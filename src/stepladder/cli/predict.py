@@ -15,7 +15,7 @@ import numpy as np
 from cyclopts import Parameter
 from rich.console import Console
 
-from stepladder.cli.console import AsJson, make_console
+from stepladder.cli.console import AsJson, OwnTechniques, make_console, register_own
 from stepladder.cli.quick import without_collection
 from stepladder.errors import DataError
 from stepladder.model.classifier import Classifier
@@ -53,6 +53,7 @@ def predict(
         bool,
         Parameter(name="--csv", negative="", show_default=False, help="Print a row an image and class as CSV."),
     ] = False,
+    technique: OwnTechniques = (),
     as_json: AsJson = False,
 ) -> int:
     """Say what is on images: the likeliest classes with their probabilities."""
@@ -60,6 +61,7 @@ def predict(
         raise DataError(f"--top is {top}; it must be at least 1")
     if as_csv and as_json:
         raise DataError("--csv and --json exclude each other; give one")
+    register_own(technique)
     with without_collection():
         classifier = find_model(model)
     files = find_images(images, classifier.class_names, sys.stdin if "-" in images else ())

@@ -9,13 +9,12 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
-from stepladder.cli.console import AsJson, make_console
+from stepladder.cli.console import AsJson, OwnTechniques, make_console, register_own
 from stepladder.errors import StudyError
 from stepladder.report import describe, terminal_effects, terminal_table, write_report
 from stepladder.report.document import build_document
 from stepladder.study.files.records import SavedStudy
 from stepladder.study.files.store import load_study, write_results
-from stepladder.techniques import register
 
 
 def report(
@@ -24,18 +23,12 @@ def report(
     out: Annotated[
         Path | None, Parameter(help="Folder of a comparison; comparison in the current folder by default.")
     ] = None,
-    technique: Annotated[
-        tuple[str, ...],
-        Parameter(
-            negative="", show_default=False, help="FILE.py:Class of a technique of your own that the study used."
-        ),
-    ] = (),
+    technique: OwnTechniques = (),
     as_json: AsJson = False,
 ) -> None:
     """Rebuild results.csv, report.md, report.html and the figures of a study from its files, or compare several."""
     console = make_console(as_json)
-    for reference in technique:
-        register(reference)
+    register_own(technique)
     if len(folders) > 1:
         from stepladder.cli.compare import compare
 

@@ -92,10 +92,11 @@ def sweep(
     say_what_was_loaded(console, images, recipe)
     compute = options.settle_precision(console, compute, recipe, images)
     watch = make_watch(console)
+    told = options.watchers(console, watch, folder.absolute())
     try:
         with stopping_politely(execution.stop), stdout_for_json(options.as_json):
             if search is None:
-                finished = run_sweep(images, recipe, over, folder, compute, watch=watch, execution=execution, **shared)
+                finished = run_sweep(images, recipe, over, folder, compute, watch=told, execution=execution, **shared)
             else:
                 finished = run_search(
                     images,
@@ -106,7 +107,7 @@ def sweep(
                     points=trials,
                     search_seed=search_seed,
                     storage=storage,
-                    watch=watch,
+                    watch=told,
                     execution=execution,
                     **shared,
                 )

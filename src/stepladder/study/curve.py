@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from stepladder.data import ImageSet, Split, Splits, make_splits
+from stepladder.data.audit import look_first
 from stepladder.data.split import SPLIT_SEED
 from stepladder.errors import DataError, StudyError
 from stepladder.files import read_json, replace_json
@@ -89,6 +90,7 @@ def run_curve(
     *,
     seeds: int = 3,
     validation: float = 0.1,
+    drop_leaks: bool = False,
     command: str = "",
     watch: Watch | None = None,
     execution: Execution | None = None,
@@ -97,6 +99,9 @@ def run_curve(
 
     The same call again trains only what is missing. Every size keeps the epochs of the recipe, so a small one takes
     fewer steps.
+
+    Args:
+        drop_leaks: take training images that are copies of held-out ones out, before any share is taken.
 
     Raises:
         StudyError: ``out`` holds something else, or no seed is asked for.
@@ -107,6 +112,8 @@ def run_curve(
     if not 1 <= seeds <= MOST_SEEDS:
         raise StudyError(f"--seeds is {seeds}; it must be 1 to {MOST_SEEDS}")
     splits = make_splits(image_set, validation)
+    splits, look = look_first(splits, image_set.class_names, drop_leaks=drop_leaks)
+    watch.looked(look)
     parts = [_thinned(splits, share) for share in SHARES]
     if len({len(part.train) for part in parts}) < len(SHARES):
         raise DataError(

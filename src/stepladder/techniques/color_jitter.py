@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated
 
 import torch
@@ -57,7 +58,7 @@ class ColorJitter(Technique):
         amounts = (self.brightness, self.contrast, self.saturation, self.hue)
         bright, contrast, saturate, turn = (uniform(count, -amount, amount, rng) for amount in amounts)
         device = images.device
-        weights = torch.tensor(LUMA if channels == 3 else (1.0,), device=device)
+        weights = _made_there([LUMA if channels == 3 else (1.0,)], device)[0]
         mean = images.mean(dim=(2, 3), dtype=torch.float32) @ weights * (1 + bright)
 
         identity = torch.eye(channels, device=device)
@@ -74,9 +75,14 @@ class ColorJitter(Technique):
 def hue_turns(turns: Tensor) -> Tensor:
     """Return matrices, float32 (B, 3, 3), that turn the chroma of a color by ``turns`` (B,) full turns."""
     to_yiq = torch.tensor(_YIQ, dtype=torch.float64)
-    back = torch.linalg.inv(to_yiq).float().to(turns.device)
+    back = _made_there(torch.linalg.inv(to_yiq).float().tolist(), turns.device)
     cos, sin = (turns * 2 * math.pi).cos(), (turns * 2 * math.pi).sin()
     one, zero = torch.ones_like(turns), torch.zeros_like(turns)
     turned = torch.stack([one, zero, zero, zero, cos, -sin, zero, sin, cos], dim=1).view(-1, 3, 3)
-    matrices: Tensor = back @ turned @ to_yiq.float().to(turns.device)
+    matrices: Tensor = back @ turned @ _made_there(_YIQ, turns.device)
     return matrices
+
+
+def _made_there(rows: Sequence[Sequence[float]], device: torch.device) -> Tensor:
+    """Return a float32 matrix without a copy from the host, which a recorded step of a GPU may not make."""
+    return torch.stack([torch.cat([torch.full((1,), value, device=device) for value in row]) for row in rows])

@@ -117,6 +117,7 @@ class ReplayedStep(TrainingStep):
         for group in assembly.optimizer.param_groups:
             self._rates.append((torch.zeros((), device=compute.device), float(group.get("lr_scale", 1))))
         self._graph: torch.cuda.CUDAGraph | None = None
+        self._aside: torch.cuda.Stream | None = None
         self._taken, self._recorded = 0, recorded
 
     def _change_weights(self, positions: Tensor, progress: Progress, lr: float) -> None:
@@ -139,9 +140,20 @@ class ReplayedStep(TrainingStep):
             self._train_on(self._positions, self._rate)
         self._taken += 1
 
+    def _stream(self) -> torch.cuda.Stream:
+        """Return the stream of the steps before the recording, and of the recording: never the default one.
+
+        The thread's own where it has one, and always the same: cuBLAS keeps a workspace for each thread and stream,
+        which recorded steps go on writing to; two trials that recorded on one stream would write to the same.
+        """
+        if self._aside is None:
+            here = torch.cuda.current_stream()
+            self._aside = torch.cuda.Stream() if here == torch.cuda.default_stream() else here
+        return self._aside
+
     def _train_aside(self) -> None:
         """Take a step on a stream of its own, as PyTorch wants the steps before a recording."""
-        here, aside = torch.cuda.current_stream(), torch.cuda.Stream()
+        here, aside = torch.cuda.current_stream(), self._stream()
         aside.wait_stream(here)
         with torch.cuda.stream(aside):
             self._train_on(self._positions, self._rate)
@@ -151,14 +163,16 @@ class ReplayedStep(TrainingStep):
         device = self._compute.device
         streams = [stream for stream in self._assembly.streams.values() if stream.device.type == device.type]
         states = [stream.get_state() for stream in streams]
-        graph = torch.cuda.CUDAGraph()
+        graph, here, aside = torch.cuda.CUDAGraph(), torch.cuda.current_stream(), self._stream()
         for stream in streams:
             graph.register_generator_state(stream)
         try:
             # What other threads launch meanwhile, on streams of their own, is none of this recording's business.
-            with _RECORDING, torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            with _RECORDING, torch.cuda.graph(graph, stream=aside, capture_error_mode="thread_local"):
                 self._train_on(self._positions, self._rate)
         except Exception as error:  # whatever a technique raises when it is recorded
+            # A recording that fails leaves its thread on the stream of the recording.
+            torch.cuda.set_stream(here)
             self._recorded = False
             self._assembly.optimizer.zero_grad()
             for stream, state in zip(streams, states, strict=True):

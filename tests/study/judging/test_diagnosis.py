@@ -144,6 +144,21 @@ def test_failed_seeds_are_a_finding(made_up: MadeUp) -> None:
     assert diagnosis.findings[0].evidence == "2 of 3 seeds ended in a loss that is no number"
 
 
+def test_a_seed_that_failed_for_another_reason_is_no_divergence(made_up: MadeUp) -> None:
+    study = made_up({"rung": [0.5, None, None]})
+    rows = history(FLAT_END, 0.95, falling(LN10, 0.35), 0.93)
+    trials = [replace(trial, history=rows) for trial in study.trials]
+    failed = [position for position, trial in enumerate(trials) if trial.result.status == "failed"]
+    raised = trials[failed[0]].result.model_copy(update={"failure": "blur.augment raised ValueError: too late"})
+    trials[failed[0]] = replace(trials[failed[0]], result=raised)
+    (diagnosis,) = diagnose(replace(study, trials=tuple(trials)))
+    assert diagnosis.names() == ("diverging", "failed")
+    assert [finding.evidence for finding in diagnosis.findings] == [
+        "1 of 3 seeds ended in a loss that is no number",
+        "1 of 3 seeds failed: blur.augment raised ValueError: too late",
+    ]
+
+
 def test_a_small_real_study_is_diagnosed(study: Callable[..., SavedStudy]) -> None:
     diagnoses = diagnose(study(seeds=1))
     assert [diagnosis.rung for diagnosis in diagnoses] == ["baseline", "standardize", "augment"]

@@ -9,15 +9,18 @@ from typing import Any
 import pytest
 import torch
 
+from stepladder.data import ImageSet, make_splits
 from stepladder.errors import StorageError, StudyError
 from stepladder.recipe import Recipe
 from stepladder.study import run
 from stepladder.study.design.plan import Trial
 from stepladder.study.files.records import SavedStudy, TrialResult
+from stepladder.study.files.store import planned_trials
 from stepladder.study.running import at_once, trial
+from stepladder.study.running.conduct import Job, run_jobs
 from stepladder.study.running.execution import Execution
 from stepladder.study.running.watch import Watch
-from stepladder.training.device import choose_compute
+from stepladder.training.device import Compute, choose_compute
 from stepladder.training.history import EpochRecord
 from stepladder.training.stop import Stop, Stopped
 
@@ -43,10 +46,15 @@ class Telling(Watch):
         self.started: list[Trial] = []
         self.ended: list[TrialResult] = []
         self.epochs: dict[str, list[int]] = {}
+        self.images: dict[str, int] = {}
         self.inside = 0
 
     def trial_started(self, trial: Trial) -> None:
         self._alone(lambda: self.started.append(trial))
+
+    def batch_ended(self, trial: Trial, images: int) -> None:
+        assert trial.id in {one.id for one in self.started} - {one.trial for one in self.ended}, "it has ended"
+        self._alone(lambda: self.images.update({trial.id: self.images.get(trial.id, 0) + images}))
 
     def epoch_ended(self, trial: Trial, record: EpochRecord) -> None:
         self._alone(lambda: self.epochs.setdefault(trial.id, []).append(record.epoch))
@@ -136,14 +144,17 @@ def test_all_of_them_stop_when_asked_to_and_go_on_later(study: RunStudy) -> None
     assert not study(compute=CPU).missing
 
 
-def test_each_process_may_run_several(study: RunStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Worker processes get the number with their order, and tell of several trials at a time."""
+@pytest.mark.parametrize("number", [1, 2])
+def test_each_process_may_run_several(
+    study: RunStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Worker processes get the number with their order, and tell of several trials at a time, until each has ended."""
     alone = study(out=tmp_path / "alone", compute=CPU)
     carry_out = run.carry_out
 
     def in_workers(*arguments: Any) -> None:
         _, jobs, splits, compute, execution, watch, after_each = arguments
-        carry_out(2, jobs, splits, compute, Execution(workers=2, at_once=2, stop=execution.stop), watch, after_each)
+        carry_out(2, jobs, splits, compute, Execution(2, number, stop=execution.stop), watch, after_each)
 
     monkeypatch.setattr(run, "carry_out", in_workers)
     watch = Telling()
@@ -151,13 +162,34 @@ def test_each_process_may_run_several(study: RunStudy, tmp_path: Path, monkeypat
     assert results_of(together) == results_of(alone)
     assert all(epochs == [0, 1] for epochs in watch.epochs.values())
     assert len(watch.ended) == len(alone.trials)
+    trained = alone.record.data.counts["train"]
+    assert all(images <= trained for images in watch.images.values())
+    assert any(watch.images.values())
 
 
 def test_without_a_gpu_they_are_refused(study: RunStudy) -> None:
     with pytest.raises(StudyError, match="--at-once is for trials that share a CUDA GPU, and this one runs on cpu"):
         study(execution=Execution(at_once=2))
-    with pytest.raises(StudyError, match="--at-once is 0; give at least 1"):
-        study(execution=Execution(at_once=0))
+    for number in (0, 17):
+        with pytest.raises(StudyError, match=f"--at-once is {number}; it must be 1 to 16"):
+            study(execution=Execution(at_once=number))
+
+
+def test_a_gpu_that_answers_no_more_ends_the_study_and_fails_no_further_trial(
+    study: RunStudy, digits: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken:
+        def synchronize(self) -> None:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered\nCompile with ...")
+
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda _: Broken())
+    done = study(compute=CPU)
+    folder = tmp_path / "study" / "trials" / "another"
+    (trial, *_), splits = planned_trials(done.record), make_splits(digits)
+    gpu = Compute(torch.device("cuda"), "float32")
+    with pytest.raises(StudyError, match=r"the GPU answers no more \(CUDA error: an illegal memory access"):
+        run_jobs([Job(trial, splits, done.record.data, folder)], gpu, Execution(), Watch())
+    assert not (folder / "result.json").exists()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")

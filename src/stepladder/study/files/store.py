@@ -60,7 +60,9 @@ def planned_trials(record: StudyRecord) -> tuple[Trial, ...]:
     try:
         recipes = {rung.name: parse_recipe(rung.recipe) for rung in record.rungs}
     except RecipeError as error:
-        raise StorageError(f"study.json is damaged ({error}); restore it from a copy") from error
+        raise StorageError(
+            f"study.json does not fit this Stepladder ({error}); if it was changed, restore it from a copy"
+        ) from error
     return tuple(
         Trial(rung.name, recipes[rung.name], seed, record.data.split, record.precision, record.select)
         for seed in record.seeds

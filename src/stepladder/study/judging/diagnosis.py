@@ -16,6 +16,7 @@ from statistics import fmean, stdev
 from scipy import stats
 
 from stepladder.study.files.records import SavedStudy, SavedTrial
+from stepladder.study.judging.points import is_broken
 
 #: Over-fitting: training accuracy is so far above the watched one, and the watched loss so far above its lowest.
 GAP, TURNED = 0.10, 1.10
@@ -138,8 +139,15 @@ def _failures(trials: tuple[SavedTrial, ...]) -> list[Finding]:
     failed = [trial for trial in trials if trial.result.status == "failed"]
     if not failed:
         return []
-    evidence = f"{len(failed)} of {len(trials)} seeds ended in a loss that is no number"
-    return [Finding("diverging", evidence, "try a learning rate of a third, or a warm-up")]
+    broken = [trial for trial in failed if is_broken(trial.result)]
+    findings = []
+    if len(failed) > len(broken):
+        evidence = f"{len(failed) - len(broken)} of {len(trials)} seeds ended in a loss that is no number"
+        findings.append(Finding("diverging", evidence, "try a learning rate of a third, or a warm-up"))
+    if broken:
+        evidence = f"{len(broken)} of {len(trials)} seeds failed: {broken[0].result.failure}"
+        findings.append(Finding("failed", evidence, "mend what the sentence names, and run again with --retry-failed"))
+    return findings
 
 
 def _diverging(curves: Curves) -> Finding | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, chdir, nullcontext
 from dataclasses import replace
-from threading import Lock
+from pathlib import Path
+from threading import Lock, Thread
 from typing import Any
 
 import torch
@@ -45,22 +45,26 @@ def run_jobs_at_once(
         run_jobs(jobs, compute, execution, watch, after_each)
         return
     stop, turn = _SharedStop(execution.stop), Lock()
-    execution_here = replace(execution, stop=stop)
     told = _in_turn(watch, turn)
     ended = None if after_each is None else _taking(turn, after_each)
+    errors: list[BaseException] = []
 
     def train() -> None:
-        with _own_stream(compute.device):
-            run_jobs(jobs, compute, execution_here, told, ended)
-
-    with execution.stop.observing(), ThreadPoolExecutor(count) as pool:
-        threads = [pool.submit(train) for _ in range(count)]
         try:
-            wait(threads, return_when=FIRST_EXCEPTION)
-        finally:  # one has failed, or this thread was interrupted
-            if not all(thread.done() for thread in threads):
-                stop.request("error")
-    errors = [error for thread in threads if (error := thread.exception()) is not None]
+            with _own_stream(compute.device):
+                run_jobs(jobs, compute, replace(execution, stop=stop), told, ended)
+        except BaseException as error:  # whatever it is belongs to the thread that waits for this one
+            errors.append(error)
+            stop.request("error")
+
+    _load_linear_algebra(compute.device)
+    # Daemons: where a hook hangs, a second Ctrl-C still ends the process.
+    threads = [Thread(target=train, daemon=True) for _ in range(count)]
+    with execution.stop.observing(), chdir(Path.cwd()):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     # The threads that were stopped because of another's error have nothing to say.
     for error in sorted(errors, key=lambda error: isinstance(error, Stopped)):
         raise error
@@ -82,6 +86,12 @@ class _SharedStop(Stop):
 
 def _own_stream(device: torch.device) -> AbstractContextManager[object]:
     return torch.cuda.stream(torch.cuda.Stream(device)) if device.type == "cuda" else nullcontext()
+
+
+def _load_linear_algebra(device: torch.device) -> None:
+    """Have torch load what it loads late, as it cannot in two threads at once (PyTorch issue 90613)."""
+    if device.type == "cuda":
+        torch.linalg.inv(torch.eye(1, device=device))
 
 
 def _in_turn(watch: Watch, turn: Lock) -> Watch:

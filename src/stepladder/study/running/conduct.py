@@ -7,7 +7,10 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import current_thread, main_thread
 from time import sleep
+
+import torch
 
 from stepladder.data import Splits
 from stepladder.errors import RecipeError, StepladderError, StudyError
@@ -67,6 +70,7 @@ def run_jobs(
             with own_if_free(job.folder) as owned:
                 # Somebody may have ended it between the look and the lock.
                 if owned and not _has_ended(job):
+                    _check_device(compute.device)
                     ran = True
                     _run(job, compute, execution, watch)
             if ran and after_each is not None:
@@ -105,8 +109,10 @@ def _has_ended(job: Job) -> bool:
 
 
 def _run(job: Job, compute: Compute, execution: Execution, watch: Watch) -> None:
-    # A technique of the user's own may go elsewhere; relative paths must not follow it.
-    before = Path.cwd()
+    # A technique of the user's own may go elsewhere; relative paths must not follow it. All threads are in one folder,
+    # to which the main one comes back when they have ended.
+    alone = current_thread() is main_thread()
+    before = Path.cwd() if alone else None
     try:
         run_trial(job.trial, job.splits, job.data, job.folder, compute, watch, execution)
     except StepladderError as error:
@@ -116,7 +122,19 @@ def _run(job: Job, compute: Compute, execution: Execution, watch: Watch) -> None
     except Exception as error:
         record_failure(job.trial, job.folder, describe_failure(error, 0), traceback.format_exc(), compute, watch)
     finally:
-        os.chdir(before)
+        if before is not None:
+            os.chdir(before)
+
+
+def _check_device(device: torch.device) -> None:
+    """After some errors a GPU refuses all that this process asks of it; no further trial is to fail of that."""
+    if device.type != "cuda":
+        return
+    try:
+        torch.cuda.current_stream(device).synchronize()
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0]
+        raise StudyError(f"the GPU answers no more ({reason}); run the same command again to go on") from error
 
 
 def _check_still_there(folder: Path) -> None:

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from stepladder.errors import StudyError
 from stepladder.training.stop import Stop
 
+#: PyTorch has 32 CUDA streams and hands them out in turn; two trials on one would wait for each other.
+MOST_AT_ONCE = 16
+
 
 @dataclass(frozen=True)
 class Execution:
@@ -34,8 +37,8 @@ class Execution:
         """Raise StudyError where a value is out of range."""
         if self.workers < 0:
             raise StudyError(f"--workers is {self.workers}; give auto, or at least 1")
-        if self.at_once < 1:
-            raise StudyError(f"--at-once is {self.at_once}; give at least 1")
+        if not 1 <= self.at_once <= MOST_AT_ONCE:
+            raise StudyError(f"--at-once is {self.at_once}; it must be 1 to {MOST_AT_ONCE}")
         if not self.checkpoint_seconds > 0:
             raise StudyError(f"--checkpoint-seconds is {self.checkpoint_seconds:g}; it must be more than 0")
         if self.trial_timeout is not None and not self.trial_timeout > 0:

@@ -58,6 +58,7 @@ class _Telling(Watch):
             pass
 
     def trial_started(self, trial: Trial) -> None:
+        self._images.pop(trial.id, None)
         self.say("started", trial=trial.id)
 
     def batch_ended(self, trial: Trial, images: int) -> None:
@@ -75,6 +76,7 @@ class _Telling(Watch):
         self.say("told", sentence=sentence)
 
     def trial_ended(self, trial: Trial, result: TrialResult) -> None:
+        self._images.pop(trial.id, None)  # nothing is said of a trial that has ended
         self.say("ended", trial=trial.id, result=result.model_dump(mode="json"))
 
 

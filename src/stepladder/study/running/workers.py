@@ -132,8 +132,8 @@ class _Crew:
         self._deaths: dict[str, int] = {}
         self._error: StepladderError | None = None
 
-    def hire(self) -> None:
-        """Start one worker."""
+    def hire(self, at_once: int | None = None) -> None:
+        """Start one worker, for ``at_once`` trials at a time in place of as many as were asked for."""
         some = next(iter(self._jobs.values()))
         order = {
             "study": str(some.folder.parent.parent.absolute()),
@@ -144,7 +144,7 @@ class _Crew:
             "precision": self._compute.precision,
             "threads": self._compute.threads,
             "workers": self._count,
-            "at_once": self._execution.at_once,
+            "at_once": at_once or self._execution.at_once,
             "checkpoint_seconds": self._execution.checkpoint_seconds,
             "accept_different_bits": self._execution.accept_different_bits,
             "techniques": files_of(
@@ -228,9 +228,10 @@ class _Crew:
                 hand.trials[job.trial.id] = monotonic()
                 self._deaths.pop("", None)  # workers do start; what killed earlier ones was no fault of all
                 self._watch.trial_started(job.trial)
-            case "images" if job:
+            # What a worker that was killed had still said is of a trial that others have at hand by now.
+            case "images" if job and job.trial.id in hand.trials:
                 self._watch.batch_ended(job.trial, said["images"])
-            case "epoch" if job:
+            case "epoch" if job and job.trial.id in hand.trials:
                 self._watch.epoch_ended(job.trial, EpochRecord(**said["record"]))
             case "ended" if job:
                 hand.trials.pop(job.trial.id, None)
@@ -247,14 +248,15 @@ class _Crew:
             if self._deaths[""] >= DEATHS:
                 raise StudyError(f"worker processes end before they have started ({how}); use --workers 1 to see why")
         for trial in () if hand.killed else tuple(hand.trials):
-            self._deaths[trial] = self._deaths.get(trial, 0) + 1
+            # Of several it is not known which was too much: it counts against none, and from then on each runs alone.
+            self._deaths[trial] = self._deaths.get(trial, 0) + (len(hand.trials) == 1)
             if self._deaths[trial] >= DEATHS:
                 self._fail(hand, trial, f"the process that ran it ended {DEATHS} times ({how}); memory may be short")
             else:
                 name = f"{self._jobs[trial].trial.rung}, seed {self._jobs[trial].trial.seed}"
                 self._watch.told(f"{name}: the process that ran it ended ({how}); another goes on from its checkpoint")
         if any(read_result(job.folder) is None for job in self._jobs.values()):
-            self.hire()
+            self.hire(at_once=None if hand.killed or len(hand.trials) < 1 else 1)
 
     def _kill_what_hangs(self) -> None:
         limit = self._execution.trial_timeout
