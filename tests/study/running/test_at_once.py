@@ -20,6 +20,7 @@ from stepladder.study.running import at_once, trial
 from stepladder.study.running.conduct import Job, run_jobs
 from stepladder.study.running.execution import Execution
 from stepladder.study.running.watch import Watch
+from stepladder.techniques import registry
 from stepladder.training.device import Compute, choose_compute
 from stepladder.training.history import EpochRecord
 from stepladder.training.stop import Stop, Stopped
@@ -165,6 +166,50 @@ def test_each_process_may_run_several(
     trained = alone.record.data.counts["train"]
     assert all(images <= trained for images in watch.images.values())
     assert any(watch.images.values())
+
+
+FATAL = '''import os
+import sys
+
+from stepladder import Technique
+
+
+class Fatal(Technique):
+    """End the process in the third step; not the main one, which only rehearses it."""
+
+    name = "fatal"
+    group = "inputs"
+    summary = paper = caveat = "for a test"
+
+    def batch_started(self, positions, progress):
+        if progress.step == 2 and sys.argv[0].endswith("worker.py"):
+            os._exit(9)
+'''
+
+
+def test_a_trial_that_ends_its_process_takes_no_other_with_it(
+    study: RunStudy, tiny_recipe: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It counts as failed after its third death alone; the trials beside it go on from their checkpoints and finish."""
+    monkeypatch.setattr(registry, "_OWN", {})
+    (tmp_path / "fatal.py").write_text(FATAL)
+    registry.register(f"{tmp_path / 'fatal.py'}:Fatal")
+    carry_out = run.carry_out
+
+    def in_a_worker(*arguments: Any) -> None:
+        _, jobs, splits, compute, execution, watch, after_each = arguments
+        apart = Execution(1, 2, trial_timeout=600, stop=execution.stop)
+        carry_out(1, jobs, splits, compute, apart, watch, after_each)
+
+    monkeypatch.setattr(run, "carry_out", in_a_worker)
+    recipe = tiny_recipe("standardize", {"name": "fatal", "rung": "fatal"}, epochs=1)
+    ended = {one.rung: one.result for one in study(recipe=recipe, compute=CPU, seeds=1).trials}
+    assert {rung: result.status for rung, result in ended.items()} == {
+        "baseline": "finished",
+        "standardize": "finished",
+        "fatal": "failed",
+    }
+    assert "the process that ran it ended 3 times (exit status 9)" in str(ended["fatal"].failure)
 
 
 def test_without_a_gpu_they_are_refused(study: RunStudy) -> None:
