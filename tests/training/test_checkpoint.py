@@ -330,11 +330,23 @@ def test_a_loss_that_is_not_finite_is_never_kept_as_best(
     assert not list(tmp_path.iterdir())
 
 
+def test_epochs_of_less_than_a_second_are_not_kept_one_by_one(
+    recipe: Recipe, digits_train: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seconds, kept in ((1000.0, 0), (0.0, 2)):
+        monkeypatch.setattr(checkpoint, "WORTH_KEEPING", seconds)
+        folder = tmp_path / str(kept)
+        checkpoints = Checkpoints(folder, IDENTITY, every_seconds=2000.0)
+        train(recipe, digits_train, checkpoints)
+        assert len(list(folder.glob("*"))) == kept
+        assert not checkpoints.due()
+
+
 def test_a_run_without_space_for_a_copy_says_so(recipe: Recipe, digits_train: Split, tmp_path: Path) -> None:
     folder = tmp_path / "file"
     folder.write_text("")
     with pytest.raises(StorageError, match="cannot write"):
-        train(recipe, digits_train, Checkpoints(folder, IDENTITY))
+        train(recipe, digits_train, Checkpoints(folder, IDENTITY, every_seconds=1e-9))
 
 
 def test_the_copy_of_a_forked_process_ends_itself(recipe: Recipe, digits_train: Split, tmp_path: Path) -> None:

@@ -43,7 +43,10 @@ class ExecutionOptions:
         Parameter(help="Stop by itself after so long, as 90m or 2h, and exit with 75; the same command goes on."),
     ] = None
     checkpoint_seconds: Annotated[
-        float, Parameter(help="Keep a checkpoint after every epoch, and inside one after so many seconds.")
+        float,
+        Parameter(
+            help="Keep a checkpoint after every epoch of a second or more, and inside one after so many seconds."
+        ),
     ] = 60.0
     trial_timeout: Annotated[
         str | None, Parameter(help="A trial that takes longer, as 30m, has failed; the others go on.")

@@ -29,6 +29,10 @@ from stepladder.training.stop import Stop
 #: Raised with every change that an older Stepladder would misread.
 CHECKPOINT_VERSION = 1
 
+#: Seconds of training that a checkpoint at an epoch's end is worth. It takes some hundredths of one, mostly for the
+#: disk: as long as a whole epoch of few images, or of a GPU.
+WORTH_KEEPING = 1.0
+
 _TENSORS, _STATE, _COMPLETE = "tensors.safetensors", "state.json", "complete.json"
 _KEPT = 2
 
@@ -40,7 +44,7 @@ class Checkpoints:
         folder: of the checkpoints; made when the first is written.
         identity: the trial, and what its bits depend on beside it: versions, processor. A checkpoint of another trial
             is passed over; one made under other conditions is refused, unless ``accept_different_bits``.
-        every_seconds: make one inside an epoch that takes longer.
+        every_seconds: make one inside an epoch that takes longer; at an epoch's end, after a second.
         stop: asked after every step.
         tell: called with a sentence where a checkpoint was passed over.
 
@@ -71,10 +75,15 @@ class Checkpoints:
         self.seconds = 0.0
         self.loaded = False
 
-    def due(self) -> bool:
-        """Whether to make one now, in the middle of an epoch: enough time has passed, or a stop is wanted."""
+    def due(self, *, epoch_ended: bool = False) -> bool:
+        """Whether to make one now: enough time has passed since the last, or a stop is wanted.
+
+        Args:
+            epoch_ended: between two epochs; :data:`WORTH_KEEPING` seconds are then enough.
+        """
         end_copy(self._owner)
-        return self.stop.wanted() or monotonic() - self._last >= self._every_seconds
+        enough = min(WORTH_KEEPING, self._every_seconds) if epoch_ended else self._every_seconds
+        return self.stop.wanted() or monotonic() - self._last >= enough
 
     def save(self, step: int, snapshot: Snapshot, conditions: Mapping[str, str]) -> None:
         """Write the checkpoint of ``step`` steps, and remove all but the newest two.

@@ -190,7 +190,8 @@ class _Run:
                 place.best_accuracy, place.best_epoch = record.val_accuracy, epoch
                 place.best = {name: value.clone() for name, value in assembly.evaluated.state_dict().items()}
             place.epoch, place.batch = epoch + 1, 0
-            self.keep()
+            if checkpoints is not None and checkpoints.due(epoch_ended=True):
+                self.keep()
         return None
 
     def record_epoch(self, epoch: int, running: float | None) -> EpochRecord:
