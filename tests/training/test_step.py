@@ -119,9 +119,20 @@ def test_a_step_that_cannot_be_recorded_goes_on_without(
         def register_generator_state(self, stream: torch.Generator) -> None:
             Refusing.streams.append(stream)
 
+    asked: list[dict[str, object]] = []
+
+    def recording(_: Graph, **options: object) -> nullcontext[None]:
+        asked.append(options)
+        return nullcontext()
+
     monkeypatch.setattr(Refusing, "streams", [])
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
-    monkeypatch.setattr(torch.cuda, "graph", nullcontext)
+    monkeypatch.setattr(torch.cuda, "graph", recording)
+    # A thread on a CUDA stream of its own, to which it comes back from a recording that failed.
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: "own")
+    monkeypatch.setattr(torch.cuda, "default_stream", lambda: "default")
+    back: list[object] = []
+    monkeypatch.setattr(torch.cuda, "set_stream", back.append)
     recipe = tiny_recipe("random_crop", epochs=2, batch_size=32)
     plain = train(recipe, digits_train)
     with stepping(Refusing):
@@ -131,6 +142,8 @@ def test_a_step_that_cannot_be_recorded_goes_on_without(
         "capturing"
     ]
     assert len(Refusing.streams) == 2, "the order's and random_crop's, once"
+    assert asked == [{"stream": "own", "capture_error_mode": "thread_local"}]
+    assert back == ["own"]
     assert torch.equal(weights_of(plain), weights_of(without))
 
 

@@ -34,6 +34,24 @@ def read(folder: Path) -> dict[str, list[tuple[int, float]]]:
     return found
 
 
+def test_a_run_of_less_than_a_second_is_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The writer numbers its files, and the reader takes those of one second by name: the tenth before the ninth."""
+    from tensorboard.summary.writer import event_file_writer
+
+    monkeypatch.setattr(event_file_writer.time, "time", lambda: 1_800_000_000.0)
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(9))
+    tracker = TensorBoard(tmp_path)
+    tracker.start("run", {"lr": 0.1}, 0)
+    for epoch in range(3):
+        tracker.log(epoch, {"val/loss": 1.0})
+    tracker.end(finished=True)
+    tracker.add("run", {"lr": 0.1}, 2, {"result/test_accuracy": 0.5})
+    assert len(list((tmp_path / "run").glob("*.9"))) == len(list((tmp_path / "run").glob("*.10"))) == 1
+    found = read(tmp_path)
+    assert [step for step, _ in found["val/loss"]] == [0, 1, 2]
+    assert found["result/test_accuracy"] == [(2, 0.5)]
+
+
 def test_a_study_is_a_run_a_trial_with_its_curves_and_settings(
     digits: ImageSet, tiny_recipe: Callable[..., Recipe], tmp_path: Path
 ) -> None:

@@ -34,8 +34,11 @@ class TensorBoard(Tracker):
         """Open a file of events and write the hyperparameters."""
         from torch.utils.tensorboard.summary import hparams
 
-        # What an earlier process wrote from this epoch on is purged: it stopped in the middle.
-        self._writer = self._library.SummaryWriter(str(self._folder / run), purge_step=first_epoch)
+        folder = self._folder / run
+        # What an earlier process wrote from this epoch on is purged: it stopped midway. Not without one: files of
+        # the same second are read in the order of their names, where the tenth comes before the ninth, and is purged.
+        went_before = any(folder.glob("events.out.tfevents.*"))
+        self._writer = self._library.SummaryWriter(str(folder), purge_step=first_epoch if went_before else None)
         experiment, begin, self._closing = hparams(dict(settings), dict.fromkeys(RESULTS, 0.0))
         for summary in (experiment, begin):
             self._writer.file_writer.add_summary(summary)
