@@ -103,3 +103,11 @@ def test_its_trials_can_be_watched(stepladder: Call) -> None:
     assert stepladder("sweep", "digits", *RATES, *SMALL, "--out", "out", "--track", "tensorboard").code == 0
     runs = sorted(path.name for path in Path("out/tracking/tensorboard").iterdir())
     assert runs == ["optimizer.lr-0.01-seed0", "optimizer.lr-0.1-seed0"]
+
+
+def test_trials_at_once_want_a_gpu_in_a_search_as_well(stepladder: Call) -> None:
+    for search in ((), ("--search", "optuna", "--trials", "2")):
+        over = "optimizer.lr=0.01..0.1" if search else "optimizer.lr=0.01,0.1"
+        outcome = stepladder("sweep", "digits", "--over", over, *search, *SMALL, "--device", "cpu", "--at-once", "2")
+        assert outcome.code == 2
+        assert "--at-once is for trials that share a CUDA GPU, and this one runs on cpu; use --workers" in outcome.err

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,8 @@ def test_a_curve_trains_every_size_and_says_what_doubling_brings(
     assert [reading.kind for reading in more.readings] == ["planned", "added"]
     said = describe_sizes(more)
     assert said[0].startswith("Doubling the 216 training images would change accuracy by about ")
+    assert "images^+" in " ".join(describe_sizes(replace(more, law=replace(more.law, exponent=-0.1))))
+    assert "images^−0.100 " in " ".join(describe_sizes(replace(more, law=replace(more.law, exponent=0.1))))
     assert ("undecided" in said[0]) == (more.law.gain_interval[0] <= 0 <= more.law.gain_interval[1])
     written = write_sizes(more)
     assert [path.name for path in written] == ["curve.md", "sizes.png", "sizes.svg"]

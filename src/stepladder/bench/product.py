@@ -10,7 +10,7 @@ from torch import Tensor
 from stepladder.bench.lanes import CHANNELS, CLASSES, SIZE
 from stepladder.network import trace_network
 from stepladder.recipe import Recipe
-from stepladder.training.device import Compute
+from stepladder.training.device import Compute, threads_for
 
 #: Rows and columns of the matrices.
 _MATRIX = 2048
@@ -26,12 +26,14 @@ def matrix_rate(compute: Compute, products: int = _PRODUCTS) -> float:
     """
     dtype = torch.bfloat16 if compute.precision == "bfloat16" else torch.float32
     one, other = (torch.randn(_MATRIX, _MATRIX, device=compute.device).to(dtype) for _ in range(2))
-    _wait_for(one @ other)
-    started = perf_counter()
-    for _ in range(products):
-        product = one @ other
-    _wait_for(product)
-    return products * 2 * _MATRIX**3 / (perf_counter() - started)
+    # A small network that was trained before has left torch with one thread.
+    with threads_for(_MATRIX**3, compute.threads):
+        _wait_for(one @ other)
+        started = perf_counter()
+        for _ in range(products):
+            product = one @ other
+        _wait_for(product)
+        return products * 2 * _MATRIX**3 / (perf_counter() - started)
 
 
 def flop_an_image(recipe: Recipe, num_classes: int = CLASSES) -> float:

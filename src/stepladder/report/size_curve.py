@@ -35,10 +35,11 @@ def describe_sizes(curve: SizeCurve) -> list[str]:
     else:
         said.append(f"{doubling}. The interval includes zero: whether more images help is undecided.")
     exponent = interval((law.exponent_interval[0] / 100, law.exponent_interval[1] / 100))
+    sign = "+" if law.exponent < 0 else "−"
     said.append(
-        f"Fitted: error = {law.scale:.3g} · images^−{law.exponent:.3f} (95 % interval of the exponent {exponent}) over "
-        f"{count(len(curve.sizes), 'size')} × {count(curve.record.seeds, 'seed')}. A floor that no number of images "
-        "gets under is not fitted; near one the gain would be smaller."
+        f"Fitted: error = {law.scale:.3g} · images^{sign}{abs(law.exponent):.3f} (95 % interval of the exponent "
+        f"{exponent}) over {count(len(curve.sizes), 'size')} × {count(curve.record.seeds, 'seed')}. A floor that no "
+        "number of images gets under is not fitted; near one the gain would be smaller."
     )
     return said
 

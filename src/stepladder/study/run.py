@@ -178,10 +178,7 @@ def run_study(
         Stopped: that was asked for; the same call goes on.
     """
     out, watch, execution = Path(out), watch or Watch(), execution or Execution()
-    execution.check()
-    if execution.at_once > 1 and compute.device.type != "cuda":
-        here = compute.device.type
-        raise StudyError(f"--at-once is for trials that share a CUDA GPU, and this one runs on {here}; use --workers")
+    execution.check(compute.device.type)
     if execution.workers > 1 and compute.threads is None:
         # Processes whose threads outnumber the cores wait for each other in every step.
         compute = replace(compute, threads=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from functools import cache
 from typing import Annotated
 
 import torch
@@ -18,6 +18,7 @@ from stepladder.techniques.pixels import mix_colors, uniform
 LUMA = (0.299, 0.587, 0.114)
 #: Red, green and blue to luma and two axes of chroma (NTSC).
 _YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
+_FROM_YIQ = tuple(tuple(row) for row in torch.linalg.inv(torch.tensor(_YIQ, dtype=torch.float64)).tolist())
 
 
 class ColorJitter(Technique):
@@ -58,7 +59,7 @@ class ColorJitter(Technique):
         amounts = (self.brightness, self.contrast, self.saturation, self.hue)
         bright, contrast, saturate, turn = (uniform(count, -amount, amount, rng) for amount in amounts)
         device = images.device
-        weights = _made_there([LUMA if channels == 3 else (1.0,)], device)[0]
+        weights = _kept(LUMA if channels == 3 else (1.0,), device)
         mean = images.mean(dim=(2, 3), dtype=torch.float32) @ weights * (1 + bright)
 
         identity = torch.eye(channels, device=device)
@@ -74,15 +75,15 @@ class ColorJitter(Technique):
 
 def hue_turns(turns: Tensor) -> Tensor:
     """Return matrices, float32 (B, 3, 3), that turn the chroma of a color by ``turns`` (B,) full turns."""
-    to_yiq = torch.tensor(_YIQ, dtype=torch.float64)
-    back = _made_there(torch.linalg.inv(to_yiq).float().tolist(), turns.device)
+    to_yiq, back = _kept(_YIQ, turns.device), _kept(_FROM_YIQ, turns.device)
     cos, sin = (turns * 2 * math.pi).cos(), (turns * 2 * math.pi).sin()
     one, zero = torch.ones_like(turns), torch.zeros_like(turns)
     turned = torch.stack([one, zero, zero, zero, cos, -sin, zero, sin, cos], dim=1).view(-1, 3, 3)
-    matrices: Tensor = back @ turned @ _made_there(_YIQ, turns.device)
+    matrices: Tensor = back @ turned @ to_yiq
     return matrices
 
 
-def _made_there(rows: Sequence[Sequence[float]], device: torch.device) -> Tensor:
-    """Return a float32 matrix without a copy from the host, which a recorded step of a GPU may not make."""
-    return torch.stack([torch.cat([torch.full((1,), value, device=device) for value in row]) for row in rows])
+@cache
+def _kept(values: tuple[float, ...] | tuple[tuple[float, ...], ...], device: torch.device) -> Tensor:
+    """Return a constant, float32 on ``device``, copied there once: a recorded step of a GPU may copy none."""
+    return torch.tensor(values, device=device)

@@ -44,7 +44,7 @@ def gpu(
             )
 
     absent = "not measured"
-    trial = f"one trial of {recipe.epochs} epochs, all techniques on"
+    trial = f"a trial of {recipe.epochs} epochs, all rungs"
     table = table_of("", "seconds", "bar on one H200")
     table.add_row(
         f"{trial}, steps replayed", spread(measured.replayed, ".2f") if measured else absent, f"{TRIAL_BAR:g}"
@@ -53,9 +53,9 @@ def gpu(
     for position, (workers, at_once) in enumerate(CREWS):
         how = f"{workers} process" + ("es" if workers > 1 else "")
         if at_once > 1:
-            how += f" of {at_once} trials at once"
+            how += f" × {at_once} trials"
         found = f"{measured.ladders[position]:.1f}" if measured else absent
-        table.add_row(f"the ladder with {seeds} seeds, {how}", found, f"{LADDER_BAR:g}")
+        table.add_row(f"the ladder, {seeds} seeds, {how}", found, f"{LADDER_BAR:g}")
     console.print(table)
     words = (
         f"{data}; median of {rounds} rounds in turn (minimum to maximum) after a warm-up; ladders once each, from the "

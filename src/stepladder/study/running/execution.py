@@ -33,12 +33,16 @@ class Execution:
     accept_different_bits: bool = False
     stop: Stop = field(default_factory=Stop)
 
-    def check(self) -> None:
-        """Raise StudyError where a value is out of range."""
+    def check(self, device: str | None = None) -> None:
+        """Raise StudyError where a value is out of range, or means nothing on ``device`` (``cpu``, ``cuda``, …)."""
         if self.workers < 0:
             raise StudyError(f"--workers is {self.workers}; give auto, or at least 1")
         if not 1 <= self.at_once <= MOST_AT_ONCE:
             raise StudyError(f"--at-once is {self.at_once}; it must be 1 to {MOST_AT_ONCE}")
+        if self.at_once > 1 and device not in (None, "cuda"):
+            raise StudyError(
+                f"--at-once is for trials that share a CUDA GPU, and this one runs on {device}; use --workers"
+            )
         if not self.checkpoint_seconds > 0:
             raise StudyError(f"--checkpoint-seconds is {self.checkpoint_seconds:g}; it must be more than 0")
         if self.trial_timeout is not None and not self.trial_timeout > 0:

@@ -248,7 +248,7 @@ class _Crew:
             if self._deaths[""] >= DEATHS:
                 raise StudyError(f"worker processes end before they have started ({how}); use --workers 1 to see why")
         for trial in () if hand.killed else tuple(hand.trials):
-            # Of several it is not known which was too much: it counts against none, and from then on each runs alone.
+            # Of several it is not known which was too much: it counts against none; each runs alone until one fails.
             self._deaths[trial] = self._deaths.get(trial, 0) + (len(hand.trials) == 1)
             if self._deaths[trial] >= DEATHS:
                 self._fail(hand, trial, f"the process that ran it ended {DEATHS} times ({how}); memory may be short")

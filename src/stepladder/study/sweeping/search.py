@@ -81,6 +81,7 @@ def run_search(
         StorageError: ``out`` cannot be written.
     """
     out, watch, changes, execution = Path(out), watch or Watch(), changes or {}, execution or Execution()
+    execution.check(compute.device.type)
     axes = parse_axes(over, ranges=True)
     if points < 1:
         raise StudyError(f"--trials is {points}; it must be at least 1")
