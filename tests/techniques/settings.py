@@ -69,6 +69,7 @@ SETTINGS: dict[str, Settings] = {
     "xavier_init": Settings(why=DRAWN, alone=True),
     "dirac_init": Settings(why=DRAWN),
     "pca_init": Settings(why=DRAWN),
+    "mirror_symmetry": Settings(why="kernels are tied or they are not"),
     "whitening_stem": Settings(strong={"epsilon": 0.1}, why=LAYER, alone=True),
     "label_smoothing": Settings(absent={"amount": 0}),
     "focal_loss": Settings(absent={"gamma": 0}),

@@ -20,7 +20,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -84,7 +84,7 @@ class Context:
         epochs: the budget.
         steps_per_epoch: steps in one pass over the training images.
         has_validation: False where the watched curve is the test's, which no technique may read.
-        rewritten: the network after all techniques' rewriting; known to ``check`` alone.
+        rewritten: the network after all techniques' rewriting; None until then.
     """
 
     image_shape: tuple[int, int, int]
@@ -169,6 +169,10 @@ class Technique(BaseModel):
             before: the techniques that prepare the images before this one does.
         """
         self._context, self._before, self._state = context, tuple(before), {}
+
+    def settle(self, rewritten: Network) -> None:
+        """Tell what all techniques of the trial together made of the network."""
+        self._context = replace(self.context, rewritten=rewritten)
 
     def restore(self, learned: dict[str, Tensor], device: torch.device) -> None:
         """Put back what an earlier :meth:`fit` found, on ``device``."""

@@ -24,6 +24,7 @@ from stepladder.techniques.layer_norm import LayerNorm
 from stepladder.techniques.lighting import Lighting
 from stepladder.techniques.lookahead import Lookahead
 from stepladder.techniques.min_max import MinMax
+from stepladder.techniques.mirror_symmetry import MirrorSymmetry
 from stepladder.techniques.mixup import Mixup
 from stepladder.techniques.one_cycle import OneCycle
 from stepladder.techniques.pca_init import PCAInit
@@ -88,6 +89,7 @@ _CATALOGUE: tuple[type[Technique], ...] = (
     XavierInit,
     DiracInit,
     PCAInit,
+    MirrorSymmetry,
     WhiteningStem,
     # loss and weights
     LabelSmoothing,

@@ -25,6 +25,8 @@ def begin_techniques(techniques: Sequence[Technique], context: Context) -> Netwo
         with guarded(technique, "rewrite"):
             rewritten = technique.rewrite(network)
         network = check_network(technique, rewritten)
+    for technique in techniques:
+        technique.settle(network)
     return network
 
 
