@@ -127,6 +127,20 @@ def test_what_undoes_the_ties_is_refused(techniques, said, tiny_recipe):
     assert said in failure
 
 
+@pytest.mark.parametrize(
+    ("line", "shape", "said"),
+    [
+        ("conv3-4 pool2 pool2 fc", (3, 28, 30), "pool2.* does not read maps 15 pixels wide .*, as --size 32$"),
+        ("conv3-5 fc", (3, 8, 8), "has 5 channels, which cannot come in twins; give it 6$"),
+    ],
+)
+def test_a_refusal_names_the_size_that_would_fit(line, shape, said):
+    technique, network = MirrorSymmetry(), load_network(line)
+    context = Context(shape, (4,) * CLASSES, network, epochs=1, steps_per_epoch=1)
+    with pytest.raises(RecipeError, match=f"^mirror_symmetry does not fit the network: .*{said}"):
+        check_techniques([technique], context, begin_techniques([technique], context))
+
+
 def test_merely_tried_it_leaves_gradients_alone():
     weight = torch.ones(4, 3, requires_grad=True)
     weight.grad = torch.arange(12.0).view(4, 3)

@@ -125,8 +125,8 @@ def _reads_both_ways(cost: LayerCost) -> None:
     over = (width + columns.before + columns.after - columns.extent) % columns.stride
     if columns.before != columns.after or over:
         raise LayerError(
-            f"{cost.place} does not read maps {width} pixels wide alike from left and right; use images of another "
-            f"width (--size), or a kernel, stride and padding that begin and end alike",
+            f"{cost.place} does not read maps {width} pixels wide alike from left and right; use a kernel, stride "
+            f"and padding that begin and end alike, or images of another width",
             cost.layer.name,
         )
 
@@ -190,7 +190,7 @@ def _sum(layer: Residual, cost: LayerCost, before: _Values, body: _Values, found
     if stride is not None and (cost.input_shape[2] - 1) % stride:
         raise LayerError(
             f"{cost.place} takes every pixel number {stride} of maps {cost.input_shape[2]} pixels wide, which differs "
-            f"from left to right; use images of another width (--size), or pool between residuals instead",
+            f"from left to right; pool between residuals instead, or use images of another width",
             layer.name,
         )
     if stride is not None and layer.shortcut == "conv":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from pydantic import PrivateAttr
 from torch import Tensor, nn
@@ -13,6 +14,9 @@ from stepladder.techniques.base import Context, Progress, Stream, Technique
 
 #: What rounding may leave between the weights of twins.
 _ROUNDING = 1e-4
+
+#: How many more pixels a side are tried, where the network does not read the images both ways.
+_SIZES_TRIED = 33
 
 
 class MirrorSymmetry(Technique):
@@ -43,7 +47,12 @@ class MirrorSymmetry(Technique):
     def check(self, context: Context) -> list[str]:
         """Refuse a network that reads left and right differently, or whose channels cannot come in twins."""
         assert context.rewritten is not None
-        mirrors_of(context.rewritten, context.image_shape, context.num_classes)
+        try:
+            mirrors_of(context.rewritten, context.image_shape, context.num_classes)
+        except RecipeError as error:
+            size = _fitting_size(context)
+            fix = "" if size is None else f", as --size {size}"
+            raise RecipeError(f"mirror_symmetry does not fit the network: {error}{fix}") from error
         return []
 
     def initialize(self, module: nn.Sequential, stream: Stream, inputs: Iterable[Tensor]) -> None:  # noqa: ARG002
@@ -95,6 +104,17 @@ class MirrorSymmetry(Technique):
         if progress.step % progress.steps_per_epoch == 0:
             for parameter, mirror in zip(parameters, self._mirrors, strict=False):
                 parameter.add_(mirror.of(parameter)).mul_(0.5)
+
+
+def _fitting_size(context: Context) -> int | None:
+    """Return the side of the smallest larger images that the network reads both ways; None where none is near."""
+    assert context.rewritten is not None
+    channels, height, width = context.image_shape
+    for size in range(max(height, width), max(height, width) + _SIZES_TRIED):
+        with suppress(RecipeError):
+            mirrors_of(context.rewritten, (channels, size, size), context.num_classes)
+            return size
+    return None
 
 
 def _own_name(path: str) -> str:
