@@ -22,10 +22,10 @@ _SIZES_TRIED = 33
 class MirrorSymmetry(Technique):
     """Let every second channel of every hidden layer be the mirror image of the one before it.
 
-    A group convolution over the two reflections (Cohen and Welling 2016, section 4) written into the network as it is:
-    twins begin as mirror images, share the mean of their gradients, and so stay mirror images. Of the weights half are
-    free. An image and its mirror image get the same probabilities, up to rounding: each training image counts in both
-    forms in every epoch, and a flip has nothing left to teach.
+    A group convolution over the two reflections (Cohen and Welling 2016, section 4), written into the network as it is.
+    Twins begin as mirror images, share the mean of their gradients, and so stay mirror images; of the weights half are
+    free. An image and its mirror image get the same probabilities, up to rounding, so that each training image counts
+    in both forms in every epoch.
     """
 
     name = "mirror_symmetry"
@@ -35,9 +35,9 @@ class MirrorSymmetry(Technique):
     caveat = "a mirror image is a lie where left and right carry meaning: letters, digits, road signs"
     cost = "3 ms a step on 1.2 million weights"
     interactions = (
-        "list it after what draws weights; leaves horizontal_flip little to do; fits the training images better, so "
-        "that it bears stronger augmentation; subtract_mean_image and zca, which treat left and right differently, "
-        "make it approximate; does not go with whitening_stem, whose weights are frozen"
+        "list it after what draws weights; leaves horizontal_flip little to do; subtract_mean_image and zca, which "
+        "treat left and right differently, make it approximate; does not go with whitening_stem, whose weights are "
+        "frozen"
     )
 
     _mirrors: list[Mirror] = PrivateAttr(default_factory=list)
