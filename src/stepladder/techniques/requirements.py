@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import combinations
 
 from stepladder.errors import RecipeError
@@ -30,12 +29,11 @@ def begin_techniques(techniques: Sequence[Technique], context: Context) -> Netwo
     return network
 
 
-def check_techniques(techniques: Sequence[Technique], context: Context, rewritten: Network) -> list[str]:
+def check_techniques(techniques: Sequence[Technique]) -> list[str]:
     """Refuse techniques that need what the trial has not.
 
     Args:
-        techniques: in recipe order.
-        rewritten: what :func:`begin_techniques` returned.
+        techniques: in recipe order, told of the trial by :func:`begin_techniques`.
 
     Returns:
         warnings, a sentence each.
@@ -44,10 +42,9 @@ def check_techniques(techniques: Sequence[Technique], context: Context, rewritte
         RecipeError: one sentence with the name and the reason.
     """
     warnings = []
-    told = replace(context, rewritten=rewritten)
     for technique in techniques:
         with guarded(technique, "check"):
-            warnings += technique.check(told)
+            warnings += technique.check(technique.context)
     return warnings
 
 

@@ -95,7 +95,7 @@ def assemble(
     techniques = recipe.make_techniques()
     context = make_context(recipe, train, num_classes, has_validation=has_validation)
     network = begin_techniques(techniques, context)
-    warnings = [] if rehearsal else check_techniques(techniques, context, network)
+    warnings = [] if rehearsal else check_techniques(techniques)
     for technique in techniques:
         with guarded(technique, "fit"):
             learned = technique.fit(data.batches)

@@ -36,5 +36,5 @@ def check_recipe(recipe: Recipe, train: Split, num_classes: int, has_validation:
         RecipeError: one of them cannot work there, or two exclude one another.
     """
     techniques = recipe.make_techniques()
-    context = make_context(recipe, train, num_classes, has_validation)
-    return check_techniques(techniques, context, begin_techniques(techniques, context))
+    begin_techniques(techniques, make_context(recipe, train, num_classes, has_validation))
+    return check_techniques(techniques)

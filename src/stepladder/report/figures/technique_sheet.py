@@ -58,7 +58,7 @@ def draw_sheet(technique: Technique, image_set: ImageSet) -> Figure:
             f"{technique.name} changes no images, so there is nothing to draw; read its card: stepladder techniques "
             f"{technique.name}"
         )
-    check_techniques([technique], context, context.network)
+    check_techniques([technique])
     fitted = split.take(np.arange(0, len(split), max(1, len(split) // _FITTED)))
     with guarded(technique, "fit"):
         learned = technique.fit([torch.from_numpy(chunk.copy()).permute(0, 3, 1, 2) for chunk in fitted.chunks()])
