@@ -15,3 +15,13 @@ def test_a_curve_in_one_command(stepladder: Call) -> None:
     assert Path("studies/digits-curve/curve.md").exists()
     assert Path("studies/digits-curve/figures/sizes.svg").exists()
     assert document["power_law"]["images"] == 216
+
+
+def test_a_curve_stops_by_itself_and_goes_on(stepladder: Call) -> None:
+    command = ("curve", "digits", "--epochs", "2", "--limit", "30", "--seeds", "1")
+    outcome = stepladder(*command, "--max-time", "0.01s")
+    assert outcome.code == 75
+    assert "Stopped after --max-time; the same command goes on:\n  stepladder" in outcome.out
+    assert not list(Path("studies/digits-curve/trials").glob("*/result.json"))
+    assert stepladder(*command).code == 0
+    assert len(list(Path("studies/digits-curve/trials").glob("*/result.json"))) == 4

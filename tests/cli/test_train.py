@@ -122,3 +122,37 @@ def test_tensorboard_sees_the_trial(stepladder: Call) -> None:
     (run,) = Path("out/tracking/tensorboard").iterdir()
     assert run.name == "small-seed0"
     assert any(b"result/test_accuracy" in path.read_bytes() for path in run.iterdir())
+
+
+def test_it_stops_by_itself_and_goes_on_to_the_same_bits(stepladder: Call) -> None:
+    command = ("train", "digits", "--epochs", "3", "--limit", "20")
+    outcome = stepladder(*command, "--out", "out", "--max-time", "0.01s")
+    assert outcome.code == 75
+    assert "Stopped after --max-time; the same command goes on from the checkpoint." in outcome.out
+    assert not Path("out/result.json").exists()
+    stepladder(*command, "--out", "out")
+    stepladder(*command, "--out", "undisturbed")
+    weights = Path("out/model/model.safetensors").read_bytes()
+    assert weights == Path("undisturbed/model/model.safetensors").read_bytes()
+
+
+def test_it_goes_on_under_other_conditions_only_where_that_is_wanted(
+    stepladder: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ("train", "digits", "--epochs", "1", "--limit", "20", "--out", "out")
+    assert stepladder(*command, "--max-time", "0.01s").code == 75
+    monkeypatch.setattr("stepladder.study.running.trial.describe_versions", lambda: {"torch": "3.0"})
+    refused = stepladder(*command)
+    assert refused.code == 2
+    assert "torch was 2" in refused.err
+    assert "continue with --accept-different-bits" in refused.err
+    accepted = stepladder(*command, "--accept-different-bits")
+    assert accepted.code == 0, accepted.err
+    assert "going on with different bits: torch was 2" in accepted.out
+
+
+def test_what_a_pause_may_not_be(stepladder: Call) -> None:
+    outcome = stepladder("train", "digits", "--max-time", "soon")
+    assert (outcome.code, "--max-time is soon; write it as 90s" in outcome.err) == (2, True)
+    outcome = stepladder("train", "digits", "--checkpoint-seconds", "0")
+    assert (outcome.code, "--checkpoint-seconds is 0; it must be more than 0" in outcome.err) == (2, True)

@@ -12,12 +12,13 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from stepladder.cli.console import make_console, stdout_for_json
+from stepladder.cli.execution import DEFAULT_PAUSES, PauseOptions
 from stepladder.cli.options import DEFAULTS, Data, TrainingOptions, say_what_was_loaded
 from stepladder.cli.progress import make_watch
 from stepladder.cli.signals import EXIT_CODES, stopping_politely
+from stepladder.cli.stopped import why_stopped
 from stepladder.report.size_curve import describe_sizes, write_sizes
 from stepladder.study.curve import run_curve
-from stepladder.study.running.execution import Execution
 from stepladder.training.device import choose_compute
 from stepladder.training.stop import Stopped
 
@@ -27,11 +28,13 @@ def curve(
     *,
     seeds: Annotated[int, Parameter(help="Trials a size.")] = 3,
     out: Annotated[Path | None, Parameter(help="Folder of the result; studies/<data>-curve by default.")] = None,
+    pauses: PauseOptions = DEFAULT_PAUSES,
     options: TrainingOptions = DEFAULTS,
 ) -> int:
     """Train one recipe on 10, 20, 50 and 100 % of the training images and say what twice as many would bring."""
     console = make_console(options.as_json)
     compute = choose_compute(options.device, options.precision)
+    execution = pauses.execution()
     images = options.load_data(console, data, skip_damaged=options.skip_damaged)
     recipe = options.make_recipe(images)
     say_what_was_loaded(console, images, recipe)
@@ -40,7 +43,6 @@ def curve(
     command = shlex.join(["stepladder", *sys.argv[1:]])
     watch = make_watch(console)
     told = options.watchers(console, watch, folder)
-    execution = Execution()
     try:
         with stopping_politely(execution.stop), stdout_for_json(options.as_json):
             done = run_curve(
@@ -57,8 +59,9 @@ def curve(
             )
     except KeyboardInterrupt as stopped:
         watch.stop()
-        console.print(f"\nStopped; the same command goes on:\n  {command}", markup=False, soft_wrap=True)
-        return EXIT_CODES.get(stopped.reason, 130) if isinstance(stopped, Stopped) else 130
+        reason = stopped.reason if isinstance(stopped, Stopped) else "interrupt"
+        console.print(f"\n{why_stopped(reason)}; the same command goes on:\n  {command}", markup=False, soft_wrap=True)
+        return EXIT_CODES[reason]
     finally:
         watch.stop()
     written = write_sizes(done)

@@ -1,9 +1,9 @@
-"""Options of how a study is carried out: they change no bit of what comes out."""
+"""Options of how trainings are carried out: they change no bit of what comes out."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -17,8 +17,47 @@ _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "min": 60.0, "s": 1.0, "": 1.0}
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class ExecutionOptions:
-    """In how many processes, for how long, and what to do when something goes wrong."""
+class PauseOptions:
+    """When a training stops by itself, what it keeps, and from what it goes on."""
+
+    max_time: Annotated[
+        str | None,
+        Parameter(help="Stop by itself after so long, as 90m or 2h, and exit with 75; the same command goes on."),
+    ] = None
+    checkpoint_seconds: Annotated[
+        float,
+        Parameter(
+            help="Keep a checkpoint after every epoch of a second or more, and inside one after so many seconds."
+        ),
+    ] = 60.0
+    accept_different_bits: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            show_default=False,
+            help="Go on from checkpoints of another thread count, version or processor.",
+        ),
+    ] = False
+
+    def execution(self) -> Execution:
+        """Return the options in the library's units; the clock of ``--max-time`` starts now.
+
+        Raises:
+            StudyError: a value cannot be read or is out of range.
+        """
+        execution = Execution(
+            checkpoint_seconds=self.checkpoint_seconds,
+            accept_different_bits=self.accept_different_bits,
+            stop=Stop(None if self.max_time is None else parse_duration("--max-time", self.max_time)),
+        )
+        execution.check()
+        return execution
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class ExecutionOptions(PauseOptions):
+    """In how many processes besides, and what to do when something goes wrong."""
 
     workers: Annotated[
         str,
@@ -38,45 +77,25 @@ class ExecutionOptions:
             "bench gpu measures how many pay."
         ),
     ] = 1
-    max_time: Annotated[
-        str | None,
-        Parameter(help="Stop by itself after so long, as 90m or 2h, and exit with 75; the same command goes on."),
-    ] = None
-    checkpoint_seconds: Annotated[
-        float,
-        Parameter(
-            help="Keep a checkpoint after every epoch of a second or more, and inside one after so many seconds."
-        ),
-    ] = 60.0
     trial_timeout: Annotated[
         str | None, Parameter(help="A trial that takes longer, as 30m, has failed; the others go on.")
     ] = None
     retry_failed: Annotated[
         bool, Parameter(negative="", show_default=False, help="Run trials again that had failed.")
     ] = False
-    accept_different_bits: Annotated[
-        bool,
-        Parameter(
-            negative="",
-            show_default=False,
-            help="Go on from checkpoints of another thread count, version or processor.",
-        ),
-    ] = False
 
     def execution(self) -> Execution:
-        """Return the options in the library's units; the clock of ``--max-time`` starts now.
+        """Return these, too, in the library's units.
 
         Raises:
             StudyError: a value cannot be read or is out of range.
         """
-        execution = Execution(
+        execution = replace(
+            super().execution(),
             workers=self._number_of_workers(),
             at_once=self.at_once,
-            checkpoint_seconds=self.checkpoint_seconds,
             trial_timeout=None if self.trial_timeout is None else parse_duration("--trial-timeout", self.trial_timeout),
             retry_failed=self.retry_failed,
-            accept_different_bits=self.accept_different_bits,
-            stop=Stop(None if self.max_time is None else parse_duration("--max-time", self.max_time)),
         )
         execution.check()
         return execution
@@ -90,7 +109,7 @@ class ExecutionOptions:
 
 
 #: What a command gets that was told nothing.
-DEFAULT_EXECUTION = ExecutionOptions()
+DEFAULT_PAUSES, DEFAULT_EXECUTION = PauseOptions(), ExecutionOptions()
 
 
 def parse_duration(option: str, text: str) -> float:

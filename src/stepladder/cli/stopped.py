@@ -11,6 +11,11 @@ from stepladder.study.files.records import SavedStudy
 from stepladder.study.files.store import load_study
 
 
+def why_stopped(reason: str) -> str:
+    """Return the first words about a training that was stopped for ``reason``, one of ``Stopped``."""
+    return "Stopped after --max-time" if reason == "time" else "Stopped"
+
+
 def say_how_to_continue(
     console: Console, folder: Path, command: str, reason: str, write_report: Callable[[SavedStudy], object]
 ) -> None:
@@ -24,9 +29,8 @@ def say_how_to_continue(
         console.print("\nStopped before the first trial; nothing was written.")
         return
     stopped = load_study(folder)
-    why = "Stopped after --max-time" if reason == "time" else "Stopped"
     console.print(
-        f"\n{why}. {len(stopped.trials)} of {stopped.record.planned_trials} trials are finished and those under way "
+        f"\n{why_stopped(reason)}. {len(stopped.trials)} of {stopped.record.planned_trials} trials are finished and those under way "
         f"have a checkpoint, in {folder}; continue with:\n  {command}",
         markup=False,
         soft_wrap=True,  # a command to copy must stay one line

@@ -9,12 +9,13 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from stepladder.cli.console import make_console, stdout_for_json
+from stepladder.cli.execution import DEFAULT_PAUSES, PauseOptions
 from stepladder.cli.options import DEFAULTS, Data, TrainingOptions, say_what_was_loaded
 from stepladder.cli.progress import make_watch
 from stepladder.cli.signals import EXIT_CODES, stopping_politely
+from stepladder.cli.stopped import why_stopped
 from stepladder.report.units import count, duration, percent
 from stepladder.study.design.plan import find_rung
-from stepladder.study.running.execution import Execution
 from stepladder.study.running.trial import train_model
 from stepladder.training.device import choose_compute
 from stepladder.training.stop import Stopped
@@ -36,11 +37,13 @@ def train(
             help="Read test at the end. While settings are being tuned it should stay unread: it would choose them."
         ),
     ] = True,
+    pauses: PauseOptions = DEFAULT_PAUSES,
     options: TrainingOptions = DEFAULTS,
 ) -> int:
     """Train one recipe, with all its techniques, and leave a model folder."""
     console = make_console(options.as_json)
     compute = choose_compute(options.device, options.precision)
+    execution = pauses.execution()
     images = options.load_data(console, data, skip_damaged=options.skip_damaged)
     recipe = options.make_recipe(images)
     if rung is not None:
@@ -50,7 +53,6 @@ def train(
     folder = out or Path("trials") / "-".join([images.name, recipe.name, *([rung] if rung else []), f"seed{seed}"])
     watch = make_watch(console)
     told = options.watchers(console, watch, folder.absolute())
-    execution = Execution()
     try:
         with stopping_politely(execution.stop), stdout_for_json(options.as_json):
             result = train_model(
@@ -67,8 +69,9 @@ def train(
             )
     except KeyboardInterrupt as stopped:
         watch.stop()
-        console.print("\nStopped; the same command goes on from the checkpoint.")
-        return EXIT_CODES[stopped.reason] if isinstance(stopped, Stopped) else 130
+        reason = stopped.reason if isinstance(stopped, Stopped) else "interrupt"
+        console.print(f"\n{why_stopped(reason)}; the same command goes on from the checkpoint.")
+        return EXIT_CODES[reason]
     finally:
         watch.stop()
     if not watch.ran:

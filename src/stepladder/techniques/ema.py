@@ -29,7 +29,10 @@ class EMA(Technique):
     slot = AVERAGE
 
     decay: Annotated[float, Field(ge=0, lt=1, description="share of the average kept in each step")] = 0.999
-    ramp: Annotated[bool, Field(description="lower decay in the first steps")] = True
+    ramp: Annotated[
+        bool,
+        Field(description="lower decay in the first steps: at most (1 + n) / (10 + n) in step n, all of a short trial"),
+    ] = True
 
     def weights(self, current: dict[str, Tensor], averaged: dict[str, Tensor], progress: Progress) -> None:
         """Move the average towards the current weights."""

@@ -33,6 +33,7 @@ class TrainingStep:
         self.warnings: list[str] = []
         self._assembly, self._base_lr, self._compute = assembly, base_lr, compute
         self._compute_loss = training_loss(assembly.techniques)
+        self._weights: tuple[dict[str, Tensor], dict[str, Tensor]] | None = None
         self._hooks = {
             hook: overriding(assembly.techniques, hook)
             for hook in ("batch_started", "augment", "lr_factor", "before_step", "after_step", "weights")
@@ -79,9 +80,10 @@ class TrainingStep:
         for technique in self._hooks["after_step"]:
             technique.after_step(assembly.parameters, after)
         if assembly.averaged is not None:
-            current, average = assembly.module.state_dict(), assembly.averaged.state_dict()
+            # Views of the weights, made once: every change of them is in place.
+            self._weights = self._weights or (assembly.module.state_dict(), assembly.averaged.state_dict())
             for technique in self._hooks["weights"]:
-                technique.weights(current, average, after)
+                technique.weights(*self._weights, after)
 
 
 class ReplayedStep(TrainingStep):
