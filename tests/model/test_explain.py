@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from stepladder.model import load_model
 from stepladder.model.explain import explain_image
 from stepladder.model.folder import Model
 from stepladder.report.figures.explanation import draw_explanation
+from stepladder.techniques.random_crop import RandomCrop
+from stepladder.techniques.upscale import Upscale
 from stepladder.training.device import choose_compute
 
 pytest.importorskip("captum", reason="the extra 'explain' is not installed")
@@ -59,6 +62,21 @@ def test_a_model_that_reads_the_center_is_explained_on_the_whole_image(saved, di
     assert explanation.filters.max() == 1
     figure = draw_explanation(explanation)
     assert len(figure.axes) == 3 + len(explanation.filters)
+
+
+def test_a_model_that_enlarges_its_images_is_explained_on_them_as_they_are(corner_model):
+    """The image's center, enlarged to what the network reads: both are undone, in turn."""
+    techniques = [RandomCrop(size=4), Upscale(factor=2)]
+    model = replace(corner_model, techniques=techniques)
+    image = np.full((8, 8, 1), 50, np.uint8)
+    image[2, 2] = 255  # the first of the center's pixels
+    explanation = explain_image(model, image)
+    assert explanation.class_name == "bright"
+    for values in (explanation.grad_cam, explanation.occlusion):
+        assert values.shape == (8, 8)
+        assert np.unravel_index(values.argmax(), (8, 8)) == (2, 2)
+        assert (values[:2] == 0).all()
+        assert (values[6:] == 0).all()
 
 
 def test_what_cannot_be_explained_is_said(corner_model, monkeypatch):

@@ -34,7 +34,7 @@ def begun(technique: Technique, images: Tensor | None = None, classes: int = 16,
     """Tell a technique of a trial on ``images``, and let it learn from them."""
     shape = (3, 8, 8) if images is None else tuple(images.shape[1:])
     facts = {"network": load_preset("report"), "epochs": 20, "steps_per_epoch": 10, "class_counts": (4,) * classes}
-    technique.begin(Context(image_shape=shape, **{**facts, **told}))
+    technique.begin(Context(**{"image_shape": shape, **facts, **told}))
     if images is not None:
         technique.restore(technique.fit([images]), torch.device("cpu"))
     return technique

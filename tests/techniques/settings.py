@@ -37,6 +37,7 @@ SETTINGS: dict[str, Settings] = {
     "subtract_mean_image": Settings(why=FITTED),
     "per_image_contrast": Settings(why="every image is normalized or none"),
     "zca": Settings(why=FITTED),
+    "upscale": Settings(absent={"factor": 1}),
     "random_crop": Settings(absent={"padding": 0}),
     "horizontal_flip": Settings(absent={"p": 0}),
     "vertical_flip": Settings(absent={"p": 0}),

@@ -55,6 +55,13 @@ CASES = [
     ("prepare", raising, r"bad\.prepare raised ValueError"),
     ("prepare", lambda self, images: images.double(), r"bad\.prepare returned float64 .* must return float32 \(16, C"),
     ("prepare", lambda self, images: images / 0, r"bad\.prepare returned values that are not finite"),
+    (
+        "prepare",
+        lambda self, images: images[..., 1:],
+        r"bad\.prepare returned images of 3×8×7, and bad\.prepared_shape told of 3×8×8; .* overrides both",
+    ),
+    ("prepared_shape", raising, r"bad\.prepared_shape raised ValueError"),
+    ("prepared_shape", lambda self, shape: (8, 8), r"bad\.prepared_shape returned \(8, 8\); it must return \(channels"),
     ("fit", lambda self, batches: [1], r"bad\.fit returned a list; it must return a dict"),
     ("fit", lambda self, batches: {"mean": torch.zeros(1).double()}, r"bad\.fit returned float64 \(1,\) as 'mean'"),
     ("fit", raising, r"bad\.fit raised ValueError: too blurred"),

@@ -12,9 +12,10 @@ from stepladder.errors import RecipeError
 from stepladder.techniques.min_max import MinMax
 from stepladder.techniques.per_image_contrast import PerImageContrast
 from stepladder.techniques.random_crop import RandomCrop
-from stepladder.techniques.requirements import begin_techniques
+from stepladder.techniques.requirements import begin_techniques, check_techniques
 from stepladder.techniques.standardize import Standardize
 from stepladder.techniques.subtract_mean_image import SubtractMeanImage
+from stepladder.techniques.upscale import Upscale
 from stepladder.techniques.zca import ZCA
 
 
@@ -83,11 +84,23 @@ def test_zca_is_applied_in_float32_under_autocast(make_images, begin):
 
 
 def test_zca_of_large_images_is_refused(begin):
-    technique = begin(ZCA())
-    with pytest.raises(
-        RecipeError, match=r"zca needs a matrix of 12,288² numbers for 64×64×3 images, .* at most 3,072"
-    ):
-        technique.check(replace(technique.context, image_shape=(3, 64, 64)))
+    technique = begin(ZCA(), image_shape=(3, 64, 64))
+    said = r"zca needs a matrix of 12,288² numbers for 64×64×3 images, .* at most 3,072"
+    with pytest.raises(RecipeError, match=said):
+        technique.check(technique.context)
+
+
+def test_zca_is_asked_of_the_images_that_it_gets(begin):
+    context = begin(ZCA(), image_shape=(3, 32, 32)).context
+    for before, fits in ((RandomCrop(size=16), True), (Upscale(factor=2), False)):
+        small = replace(context, image_shape=(3, 64, 64)) if fits else context
+        techniques = [before, ZCA()]
+        begin_techniques(techniques, small)
+        if fits:
+            assert check_techniques(techniques) == []
+        else:
+            with pytest.raises(RecipeError, match="for 64×64×3 images"):
+                check_techniques(techniques)
 
 
 @pytest.mark.parametrize("first", [PerImageContrast(), MinMax(low=0, high=5)])

@@ -15,7 +15,9 @@ from stepladder.network.build import build_network
 from stepladder.techniques import Context
 from stepladder.techniques.dirac_init import DiracInit
 from stepladder.techniques.mirror_symmetry import MirrorSymmetry
+from stepladder.techniques.random_crop import RandomCrop
 from stepladder.techniques.requirements import begin_techniques, check_techniques
+from stepladder.techniques.upscale import Upscale
 from stepladder.training.device import choose_compute
 from stepladder.training.loop import Watched, train_network
 from stepladder.training.rng import Streams
@@ -141,6 +143,25 @@ def test_a_refusal_names_the_size_that_would_fit(line, shape, said):
     begin_techniques([technique], context)
     with pytest.raises(RecipeError, match=f"^mirror_symmetry does not fit the network: .*{said}"):
         check_techniques([technique])
+
+
+@pytest.mark.parametrize(
+    ("other", "size", "said"),
+    [
+        (RandomCrop(size=7), 8, "does not read maps 7 pixels wide"),
+        (Upscale(factor=1.25), 8, "does not read maps 5 pixels wide .*, as --size 10$"),
+        (Upscale(factor=2), 6, None),
+    ],
+)
+def test_it_is_asked_of_the_images_that_the_network_reads(other, size, said):
+    techniques = [other, MirrorSymmetry()]
+    context = Context((3, size, size), (4,) * CLASSES, load_network("conv3-4 pool2 pool2 fc"), 1, 1)
+    begin_techniques(techniques, context)
+    if said is None:
+        assert check_techniques(techniques) == []
+        return
+    with pytest.raises(RecipeError, match=said):
+        check_techniques(techniques)
 
 
 def test_merely_tried_it_leaves_gradients_alone():

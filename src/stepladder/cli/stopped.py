@@ -30,8 +30,8 @@ def say_how_to_continue(
         return
     stopped = load_study(folder)
     console.print(
-        f"\n{why_stopped(reason)}. {len(stopped.trials)} of {stopped.record.planned_trials} trials are finished and those under way "
-        f"have a checkpoint, in {folder}; continue with:\n  {command}",
+        f"\n{why_stopped(reason)}. {len(stopped.trials)} of {stopped.record.planned_trials} trials are finished and "
+        f"those under way have a checkpoint, in {folder}; continue with:\n  {command}",
         markup=False,
         soft_wrap=True,  # a command to copy must stay one line
     )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stepladder.errors import RecipeError, missing_extra, unknown
 from stepladder.model.folder import Model
 from stepladder.model.images import ImageLike, read_pixels
+from stepladder.techniques import Technique
 from stepladder.training.evaluate import prepare_images
 
 
@@ -86,8 +89,8 @@ def explain_image(model: Model, image: ImageLike, class_name: str | None = None)
         pixels[0],
         model.class_names[label],
         float(probabilities[label]),
-        _on_image(heat, pixels.shape[1:3]) / max(float(heat.max()), 1e-12),
-        _on_image(covered, pixels.shape[1:3]) / max(float(covered.abs().max()), 1e-12),
+        _on_image(heat, raw, model.techniques) / max(float(heat.max()), 1e-12),
+        _on_image(covered, raw, model.techniques) / max(float(covered.abs().max()), 1e-12),
         _filters(convolutions[0]),
     )
 
@@ -98,13 +101,22 @@ def _find(name: str, class_names: tuple[str, ...]) -> int:
     return class_names.index(name)
 
 
-def _on_image(values: Tensor, size: tuple[int, int]) -> np.ndarray:
-    """Put a map of what the network read onto the image: evaluation may have cut its center out."""
-    height, width = values.shape
-    top, left = (size[0] - height) // 2, (size[1] - width) // 2
-    whole = np.zeros(size, dtype=np.float32)
-    whole[top : top + height, left : left + width] = values.detach().float().cpu().numpy()
-    return whole
+def _on_image(values: Tensor, image: Tensor, techniques: Sequence[Technique]) -> np.ndarray:
+    """Put a map (H, W) of what the network read onto ``image`` (1, C, H, W), of which it may be a part, or enlarged."""
+    _, channels, height, width = image.shape
+    shapes = [(channels, height, width)]
+    for technique in techniques:
+        shapes.append(technique.prepared_shape(shapes[-1]))
+    values = values.detach().float().cpu()[None, None]
+    for _, height, width in reversed(shapes[:-1]):
+        if height > values.shape[2]:
+            top, left = (height - values.shape[2]) // 2, (width - values.shape[3]) // 2
+            bottom, right = height - values.shape[2] - top, width - values.shape[3] - left
+            values = F.pad(values, (left, right, top, bottom))
+        else:
+            values = F.adaptive_avg_pool2d(values, (height, width))
+    placed: np.ndarray = values[0, 0].numpy()
+    return placed
 
 
 def _filters(convolution: nn.Conv2d) -> np.ndarray | None:

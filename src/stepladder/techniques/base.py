@@ -9,6 +9,7 @@
 | ``batch_started(positions, progress)`` | every training batch | see which images it holds |
 | ``augment(images, targets, rng)`` | every training batch | change the whole batch at once |
 | ``prepare(images)`` | every batch, training and evaluation alike | a change without randomness |
+| ``prepared_shape(shape)`` | once, before the network is built | say what ``prepare`` makes of the images' shape |
 | ``lr_factor(progress)`` | every step | scale the learning rate |
 | ``loss(logits, targets)`` | every step, one technique at most | replace the training loss |
 | ``before_step(parameters, lr)`` | every step, after the gradients are there | change gradients or weights |
@@ -85,6 +86,7 @@ class Context:
         steps_per_epoch: steps in one pass over the training images.
         has_validation: False where the watched curve is the test's, which no technique may read.
         rewritten: the network after all techniques' rewriting; None until then.
+        input_shape: (C, H, W) of what the network reads, as all techniques prepare it; None until then.
     """
 
     image_shape: tuple[int, int, int]
@@ -94,6 +96,7 @@ class Context:
     steps_per_epoch: int
     has_validation: bool = True
     rewritten: Network | None = None
+    input_shape: tuple[int, int, int] | None = None
 
     @property
     def num_classes(self) -> int:
@@ -145,6 +148,7 @@ class Technique(BaseModel):
     _state: dict[str, Tensor] = PrivateAttr(default_factory=dict)
     _context: Context | None = PrivateAttr(default=None)
     _before: tuple[Technique, ...] = PrivateAttr(default=())
+    _trial: tuple[Technique, ...] = PrivateAttr(default=())
 
     @property
     def learned(self) -> dict[str, Tensor]:
@@ -170,9 +174,18 @@ class Technique(BaseModel):
         """
         self._context, self._before, self._state = context, tuple(before), {}
 
-    def settle(self, rewritten: Network) -> None:
-        """Tell what all techniques of the trial together made of the network."""
-        self._context = replace(self.context, rewritten=rewritten)
+    def settle(self, rewritten: Network, input_shape: tuple[int, int, int], techniques: Sequence[Technique]) -> None:
+        """Tell what all ``techniques`` of the trial together made of the network and of the shape that it reads."""
+        self._trial = tuple(techniques)
+        self._context = replace(self.context, rewritten=rewritten, input_shape=input_shape)
+
+    def shape_before(self) -> tuple[int, int, int]:
+        """Return the (C, H, W) that :meth:`prepare` will get, after the techniques before this one."""
+        return _prepared(self.context.image_shape, self._before)
+
+    def shape_for_network(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Return the (C, H, W) that all techniques of the trial would make of images of ``shape``."""
+        return _prepared(shape, self._trial)
 
     def restore(self, learned: dict[str, Tensor], device: torch.device) -> None:
         """Put back what an earlier :meth:`fit` found, on ``device``."""
@@ -256,6 +269,10 @@ class Technique(BaseModel):
         """
         return images
 
+    def prepared_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Return the (C, H, W) that :meth:`prepare` makes of images of ``shape``; known before anything is learned."""
+        return shape
+
     def lr_factor(self, progress: Progress) -> float:  # noqa: ARG002
         """Scale the learning rate of the step at hand; the factors of all techniques multiply."""
         return 1.0
@@ -279,3 +296,9 @@ class Technique(BaseModel):
 
     def epoch_ended(self, val_loss: float) -> None:
         """After every epoch, see the mean cross-entropy on the validation images, in nats an image."""
+
+
+def _prepared(shape: tuple[int, int, int], techniques: Iterable[Technique]) -> tuple[int, int, int]:
+    for technique in techniques:
+        shape = technique.prepared_shape(shape)
+    return shape

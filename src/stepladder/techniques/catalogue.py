@@ -42,6 +42,7 @@ from stepladder.techniques.subtract_mean_image import SubtractMeanImage
 from stepladder.techniques.swa import SWA
 from stepladder.techniques.translate import Translate
 from stepladder.techniques.trivial_augment import TrivialAugment
+from stepladder.techniques.upscale import Upscale
 from stepladder.techniques.vertical_flip import VerticalFlip
 from stepladder.techniques.warmup import Warmup
 from stepladder.techniques.weight_decay import WeightDecay
@@ -56,6 +57,7 @@ _CATALOGUE: tuple[type[Technique], ...] = (
     SubtractMeanImage,
     PerImageContrast,
     ZCA,
+    Upscale,
     # augmentation
     RandomCrop,
     HorizontalFlip,

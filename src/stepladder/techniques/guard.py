@@ -17,6 +17,7 @@ from torch import Tensor
 
 from stepladder.errors import RecipeError, StepladderError
 from stepladder.network import Network
+from stepladder.network.arithmetic import format_shape
 from stepladder.techniques.base import Technique
 
 _OURSELVES = Path(__file__).parents[1]
@@ -85,7 +86,7 @@ def check_augmented(
 
 
 def check_prepared(technique: Technique, before: Tensor, after: object) -> Tensor:
-    """Return what ``prepare`` gave back, if it is a batch of finite images.
+    """Return what ``prepare`` gave back, if it is a batch of finite images of the shape that was told.
 
     Raises:
         RecipeError: it is not.
@@ -95,7 +96,25 @@ def check_prepared(technique: Technique, before: Tensor, after: object) -> Tenso
         raise RecipeError(f"{place} returned {_kind(after)}; it must return float32 ({len(before)}, C, H, W)")
     if not bool(torch.isfinite(after).all()):
         raise RecipeError(f"{place} returned values that are not finite; look for a division by zero")
+    told = check_shape(technique, technique.prepared_shape(_shape(before)))
+    if _shape(after) != told:
+        raise RecipeError(
+            f"{place} returned images of {format_shape(_shape(after))}, and {technique.name}.prepared_shape told of "
+            f"{format_shape(told)}; a technique that changes the size of images overrides both"
+        )
     return after
+
+
+def check_shape(technique: Technique, shape: object) -> tuple[int, int, int]:
+    """Return what ``prepared_shape`` gave back, if it is one of images.
+
+    Raises:
+        RecipeError: it is not.
+    """
+    match shape:
+        case (int(channels), int(height), int(width)) if min(channels, height, width) >= 1:
+            return channels, height, width
+    raise RecipeError(f"{technique.name}.prepared_shape returned {shape!r}; it must return (channels, height, width)")
 
 
 def check_factor(technique: Technique, factor: object) -> float:
@@ -146,6 +165,11 @@ def check_learned(technique: Technique, learned: object) -> dict[str, Tensor]:
         if not isinstance(value, Tensor) or value.dtype != torch.float32:
             raise RecipeError(f"{technique.name}.fit returned {_kind(value)} as '{name}'; it must be a float32 tensor")
     return learned
+
+
+def _shape(images: Tensor) -> tuple[int, int, int]:
+    channels, height, width = images.shape[1:]
+    return channels, height, width
 
 
 def _kind(value: object) -> str:

@@ -47,10 +47,11 @@ class MirrorSymmetry(Technique):
     def check(self, context: Context) -> list[str]:
         """Refuse a network that reads left and right differently, or whose channels cannot come in twins."""
         assert context.rewritten is not None
+        assert context.input_shape is not None
         try:
-            mirrors_of(context.rewritten, context.image_shape, context.num_classes)
+            mirrors_of(context.rewritten, context.input_shape, context.num_classes)
         except RecipeError as error:
-            size = _fitting_size(context)
+            size = self._fitting_size()
             fix = "" if size is None else f", as --size {size}"
             raise RecipeError(f"mirror_symmetry does not fit the network: {error}{fix}") from error
         return []
@@ -105,16 +106,16 @@ class MirrorSymmetry(Technique):
             for parameter, mirror in zip(parameters, self._mirrors, strict=False):
                 parameter.add_(mirror.of(parameter)).mul_(0.5)
 
-
-def _fitting_size(context: Context) -> int | None:
-    """Return the side of the smallest larger images that the network reads both ways; None where none is near."""
-    assert context.rewritten is not None
-    channels, height, width = context.image_shape
-    for size in range(max(height, width), max(height, width) + _SIZES_TRIED):
-        with suppress(RecipeError):
-            mirrors_of(context.rewritten, (channels, size, size), context.num_classes)
-            return size
-    return None
+    def _fitting_size(self) -> int | None:
+        """Return the side of the smallest larger images that the network reads both ways; None where none is near."""
+        assert self.context.rewritten is not None
+        channels, height, width = self.context.image_shape
+        for size in range(max(height, width), max(height, width) + _SIZES_TRIED):
+            with suppress(RecipeError):
+                read = self.shape_for_network((channels, size, size))
+                mirrors_of(self.context.rewritten, read, self.context.num_classes)
+                return size
+        return None
 
 
 def _own_name(path: str) -> str:

@@ -48,6 +48,11 @@ class RandomCrop(Technique):
     def check(self, context: Context) -> list[str]:
         """Refuse a window larger than the images, and padding that would leave windows black."""
         self._sizes(*context.image_shape[1:])
+        if self.size is not None and self.shape_before() != context.image_shape:
+            raise RecipeError(
+                "random_crop.size is in pixels of the images as they are, and a technique before it changes their "
+                "size; list random_crop before that one"
+            )
         return []
 
     def augment(self, images: Tensor, targets: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -72,6 +77,11 @@ class RandomCrop(Technique):
             return images
         top, left = (height - rows) // 2, (width - columns) // 2
         return images[:, :, top : top + rows, left : left + columns]
+
+    def prepared_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Return the shape of the windows."""
+        channels, height, width = shape
+        return (channels, *self._window(height, width))
 
     def _sizes(self, height: int, width: int) -> tuple[int, int, int]:
         """Rows and columns of the window, and the padding."""

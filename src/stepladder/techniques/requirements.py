@@ -8,7 +8,7 @@ from itertools import combinations
 from stepladder.errors import RecipeError
 from stepladder.network import Network
 from stepladder.techniques.base import Context, Technique
-from stepladder.techniques.guard import check_network, guarded
+from stepladder.techniques.guard import check_network, check_shape, guarded
 
 
 def begin_techniques(techniques: Sequence[Technique], context: Context) -> Network:
@@ -18,14 +18,17 @@ def begin_techniques(techniques: Sequence[Technique], context: Context) -> Netwo
         RecipeError: two of them exclude one another, or one breaks the rules of its hook.
     """
     _check_clashes(techniques)
-    network = context.network
+    network, shape = context.network, context.image_shape
     for position, technique in enumerate(techniques):
         technique.begin(context, techniques[:position])
         with guarded(technique, "rewrite"):
             rewritten = technique.rewrite(network)
         network = check_network(technique, rewritten)
+        with guarded(technique, "prepared_shape"):
+            told = technique.prepared_shape(shape)
+        shape = check_shape(technique, told)
     for technique in techniques:
-        technique.settle(network)
+        technique.settle(network, shape, techniques)
     return network
 
 

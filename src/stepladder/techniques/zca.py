@@ -39,9 +39,9 @@ class ZCA(Technique):
 
     epsilon: Annotated[float, Field(gt=0, le=10, description="added to every eigenvalue (pixels 0 to 1)")] = 0.01
 
-    def check(self, context: Context) -> list[str]:
+    def check(self, context: Context) -> list[str]:  # noqa: ARG002
         """Refuse images whose matrix would not fit into reasonable time."""
-        channels, height, width = context.image_shape
+        channels, height, width = self.shape_before()
         if channels * height * width > LARGEST:
             raise RecipeError(
                 f"zca needs a matrix of {channels * height * width:,}² numbers for {height}×{width}×{channels} images, "

@@ -1,0 +1,59 @@
+"""Larger images: the same network, at a finer resolution."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from stepladder.errors import RecipeError
+from stepladder.techniques.base import Context, Technique
+
+#: The largest side that images may be enlarged to, pixels.
+LARGEST = 1024
+
+
+class Upscale(Technique):
+    """Enlarge every image before the network reads it, in training and evaluation alike.
+
+    Tan and Le 2019, section 3.1 (resolution). The layers stay as they are: their kernels see finer steps of the image,
+    and a hidden layer reads larger maps, and so has more weights. Interpolation is bicubic, as Pillow's.
+    """
+
+    name = "upscale"
+    group = "inputs"
+    summary = "enlarge images, so that convolutions see finer steps of them"
+    paper = "Tan and Le, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, 2019, section 3.1"
+    caveat = "a kernel covers less of the image; few layers may no longer see the whole object"
+    cost = "time and activations grow with factor²: 2.3 times a step at 1.5; a hidden layer behind them grows as well"
+    interactions = "a crop's pixels are those before it; list it before inputs techniques that learn an image"
+
+    factor: Annotated[float, Field(ge=1, le=8, description="how many times as high and wide")] = 1.5
+
+    def check(self, context: Context) -> list[str]:  # noqa: ARG002
+        """Refuse images that would be larger than :data:`LARGEST` pixels a side."""
+        sides = self.shape_before()[1:]
+        height, width = self._enlarged(*sides)
+        if max(height, width) > LARGEST:
+            raise RecipeError(
+                f"upscale.factor is {self.factor:g} and would make images of {height}×{width}, where {LARGEST} pixels "
+                f"a side are the most; choose at most {LARGEST / max(sides):.3g}, or leave it out"
+            )
+        return []
+
+    def prepared_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Return the shape of the enlarged images."""
+        channels, height, width = shape
+        return (channels, *self._enlarged(height, width))
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """Enlarge each image."""
+        size = self._enlarged(*images.shape[2:])
+        if size == images.shape[2:]:
+            return images
+        return F.interpolate(images, size=size, mode="bicubic", antialias=True)
+
+    def _enlarged(self, height: int, width: int) -> tuple[int, int]:
+        return round(height * self.factor), round(width * self.factor)
