@@ -79,6 +79,15 @@ def test_a_model_that_enlarges_its_images_is_explained_on_them_as_they_are(corne
         assert (values[6:] == 0).all()
 
 
+def test_a_window_as_high_as_the_image_and_narrower(corner_model):
+    model = replace(corner_model, image_shape=(8, 12, 1), techniques=[RandomCrop(size=8)])
+    image = np.full((8, 12, 1), 50, np.uint8)
+    image[1, 3] = 255  # the window begins with column 2
+    explanation = explain_image(model, image)
+    assert np.unravel_index(explanation.grad_cam.argmax(), (8, 12)) == (1, 3)
+    assert (explanation.grad_cam[:, :2] == 0).all()
+
+
 def test_what_cannot_be_explained_is_said(corner_model, monkeypatch):
     image = np.zeros((8, 8, 1), np.uint8)
     with pytest.raises(RecipeError, match="unknown class 'brigt'; did you mean 'bright'"):

@@ -109,7 +109,7 @@ def _on_image(values: Tensor, image: Tensor, techniques: Sequence[Technique]) ->
         shapes.append(technique.prepared_shape(shapes[-1]))
     values = values.detach().float().cpu()[None, None]
     for _, height, width in reversed(shapes[:-1]):
-        if height > values.shape[2]:
+        if height > values.shape[2] or width > values.shape[3]:
             top, left = (height - values.shape[2]) // 2, (width - values.shape[3]) // 2
             bottom, right = height - values.shape[2] - top, width - values.shape[3] - left
             values = F.pad(values, (left, right, top, bottom))

@@ -21,7 +21,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -29,6 +29,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr
 from torch import Tensor, nn
 
 from stepladder.network import Network
+from stepladder.techniques.facts import Context, Progress
 
 #: Gives the random stream of a name on the CPU; the same name always starts the same stream.
 Stream = Callable[[str], torch.Generator]
@@ -42,71 +43,6 @@ AVERAGE = "choose the average of the weights that is evaluated"
 NORMALIZATION = "normalize after every convolution"
 WEIGHTS = "draw the initial weights"
 FIRST_LAYER = "set the first layer by patches of the images"
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a trial has come, before the step at hand.
-
-    Attributes:
-        step: steps taken so far, from 0.
-        steps_per_epoch: steps in one pass over the training images.
-        epochs: the budget.
-    """
-
-    step: int
-    steps_per_epoch: int
-    epochs: int
-
-    @property
-    def epoch(self) -> int:
-        """Full epochs behind, from 0."""
-        return self.step // self.steps_per_epoch
-
-    @property
-    def fraction(self) -> float:
-        """Share of the budget behind, from 0 to 1."""
-        return self.step / (self.steps_per_epoch * self.epochs)
-
-    @property
-    def steps(self) -> int:
-        """Steps of the whole budget."""
-        return self.steps_per_epoch * self.epochs
-
-
-@dataclass(frozen=True)
-class Context:
-    """What a trial is, known before it starts.
-
-    Attributes:
-        image_shape: (C, H, W) of the images before any technique.
-        class_counts: training images of each class.
-        network: before any rewriting.
-        epochs: the budget.
-        steps_per_epoch: steps in one pass over the training images.
-        has_validation: False where the watched curve is the test's, which no technique may read.
-        rewritten: the network after all techniques' rewriting; None until then.
-        input_shape: (C, H, W) of what the network reads, as all techniques prepare it; None until then.
-    """
-
-    image_shape: tuple[int, int, int]
-    class_counts: tuple[int, ...]
-    network: Network
-    epochs: int
-    steps_per_epoch: int
-    has_validation: bool = True
-    rewritten: Network | None = None
-    input_shape: tuple[int, int, int] | None = None
-
-    @property
-    def num_classes(self) -> int:
-        """Labels run from 0 to this - 1."""
-        return len(self.class_counts)
-
-    @property
-    def num_images(self) -> int:
-        """Training images."""
-        return sum(self.class_counts)
 
 
 class Technique(BaseModel):
@@ -148,7 +84,7 @@ class Technique(BaseModel):
     _state: dict[str, Tensor] = PrivateAttr(default_factory=dict)
     _context: Context | None = PrivateAttr(default=None)
     _before: tuple[Technique, ...] = PrivateAttr(default=())
-    _trial: tuple[Technique, ...] = PrivateAttr(default=())
+    _reshape: Callable[[tuple[int, int, int]], tuple[int, int, int]] | None = PrivateAttr(default=None)
 
     @property
     def learned(self) -> dict[str, Tensor]:
@@ -174,18 +110,22 @@ class Technique(BaseModel):
         """
         self._context, self._before, self._state = context, tuple(before), {}
 
-    def settle(self, rewritten: Network, input_shape: tuple[int, int, int], techniques: Sequence[Technique]) -> None:
-        """Tell what all ``techniques`` of the trial together made of the network and of the shape that it reads."""
-        self._trial = tuple(techniques)
-        self._context = replace(self.context, rewritten=rewritten, input_shape=input_shape)
+    def settle(self, rewritten: Network, reshape: Callable[[tuple[int, int, int]], tuple[int, int, int]]) -> None:
+        """Tell what all techniques of the trial together make of the network, and of the shape (C, H, W) of images."""
+        self._reshape = reshape
+        self._context = replace(self.context, rewritten=rewritten, input_shape=reshape(self.context.image_shape))
 
     def shape_before(self) -> tuple[int, int, int]:
         """Return the (C, H, W) that :meth:`prepare` will get, after the techniques before this one."""
-        return _prepared(self.context.image_shape, self._before)
+        shape = self.context.image_shape
+        for technique in self._before:
+            shape = technique.prepared_shape(shape)
+        return shape
 
     def shape_for_network(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         """Return the (C, H, W) that all techniques of the trial would make of images of ``shape``."""
-        return _prepared(shape, self._trial)
+        assert self._reshape is not None, f"{self.name} was not told of the others"
+        return self._reshape(shape)
 
     def restore(self, learned: dict[str, Tensor], device: torch.device) -> None:
         """Put back what an earlier :meth:`fit` found, on ``device``."""
@@ -296,9 +236,3 @@ class Technique(BaseModel):
 
     def epoch_ended(self, val_loss: float) -> None:
         """After every epoch, see the mean cross-entropy on the validation images, in nats an image."""
-
-
-def _prepared(shape: tuple[int, int, int], techniques: Iterable[Technique]) -> tuple[int, int, int]:
-    for technique in techniques:
-        shape = technique.prepared_shape(shape)
-    return shape

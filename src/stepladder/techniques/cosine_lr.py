@@ -7,7 +7,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from stepladder.techniques.base import SCHEDULE, Progress, Technique
+from stepladder.techniques.base import SCHEDULE, Technique
+from stepladder.techniques.facts import Progress
 
 
 class CosineLR(Technique):

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from stepladder.techniques.base import Context, Stream, Technique
+from stepladder.techniques.base import Stream, Technique
 from stepladder.techniques.batch_norm import need_convolution
+from stepladder.techniques.facts import Context
 from stepladder.techniques.he_init import weighted_layers
 
 

@@ -10,7 +10,8 @@ from stepladder.errors import RecipeError
 from stepladder.network import Network
 from stepladder.network.spec import BatchNorm, Layer, Linear
 from stepladder.network.spec import Dropout as DropoutLayer
-from stepladder.techniques.base import Context, Technique
+from stepladder.techniques.base import Technique
+from stepladder.techniques.facts import Context
 
 
 class Dropout(Technique):

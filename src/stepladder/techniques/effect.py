@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stepladder.network import Network
-from stepladder.techniques.base import Progress, Technique
+from stepladder.techniques.base import Technique
+from stepladder.techniques.facts import Progress
 from stepladder.techniques.guard import check_augmented, check_factor, check_loss, check_prepared, guarded
 
 #: Epochs at most that the learning rate and the weights are looked at over.

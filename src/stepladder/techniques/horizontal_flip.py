@@ -8,7 +8,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from stepladder.techniques.base import Progress, Technique
+from stepladder.techniques.base import Technique
+from stepladder.techniques.facts import Progress
 
 
 class HorizontalFlip(Technique):

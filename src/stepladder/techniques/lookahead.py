@@ -9,7 +9,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from stepladder.techniques.base import Progress, Technique
+from stepladder.techniques.base import Technique
+from stepladder.techniques.facts import Progress
 
 
 class Lookahead(Technique):

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from stepladder.errors import RecipeError
 from stepladder.network.mirror import Mirror, mirrors_of
-from stepladder.techniques.base import Context, Progress, Stream, Technique
+from stepladder.techniques.base import Stream, Technique
+from stepladder.techniques.facts import Context, Progress
 
 #: What rounding may leave between the weights of twins.
 _ROUNDING = 1e-4

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from stepladder.errors import RecipeError
 from stepladder.network.spec import Conv, DepthwiseConv, Linear, LocallyConnected
-from stepladder.techniques.base import FIRST_LAYER, Context, Stream, Technique
+from stepladder.techniques.base import FIRST_LAYER, Stream, Technique
 from stepladder.techniques.batch_norm import need_convolution
+from stepladder.techniques.facts import Context
 from stepladder.techniques.he_init import weighted_layers
 
 #: Layers with weights.

@@ -10,7 +10,8 @@ from pydantic import Field
 from torch import Tensor
 
 from stepladder.errors import RecipeError
-from stepladder.techniques.base import Context, Technique
+from stepladder.techniques.base import Technique
+from stepladder.techniques.facts import Context
 from stepladder.techniques.pixels import as_images, as_rows, boxes, choose, noise_like, uniform
 
 

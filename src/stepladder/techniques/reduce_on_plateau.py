@@ -9,7 +9,8 @@ import torch
 from pydantic import Field
 
 from stepladder.errors import RecipeError
-from stepladder.techniques.base import SCHEDULE, Context, Progress, Technique
+from stepladder.techniques.base import SCHEDULE, Technique
+from stepladder.techniques.facts import Context, Progress
 
 
 class ReduceOnPlateau(Technique):

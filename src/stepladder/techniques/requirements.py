@@ -7,7 +7,8 @@ from itertools import combinations
 
 from stepladder.errors import RecipeError
 from stepladder.network import Network
-from stepladder.techniques.base import Context, Technique
+from stepladder.techniques.base import Technique
+from stepladder.techniques.facts import Context
 from stepladder.techniques.guard import check_network, check_shape, guarded
 
 
@@ -18,17 +19,23 @@ def begin_techniques(techniques: Sequence[Technique], context: Context) -> Netwo
         RecipeError: two of them exclude one another, or one breaks the rules of its hook.
     """
     _check_clashes(techniques)
-    network, shape = context.network, context.image_shape
+    network = context.network
     for position, technique in enumerate(techniques):
         technique.begin(context, techniques[:position])
         with guarded(technique, "rewrite"):
             rewritten = technique.rewrite(network)
         network = check_network(technique, rewritten)
-        with guarded(technique, "prepared_shape"):
-            told = technique.prepared_shape(shape)
-        shape = check_shape(technique, told)
+
+    # A function, which a technique that is copied to be tried does not copy as well, the other techniques with it.
+    def reshape(shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        for technique in techniques:
+            with guarded(technique, "prepared_shape"):
+                told = technique.prepared_shape(shape)
+            shape = check_shape(technique, told)
+        return shape
+
     for technique in techniques:
-        technique.settle(network, shape, techniques)
+        technique.settle(network, reshape)
     return network
 
 

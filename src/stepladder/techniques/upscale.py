@@ -9,7 +9,8 @@ from pydantic import Field
 from torch import Tensor
 
 from stepladder.errors import RecipeError
-from stepladder.techniques.base import Context, Technique
+from stepladder.techniques.base import Technique
+from stepladder.techniques.facts import Context
 
 #: The largest side that images may be enlarged to, pixels.
 LARGEST = 1024

@@ -7,7 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from stepladder.errors import RecipeError
-from stepladder.techniques.base import Context, Progress, Technique
+from stepladder.techniques.base import Technique
+from stepladder.techniques.facts import Context, Progress
 
 
 class Warmup(Technique):
