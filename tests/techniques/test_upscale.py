@@ -44,11 +44,17 @@ def test_both_sides_grow(make_images):
 
 
 def test_images_of_more_than_a_thousand_pixels_are_refused(begin):
-    technique = begin(Upscale(factor=8), image_shape=(3, 100, 160))
-    with pytest.raises(RecipeError, match=r"would make images of 800×1280, where 1024 .* choose at most 6.4, or"):
-        technique.check(technique.context)
-    technique = begin(Upscale(factor=8), image_shape=(3, 128, 128))
-    assert technique.check(technique.context) == []
+    for factor, shape, said in (
+        (8, (3, 100, 160), r"would make images of 800×1280, where 1024 .*; choose at most 6.4, or leave it out$"),
+        (1.5, (3, 900, 900), "; choose at most 1.13, or leave it out$"),
+        (1.5, (3, 1200, 8), "the most; leave it out$"),
+    ):
+        technique = begin(Upscale(factor=factor), image_shape=shape)
+        with pytest.raises(RecipeError, match=said):
+            technique.check(technique.context)
+    for factor, shape in ((8, (3, 128, 128)), (1.13, (3, 900, 900)), (1, (3, 1200, 8))):
+        technique = begin(Upscale(factor=factor), image_shape=shape)
+        assert technique.check(technique.context) == []
 
 
 def test_a_window_in_pixels_of_the_images_comes_before_it(begin):

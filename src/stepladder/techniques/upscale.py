@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import torch.nn.functional as F
@@ -11,9 +12,6 @@ from torch import Tensor
 from stepladder.errors import RecipeError
 from stepladder.techniques.base import Technique
 from stepladder.techniques.facts import Context
-
-#: The largest side that images may be enlarged to, pixels.
-LARGEST = 1024
 
 
 class Upscale(Technique):
@@ -37,13 +35,17 @@ class Upscale(Technique):
     factor: Annotated[float, Field(ge=1, le=8, description="how many times as high and wide")] = 1.5
 
     def check(self, context: Context) -> list[str]:  # noqa: ARG002
-        """Refuse images that would be larger than :data:`LARGEST` pixels a side."""
+        """Refuse images that would be larger than images may be made by ``--size``."""
+        from stepladder.data.shape import MAX_SIDE  # here, as the module decodes images, too, and takes 20 ms to load
+
         sides = self.shape_before()[1:]
         height, width = self._enlarged(*sides)
-        if max(height, width) > LARGEST:
+        if max(height, width) > max(MAX_SIDE, *sides):
+            most = math.floor(100 * MAX_SIDE / max(sides)) / 100
+            fix = f"choose at most {most:g}, or leave it out" if most > 1 else "leave it out"
             raise RecipeError(
-                f"upscale.factor is {self.factor:g} and would make images of {height}×{width}, where {LARGEST} pixels "
-                f"a side are the most; choose at most {LARGEST / max(sides):.3g}, or leave it out"
+                f"upscale.factor is {self.factor:g} and would make images of {height}×{width}, where {MAX_SIDE} pixels "
+                f"a side are the most; {fix}"
             )
         return []
 
