@@ -22,10 +22,13 @@ def trials(tiny_recipe: Callable[..., Recipe]) -> tuple[Trial, ...]:
     return tuple(Trial(rung, tiny_recipe(epochs=2), 0, "", "float32") for rung in ("low", "high", "top"))
 
 
+def make_outlook(trials: tuple[Trial, ...], seconds: dict[str, float], workers: int = 1) -> Outlook:
+    return Outlook(cast(StudyRecord, None), trials, 0, seconds, dict.fromkeys(seconds, 100), workers)
+
+
 def test_time_left_follows_the_guess_then_what_was_measured(trials: tuple[Trial, ...]) -> None:
     clock = Clock()
-    outlook = Outlook(cast(StudyRecord, None), trials, 0, {"low": 10.0, "high": 20.0, "top": 30.0}, images=100)
-    pace = Pace(outlook, clock)
+    pace = Pace(make_outlook(trials, {"low": 10.0, "high": 20.0, "top": 30.0}), clock)
     low, high, _ = trials
     pace.start(low)
     assert (pace.trial_left(low), pace.study_left) == (10.0, 60.0)
@@ -47,8 +50,7 @@ def test_time_left_follows_the_guess_then_what_was_measured(trials: tuple[Trial,
 
 def test_two_at_a_time_take_half_as_long_but_no_less_than_the_longest(trials: tuple[Trial, ...]) -> None:
     clock = Clock()
-    seconds = {"low": 10.0, "high": 20.0, "top": 30.0}
-    pace = Pace(Outlook(cast(StudyRecord, None), trials, 0, seconds, images=100, workers=2), clock)
+    pace = Pace(make_outlook(trials, {"low": 10.0, "high": 20.0, "top": 30.0}, workers=2), clock)
     low, high, top = trials
     pace.start(low)
     pace.start(high)
@@ -64,7 +66,7 @@ def test_two_at_a_time_take_half_as_long_but_no_less_than_the_longest(trials: tu
 
 
 def test_a_trial_that_goes_on_from_a_checkpoint_is_not_counted_anew(trials: tuple[Trial, ...]) -> None:
-    pace = Pace(Outlook(cast(StudyRecord, None), trials, 0, dict.fromkeys(("low", "high", "top"), 10.0), 100), Clock())
+    pace = Pace(make_outlook(trials, {"low": 10.0, "high": 10.0, "top": 10.0}), Clock())
     pace.start(trials[0])
     pace.go_on(trials[0], epochs=1)
     assert pace.trial_fraction(trials[0]) == 0.5
@@ -72,8 +74,23 @@ def test_a_trial_that_goes_on_from_a_checkpoint_is_not_counted_anew(trials: tupl
 
 def test_no_time_left_is_never_less_than_none(trials: tuple[Trial, ...]) -> None:
     clock = Clock()
-    pace = Pace(Outlook(cast(StudyRecord, None), trials, 0, {"low": 1.0, "high": 1.0, "top": 1.0}, 100), clock)
+    pace = Pace(make_outlook(trials, {"low": 1.0, "high": 1.0, "top": 1.0}), clock)
     pace.start(trials[0])
     clock.now = 50.0
     pace.add_images(trials[0], 200)
     assert pace.trial_left(trials[0]) == 0.0
+
+
+def test_a_trial_on_fewer_images_is_done_with_fewer(trials: tuple[Trial, ...]) -> None:
+    outlook = Outlook(
+        cast(StudyRecord, None),
+        trials,
+        0,
+        dict.fromkeys(("low", "high", "top"), 1.0),
+        {"low": 10, "high": 50, "top": 100},
+    )
+    pace = Pace(outlook, Clock())
+    for trial in trials:
+        pace.start(trial)
+        pace.add_images(trial, 10)
+    assert [pace.trial_fraction(trial) for trial in trials] == [0.5, 0.1, 0.05]

@@ -80,7 +80,7 @@ class Murder(Watch):
     def epoch_ended(self, trial: Trial, record: EpochRecord) -> None:
         self.epochs.append((trial.id, record.epoch))
         if record.epoch == 1 and not self.killed:
-            self.killed = children()
+            self.killed = worker_processes()
             for child in self.killed:
                 os.kill(child, signal.SIGKILL)
 
@@ -91,15 +91,16 @@ class Murder(Watch):
         self.ended.append(trial.id)
 
 
-def children() -> list[int]:
-    """The processes that this one has started."""
+def worker_processes() -> list[int]:
+    """The workers that this process has started; other tests may have left it a child of their own."""
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             state, parent = path.read_text().rpartition(") ")[2].split()[:2]
+            command = path.with_name("cmdline").read_bytes()
         except OSError:
             continue
-        if int(parent) == os.getpid() and state != "Z":
+        if int(parent) == os.getpid() and state != "Z" and b"running.worker" in command:
             found.append(int(path.parent.name))
     return found
 

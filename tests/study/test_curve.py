@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from stepladder.data import ImageSet
-from stepladder.errors import DataError, StudyError
+from stepladder.errors import DataError, RecipeError, StudyError
 from stepladder.recipe import Recipe
 from stepladder.report.size_curve import describe_sizes, write_sizes
 from stepladder.study.curve import run_curve, thin_out
+from stepladder.study.running.execution import Execution
+from stepladder.study.running.watch import Outlook, Watch
 from stepladder.training.device import choose_compute
 
 CPU = choose_compute("cpu", "float32")
@@ -59,3 +61,53 @@ def test_what_cannot_be_thinned_out_is_refused(digits: ImageSet, tiny_recipe: Ma
     (tmp_path / "study.json").write_text("{}")
     with pytest.raises(StudyError, match="holds a study; choose another folder"):
         run_curve(digits, tiny_recipe(), tmp_path, CPU)
+
+
+def test_two_processes_train_what_one_does(digits: ImageSet, tiny_recipe: MakeRecipe, tmp_path: Path) -> None:
+    """Each process gets every size, whose images are parts of the same block; the bits are the same."""
+    recipe = tiny_recipe("standardize", epochs=1)
+    alone = run_curve(digits, recipe, tmp_path / "alone", CPU, seeds=1, execution=Execution(workers=1))
+    together = run_curve(digits, recipe, tmp_path / "together", CPU, seeds=1, execution=Execution(workers=2))
+    assert together.sizes == alone.sizes
+    assert together.record.threads == 1
+    results = sorted((tmp_path / "together" / "trials").glob("*/result.json"))
+    assert len(results) == 4
+    assert not list((tmp_path / "together" / "trials").glob("*/checkpoint"))
+
+
+def test_what_is_about_to_run_is_told_with_a_guess_for_each_size(
+    digits: ImageSet, tiny_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    told: list[Outlook] = []
+
+    class Noting(Watch):
+        def planned(self, outlook: Outlook) -> None:
+            told.append(outlook)
+
+    run_curve(digits, tiny_recipe(epochs=1), tmp_path, CPU, seeds=1, watch=Noting())
+    assert list(told[0].images.values()) == [20, 40, 106, 216]
+    assert [trial.rung for trial in told[0].trials] == ["216 images", "106 images", "40 images", "20 images"]
+    guesses = list(told[0].seconds.values())
+    assert guesses == sorted(guesses)
+    assert guesses[0] > 0
+
+
+def test_a_size_that_failed_is_trained_again_where_that_is_asked_for(
+    digits: ImageSet, tiny_recipe: MakeRecipe, tmp_path: Path, counter: Any
+) -> None:
+    recipe = tiny_recipe(epochs=1, optimizer={"name": "sgd", "lr": 1e30})
+    failed = run_curve(digits, recipe, tmp_path, CPU, seeds=1)
+    assert all(size.failed == (0,) for size in failed.sizes)
+    run_curve(digits, recipe, tmp_path, CPU, seeds=1, watch=counter)
+    assert counter.started == []
+    run_curve(digits, recipe, tmp_path, CPU, seeds=1, watch=counter, execution=Execution(retry_failed=True))
+    assert len(counter.started) == 4
+
+
+def test_a_technique_that_does_not_fit_a_size_is_said_before_anything_trains(
+    digits: ImageSet, tiny_recipe: MakeRecipe, tmp_path: Path, counter: Any
+) -> None:
+    with pytest.raises(RecipeError, match=r"^\d+ images: reduce_on_plateau "):
+        run_curve(digits, tiny_recipe("reduce_on_plateau"), tmp_path / "curve", CPU, validation=0, watch=counter)
+    assert counter.started == []
+    assert not (tmp_path / "curve").exists()

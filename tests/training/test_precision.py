@@ -55,6 +55,27 @@ def test_a_cache_that_cannot_be_written_stops_nothing(monkeypatch, tmp_path):
     assert remembered_times(LENET, (1, 28, 28), 10, 32, HERE) == StepTimes(1.0, 2.0)
 
 
+def test_what_is_timed_is_what_trains(stepladder, monkeypatch, tmp_path):
+    """The network as techniques rewrite it, on images as they prepare them."""
+    monkeypatch.setenv("STEPLADDER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("stepladder.training.device._multiplies_bfloat16", lambda _device: True)
+    timed = []
+    monkeypatch.setattr(precision, "time_precisions", lambda *asked: timed.append(asked) or StepTimes(1.0, 1.0))
+    outcome = stepladder("train", "digits", "--epochs", "1", "--limit", "30", "--technique", "upscale")
+    assert outcome.code == 0, outcome.err
+    [(network, input_shape, classes, _, _)] = timed
+    assert (input_shape, classes) == ((1, 12, 12), 10)
+    assert any(layer.kind == "batch_norm" for layer in network.layers)
+
+
+def test_a_recipe_that_cannot_work_is_refused_by_the_study(stepladder, monkeypatch, tmp_path):
+    monkeypatch.setenv("STEPLADDER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("stepladder.training.device._multiplies_bfloat16", lambda _device: True)
+    outcome = stepladder("study", "digits", "--limit", "30", "--technique", "step_lr")
+    assert outcome.code == 2
+    assert "exponential_lr and step_lr both" in outcome.err
+
+
 @pytest.mark.parametrize(("asked", "taken"), [((), "float32"), (("--precision", "bfloat16"), "bfloat16")])
 def test_a_study_says_what_it_takes(stepladder, monkeypatch, tmp_path, asked, taken):
     monkeypatch.setenv("STEPLADDER_CACHE", str(tmp_path / "cache"))

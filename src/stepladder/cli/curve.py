@@ -12,7 +12,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from stepladder.cli.console import make_console, stdout_for_json
-from stepladder.cli.execution import DEFAULT_PAUSES, PauseOptions
+from stepladder.cli.execution import DEFAULT_EXECUTION, ExecutionOptions
 from stepladder.cli.options import DEFAULTS, Data, TrainingOptions, say_what_was_loaded
 from stepladder.cli.progress import make_watch
 from stepladder.cli.signals import EXIT_CODES, stopping_politely
@@ -28,13 +28,13 @@ def curve(
     *,
     seeds: Annotated[int, Parameter(help="Trials a size.")] = 3,
     out: Annotated[Path | None, Parameter(help="Folder of the result; studies/<data>-curve by default.")] = None,
-    pauses: PauseOptions = DEFAULT_PAUSES,
+    how: ExecutionOptions = DEFAULT_EXECUTION,
     options: TrainingOptions = DEFAULTS,
 ) -> int:
     """Train one recipe on 10, 20, 50 and 100 % of the training images and say what twice as many would bring."""
     console = make_console(options.as_json)
-    compute = choose_compute(options.device, options.precision)
-    execution = pauses.execution()
+    compute = choose_compute(options.device, options.precision, how.threads)
+    execution = how.execution()
     images = options.load_data(console, data, skip_damaged=options.skip_damaged)
     recipe = options.make_recipe(images)
     say_what_was_loaded(console, images, recipe)
@@ -64,6 +64,8 @@ def curve(
         return EXIT_CODES[reason]
     finally:
         watch.stop()
+    if not watch.ran:
+        console.print("All of it was trained before; nothing to do but the report.")
     written = write_sizes(done)
     for sentence in describe_sizes(done):
         console.print(sentence, markup=False)

@@ -143,11 +143,11 @@ class TrainingOptions(DataOptions):
         """Return ``compute`` in float32 where that was not ruled out and bfloat16 is measured to be slower; say so."""
         if self.precision != "auto" or compute.precision != "bfloat16" or compute.device.type != "cpu":
             return compute
+        from stepladder.training.context import trained_network
         from stepladder.training.precision import remembered_times
 
-        height, width, channels = images.image_shape
-        shape = (channels, height, width)
-        times = remembered_times(recipe.network, shape, images.num_classes, recipe.batch_size, compute)
+        network, shape = trained_network(recipe, images.splits["train"], images.num_classes)
+        times = remembered_times(network, shape, images.num_classes, recipe.batch_size, compute)
         if not times.bfloat16_is_slower:
             return compute
         console.print(

@@ -41,7 +41,7 @@ class Pace:
 
     def go_on(self, trial: Trial, epochs: int) -> None:
         """Note that ``trial`` goes on after so many epochs."""
-        self._running[_name(trial)].images = max(self._running[_name(trial)].images, self._outlook.images * epochs)
+        self._running[_name(trial)].images = max(self._running[_name(trial)].images, self._images(trial) * epochs)
 
     def add_images(self, trial: Trial, images: int) -> None:
         """Note that a trial has trained on ``images`` more."""
@@ -56,7 +56,7 @@ class Pace:
 
     def trial_fraction(self, trial: Trial) -> float:
         """Share of a trial under way that is done."""
-        return min(1.0, self._running[_name(trial)].images / (self._outlook.images * trial.recipe.epochs))
+        return min(1.0, self._running[_name(trial)].images / (self._images(trial) * trial.recipe.epochs))
 
     def trial_left(self, trial: Trial) -> float:
         """Seconds left for a trial under way."""
@@ -78,6 +78,9 @@ class Pace:
         waiting = self._drift * sum(self._outlook.seconds[trial.rung] for trial in self._waiting.values())
         # Never less than the longest one under way: the last trials cannot be shared out.
         return max([(sum(under_way) + waiting) / self._outlook.workers, *under_way])
+
+    def _images(self, trial: Trial) -> int:
+        return self._outlook.images[trial.rung]
 
     @property
     def _drift(self) -> float:

@@ -10,7 +10,7 @@ from stepladder.cli.pace import Pace
 from stepladder.data.audit import QuickLook
 from stepladder.report.units import count, duration, percent
 from stepladder.study.design.plan import Trial
-from stepladder.study.files.records import StudyRecord, TrialResult
+from stepladder.study.files.records import CurveRecord, StudyRecord, TrialResult
 from stepladder.study.running.watch import Outlook, Watch
 from stepladder.training.history import EpochRecord
 
@@ -54,9 +54,13 @@ class PlainLines(Watch):
 
     def _announce(self, outlook: Outlook, trials: str) -> None:
         record = outlook.record
+        place = f"{record.precision} on {record.device}"
+        if isinstance(record, CurveRecord):
+            sizes = count(len(record.images), "size")
+            self.console.print(f"Curve of {sizes} × {count(record.seeds, 'seed')} = {trials}; {place}.")
+            return
         noun = "rung" if record.sweep is None else "point"
         seeds, rungs = self.total // len(record.rungs), count(len(record.rungs), noun)
-        place = f"{record.precision} on {record.device}"
         if record.reached:
             self.console.print(
                 f"Not all is decided: the look at {count(len(record.seeds), 'seed')} takes {trials}; {place}."

@@ -7,10 +7,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from stepladder.data import ImageSet, Split, Splits, make_splits
 from stepladder.data.audit import look_first
@@ -21,45 +19,22 @@ from stepladder.recipe import Recipe
 from stepladder.study.design.plan import Trial
 from stepladder.study.design.rules import MOST_SEEDS
 from stepladder.study.files.machine import describe_machine, describe_versions, now
-from stepladder.study.files.records import SCHEMA_VERSION, Machine, Reading, TrialResult
+from stepladder.study.files.records import CurveRecord, Reading, TrialResult
 from stepladder.study.files.store import read_readings, read_result, write_readings
 from stepladder.study.judging.power_law import PowerLaw, fit_power_law
-from stepladder.study.running.conduct import Job, run_jobs
+from stepladder.study.running.conduct import Job, set_failed_aside, sweep_up
+from stepladder.study.running.estimate import estimate_sizes
 from stepladder.study.running.execution import Execution
+from stepladder.study.running.ownership import own
+from stepladder.study.running.patience import check_in_time
 from stepladder.study.running.reading import card_facts, read_test
 from stepladder.study.running.trial import describe_data
-from stepladder.study.running.watch import Watch
+from stepladder.study.running.watch import Outlook, Watch
+from stepladder.study.running.workers import carry_out, count_workers
 from stepladder.training.device import Compute
 
 #: Shares of the training images, each within the next.
 SHARES = (0.1, 0.2, 0.5, 1.0)
-
-
-class CurveRecord(BaseModel):
-    """``curve.json``: what is trained, fixed before the first trial.
-
-    Attributes:
-        plan_hash: SHA-256 of recipe, sizes, protocol and data; more seeds may be added.
-        images: training images of each share.
-        seeds: trials a size.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    schema_version: int = SCHEMA_VERSION
-    plan_hash: str
-    data: str
-    recipe: dict[str, Any]
-    images: tuple[int, ...]
-    test_images: int
-    classes: int
-    seeds: int
-    validation: float
-    precision: str
-    versions: dict[str, str]
-    machine: Machine
-    command: str
-    created: str
 
 
 @dataclass(frozen=True)
@@ -102,13 +77,17 @@ def run_curve(
 
     Args:
         drop_leaks: take training images that are copies of held-out ones out, before any share is taken.
+        execution: in how many processes, and what to do when something goes wrong.
 
     Raises:
         StudyError: ``out`` holds something else, or no seed is asked for.
         DataError: the images do not fit the splits, or are too few to be thinned out.
+        RecipeError: a technique does not fit the images of a size.
         StorageError: ``out`` cannot be written.
+        Stopped: that was asked for; the same call goes on.
     """
-    out, watch = Path(out), watch or Watch()
+    out, watch, execution = Path(out), watch or Watch(), execution or Execution()
+    compute = execution.settle(compute)
     if not 1 <= seeds <= MOST_SEEDS:
         raise StudyError(f"--seeds is {seeds}; it must be 1 to {MOST_SEEDS}")
     splits = make_splits(image_set, validation)
@@ -119,27 +98,22 @@ def run_curve(
         raise DataError(
             f"{image_set.name} has {len(splits.train)} training images, too few to take {SHARES[0]:.0%} of; add images"
         )
-    record = _record(image_set, recipe, parts, seeds, validation, compute, command)
-    record = _continue_record(out, record)
-    replace_json(out / "curve.json", record.model_dump(mode="json"))
-    trials = [
-        (part, Trial(f"{len(part.train):,} images", recipe, seed, part.fingerprint, compute.precision))
-        for seed in range(seeds)
-        for part in parts
-    ]
-    jobs = [
-        Job(trial, part, describe_data(image_set, part), (out / "trials" / trial.id).absolute())
-        for part, trial in trials
-    ]
-    run_jobs(jobs, compute, execution or Execution(), watch)
-    _read_test(image_set, trials, out, record, compute, watch)
-    guess = 1 / record.classes
-    sizes = []
     for part in parts:
-        results = [_result(out, trial) for other, trial in trials if other is part]
-        accuracies = tuple(guess if result.test_accuracy is None else result.test_accuracy for result in results)
-        failed = tuple(result.seed for result in results if result.status == "failed")
-        sizes.append(Size(len(part.train), accuracies, failed))
+        check_in_time(_name(part), recipe, part, image_set.num_classes, execution.trial_timeout)
+    record = _continue_record(out, _record(image_set, recipe, parts, seeds, validation, compute, command))
+    with own(out):
+        replace_json(out / "curve.json", record.model_dump(mode="json"))
+    described = [(part, describe_data(image_set, part)) for part in parts]
+    trials = (
+        (Trial(_name(part), recipe, seed, part.fingerprint, compute.precision), part, data)
+        for seed in range(seeds)
+        for part, data in described
+    )
+    jobs = [Job(trial, part, data, (out / "trials" / trial.id).absolute()) for trial, part, data in trials]
+    _train(jobs, recipe, record, compute, execution, watch)
+    with own(out):  # whoever comes first reads test; the others find it read
+        _read_test(jobs, out, record, compute, watch)
+    sizes = [_size(part, [_result(job) for job in jobs if job.splits is part], 1 / record.classes) for part in parts]
     points = [(size.images, 1 - accuracy) for size in sizes for accuracy in size.accuracies]
     law = fit_power_law([images for images, _ in points], [error for _, error in points], record.test_images)
     return SizeCurve(out, record, tuple(sizes), law, read_readings(out))
@@ -163,39 +137,59 @@ def _thinned(splits: Splits, share: float) -> Splits:
     return replace(splits, train=splits.train.take(positions), fingerprint=digest.hexdigest())
 
 
-def _result(out: Path, trial: Trial) -> TrialResult:
-    result = read_result(out / "trials" / trial.id)
-    assert result is not None
+def _name(part: Splits) -> str:
+    return f"{len(part.train):,} images"
+
+
+def _train(
+    jobs: Sequence[Job], recipe: Recipe, record: CurveRecord, compute: Compute, execution: Execution, watch: Watch
+) -> None:
+    """Run the trials that have not ended, the largest of a seed first: then little is left for the last process."""
+    if execution.retry_failed:
+        set_failed_aside(jobs)
+    todo = [job for job in jobs if read_result(job.folder) is None]
+    todo.sort(key=lambda job: (job.trial.seed, -len(job.splits.train)))
+    if todo:
+        whole = max(jobs, key=lambda job: len(job.splits.train))
+        limit = execution.trial_timeout
+        guesses = estimate_sizes(recipe, whole.splits, record.images, whole.data, compute, watch, limit)
+        images = {job.trial.rung: len(job.splits.train) for job in jobs}
+        seconds = dict(zip(images, guesses, strict=True))
+        total = sum(seconds[job.trial.rung] for job in todo)
+        workers = count_workers(execution.workers, compute, len(todo), total, record.machine.memory_gb)
+        trials, abreast = tuple(job.trial for job in todo), workers * execution.at_once
+        watch.planned(Outlook(record, trials, len(jobs) - len(todo), seconds, images, abreast))
+        carry_out(workers, todo, compute, execution, watch)
+    sweep_up(jobs)
+
+
+def _result(job: Job) -> TrialResult:
+    result = read_result(job.folder)
+    assert result is not None, job.folder
     return result
 
 
-def _read_test(
-    image_set: ImageSet,
-    trials: Sequence[tuple[Splits, Trial]],
-    out: Path,
-    record: CurveRecord,
-    compute: Compute,
-    watch: Watch,
-) -> None:
-    unread = [
-        (part, trial)
-        for part, trial in trials
-        if (result := _result(out, trial)).status == "finished" and result.test_accuracy is None
-    ]
+def _size(part: Splits, results: Sequence[TrialResult], guess: float) -> Size:
+    accuracies = tuple(guess if result.test_accuracy is None else result.test_accuracy for result in results)
+    return Size(len(part.train), accuracies, tuple(one.seed for one in results if one.status == "failed"))
+
+
+def _read_test(jobs: Sequence[Job], out: Path, record: CurveRecord, compute: Compute, watch: Watch) -> None:
+    unread = [job for job in jobs if (one := _result(job)).status == "finished" and one.test_accuracy is None]
     if not unread:
         return
     past = read_readings(out)
-    ids = tuple(trial.id for _, trial in unread)
+    ids = tuple(job.trial.id for job in unread)
     if not (past and not past[-1].ended and set(ids) <= set(past[-1].trials)):
         kind = "added" if past else "planned"
         entry = {"time": _now(), "kind": kind, "look": 1, "plan_hash": record.plan_hash, "trials": ids, "ended": False}
         past = (*past, Reading.model_validate(entry))
     write_readings(out, past)
     watch.reading(len(unread))
-    for part, trial in unread:
-        data, result = describe_data(image_set, part), _result(out, trial)
-        card = card_facts(result, trial.recipe.name, data)
-        watch.test_read(trial, read_test(out / "trials" / trial.id, result, part, data, card, compute))
+    for job in unread:
+        result = _result(job)
+        card = card_facts(result, job.trial.recipe.name, job.data)
+        watch.test_read(job.trial, read_test(job.folder, result, job.splits, job.data, card, compute))
     write_readings(out, (*past[:-1], past[-1].model_copy(update={"ended": True})))
 
 
@@ -224,6 +218,8 @@ def _record(
         seeds=seeds,
         validation=validation,
         precision=compute.precision,
+        device=compute.device.type,
+        threads=compute.threads,
         versions=describe_versions(),
         machine=describe_machine(compute.device),
         command=command,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
 from stepladder.data import ImageSet, Splits, make_splits
 from stepladder.data.audit import look_first
-from stepladder.errors import RecipeError, StorageError, StudyError
+from stepladder.errors import StorageError, StudyError
 from stepladder.recipe import Recipe
 from stepladder.study.design.axes import settle_sweep
 from stepladder.study.design.designs import Design, compare_with_below, make_design
@@ -33,12 +33,11 @@ from stepladder.study.running.continuation import continue_record, write_plan
 from stepladder.study.running.estimate import estimate_seconds
 from stepladder.study.running.execution import Execution
 from stepladder.study.running.ownership import own
-from stepladder.study.running.patience import ending_after
+from stepladder.study.running.patience import check_in_time
 from stepladder.study.running.reading import read_study_test
 from stepladder.study.running.trial import describe_data
 from stepladder.study.running.watch import Outlook, Watch
 from stepladder.study.running.workers import carry_out, count_workers
-from stepladder.training.context import check_recipe
 from stepladder.training.device import Compute
 
 #: Seconds between two rebuildings of ``results.csv``.
@@ -104,14 +103,9 @@ def plan_study(
     sweep = sweep and settle_sweep(sweep, rungs or (), splits)
     data = describe_data(image_set, splits)
     for rung in design.rungs:
-        # A technique that does not fit is said before anything trains, whichever rung it is on.
-        try:
-            with ending_after(limit, f"{'rung ' if sweep is None else ''}{rung.name}"):
-                check_recipe(
-                    rung.recipe, splits.train, len(data.class_names), has_validation=splits.validation is not None
-                )
-        except RecipeError as error:
-            raise RecipeError(f"{'rung ' if sweep is None else ''}{rung.name}: {error}") from error
+        # Said before anything trains, whichever rung it is on.
+        what = f"{'rung ' if sweep is None else ''}{rung.name}"
+        check_in_time(what, rung.recipe, splits, len(data.class_names), limit)
     record = StudyRecord(
         plan=plan,
         plan_hash="",
@@ -178,10 +172,7 @@ def run_study(
         Stopped: that was asked for; the same call goes on.
     """
     out, watch, execution = Path(out), watch or Watch(), execution or Execution()
-    execution.check(compute.device.type)
-    if execution.workers > 1 and compute.threads is None:
-        # Processes whose threads outnumber the cores wait for each other in every step.
-        compute = replace(compute, threads=1)
+    compute = execution.settle(compute)
     planned = plan_study(
         image_set,
         recipe,
@@ -220,9 +211,10 @@ def run_study(
             total = sum(seconds[trial.rung] for trial in trials)
             workers = count_workers(execution.workers, compute, len(todo), total, record.machine.memory_gb)
             abreast = workers * execution.at_once
-            watch.planned(Outlook(record, trials, len(asked) - len(todo), seconds, len(splits.train), abreast))
+            images = dict.fromkeys(seconds, len(splits.train))
+            watch.planned(Outlook(record, trials, len(asked) - len(todo), seconds, images, abreast))
             refresh = _Refresh(out, watch)
-            carry_out(workers, todo, splits, compute, execution, watch, refresh)
+            carry_out(workers, todo, compute, execution, watch, refresh)
         first = False
         sweep_up(jobs)
         with own(out):  # whoever comes first reads test; the others find it read

@@ -12,8 +12,8 @@ from stepladder.techniques.facts import Context
 from stepladder.techniques.guard import check_network, check_shape, guarded
 
 
-def begin_techniques(techniques: Sequence[Technique], context: Context) -> Network:
-    """Tell the techniques of the trial and return the network as all of them rewrite it.
+def begin_techniques(techniques: Sequence[Technique], context: Context) -> tuple[Network, tuple[int, int, int]]:
+    """Tell the techniques of the trial; return the network as all rewrite it, and the (C, H, W) of what it reads.
 
     Raises:
         RecipeError: two of them exclude one another, or one breaks the rules of its hook.
@@ -36,7 +36,7 @@ def begin_techniques(techniques: Sequence[Technique], context: Context) -> Netwo
 
     for technique in techniques:
         technique.settle(network, reshape)
-    return network
+    return network, reshape(context.image_shape)
 
 
 def check_techniques(techniques: Sequence[Technique]) -> list[str]:

@@ -94,7 +94,7 @@ def assemble(
     # What techniques learn, rewrite and prepare is settled before the network is built.
     techniques = recipe.make_techniques()
     context = make_context(recipe, train, num_classes, has_validation=has_validation)
-    network = begin_techniques(techniques, context)
+    network, input_shape = begin_techniques(techniques, context)
     warnings = [] if rehearsal else check_techniques(techniques)
     for technique in techniques:
         with guarded(technique, "fit"):
@@ -107,8 +107,6 @@ def assemble(
     )
     warnings += [f"{name} is switched on and changed nothing when tried on one batch" for name in idle]
 
-    channels, height, width = prepare_images(next(iter(data.batches))[:1], techniques).shape[1:]
-    input_shape = (channels, height, width)
     costs = trace_network(network, input_shape, num_classes)
     choose_threads(recipe.batch_size * sum(cost.macs for cost in costs), compute.threads)
     module = build_network(network, input_shape, num_classes, streams, device)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from stepladder.data import Split
+from stepladder.errors import RecipeError
+from stepladder.network import Network
 from stepladder.recipe import Recipe
 from stepladder.techniques import Context
 from stepladder.techniques.requirements import begin_techniques, check_techniques
@@ -38,3 +40,17 @@ def check_recipe(recipe: Recipe, train: Split, num_classes: int, has_validation:
     techniques = recipe.make_techniques()
     begin_techniques(techniques, make_context(recipe, train, num_classes, has_validation))
     return check_techniques(techniques)
+
+
+def trained_network(recipe: Recipe, train: Split, num_classes: int) -> tuple[Network, tuple[int, int, int]]:
+    """Return the network that ``recipe`` trains on those images, and the (C, H, W) that it reads.
+
+    Techniques of the user's own are left out: this is asked for a guess, and they may take any time, or raise what the
+    trial says better.
+    """
+    known = recipe.with_techniques(setting for setting in recipe.techniques if not setting.code)
+    context = make_context(known, train, num_classes, has_validation=True)
+    try:
+        return begin_techniques(known.make_techniques(), context)
+    except RecipeError:  # two that exclude one another, as the trial will say
+        return recipe.network, context.image_shape

@@ -34,7 +34,7 @@ def on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a study on the CPU have trials at once, which it refuses since they would not be faster there."""
 
     def carry_out(*arguments: Any) -> None:
-        _, jobs, _, compute, execution, watch, after_each = arguments
+        _, jobs, compute, execution, watch, after_each = arguments
         at_once.run_jobs_at_once(jobs, compute, Execution(at_once=3, stop=execution.stop), watch, after_each)
 
     monkeypatch.setattr(run, "carry_out", carry_out)
@@ -154,8 +154,8 @@ def test_each_process_may_run_several(
     carry_out = run.carry_out
 
     def in_workers(*arguments: Any) -> None:
-        _, jobs, splits, compute, execution, watch, after_each = arguments
-        carry_out(2, jobs, splits, compute, Execution(2, number, stop=execution.stop), watch, after_each)
+        _, jobs, compute, execution, watch, after_each = arguments
+        carry_out(2, jobs, compute, Execution(2, number, stop=execution.stop), watch, after_each)
 
     monkeypatch.setattr(run, "carry_out", in_workers)
     watch = Telling()
@@ -197,9 +197,9 @@ def test_a_trial_that_ends_its_process_takes_no_other_with_it(
     carry_out = run.carry_out
 
     def in_a_worker(*arguments: Any) -> None:
-        _, jobs, splits, compute, execution, watch, after_each = arguments
+        _, jobs, compute, execution, watch, after_each = arguments
         apart = Execution(1, 2, trial_timeout=600, stop=execution.stop)
-        carry_out(1, jobs, splits, compute, apart, watch, after_each)
+        carry_out(1, jobs, compute, apart, watch, after_each)
 
     monkeypatch.setattr(run, "carry_out", in_a_worker)
     recipe = tiny_recipe("standardize", {"name": "fatal", "rung": "fatal"}, epochs=1)

@@ -1,4 +1,5 @@
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -6,54 +7,103 @@ import pytest
 
 from stepladder.data import ImageSet, Split, Splits, make_splits
 from stepladder.errors import StorageError
-from stepladder.study.running.handover import hand_over, take_over
+from stepladder.recipe import Recipe
+from stepladder.study.design.plan import Trial
+from stepladder.study.running.conduct import Job
+from stepladder.study.running.handover import Handover, hand_over, take_over
+from stepladder.study.running.trial import describe_data
+
+MakeJobs = Callable[..., list[Job]]
+
+
+@pytest.fixture
+def make_jobs(digits: ImageSet, tiny_recipe: Callable[..., Recipe]) -> MakeJobs:
+    odd = {"name": "sgd", "lr": 0.1 + 0.2}
+    recipes = {"base": tiny_recipe(), "standardize": tiny_recipe("standardize", optimizer=odd)}
+
+    def make(*parts: Splits) -> list[Job]:
+        return [
+            Job(
+                Trial(rung, recipe, seed, splits.fingerprint, "float32", "best-val"),
+                splits,
+                describe_data(digits, splits),
+                Path("/study/trials") / f"{rung}-{seed}",
+            )
+            for splits in parts
+            for seed in (0, 7)
+            for rung, recipe in recipes.items()
+        ]
+
+    return make
 
 
 def same(one: Split, other: Split) -> bool:
     return np.array_equal(one.images, other.images) and np.array_equal(one.labels, other.labels)
 
 
-def test_what_is_handed_over_arrives_but_for_the_test_images(digits: ImageSet) -> None:
+def received(handover: Handover) -> list[Job]:
+    return take_over(Handover(os.dup(handover.descriptor), handover.start))
+
+
+def test_what_is_handed_over_arrives_but_for_the_test_images(digits: ImageSet, make_jobs: MakeJobs) -> None:
     splits = make_splits(digits, 0.1)
-    with hand_over(splits) as handover:
-        found = take_over(handover.document, os.dup(handover.descriptor))
+    jobs = make_jobs(splits)
+    with hand_over(jobs) as handover:
+        found = received(handover)
+    assert [(job.trial, job.trial.id, job.data, job.folder) for job in found] == [
+        (job.trial, job.trial.id, job.data, job.folder) for job in jobs
+    ]
+    arrived = found[0].splits
+    assert all(job.splits is arrived for job in found)
     assert splits.validation is not None
-    assert found.validation is not None
-    assert same(found.train, splits.train)
-    assert same(found.validation, splits.validation)
-    assert len(found.test) == 0
-    assert (found.fingerprint, found.notes) == (splits.fingerprint, splits.notes)
+    assert arrived.validation is not None
+    assert same(arrived.train, splits.train)
+    assert same(arrived.validation, splits.validation)
+    assert len(arrived.test) == 0
+    assert (arrived.fingerprint, arrived.notes) == (splits.fingerprint, splits.notes)
 
 
-def test_without_validation_the_watched_test_images_are_handed_over(digits: ImageSet) -> None:
+def test_trials_on_parts_of_the_images_share_their_pixels(digits: ImageSet, make_jobs: MakeJobs) -> None:
+    whole = make_splits(digits, 0.1)
+    few = Splits(whole.train.take(np.arange(5)), whole.validation, whole.test, (), "few")
+    with hand_over(make_jobs(whole)) as handover:
+        alone = os.fstat(handover.descriptor).st_size
+    with hand_over(make_jobs(whole, few)) as handover:
+        assert os.fstat(handover.descriptor).st_size < alone + whole.train.pixels.nbytes
+        found = received(handover)
+    assert [len(job.splits.train) for job in found] == [len(whole.train)] * 4 + [5] * 4
+    assert same(found[-1].splits.train, few.train)
+
+
+def test_without_validation_the_watched_test_images_are_handed_over(digits: ImageSet, make_jobs: MakeJobs) -> None:
     splits = make_splits(digits, 0)
-    with hand_over(splits) as handover:
-        found = take_over(handover.document, os.dup(handover.descriptor))
+    with hand_over(make_jobs(splits)) as handover:
+        found = received(handover)[0].splits
     assert found.validation is None
     assert same(found.test, splits.test)
 
 
-def test_images_in_a_mapped_file_are_not_copied(tmp_path: Path) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (50, 4, 4, 3), dtype=np.uint8)
+def test_images_in_a_mapped_file_are_not_copied(tmp_path: Path, make_jobs: MakeJobs) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (5000, 4, 4, 3), dtype=np.uint8)
     np.save(tmp_path / "pixels.npy", pixels)
     mapped = np.load(tmp_path / "pixels.npy", mmap_mode="r")[10:]  # begins within the file
-    train = Split(mapped, np.arange(40, dtype=np.int64) % 2)
+    train = Split(mapped, np.arange(4990, dtype=np.int64) % 2)
     splits = Splits(train, train.take(np.array([3, 1])), train.take(np.array([2])), (), "abc")
-    with hand_over(splits) as handover:
-        place = handover.document["parts"]["train"]["pixels"]
-        assert place["path"].endswith("pixels.npy")
+    with hand_over(make_jobs(splits)) as handover:
         assert os.fstat(handover.descriptor).st_size < pixels.nbytes
-        found = take_over(handover.document, os.dup(handover.descriptor))
+        found = received(handover)[0].splits
     assert same(found.train, train)
     assert found.validation is not None
     assert np.array_equal(found.validation.images, pixels[10:][[3, 1]])
 
 
-def test_a_cache_without_room_is_named(digits: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_without_room_is_named(
+    digits: ImageSet, make_jobs: MakeJobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("STEPLADDER_CACHE", str(tmp_path / "file"))
     with (
         pytest.raises(StorageError, match="set STEPLADDER_CACHE to a folder with room, or use --workers 1"),
-        hand_over(make_splits(digits, 0.1)),
+        hand_over(make_jobs(make_splits(digits, 0.1))),
     ):
         pass

@@ -131,6 +131,33 @@ class StudyRecord(_Record):
         return sum(len(self.seeds_of(rung.name)) for rung in self.rungs)
 
 
+class CurveRecord(_Record):
+    """``curve.json``: what is trained, fixed before the first trial.
+
+    Attributes:
+        plan_hash: SHA-256 of recipe, sizes, protocol and data; more seeds may be added.
+        images: training images of each share.
+        seeds: trials a size.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    plan_hash: str
+    data: str
+    recipe: dict[str, Any]
+    images: tuple[int, ...]
+    test_images: int
+    classes: int
+    seeds: int
+    validation: float
+    precision: str
+    device: str
+    threads: int | None
+    versions: dict[str, str]
+    machine: Machine
+    command: str
+    created: str
+
+
 class Reading(_Record):
     """One reading of the test images: when, under which plan, for which trials.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import chdir
 from pathlib import Path
 
@@ -41,37 +41,61 @@ def estimate_seconds(
     # Points of a sweep often differ by their rate alone, and take as long.
     alike = {name: _at_any_rate(recipe).fingerprint for name, recipe in recipes.items()}
     watch.measuring(len(set(alike.values())))
-    seconds: dict[str, float] = {}
-    measured: dict[str, float] = {}
+    measured: dict[str, Callable[[int], float]] = {}
     for name, recipe in recipes.items():
-        if alike[name] in measured:
-            seconds[name] = measured[alike[name]]
-            continue
-        if limit is not None and any(setting.code for setting in recipe.techniques):
-            seconds[name] = limit
-            continue
-        some = splits.train.take(np.arange(min(len(splits.train), _MEASURED_BATCHES * recipe.batch_size)))
-        history: list[EpochRecord] = []
-        with chdir(Path.cwd()):  # and back: a technique of the user's own may go elsewhere
-            trained = train_network(
-                _at_any_rate(recipe),
-                some,
-                watched_split(splits),
-                len(data.class_names),
-                0,
-                compute,
-                on_epoch=history.append,
-                rehearsal=True,
-            )
-        last = history[-1] if history else None
-        if last is None or last.images_per_second is None:
-            seconds[name] = measured[alike[name]] = trained.seconds
-            continue
-        watched = len(watched_split(splits).split)
-        evaluating = last.seconds - len(some) / last.images_per_second
-        scale = (min(TRAIN_SAMPLE, len(splits.train)) + watched) / (min(TRAIN_SAMPLE, len(some)) + watched)
-        seconds[name] = recipe.epochs * (len(splits.train) / last.images_per_second + evaluating * scale)
-        measured[alike[name]] = seconds[name]
+        if alike[name] not in measured:
+            measured[alike[name]] = _measure(recipe, splits, data, compute, limit)
+    return {name: measured[alike[name]](len(splits.train)) for name in recipes}
+
+
+def estimate_sizes(
+    recipe: Recipe,
+    splits: Splits,
+    sizes: Sequence[int],
+    data: DataRecord,
+    compute: Compute,
+    watch: Watch,
+    limit: float | None = None,
+) -> list[float]:
+    """Return the seconds that a trial on so many of the training images will probably take, for each of ``sizes``.
+
+    One measurement serves for all; see :func:`estimate_seconds`.
+    """
+    watch.measuring(1)
+    seconds = _measure(recipe, splits, data, compute, limit)
+    return [seconds(images) for images in sizes]
+
+
+def _measure(
+    recipe: Recipe, splits: Splits, data: DataRecord, compute: Compute, limit: float | None
+) -> Callable[[int], float]:
+    """Return what tells a trial's seconds by its training images, from two short epochs."""
+    if limit is not None and any(setting.code for setting in recipe.techniques):
+        return lambda _: limit
+    some = splits.train.take(np.arange(min(len(splits.train), _MEASURED_BATCHES * recipe.batch_size)))
+    history: list[EpochRecord] = []
+    with chdir(Path.cwd()):  # and back: a technique of the user's own may go elsewhere
+        trained = train_network(
+            _at_any_rate(recipe),
+            some,
+            watched_split(splits),
+            len(data.class_names),
+            0,
+            compute,
+            on_epoch=history.append,
+            rehearsal=True,
+        )
+    speed = history[-1].images_per_second if history else None
+    if speed is None:
+        return lambda _: trained.seconds
+    watched = len(watched_split(splits).split)
+    evaluating = history[-1].seconds - len(some) / speed
+    evaluated = min(TRAIN_SAMPLE, len(some)) + watched
+
+    def seconds(images: int) -> float:
+        share = (min(TRAIN_SAMPLE, images) + watched) / evaluated
+        return recipe.epochs * (images / speed + evaluating * share)
+
     return seconds
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from stepladder.errors import StudyError
+from stepladder.training.device import Compute
 from stepladder.training.stop import Stop
 
 #: PyTorch has 32 CUDA streams and hands them out in turn; two trials on one would wait for each other.
@@ -47,3 +48,11 @@ class Execution:
             raise StudyError(f"--checkpoint-seconds is {self.checkpoint_seconds:g}; it must be more than 0")
         if self.trial_timeout is not None and not self.trial_timeout > 0:
             raise StudyError(f"--trial-timeout is {self.trial_timeout:g} seconds; it must be more than 0")
+
+    def settle(self, compute: Compute) -> Compute:
+        """Return ``compute`` as each process is to have it; see :meth:`check` for what is refused."""
+        self.check(compute.device.type)
+        if self.workers > 1 and compute.threads is None:
+            # Processes whose threads outnumber the cores wait for each other in every step.
+            return replace(compute, threads=1)
+        return compute

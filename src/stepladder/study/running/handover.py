@@ -1,12 +1,15 @@
-"""Images of one process in another, without a copy each: through a file that both map into their memory."""
+"""Trials of one process in another, their images without a copy each: through a file that both map into memory."""
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -14,29 +17,33 @@ import numpy as np
 from stepladder.data import Split, Splits
 from stepladder.data.cache import cache_folder
 from stepladder.errors import StorageError
+from stepladder.recipe import parse_recipe
+from stepladder.study.design.plan import Trial
+from stepladder.study.files.records import DataRecord
+from stepladder.study.running.conduct import Job
 
 _ALIGNMENT = 64  # bytes: a cache line
 
 
 @dataclass(frozen=True)
 class Handover:
-    """Images as another process gets them.
+    """Trials as another process gets them: :func:`take_over` reads them.
 
     Attributes:
-        document: plain values that :func:`take_over` reads.
         descriptor: the open file that the other process must inherit under the same number.
+        start: where in it, in bytes, the list of trials begins; the images lie before it.
     """
 
-    document: dict[str, Any]
     descriptor: int
+    start: int
 
 
 @contextmanager
-def hand_over(splits: Splits) -> Iterator[Handover]:
+def hand_over(jobs: Sequence[Job]) -> Iterator[Handover]:
     """Write what trials read into a file without a name, which ends with the last process that has it open.
 
     The test images are in it only where they are watched, because no image was left for validation. Images that lie in
-    the cache's mapped file are not copied.
+    the cache's mapped file are not copied, nor is what trials share: pixels, recipes.
 
     Raises:
         StorageError: the cache's folder has no room.
@@ -45,16 +52,11 @@ def hand_over(splits: Splits) -> Iterator[Handover]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
-            writer = _Writer(file)
-            parts = {"train": splits.train, "watched": splits.validation or splits.test}
-            document = {
-                "parts": {name: writer.add_split(split) for name, split in parts.items()},
-                "has_validation": splits.validation is not None,
-                "notes": splits.notes,
-                "fingerprint": splits.fingerprint,
-            }
+            document = _describe(jobs, _Writer(file))
+            start = file.seek(0, os.SEEK_END)
+            file.write(json.dumps(document).encode())
             file.flush()
-            yield Handover(document, file.fileno())
+            yield Handover(file.fileno(), start)
     except OSError as error:
         raise StorageError(
             f"cannot write to {folder}: {error.strerror or error}; set STEPLADDER_CACHE to a folder with room, or use "
@@ -62,20 +64,56 @@ def hand_over(splits: Splits) -> Iterator[Handover]:
         ) from error
 
 
-def take_over(document: Mapping[str, Any], descriptor: int) -> Splits:
-    """Return the splits that another process handed over; their arrays are read-only."""
-    with os.fdopen(descriptor, "rb") as file:
-        parts = {name: _read_split(part, file) for name, part in document["parts"].items()}
-    train, watched = parts["train"], parts["watched"]
-    nothing = train.take(np.arange(0))
-    has_validation = document["has_validation"]
-    return Splits(
-        train=train,
-        validation=watched if has_validation else None,
-        test=nothing if has_validation else watched,
-        notes=tuple(document["notes"]),
-        fingerprint=document["fingerprint"],
-    )
+def take_over(handover: Handover) -> list[Job]:
+    """Return the trials that another process handed over; the arrays of their images are read-only.
+
+    Techniques of files must have been registered before.
+    """
+    with os.fdopen(handover.descriptor, "rb") as file:
+        # All processes that inherited the file share one position in it, which must not be moved to read.
+        document = json.loads(os.pread(file.fileno(), os.fstat(file.fileno()).st_size - handover.start, handover.start))
+        image_sets = [(_read_splits(one, file), DataRecord.model_validate(one["data"])) for one in document["images"]]
+    recipes = [parse_recipe(table) for table in document["recipes"]]
+    jobs = []
+    for one in document["jobs"]:
+        splits, data = image_sets[one["images"]]
+        recipe, seed = recipes[one["recipe"]], one["seed"]
+        trial = Trial(one["rung"], recipe, seed, splits.fingerprint, one["precision"], one["select"])
+        jobs.append(Job(trial, splits, data, Path(one["folder"])))
+    return jobs
+
+
+def _describe(jobs: Sequence[Job], writer: _Writer) -> dict[str, Any]:
+    """Return the jobs as plain values; images and recipes, which many share, are in lists of their own, once each."""
+    images, recipes = _Places(), _Places()
+    described = [
+        {
+            "rung": job.trial.rung,
+            "recipe": recipes.find(job.trial.recipe, job.trial.recipe.to_table),
+            "seed": job.trial.seed,
+            "precision": job.trial.precision,
+            "select": job.trial.select,
+            "images": images.find(job.splits, partial(writer.add_splits, job.splits, job.data)),
+            "folder": str(job.folder),
+        }
+        for job in jobs
+    ]
+    return {"images": images.values, "recipes": recipes.values, "jobs": described}
+
+
+class _Places:
+    """A list with a description of each object, in the order in which they were first looked for."""
+
+    def __init__(self) -> None:
+        self.values: list[dict[str, Any]] = []
+        self._places: dict[int, int] = {}
+
+    def find(self, thing: object, describe: Callable[[], dict[str, Any]]) -> int:
+        """Return where ``thing`` is in the list."""
+        place = self._places.setdefault(id(thing), len(self.values))
+        if place == len(self.values):
+            self.values.append(describe())
+        return place
 
 
 class _Writer:
@@ -85,8 +123,18 @@ class _Writer:
         self._file = file
         self._placed: dict[int, dict[str, Any]] = {}
 
-    def add_split(self, split: Split) -> dict[str, Any]:
-        """Return where the arrays of ``split`` are."""
+    def add_splits(self, splits: Splits, data: DataRecord) -> dict[str, Any]:
+        """Return what :func:`_read_splits` reads back."""
+        return {
+            "train": self._add_split(splits.train),
+            "watched": self._add_split(splits.validation or splits.test),
+            "has_validation": splits.validation is not None,
+            "notes": splits.notes,
+            "fingerprint": splits.fingerprint,
+            "data": data.model_dump(mode="json"),
+        }
+
+    def _add_split(self, split: Split) -> dict[str, Any]:
         return {
             "pixels": self._add(split.pixels),
             "labels": self._add(split.labels),
@@ -116,6 +164,18 @@ def _mapped_file(array: np.ndarray) -> tuple[str, int] | None:
     if not isinstance(root, np.memmap) or root.filename is None or not array.flags.c_contiguous:
         return None
     return str(root.filename), root.offset + array.ctypes.data - root.ctypes.data
+
+
+def _read_splits(place: Mapping[str, Any], file: BinaryIO) -> Splits:
+    train, watched = _read_split(place["train"], file), _read_split(place["watched"], file)
+    has_validation = place["has_validation"]
+    return Splits(
+        train=train,
+        validation=watched if has_validation else None,
+        test=train.take(np.arange(0)) if has_validation else watched,
+        notes=tuple(place["notes"]),
+        fingerprint=place["fingerprint"],
+    )
 
 
 def _read_split(part: Mapping[str, Any], file: BinaryIO) -> Split:

@@ -1,4 +1,4 @@
-"""Ending what hangs in this process: techniques are first called before there is any worker that could be killed."""
+"""Before the first trial: do techniques fit, and do they hang? There is no worker yet that could be killed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from stepladder.errors import StudyError
+from stepladder.data import Splits
+from stepladder.errors import RecipeError, StudyError
+from stepladder.recipe import Recipe
 from stepladder.techniques.guard import hook_at
+from stepladder.training.context import check_recipe
+
+
+def check_in_time(what: str, recipe: Recipe, splits: Splits, num_classes: int, limit: float | None) -> None:
+    """Refuse a recipe whose techniques do not fit the images, before anything trains.
+
+    Args:
+        what: of whom the sentence is, such as ``rung augment``.
+        limit: seconds that the techniques may take to say whether they fit.
+
+    Raises:
+        RecipeError: they do not.
+        StudyError: they took longer.
+    """
+    try:
+        with ending_after(limit, what):
+            check_recipe(recipe, splits.train, num_classes, has_validation=splits.validation is not None)
+    except RecipeError as error:
+        raise RecipeError(f"{what}: {error}") from error
 
 
 @contextmanager

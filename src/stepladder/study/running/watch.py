@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from stepladder.data.audit import QuickLook
 from stepladder.study.design.plan import Trial
-from stepladder.study.files.records import StudyRecord, TrialResult
+from stepladder.study.files.records import CurveRecord, StudyRecord, TrialResult
 from stepladder.training.history import EpochRecord
 
 
@@ -19,15 +19,15 @@ class Outlook:
         trials: those to run, in order.
         done: how many of the trials asked for have ended before.
         seconds: measured guess for one trial, by rung.
-        images: training images of one epoch.
+        images: training images of one epoch, by rung.
         workers: how many trials run at a time.
     """
 
-    record: StudyRecord
+    record: StudyRecord | CurveRecord
     trials: tuple[Trial, ...]
     done: int
     seconds: Mapping[str, float]
-    images: int
+    images: Mapping[str, int]
     workers: int = 1
 
 

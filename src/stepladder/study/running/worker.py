@@ -1,4 +1,4 @@
-"""One of several processes that train the trials of a study; ``workers`` starts it and listens to it.
+"""One of several processes that train the same trials; ``workers`` starts it and listens to it.
 
 It reads what to do as a line of JSON from stdin and says what happens in lines of JSON on stdout. It stops, with a
 checkpoint, on SIGTERM and when stdin ends: then the process that started it has gone.
@@ -13,7 +13,6 @@ import sys
 import threading
 from collections import Counter
 from dataclasses import asdict
-from pathlib import Path
 from time import monotonic
 from typing import Any, TextIO
 
@@ -22,11 +21,9 @@ import torch
 from stepladder.errors import StepladderError
 from stepladder.study.design.plan import Trial
 from stepladder.study.files.records import TrialResult
-from stepladder.study.files.store import planned_trials, read_record, trial_folder
 from stepladder.study.running.at_once import run_jobs_at_once
-from stepladder.study.running.conduct import Job
 from stepladder.study.running.execution import Execution
-from stepladder.study.running.handover import take_over
+from stepladder.study.running.handover import Handover, take_over
 from stepladder.study.running.watch import Watch
 from stepladder.techniques.registry import register
 from stepladder.training.device import Compute
@@ -105,12 +102,7 @@ def main() -> int:
 def _train(order: dict[str, Any], stop: Stop, telling: _Telling) -> None:
     for reference in order["techniques"]:
         register(reference)
-    out = Path(order["study"])
-    splits = take_over(order["images"], order["descriptor"])
-    record = read_record(out)
-    assert record is not None, out
-    wanted = set(order["trials"])
-    trials = [trial for trial in planned_trials(record) if trial.id in wanted]
+    jobs = take_over(Handover(**order["handover"]))
     compute = Compute(torch.device(order["device"]), order["precision"], order["threads"])
     execution = Execution(
         workers=order["workers"],
@@ -119,7 +111,6 @@ def _train(order: dict[str, Any], stop: Stop, telling: _Telling) -> None:
         accept_different_bits=order["accept_different_bits"],
         stop=stop,
     )
-    jobs = [Job(trial, splits, record.data, trial_folder(out, trial)) for trial in trials]
     run_jobs_at_once(jobs, compute, execution, telling)
 
 

@@ -1,4 +1,4 @@
-"""Several processes on the trials of one study, each with its own thread; this one only listens."""
+"""Several processes on the same trials, each with its own thread; this one only listens."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from time import monotonic
 from typing import Any
 
 from stepladder import errors
-from stepladder.data import Splits
 from stepladder.errors import StepladderError, StudyError
 from stepladder.study.files.records import TrialResult
 from stepladder.study.files.store import read_result
@@ -61,15 +60,14 @@ def count_workers(asked: int, compute: Compute, trials: int, seconds: float, mem
 def carry_out(
     workers: int,
     jobs: Sequence[Job],
-    splits: Splits,
     compute: Compute,
     execution: Execution,
     watch: Watch,
-    after_each: Callable[[], None],
+    after_each: Callable[[], None] | None = None,
 ) -> None:
     """Run ``jobs`` here, or in processes of their own: where they are several, or one that hangs has to be killed."""
     if workers > 1 or execution.trial_timeout is not None:
-        run_in_workers(workers, jobs, splits, compute, execution, watch, after_each)
+        run_in_workers(workers, jobs, compute, execution, watch, after_each)
     else:
         run_jobs_at_once(jobs, compute, execution, watch, after_each)
 
@@ -77,21 +75,17 @@ def carry_out(
 def run_in_workers(
     count: int,
     jobs: Sequence[Job],
-    splits: Splits,
     compute: Compute,
     execution: Execution,
     watch: Watch,
-    after_each: Callable[[], None],
+    after_each: Callable[[], None] | None = None,
 ) -> None:
     """Return when every job has ended; see ``conduct.run_jobs``, which every worker runs.
 
     A worker that dies is replaced; a trial during which several have died, or which takes longer than
     ``execution.trial_timeout``, has failed.
-
-    Args:
-        jobs: of one study, whose ``study.json`` is written.
     """
-    with hand_over(splits) as handover, execution.stop.observing():
+    with hand_over(jobs) as handover, execution.stop.observing():
         count = min(count, len(jobs))
         crew = _Crew(count, jobs, handover, compute, execution, watch, after_each)
         try:
@@ -121,12 +115,12 @@ class _Crew:
         compute: Compute,
         execution: Execution,
         watch: Watch,
-        after_each: Callable[[], None],
+        after_each: Callable[[], None] | None,
     ) -> None:
         self._count = count
         self._jobs = {job.trial.id: job for job in jobs}
         self._handover, self._compute, self._execution = handover, compute, execution
-        self._watch, self._after_each = watch, after_each
+        self._watch, self._after_each = watch, after_each or (lambda: None)
         self._hands: list[_Hand] = []
         self._selector = selectors.DefaultSelector()
         self._deaths: dict[str, int] = {}
@@ -134,12 +128,8 @@ class _Crew:
 
     def hire(self, at_once: int | None = None) -> None:
         """Start one worker, for ``at_once`` trials at a time in place of as many as were asked for."""
-        some = next(iter(self._jobs.values()))
         order = {
-            "study": str(some.folder.parent.parent.absolute()),
-            "trials": list(self._jobs),
-            "images": self._handover.document,
-            "descriptor": self._handover.descriptor,
+            "handover": asdict(self._handover),
             "device": self._compute.device.type,
             "precision": self._compute.precision,
             "threads": self._compute.threads,

@@ -180,7 +180,6 @@ class _Runner:
                 carry_out(
                     1,
                     [job],
-                    self.splits,
                     self.compute,
                     self.execution,
                     self.watch,
