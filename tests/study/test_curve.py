@@ -85,7 +85,7 @@ def test_what_is_about_to_run_is_told_with_a_guess_for_each_size(
             told.append(outlook)
 
     run_curve(digits, tiny_recipe(epochs=1), tmp_path, CPU, seeds=1, watch=Noting())
-    assert list(told[0].images.values()) == [20, 40, 106, 216]
+    assert told[0].images == {"20 images": 20, "40 images": 40, "106 images": 106, "216 images": 216}
     assert [trial.rung for trial in told[0].trials] == ["216 images", "106 images", "40 images", "20 images"]
     guesses = list(told[0].seconds.values())
     assert guesses == sorted(guesses)

@@ -28,9 +28,9 @@ from stepladder.study.running.execution import Execution
 from stepladder.study.running.ownership import own
 from stepladder.study.running.patience import check_in_time
 from stepladder.study.running.reading import card_facts, read_test
+from stepladder.study.running.sharing import share_out
 from stepladder.study.running.trial import describe_data
-from stepladder.study.running.watch import Outlook, Watch
-from stepladder.study.running.workers import carry_out, count_workers
+from stepladder.study.running.watch import Watch
 from stepladder.training.device import Compute
 
 #: Shares of the training images, each within the next.
@@ -153,13 +153,8 @@ def _train(
         whole = max(jobs, key=lambda job: len(job.splits.train))
         limit = execution.trial_timeout
         guesses = estimate_sizes(recipe, whole.splits, record.images, whole.data, compute, watch, limit)
-        images = {job.trial.rung: len(job.splits.train) for job in jobs}
-        seconds = dict(zip(images, guesses, strict=True))
-        total = sum(seconds[job.trial.rung] for job in todo)
-        workers = count_workers(execution.workers, compute, len(todo), total, record.machine.memory_gb)
-        trials, abreast = tuple(job.trial for job in todo), workers * execution.at_once
-        watch.planned(Outlook(record, trials, len(jobs) - len(todo), seconds, images, abreast))
-        carry_out(workers, todo, compute, execution, watch)
+        seconds = dict(zip(dict.fromkeys(job.trial.rung for job in jobs), guesses, strict=True))
+        share_out(todo, len(jobs) - len(todo), record, seconds, compute, execution, watch)
     sweep_up(jobs)
 
 

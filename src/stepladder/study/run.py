@@ -35,9 +35,9 @@ from stepladder.study.running.execution import Execution
 from stepladder.study.running.ownership import own
 from stepladder.study.running.patience import check_in_time
 from stepladder.study.running.reading import read_study_test
+from stepladder.study.running.sharing import share_out
 from stepladder.study.running.trial import describe_data
-from stepladder.study.running.watch import Outlook, Watch
-from stepladder.study.running.workers import carry_out, count_workers
+from stepladder.study.running.watch import Watch
 from stepladder.training.device import Compute
 
 #: Seconds between two rebuildings of ``results.csv``.
@@ -207,14 +207,8 @@ def run_study(
             seconds = estimate_seconds(recipes, splits, record.data, compute, watch, execution.trial_timeout)
             record = write_plan(out, record, splits, execution)
         if todo:
-            trials = tuple(job.trial for job in todo)
-            total = sum(seconds[trial.rung] for trial in trials)
-            workers = count_workers(execution.workers, compute, len(todo), total, record.machine.memory_gb)
-            abreast = workers * execution.at_once
-            images = dict.fromkeys(seconds, len(splits.train))
-            watch.planned(Outlook(record, trials, len(asked) - len(todo), seconds, images, abreast))
-            refresh = _Refresh(out, watch)
-            carry_out(workers, todo, compute, execution, watch, refresh)
+            done, refresh = len(asked) - len(todo), _Refresh(out, watch)
+            share_out(todo, done, record, seconds, compute, execution, watch, refresh)
         first = False
         sweep_up(jobs)
         with own(out):  # whoever comes first reads test; the others find it read

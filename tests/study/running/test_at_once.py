@@ -12,11 +12,10 @@ import torch
 from stepladder.data import ImageSet, make_splits
 from stepladder.errors import StorageError, StudyError
 from stepladder.recipe import Recipe
-from stepladder.study import run
 from stepladder.study.design.plan import Trial
 from stepladder.study.files.records import SavedStudy, TrialResult
 from stepladder.study.files.store import planned_trials
-from stepladder.study.running import at_once, trial
+from stepladder.study.running import at_once, sharing, trial
 from stepladder.study.running.conduct import Job, run_jobs
 from stepladder.study.running.execution import Execution
 from stepladder.study.running.watch import Watch
@@ -37,7 +36,7 @@ def on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
         _, jobs, compute, execution, watch, after_each = arguments
         at_once.run_jobs_at_once(jobs, compute, Execution(at_once=3, stop=execution.stop), watch, after_each)
 
-    monkeypatch.setattr(run, "carry_out", carry_out)
+    monkeypatch.setattr(sharing, "carry_out", carry_out)
 
 
 class Telling(Watch):
@@ -151,13 +150,13 @@ def test_each_process_may_run_several(
 ) -> None:
     """Worker processes get the number with their order, and tell of several trials at a time, until each has ended."""
     alone = study(out=tmp_path / "alone", compute=CPU)
-    carry_out = run.carry_out
+    carry_out = sharing.carry_out
 
     def in_workers(*arguments: Any) -> None:
         _, jobs, compute, execution, watch, after_each = arguments
         carry_out(2, jobs, compute, Execution(2, number, stop=execution.stop), watch, after_each)
 
-    monkeypatch.setattr(run, "carry_out", in_workers)
+    monkeypatch.setattr(sharing, "carry_out", in_workers)
     watch = Telling()
     together = study(out=tmp_path / "together", compute=CPU, watch=watch)
     assert results_of(together) == results_of(alone)
@@ -194,14 +193,14 @@ def test_a_trial_that_ends_its_process_takes_no_other_with_it(
     monkeypatch.setattr(registry, "_OWN", {})
     (tmp_path / "fatal.py").write_text(FATAL)
     registry.register(f"{tmp_path / 'fatal.py'}:Fatal")
-    carry_out = run.carry_out
+    carry_out = sharing.carry_out
 
     def in_a_worker(*arguments: Any) -> None:
         _, jobs, compute, execution, watch, after_each = arguments
         apart = Execution(1, 2, trial_timeout=600, stop=execution.stop)
         carry_out(1, jobs, compute, apart, watch, after_each)
 
-    monkeypatch.setattr(run, "carry_out", in_a_worker)
+    monkeypatch.setattr(sharing, "carry_out", in_a_worker)
     recipe = tiny_recipe("standardize", {"name": "fatal", "rung": "fatal"}, epochs=1)
     ended = {one.rung: one.result for one in study(recipe=recipe, compute=CPU, seeds=1).trials}
     assert {rung: result.status for rung, result in ended.items()} == {

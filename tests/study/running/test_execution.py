@@ -2,7 +2,7 @@ import pytest
 
 from stepladder.errors import StudyError
 from stepladder.study.running.execution import Execution
-from stepladder.study.running.workers import count_workers
+from stepladder.study.running.sharing import count_workers
 from stepladder.training.device import Compute, choose_compute
 
 

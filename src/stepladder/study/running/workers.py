@@ -18,7 +18,6 @@ from stepladder import errors
 from stepladder.errors import StepladderError, StudyError
 from stepladder.study.files.records import TrialResult
 from stepladder.study.files.store import read_result
-from stepladder.study.running.at_once import run_jobs_at_once
 from stepladder.study.running.conduct import Job
 from stepladder.study.running.execution import Execution
 from stepladder.study.running.handover import Handover, hand_over
@@ -30,46 +29,10 @@ from stepladder.techniques.registry import files_of
 from stepladder.training.device import Compute
 from stepladder.training.history import EpochRecord
 
-#: A study that takes less is over before a second process has loaded torch.
-SHORT_STUDY = 30.0
-
-#: Memory that a worker takes beside the images, which all share: torch, the network, one batch's activations.
-_WORKER_GB = 1.5
-
 #: A trial whose process dies this often has failed.
 DEATHS = 3
 
 _WAIT = 0.2
-
-
-def count_workers(asked: int, compute: Compute, trials: int, seconds: float, memory_gb: float) -> int:
-    """Return how many processes to use; ``asked`` is 0 for as many as there are cores, where that pays.
-
-    Args:
-        trials: to run.
-        seconds: what they would take in one process.
-    """
-    if asked:
-        return asked
-    if compute.device.type != "cpu" or seconds < SHORT_STUDY or not hasattr(os, "sched_getaffinity"):
-        return 1
-    cores = len(os.sched_getaffinity(0)) // (compute.threads or 1)
-    return max(1, min(cores, trials, int(memory_gb / _WORKER_GB)))
-
-
-def carry_out(
-    workers: int,
-    jobs: Sequence[Job],
-    compute: Compute,
-    execution: Execution,
-    watch: Watch,
-    after_each: Callable[[], None] | None = None,
-) -> None:
-    """Run ``jobs`` here, or in processes of their own: where they are several, or one that hangs has to be killed."""
-    if workers > 1 or execution.trial_timeout is not None:
-        run_in_workers(workers, jobs, compute, execution, watch, after_each)
-    else:
-        run_jobs_at_once(jobs, compute, execution, watch, after_each)
 
 
 def run_in_workers(

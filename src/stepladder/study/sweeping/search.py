@@ -22,8 +22,8 @@ from stepladder.study.run import plan_study
 from stepladder.study.running.conduct import Job
 from stepladder.study.running.estimate import estimate_seconds
 from stepladder.study.running.execution import Execution
+from stepladder.study.running.sharing import carry_out
 from stepladder.study.running.watch import Watch
-from stepladder.study.running.workers import carry_out
 from stepladder.study.sweeping.proposals import import_optuna, open_storage, sqlite_url
 from stepladder.study.sweeping.sweep import refuse_many, refuse_no_validation
 from stepladder.training.device import Compute
