@@ -76,7 +76,7 @@ def test_a_curve_counts_it(stepladder: Call) -> None:
 
 
 def test_what_raises_before_the_first_step_is_a_sentence_too(stepladder: Call) -> None:
-    # The third call comes after the first batch was tried and before the network is built: no trial has begun.
+    # The second call comes after the first batch was tried, when the untrained network is evaluated.
     Path("late.py").write_text(
         "from stepladder import Technique\n\ncalls = []\n\n\nclass Late(Technique):\n"
         '    """Raise when images are prepared for the second time."""\n\n'
@@ -84,8 +84,20 @@ def test_what_raises_before_the_first_step_is_a_sentence_too(stepladder: Call) -
         '            raise ValueError("too often")\n        return images / 2\n'
     )
     outcome = stepladder("train", "digits", "--epochs", "1", *FAST)
+    assert outcome.code == 1
+    assert "Failed: late.prepare raised ValueError: too often (late.py, line 12) in epoch 1" in outcome.out
+
+
+def test_what_raises_after_the_last_step_is_a_sentence_too(stepladder: Call) -> None:
+    # A model that is loaded to read test is first asked about one image.
+    Path("late.py").write_text(
+        'from stepladder import Technique\n\n\nclass Late(Technique):\n    """Refuse an image alone."""\n\n'
+        "    def prepare(self, images):\n        if len(images) == 1:\n"
+        '            raise ValueError("alone")\n        return images / 2\n'
+    )
+    outcome = stepladder("train", "digits", "--epochs", "1", *FAST)
     assert outcome.code == 2
-    assert outcome.err == "Error: late.prepare raised ValueError: too often (late.py, line 12)\n"
+    assert outcome.err == "Error: late.prepare raised ValueError: alone (late.py, line 9)\n"
 
 
 DIM = '''from stepladder import Technique
