@@ -1,4 +1,5 @@
 import pytest
+import torch
 
 from stepladder.errors import StudyError
 from stepladder.study.running.execution import Execution
@@ -31,3 +32,9 @@ def test_as_many_workers_as_asked_for_or_as_pay(monkeypatch):
     assert count_workers(0, compute, trials=18, seconds=1000, memory_gb=0) == 1  # memory unknown
     four = Compute(compute.device, compute.precision, threads=4)
     assert count_workers(0, four, trials=18, seconds=1000, memory_gb=64) == 2
+
+
+@pytest.mark.parametrize(("workers", "threads", "settled"), [(1, None, None), (0, None, 1), (2, None, 1), (2, 3, 3)])
+def test_processes_beside_one_another_take_a_thread_each_unless_told(workers, threads, settled):
+    compute = Compute(torch.device("cpu"), "float32", threads)
+    assert Execution(workers=workers).settle(compute).threads == settled

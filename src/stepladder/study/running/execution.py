@@ -52,7 +52,7 @@ class Execution:
     def settle(self, compute: Compute) -> Compute:
         """Return ``compute`` as each process is to have it; see :meth:`check` for what is refused."""
         self.check(compute.device.type)
-        if self.workers > 1 and compute.threads is None:
+        if self.workers != 1 and compute.threads is None:
             # Processes whose threads outnumber the cores wait for each other in every step.
             return replace(compute, threads=1)
         return compute
