@@ -177,7 +177,7 @@ def _read_test(jobs: Sequence[Job], out: Path, record: CurveRecord, compute: Com
     ids = tuple(job.trial.id for job in unread)
     if not (past and not past[-1].ended and set(ids) <= set(past[-1].trials)):
         kind = "added" if past else "planned"
-        entry = {"time": _now(), "kind": kind, "look": 1, "plan_hash": record.plan_hash, "trials": ids, "ended": False}
+        entry = {"time": now(), "kind": kind, "look": 1, "plan_hash": record.plan_hash, "trials": ids, "ended": False}
         past = (*past, Reading.model_validate(entry))
     write_readings(out, past)
     watch.reading(len(unread))
@@ -218,7 +218,7 @@ def _record(
         versions=describe_versions(),
         machine=describe_machine(compute.device),
         command=command,
-        created=_now(),
+        created=now(),
     )
 
 
@@ -236,7 +236,3 @@ def _continue_record(out: Path, record: CurveRecord) -> CurveRecord:
             "same settings to continue"
         )
     return record.model_copy(update={"created": str(found.get("created", record.created))})
-
-
-def _now() -> str:
-    return now()

@@ -21,7 +21,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -110,10 +109,9 @@ class Technique(BaseModel):
         """
         self._context, self._before, self._state = context, tuple(before), {}
 
-    def settle(self, rewritten: Network, reshape: Callable[[tuple[int, int, int]], tuple[int, int, int]]) -> None:
+    def settle(self, context: Context, reshape: Callable[[tuple[int, int, int]], tuple[int, int, int]]) -> None:
         """Tell what all techniques of the trial together make of the network, and of the shape (C, H, W) of images."""
-        self._reshape = reshape
-        self._context = replace(self.context, rewritten=rewritten, input_shape=reshape(self.context.image_shape))
+        self._context, self._reshape = context, reshape
 
     def shape_before(self) -> tuple[int, int, int]:
         """Return the (C, H, W) that :meth:`prepare` will get, after the techniques before this one."""

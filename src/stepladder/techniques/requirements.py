@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 
 from stepladder.errors import RecipeError
@@ -34,9 +35,11 @@ def begin_techniques(techniques: Sequence[Technique], context: Context) -> tuple
             shape = check_shape(technique, told)
         return shape
 
+    input_shape = reshape(context.image_shape)
+    settled = replace(context, rewritten=network, input_shape=input_shape)
     for technique in techniques:
-        technique.settle(network, reshape)
-    return network, reshape(context.image_shape)
+        technique.settle(settled, reshape)
+    return network, input_shape
 
 
 def check_techniques(techniques: Sequence[Technique]) -> list[str]:
