@@ -80,6 +80,18 @@ class StorageError(StepladderError):
     """A folder or file that cannot be written or read."""
 
 
+def for_want_of_memory(error: BaseException) -> bool:
+    """Return whether ``error`` was raised because memory, the processor's or a GPU's, was short.
+
+    By its text, as torch has several classes for it, and its own where numpy has another.
+
+    >>> for_want_of_memory(RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"))
+    True
+    """
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in text or "allocate memory" in text
+
+
 def missing_extra(library: str, extra: str) -> str:
     """Return the sentence for a library that only an extra brings."""
     return f"this needs {library}, which is not installed; install it with: pip install 'stepladder[{extra}]'"

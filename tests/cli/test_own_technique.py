@@ -100,6 +100,19 @@ def test_what_raises_after_the_last_step_is_a_sentence_too(stepladder: Call) -> 
     assert outcome.err == "Error: late.prepare raised ValueError: alone (late.py, line 9)\n"
 
 
+def test_memory_that_is_short_before_training_is_a_sentence(stepladder: Call) -> None:
+    # Techniques are told their rung's shapes, and fit, before anything is recorded that could be said to have failed.
+    Path("late.py").write_text(
+        'from stepladder import Technique\n\n\nclass Late(Technique):\n    """Ask for more than there is."""\n\n'
+        '    def fit(self, batches):\n        raise MemoryError("Unable to allocate 3.00 TiB for an array")\n'
+    )
+    outcome = stepladder("train", "digits", "--epochs", "1", *FAST)
+    assert outcome.code == 2
+    assert outcome.err.startswith(
+        "Error: out of memory; fewer images (--limit), smaller ones (--size), a smaller --batch"
+    )
+
+
 DIM = '''from stepladder import Technique
 
 

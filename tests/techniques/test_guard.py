@@ -11,6 +11,7 @@ import torch
 from stepladder.errors import RecipeError
 from stepladder.recipe import TechniqueSetting
 from stepladder.techniques import Technique, registry
+from stepladder.techniques.guard import guarded
 from stepladder.training.device import choose_compute
 from stepladder.training.loop import Watched, train_network
 
@@ -89,3 +90,16 @@ def test_the_message_names_the_hook_and_what_was_wrong(hook, does, message, nois
     recipe = tiny_recipe(epochs=1).with_techniques([TechniqueSetting.model_validate({"name": "bad"})])
     with pytest.raises(RecipeError, match=message):
         train_network(recipe, noise, Watched(noise), 4, 0, choose_compute("cpu", "float32"))
+
+
+def test_a_hook_that_another_technique_has_called_is_the_one_that_is_named():
+    """As where ``pca_init`` looks at prepared images; of one technique's own methods it is the outermost."""
+    inner = type("Inner", (Technique,), {"name": "inner", "prepare": lambda self, images: self.blur(images)})
+    inner.blur = raising
+    outer = bad("initialize", lambda self, module, streams, inputs: list(inputs))()
+    inputs = (inner().prepare(images) for images in [torch.zeros(1, 1, 2, 2)])
+    with (
+        pytest.raises(RecipeError, match=r"^inner\.prepare raised ValueError: too blurred"),
+        guarded(outer, "initialize"),
+    ):
+        outer.initialize(torch.nn.Sequential(), lambda name: torch.Generator(), inputs)

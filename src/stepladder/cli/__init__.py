@@ -10,7 +10,7 @@ from cyclopts import App, CycloptsError
 
 from stepladder.cli.quick import leave
 from stepladder.cli.techniques_app import app as techniques_app
-from stepladder.errors import StepladderError
+from stepladder.errors import StepladderError, for_want_of_memory
 
 app = App(
     name="stepladder",
@@ -268,6 +268,11 @@ def run(arguments: Sequence[str]) -> int:
     except OSError as error:
         return _complain(f"cannot read or write {error.filename or 'the output'}: {error.strerror or error}")
     except Exception as error:
+        if for_want_of_memory(error):
+            return _complain(
+                "out of memory; fewer images (--limit), smaller ones (--size), a smaller --batch-size or a smaller "
+                "--network need less"
+            )
         # A technique of the user's own is theirs to mend; anything else is our mistake, and its traceback our news.
         from stepladder.techniques.guard import raised_in_hook
 

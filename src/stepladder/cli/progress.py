@@ -119,6 +119,14 @@ class PlainLines(Watch):
         parts += [f"{duration(self.pace.study_left)} left"] if self.pace and record.epoch else []
         self.console.print(", ".join(parts), markup=False)
 
+    def trial_postponed(self, trial: Trial) -> None:
+        """Say why the trial stands still."""
+        self.console.print(
+            f"{self.heading(trial)}: out of memory beside other trials; it goes on alone when they have ended. A "
+            "smaller --at-once avoids that.",
+            markup=False,
+        )
+
     def trial_ended(self, trial: Trial, result: TrialResult) -> None:
         """Print what a reader should know at once."""
         if self.pace:

@@ -6,7 +6,7 @@ import math
 import os
 import random
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stepladder.errors import RecipeError, StepladderError
+from stepladder.errors import RecipeError, StepladderError, for_want_of_memory
 from stepladder.network import Network
 from stepladder.network.arithmetic import format_shape
 from stepladder.techniques.base import Technique
@@ -46,7 +46,9 @@ def guarded(technique: Technique, hook: str) -> Iterator[None]:
     except StepladderError:
         raise
     except Exception as error:
-        raise RecipeError(f"{technique.name}.{hook} raised {described(error)}") from error
+        if for_want_of_memory(error):  # no fault of the hook's: other trials may have taken it
+            raise
+        raise RecipeError(raised_in_hook(error) or f"{technique.name}.{hook} raised {described(error)}") from error
     for name, state in _global_states().items():
         if state != before[name]:
             raise RecipeError(
@@ -184,28 +186,41 @@ def raised_in_hook(error: Exception) -> str | None:
     None where no technique is to blame. The loop calls hooks bare: :func:`guarded` compares the random generators'
     states, which would take longer than many a step, so that after the first batch the traceback is asked instead.
     """
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        if (method := _method_of(frame)) is not None:
-            return f"{method} raised {described(error)}"
-    return None
+    method = _hook_among(frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    return None if method is None else f"{method} raised {described(error)}"
 
 
 def hook_at(frame: FrameType | None) -> str | None:
-    """Return the method of a technique, as ``name.hook``, within which ``frame`` is at work; None where there is none.
+    """Return the method of a technique, as ``name.hook``, that ``frame`` is at work in; None where there is none."""
+    frames = [] if frame is None else [inner for inner, _ in traceback.walk_stack(frame)]
+    return _hook_among(reversed(frames))
 
-    The outermost of several, as that is the one that was called as a hook.
+
+def _hook_among(frames: Iterable[FrameType]) -> str | None:
+    """Return the hook, as ``name.hook``, that ``frames``, the outermost first, are in; None where there is none.
+
+    Where one technique's hook has another's called, as ``pca_init`` looks at prepared images, it is the other's; of
+    a technique's methods that call each other it is the outermost, which was called as a hook.
     """
-    found = None
-    while frame is not None:
-        found = _method_of(frame) or found
-        frame = frame.f_back
-    return found
+    technique, hook = None, None
+    for frame in frames:
+        first, method = _method_at(frame)
+        if method is not None and first is not technique:
+            technique, hook = first, method
+    return None if technique is None else f"{technique.name}.{hook}"
 
 
-def _method_of(frame: FrameType) -> str | None:
+def _method_at(frame: FrameType) -> tuple[Technique, str] | tuple[None, None]:
+    """Return the technique whose method ``frame`` is in, and the method's name."""
     code = frame.f_code
     first = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
-    return f"{first.name}.{code.co_name}" if isinstance(first, Technique) else None
+    if isinstance(first, Technique):
+        # Functions that are given a technique first, as ``guarded`` is, are no methods of its.
+        for kind in type(first).__mro__:
+            for name, value in tuple(vars(kind).items()):
+                if name == code.co_name or getattr(value, "__code__", None) is code:
+                    return first, name
+    return None, None
 
 
 def described(error: Exception) -> str:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from stepladder.data import Split
-from stepladder.errors import StepladderError
+from stepladder.errors import StepladderError, for_want_of_memory
 from stepladder.recipe import Recipe
 from stepladder.techniques import Progress
 from stepladder.techniques.guard import end_copy
@@ -94,7 +94,7 @@ def train_network(
         recipe, assembly, place, clock, compute, watched.is_test, on_batch, on_epoch, checkpoints, conditions, owner
     )
     failure: str | None = None
-    error_text = ""
+    error_text, ran_out_of_memory = "", False
     try:
         if saved is None:
             untrained = run.record_epoch(0, None)
@@ -106,6 +106,7 @@ def train_network(
         end_copy(owner)
         # Recorded as this trial's end: the other trials of a study must go on.
         failure, error_text = describe_failure(error, place.epoch), traceback.format_exc()
+        ran_out_of_memory = for_want_of_memory(error)
 
     selected = place.history[-1].epoch if place.history else 0
     if place.best and failure is None:
@@ -120,6 +121,7 @@ def train_network(
         warnings=place.warnings,
         failure=failure,
         error=error_text,
+        ran_out_of_memory=ran_out_of_memory,
         selected_epoch=selected,
         seconds=clock.total,
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor, nn
 
+from stepladder.errors import for_want_of_memory
 from stepladder.network import Network
 from stepladder.techniques import Technique
 from stepladder.techniques.guard import described, raised_in_hook
@@ -27,6 +27,7 @@ class TrainedNetwork:
         warnings: what a reader of the result should know, a sentence each.
         failure: why training stopped early; None when it did not.
         error: the traceback of what was raised, where that was why.
+        ran_out_of_memory: whether that was for want of memory, which other trials may have taken.
         selected_epoch: whose weights ``module`` has: the last one's, or those of the epoch that validation chose.
         seconds: wall time of the training with its evaluations, over all the times that it was stopped and went on.
     """
@@ -39,14 +40,14 @@ class TrainedNetwork:
     warnings: list[str] = field(default_factory=list)
     failure: str | None = None
     error: str = ""
+    ran_out_of_memory: bool = False
     selected_epoch: int = 0
     seconds: float = 0.0
 
 
 def describe_failure(error: Exception, epoch: int) -> str:
     """Return why a trial ended early in ``epoch``, one sentence with a fix where there is one."""
-    text = str(error).lower()
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "out of memory" in text or "allocate memory" in text:
+    if for_want_of_memory(error):
         return (
             f"out of memory in epoch {epoch}; the batch size was not changed, since that would be another recipe: try "
             "a smaller --batch-size or network"

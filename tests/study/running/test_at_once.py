@@ -211,6 +211,77 @@ def test_a_trial_that_ends_its_process_takes_no_other_with_it(
     assert "the process that ran it ended 3 times (exit status 9)" in str(ended["fatal"].failure)
 
 
+HUNGRY = '''from threading import current_thread, main_thread
+from typing import ClassVar
+
+from stepladder import Technique
+
+
+class Hungry(Technique):
+    """Find memory too short wherever other trials may run beside this one."""
+
+    name = "hungry"
+    group = "inputs"
+    summary = paper = caveat = "for a test"
+    where: ClassVar[str] = "batch_started"
+
+    def batch_started(self, positions, progress):
+        if progress.step == 2:
+            self.take("batch_started")
+
+    def initialize(self, module, streams, inputs):
+        self.take("initialize")
+
+    def take(self, where):
+        if where == self.where and current_thread() is not main_thread():
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+class HungryAtOnce(Hungry):
+    name = "hungry_at_once"
+    where: ClassVar[str] = "initialize"
+'''
+
+
+@pytest.mark.parametrize("name", ["hungry", "hungry_at_once"])
+@pytest.mark.parametrize("apart", [False, True], ids=["in this process", "in a worker"])
+def test_a_trial_without_room_beside_others_goes_on_alone(
+    study: RunStudy,
+    tiny_recipe: Callable[..., Recipe],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    apart: bool,
+) -> None:
+    """Whether it runs out of memory in its third step, or before its first; its result is that of a trial alone."""
+    monkeypatch.setattr(registry, "_OWN", {})
+    (tmp_path / "hungry.py").write_text(HUNGRY)
+    registry.register(f"{tmp_path / 'hungry.py'}:{'Hungry' if name == 'hungry' else 'HungryAtOnce'}")
+    recipe = tiny_recipe("standardize", {"name": name, "rung": name}, epochs=1)
+    options: dict[str, Any] = {"recipe": recipe, "compute": CPU, "seeds": 2}
+    alone = study(out=tmp_path / "alone", **options)
+    carry_out = sharing.carry_out
+
+    def together(*arguments: Any) -> None:
+        _, jobs, compute, execution, watch, after_each = arguments
+        how = Execution(1, 2, trial_timeout=600 if apart else None, stop=execution.stop)
+        carry_out(1, jobs, compute, how, watch, after_each)
+
+    postponed: list[str] = []
+
+    class Noting(Telling):
+        def trial_postponed(self, trial: Trial) -> None:
+            self._alone(lambda: postponed.append(trial.rung))
+
+    monkeypatch.setattr(sharing, "carry_out", together)
+    watch = Noting()
+    found = study(out=tmp_path / "together", watch=watch, **options)
+    assert postponed == [name, name]
+    assert results_of(found) == results_of(alone)
+    assert {one.result.status for one in found.trials} == {"finished"}
+    assert len(watch.ended) == 6
+
+
 def test_without_a_gpu_they_are_refused(study: RunStudy) -> None:
     with pytest.raises(StudyError, match="--at-once is for trials that share a CUDA GPU, and this one runs on cpu"):
         study(execution=Execution(at_once=2))

@@ -18,7 +18,7 @@ from stepladder.training.device import Compute
 from stepladder.training.stop import Stop, Stopped
 
 #: What one trial tells; ``waiting`` is left out, since here it would only mean another thread.
-_TOLD = ("trial_started", "batch_ended", "epoch_ended", "told", "trial_ended")
+_TOLD = ("trial_started", "batch_ended", "epoch_ended", "told", "trial_postponed", "trial_ended")
 
 
 def run_jobs_at_once(
@@ -32,7 +32,7 @@ def run_jobs_at_once(
 
     On a GPU each thread has a CUDA stream of its own, so that kernels of different trials overlap: those of processes
     take turns instead. Every trial has its own random streams and tensors, so its result does not depend on how many
-    run beside it.
+    run beside it. Those for which memory is too short beside others are run alone, after all others.
 
     Args:
         watch: told by one thread at a time; likewise ``after_each``.
@@ -48,11 +48,12 @@ def run_jobs_at_once(
     told = _in_turn(watch, turn)
     ended = None if after_each is None else _taking(turn, after_each)
     errors: list[BaseException] = []
+    crowded_out: set[str] = set()
 
     def train() -> None:
         try:
             with _own_stream(compute.device):
-                run_jobs(jobs, compute, replace(execution, stop=stop), told, ended)
+                run_jobs(jobs, compute, replace(execution, stop=stop), told, ended, crowded_out)
         except BaseException as error:  # whatever it is belongs to the thread that waits for this one
             errors.append(error)
             stop.request("error")
@@ -68,6 +69,8 @@ def run_jobs_at_once(
     # The threads that were stopped because of another's error have nothing to say.
     for error in sorted(errors, key=lambda error: isinstance(error, Stopped)):
         raise error
+    if crowded_out:
+        run_jobs(jobs, compute, replace(execution, at_once=1), watch, after_each)
 
 
 class _SharedStop(Stop):

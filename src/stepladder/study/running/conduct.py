@@ -13,7 +13,7 @@ from time import sleep
 import torch
 
 from stepladder.data import Splits
-from stepladder.errors import RecipeError, StepladderError, StudyError
+from stepladder.errors import RecipeError, StepladderError, StudyError, for_want_of_memory
 from stepladder.study.design.plan import Trial
 from stepladder.study.files.records import DataRecord
 from stepladder.study.files.store import read_result
@@ -44,6 +44,7 @@ def run_jobs(
     execution: Execution,
     watch: Watch,
     after_each: Callable[[], None] | None = None,
+    crowded_out: set[str] | None = None,
 ) -> None:
     """Return when every job has ended, here or in another process that works on the same folders.
 
@@ -52,6 +53,8 @@ def run_jobs(
 
     Args:
         after_each: called after every trial that ended here.
+        crowded_out: the ids of trials to leave; where ``execution.at_once`` is more than 1, those that ran out of
+            memory are added, since it is not known which of several was too much.
 
     Raises:
         StorageError: a file cannot be written.
@@ -59,8 +62,9 @@ def run_jobs(
         Stopped: that was asked for.
     """
     waiting = False
+    crowded_out = set() if crowded_out is None else crowded_out
     while True:
-        left = [job for job in jobs if not _has_ended(job)]
+        left = [job for job in jobs if not _has_ended(job) and job.trial.id not in crowded_out]
         if not left:
             return
         ran = False
@@ -68,12 +72,14 @@ def run_jobs(
             execution.stop.raise_if_wanted()
             _check_still_there(job.folder)
             with own_if_free(job.folder) as owned:
-                # Somebody may have ended it between the look and the lock.
-                if owned and not _has_ended(job):
+                # Somebody may have ended it, or left it, between the look and the lock.
+                if owned and not _has_ended(job) and job.trial.id not in crowded_out:
                     _check_device(compute.device)
                     ran = True
-                    _run(job, compute, execution, watch)
-            if ran and after_each is not None:
+                    if not _run(job, compute, execution, watch):
+                        crowded_out.add(job.trial.id)
+                        watch.trial_postponed(job.trial)
+            if ran and job.trial.id not in crowded_out and after_each is not None:
                 after_each()
             if ran:
                 break  # look again: others have gone on meanwhile
@@ -108,7 +114,8 @@ def _has_ended(job: Job) -> bool:
     return read_result(job.folder) is not None
 
 
-def _run(job: Job, compute: Compute, execution: Execution, watch: Watch) -> None:
+def _run(job: Job, compute: Compute, execution: Execution, watch: Watch) -> bool:
+    """Run a trial to its end; return False where there was not enough memory for it beside others."""
     # A technique of the user's own may go elsewhere; relative paths must not follow it. All threads are in one folder,
     # to which the main one comes back when they have ended.
     alone = current_thread() is main_thread()
@@ -120,10 +127,13 @@ def _run(job: Job, compute: Compute, execution: Execution, watch: Watch) -> None
             raise
         record_failure(job.trial, job.folder, str(error), traceback.format_exc(), compute, watch)
     except Exception as error:
+        if execution.at_once > 1 and for_want_of_memory(error):
+            return False
         record_failure(job.trial, job.folder, describe_failure(error, 0), traceback.format_exc(), compute, watch)
     finally:
         if before is not None:
             os.chdir(before)
+    return True
 
 
 def _check_device(device: torch.device) -> None:

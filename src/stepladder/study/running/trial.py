@@ -67,6 +67,10 @@ def run_trial(
 
     A folder without ``result.json`` is an unfinished trial, which goes on from its newest checkpoint. The test images
     are not read here, except where ``splits`` has no validation images: then their curve is drawn.
+
+    Raises:
+        MemoryError: it ran out of memory beside other trials of this process, and is left unfinished: alone it may end.
+        RecipeError, StudyError, StorageError, Stopped: see ``loop.train_network``.
     """
     execution = execution or Execution()
     folder = folder.absolute()  # a technique of the user's own may go to another folder
@@ -100,6 +104,8 @@ def run_trial(
             select_best=trial.select == "best-val",
             checkpoints=checkpoints,
         )
+    if trained.ran_out_of_memory and execution.at_once > 1:
+        raise MemoryError(trained.failure)
     if not folder.is_dir():
         raise StudyError(f"{folder} was removed while the trial ran; run the same command to start it again")
     write_history(folder / "history.csv", trained.history)

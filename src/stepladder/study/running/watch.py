@@ -67,6 +67,9 @@ class Watch:
     def reading(self, trials: int) -> None:
         """All training that was planned has ended; the test images are about to be read for ``trials`` trials."""
 
+    def trial_postponed(self, trial: Trial) -> None:
+        """A trial ran out of memory beside others; it goes on, from its checkpoint, when they have ended."""
+
     def trial_ended(self, trial: Trial, result: TrialResult) -> None:
         """A trial is done and saved, finished or failed."""
 
@@ -134,6 +137,11 @@ class Watchers(Watch):
         """Pass it on."""
         for watch in self.watches:
             watch.reading(trials)
+
+    def trial_postponed(self, trial: Trial) -> None:
+        """Pass it on."""
+        for watch in self.watches:
+            watch.trial_postponed(trial)
 
     def trial_ended(self, trial: Trial, result: TrialResult) -> None:
         """Pass it on."""

@@ -72,6 +72,10 @@ class _Telling(Watch):
     def told(self, sentence: str) -> None:
         self.say("told", sentence=sentence)
 
+    def trial_postponed(self, trial: Trial) -> None:
+        self._images.pop(trial.id, None)
+        self.say("postponed", trial=trial.id)
+
     def trial_ended(self, trial: Trial, result: TrialResult) -> None:
         self._images.pop(trial.id, None)  # nothing is said of a trial that has ended
         self.say("ended", trial=trial.id, result=result.model_dump(mode="json"))

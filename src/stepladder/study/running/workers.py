@@ -186,6 +186,9 @@ class _Crew:
                 self._watch.batch_ended(job.trial, said["images"])
             case "epoch" if job and job.trial.id in hand.trials:
                 self._watch.epoch_ended(job.trial, EpochRecord(**said["record"]))
+            case "postponed" if job:
+                hand.trials.pop(job.trial.id, None)  # the time until it starts again is not its own
+                self._watch.trial_postponed(job.trial)
             case "ended" if job:
                 hand.trials.pop(job.trial.id, None)
                 self._watch.trial_ended(job.trial, TrialResult.model_validate(said["result"]))
