@@ -76,11 +76,14 @@ def test_a_whole_study_is_accounted_for():
     assert one.trials == 6
     assert 0 < one.step_seconds < one.seconds
     assert 0 < one.outside < 1
+    assert min(one.evaluating, one.keeping, one.beside) > 0
+    assert one.evaluating + one.keeping + one.beside == pytest.approx(one.outside)
 
 
 def test_time_outside_counts_every_worker():
-    two = WholeStudy(workers=2, threads=1, trials=18, seconds=100, step_seconds=150)
+    two = WholeStudy(2, 1, 18, seconds=100, step_seconds=150, evaluation_seconds=20, checkpoint_seconds=4)
     assert two.outside == pytest.approx(0.25)
+    assert (two.evaluating, two.keeping, two.beside) == pytest.approx((0.1, 0.02, 0.13))
     assert two.trials_an_hour == pytest.approx(648)
 
 

@@ -151,6 +151,22 @@ def test_it_goes_on_under_other_conditions_only_where_that_is_wanted(
     assert "going on with different bits: torch was 2" in accepted.out
 
 
+def test_with_the_threads_of_a_study_it_trains_what_the_study_trained(
+    stepladder: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where a step is large enough for several, which others' bits come of."""
+    monkeypatch.setattr("stepladder.training.device.SMALL_STEP", 0)
+    options = ("digits", "--epochs", "1", "--limit", "20")
+    stepladder("train", *options, "--rung", "standardize", "--seed", "1", "--threads", "1", "--out", "one")
+    stepladder("study", *options, "--seeds", "2", "--workers", "1", "--out", "study")
+    trained = Path("one/model/model.safetensors").read_bytes()
+    found = [json.loads(path.read_text()) for path in Path("study/trials").glob("*/result.json")]
+    (same,) = [one["trial"] for one in found if one["techniques"] == ["standardize"] and one["seed"] == 1]
+    assert Path("study/trials", same, "model/model.safetensors").read_bytes() == trained
+    outcome = stepladder("train", *options, "--threads", "0")
+    assert (outcome.code, "--threads is 0; a step needs at least 1" in outcome.err) == (2, True)
+
+
 def test_what_a_pause_may_not_be(stepladder: Call) -> None:
     outcome = stepladder("train", "digits", "--max-time", "soon")
     assert (outcome.code, "--max-time is soon; write it as 90s" in outcome.err) == (2, True)

@@ -20,7 +20,9 @@ class WholeStudy:
         workers: processes that train. threads: of each.
         trials: that it trained.
         seconds: wall time of all.
-        step_seconds: time in training steps, all processes together.
+        step_seconds: time in training steps, all processes together, as the next two are.
+        evaluation_seconds: in the epochs beside their steps; before the first, what techniques learn is among it.
+        checkpoint_seconds: in the trials beside their epochs.
     """
 
     workers: int
@@ -28,6 +30,8 @@ class WholeStudy:
     trials: int
     seconds: float
     step_seconds: float
+    evaluation_seconds: float
+    checkpoint_seconds: float
 
     @property
     def trials_an_hour(self) -> float:
@@ -36,8 +40,26 @@ class WholeStudy:
 
     @property
     def outside(self) -> float:
-        """Share of the processes' time outside training steps: start, loading, evaluation, checkpoints, report."""
-        return 1 - self.step_seconds / (self.workers * self.seconds)
+        """Share of the processes' time outside training steps; it is the sum of the next three."""
+        return 1 - self._share(self.step_seconds)
+
+    @property
+    def evaluating(self) -> float:
+        """Share of evaluation on training and validation images."""
+        return self._share(self.evaluation_seconds)
+
+    @property
+    def keeping(self) -> float:
+        """Share of checkpoints."""
+        return self._share(self.checkpoint_seconds)
+
+    @property
+    def beside(self) -> float:
+        """Share of all that is no training: start, loading, models written, test, report, and waiting for the last."""
+        return 1 - self._share(self.step_seconds + self.evaluation_seconds + self.checkpoint_seconds)
+
+    def _share(self, seconds: float) -> float:
+        return seconds / (self.workers * self.seconds)
 
 
 def measure_study(
@@ -73,11 +95,15 @@ def measure_study(
 
 def _account(study: SavedStudy, workers: int, threads: int, seconds: float) -> WholeStudy:
     images = study.record.data.counts["train"]
-    rates = [record.images_per_second for trial in study.trials for record in trial.history]
+    epochs = [record for trial in study.trials for record in trial.history]
+    steps = sum(images / record.images_per_second for record in epochs if record.images_per_second is not None)
+    in_epochs, in_trials = sum(record.seconds for record in epochs), sum(trial.result.seconds for trial in study.trials)
     return WholeStudy(
         workers=workers,
         threads=threads,
         trials=len(study.trials),
         seconds=seconds,
-        step_seconds=sum(images / rate for rate in rates if rate is not None),
+        step_seconds=steps,
+        evaluation_seconds=in_epochs - steps,
+        checkpoint_seconds=in_trials - in_epochs,
     )

@@ -12,6 +12,15 @@ from stepladder.errors import StudyError
 from stepladder.study.running.execution import Execution
 from stepladder.training.stop import Stop
 
+#: Of commands that train one network at a time.
+Threads = Annotated[
+    int | None,
+    Parameter(
+        help="Threads of one training step on the CPU, as many as there are cores by default; trials of a study take "
+        "1. Another number may change the last bits."
+    ),
+]
+
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "min": 60.0, "s": 1.0, "": 1.0}
 
 

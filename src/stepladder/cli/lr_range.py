@@ -11,6 +11,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from stepladder.cli.console import make_console, stdout_for_json
+from stepladder.cli.execution import Threads
 from stepladder.cli.options import DEFAULTS, Data, TrainingOptions, say_what_was_loaded
 from stepladder.cli.progress import make_watch
 from stepladder.errors import RecipeError
@@ -33,11 +34,12 @@ def lr_range(
         str | None, Parameter(help="Only the techniques up to this rung, as augment; all of the recipe by default.")
     ] = None,
     out: Annotated[Path | None, Parameter(help="Folder of the result; studies/<data>-lr-range by default.")] = None,
+    threads: Threads = None,
     options: TrainingOptions = DEFAULTS,
 ) -> None:
     """Raise the learning rate in every step until the loss diverges, and suggest one."""
     console = make_console(options.as_json)
-    compute = choose_compute(options.device, options.precision)
+    compute = choose_compute(options.device, options.precision, threads)
     images = options.load_data(console, data, skip_damaged=options.skip_damaged)
     if options.epochs is not None:
         raise RecipeError("--epochs is no budget of this test, which ends after --steps; leave it out")

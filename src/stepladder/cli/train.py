@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from stepladder.cli.console import make_console, stdout_for_json
-from stepladder.cli.execution import DEFAULT_PAUSES, PauseOptions
+from stepladder.cli.execution import DEFAULT_PAUSES, PauseOptions, Threads
 from stepladder.cli.options import DEFAULTS, Data, TrainingOptions, say_what_was_loaded
 from stepladder.cli.progress import make_watch
 from stepladder.cli.signals import EXIT_CODES, stopping_politely
@@ -37,12 +37,13 @@ def train(
             help="Read test at the end. While settings are being tuned it should stay unread: it would choose them."
         ),
     ] = True,
+    threads: Threads = None,
     pauses: PauseOptions = DEFAULT_PAUSES,
     options: TrainingOptions = DEFAULTS,
 ) -> int:
     """Train one recipe, with all its techniques, and leave a model folder."""
     console = make_console(options.as_json)
-    compute = choose_compute(options.device, options.precision)
+    compute = choose_compute(options.device, options.precision, threads)
     execution = pauses.execution()
     images = options.load_data(console, data, skip_damaged=options.skip_damaged)
     recipe = options.make_recipe(images)

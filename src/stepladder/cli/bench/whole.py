@@ -103,10 +103,16 @@ def study(
     ways = tuple(dict.fromkeys(every[name] for name in every if way in ("both", name)))
     with progress_of(console, len(ways)) as advance:
         studies = measure_study(data, ways, seeds, epochs, advance)
-    table = table_of("", "trials an hour", "outside training steps, %", "wall time, s")
-    for one in studies:
-        how = f"{one.workers} × {one.threads} thread{'s' if one.threads > 1 else ''}"
-        table.add_row(how, f"{one.trials_an_hour:,.1f}", f"{100 * one.outside:.1f}", f"{one.seconds:,.0f}")
+    table = table_of("", *(f"{one.workers} × {count(one.threads, 'thread')}" for one in studies))
+    table.add_row("trials an hour", *(f"{one.trials_an_hour:,.1f}" for one in studies))
+    table.add_row("wall time, s", *(f"{one.seconds:,.0f}" for one in studies))
+    for what, shares in (
+        ("outside training steps, %", [one.outside for one in studies]),
+        ("  evaluation", [one.evaluating for one in studies]),
+        ("  checkpoints", [one.keeping for one in studies]),
+        ("  start, test, report, waiting", [one.beside for one in studies]),
+    ):
+        table.add_row(what, *(f"{100 * share:.1f}" for share in shares))
     console.print(table)
     words = (
         f"{data}, the six rungs of recipe report, {count(seeds, 'seed')}, {count(epochs, 'epoch')}, from the start of "

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import chdir
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from stepladder.data import Splits
+from stepladder.data import Split, Splits
 from stepladder.recipe import Recipe
 from stepladder.study.files.records import DataRecord
 from stepladder.study.running.trial import watched_split
@@ -17,8 +18,8 @@ from stepladder.training.device import Compute
 from stepladder.training.history import TRAIN_SAMPLE, EpochRecord
 from stepladder.training.loop import train_network
 
-#: Batches of the short run behind the estimate.
-_MEASURED_BATCHES = 6
+#: Batches of the short run behind the estimate, and images of the watched split that it evaluates, three times.
+_MEASURED_BATCHES, _MEASURED_WATCHED = 6, 1000
 
 
 def estimate_seconds(
@@ -72,13 +73,15 @@ def _measure(
     """Return what tells a trial's seconds by its training images, from two short epochs."""
     if limit is not None and any(setting.code for setting in recipe.techniques):
         return lambda _: limit
-    some = splits.train.take(np.arange(min(len(splits.train), _MEASURED_BATCHES * recipe.batch_size)))
+    some = _first(splits.train, _MEASURED_BATCHES * recipe.batch_size)
+    watched = watched_split(splits)
+    some_watched = replace(watched, split=_first(watched.split, _MEASURED_WATCHED))
     history: list[EpochRecord] = []
     with chdir(Path.cwd()):  # and back: a technique of the user's own may go elsewhere
         trained = train_network(
             _at_any_rate(recipe),
             some,
-            watched_split(splits),
+            some_watched,
             len(data.class_names),
             0,
             compute,
@@ -88,15 +91,18 @@ def _measure(
     speed = history[-1].images_per_second if history else None
     if speed is None:
         return lambda _: trained.seconds
-    watched = len(watched_split(splits).split)
     evaluating = history[-1].seconds - len(some) / speed
-    evaluated = min(TRAIN_SAMPLE, len(some)) + watched
+    evaluated = min(TRAIN_SAMPLE, len(some)) + len(some_watched.split)
 
     def seconds(images: int) -> float:
-        share = (min(TRAIN_SAMPLE, images) + watched) / evaluated
+        share = (min(TRAIN_SAMPLE, images) + len(watched.split)) / evaluated
         return recipe.epochs * (images / speed + evaluating * share)
 
     return seconds
+
+
+def _first(split: Split, count: int) -> Split:
+    return split.take(np.arange(min(len(split), count)))
 
 
 def _at_any_rate(recipe: Recipe) -> Recipe:
