@@ -83,7 +83,7 @@ class StorageError(StepladderError):
 def for_want_of_memory(error: BaseException) -> bool:
     """Return whether ``error`` was raised because memory, the processor's or a GPU's, was short.
 
-    By its text, as torch has several classes for it, and its own where numpy has another.
+    By its text too: torch raises plain RuntimeErrors where the processor's is short.
 
     >>> for_want_of_memory(RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"))
     True

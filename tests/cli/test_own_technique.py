@@ -101,7 +101,7 @@ def test_what_raises_after_the_last_step_is_a_sentence_too(stepladder: Call) -> 
 
 
 def test_memory_that_is_short_before_training_is_a_sentence(stepladder: Call) -> None:
-    # Techniques are told their rung's shapes, and fit, before anything is recorded that could be said to have failed.
+    # No trial has begun that could be recorded as failed.
     Path("late.py").write_text(
         'from stepladder import Technique\n\n\nclass Late(Technique):\n    """Ask for more than there is."""\n\n'
         '    def fit(self, batches):\n        raise MemoryError("Unable to allocate 3.00 TiB for an array")\n'
@@ -109,7 +109,8 @@ def test_memory_that_is_short_before_training_is_a_sentence(stepladder: Call) ->
     outcome = stepladder("train", "digits", "--epochs", "1", *FAST)
     assert outcome.code == 2
     assert outcome.err.startswith(
-        "Error: out of memory; fewer images (--limit), smaller ones (--size), a smaller --batch"
+        "Error: out of memory: late.fit raised MemoryError: Unable to allocate 3.00 TiB for an array (late.py, line 8)"
+        "; fewer images, smaller ones, a smaller batch or a smaller network need less (--limit, --size"
     )
 
 

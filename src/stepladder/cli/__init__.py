@@ -268,15 +268,15 @@ def run(arguments: Sequence[str]) -> int:
     except OSError as error:
         return _complain(f"cannot read or write {error.filename or 'the output'}: {error.strerror or error}")
     except Exception as error:
-        if for_want_of_memory(error):
-            return _complain(
-                "out of memory; fewer images (--limit), smaller ones (--size), a smaller --batch-size or a smaller "
-                "--network need less"
-            )
         # A technique of the user's own is theirs to mend; anything else is our mistake, and its traceback our news.
-        from stepladder.techniques.guard import raised_in_hook
+        from stepladder.techniques.guard import described, raised_in_hook
 
         sentence = raised_in_hook(error)
+        if for_want_of_memory(error):
+            return _complain(
+                f"out of memory: {sentence or described(error)}; fewer images, smaller ones, a smaller batch or a "
+                "smaller network need less (--limit, --size, --batch-size, --network, where the command has them)"
+            )
         if sentence is None:
             raise
         return _complain(sentence)

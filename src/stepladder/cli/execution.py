@@ -16,8 +16,8 @@ from stepladder.training.stop import Stop
 Threads = Annotated[
     int | None,
     Parameter(
-        help="Threads of one training step on the CPU, as many as there are cores by default; trials of a study take "
-        "1. Another number may change the last bits."
+        help="Threads of one training step on the CPU at most, a core each by default; trials of a study take 1. "
+        "Another number may change the last bits."
     ),
 ]
 

@@ -68,6 +68,10 @@ class Split:
         """Return the images at ``positions`` (int64, any order) as a new split of the same pixels."""
         return Split(self.pixels, self.labels[positions], positions if self.rows is None else self.rows[positions])
 
+    def first(self, count: int) -> Split:
+        """Return the first ``count`` images, or all where there are fewer, as a new split of the same pixels."""
+        return self.take(np.arange(min(len(self), count)))
+
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of shape, pixels and labels, in hex."""

@@ -102,7 +102,7 @@ def run_range_test(
         {**dict(plain), "optimizer": optimizer, "epochs": epochs, "techniques": plain.techniques}
     )
     rehearsed.take(probe)
-    some = train.take(np.arange(min(len(train), _WATCHED_IMAGES)))
+    some = train.first(_WATCHED_IMAGES)
     with suppress(_EnoughError):
         trained = train_network(rehearsed, train, Watched(some), num_classes, seed, compute, on_batch=on_step)
         if trained.error:

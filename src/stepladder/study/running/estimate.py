@@ -7,9 +7,7 @@ from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from stepladder.data import Split, Splits
+from stepladder.data import Splits
 from stepladder.recipe import Recipe
 from stepladder.study.files.records import DataRecord
 from stepladder.study.running.trial import watched_split
@@ -73,9 +71,9 @@ def _measure(
     """Return what tells a trial's seconds by its training images, from two short epochs."""
     if limit is not None and any(setting.code for setting in recipe.techniques):
         return lambda _: limit
-    some = _first(splits.train, _MEASURED_BATCHES * recipe.batch_size)
+    some = splits.train.first(_MEASURED_BATCHES * recipe.batch_size)
     watched = watched_split(splits)
-    some_watched = replace(watched, split=_first(watched.split, _MEASURED_WATCHED))
+    some_watched = replace(watched, split=watched.split.first(_MEASURED_WATCHED))
     history: list[EpochRecord] = []
     with chdir(Path.cwd()):  # and back: a technique of the user's own may go elsewhere
         trained = train_network(
@@ -99,10 +97,6 @@ def _measure(
         return recipe.epochs * (images / speed + evaluating * share)
 
     return seconds
-
-
-def _first(split: Split, count: int) -> Split:
-    return split.take(np.arange(min(len(split), count)))
 
 
 def _at_any_rate(recipe: Recipe) -> Recipe:
