@@ -22,10 +22,10 @@ bench: $(READY)  ## training speed against plain PyTorch, measured here
 	$(BIN)/stepladder bench engine
 
 simulate: $(READY)  ## do the verdicts keep their error rates? 10,000 made-up studies a setting, seconds
-	$(BIN)/stepladder bench simulate
+	$(BIN)/python -m benchmarks simulate
 
 soak: $(READY)  ## an hour of studies killed at random moments: the same bits, memory and open files flat?
-	$(BIN)/stepladder bench soak
+	$(BIN)/python -m benchmarks soak
 
 setup: $(READY)  ## the virtual environment, and everything installed into it
 

@@ -17,12 +17,11 @@ import numpy as np
 import pytest
 
 from stepladder.cli import run
-from stepladder.data import ImageSet, Split, load_image_set
+from stepladder.datasets import ImageSet, Split, load_image_set
 from stepladder.recipe import Recipe, load_recipe, parse_recipe
-from stepladder.study.design.axes import make_points, parse_axes, with_swept_techniques
-from stepladder.study.design.sweep_records import SearchRecord, SweepRecord
-from stepladder.study.files.integrity import hash_plan
-from stepladder.study.files.records import (
+from stepladder.studies.design.sweeps import SearchRecord, SweepRecord, make_points, parse_axes, with_swept_techniques
+from stepladder.studies.files.integrity import hash_plan
+from stepladder.studies.files.records import (
     DataRecord,
     LookRecord,
     Machine,

@@ -360,3 +360,15 @@ def test_a_file_that_does_not_fit(write, content, message):
 def test_a_name_that_leads_nowhere(name, message):
     with pytest.raises(RecipeError, match=message):
         load_recipe(name)
+
+
+def test_a_recipe_is_short_to_print():
+    assert repr(REPORT) == (
+        "Recipe(report: conv5-32 pool2:ceil_mode=yes conv5-64 pool2:ceil_mode=yes conv5-64 pool2:ceil_mode=yes fc1000 "
+        "fc; 20 epochs, batches of 128, sgd at 0.1; techniques: standardize, random_crop, horizontal_flip, "
+        "exponential_lr, dropout, batch_norm)"
+    )
+    assert str(REPORT) == repr(REPORT)
+    deep = parse_recipe(table(name="n" * 500, network="conv3-4 " * 400 + "fc", techniques=[{"name": "dropout"}]))
+    assert len(repr(deep)) < 500
+    assert "techniques: none)" in repr(REPORT.with_techniques([]))

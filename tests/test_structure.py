@@ -15,9 +15,9 @@ SOURCE = Path(stepladder.__file__).parent
 ORDER = (
     "lazy",
     "errors",
-    "check",
+    "schema",
     "files",
-    "data",
+    "datasets",
     "network",
     "techniques",
     "optimizer",
@@ -25,7 +25,7 @@ ORDER = (
     "training",
     "model",
     "baselines",
-    "study",
+    "studies",
     "bench",
     "report",
     "cli",
@@ -37,7 +37,7 @@ STUDY_ORDER = (
     "judging",
     "running",
     "track",
-    "check",
+    "schema",
     "baseline",
     "lr_range",
     "curve",
@@ -77,13 +77,13 @@ def test_imports_go_one_way(path: Path) -> None:
         assert ORDER.index(other) <= ORDER.index(here), f"{here} imports {other}"
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if room(path) == "study"], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [path for path in FILES if room(path) == "studies"], ids=lambda path: path.stem)
 def test_imports_go_one_way_within_a_study(path: Path) -> None:
-    here = path.relative_to(SOURCE / "study").parts[0].removesuffix(".py")
+    here = path.relative_to(SOURCE / "studies").parts[0].removesuffix(".py")
     if here == "__init__":
         return
     for other, *below in imported_modules(path):
-        if other == "study":
+        if other == "studies":
             assert STUDY_ORDER.index(below[0]) <= STUDY_ORDER.index(here), f"{here} imports {below[0]}"
 
 

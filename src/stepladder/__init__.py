@@ -1,6 +1,11 @@
 """Which training techniques actually help on your images, by how much, and the trained model to take home.
 
-The public names are loaded when they are first used, so that importing the package imports no torch.
+>>> import stepladder as sl
+>>> study = sl.study("photos/", seeds=5)  # doctest: +SKIP
+>>> study.effects, study.model.predict("new/"), study.report_path  # doctest: +SKIP
+
+Every verb of the command line is a function here. The public names are loaded when they are first used, so that
+importing the package imports no torch.
 """
 
 from __future__ import annotations
@@ -10,88 +15,147 @@ from typing import TYPE_CHECKING
 from stepladder.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from stepladder.data import ImageSet, load_image_set
-    from stepladder.data.audit import ImageAudit, audit_image_set
-    from stepladder.model import Model, load_model
+    from stepladder.api.check import Check
+    from stepladder.api.results import Curve, Study, Sweep, TrainedModel, load_study
+    from stepladder.api.verbs import (
+        add_bag,
+        bag_of_words,
+        check,
+        curve,
+        data,
+        inspect,
+        lr_range,
+        plan,
+        predict,
+        study,
+        sweep,
+        train,
+    )
+    from stepladder.datasets import Access, ImageSet, load_image_set
+    from stepladder.datasets.audit import ImageAudit
+    from stepladder.errors import StepladderError
+    from stepladder.model import Model, Predictions, load_model
     from stepladder.network import Network, load_network
-    from stepladder.network.inspection import Inspection, inspect_network
+    from stepladder.network.inspection import Inspection
     from stepladder.network.matrix import as_matrix
     from stepladder.recipe import Recipe, change_settings, load_recipe
-    from stepladder.report import write_report
-    from stepladder.study.curve import run_curve
-    from stepladder.study.design.rules import Rules
-    from stepladder.study.files.records import SavedStudy
-    from stepladder.study.files.store import load_study
-    from stepladder.study.lr_range import run_lr_range
-    from stepladder.study.run import plan_study, run_study
-    from stepladder.study.running.trial import train_model
-    from stepladder.study.sweeping.search import run_search
-    from stepladder.study.sweeping.sweep import run_sweep
+    from stepladder.studies.bag_of_words import BagOptions
+    from stepladder.studies.design.recipes import RecipeOptions
+    from stepladder.studies.design.rules import Protocol, Rules
+    from stepladder.studies.design.rungs import Rung
+    from stepladder.studies.findings import Findings
+    from stepladder.studies.forecast import Forecast
+    from stepladder.studies.lr_range import LrRange
+    from stepladder.studies.running.callbacks import Callbacks
+    from stepladder.studies.running.execution import Execution
+    from stepladder.studies.search import Search
+    from stepladder.studies.sweep import Grid
     from stepladder.techniques import TECHNIQUES, Technique
-    from stepladder.training.device import Compute, choose_compute
+    from stepladder.training.lr_range import RateRange
+    from stepladder.training.stop import Stopped
 
 _HOMES = {
-    "Compute": "training.device",
-    "ImageAudit": "data.audit",
-    "ImageSet": "data",
+    "TECHNIQUES": "techniques",
+    "Access": "datasets",
+    "BagOptions": "studies.bag_of_words",
+    "Callbacks": "studies.running.callbacks",
+    "Check": "api.check",
+    "Curve": "api.results",
+    "Execution": "studies.running.execution",
+    "Findings": "studies.findings",
+    "Forecast": "studies.forecast",
+    "Grid": "studies.sweep",
+    "ImageAudit": "datasets.audit",
+    "ImageSet": "datasets",
     "Inspection": "network.inspection",
+    "LrRange": "studies.lr_range",
     "Model": "model",
     "Network": "network",
+    "Predictions": "model",
+    "Protocol": "studies.design.rules",
+    "RateRange": "training.lr_range",
     "Recipe": "recipe",
-    "Rules": "study.design.rules",
-    "SavedStudy": "study.files.records",
-    "TECHNIQUES": "techniques",
+    "RecipeOptions": "studies.design.recipes",
+    "Rules": "studies.design.rules",
+    "Rung": "studies.design.rungs",
+    "Search": "studies.search",
+    "StepladderError": "errors",
+    "Stopped": "training.stop",
+    "Study": "api.results",
+    "Sweep": "api.results",
     "Technique": "techniques",
-    "audit_image_set": "data.audit",
+    "TrainedModel": "api.results",
+    "add_bag": "api.verbs",
     "as_matrix": "network.matrix",
+    "bag_of_words": "api.verbs",
     "change_settings": "recipe",
-    "choose_compute": "training.device",
-    "inspect_network": "network.inspection",
-    "load_image_set": "data",
+    "check": "api.verbs",
+    "curve": "api.verbs",
+    "data": "api.verbs",
+    "inspect": "api.verbs",
+    "load_image_set": "datasets",
     "load_model": "model",
     "load_network": "network",
     "load_recipe": "recipe",
-    "load_study": "study.files.store",
-    "plan_study": "study.run",
-    "run_curve": "study.curve",
-    "run_lr_range": "study.lr_range",
-    "run_search": "study.sweeping.search",
-    "run_study": "study.run",
-    "run_sweep": "study.sweeping.sweep",
-    "train_model": "study.running.trial",
-    "write_report": "report",
+    "load_study": "api.results",
+    "lr_range": "api.verbs",
+    "plan": "api.verbs",
+    "predict": "api.verbs",
+    "study": "api.verbs",
+    "sweep": "api.verbs",
+    "train": "api.verbs",
 }
 
 __all__ = [
     "TECHNIQUES",
-    "Compute",
+    "Access",
+    "BagOptions",
+    "Callbacks",
+    "Check",
+    "Curve",
+    "Execution",
+    "Findings",
+    "Forecast",
+    "Grid",
     "ImageAudit",
     "ImageSet",
     "Inspection",
+    "LrRange",
     "Model",
     "Network",
+    "Predictions",
+    "Protocol",
+    "RateRange",
     "Recipe",
+    "RecipeOptions",
     "Rules",
-    "SavedStudy",
+    "Rung",
+    "Search",
+    "StepladderError",
+    "Stopped",
+    "Study",
+    "Sweep",
     "Technique",
+    "TrainedModel",
+    "add_bag",
     "as_matrix",
-    "audit_image_set",
+    "bag_of_words",
     "change_settings",
-    "choose_compute",
-    "inspect_network",
+    "check",
+    "curve",
+    "data",
+    "inspect",
     "load_image_set",
     "load_model",
     "load_network",
     "load_recipe",
     "load_study",
-    "plan_study",
-    "run_curve",
-    "run_lr_range",
-    "run_search",
-    "run_study",
-    "run_sweep",
-    "train_model",
-    "write_report",
+    "lr_range",
+    "plan",
+    "predict",
+    "study",
+    "sweep",
+    "train",
 ]
 
 

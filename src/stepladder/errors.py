@@ -1,13 +1,14 @@
 """Everything a user can do wrong, as one family of exceptions.
 
-Each message is one clear sentence that names the value, what is allowed and the fix. The command line prints it without
-a traceback and exits with :attr:`StepladderError.exit_code`.
+Each message is one clear sentence that names the value, what is allowed and the fix. Parameters stand in backticks, as
+`limit` or `download=True`; the command line makes options of them, prints the message without a traceback and exits
+with :attr:`StepladderError.exit_code`.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class StepladderError(Exception):
@@ -33,7 +34,7 @@ class DamagedImagesError(DataError):
         listing = "\n".join(f"  {place}: {reason}" for place, reason in self.damaged)
         super().__init__(
             f"{count} damaged image{'s' if count != 1 else ''}; mend or remove {'them' if count != 1 else 'it'}, "
-            f"or leave {'them' if count != 1 else 'it'} out with --skip-damaged:\n{listing}"
+            f"or leave {'them' if count != 1 else 'it'} out with `skip_damaged=True`:\n{listing}"
         )
 
 
@@ -110,3 +111,14 @@ def unknown(kind: str, value: str, known: Iterable[str], listed_by: str | None =
     near = difflib.get_close_matches(value, names, n=1)
     hint = f"; did you mean '{near[0]}'?" if near else "."
     return f"unknown {kind} '{value}'{hint} {f'All: {listed_by}' if listed_by else 'Known: ' + ', '.join(names)}"
+
+
+def some_of(names: Sequence[str], at_most: int = 5) -> str:
+    """Return the first of a list of names for a message or note, and how many more there are.
+
+    >>> some_of(["a", "b", "c"], at_most=2)
+    'a, b and 1 more'
+    """
+    shown = ", ".join(names[:at_most])
+    more = len(names) - at_most
+    return f"{shown} and {more} more" if more > 0 else shown

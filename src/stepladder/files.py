@@ -91,14 +91,14 @@ def write_synced(path: Path, content: bytes) -> None:
 def storage_failed(path: Path, size: int, error: OSError) -> StorageError:
     """Return the error of a write that failed, with the fix; where there was no room, with the ``size`` in bytes."""
     if error.errno == errno.ENOENT:
-        return StorageError(f"cannot write {path}: its folder was removed; run the same command to start again")
+        return StorageError(f"cannot write {path}: its folder was removed; run it again to start anew")
     if error.errno not in _NO_ROOM:
         return StorageError(
-            f"cannot write {path}: {error.strerror or error}; choose a folder with permission and space (--out DIR)"
+            f"cannot write {path}: {error.strerror or error}; choose a folder with permission and space for `out`"
         )
     return StorageError(
         f"no room to write {path}: it needs {size / 1e6:,.2f} MB, and {_free_space(path)} ({error.strerror}); what was "
-        "written before is kept: make room and run the same command again"
+        "written before is kept: make room and run it again"
     )
 
 

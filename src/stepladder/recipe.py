@@ -8,16 +8,18 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
+from textwrap import shorten
 from typing import Annotated, Any
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from stepladder.check import check
-from stepladder.errors import LineError, RecipeError, unknown
+from stepladder.errors import LineError, RecipeError, some_of, unknown
 from stepladder.network import Network, load_network
+from stepladder.network.line import format_line
 from stepladder.network.spec import LAYER_KINDS
 from stepladder.optimizer import OPTIMIZERS, Optimizer, change_optimizer
+from stepladder.schema import check
 from stepladder.techniques import Technique, code_of, find_technique
 
 #: Names are printed and become folder names: words, with no control characters or markup.
@@ -87,6 +89,17 @@ class Recipe(BaseModel):
     epochs: Annotated[int, Field(ge=1, le=_LARGEST, strict=True)] = 20
     batch_size: Annotated[int, Field(ge=2, le=_LARGEST, strict=True)] = 128
     techniques: tuple[TechniqueSetting, ...] = ()
+
+    def __repr__(self) -> str:
+        names = some_of([setting.name for setting in self.techniques], 8) or "none"
+        return (
+            f"Recipe({self.name[:60]}: {shorten(format_line(self.network), 100, placeholder=' …')}; {self.epochs} "
+            f"epochs, batches of {self.batch_size}, {self.optimizer.name} at {self.optimizer.lr:g}; techniques: "
+            f"{names[:200]})"
+        )
+
+    def __str__(self) -> str:
+        return repr(self)
 
     @model_validator(mode="before")
     @classmethod
@@ -241,7 +254,7 @@ def read_value(text: str) -> Any:
     try:
         table = tomllib.loads(f"value = {text}")
     except (tomllib.TOMLDecodeError, RecursionError):
-        return text  # a bare word is a name: --set network=report
+        return text  # a bare word is a name, as in network=report
     return table["value"] if len(table) == 1 else text
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from stepladder.baselines import bag_of_words
-from stepladder.baselines.bag_file import load_bag, save_bag
+from stepladder.baselines.bag_of_words import load_bag, save_bag
 from stepladder.baselines.bag_of_words import FittedBag, fit_bag
-from stepladder.baselines.patches import cut_patches, normalize_contrast
+from stepladder.baselines.descriptors import cut_patches, normalize_contrast
 from stepladder.baselines.settings import settle
-from stepladder.data import ImageSet, Split, Splits, make_splits
+from stepladder.datasets import ImageSet, Split, Splits, make_splits
 from stepladder.errors import DataError, StorageError
 
 WORDS = 30

@@ -2,7 +2,7 @@ import numpy as np
 from PIL import Image
 
 from stepladder.baselines.blocks import map_images, resized_shape, to_shorter_side
-from stepladder.data import Split
+from stepladder.datasets import Split
 
 
 def test_blocks_come_in_the_order_of_the_split() -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stepladder.baselines.patches import cut_patches, fit_whitening, normalize_contrast, patch_grid
+from stepladder.baselines.descriptors import cut_patches, fit_whitening, normalize_contrast, patch_grid
 
 RANDOM = np.random.default_rng(0)
 

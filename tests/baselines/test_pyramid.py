@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from stepladder.baselines.patches import patch_grid
-from stepladder.baselines.pyramid import pool, pooling_matrix
+from stepladder.baselines.descriptors import patch_grid
+from stepladder.baselines.features import pool, pooling_matrix
 
 RANDOM = np.random.default_rng(0)
 

@@ -1,7 +1,7 @@
 import numpy as np
 
 from stepladder.baselines import scaling
-from stepladder.baselines.scaling import fit_scaling, scale
+from stepladder.baselines.features import fit_scaling, scale
 
 
 def test_mean_and_deviation_are_numpys(monkeypatch) -> None:

@@ -3,7 +3,7 @@ import sys
 import numpy as np
 import pytest
 
-from stepladder.baselines.sift import describe_points, root, sift_grid, to_grey
+from stepladder.baselines.descriptors import describe_points, root, sift_grid, to_grey
 from stepladder.errors import StepladderError
 
 RANDOM = np.random.default_rng(0)

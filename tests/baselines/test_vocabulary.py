@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stepladder.baselines.vocabulary import count_different, fit_vocabulary, squared_distances, triangle
+from stepladder.baselines.features import count_different, fit_vocabulary, squared_distances, triangle
 
 RANDOM = np.random.default_rng(0)
 

@@ -1,20 +1,21 @@
 import pytest
 
-from stepladder.bench import engine, product
+from stepladder.bench import engine
+from stepladder.bench.engine import OneThreadProcesses, flop_an_image, random_images
 from stepladder.recipe import load_recipe
-from stepladder.study.design.plan import ladder
+from stepladder.studies.design.rungs import ladder
 from stepladder.training.device import choose_compute
 
 
 def test_a_run_gives_one_figure_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "_STEPS", 1)
-    monkeypatch.setattr(product, "_MATRIX", 64)
+    monkeypatch.setattr(engine, "_MATRIX", 64)
     rounds: list[None] = []
     top = ladder(load_recipe("report"))[-1]
     speed = engine.measure_engine(top, choose_compute("cpu", "float32"), 2, lambda: rounds.append(None))
     assert len(speed.plain) == len(speed.alone) == len(speed.stepladder) == len(speed.matrix_product) == 2
     assert all(rate > 0 for rate in speed.plain + speed.alone + speed.stepladder + speed.matrix_product)
-    assert speed.lanes >= 1
+    assert speed.trials_at_a_time >= 1
     assert speed.ratios[0] == speed.stepladder[0] / speed.plain[0]
     assert len(rounds) == 3
     assert speed.rung == "batchnorm"
@@ -22,3 +23,23 @@ def test_a_run_gives_one_figure_a_round(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_summary_is_median_and_range() -> None:
     assert engine.summarize_rates([3.0, 1.0, 2.0]) == (2.0, 1.0, 3.0)
+
+
+def test_every_process_answers_each_time_and_none_is_left() -> None:
+    recipe = ladder(load_recipe("report"))[0].recipe.model_copy(update={"epochs": 3, "batch_size": 8})
+    with OneThreadProcesses(recipe, choose_compute("cpu", "float32"), images=16) as processes:
+        assert processes.train_epoch() > 0
+        assert processes.train_epoch() > 0
+        started = processes._processes
+        assert len(started) == len(processes)
+    assert all(process.poll() is not None for process in started)
+
+
+def test_the_images_are_the_same_every_time() -> None:
+    assert random_images(3).fingerprint == random_images(3).fingerprint
+
+
+def test_flop_of_a_step_are_those_of_the_design() -> None:
+    # 23,152,640 multiply-accumulates forward; three passes but no gradient for the images: about 136 MFLOP an image.
+    macs = 75 * 32 * 1024 + 800 * 64 * 256 + 1600 * 64 * 64 + 1024 * 1000 + 1000 * 10
+    assert flop_an_image(load_recipe("report")) == 2 * (3 * macs - 75 * 32 * 1024)

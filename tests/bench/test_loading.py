@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from stepladder.bench import loading as room
-from stepladder.data.cache import VARIABLE
+from stepladder.datasets.cache import VARIABLE
 from stepladder.recipe import load_recipe
-from stepladder.study.design.plan import ladder
+from stepladder.studies.design.rungs import ladder
 from stepladder.training.device import choose_compute
 
 

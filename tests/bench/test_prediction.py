@@ -2,7 +2,7 @@ import pytest
 
 from stepladder.bench import prediction as room
 from stepladder.recipe import load_recipe
-from stepladder.study.design.plan import ladder
+from stepladder.studies.design.rungs import ladder
 from stepladder.training.device import choose_compute
 
 pytest.importorskip("onnx", reason="the extra 'export' is not installed")

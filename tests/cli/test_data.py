@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stepladder.data import SOURCES
+from stepladder.datasets import SOURCES
 
 Call = Callable[..., Any]
 

@@ -131,10 +131,8 @@ def test_help_lists_every_command_and_imports_no_torch() -> None:
         ["sweep"],
         ["lr-range"],
         ["bench", "engine"],
-        ["bench", "training"],
         ["bench", "data"],
         ["bench", "predict"],
-        ["bench", "simulate"],
     ],
 )
 def test_every_command_has_help_with_an_example(stepladder: Call, command: list[str]) -> None:

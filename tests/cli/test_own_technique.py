@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from stepladder.techniques import registry
+from stepladder.techniques import catalogue
 
 Call = Callable[..., Any]
 
@@ -30,7 +30,7 @@ FAST = ("--limit", "20", "--batch-size", "16", "--technique", "late.py:Late")
 
 @pytest.fixture(autouse=True)
 def late(monkeypatch: pytest.MonkeyPatch, stepladder: Call) -> None:
-    monkeypatch.setattr(registry, "_OWN", {})
+    monkeypatch.setattr(catalogue, "_OWN", {})
     Path("late.py").write_text(LATE)  # in the empty folder that the command runs in
 
 
@@ -139,7 +139,7 @@ def dimmed(stepladder: Call, monkeypatch: pytest.MonkeyPatch) -> Path:
     assert (
         stepladder("study", "digits", *rungs, "--epochs", "1", "--seeds", "2", "--limit", "20", "--out", "o").code == 0
     )
-    monkeypatch.setattr(registry, "_OWN", {})
+    monkeypatch.setattr(catalogue, "_OWN", {})
     found = [path for path in Path("o/trials").glob("*/model") if '"dim"' in (path / "config.json").read_text()]
     return found[0]
 
@@ -154,6 +154,6 @@ def test_a_later_command_knows_it_when_told(
     untold = stepladder(command, *arguments)
     assert untold.code != 0
     assert "dim" in untold.out + untold.err
-    monkeypatch.setattr(registry, "_OWN", {})
+    monkeypatch.setattr(catalogue, "_OWN", {})
     told = stepladder(command, *arguments, "--technique", "dim.py:Dim")
     assert told.code == 0, told.out + told.err

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from stepladder.cli import run
-from stepladder.data import load_image_set
-from stepladder.data.split import make_splits
+from stepladder.datasets import load_image_set
+from stepladder.datasets.splits import make_splits
 
 pytest.importorskip("onnx", reason="the extra 'export' is not installed")
 
@@ -25,7 +25,7 @@ def trial(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trial") / "digits"
     with pytest.MonkeyPatch.context() as patch:
         # So few images seldom tell a temperature; here there shall be one.
-        patch.setattr("stepladder.study.design.metrics.tells_temperature", lambda *_: True)
+        patch.setattr("stepladder.studies.design.metrics.tells_temperature", lambda *_: True)
         assert run(["train", "digits", "--limit", "60", "--epochs", "2", "--out", str(folder)]) == 0
     return folder
 

@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 
 from stepladder.cli import run
-from stepladder.data import ImageSet, Split
+from stepladder.datasets import ImageSet, Split
 from stepladder.network import parse_line, preset_names
 from stepladder.network.find import find_network
 from stepladder.recipe import Recipe, parse_recipe
-from stepladder.study.files.predictions import read_predictions
-from stepladder.study.running.trial import train_model
+from stepladder.studies.files.predictions import read_predictions
+from stepladder.studies.running.trial import train_model
 from stepladder.techniques import TECHNIQUES
 from stepladder.training.device import choose_compute
 

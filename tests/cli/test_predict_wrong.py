@@ -123,7 +123,7 @@ def test_files_that_are_not_ours(
     del graph.metadata_props[:]
     onnx.save(graph, path)
     complaint = refused(capsys, "predict", str(path), image)
-    assert "m.onnx was not exported by Stepladder; make a file with: stepladder export MODEL" in complaint
+    assert "m.onnx was not exported by Stepladder; export the model with Stepladder" in complaint
     assert "there is already" not in complaint
     path.write_bytes(content)
     assert "is exported already" in refused(capsys, "export", str(path))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stepladder.study.files.store import load_study
+from stepladder.studies.files.store import load_study
 
 Call = Callable[..., Any]
 SMALL = ("--seeds", "1", "--epochs", "1", "--limit", "20")
@@ -18,7 +18,7 @@ SMALL = ("--seeds", "1", "--epochs", "1", "--limit", "20")
 def test_the_smallest_real_study(stepladder: Call, tmp_path: Path) -> None:
     outcome = stepladder("study", "digits", *SMALL)
     assert outcome.code == 0, outcome.err
-    assert outcome.out.count("Looked at first: ") == 1
+    assert outcome.out.count("Leak check: ") == 1
     assert "Ladder of 6 rungs × 1 seed = 6 trials of 1 epoch" in outcome.out
     assert "[6/6] batchnorm, seed 0: epoch 1/1" in outcome.out
     assert "No verdict is possible: one seed shows no spread" in outcome.out
@@ -134,7 +134,7 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_continue(tmp_path: Path) 
     # Slow enough to be stopped between two trials: the second one waits for the signal.
     slow = (
         "import sys, time\n"
-        "from stepladder.study.running import conduct\n"
+        "from stepladder.studies.running import conduct\n"
         "from stepladder.cli import run as run_command\n"
         "real = conduct.run_trial\n"
         "def run_trial(trial, *rest):\n"

@@ -108,6 +108,6 @@ def test_its_trials_can_be_watched(stepladder: Call) -> None:
 def test_trials_at_once_want_a_gpu_in_a_search_as_well(stepladder: Call) -> None:
     for search in ((), ("--search", "optuna", "--trials", "2")):
         over = "optimizer.lr=0.01..0.1" if search else "optimizer.lr=0.01,0.1"
-        outcome = stepladder("sweep", "digits", "--over", over, *search, *SMALL, "--device", "cpu", "--at-once", "2")
+        outcome = stepladder("sweep", "digits", "--over", over, *search, *SMALL, "--device", "cpu", "--streams", "2")
         assert outcome.code == 2
-        assert "--at-once is for trials that share a CUDA GPU, and this one runs on cpu; use --workers" in outcome.err
+        assert "--streams is for trials that share a CUDA GPU, and this one runs on cpu; use --workers" in outcome.err

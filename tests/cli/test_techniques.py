@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from stepladder.techniques import GROUPS, TECHNIQUES, registry
+from stepladder.techniques import GROUPS, TECHNIQUES, catalogue
 
 Call = Callable[..., Any]
 
@@ -15,7 +15,7 @@ LINES = len(TECHNIQUES) + len(GROUPS) + 1
 
 @pytest.fixture(autouse=True)
 def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_OWN", {})
+    monkeypatch.setattr(catalogue, "_OWN", {})
 
 
 def test_every_technique_is_listed_with_what_it_does(stepladder: Call) -> None:
@@ -86,7 +86,7 @@ def test_one_of_one_s_own_from_template_to_result(stepladder: Call) -> None:
     assert recipe[0]["name"] == "blur"
     assert recipe[0]["code"]
     # Another process knows nothing of the file.
-    registry._OWN.clear()
+    catalogue._OWN.clear()
     lost = stepladder("report", "mine")
     assert lost.code == 2
     assert "--technique FILE.py:Class" in lost.err

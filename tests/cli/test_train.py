@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stepladder import load_image_set, load_model
-from stepladder.data import make_splits
+from stepladder.datasets import make_splits
 
 Call = Callable[..., Any]
 
@@ -32,7 +32,7 @@ def test_again_it_trains_nothing(stepladder: Call) -> None:
     command = ("train", "digits", "--epochs", "1", "--limit", "20", "--out", "out")
     first, second = stepladder(*command), stepladder(*command)
     assert "epoch 1/1" in first.out
-    assert "\nLooked at first: no copies of test images in training; " in first.out
+    assert "\nLeak check: no copies of test images in training; " in first.out
     assert "epoch 1/1" not in second.out
     assert first.out.splitlines()[-1] == second.out.splitlines()[-1] == "Model: out/model"
 
@@ -141,7 +141,7 @@ def test_it_goes_on_under_other_conditions_only_where_that_is_wanted(
 ) -> None:
     command = ("train", "digits", "--epochs", "1", "--limit", "20", "--out", "out")
     assert stepladder(*command, "--max-time", "0.01s").code == 75
-    monkeypatch.setattr("stepladder.study.running.trial.describe_versions", lambda: {"torch": "3.0"})
+    monkeypatch.setattr("stepladder.studies.running.trial.describe_versions", lambda: {"torch": "3.0"})
     refused = stepladder(*command)
     assert refused.code == 2
     assert "torch was 2" in refused.err

@@ -23,7 +23,7 @@ from typing import Any
 
 import small
 
-from stepladder.study import run
+from stepladder.studies import run
 
 #: Where a file or a folder changes on disk.
 CALLS = ("fsync", "replace", "rename", "mkdir", "unlink", "rmdir")

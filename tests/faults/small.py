@@ -18,16 +18,16 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from stepladder.data import ImageSet, load_image_set
+from stepladder.datasets import ImageSet, load_image_set
 from stepladder.files import replace_json
 from stepladder.network import find_network
 from stepladder.recipe import Recipe, parse_recipe
 from stepladder.report.document import build_verdicts
-from stepladder.study.design.plan import Trial
-from stepladder.study.files.records import SavedStudy, TrialResult
-from stepladder.study.run import run_study
-from stepladder.study.running.execution import Execution
-from stepladder.study.running.watch import Watch
+from stepladder.studies.design.trials import Trial
+from stepladder.studies.files.records import SavedStudy, TrialResult
+from stepladder.studies.run import run_study
+from stepladder.studies.running.callbacks import Callbacks
+from stepladder.studies.running.execution import Execution
 from stepladder.training.device import choose_compute
 
 #: On its top rung: shuffling, augmentation, mixup, dropout, batch norm, momentum, a schedule, an average.
@@ -64,7 +64,7 @@ def run_small(
     out: Path,
     images: ImageSet | None = None,
     recipe: Recipe | None = None,
-    watch: Watch | None = None,
+    callbacks: Callbacks | None = None,
     **execution: Any,
 ) -> SavedStudy:
     """Run or go on with the study of three rungs and two seeds, and write its verdicts; keeps every few steps."""
@@ -76,14 +76,14 @@ def run_small(
         choose_compute("cpu", "float32"),
         seeds=seeds,
         command="stepladder study digits",
-        watch=watch,
+        callbacks=callbacks,
         execution=Execution(**{"checkpoint_seconds": 0.01, **execution}),
     )
     replace_json(out / "verdicts.json", build_verdicts(saved))
     return saved
 
 
-class Ended(Watch):
+class Ended(Callbacks):
     """Notes the trials that ended in this process."""
 
     def __init__(self) -> None:
@@ -100,11 +100,11 @@ def run_as_pair(study: Path, kill: bool) -> list[Any]:
         read, write = os.pipe()
         child = os.fork()
         if child == 0:
-            watch = Ended()
+            callbacks = Ended()
             status = 1
             try:
-                run_small(study, images, watch=watch)
-                os.write(write, json.dumps(watch.trials).encode())
+                run_small(study, images, callbacks=callbacks)
+                os.write(write, json.dumps(callbacks.trials).encode())
                 status = 0
             finally:
                 os._exit(status)
@@ -126,9 +126,9 @@ def run_as_pair(study: Path, kill: bool) -> list[Any]:
 
 def run_alone(study: Path) -> list[Any]:
     """Run the study; return the host, the process, and the trials that ended here."""
-    watch = Ended()
-    run_small(study, watch=watch)
-    return [socket.gethostname(), os.getpid(), watch.trials]
+    callbacks = Ended()
+    run_small(study, callbacks=callbacks)
+    return [socket.gethostname(), os.getpid(), callbacks.trials]
 
 
 if __name__ == "__main__":

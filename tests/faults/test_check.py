@@ -13,16 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from stepladder.data import ImageSet
+from stepladder.datasets import ImageSet
 from stepladder.errors import StudyError
 from stepladder.report import write_report
-from stepladder.study.check import check_study
-from stepladder.study.design.plan import Trial
-from stepladder.study.files import machine
-from stepladder.study.files.bits import bits
-from stepladder.study.files.store import load_study
-from stepladder.study.run import run_study
-from stepladder.study.running.watch import Watch
+from stepladder.studies.check import check_study
+from stepladder.studies.design.trials import Trial
+from stepladder.studies.files import machine
+from stepladder.studies.files.bits import bits
+from stepladder.studies.files.store import load_study
+from stepladder.studies.run import run_study
+from stepladder.studies.running.callbacks import Callbacks
 from stepladder.training.device import choose_compute
 from stepladder.training.stop import Stop, Stopped
 
@@ -152,7 +152,7 @@ def test_another_number_of_threads_is_refused_or_accepted(images: ImageSet, tmp_
         run_study(images, recipe, tmp_path, choose_compute("cpu", "float32", 2), seeds=1)
 
 
-class Steps(Watch):
+class Steps(Callbacks):
     """Counts the steps of all trials."""
 
     count = 0

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from stepladder.study.check import check_study
-from stepladder.study.files.bits import bits
+from stepladder.studies.check import check_study
+from stepladder.studies.files.bits import bits
 
 from .small import run_small
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from stepladder.study.files.bits import bits
+from stepladder.studies.files.bits import bits
 
 OWN = Path(__file__).with_name("own.py")
 COMMAND = (

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from stepladder.study.check import check_study
-from stepladder.study.files.bits import bits
+from stepladder.studies.check import check_study
+from stepladder.studies.files.bits import bits
 
 from .small import run_small
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from stepladder.study.files.bits import without_times
-from stepladder.study.files.store import load_study
+from stepladder.studies.files.bits import without_times
+from stepladder.studies.files.store import load_study
 
 OWN = Path(__file__).with_name("own.py")
 RUNGS = ("--rung", "base:", "--rung", "+plain:standardize")
@@ -60,7 +60,7 @@ def plain(stepladder, tmp_path: Path, kept: dict[str, object]) -> dict[str, obje
     ("technique", "reason"),
     [
         ("Raises", r"raises\.after_step raised ValueError: seven is too much \(own\.py, line \d+\) in epoch 1"),
-        ("NoMemory", r"out of memory in epoch 1; the batch size was not changed, .* smaller --batch-size or network"),
+        ("NoMemory", r"out of memory in epoch 1; the batch size was not changed, .* smaller batch size or a smaller network"),
     ],
 )
 def test_one_that_raises_is_recorded_and_only_it_runs_again(

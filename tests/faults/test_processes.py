@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from stepladder.study.design.plan import Trial
-from stepladder.study.files.bits import bits
-from stepladder.study.files.records import TrialResult
-from stepladder.study.running.ownership import own_if_free
-from stepladder.study.running.watch import Watch
+from stepladder.studies.design.trials import Trial
+from stepladder.studies.files.bits import bits
+from stepladder.studies.files.records import TrialResult
+from stepladder.studies.running.callbacks import Callbacks
+from stepladder.studies.running.locks import try_lock
 from stepladder.training.history import EpochRecord
 
 from .small import run_small
@@ -52,7 +52,7 @@ def test_a_lock_ends_with_its_owner_and_a_clock_that_was_changed_is_no_matter(tm
     os.mkfifo(tmp_path / "ready")
     child = os.fork()
     if child == 0:
-        with own_if_free(tmp_path / "trial") as owned:
+        with try_lock(tmp_path / "trial") as owned:
             (tmp_path / "ready").write_text(str(owned))
             time.sleep(60)
             os._exit(0)
@@ -60,15 +60,15 @@ def test_a_lock_ends_with_its_owner_and_a_clock_that_was_changed_is_no_matter(tm
     for years in (-20, 20):
         moment = time.time() + years * 365.25 * 86400
         os.utime(tmp_path / "trial" / ".lock", (moment, moment))
-        with own_if_free(tmp_path / "trial") as owned:
+        with try_lock(tmp_path / "trial") as owned:
             assert not owned
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    with own_if_free(tmp_path / "trial") as owned:
+    with try_lock(tmp_path / "trial") as owned:
         assert owned
 
 
-class Murder(Watch):
+class Murder(Callbacks):
     """Kills all workers after the first epoch of a trial, once."""
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class Murder(Watch):
             for child in self.killed:
                 os.kill(child, signal.SIGKILL)
 
-    def told(self, sentence: str) -> None:
+    def message(self, sentence: str) -> None:
         self.sentences.append(sentence)
 
     def trial_ended(self, trial: Trial, result: TrialResult) -> None:
@@ -107,11 +107,11 @@ def worker_processes() -> list[int]:
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc here to find the workers in")
 def test_workers_that_are_killed_are_replaced_and_their_trials_go_on(tmp_path: Path, whole: dict[str, object]) -> None:
-    watch = Murder()
-    run_small(tmp_path / "study", workers=2, watch=watch)
-    assert len(watch.killed) == 2
-    assert any("ended (signal SIGKILL); another goes on from its checkpoint" in one for one in watch.sentences)
-    assert len(watch.ended) == len(set(watch.ended)) == 6
+    callbacks = Murder()
+    run_small(tmp_path / "study", workers=2, callbacks=callbacks)
+    assert len(callbacks.killed) == 2
+    assert any("ended (signal SIGKILL); another goes on from its checkpoint" in one for one in callbacks.sentences)
+    assert len(callbacks.ended) == len(set(callbacks.ended)) == 6
     # None that had a checkpoint starts again: its untrained network is looked at once.
-    assert watch.epochs.count((watch.epochs[0][0], 0)) == 1
+    assert callbacks.epochs.count((callbacks.epochs[0][0], 0)) == 1
     assert bits(tmp_path / "study") == whole

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from stepladder.study.files.bits import bits
+from stepladder.studies.files.bits import bits
 
 COMMAND = (
     *("study", "digits", "--limit", "30", "--seeds", "1", "--epochs", "12", "--batch-size", "16"),

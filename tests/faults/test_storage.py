@@ -18,14 +18,14 @@ from pathlib import Path
 
 import pytest
 
-from stepladder.data import ImageSet
+from stepladder.datasets import ImageSet
 from stepladder.errors import StepladderError, StorageError
 from stepladder.report import write_report
-from stepladder.study.design.plan import Trial
-from stepladder.study.files.bits import bits
-from stepladder.study.files.records import SavedStudy, TrialResult
-from stepladder.study.files.store import read_result
-from stepladder.study.running.watch import Watch
+from stepladder.studies.design.trials import Trial
+from stepladder.studies.files.bits import bits
+from stepladder.studies.files.records import SavedStudy, TrialResult
+from stepladder.studies.files.store import read_result
+from stepladder.studies.running.callbacks import Callbacks
 from stepladder.training.history import EpochRecord
 
 from .small import run_small, small_images, small_recipe
@@ -41,8 +41,8 @@ def run(images: ImageSet, tmp_path: Path) -> Callable[..., SavedStudy]:
     """Two trials of two epochs, and perhaps their report."""
     recipe = small_recipe(techniques=[{"name": "standardize"}], epochs=2)
 
-    def call(out: Path = tmp_path / "study", watch: Watch | None = None, report: bool = False) -> SavedStudy:
-        saved = run_small(out, images, recipe, watch, seeds=1, checkpoint_seconds=1e-9)
+    def call(out: Path = tmp_path / "study", callbacks: Callbacks | None = None, report: bool = False) -> SavedStudy:
+        saved = run_small(out, images, recipe, callbacks, seeds=1, checkpoint_seconds=1e-9)
         if report:
             write_report(saved)
         return saved
@@ -120,14 +120,14 @@ def test_a_full_disk_at_the_report_costs_no_trial(
     assert (trial / "result.json").stat().st_mtime_ns == before
 
 
-class Notes(Watch):
+class Notes(Callbacks):
     """Keeps what it is told, and removes a folder after an epoch or a trial."""
 
     def __init__(self, remove: Path | None = None, after: str = "") -> None:
         self.sentences: list[str] = []
         self.remove, self.after = remove, after
 
-    def told(self, sentence: str) -> None:
+    def message(self, sentence: str) -> None:
         self.sentences.append(sentence)
 
     def epoch_ended(self, trial: Trial, record: EpochRecord) -> None:
@@ -147,7 +147,7 @@ def test_results_csv_that_cannot_be_written_costs_no_trial(
     notes = Notes()
     with monkeypatch.context() as patch:
         fail_at(patch, "results.csv", number)
-        assert run(watch=notes).missing == 0
+        assert run(callbacks=notes).missing == 0
     assert any("results.csv was not rebuilt" in sentence for sentence in notes.sentences)
     assert all("stepladder report" in sentence for sentence in notes.sentences)
     run()
@@ -309,7 +309,7 @@ def test_a_folder_that_is_removed_under_the_run_is_not_made_again(
 ) -> None:
     notes = Notes(tmp_path / part, after)
     with pytest.raises(StepladderError, match="removed"):
-        run(watch=notes)
+        run(callbacks=notes)
     assert not (tmp_path / part).exists()
 
 
@@ -317,7 +317,7 @@ def test_trials_that_ended_and_were_removed_run_again(
     run: Callable[..., SavedStudy], tmp_path: Path, whole: dict[str, object]
 ) -> None:
     # The study is still there, with its plan: that is no folder which was removed under a trial.
-    class Once(Watch):
+    class Once(Callbacks):
         def __init__(self) -> None:
             self.ended: list[str] = []
 
@@ -326,9 +326,9 @@ def test_trials_that_ended_and_were_removed_run_again(
             if len(self.ended) == 1:
                 shutil.rmtree(tmp_path / "study" / "trials")
 
-    watch = Once()
-    assert run(watch=watch).missing == 0
-    assert len(watch.ended) == 3, "the one that was removed ran twice"
+    callbacks = Once()
+    assert run(callbacks=callbacks).missing == 0
+    assert len(callbacks.ended) == 3, "the one that was removed ran twice"
     assert bits(tmp_path / "study") == whole
 
 
@@ -348,10 +348,10 @@ def test_what_a_killed_writer_left_in_the_folder_is_swept_up(run: Callable[..., 
 
 
 def test_a_trial_that_is_removed_alone_says_so(run: Callable[..., SavedStudy], tmp_path: Path) -> None:
-    class Remover(Watch):
+    class Remover(Callbacks):
         def epoch_ended(self, trial: Trial, record: EpochRecord) -> None:
             shutil.rmtree(tmp_path / "study" / "trials" / trial.id)
 
     with pytest.raises(StepladderError, match="removed"):
-        run(watch=Remover())
+        run(callbacks=Remover())
     assert all(read_result(path) is None for path in (tmp_path / "study" / "trials").iterdir())

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from stepladder.model import save_model
+from stepladder.training.assembly import TrainingData
 from stepladder.training.device import Compute, choose_compute
-from stepladder.training.loop import Watched, train_network
-from stepladder.training.outcome import TrainedNetwork
+from stepladder.training.loop import TrainedNetwork, train_network
 
 #: All six techniques, and a crop smaller than the images, so that evaluation must cut the center.
 TECHNIQUES = (
@@ -28,7 +28,7 @@ def compute() -> Compute:
 
 @pytest.fixture(scope="session")
 def trained(digits_train, tiny_recipe, compute) -> TrainedNetwork:
-    return train_network(tiny_recipe(*TECHNIQUES, epochs=1), digits_train, Watched(digits_train), 10, 0, compute)
+    return train_network(tiny_recipe(*TECHNIQUES, epochs=1), TrainingData(digits_train, digits_train, 10), 0, compute)
 
 
 @pytest.fixture(scope="session")

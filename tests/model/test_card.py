@@ -56,7 +56,7 @@ def test_what_it_says():
 def test_results_come_with_their_spread_and_probabilities_with_their_temperature():
     page = body(render_card(FACTS))
     assert (
-        "not calibrated, as no validation images told a temperature; the plain softmax is often surer than right."
+        "not calibrated: the validation images gave no reliable temperature; the plain softmax is often too sure."
         in page
     )
     card = replace(FACTS, of_recipe=(0.7912, 0.0031, 5), temperature=1.8312, calibration_error=(0.091, 0.0123))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from stepladder.data.split import make_splits
-from stepladder.model import Predictions, load_model
+from stepladder.datasets.splits import make_splits
+from stepladder.errors import DataError
+from stepladder.model import Prediction, Predictions, classifier, load_model
 from stepladder.model.folder import Model
 from stepladder.training.evaluate import DeviceSplit, evaluate
 
@@ -43,3 +48,58 @@ def test_a_temperature_changes_how_sure_and_not_what(saved, digits):
     np.testing.assert_array_equal(hot.probabilities(images), expected)
     assert (hot.predict(images).labels == model.predict(images).labels).all()
     assert hot.probabilities(images).max() < model.probabilities(images).max()
+
+
+@pytest.fixture
+def photos(digits, tmp_path):
+    folder = tmp_path / "photos"
+    for number, image in enumerate(digits.splits["train"].images[:12]):
+        path = folder / f"{number % 2}" / f"{number:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[:, :, 0]).save(path)
+    return folder
+
+
+def test_folders_and_patterns_are_taken_as_the_files_in_them(saved, digits, photos):
+    model = load_model(saved, "cpu")
+    files = sorted(photos.rglob("*.png"))
+    expected = model.predict(files)
+    for images in (photos, str(photos), str(photos / "*" / "*.png"), [photos / "0", str(photos / "1" / "*")]):
+        found = model.predict(images)
+        assert found.paths == tuple(files)
+        np.testing.assert_array_equal(found.probabilities, expected.probabilities)
+    # An image that is given twice is answered twice, and what came from memory has no path.
+    image = digits.splits["train"].images[0]
+    assert model.predict([files[0], image, files[0]]).paths == (files[0], None, files[0])
+    with pytest.raises(DataError, match=r"no file matches .*\.gif"):
+        model.predict(photos / "*.gif")
+    with pytest.raises(DataError, match="there are no images to look at; give files, folders"):
+        model.predict([])
+
+
+def test_many_images_are_held_a_part_at_a_time(saved, photos, monkeypatch):
+    model = load_model(saved, "cpu")
+    whole = model.predict(photos)
+    monkeypatch.setattr(classifier, "_HELD_BYTES", 5 * 8 * 8)
+    parts = model.predict(photos)
+    assert parts.paths == whole.paths
+    np.testing.assert_allclose(parts.probabilities, whole.probabilities, atol=1e-6)
+
+
+def test_predictions_can_be_gone_through_and_are_short_to_print(tmp_path):
+    chances = np.tile(np.array([[0.25, 0.75], [0.875, 0.125]], np.float32), (500, 1))
+    names = ("cat", "a very long name of a class " * 9)
+    far = tuple(tmp_path / ("deep/" * 40) / f"{number}.png" for number in range(1000))
+    predictions = Predictions(names, chances, far)
+    assert list(predictions)[:2] == [Prediction(names[1], 0.75, far[0]), Prediction("cat", 0.875, far[1])]
+    assert len(repr(predictions)) < 500
+    assert repr(predictions).splitlines()[-1] == "  and 995 more"
+    assert repr(Predictions(("a", "b"), chances[:1])) == "Predictions of 1 image\n  b 75.0 %"
+    assert [one.path for one in Predictions(names, chances)] == [None] * 1000
+
+
+def test_a_model_is_short_to_print(saved):
+    model = load_model(saved, "cpu")
+    assert repr(model) == f"Model(10 classes, images of 8×8×1, from {saved})"
+    assert repr(replace(model, folder=None)) == "Model(10 classes, images of 8×8×1)"
+    assert len(repr(replace(model, class_names=("name",) * 5000, folder=Path("deep/" * 500)))) < 500

@@ -18,9 +18,10 @@ from safetensors.numpy import load_file, save_file
 from stepladder.errors import RecipeError, StorageError
 from stepladder.model import load_model, save_model
 from stepladder.model.folder import calibrate_model
+from stepladder.training.assembly import TrainingData
 from stepladder.training.device import choose_compute
 from stepladder.training.evaluate import ImageBatches, compute_logits
-from stepladder.training.loop import Watched, train_network
+from stepladder.training.loop import train_network
 
 
 def rewrite(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
@@ -61,7 +62,7 @@ def test_what_it_knows_of_itself_comes_back(saved, trained, digits):
 @pytest.mark.parametrize("techniques", [(), ("standardize",), ("batch_norm", "dropout")])
 def test_other_recipes_and_precisions(techniques, tiny_recipe, noise, tmp_path):
     compute = choose_compute("cpu", "bfloat16")
-    trained = train_network(tiny_recipe(*techniques, epochs=1), noise, Watched(noise), 4, 0, compute)
+    trained = train_network(tiny_recipe(*techniques, epochs=1), TrainingData(noise, noise, 4), 0, compute)
     names = ("a", "caf\udce9", "猫", "<b>")
     save_model(tmp_path, trained, names, (8, 8, 3), compute, "card")
     model = load_model(tmp_path, "cpu")

@@ -8,7 +8,7 @@ import pytest
 
 from stepladder.errors import RecipeError, StorageError
 from stepladder.network import find_network, load_network, load_preset
-from stepladder.network.images import parse_input
+from stepladder.network.arithmetic import parse_input
 from stepladder.recipe import load_recipe, parse_recipe
 
 

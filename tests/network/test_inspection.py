@@ -1,14 +1,18 @@
-"""All figures of a network in one document."""
+"""All figures of a network in one place."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
+from torch import nn
 
 from stepladder.errors import RecipeError
-from stepladder.network import load_preset, preset_names
-from stepladder.network.inspection import inspect_network
+from stepladder.network import load_network, load_preset, parse_line, preset_names, trace_network
+from stepladder.network.build import build_network
+from stepladder.network.inspection import compare_convolutions, inspect_network
+from stepladder.network.layers import LocallyConnected2d
+from stepladder.training.rng import Streams
 
 
 def test_the_report_on_its_images():
@@ -64,12 +68,60 @@ def test_the_layers_that_see_more_than_their_input():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"precision": "float16"}, "precision is 'float16'; it must be float32 or bfloat16"),
-        ({"batch_size": 0}, "batch_size is 0; it must be at least 1"),
-        ({"num_classes": 0}, "there are 0 classes; there must be at least 1"),
+        ({"precision": "float16"}, "`precision` is 'float16'; it must be float32 or bfloat16"),
+        ({"batch_size": 0}, "`batch_size` is 0; it must be at least 1"),
+        ({"num_classes": 0}, "`num_classes` is 0; it must be at least 1"),
         ({"input_shape": (3, 0, 3)}, "channels, height and width must be at least 1"),
     ],
 )
 def test_figures_that_make_no_sense(options, message):
     with pytest.raises(RecipeError, match=message):
         inspect_network("report", **options)
+
+
+def test_the_report_s_first_convolution():
+    first = compare_convolutions(trace_network(load_preset("report"), (3, 32, 32), 10))[0]
+    assert first.weights == 2_432
+    assert first.locally_connected == 32 * 32 * 32 * (5 * 5 * 3 + 1) == 2_490_368
+    assert first.fully_connected == (3 * 32 * 32 + 1) * 32 * 32 * 32 == 100_696_064
+    assert first.macs == 2_457_600
+    assert first.fully_connected_macs == 3 * 32 * 32 * 32 * 32 * 32
+
+
+@pytest.mark.parametrize("options", ["", ":bias=no", ":stride=2", ":padding=0,dilation=2"])
+def test_built_layers_have_just_these_weights(options):
+    network = parse_line(f"plain conv3-4{options} flatten fc")
+    (comparison,) = compare_convolutions(trace_network(network, (2, 6, 7), 3))
+    local = build_network(parse_line(f"plain local3-4{options} flatten fc"), (2, 6, 7), 3, Streams(0))[0]
+    assert isinstance(local, LocallyConnected2d)
+    assert comparison.locally_connected == sum(parameter.numel() for parameter in local.parameters())
+    outputs = comparison.cost.output_shape
+    connected = nn.Linear(2 * 6 * 7, outputs[0] * outputs[1] * outputs[2], bias="no" not in options)
+    assert comparison.fully_connected == sum(parameter.numel() for parameter in connected.parameters())
+
+
+def test_pools_and_fully_connected_layers_are_not_compared():
+    names = [
+        entry.cost.layer.name for entry in compare_convolutions(trace_network(load_preset("report"), (3, 32, 32), 10))
+    ]
+    assert names == ["conv1", "conv2", "conv3"]
+
+
+def test_its_forms_are_short_and_say_the_figures():
+    inspection = inspect_network("report")
+    assert repr(inspection) == (
+        "Inspection(report on 3×32×32, 10 classes: 13 layers, 1,191,170 weights, 23,152,400 MACs an image)"
+    )
+    lines = str(inspection).splitlines()
+    assert lines[0].split() == ["layer", "output", "weights", "MACs", "sees"]
+    assert lines[1].split() == ["conv1", "conv", "5×5,", "padding", "2", "32×32×32", "2,432", "2,457,600", "5"]
+    assert lines[-1].split() == ["total", "1,191,170", "23,152,400"]
+    assert len(lines) == len(inspection.costs) + 2
+
+
+def test_a_network_is_shown_as_its_line_and_cut():
+    assert repr(load_network("conv5-32 pool2 fc")) == "Network('conv5-32 pool2 fc')"
+    for name in preset_names():
+        assert len(repr(load_preset(name))) < 500
+        assert len(str(load_preset(name))) < 500
+        assert len(repr(inspect_network(name))) < 500

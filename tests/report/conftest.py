@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from stepladder.study.files.records import (
+from stepladder.studies.files.records import (
     ContrastRecord,
     DataRecord,
     LookRecord,

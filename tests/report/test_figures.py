@@ -23,8 +23,8 @@ from stepladder.report.figures import (
     to_svg,
 )
 from stepladder.report.figures.style import ALARM, MUTED, TEST, TRAIN, VALIDATION, house_style
-from stepladder.study.design.factorial import factorial_cells, interaction_weights, shapley_weights
-from stepladder.study.files.records import ContrastRecord
+from stepladder.studies.design.factorial import factorial_cells, interaction_weights, shapley_weights
+from stepladder.studies.files.records import ContrastRecord
 
 CASES: dict[str, dict[str, Any]] = {
     "one seed": {"seeds": 1},

@@ -3,10 +3,10 @@ from dataclasses import replace
 
 import pytest
 
-from stepladder.data import ImageSet
+from stepladder.datasets import ImageSet
 from stepladder.recipe import Recipe
 from stepladder.report.lr_range import describe_lr_range
-from stepladder.study.lr_range import LrRange, run_lr_range
+from stepladder.studies.lr_range import LrRange, run_lr_range
 from stepladder.training.device import choose_compute
 from stepladder.training.lr_range import RangeTest
 

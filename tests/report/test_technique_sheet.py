@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stepladder.data import ImageSet
+from stepladder.datasets import ImageSet
 from stepladder.errors import RecipeError
 from stepladder.report.figures.style import to_png
 from stepladder.report.figures.technique_sheet import draw_sheet

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from stepladder.report.words import describe, describe_curves, describe_ladder, describe_readings
-from stepladder.study.files.records import AddedSeeds, ContrastRecord, LookRecord
-from stepladder.study.judging.statistics import weigh_effects
+from stepladder.studies.files.records import AddedSeeds, ContrastRecord, LookRecord
+from stepladder.studies.judging.statistics import weigh_effects
 
 #: Each rung's accuracies are set by hand, so that every sentence can be worked out on paper.
 PLAIN = (("low", (), 0.60, 0.9, 3.0), ("high", ("dropout",), 0.70, 0.9, 3.0), ("same", ("ema",), 0.70, 0.9, 3.0))

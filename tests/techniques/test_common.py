@@ -16,18 +16,18 @@ from pydantic import ValidationError
 from torch import Tensor
 
 import stepladder
-from stepladder.check import check, range_of
-from stepladder.data import Split
+from stepladder.datasets import Split
 from stepladder.errors import RecipeError
 from stepladder.model import load_model
 from stepladder.model.folder import save_model
 from stepladder.network import load_preset
 from stepladder.network.spec import LAYER_KINDS
+from stepladder.schema import check, range_of
 from stepladder.techniques import GROUPS, TECHNIQUES, Context, Progress, Technique, find_technique
+from stepladder.training.assembly import TrainingData
 from stepladder.training.device import choose_compute
 from stepladder.training.evaluate import ImageBatches, compute_logits
-from stepladder.training.loop import Watched, train_network
-from stepladder.training.outcome import TrainedNetwork
+from stepladder.training.loop import TrainedNetwork, train_network
 
 from .settings import SETTINGS
 
@@ -76,7 +76,7 @@ def train(digits_train, tiny_recipe):
     def trained(tables: str, color_images: bool, seed: int) -> TrainedNetwork:
         images = color if color_images else gray
         recipe = tiny_recipe(*json.loads(tables), network=NETWORK, epochs=3)
-        return train_network(recipe, images, Watched(images), 10, seed, CPU)
+        return train_network(recipe, TrainingData(images, images, 10), seed, CPU)
 
     def run(*techniques: str | dict[str, object], seed: int = 0, color: bool = False) -> TrainedNetwork:
         return trained(json.dumps(techniques), color, seed)
@@ -290,7 +290,7 @@ def test_an_epoch_runs_on_a_gpu(name, digits_train, tiny_recipe, noise):
     images = noise if SETTINGS[name].color else digits_train
     recipe = tiny_recipe({"name": name, **SETTINGS[name].strong}, network=NETWORK, epochs=3)
     compute = choose_compute("cuda", "float32")
-    runs = [train_network(recipe, images, Watched(images), 10, 0, compute) for _ in range(2)]
+    runs = [train_network(recipe, TrainingData(images, images, 10), 0, compute) for _ in range(2)]
     assert runs[0].failure is None
     assert [record.train_loss for record in runs[0].history] == pytest.approx(
         [record.train_loss for record in runs[1].history], rel=1e-3

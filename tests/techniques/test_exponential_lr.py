@@ -5,8 +5,9 @@ import torch
 
 from stepladder.techniques import Progress
 from stepladder.techniques.exponential_lr import ExponentialLR
+from stepladder.training.assembly import TrainingData
 from stepladder.training.device import choose_compute
-from stepladder.training.loop import Watched, train_network
+from stepladder.training.loop import train_network
 
 
 @pytest.mark.parametrize("gamma", [0.95, 0.5, 1.0])
@@ -28,5 +29,5 @@ def test_the_trace_is_torch_s(gamma):
 
 def test_the_loop_follows_it(noise, tiny_recipe):
     recipe = tiny_recipe({"name": "exponential_lr", "gamma": 0.5}, epochs=3)
-    trained = train_network(recipe, noise, Watched(noise), 4, 0, choose_compute("cpu", "float32"))
+    trained = train_network(recipe, TrainingData(noise, noise, 4), 0, choose_compute("cpu", "float32"))
     assert [record.lr for record in trained.history] == [None, 0.1, 0.05, 0.025]

@@ -10,10 +10,11 @@ import torch
 
 from stepladder.errors import RecipeError
 from stepladder.recipe import TechniqueSetting
-from stepladder.techniques import Technique, registry
+from stepladder.techniques import Technique, catalogue
 from stepladder.techniques.guard import guarded
+from stepladder.training.assembly import TrainingData
 from stepladder.training.device import choose_compute
-from stepladder.training.loop import Watched, train_network
+from stepladder.training.loop import train_network
 
 
 def bad(hook: str, does) -> type[Technique]:
@@ -86,10 +87,10 @@ def test_the_message_names_the_hook_and_what_was_wrong(hook, does, message, nois
     technique = bad(hook, does)
     for attribute in ("group", "summary", "paper", "caveat"):
         setattr(technique, attribute, "own")
-    monkeypatch.setitem(registry._OWN, "bad", registry._Found(technique, "0"))
+    monkeypatch.setitem(catalogue._OWN, "bad", catalogue._Found(technique, "0"))
     recipe = tiny_recipe(epochs=1).with_techniques([TechniqueSetting.model_validate({"name": "bad"})])
     with pytest.raises(RecipeError, match=message):
-        train_network(recipe, noise, Watched(noise), 4, 0, choose_compute("cpu", "float32"))
+        train_network(recipe, TrainingData(noise, noise, 4), 0, choose_compute("cpu", "float32"))
 
 
 def test_a_hook_that_another_technique_has_called_is_the_one_that_is_named():

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stepladder.data import Split
+from stepladder.datasets import Split
 from stepladder.errors import RecipeError
 from stepladder.network import load_network
 from stepladder.network.build import build_network
@@ -18,8 +18,9 @@ from stepladder.techniques.mirror_symmetry import MirrorSymmetry
 from stepladder.techniques.random_crop import RandomCrop
 from stepladder.techniques.requirements import begin_techniques, check_techniques
 from stepladder.techniques.upscale import Upscale
+from stepladder.training.assembly import TrainingData
 from stepladder.training.device import choose_compute
-from stepladder.training.loop import Watched, train_network
+from stepladder.training.loop import train_network
 from stepladder.training.rng import Streams
 
 CLASSES = 3
@@ -88,7 +89,7 @@ def test_trained_twins_are_still_twins(optimizer, tiny_recipe):
         optimizer=optimizer,
     )
     split = split_of(96)
-    trained = train_network(recipe, split, Watched(split), 10, 1, CPU)
+    trained = train_network(recipe, TrainingData(split, split, 10), 1, CPU)
     assert trained.history[-1].train_loss < 0.8 * trained.history[0].train_loss, "it learned"
     module = trained.module.eval()
     images = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(1))
@@ -121,10 +122,10 @@ def test_what_undoes_the_ties_is_refused(techniques, said, tiny_recipe):
     recipe = tiny_recipe(*techniques, network="conv3-4 fc", epochs=1)
     split = split_of(32)
     if said is None:
-        assert train_network(recipe, split, Watched(split), 10, 0, CPU).failure is None
+        assert train_network(recipe, TrainingData(split, split, 10), 0, CPU).failure is None
         return
     try:
-        failure = train_network(recipe, split, Watched(split), 10, 0, CPU).failure
+        failure = train_network(recipe, TrainingData(split, split, 10), 0, CPU).failure
     except RecipeError as error:
         failure = str(error)
     assert said in failure
@@ -133,7 +134,7 @@ def test_what_undoes_the_ties_is_refused(techniques, said, tiny_recipe):
 @pytest.mark.parametrize(
     ("line", "shape", "said"),
     [
-        ("conv3-4 pool2 pool2 fc", (3, 28, 30), "pool2.* does not read maps 15 pixels wide .*, as --size 32$"),
+        ("conv3-4 pool2 pool2 fc", (3, 28, 30), "pool2.* does not read maps 15 pixels wide .*, as `size=32`$"),
         ("conv3-5 fc", (3, 8, 8), "has 5 channels, which cannot come in twins; give it 6$"),
     ],
 )
@@ -149,7 +150,7 @@ def test_a_refusal_names_the_size_that_would_fit(line, shape, said):
     ("other", "size", "said"),
     [
         (RandomCrop(size=7), 8, "does not read maps 7 pixels wide"),
-        (Upscale(factor=1.25), 8, "does not read maps 5 pixels wide .*, as --size 10$"),
+        (Upscale(factor=1.25), 8, "does not read maps 5 pixels wide .*, as `size=10`$"),
         (Upscale(factor=2), 6, None),
     ],
 )

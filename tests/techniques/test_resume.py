@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 import torch
 
-from stepladder.data import Split
+from stepladder.datasets import Split
 from stepladder.recipe import Recipe
 from stepladder.techniques import TECHNIQUES
+from stepladder.training.assembly import TrainingData
 from stepladder.training.checkpoint import Checkpoints
 from stepladder.training.device import choose_compute
-from stepladder.training.loop import Watched, train_network
-from stepladder.training.outcome import TrainedNetwork
+from stepladder.training.loop import TrainedNetwork, TrainingCallbacks, train_network
 from stepladder.training.stop import Stop, Stopped
 
 from .settings import SETTINGS
@@ -80,7 +80,9 @@ def test_stopped_with_it_alone_a_trial_ends_with_the_bits_of_one_that_never_was(
             done.append(count)
             stop.step_done(count)
 
-        trained = train_network(recipe, split, Watched(split), 10, 0, CPU, step_done, checkpoints=checkpoints)
+        trained = train_network(
+            recipe, TrainingData(split, split, 10), 0, CPU, TrainingCallbacks(step_done), checkpoints=checkpoints
+        )
         return trained, len(done)
 
     undisturbed, steps = train(None)

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from stepladder.techniques.standardize import Standardize
+from stepladder.training.assembly import TrainingData
 from stepladder.training.device import choose_compute
-from stepladder.training.loop import Watched, train_network
+from stepladder.training.loop import train_network
 
 
 def fitted(images: torch.Tensor) -> Standardize:
@@ -70,7 +71,7 @@ def test_the_loop_learns_from_training_images_alone(digits, tiny_recipe):
     train, other = digits.splits["train"].take(np.arange(100)), digits.splits["train"].take(np.arange(100, 200))
     dark = type(other)(other.images // 2, other.labels)
     learned = [
-        train_network(recipe, train, Watched(watched), 10, 0, compute).techniques[0].learned
+        train_network(recipe, TrainingData(train, watched, 10), 0, compute).techniques[0].learned
         for watched in (other, dark)
     ]
     mean, std = by_numpy(torch.from_numpy(train.images).permute(0, 3, 1, 2))

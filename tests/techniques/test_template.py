@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from stepladder.errors import RecipeError, StorageError
-from stepladder.techniques import register, registry
+from stepladder.techniques import catalogue, register
 from stepladder.techniques.template import write_template
 
 
@@ -21,7 +21,7 @@ def test_what_is_written_passes_its_own_test(tmp_path, monkeypatch):
         check=False,
     )
     assert "4 passed" in ran.stdout, ran.stdout
-    monkeypatch.setattr(registry, "_OWN", {})
+    monkeypatch.setattr(catalogue, "_OWN", {})
     assert register(f"{file}:SoftFocus").name == "soft_focus"
 
 

@@ -7,14 +7,15 @@ import pytest
 import torch
 from PIL import Image
 
-from stepladder.data import Split
+from stepladder.datasets import Split
 from stepladder.errors import RecipeError
 from stepladder.network import load_preset
 from stepladder.techniques.random_crop import RandomCrop
 from stepladder.techniques.requirements import begin_techniques, check_techniques
 from stepladder.techniques.upscale import Upscale
+from stepladder.training.assembly import TrainingData
 from stepladder.training.device import choose_compute
-from stepladder.training.loop import Watched, train_network
+from stepladder.training.loop import train_network
 
 
 @pytest.mark.parametrize(("factor", "size"), [(1.5, 12), (2, 16), (1.3, 10), (8, 64)])
@@ -75,7 +76,7 @@ def test_the_hidden_layer_grows_and_the_convolutions_do_not(noise, tiny_recipe):
     """Report's own figures: 64×4×4 maps of 32×32 images, 64×6×6 of the same images enlarged by 1.5."""
     large = Split(noise.images.repeat(4, axis=1).repeat(4, axis=2), noise.labels)
     recipe = tiny_recipe({"name": "upscale", "factor": 1.5}).model_copy(update={"network": load_preset("report")})
-    trained = train_network(recipe, large, Watched(large), 4, 0, choose_compute("cpu", "float32"))
+    trained = train_network(recipe, TrainingData(large, large, 4), 0, choose_compute("cpu", "float32"))
     weights = {name: tuple(value.shape) for name, value in trained.module.named_parameters()}
     assert trained.input_shape == (3, 48, 48)
     assert weights["conv3.weight"] == (64, 64, 5, 5)

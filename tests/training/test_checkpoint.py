@@ -13,15 +13,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from stepladder.data import Split
+from stepladder.datasets import Split
 from stepladder.errors import StorageError, StudyError
 from stepladder.recipe import Recipe
 from stepladder.techniques import TECHNIQUES, Progress, Technique
 from stepladder.training import checkpoint
+from stepladder.training.assembly import TrainingData
 from stepladder.training.checkpoint import Checkpoints
 from stepladder.training.device import choose_compute
-from stepladder.training.loop import Watched, train_network
-from stepladder.training.outcome import TrainedNetwork
+from stepladder.training.loop import TrainedNetwork, TrainingCallbacks, train_network
 from stepladder.training.stop import Stop, Stopped
 
 CPU = choose_compute("cpu", "float32")
@@ -114,12 +114,10 @@ def recipe_names(recipe: Recipe) -> set[str]:
 def train(recipe: Recipe, split: Split, checkpoints: Checkpoints | None = None, **more: object) -> TrainedNetwork:
     return train_network(
         recipe,
-        split,
-        Watched(split),
-        10,
+        TrainingData(split, split, 10),
         0,
         CPU,
-        Spy.keep if "spy" in recipe_names(recipe) else None,
+        TrainingCallbacks(on_batch=Spy.keep if "spy" in recipe_names(recipe) else None),
         checkpoints=checkpoints,
         **more,
     )  # type: ignore[arg-type]
@@ -276,7 +274,7 @@ def test_the_checkpoint_of_another_trial_is_passed_over(stopped: Path) -> None:
 def test_other_conditions_are_refused_or_accepted(
     stopped: Path, identity: dict[str, str], threads: str, said: str
 ) -> None:
-    with pytest.raises(StudyError, match=rf"{said}.*--accept-different-bits"):
+    with pytest.raises(StudyError, match=rf"{said}.*`accept_different_bits=True`"):
         Checkpoints(stopped, identity).load({"threads": threads})
     told: list[str] = []
     checkpoints = Checkpoints(stopped, identity, accept_different_bits=True, tell=told.append)

@@ -15,7 +15,7 @@ def test_an_unknown_device_or_precision_is_named_with_the_nearest() -> None:
 
 def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(RecipeError, match="--device is cuda, and PyTorch finds none on this machine; there is: cpu"):
+    with pytest.raises(RecipeError, match="`device` is cuda, and PyTorch finds none on this machine; there is: cpu"):
         choose_compute("cuda")
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from stepladder.data import Split
+from stepladder.datasets import Split
 from stepladder.network.build import build_network
 from stepladder.recipe import Recipe
 from stepladder.training import evaluate as room

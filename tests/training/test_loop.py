@@ -10,17 +10,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stepladder.data import Split
+from stepladder.datasets import Split
 from stepladder.errors import RecipeError
 from stepladder.network.build import build_network
 from stepladder.recipe import Recipe
 from stepladder.techniques import TECHNIQUES, Progress, Technique
 from stepladder.training import assembly, loop
+from stepladder.training.assembly import TrainingData
 from stepladder.training.device import choose_compute
 from stepladder.training.evaluate import DeviceSplit, evaluate
 from stepladder.training.history import EpochRecord
-from stepladder.training.loop import Watched, train_network
-from stepladder.training.outcome import TrainedNetwork
+from stepladder.training.loop import TrainedNetwork, TrainingCallbacks, train_network
 from stepladder.training.rng import Streams
 
 CPU = choose_compute("cpu", "float32")
@@ -80,7 +80,7 @@ def more_techniques(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def train(recipe: Recipe, split: Split, **more: Any) -> TrainedNetwork:
-    return train_network(recipe, split, Watched(split), 10, **{"seed": 0, "compute": CPU, **more})
+    return train_network(recipe, TrainingData(split, split, 10), **{"seed": 0, "compute": CPU, **more})
 
 
 def same_weights(one: nn.Module, other: nn.Module) -> bool:
@@ -190,7 +190,7 @@ def test_training_figures_are_of_a_fixed_sample(
 
 
 def test_without_validation_the_curve_is_of_test(tiny_recipe: MakeRecipe, digits_train: Split, noise: Split) -> None:
-    trained = train_network(tiny_recipe(), digits_train, Watched(digits_train, is_test=True), 10, 0, CPU)
+    trained = train_network(tiny_recipe(), TrainingData(digits_train, digits_train, 10, watches_test=True), 0, CPU)
     last = trained.history[-1]
     assert last.val_accuracy is None
     assert last.test_accuracy == last.train_accuracy
@@ -243,13 +243,17 @@ def test_a_technique_without_effect_is_named(tiny_recipe: MakeRecipe, digits_tra
 def test_whoever_watches_hears_of_every_image_and_epoch(tiny_recipe: MakeRecipe, digits_train: Split) -> None:
     images: list[int] = []
     epochs: list[int] = []
-    train(tiny_recipe(), digits_train, on_batch=images.append, on_epoch=lambda record: epochs.append(record.epoch))
+    train(
+        tiny_recipe(),
+        digits_train,
+        callbacks=TrainingCallbacks(images.append, lambda record: epochs.append(record.epoch)),
+    )
     assert sum(images) == 2 * len(digits_train)
     assert epochs == [0, 1, 2]
 
 
 def test_color_images_of_another_size_train_too(tiny_recipe: MakeRecipe, noise: Split) -> None:
-    trained = train_network(tiny_recipe(*ALL), noise, Watched(noise), 4, 0, CPU)
+    trained = train_network(tiny_recipe(*ALL), TrainingData(noise, noise, 4), 0, CPU)
     assert trained.failure is None
     assert trained.input_shape == (3, 8, 8)
 
@@ -264,16 +268,16 @@ def test_the_best_epoch_on_validation_is_kept_where_asked_for(
 
     def scripted_evaluate(module: Any, techniques: Any, split: DeviceSplit, compute: Any) -> Any:
         score = real(module, techniques, split, compute)
-        return replace(score, accuracy=next(scripted)) if len(split) == len(watched.split) else score
+        return replace(score, accuracy=next(scripted)) if len(split) == len(images.watched) else score
 
-    watched = Watched(digits_train.take(np.arange(40)))
+    images = TrainingData(digits_train, digits_train.take(np.arange(40)), 10)
     monkeypatch.setattr(loop, "evaluate", scripted_evaluate)
-    best = train_network(recipe, digits_train, watched, 10, 0, CPU, select_best=True)
+    best = train_network(recipe, images, 0, CPU, select_best=True)
     assert best.selected_epoch == 2
     monkeypatch.setattr(loop, "evaluate", real)
-    short = train_network(tiny_recipe("standardize", epochs=2), digits_train, watched, 10, 0, CPU)
+    short = train_network(tiny_recipe("standardize", epochs=2), images, 0, CPU)
     assert short.selected_epoch == 2
     for name, value in best.module.state_dict().items():
         assert torch.equal(value, short.module.state_dict()[name])
     with pytest.raises(AssertionError, match="test chooses nothing"):
-        train_network(recipe, digits_train, Watched(watched.split, is_test=True), 10, 0, CPU, select_best=True)
+        train_network(recipe, replace(images, watches_test=True), 0, CPU, select_best=True)

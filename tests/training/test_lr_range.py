@@ -4,14 +4,15 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from stepladder.data import ImageSet, Split
+from stepladder.datasets import ImageSet, Split
 from stepladder.errors import StudyError
 from stepladder.recipe import Recipe
 from stepladder.training import lr_range
+from stepladder.training.assembly import TrainingData
 from stepladder.training.device import choose_compute
 from stepladder.training.history import EpochRecord
-from stepladder.training.loop import Watched, train_network
-from stepladder.training.lr_range import read_off, run_range_test, smooth, without_schedules
+from stepladder.training.loop import TrainingCallbacks, train_network
+from stepladder.training.lr_range import RangeTest, RateRange, read_off, run_range_test, smooth, without_schedules
 
 MakeRecipe = Callable[..., Recipe]
 
@@ -19,9 +20,8 @@ MakeRecipe = Callable[..., Recipe]
 def test_the_rates_grow_exponentially_and_the_test_ends_when_the_loss_diverges(
     tiny_recipe: MakeRecipe, digits_train: Split
 ) -> None:
-    found = run_range_test(
-        tiny_recipe("standardize"), digits_train, 10, 0, choose_compute("cpu", "float32"), low=1e-4, high=1e4, steps=200
-    )
+    compute = choose_compute("cpu", "float32")
+    found = run_range_test(tiny_recipe("standardize"), digits_train, 10, 0, compute, RateRange(1e-4, 1e4, 200))
     assert found.rates[0] == pytest.approx(1e-4)
     ratios = {round(later / earlier, 9) for earlier, later in zip(found.rates, found.rates[1:], strict=False)}
     assert ratios == {round((1e8) ** (1 / 199), 9)}
@@ -39,10 +39,12 @@ def test_the_steps_are_those_of_training(tiny_recipe: MakeRecipe, digits_train: 
     recipe = tiny_recipe("standardize", epochs=1)
     compute = choose_compute("cpu", "float32")
     steps = -(-len(digits_train) // 16)
-    found = run_range_test(recipe, digits_train, 10, 3, compute, low=1e-12, high=1.1e-12, steps=100)
+    found = run_range_test(recipe, digits_train, 10, 3, compute, RateRange(1e-12, 1.1e-12, 100))
     slow = recipe.model_copy(update={"optimizer": recipe.optimizer.model_copy(update={"lr": 1e-12})})
     history: list[EpochRecord] = []
-    train_network(slow, digits_train, Watched(digits_train), 10, 3, compute, on_epoch=history.append)
+    train_network(
+        slow, TrainingData(digits_train, digits_train, 10), 3, compute, TrainingCallbacks(on_epoch=history.append)
+    )
     sizes = torch.full((steps,), 16.0)
     sizes[-1] = len(digits_train) - 16 * (steps - 1)
     mean = float((torch.tensor(found.losses[:steps]) * sizes).sum() / sizes.sum())
@@ -57,7 +59,7 @@ def test_the_steps_are_those_of_training(tiny_recipe: MakeRecipe, digits_train: 
 def test_the_recipes_other_techniques_take_part(tiny_recipe: MakeRecipe, digits_train: Split, technique: str) -> None:
     compute = choose_compute("cpu", "float32")
     plain, with_it = (
-        run_range_test(recipe, digits_train, 10, 0, compute, low=1e-3, high=0.5, steps=100)
+        run_range_test(recipe, digits_train, 10, 0, compute, RateRange(1e-3, 0.5, 100))
         for recipe in (tiny_recipe("standardize"), tiny_recipe("standardize", technique))
     )
     # class_weights changes nothing where classes are even, and averages are not trained on.
@@ -73,7 +75,8 @@ def test_schedules_are_left_out_by_name(tiny_recipe: MakeRecipe) -> None:
 
 def test_the_same_seed_gives_the_same_test(tiny_recipe: MakeRecipe, digits_train: Split) -> None:
     compute = choose_compute("cpu", "float32")
-    one, same, other = (run_range_test(tiny_recipe(), digits_train, 10, seed, compute, steps=100) for seed in (0, 0, 1))
+    span = RateRange(steps=100)
+    one, same, other = (run_range_test(tiny_recipe(), digits_train, 10, seed, compute, span) for seed in (0, 0, 1))
     assert one == same
     assert one.losses != other.losses
 
@@ -109,10 +112,10 @@ def test_no_other_images_are_looked_at(
 
     monkeypatch.setattr(lr_range, "train_network", spy)
     train = digits.splits["train"]
-    run_range_test(tiny_recipe(), train, 10, 0, choose_compute("cpu", "float32"), steps=100)
-    ((_, trained, watched, *_),) = seen
-    assert trained is train
-    assert (watched.split.images[:64] == train.images[:64]).all()  # type: ignore[attr-defined]
+    run_range_test(tiny_recipe(), train, 10, 0, choose_compute("cpu", "float32"), RateRange(steps=100))
+    ((_, images, *_),) = seen
+    assert images.train is train  # type: ignore[attr-defined]
+    assert (images.watched.images[:64] == train.images[:64]).all()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -121,11 +124,14 @@ def test_no_other_images_are_looked_at(
         (0.1, 0.01, 300, "must rise from above 0"),
         (0, 1, 300, "must rise from above 0"),
         (0.1, math.inf, 300, "must rise from above 0"),
-        (0.1, 1, 20, "--steps is 20; it must be 100 to 100,000"),
+        (0.1, 1, 20, "`steps` is 20; it must be 100 to 100,000"),
     ],
 )
-def test_a_range_that_is_none_is_refused(
-    tiny_recipe: MakeRecipe, noise: Split, low: float, high: float, steps: int, words: str
-) -> None:
+def test_a_range_that_is_none_is_refused(low: float, high: float, steps: int, words: str) -> None:
     with pytest.raises(StudyError, match=words):
-        run_range_test(tiny_recipe(), noise, 4, 0, choose_compute("cpu", "float32"), low=low, high=high, steps=steps)
+        RateRange(low, high, steps)
+
+
+def test_a_test_of_a_thousand_steps_is_short_to_print() -> None:
+    found = RangeTest(3, (0.1,) * 1000, (2.0,) * 1000, (2.0,) * 1000, 999, 500, False)
+    assert repr(found) == "RangeTest(seed 3, 1000 steps, suggests 0.01)"

@@ -7,8 +7,9 @@ from torch import nn, optim
 from stepladder.network import load_network
 from stepladder.network.build import build_network
 from stepladder.optimizer import OPTIMIZERS, Optimizer
+from stepladder.training.assembly import TrainingData
 from stepladder.training.device import choose_compute
-from stepladder.training.loop import Watched, train_network
+from stepladder.training.loop import train_network
 from stepladder.training.optimizer import make_optimizer
 from stepladder.training.rng import Streams
 
@@ -97,7 +98,9 @@ def test_the_rates_of_muon_and_adamw_are_scheduled_together() -> None:
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_an_epoch_of_each_runs_and_twice_gives_the_same_bits(name, digits_train, tiny_recipe) -> None:
     recipe = tiny_recipe("cosine_lr", optimizer={"name": name})
-    runs = [train_network(recipe, digits_train, Watched(digits_train), 10, 0, choose_compute("cpu")) for _ in range(2)]
+    runs = [
+        train_network(recipe, TrainingData(digits_train, digits_train, 10), 0, choose_compute("cpu")) for _ in range(2)
+    ]
     assert runs[0].failure is None
     assert [record.train_loss for record in runs[0].history] == [record.train_loss for record in runs[1].history]
     assert runs[0].history[-1].train_loss < runs[0].history[0].train_loss

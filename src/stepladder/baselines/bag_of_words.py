@@ -2,28 +2,45 @@
 
 Csurka, Dance, Fan, Willamowsky and Bray, "Visual Categorization with Bags of Keypoints", ECCV workshop 2004, with the
 spatial pyramid of Lazebnik, Schmid and Ponce, CVPR 2006, and with the patches of Coates, Lee and Ng, AISTATS 2011:
-descriptors all over an image, told in the words of a vocabulary, counted by place, and a linear machine on the counts.
+descriptors all over an image, in the words of a vocabulary, counted by place, and a linear machine on the counts. One
+file, ``model.safetensors``, holds a fitted one: arrays, and the settings as text; no pickle.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
-from stepladder.baselines.blocks import BLOCK, map_images
 from stepladder.baselines.descriptors import Descriptor, make_descriptor
-from stepladder.baselines.pyramid import pool, pooling_matrix
-from stepladder.baselines.scaling import fit_scaling, scale
+from stepladder.baselines.features import (
+    count_different,
+    fit_scaling,
+    fit_vocabulary,
+    pool,
+    pooling_matrix,
+    scale,
+    triangle,
+)
 from stepladder.baselines.settings import BagSettings
 from stepladder.baselines.svm import ChosenSvm, LinearSvm, choose_svm, fit_svm
-from stepladder.baselines.vocabulary import count_different, fit_vocabulary, triangle
-from stepladder.data import Split
-from stepladder.data.split import SPLIT_SEED
-from stepladder.errors import DataError
+from stepladder.datasets import Split
+from stepladder.datasets.splits import SPLIT_SEED
+from stepladder.errors import DataError, StorageError
+from stepladder.files import replace_bytes
 from stepladder.training.rng import Streams
+
+_LEARNED = "learned."  # starts the names of the descriptor's arrays in a file
+
+#: Images that one core takes at a time: fixed, so that the bits of a result do not hang on how many cores there are.
+BLOCK = 256
 
 #: Called with (what is done, how much of it is done, of how much).
 Progress = Callable[[str, int, int], None]
@@ -127,7 +144,7 @@ def fit_bag(
     if size > MOST_BYTES:
         raise DataError(
             f"{counter.width:,} features of {len(train):,} images take {size / 1e9:.1f} GB, more than "
-            f"{MOST_BYTES / 1e9:g}; take fewer words with --words, or fewer images with --limit"
+            f"{MOST_BYTES / 1e9:g}; take fewer words with `words`, or fewer images with `limit`"
         )
     features = counter.count(train, "words of training images", on_progress)
     mean, deviation = fit_scaling(features)
@@ -190,6 +207,17 @@ class _Counter:
         return np.concatenate(parts)
 
 
+def map_images(split: Split, work: Callable[[np.ndarray], np.ndarray], block: int = BLOCK) -> Iterator[np.ndarray]:
+    """Yield ``work(images)`` for blocks of uint8 images (n, H, W, C), in the order of the split, on all cores."""
+
+    def on_block(start: int) -> np.ndarray:
+        stop = min(start + block, len(split))
+        return work(split.take(np.arange(start, stop)).images)
+
+    with all_cores() as pool:
+        yield from pool.map(on_block, range(0, len(split), block))
+
+
 def _fit_counter(
     settings: BagSettings, train: Split, seed: int, on_progress: Progress
 ) -> tuple[_Counter, tuple[str, ...]]:
@@ -226,9 +254,9 @@ def _words(settings: BagSettings, different: int, images: int) -> tuple[int, tup
     """Return how many words the vocabulary has, with a note where those are fewer than by default."""
     of = f"the {images:,} training images have {different:,} different descriptor{'s' if different != 1 else ''}"
     if different < 2:
-        raise DataError(f"{of}, so every image looks the same to {settings.descriptor}; look at them: stepladder data")
+        raise DataError(f"{of}, so all look the same to {settings.descriptor}: check the image files")
     if not settings.fewer and different < settings.words:
-        raise DataError(f"{of}, too few for {settings.words:,} words; take fewer with --words, or more images")
+        raise DataError(f"{of}, too few for {settings.words:,} words; take fewer with `words`, or more images")
     enough = max(2, different // _DESCRIPTORS_A_WORD)
     if not settings.fewer or enough >= settings.words:
         return settings.words, ()
@@ -249,3 +277,42 @@ def _set_aside(labels: np.ndarray) -> np.ndarray:
 
 def _share(svm: LinearSvm, features: np.ndarray, labels: np.ndarray) -> float:
     return float((svm.predict(features) == labels).mean())
+
+
+def save_bag(path: Path, bag: BagOfWords) -> None:
+    """Replace the file at ``path`` by ``bag``."""
+    arrays = {
+        **{f"{_LEARNED}{name}": array for name, array in bag.learned.items()},
+        "vocabulary": bag.vocabulary,
+        "mean": bag.mean,
+        "deviation": bag.deviation,
+        "weights": bag.svm.weights,
+        "intercepts": bag.svm.intercepts,
+    }
+    about = {"settings": bag.settings.model_dump_json(), "image_shape": json.dumps(bag.image_shape)}
+    # safetensors writes memory as it lies, so every array must lie in its own order.
+    replace_bytes(path, save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, about))
+
+
+def load_bag(path: Path) -> BagOfWords:
+    """Return the bag of words in the file at ``path``.
+
+    Raises:
+        StorageError: it is missing or damaged.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            about = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dictionary)
+        height, width, channels = json.loads(about["image_shape"])
+        return BagOfWords(
+            settings=BagSettings.model_validate_json(about["settings"]),
+            image_shape=(int(height), int(width), int(channels)),
+            learned={name.removeprefix(_LEARNED): arrays[name] for name in arrays if name.startswith(_LEARNED)},
+            vocabulary=arrays["vocabulary"],
+            mean=arrays["mean"],
+            deviation=arrays["deviation"],
+            svm=LinearSvm(arrays["weights"], arrays["intercepts"]),
+        )
+    except (OSError, SafetensorError, KeyError, ValueError, ValidationError) as error:
+        raise StorageError(f"{path} is damaged or missing ({error}); remove {path.parent} to fit it again") from error

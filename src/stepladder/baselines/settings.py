@@ -1,4 +1,4 @@
-"""What a bag of words is made with: by default what did best on validation images (docs/baseline.md)."""
+"""What a bag of words is made with: by default what did best on validation images (docs/bag-of-words.md)."""
 
 from __future__ import annotations
 
@@ -70,12 +70,12 @@ def settle(descriptor: str, height: int, width: int, words: int | None = None) -
     """
     name = check_descriptor(descriptor)
     if words is not None and not FEWEST_WORDS <= words <= MOST_WORDS:
-        raise StudyError(f"--words is {words:,}; it must be {FEWEST_WORDS} to {MOST_WORDS:,}")
+        raise StudyError(f"`words` is {words:,}; it must be {FEWEST_WORDS} to {MOST_WORDS:,}")
     shorter = min(height, width)
     if shorter < _SMALLEST[name]:
         raise DataError(
-            f"the images have {width}×{height} pixels, too few for --descriptor {name}, which takes {_SMALLEST[name]} "
-            f"or more a side; enlarge them with --size {_SMALLEST[name]}"
+            f"the images have {width}×{height} pixels, too few for `descriptor={name}`, which takes "
+            f"{_SMALLEST[name]} or more a side; enlarge them with `size={_SMALLEST[name]}`"
         )
     count = words or _WORDS[name]
     if name == "sift":

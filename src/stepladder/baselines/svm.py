@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 from scipy.optimize import minimize
 
-from stepladder.baselines.blocks import all_cores
+from stepladder.datasets.threads import all_cores
 
 #: What C is chosen from: two values a decade.
 COSTS = tuple(float(f"{base}e{power}") for power in range(-6, 1) for base in (1, 3))

@@ -1,34 +1,48 @@
-"""How fast is the training loop, against a plain PyTorch loop and against the machine's own matrix product?"""
+"""How fast is the training loop, against a plain PyTorch loop and against the machine's own matrix product?
+
+As a script, ``python -m stepladder.bench.engine``, it is one of the processes that train at the same time.
+"""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
+from types import TracebackType
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
-from stepladder.bench.lanes import CHANNELS, CLASSES, Lanes, random_images
-from stepladder.bench.product import flop_an_image, matrix_rate
-from stepladder.data import Split
+from stepladder.datasets import Split
+from stepladder.network import trace_network
 from stepladder.network.spec import BatchNorm, Dropout
-from stepladder.recipe import Recipe
-from stepladder.study.design.plan import Rung
-from stepladder.training.device import Compute
+from stepladder.recipe import Recipe, parse_recipe
+from stepladder.studies.design.rungs import Rung
+from stepladder.training.assembly import TrainingData
+from stepladder.training.device import Compute, available_cores, threads_for
 from stepladder.training.history import EpochRecord
-from stepladder.training.loop import Watched, train_network
+from stepladder.training.loop import TrainingCallbacks, train_network
+
+#: Of the images that are trained on.
+SIZE, CHANNELS, CLASSES = 32, 3, 10
 
 _STEPS = 20
+#: Rows and columns of the matrices.
+_MATRIX = 2048
+#: Matrix products in one measurement: about as long as twenty training steps.
+_PRODUCTS = 20
 
 
 @dataclass(frozen=True)
 class EngineSpeed:
-    """Figures of one run, one entry a round; measured in turn, so that drift of the machine hits all three alike.
+    """Figures of one run, one entry a round; each round measures all, so that drift of the machine hits all alike.
 
     Attributes:
         rung: of the reference ladder; it says which techniques are on.
@@ -36,7 +50,7 @@ class EngineSpeed:
             pooling, standardized beforehand, no augmentation.
         alone: the same of Stepladder's loop with every technique of the rung on, one trial on all cores.
         stepladder: of a trial a core at the same time, together: as a study runs them. On a GPU, of one trial.
-        lanes: how many trials that are.
+        trials_at_a_time: how many trials that are.
         matrix_product: FLOP a second of a 2048² matrix product in the precision used.
         flop_an_image: of one training step, an image: forward, weight gradients, input gradients but the first layer's.
     """
@@ -45,7 +59,7 @@ class EngineSpeed:
     plain: list[float]
     alone: list[float]
     stepladder: list[float]
-    lanes: int
+    trials_at_a_time: int
     matrix_product: list[float]
     flop_an_image: float
     recipe: Recipe
@@ -87,23 +101,23 @@ def measure_engine(
         if record.images_per_second is None:
             return
         alone.append(record.images_per_second)
-        together.append(record.images_per_second if lanes is None else lanes.epoch())
+        together.append(record.images_per_second if processes is None else processes.train_epoch())
         plain.append(plain_epoch())
         products.append(matrix_rate(compute))
         if on_round:
             on_round()
 
-    watched = Watched(train.take(np.arange(CLASSES)))
+    images = TrainingData(train, train.take(np.arange(CLASSES)), CLASSES)
     on_cpu = compute.device.type == "cpu"
-    with Lanes(recipe, compute, len(train)) if on_cpu else nullcontext() as lanes:
-        train_network(recipe, train, watched, CLASSES, seed=0, compute=compute, on_epoch=measure_peers)
-        count = 1 if lanes is None else len(lanes)
+    with OneThreadProcesses(recipe, compute, len(train)) if on_cpu else nullcontext() as processes:
+        train_network(recipe, images, 0, compute, TrainingCallbacks(on_epoch=measure_peers))
+        count = 1 if processes is None else len(processes)
     return EngineSpeed(
         rung=rung.name,
         plain=plain[1:],
         alone=alone[1:],
         stepladder=together[1:],
-        lanes=count,
+        trials_at_a_time=count,
         matrix_product=products[1:],
         flop_an_image=flop_an_image(recipe),
         recipe=recipe,
@@ -114,6 +128,46 @@ def measure_engine(
 def summarize_rates(values: list[float]) -> tuple[float, float, float]:
     """Return (median, minimum, maximum)."""
     return median(values), min(values), max(values)
+
+
+def random_images(count: int) -> Split:
+    """Return ``count`` 32×32 color images of noise in ten classes; the pixels do not change the speed."""
+    pixels = np.random.default_rng(0)
+    images = pixels.integers(0, 256, (count, SIZE, SIZE, CHANNELS), dtype=np.uint8)
+    return Split(images, pixels.integers(0, CLASSES, count, dtype=np.int64))
+
+
+def matrix_rate(compute: Compute, products: int = _PRODUCTS) -> float:
+    """Return the FLOP a second of a 2048² matrix product in the precision used, on all cores or the device.
+
+    Args:
+        products: after one that warms up.
+    """
+    dtype = torch.bfloat16 if compute.precision == "bfloat16" else torch.float32
+    one, other = (torch.randn(_MATRIX, _MATRIX, device=compute.device).to(dtype) for _ in range(2))
+    # A small network that was trained before has left torch with one thread.
+    with threads_for(_MATRIX**3, compute.threads):
+        _wait_for(one @ other)
+        started = perf_counter()
+        for _ in range(products):
+            product = one @ other
+        _wait_for(product)
+        return products * 2 * _MATRIX**3 / (perf_counter() - started)
+
+
+def flop_an_image(recipe: Recipe, num_classes: int = CLASSES) -> float:
+    """Return the FLOP of a training step, an image of 32×32 in color.
+
+    Forward, weight gradients, input gradients but the first layer's; layers that multiply, no others.
+    """
+    costs = [cost for cost in trace_network(recipe.network, (CHANNELS, SIZE, SIZE), num_classes) if cost.macs]
+    # Two FLOP a multiply-accumulate; forward, weight and input gradient cost the same; images need no gradient.
+    return 2 * (3 * sum(cost.macs for cost in costs) - costs[0].macs)
+
+
+def _wait_for(result: Tensor) -> None:
+    """Reading one number makes an asynchronous device finish."""
+    result[0, 0].item()
 
 
 def _plain_loop(train: Split, recipe: Recipe, device: torch.device) -> Callable[[], float]:
@@ -160,3 +214,75 @@ def _plain_block(channels_in: int, channels_out: int, normalized: bool) -> list[
     convolution = nn.Conv2d(channels_in, channels_out, kernel_size=5, padding=2)
     norm: list[nn.Module] = [nn.BatchNorm2d(channels_out)] if normalized else []
     return [convolution, *norm, nn.ReLU(), nn.MaxPool2d(2)]
+
+
+class OneThreadProcesses:
+    """The training loop as a study runs it: a process for each core, one thread each, all at the same time.
+
+    Each process trains an epoch of random images when it is told to, and answers with its rate.
+
+    Args:
+        recipe: with one epoch for each call of :meth:`train_epoch`, and one more to warm up.
+        images: of an epoch.
+    """
+
+    def __init__(self, recipe: Recipe, compute: Compute, images: int) -> None:
+        order = {"recipe": recipe.to_table(), "images": images, "precision": compute.precision}
+        self._processes = [
+            subprocess.Popen(
+                [sys.executable, "-m", "stepladder.bench.engine"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(available_cores())
+        ]
+        self._tell(json.dumps(order))
+
+    def __len__(self) -> int:
+        return len(self._processes)
+
+    def __enter__(self) -> OneThreadProcesses:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for process in self._processes:
+            process.kill()
+            process.communicate()
+
+    def train_epoch(self) -> float:
+        """Let all processes train an epoch at the same time; return their training images a second, summed."""
+        self._tell("go")
+        rates = []
+        for process in self._processes:
+            assert process.stdout is not None
+            rates.append(float(process.stdout.readline()))
+        return sum(rates)
+
+    def _tell(self, line: str) -> None:
+        for process in self._processes:
+            assert process.stdin is not None
+            process.stdin.write(line + "\n")
+            process.stdin.flush()
+
+
+def main() -> None:
+    """Be one of the processes."""
+    order = json.loads(sys.stdin.readline())
+    train = random_images(order["images"])
+
+    def answer(record: EpochRecord) -> None:
+        """Say the rate of the epoch that has ended, and wait until the next is asked for."""
+        if record.images_per_second is not None:
+            print(record.images_per_second, flush=True)
+        if not sys.stdin.readline():
+            sys.exit()
+
+    compute = Compute(torch.device("cpu"), order["precision"], threads=1)
+    images = TrainingData(train, train.take(np.arange(CLASSES)), CLASSES)
+    with suppress(BrokenPipeError, KeyboardInterrupt):
+        train_network(parse_recipe(order["recipe"]), images, 0, compute, TrainingCallbacks(on_epoch=answer))
+
+
+if __name__ == "__main__":
+    main()

@@ -11,17 +11,18 @@ from time import perf_counter
 import torch
 
 from stepladder.bench.processes import measure_process, stepladder
-from stepladder.data import Splits
+from stepladder.datasets import Splits
 from stepladder.errors import StudyError
 from stepladder.recipe import Recipe
+from stepladder.training.assembly import TrainingData
 from stepladder.training.device import Compute
-from stepladder.training.loop import Watched, train_network
+from stepladder.training.loop import train_network
 
-#: Seconds on one H200: of one trial, and of the ladder with five seeds.
-TRIAL_BAR, LADDER_BAR = 2.0, 30.0
+#: Seconds that are wanted on one H200: of one trial, and of the ladder with five seeds.
+TRIAL_TARGET, LADDER_TARGET = 2.0, 30.0
 
 #: Processes that share the GPU, and trials at a time in each, on CUDA streams of their own.
-CREWS = ((1, 1), (2, 1), (4, 1), (8, 1), (1, 2), (1, 4), (1, 8), (2, 2), (2, 4))
+WORKERS_AND_STREAMS = ((1, 1), (2, 1), (4, 1), (8, 1), (1, 2), (1, 4), (1, 8), (2, 2), (2, 4))
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class GpuSpeed:
     Attributes:
         replayed: seconds of one trial whose steps are recorded once and replayed, one entry a round.
         launched: the same where every kernel of every step is launched from Python.
-        ladders: seconds of a whole ladder from the start of its process to the end, for each of :data:`CREWS`.
+        ladders: seconds of a whole ladder from the start of its process to the end, an entry for each of
+            :data:`WORKERS_AND_STREAMS`.
     """
 
     replayed: list[float]
@@ -61,12 +63,12 @@ def measure_gpu(
     """
     if splits.validation is None:
         raise StudyError("these images have no validation split, and a trial of the study watches one")
-    watched = Watched(splits.validation)
+    images = TrainingData(splits.train, splits.validation, classes)
 
     def seconds_of(seed: int, replay: bool) -> float:
         torch.cuda.synchronize()
         started = perf_counter()
-        train_network(recipe, splits.train, watched, classes, seed, replace(compute, replay=replay))
+        train_network(recipe, images, seed, replace(compute, replay=replay))
         torch.cuda.synchronize()
         if on_measured:
             on_measured()
@@ -76,10 +78,10 @@ def measure_gpu(
     trials = [(seconds_of(seed, replay=True), seconds_of(seed, replay=False)) for seed in range(rounds)]
     place = str(Path(data).absolute()) if Path(data).exists() else data
     ladders = []
-    for workers, at_once in CREWS:
+    for workers, streams in WORKERS_AND_STREAMS:
         with tempfile.TemporaryDirectory(prefix="stepladder-bench-") as folder:
             options = ("--recipe", "report", "--seeds", str(seeds), "--out", "study", "--device", "cuda")
-            command = stepladder("study", place, *options, "--workers", str(workers), "--at-once", str(at_once))
+            command = stepladder("study", place, *options, "--workers", str(workers), "--streams", str(streams))
             ladders.append(measure_process(command, Path(folder)).seconds)
         if on_measured:
             on_measured()

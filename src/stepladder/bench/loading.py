@@ -17,11 +17,12 @@ import pyarrow.parquet as pq
 import simplejpeg
 from PIL import Image
 
-from stepladder.data import Split, load_image_set
-from stepladder.data.cache import VARIABLE
+from stepladder.datasets import Split, load_image_set
+from stepladder.datasets.cache import VARIABLE
 from stepladder.recipe import Recipe
+from stepladder.training.assembly import TrainingData
 from stepladder.training.device import Compute
-from stepladder.training.loop import Watched, train_network
+from stepladder.training.loop import train_network
 
 _SIZE, _CLASSES = 32, 10
 _STEPS = 20
@@ -31,7 +32,7 @@ _STEPS = 20
 _LOAD = """
 import json, sys, time
 from pathlib import Path
-from stepladder.data import load_image_set
+from stepladder.datasets import load_image_set
 def kibibytes(name):
     status = Path("/proc/self/status")
     lines = status.read_text().splitlines() if status.exists() else []
@@ -182,12 +183,12 @@ def _train(
     memory = Split(mapped.images.copy(), mapped.labels)
     short = recipe.model_copy(update={"epochs": 2})
     random = np.random.default_rng(0)
-    watched = Watched(memory.take(np.arange(_CLASSES)))
+    watched = memory.take(np.arange(_CLASSES))
     rates: dict[str, list[float]] = {"memory": [], "mapped": []}
     for _ in range(rounds):
         positions = random.permutation(len(memory))[: _STEPS * recipe.batch_size]
         for name, split in (("memory", memory), ("mapped", mapped)):
-            trained = train_network(short, split.take(positions), watched, _CLASSES, seed=0, compute=compute)
+            trained = train_network(short, TrainingData(split.take(positions), watched, _CLASSES), 0, compute)
             rate = trained.history[-1].images_per_second
             assert rate is not None
             rates[name].append(rate)

@@ -13,14 +13,15 @@ from time import perf_counter
 import numpy as np
 from PIL import Image
 
-from stepladder.data import Split
+from stepladder.datasets import Split
 from stepladder.model.classifier import Classifier
 from stepladder.model.export import export_model
 from stepladder.model.find import find_model
 from stepladder.model.folder import load_model, save_model
 from stepladder.recipe import Recipe
+from stepladder.training.assembly import TrainingData
 from stepladder.training.device import Compute
-from stepladder.training.loop import Watched, train_network
+from stepladder.training.loop import train_network
 
 _SIZE, _CLASSES = 32, 10
 _MANY = 4_000
@@ -80,7 +81,7 @@ def measure_prediction(
 
 def _models(folder: Path, recipe: Recipe, train: Split, compute: Compute) -> dict[str, tuple[Path, Classifier]]:
     few = train.take(np.arange(recipe.batch_size))
-    trained = train_network(recipe, few, Watched(few), _CLASSES, seed=0, compute=compute)
+    trained = train_network(recipe, TrainingData(few, few, _CLASSES), seed=0, compute=compute)
     class_names = tuple(f"class{number}" for number in range(_CLASSES))
     save_model(folder / "model", trained, class_names, (_SIZE, _SIZE, 3), compute, "")
     exported = folder / "model.onnx"

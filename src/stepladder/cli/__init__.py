@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError
 
+from stepladder.cli.flags import to_flags
 from stepladder.cli.quick import leave
 from stepladder.cli.techniques_app import app as techniques_app
 from stepladder.errors import StepladderError, for_want_of_memory
+
+#: Exit status by reason. 75 is "temporary failure, try again" (sysexits.h), which batch queues understand.
+EXIT_CODES = {"interrupt": 130, "terminate": 143, "hangup": 129, "time": 75}
 
 app = App(
     name="stepladder",
@@ -44,7 +49,7 @@ _add(
 )
 _add(
     app,
-    "plan:plan",
+    "study:plan",
     "Print what a study would run, for how long, and the smallest difference that it could find; run nothing. It takes "
     "the options of study that concern data, recipe and rules.",
     "plan digits --plan ladder+leave-one-out",
@@ -98,12 +103,12 @@ _add(
 )
 _add(
     app,
-    "baseline:baseline",
+    "bag_of_words:bag_of_words",
     "Classify without a network: a bag of visual words and a linear SVM, fitted on the same training images, its C "
     "chosen on validation, test read once. What a network must beat to be worth its while.",
-    "baseline digits",
-    "baseline my_images/ --descriptor sift --seeds 5",
-    "study digits --with-baseline",
+    "bag-of-words digits",
+    "bag-of-words my_images/ --descriptor sift --seeds 5",
+    "study digits --with-bag-of-words",
 )
 _add(
     app,
@@ -160,81 +165,39 @@ _add(
 bench = App(name="bench", help="Measure Stepladder on this machine.")
 _add(
     bench,
-    "bench.parts:engine",
+    "bench:engine",
     "Measure training images a second: a plain PyTorch loop, Stepladder's, and the machine's own matrix product.",
     "bench engine",
 )
 _add(
     bench,
-    "bench.training:training",
-    "Measure training speed, accuracy and memory beside the same network in a notebook, plain PyTorch, Lightning, "
-    "skorch and Keras, each in an environment of its own.",
-    "bench training cifar10-jpeg/",
-    "bench training --peers notebook tensors --rounds 1",
-)
-_add(
-    bench,
-    "bench.parts:data",
+    "bench:data",
     "Measure loading 60,000 small JPEGs, first and from the cache, and training from the cache's mapped file.",
     "bench data",
 )
 _add(
     bench,
-    "bench.parts:predict",
+    "bench:predict",
     "Measure how fast a trained model answers, by PyTorch and by its exported file.",
     "bench predict",
 )
 _add(
     bench,
-    "bench.simulate:simulate",
-    "Judge thousands of made-up studies whose truth is known, and hold the verdicts to their error rates.",
-    "bench simulate",
-)
-_add(
-    bench,
-    "bench.whole:start",
+    "bench:start",
     "Measure what one waits for: the help, a network's table, the first training step of a study.",
     "bench start",
 )
 _add(
     bench,
-    "bench.whole:study",
+    "bench:study",
     "Measure whole studies: trials an hour, the time outside training steps, processes against threads.",
     "bench study cifar10-jpeg/ --seeds 1",
 )
 _add(
     bench,
-    "bench.whole:growth",
-    "Measure how time and memory of a study grow with images, seeds, classes, and the size of an image.",
-    "bench growth",
-    "bench growth --of images --largest 64000",
-)
-_add(
-    bench,
-    "bench.whole:accuracy",
-    "Measure the seconds of training that whole recipes take to a validation accuracy.",
-    "bench accuracy cifar10-jpeg/ --wanted 80",
-)
-_add(
-    bench,
-    "bench.precision:precision",
-    "Measure what bfloat16 costs in accuracy: each step's gradient beside float64's, and whole trainings by paired "
-    "seeds.",
-    "bench precision cifar10-jpeg/ --limit 1000",
-)
-_add(
-    bench,
-    "bench.gpu:gpu",
+    "bench:gpu",
     "Measure the reference study on a GPU: one trial, its steps replayed and launched one by one; the whole ladder.",
     "bench gpu cifar10-jpeg/",
-)
-_add(
-    bench,
-    "bench.soak:soak",
-    "Kill studies of the digits at random moments, for an hour, and hold what they leave to the bits of an undisturbed "
-    "one; and watch memory and open files meanwhile.",
-    "bench soak",
-    "bench soak --minutes 2 --limit 40 --epochs 3",
 )
 app.command(bench)
 app.register_install_completion_command()
@@ -257,10 +220,9 @@ def run(arguments: Sequence[str]) -> int:
         known = arguments[:1] if arguments and arguments[0] in app else []
         return _complain(f"{error}\nSee: {' '.join(['stepladder', *known, '--help'])}")
     except StepladderError as error:
-        return _complain(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        print("\nStopped; the same command goes on from what is finished.", file=sys.stderr)
-        return 130
+        return _complain(to_flags(str(error)), error.exit_code)
+    except KeyboardInterrupt as stopped:
+        return _say_how_to_go_on(stopped, arguments)
     except BrokenPipeError:
         # Whoever read our output has gone, as head does. Python would complain once more when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -281,6 +243,16 @@ def run(arguments: Sequence[str]) -> int:
             raise
         return _complain(sentence)
     return code if isinstance(code, int) else 0
+
+
+def _say_how_to_go_on(stopped: KeyboardInterrupt, arguments: Sequence[str]) -> int:
+    """Print what is kept of a job that was stopped, and the command that goes on; return the reason's exit code."""
+    reason = getattr(stopped, "reason", "interrupt")
+    kept, _, _ = (getattr(stopped, "__notes__", None) or ["Stopped; "])[-1].rpartition("; the same call goes on")
+    typed = shlex.join(["stepladder", *arguments])
+    # A command to copy stays one line.
+    print(f"\n{kept.replace('max_time', '--max-time') or 'Stopped'}; continue with:\n  {typed}", file=sys.stderr)
+    return EXIT_CODES.get(reason, 130)
 
 
 def _complain(message: str, code: int = 2) -> int:

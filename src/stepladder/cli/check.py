@@ -9,8 +9,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from stepladder.api import verbs
 from stepladder.cli.console import AsJson, OwnTechniques, make_console, register_own
-from stepladder.report.check import check_folder, repair_folder
+from stepladder.cli.flags import to_flags
 from stepladder.report.units import count
 
 
@@ -29,20 +30,19 @@ def check(
     """Verify every checksum and hash of a study, and that results and verdicts follow from its trials."""
     console = make_console(as_json)
     register_own(technique)
-    findings = check_folder(folder)
-    for finding in findings:
-        style = "bold" if finding.fault else "dim"
-        console.print(f"{finding.place} {finding.what}", style=style, markup=False)
-    faults = [finding for finding in findings if finding.fault]
-    done = repair_folder(folder, findings) if repair and faults else []
-    for sentence in done:
+    found = verbs.check(folder, repair=repair)
+    for one in found.faults:
+        style = "bold" if one.is_fault else "dim"
+        console.print(to_flags(f"{one.place} {one.what}"), style=style, markup=False)
+    for sentence in found.repaired:
         console.print(f"Repaired: {sentence}", markup=False)
-    if not faults:
+    faults = [one for one in found.faults if one.is_fault]
+    if found.holds:
         console.print("All checksums and hashes hold, and the results follow from the trials.")
     elif not repair:
-        mendable = all(finding.kind != "plan" for finding in faults)
+        mendable = all(one.kind != "plan" for one in faults)
         fix = "; mend what can be mended with --repair" if mendable else "; restore study.json from a copy"
         console.print(f"{count(len(faults), 'fault')} found{fix}.", markup=False)
     if as_json:
-        print(json.dumps({"findings": [asdict(one) for one in findings], "repaired": done}, indent=2))
+        print(json.dumps({"faults": [asdict(one) for one in found.faults], "repaired": found.repaired}, indent=2))
     return 1 if faults and not repair else 0

@@ -1,7 +1,8 @@
-"""Where every command prints, and the option that says so."""
+"""Where every command prints, and the options that say so."""
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -10,12 +11,15 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
+from stepladder.cli.groups import OUTPUT
+
 AsJson = Annotated[
     bool,
     Parameter(
         name="--json",
         negative="",
         show_default=False,
+        group=OUTPUT,
         help="Print the result as one JSON document; all else goes to stderr.",
     ),
 ]
@@ -60,3 +64,8 @@ def stdout_for_json(as_json: bool) -> Iterator[None]:
         return
     with redirect_stdout(sys.stderr):
         yield
+
+
+def typed_command() -> str:
+    """Return what the user typed, as a shell would read it."""
+    return shlex.join(["stepladder", *sys.argv[1:]])

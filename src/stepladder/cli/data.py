@@ -14,9 +14,9 @@ from rich.text import Text
 
 from stepladder.cli.console import AsJson, make_console
 from stepladder.cli.data_options import DataOptions
-from stepladder.data import SOURCES, ImageSet
-from stepladder.data.audit import ImageAudit, audit_image_set, draw_sheet
-from stepladder.data.cache import cache_folder, clear_cache
+from stepladder.datasets import SOURCES, ImageSet
+from stepladder.datasets.audit import ImageAudit, audit_image_set, draw_sheet
+from stepladder.datasets.cache import cache_folder, clear_cache
 from stepladder.errors import DamagedImagesError, DataError
 from stepladder.files import replace_bytes, replace_text
 from stepladder.report.audit import audit_sections, build_audit_document, render_audit_page

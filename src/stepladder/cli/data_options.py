@@ -10,12 +10,14 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from stepladder.data import ImageSet, load_image_set
+from stepladder.cli.groups import FIRST, IMAGES
+from stepladder.datasets import Access, ImageSet, load_image_set
 
 Data = Annotated[
     str,
     Parameter(
-        help="A name (digits, cifar10, mnist …) or a path: folder of images, table of paths, parquet, .npz, .tar, IDX."
+        group=FIRST,
+        help="A name (digits, cifar10, mnist …) or a path: folder of images, table of paths, parquet, .npz, .tar, IDX.",
     ),
 ]
 
@@ -26,22 +28,29 @@ class DataOptions:
     """What every command that reads images may be told of them."""
 
     limit: Annotated[
-        int | None, Parameter(help="Use only the first N images a class of each split, for a quick look.")
+        int | None,
+        Parameter(group=FIRST, help="Use only the first N images a class of each split, for a quick look."),
     ] = None
     size: Annotated[
         int | None,
         Parameter(
-            help="Resize every image to N×N pixels; by default equal sizes are kept, and one is chosen otherwise."
+            group=IMAGES,
+            help="Resize every image to N×N pixels; by default equal sizes are kept, and one is chosen otherwise.",
         ),
     ] = None
     channels: Annotated[
-        Literal["auto", "1", "3"], Parameter(help="1 makes all images grey, 3 color; auto takes grey if all are grey.")
+        Literal["auto", "1", "3"],
+        Parameter(group=IMAGES, help="1 makes all images gray, 3 color; auto takes gray if all are gray."),
     ] = "auto"
     data_dir: Annotated[
-        Path | None, Parameter(help="Where the files of a named image set are: a folder, or for cifar its archive.")
+        Path | None,
+        Parameter(group=IMAGES, help="Where the files of a named image set are: a folder, or for cifar its archive."),
     ] = None
     download: Annotated[
-        bool, Parameter(negative="", show_default=False, help="Fetch a named image set that is not on this computer.")
+        bool,
+        Parameter(
+            group=IMAGES, negative="", show_default=False, help="Fetch a named image set that is not on this computer."
+        ),
     ] = False
 
     def load_data(self, console: Console, data: str, *, skip_damaged: bool = False) -> ImageSet:
@@ -58,12 +67,9 @@ class DataOptions:
 
             return load_image_set(
                 data,
-                data_dir=self.data_dir,
                 limit=self.limit,
-                skip_damaged=skip_damaged,
                 size=self.size,
                 channels=None if self.channels == "auto" else int(self.channels),
-                download=self.download,
-                on_progress=show_reading,
-                on_download=show_download,
+                skip_damaged=skip_damaged,
+                access=Access(self.data_dir, self.download, show_reading, show_download),
             )

@@ -14,11 +14,10 @@ from cyclopts import Parameter
 from stepladder.cli.console import AsJson, OwnTechniques, make_console, register_own
 from stepladder.cli.predict import NOT_CALIBRATED
 from stepladder.errors import RecipeError, StorageError
-from stepladder.model.export import FORMATS, export_model, sample_photographs
-from stepladder.model.find import find_images, model_folder
+from stepladder.model.export import FORMATS, export_model, quantize_file, sample_photographs
+from stepladder.model.find import model_folder
 from stepladder.model.folder import load_model
-from stepladder.model.images import read_pixels
-from stepladder.model.quantize import quantize_file
+from stepladder.model.images import find_images, read_pixels
 from stepladder.report.units import percent
 
 #: More do not make the check safer.

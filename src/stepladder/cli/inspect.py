@@ -20,7 +20,7 @@ from stepladder.cli.inspect_tables import (
 )
 from stepladder.errors import RecipeError
 from stepladder.network import find_network
-from stepladder.network.images import parse_input
+from stepladder.network.arithmetic import parse_input
 from stepladder.network.inspection import Inspection, inspect_network
 from stepladder.network.sizes import check_feeding
 from stepladder.network.solve import Answer, solve
@@ -98,9 +98,9 @@ def inspect(
     images = None
     if data is not None:
         # Reading images needs far heavier libraries than arithmetic does.
-        from stepladder.data import load_image_set, make_splits
+        from stepladder.datasets import Access, load_image_set, make_splits
 
-        images = load_image_set(data, data_dir=data_dir)
+        images = load_image_set(data, access=Access(data_dir))
         if classes is not None and classes != images.num_classes:
             raise RecipeError(f"--classes is {classes} and {images.name} has {images.num_classes}; leave it out")
         classes = images.num_classes
@@ -119,7 +119,7 @@ def inspect(
         training_images=len(make_splits(images, 0).train) if images is not None else None,
     )
     weights_for = (
-        parse_input(built_for, "--built-for") if built_for is not None else found.input_shape if found.model else None
+        parse_input(built_for, "built_for") if built_for is not None else found.input_shape if found.model else None
     )
     if weights_for is not None:
         check_feeding(found.network, weights_for, inspection.input_shape, inspection.num_classes)

@@ -13,13 +13,12 @@ from stepladder.errors import RecipeError
 from stepladder.network import preset_names, read_preset, trace_network
 from stepladder.network.advice import weights_for_each_image
 from stepladder.network.arithmetic import format_shape
-from stepladder.network.compare import compare_convolutions
 from stepladder.network.explain import describe_layer, explain_layer, explain_memory, general_rules
-from stepladder.network.inspection import BYTES, Inspection
+from stepladder.network.inspection import BYTES, Inspection, compare_convolutions
+from stepladder.network.line import format_line
 from stepladder.network.receptive_field import Fields
 from stepladder.network.sizes import check_feeding, describe_sizes
 from stepladder.network.solve import Answer
-from stepladder.network.write_line import format_line
 
 if TYPE_CHECKING:
     from stepladder.model.effective import EffectiveFields

@@ -19,8 +19,8 @@ from stepladder.cli.console import AsJson, OwnTechniques, make_console, register
 from stepladder.cli.quick import without_collection
 from stepladder.errors import DataError
 from stepladder.model.classifier import Classifier
-from stepladder.model.find import ImageFile, find_images, find_model
-from stepladder.model.images import read_pixels
+from stepladder.model.find import find_model
+from stepladder.model.images import ImageFile, find_images, read_pixels
 from stepladder.report.units import percent
 
 _BATCH = 256

@@ -1,8 +1,9 @@
-"""``stepladder report``: from a study's files to its report, without training."""
+"""``stepladder report``: from a study's files to its report, without training; or several studies side by side."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,11 +11,15 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from stepladder.cli.console import AsJson, OwnTechniques, make_console, register_own
+from stepladder.cli.flags import to_flags
 from stepladder.errors import StudyError
-from stepladder.report import describe, terminal_effects, terminal_table, write_report
 from stepladder.report.document import build_document
-from stepladder.study.files.records import SavedStudy
-from stepladder.study.files.store import load_study, write_results
+from stepladder.report.sections.comparison import build_comparison, describe_comparison, terminal_comparison
+from stepladder.report.terminal import print_report
+from stepladder.report.write import write_comparison, write_report
+from stepladder.studies.files.store import load_study, write_results
+from stepladder.studies.findings import work_out
+from stepladder.studies.judging.comparison import compare_studies
 
 
 def report(
@@ -30,33 +35,26 @@ def report(
     console = make_console(as_json)
     register_own(technique)
     if len(folders) > 1:
-        from stepladder.cli.compare import compare
-
-        compare(console, folders, out or Path("comparison"), as_json)
+        _compare(console, folders, out or Path("comparison"), as_json)
         return
     if out is not None:
         raise StudyError("--out is for a comparison, and there is one study; a report is written into its own folder")
     study = load_study(folders[0])
     write_results(study)
-    if study.record.sweep is not None:
-        _report_sweep(console, study, as_json)
-        return
-    written = write_report(study)
-    console.print(terminal_table(study))
-    if len(study.record.seeds) > 1 and not study.unread and study.record.contrasts:
-        console.print(terminal_effects(study))
-    for sentence in describe(study):
-        console.print(sentence, markup=False)
-    console.print(f"\nReport: {next(path for path in written if path.suffix == '.html')}", markup=False)
+    findings = work_out(study)
+    write_report(findings)
+    print_report(console, findings)
     if as_json:
-        print(json.dumps(build_document(study), ensure_ascii=False, indent=2, allow_nan=False))
+        print(json.dumps(build_document(findings), ensure_ascii=False, indent=2, allow_nan=False))
 
 
-def _report_sweep(console: Console, study: SavedStudy, as_json: bool) -> None:
-    from stepladder.cli.sweep import show_sweep, sweep_document
-
-    written = write_report(study)
-    show_sweep(console, study)
-    console.print(f"\nReport: {next(path for path in written if path.suffix == '.html')}", markup=False)
+def _compare(console: Console, folders: Sequence[Path], out: Path, as_json: bool) -> None:
+    comparison = compare_studies([load_study(folder) for folder in folders])
+    written = write_comparison(comparison, out)
+    console.print(terminal_comparison(comparison))
+    console.print()
+    for sentence in describe_comparison(comparison):
+        console.print(to_flags(sentence), markup=False)
+    console.print(f"\nComparison: {next(path for path in written if path.suffix == '.html')}", markup=False)
     if as_json:
-        print(json.dumps(sweep_document(study), ensure_ascii=False, indent=2, allow_nan=False))
+        print(json.dumps(build_comparison(comparison), ensure_ascii=False, indent=2, allow_nan=False))

@@ -1,58 +1,58 @@
-"""``stepladder study``: every rung, several seeds, one folder, one report."""
+"""``stepladder study``, every rung with several seeds, and ``stepladder plan``, what that would take."""
 
 from __future__ import annotations
 
 import json
-import shlex
-import sys
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
 
-from stepladder import report
-from stepladder.cli.baseline_progress import make_baseline_watch
+from stepladder.api import verbs
+from stepladder.api.progress import make_bag_progress, make_progress
+from stepladder.api.signals import stopping_politely
 from stepladder.cli.console import make_console, stdout_for_json
-from stepladder.cli.execution import DEFAULT_EXECUTION, ExecutionOptions
-from stepladder.cli.live_page import LivePage
-from stepladder.cli.options import DEFAULTS, Data, TrainingOptions, say_what_was_loaded
-from stepladder.cli.progress import make_watch
-from stepladder.cli.rules import DEFAULT_RULES, RuleOptions
-from stepladder.cli.signals import EXIT_CODES, stopping_politely
-from stepladder.cli.stopped import say_how_to_continue
-from stepladder.data import ImageSet
+from stepladder.cli.data_options import Data
+from stepladder.cli.flags import to_flags
+from stepladder.cli.groups import FIRST, JUDGING, OUTPUT, RECIPE
+from stepladder.cli.training_options import (
+    DEFAULT_EXECUTION,
+    DEFAULT_RULES,
+    DEFAULTS,
+    ExecutionOptions,
+    RuleOptions,
+    TrainingOptions,
+)
 from stepladder.errors import StudyError
-from stepladder.recipe import Recipe
 from stepladder.report.document import build_document
-from stepladder.study.baseline import add_baseline
-from stepladder.study.design.plan import Rung
-from stepladder.study.design.rungs import make_rungs, parse_rung, read_study_file
-from stepladder.study.files.records import SavedStudy
-from stepladder.study.run import run_study
-from stepladder.training.device import choose_compute
-from stepladder.training.stop import Stopped
+from stepladder.report.terminal import describe_forecast, print_report
+from stepladder.studies.design.metrics import find_metric
+
+OwnRungs = Annotated[
+    tuple[str, ...],
+    Parameter(
+        group=RECIPE,
+        negative="",
+        show_default=False,
+        help="Rungs of your own, from below: NAME:technique,technique; +NAME adds to the rung below.",
+    ),
+]
+StudyFile = Annotated[Path | None, Parameter(group=RECIPE, help="Rungs and settings from a study file in TOML.")]
 
 
 def study(
     data: Data = "digits",
     *,
     out: Annotated[
-        Path | None, Parameter(help="Folder of the study; studies/<data>-<plan> in the current folder by default.")
+        Path | None,
+        Parameter(group=FIRST, help="Folder of the study; studies/<data>-<plan> in the current folder by default."),
     ] = None,
-    rung: Annotated[
-        tuple[str, ...],
-        Parameter(
-            negative="",
-            show_default=False,
-            help="Rungs of your own, from below: NAME:technique,technique; +NAME adds to the rung below.",
-        ),
-    ] = (),
-    file: Annotated[Path | None, Parameter(help="Rungs and settings from a study file in TOML.")] = None,
-    with_baseline: Annotated[
+    rung: OwnRungs = (),
+    file: StudyFile = None,
+    with_bag_of_words: Annotated[
         bool,
         Parameter(
+            group=OUTPUT,
             negative="",
             show_default=False,
             help="Add a bag of words with a linear SVM, which is no network, as a row below the first rung.",
@@ -64,91 +64,83 @@ def study(
 ) -> int:
     """Train every rung with several seeds and say what the evidence holds."""
     console = make_console(options.as_json)
-    compute = choose_compute(options.device, options.precision, how.threads)
-    execution = how.execution()
-    images = options.load_data(console, data, skip_damaged=options.skip_damaged)
-    recipe, rungs = _make_plan(options, images, rung, file)
-    folder = (
-        out or Path("studies") / f"{images.name}{options.network_label()}-{_short_name(rungs) if rungs else rules.plan}"
-    )
-    command = shlex.join(["stepladder", *sys.argv[1:]])
-
-    say_what_was_loaded(console, images, recipe)
-    compute = options.settle_precision(console, compute, recipe, images)
-    watch = make_watch(console)
-    watch.page = LivePage(folder.absolute())  # a technique of the user's own may go elsewhere
-    told = options.watchers(console, watch, folder.absolute())
-    # Until the reason is said: the second signal of an impatient user may come when the first has done its work.
-    polite = ExitStack()
-    polite.enter_context(stopping_politely(execution.stop))
-    try:
-        with stdout_for_json(options.as_json):
-            finished = run_study(
-                images,
-                recipe,
-                folder,
-                compute,
-                seeds=rules.number_of_seeds(),
-                plan=rules.plan,
-                rules=rules.rules(),
-                rungs=rungs,
-                validation=options.validation,
-                drop_leaks=options.drop_leaks,
-                command=command,
-                watch=told,
-                execution=execution,
-            )
-            if with_baseline:
-                baseline_watch = make_baseline_watch(console, looked=True)
-                finished = add_baseline(finished, images, drop_leaks=options.drop_leaks, watch=baseline_watch)
-    except KeyboardInterrupt as stopped:
-        watch.stop()
-        reason = stopped.reason if isinstance(stopped, Stopped) else "interrupt"
-        say_how_to_continue(console, folder, command, reason, report.write_report)
-        return EXIT_CODES.get(reason, 130)
-    finally:
-        watch.stop()
-        polite.close()
-    if not watch.ran:
+    execution = how.execution(options)
+    asked = _plan(rules, rung, file)
+    images = options.load_images(console, data)
+    progress = make_progress(console, to_flags)
+    with stopping_politely(execution.stop), stdout_for_json(options.as_json):
+        done = verbs.study(
+            images,
+            options.recipe_options(),
+            plan=asked,
+            seeds=rules.number_of_seeds(),
+            out=out,
+            rules=rules.rules(options),
+            execution=execution,
+            progress=progress,
+        )
+        if with_bag_of_words:
+            bag = make_bag_progress(console, said=True)
+            done = verbs.add_bag(done, images, drop_leaks=options.drop_leaks, progress=bag)
+    if not progress.ran:
         console.print("All of it was trained before; nothing to do but the report.")
-    written = report.write_report(finished)
-    _show(console, finished)
-    console.print(f"\nReport: {next(path for path in written if path.suffix == '.html')}", markup=False)
+    print_report(console, done.findings)
     if options.as_json:
-        print(json.dumps(build_document(finished), ensure_ascii=False, indent=2, allow_nan=False))
-    return 1 if any(trial.result.status == "failed" for trial in finished.trials) else 0
+        print(json.dumps(build_document(done.findings), ensure_ascii=False, indent=2, allow_nan=False))
+    return 1 if any(trial.result.status == "failed" for trial in done.trials) else 0
 
 
-def _make_plan(
-    options: TrainingOptions, images: ImageSet, written: tuple[str, ...], file: Path | None
-) -> tuple[Recipe, tuple[Rung, ...] | None]:
-    """Return the recipe, and the rungs where the user wrote them."""
-    if not written and file is None:
-        return options.make_recipe(images), None
-    if written and file is not None:
+def plan(
+    data: Data = "digits",
+    *,
+    sd: Annotated[
+        float | None,
+        Parameter(
+            group=JUDGING,
+            help="Standard deviation of the differences between two rungs over seeds, in points (nats for nll).",
+        ),
+    ] = None,
+    pilot: Annotated[Path | None, Parameter(group=JUDGING, help="Take it from this study's folder instead.")] = None,
+    rung: OwnRungs = (),
+    file: StudyFile = None,
+    rules: RuleOptions = DEFAULT_RULES,
+    how: ExecutionOptions = DEFAULT_EXECUTION,
+    options: TrainingOptions = DEFAULTS,
+) -> None:
+    """Print what a study would run, for how long, and the smallest difference that it could find; run nothing."""
+    console = make_console(options.as_json)
+    if sd is not None and pilot is not None:
+        raise StudyError("--sd and --pilot both give the standard deviation; give one of them")
+    if sd is not None and find_metric(rules.metric).share:
+        sd /= 100
+    execution = how.execution(options)
+    asked = _plan(rules, rung, file)
+    images = options.load_images(console, data)
+    with stopping_politely(execution.stop), stdout_for_json(options.as_json):
+        forecast = verbs.plan(
+            images,
+            options.recipe_options(),
+            plan=asked,
+            seeds=rules.number_of_seeds(),
+            spread=sd if pilot is None else pilot,
+            rules=rules.rules(options),
+            execution=execution,
+            progress=make_progress(console, to_flags),
+        )
+    for sentence in describe_forecast(forecast):
+        console.print(to_flags(sentence), markup=False)
+    if options.as_json:
+        print(json.dumps(forecast.to_document(), ensure_ascii=False, indent=2))
+
+
+def _plan(rules: RuleOptions, rungs: tuple[str, ...], file: Path | None) -> str | Path | tuple[str, ...]:
+    """Return what the user wants to compare, given in one of three ways."""
+    if rungs and file is not None:
         raise StudyError("rungs are given twice, with --rung and with --file; give them once")
-    added = options.register()  # before the file, which may name them
-    study_file = None if file is None else read_study_file(file)
-    recipe = options.load_recipe(images, otherwise=study_file.recipe if study_file else None)
-    specs = [parse_rung(text, recipe) for text in written] if study_file is None else list(study_file.rungs)
-    listed = {setting.name for spec in specs for setting in spec.techniques}
-    specs += [parse_rung(f"+{name}:{name}", recipe) for name in added if name not in listed]
-    changes = {**(study_file.settings if study_file else {}), **options.changes()}
-    rungs = make_rungs(specs, recipe, changes)
-    return rungs[-1].recipe, rungs
-
-
-def _short_name(rungs: tuple[Rung, ...]) -> str:
-    """What such a study's folder is called: its rungs, as far as 60 letters go."""
-    return "-".join(rung.name.replace(" ", "_") for rung in rungs)[:60].rstrip("-.")
-
-
-def _show(console: Console, study: SavedStudy) -> None:
-    console.print()
-    console.print(report.terminal_table(study))
-    console.print()
-    if len(study.record.seeds) > 1 and not study.unread and study.record.contrasts:
-        console.print(report.terminal_effects(study))
-        console.print()
-    for sentence in report.describe(study):
-        console.print(sentence, markup=False)
+    if (rungs or file is not None) and rules.plan != DEFAULT_RULES.plan:
+        ways = "--rung" if rungs else "--file"
+        raise StudyError(
+            f"--plan {rules.plan} makes rungs of the recipe's techniques, and {ways} gives rungs of your own, each "
+            "compared with the one below; give one of the two"
+        )
+    return rungs or file or rules.plan

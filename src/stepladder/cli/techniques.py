@@ -14,14 +14,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from stepladder.check import range_of
-from stepladder.cli.options import Data
-from stepladder.data import load_image_set
+from stepladder.cli.data_options import Data
+from stepladder.datasets import load_image_set
 from stepladder.errors import RecipeError
 from stepladder.files import replace_bytes
 from stepladder.recipe import TechniqueSetting, read_value
 from stepladder.report.figures.style import to_png
 from stepladder.report.figures.technique_sheet import draw_sheet
+from stepladder.schema import range_of
 from stepladder.techniques import Technique, find_technique, known_techniques, register
 from stepladder.techniques.template import write_template
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from stepladder.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from stepladder.model.classifier import Classifier, Predictions
+    from stepladder.model.classifier import Classifier, Prediction, Predictions
     from stepladder.model.folder import Model, load_model, save_model
     from stepladder.model.onnx_file import OnnxModel
 
@@ -18,11 +18,12 @@ _HOMES = {
     "Classifier": "classifier",
     "Model": "folder",
     "OnnxModel": "onnx_file",
+    "Prediction": "classifier",
     "Predictions": "classifier",
     "load_model": "folder",
     "save_model": "folder",
 }
 
-__all__ = ["Classifier", "Model", "OnnxModel", "Predictions", "load_model", "save_model"]
+__all__ = ["Classifier", "Model", "OnnxModel", "Prediction", "Predictions", "load_model", "save_model"]
 
 __getattr__ = lazy_names(__name__, _HOMES)

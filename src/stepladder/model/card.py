@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CardFacts:
     """What a model card tells.
 
@@ -37,6 +37,9 @@ class CardFacts:
     of_recipe: tuple[float, float, int] | None = None
     temperature: float | None = None
     calibration_error: tuple[float, float] | None = None
+
+    def __repr__(self) -> str:
+        return f"CardFacts({self.data[:100]}: recipe {self.recipe[:100]}, seed {self.seed})"
 
 
 def render_card(facts: CardFacts) -> str:
@@ -78,7 +81,7 @@ weights is for whoever trained them to state, with that of the images in mind.
 
 def _calibration(facts: CardFacts) -> str:
     if facts.temperature is None:
-        return "not calibrated, as no validation images told a temperature; the plain softmax is often surer than right"
+        return "not calibrated: the validation images gave no reliable temperature; the plain softmax is often too sure"
     text = (
         f"calibrated; logits are divided by {facts.temperature:.3g}, fitted on "
         f"{facts.counts.get('validation', 0):,} validation images"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stepladder.data import ImageSet
+from stepladder.datasets import ImageSet
 from stepladder.errors import RecipeError
 from stepladder.model.folder import load_model
 from stepladder.network.arithmetic import format_shape
@@ -25,7 +26,7 @@ THRESHOLD = 1 - 0.9545
 _SEEDS, _IMAGES = 8, 32
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class EffectiveField:
     """What the central output of a layer depends on, and how much.
 
@@ -37,8 +38,11 @@ class EffectiveField:
     gradient: np.ndarray
     size: float
 
+    def __repr__(self) -> str:
+        return f"EffectiveField(size {self.size:.1f})"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class EffectiveFields:
     """The effective receptive field of every layer that widens it, by name.
 
@@ -50,6 +54,10 @@ class EffectiveFields:
     fields: dict[str, EffectiveField]
     trained: bool
     note: str
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name[:40]} {field.size:.1f}" for name, field in islice(self.fields.items(), 8))
+        return f"EffectiveFields({sizes}{', …' if len(self.fields) > 8 else ''})"
 
     def to_document(self) -> dict[str, Any]:
         """Return the sizes as plain values."""

@@ -17,7 +17,7 @@ from stepladder.techniques import Technique
 from stepladder.training.evaluate import prepare_images
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Explanation:
     """One image looked at.
 
@@ -37,6 +37,10 @@ class Explanation:
     grad_cam: np.ndarray
     occlusion: np.ndarray
     filters: np.ndarray | None
+
+    def __repr__(self) -> str:
+        height, width = self.pixels.shape[:2]
+        return f"Explanation({self.class_name[:100]}, {100 * self.probability:.1f} %, {height}×{width} pixels)"
 
 
 def explain_image(model: Model, image: ImageLike, class_name: str | None = None) -> Explanation:

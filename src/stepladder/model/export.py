@@ -1,4 +1,8 @@
-"""A trained model as one file for other programs: preprocessing in the graph, checked before it is kept."""
+"""A trained model as one file for other programs: preprocessing in the graph, checked before it is kept.
+
+:func:`quantize_file` makes an exported ONNX file smaller, often faster, and a little less accurate: 8-bit weights and
+activations.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import copy
 import io
 import json
 import logging
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -31,6 +36,11 @@ TOLERANCE = 1e-4
 #: TorchScript is not among them: its archives are pickles, and PyTorch has retired it.
 FORMATS = ("onnx", "exported-program")
 
+#: Images that ranges of activations are taken from at most; more change little and take long.
+MOST_CALIBRATION_IMAGES = 512
+
+_CALIBRATION_BATCH = 32
+
 _ANY_NUMBER = ({0: torch.export.Dim("batch")},)
 
 
@@ -50,6 +60,25 @@ class Exported:
     checked: int
     difference: float
     versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """What 8 bits cost.
+
+    Attributes:
+        bytes_written: size of the file; ``bytes_before`` is that of the file it was made from.
+        calibrated: images that ranges were taken from.
+        agreement: share of the images on which both files name the same class.
+        accuracy: shares of the labelled images that are right, before and after; None without labels.
+    """
+
+    path: Path
+    bytes_before: int
+    bytes_written: int
+    calibrated: int
+    agreement: float
+    accuracy: tuple[float, float] | None
 
 
 class WithPreprocessing(nn.Module):
@@ -106,6 +135,63 @@ def export_model(model: Model, path: Path, images: np.ndarray, *, form: str = "o
         )
     replace_bytes(path, content)
     return Exported(path, len(content), len(images), difference, versions)
+
+
+def quantize_file(path: Path, images: np.ndarray, labels: np.ndarray | None = None) -> Quantized:
+    """Replace the exported file at ``path`` by one with 8-bit weights and activations.
+
+    Static quantization in the QDQ form: weights a channel at a time, activations by the range that they take on
+    ``images`` (Nagel et al., A White Paper on Neural Network Quantization, 2021, sections 2 and 3).
+
+    Args:
+        images: uint8 (N, H, W, C), real ones, of the kind that the model will see; the first
+            :data:`MOST_CALIBRATION_IMAGES` calibrate, all measure.
+        labels: int64 (N,), -1 where unknown.
+
+    Raises:
+        RecipeError: the extra ``export`` is not installed.
+        StorageError: ``path`` is no exported file, or cannot be written.
+    """
+    try:
+        from onnxruntime import quantization
+        from onnxruntime.quantization.shape_inference import quant_pre_process
+    except ImportError as error:
+        raise RecipeError(missing_extra(error.name or "onnxruntime", "export")) from error
+
+    class Batches(quantization.CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            chosen = images[:MOST_CALIBRATION_IMAGES]
+            starts = range(0, len(chosen), _CALIBRATION_BATCH)
+            self.parts = iter([chosen[start : start + _CALIBRATION_BATCH] for start in starts])
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            part = next(self.parts, None)
+            return None if part is None else {INPUT: part}
+
+    before = OnnxModel.load(path)
+    size = path.stat().st_size
+    with tempfile.TemporaryDirectory(prefix="stepladder-") as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        prepared, small = Path(folder) / "prepared.onnx", Path(folder) / "small.onnx"
+        quant_pre_process(str(path), str(prepared))
+        quantization.quantize_static(
+            str(prepared),
+            str(small),
+            Batches(),
+            quant_format=quantization.QuantFormat.QDQ,
+            per_channel=True,
+            # Only these gain; the softmax at the end would lose small probabilities.
+            op_types_to_quantize=["Conv", "Gemm", "MatMul", "Relu", "MaxPool"],
+        )
+        content = small.read_bytes()
+    after = OnnxModel(content, "the quantized file")
+    named, named_now = before.predict(images).labels, after.predict(images).labels
+    accuracy = None
+    if labels is not None and (known := labels >= 0).any():
+        accuracy = (float((named == labels)[known].mean()), float((named_now == labels)[known].mean()))
+    replace_bytes(path, content)
+    calibrated = min(len(images), MOST_CALIBRATION_IMAGES)
+    return Quantized(path, size, len(content), calibrated, float((named == named_now).mean()), accuracy)
 
 
 def sample_photographs(shape: tuple[int, int, int], count: int = 64) -> np.ndarray:

@@ -25,15 +25,15 @@ from stepladder.training.evaluate import ImageBatches, compute_logits
 from stepladder.training.rng import Streams
 
 if TYPE_CHECKING:  # asking a model needs no training
-    from stepladder.training.outcome import TrainedNetwork
+    from stepladder.training.loop import TrainedNetwork
 
 #: Raised with every change that an older Stepladder would misread.
 FORMAT_VERSION: Literal[1] = 1
 
 _NETWORK, _TECHNIQUE = "network.", "technique."
 
-# About as many as evaluation takes at a time.
-_EVALUATED_AT_ONCE = 250
+#: About as many images as evaluation takes at a time.
+_EVALUATION_BATCH = 250
 
 Size = Annotated[int, Field(ge=1)]
 
@@ -60,7 +60,7 @@ class _Config(BaseModel):
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Model(Classifier):
     """A trained network in PyTorch, with the preprocessing that its evaluation used.
 
@@ -74,6 +74,7 @@ class Model(Classifier):
             Neural Networks, 2017, section 4.2); 1 changes nothing.
         calibrated: whether the temperature was fitted on validation images.
         macs: multiply-accumulates an image; few of them are done by one thread.
+        folder: where it was read from; None for one that was not.
     """
 
     class_names: tuple[str, ...]
@@ -84,6 +85,10 @@ class Model(Classifier):
     temperature: float = 1.0
     macs: int = 0
     calibrated: bool = False
+    folder: Path | None = None
+
+    def __repr__(self) -> str:
+        return self._described("" if self.folder is None else str(self.folder))
 
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
         """Return float32 probabilities (N, classes) of uint8 ``pixels`` (N, H, W, C) of ``image_shape``.
@@ -108,7 +113,7 @@ class Model(Classifier):
         # torch reads neither mirrored views nor, without a warning, read-only memory; only those are copied.
         images = np.require(images, requirements=["C", "W"])
         batches = ImageBatches(torch.from_numpy(images).to(self.compute.device))
-        with threads_for(min(len(images), _EVALUATED_AT_ONCE) * self.macs):
+        with threads_for(min(len(images), _EVALUATION_BATCH) * self.macs):
             return compute_logits(self.module, self.techniques, batches, self.compute).cpu().numpy()
 
 
@@ -203,7 +208,15 @@ def load_model(folder: Path | str, device: str = "auto", precision: str | None =
     macs = sum(cost.macs for cost in costs)
     temperature, calibrated = config.temperature or 1.0, config.temperature is not None
     model = Model(
-        config.class_names, config.image_shape, module.eval(), techniques, compute, temperature, macs, calibrated
+        config.class_names,
+        config.image_shape,
+        module.eval(),
+        techniques,
+        compute,
+        temperature=temperature,
+        macs=macs,
+        calibrated=calibrated,
+        folder=folder,
     )
     try:
         model.logits(np.zeros((1, *config.image_shape), np.uint8))

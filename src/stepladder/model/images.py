@@ -1,18 +1,81 @@
-"""Whatever holds images, as the pixels that a model reads: the same decoder and the same resizing as in training."""
+"""Images for a model: the files that a user means, and the pixels of whatever holds an image.
+
+The same decoder and the same resizing as in training.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import glob
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from stepladder.data.decode import cover, decode_fitted, upright_pixels, with_channels
+from stepladder.datasets.decode import cover, decode_fitted, upright_pixels, with_channels
 from stepladder.errors import DataError
 
 #: A file, an image of Pillow, or uint8 pixels (H, W), (H, W, C) or (N, H, W, C) with C 1, 3 or 4.
 ImageLike = str | Path | Image.Image | np.ndarray
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """A file to look at.
+
+    Attributes:
+        path: as the user will recognise it.
+        label: the true class, a position in the model's ``class_names``, where the file lies in a folder of that name.
+    """
+
+    path: Path
+    label: int | None = None
+
+
+def find_images(given: Sequence[str], class_names: Sequence[str], listed: Iterable[str] = ()) -> list[ImageFile]:
+    """Return the image files that ``given`` means, each once, in the order given and by name within a folder.
+
+    Args:
+        given: files, folders (all below them but what is hidden), patterns with ``*`` or ``?``, or ``-`` for those in
+            ``listed``.
+        class_names: of the model; a folder with one of these names labels the files below it.
+        listed: paths, one a line, as from standard input.
+
+    Raises:
+        DataError: something is not there, or no file is left.
+    """
+    positions = {name: label for label, name in enumerate(class_names)}
+    found: dict[Path, ImageFile] = {}
+    for text in given:
+        for entry in [line.rstrip("\r\n") for line in listed if line.strip()] if text == "-" else [text]:
+            for path in _matches(entry):
+                files = _files_below(path) if path.is_dir() else [path]
+                if not files:
+                    raise DataError(f"{path} holds no images; give a folder with image files")
+                for file in files:
+                    found.setdefault(file, ImageFile(file, _label(file, path, positions)))
+    if not found:
+        raise DataError("there are no images to look at; give files, folders or patterns")
+    return list(found.values())
+
+
+def name_images(images: ImageLike | Sequence[ImageLike]) -> Iterator[tuple[object, Path | None]]:
+    """Yield each of ``images`` with the path of its file, None where it is none; folders and patterns give their files.
+
+    Raises:
+        DataError: something is no image, a folder holds none, or a pattern matches none.
+    """
+    for image in _singles(images):
+        if not isinstance(image, str | Path):
+            yield image, None
+            continue
+        path = Path(image).expanduser()
+        if path.is_dir() or (glob.has_magic(str(image)) and not path.exists()):
+            yield from ((file.path, file.path) for file in find_images([str(image)], ()))
+        else:
+            yield path, path
 
 
 def read_pixels(images: ImageLike | Sequence[ImageLike], shape: tuple[int, int, int]) -> np.ndarray:
@@ -75,3 +138,35 @@ def _as_pillow(image: np.ndarray) -> Image.Image:
     if image.size == 0:
         raise DataError(f"the array has the shape {image.shape} and so no pixels")
     return Image.fromarray(image)
+
+
+def _matches(entry: str) -> list[Path]:
+    path = Path(entry).expanduser()
+    if path.exists():
+        return [path]
+    if glob.has_magic(entry):
+        matches = sorted(Path(name) for name in glob.glob(str(path), recursive=True))  # noqa: PTH207 (takes absolute ones)
+        if matches:
+            return matches
+        raise DataError(f"no file matches {entry}")
+    raise DataError(f"there is no file or folder {path}")
+
+
+def _files_below(folder: Path) -> list[Path]:
+    files = []
+    for above, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        files += [Path(above) / name for name in sorted(names) if not name.startswith(".") and name != "Thumbs.db"]
+    return files
+
+
+def _label(file: Path, given: Path, positions: dict[str, int]) -> int | None:
+    """The nearest folder above ``file`` that has a class's name, up to the one that was given."""
+    if file == given:
+        return None
+    for folder in file.parents:
+        if folder.name in positions:
+            return positions[folder.name]
+        if folder == given:
+            break
+    return None

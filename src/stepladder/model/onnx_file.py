@@ -46,6 +46,10 @@ class OnnxModel(Classifier):
                 f"{place} is no readable ONNX file ({_first_line(error)}); export the model again"
             ) from error
         self.class_names, self.image_shape, self.calibrated = _facts(place, written)
+        self._place = place
+
+    def __repr__(self) -> str:
+        return self._described(self._place)
 
     @classmethod
     def load(cls, path: Path) -> OnnxModel:
@@ -78,7 +82,7 @@ class OnnxModel(Classifier):
 
 def _facts(place: str, written: str | None) -> tuple[tuple[str, ...], tuple[int, int, int], bool]:
     if written is None:
-        raise StorageError(f"{place} was not exported by Stepladder; make a file with: stepladder export MODEL")
+        raise StorageError(f"{place} was not exported by Stepladder; export the model with Stepladder")
     try:
         facts: dict[str, Any] = json.loads(written)
         version = facts["file_version"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 from stepladder.errors import LayerError, RecipeError
-from stepladder.network.geometry import Window, windows_of
 from stepladder.network.spec import (
+    AvgPool,
+    BaseLayer,
     BatchNorm,
     Conv,
     DepthwiseConv,
@@ -19,12 +21,88 @@ from stepladder.network.spec import (
     LayerNorm,
     Linear,
     LocallyConnected,
+    MaxPool,
     Network,
+    Pad,
     Residual,
 )
 
 #: (channels, height, width) of a map, or (features,) after flattening.
 Shape = tuple[int, ...]
+#: (C, H, W) of images.
+Shape3 = tuple[int, int, int]
+
+# The largest figure of an image size that is read.
+_LARGEST = 2**16
+
+
+@dataclass(frozen=True)
+class Window:
+    """How a layer reads one axis of its input.
+
+    Attributes:
+        kernel_size: taps of a window.
+        stride: pixels from one window to the next.
+        dilation: pixels from one tap to the next.
+        before: pixels of padding before the first pixel (at the top or left).
+        after: the same behind the last pixel.
+        ceil_mode: whether a last window that overhangs by less than a stride is kept.
+    """
+
+    kernel_size: int
+    stride: int = 1
+    dilation: int = 1
+    before: int = 0
+    after: int = 0
+    ceil_mode: bool = False
+
+    @property
+    def extent(self) -> int:
+        """Pixels from the first tap to the last: dilation·(kernel_size − 1) + 1."""
+        return self.dilation * (self.kernel_size - 1) + 1
+
+    def output_size(self, size: int) -> int:
+        """⌊(size + padding − extent) / stride⌋ + 1 (Dumoulin and Visin 2016, relationship 15); 0 where nothing fits.
+
+        With ``ceil_mode`` rounded up instead; as in PyTorch, a window that would start beyond the map is left out.
+        """
+        room = size + self.before + self.after - self.extent + (self.stride - 1 if self.ceil_mode else 0)
+        if room < 0:
+            return 0
+        windows = room // self.stride + 1
+        if self.ceil_mode and (windows - 1) * self.stride >= size + self.before:
+            windows -= 1
+        return windows
+
+    def unread(self, size: int) -> int:
+        """Pixels at the end of an axis of ``size`` that no window reaches."""
+        reached = (self.output_size(size) - 1) * self.stride + self.extent - self.before
+        return max(0, size - reached)
+
+
+def windows_of(layer: BaseLayer, height: int, width: int) -> tuple[Window, Window] | None:
+    """Return how ``layer`` reads rows and columns of (height, width) maps; None where no window slides."""
+    if isinstance(layer, Conv | DepthwiseConv | LocallyConnected):
+        if layer.padding == "same":
+            total = layer.dilation * (layer.kernel_size - 1)
+            before, after = total // 2, total - total // 2
+        else:
+            before = after = layer.padding
+        window = Window(layer.kernel_size, layer.stride, layer.dilation, before, after)
+        return window, window
+    if isinstance(layer, MaxPool | AvgPool):
+        pad, ceil = layer.padding, layer.ceil_mode
+        window = Window(layer.kernel_size, layer.stride, 1, pad, pad, ceil)
+        return window, window
+    if isinstance(layer, Pad):
+        rows, columns = (_padded(size, layer.size) for size in (height, width))
+        return rows, columns
+    return None
+
+
+def _padded(size: int, wanted: int) -> Window:
+    missing = max(0, wanted - size)
+    return Window(1, before=missing // 2, after=missing - missing // 2)
 
 
 @dataclass(frozen=True)
@@ -221,3 +299,33 @@ def _wrong_output(network: Network, costs: tuple[LayerCost, ...], shape: Shape, 
 def format_shape(shape: Shape) -> str:
     """Write a shape as ``3×32×32`` or ``1024 values``."""
     return "×".join(map(str, shape)) + (" values" if len(shape) == 1 else "")
+
+
+def parse_input(text: str, parameter: str = "input") -> tuple[int, int, int]:
+    """Return (C, H, W) of a text such as ``3x32x32``: the size of images as users write it, channels first.
+
+    Args:
+        parameter: what the text was given as, for the message.
+
+    Raises:
+        RecipeError: another form; the sentence says which order is wanted.
+    """
+    figures = [figure.strip() for figure in re.split(r"[x×X*,]", text)]
+    wanted = "channels, height and width in this order, as 3x32x32 for color or 1x28x28 for gray"
+    given = f"`{parameter}` is '{text}'"
+    if not all(re.fullmatch(r"\d{1,9}", figure, re.ASCII) for figure in figures):
+        raise RecipeError(f"{given}; write {wanted}")
+    sizes = [int(figure) for figure in figures]
+    if len(sizes) != 3:
+        hint = (
+            f"; for color images of {sizes[0]}×{sizes[1]} that is 3x{sizes[0]}x{sizes[1]}"
+            if len(sizes) == 2 and sizes[0] > 4
+            else ""
+        )
+        raise RecipeError(f"{given}, {len(sizes)} figure{'s' * (len(sizes) != 1)}; write {wanted}{hint}")
+    channels, height, width = sizes
+    if channels > 4 and width <= 4:
+        raise RecipeError(f"{given}, which has the channels last; write {wanted}: here {width}x{channels}x{height}")
+    if not all(1 <= size <= _LARGEST for size in sizes):
+        raise RecipeError(f"{given}; each figure must be 1 to {_LARGEST:,}")
+    return channels, height, width

@@ -174,15 +174,14 @@ def _convolution(layer: Conv | DepthwiseConv | LocallyConnected, cost: LayerCost
     assert cost.windows is not None
     window, channels = cost.windows[0], cost.input_shape[0]
     maps, *positions = cost.output_shape
-    geometry = (layer.kernel_size, layer.stride, layer.dilation, window.before, window.after)
     if isinstance(layer, LocallyConnected):
-        return LocallyConnected2d(channels, maps, (positions[0], positions[1]), *geometry, bias=layer.bias)
+        return LocallyConnected2d(channels, maps, (positions[0], positions[1]), window, bias=layer.bias)
     groups = channels if isinstance(layer, DepthwiseConv) else layer.groups
     if window.before == window.after:
         return nn.Conv2d(
             channels, maps, layer.kernel_size, layer.stride, window.before, layer.dilation, groups, layer.bias
         )
-    return PaddedConv2d(channels, maps, *geometry, groups=groups, bias=layer.bias)
+    return PaddedConv2d(channels, maps, window, groups=groups, bias=layer.bias)
 
 
 def _allocate(built: nn.Module) -> None:

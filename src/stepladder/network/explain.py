@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from stepladder.network.arithmetic import LayerCost, format_shape
-from stepladder.network.geometry import Window
+from stepladder.network.arithmetic import LayerCost, Window, format_shape
 from stepladder.network.receptive_field import Field, Fields
 from stepladder.network.spec import (
     AvgPool,

@@ -9,15 +9,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from stepladder.errors import LineError, RecipeError, StorageError, unknown
+from stepladder.errors import RecipeError, StorageError, unknown
 from stepladder.files import read_json
-from stepladder.network.arithmetic import LayerCost, trace_network
-from stepladder.network.line import Line, is_line
+from stepladder.network.arithmetic import LayerCost, Shape3, trace_network
+from stepladder.network.line import Line, is_line, network_of_table
 from stepladder.network.presets import preset_names, read_preset
 from stepladder.network.spec import Network
-from stepladder.network.tables import network_of_table
-
-Shape3 = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -121,8 +118,6 @@ def _read_file(path: Path) -> FoundNetwork:
     table = {key: value for key, value in table.items() if key not in ("paper", "published", "input")}
     try:
         network = network_of_table(table)
-    except LineError as error:
-        raise RecipeError(f"{path}: {error}") from error
     except RecipeError as error:
         raise RecipeError(f"{path}: {error}") from error
     return FoundNetwork(path.stem, network)

@@ -9,16 +9,14 @@ from typing import Any
 
 from stepladder.errors import RecipeError
 from stepladder.network.advice import Advice, advise
-from stepladder.network.arithmetic import LayerCost
-from stepladder.network.compare import compare_convolutions
+from stepladder.network.arithmetic import LayerCost, Shape3, format_shape
 from stepladder.network.explain import describe_layer, explain_layer, explain_memory
 from stepladder.network.find import FoundNetwork, find_network
+from stepladder.network.line import format_line
 from stepladder.network.receptive_field import Field, Fields, follow_fields
 from stepladder.network.sizes import Sizes, describe_sizes, find_sizes
-from stepladder.network.spec import Conv, Flatten, Linear, Network
-from stepladder.network.write_line import format_line
+from stepladder.network.spec import Conv, DepthwiseConv, Flatten, Linear, Network
 
-Shape3 = tuple[int, int, int]
 #: Bytes of a value in memory.
 BYTES = {"float32": 4, "bfloat16": 2}
 #: What is looked at where nothing else is known: color images of 32×32, in ten classes.
@@ -45,6 +43,30 @@ class Inspection:
     precision: str
     costs: tuple[LayerCost, ...]
     training_images: int | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"Inspection({self.found.label[:60]} on {format_shape(self.input_shape)}, {self.num_classes:,} classes: "
+            f"{len(self.costs):,} layers, {self.weights:,} weights, {self.macs:,} MACs an image)"
+        )
+
+    def __str__(self) -> str:
+        """A row a layer: what it is, what comes out, weights, MACs, and how many pixels of the image it sees."""
+        rows = [("layer", "", "output", "weights", "MACs", "sees")]
+        for cost in self.costs:
+            output, seen = "×".join(map(str, cost.output_shape)), self.fields[cost.layer.name][1]
+            sees = f"{seen[0].size}" if seen[0].size == seen[1].size else f"{seen[0].size}×{seen[1].size}"
+            rows.append((cost.layer.name, describe_layer(cost), output, f"{cost.weights:,}", f"{cost.macs:,}", sees))
+        rows.append(("total", "", "", f"{self.weights:,}", f"{self.macs:,}", ""))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            "  ".join(
+                cell.ljust(width) if at < 2 else cell.rjust(width)
+                for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
+            for row in rows
+        ]
+        return "\n".join(line.rstrip() for line in lines)
 
     @cached_property
     def fields(self) -> dict[str, tuple[Fields, Fields]]:
@@ -184,11 +206,11 @@ def inspect_network(
         RecipeError: a layer does not fit what comes into it.
     """
     if precision not in BYTES:
-        raise RecipeError(f"precision is '{precision}'; it must be {' or '.join(BYTES)}")
+        raise RecipeError(f"`precision` is '{precision}'; it must be {' or '.join(BYTES)}")
     if batch_size < 1:
-        raise RecipeError(f"batch_size is {batch_size}; it must be at least 1")
+        raise RecipeError(f"`batch_size` is {batch_size}; it must be at least 1")
     if num_classes is not None and num_classes < 1:
-        raise RecipeError(f"there are {num_classes} classes; there must be at least 1")
+        raise RecipeError(f"`num_classes` is {num_classes}; it must be at least 1")
     if isinstance(network, str):
         network = find_network(network)
     elif isinstance(network, Network):
@@ -211,3 +233,46 @@ def _stated_classes(network: Network) -> int | None:
 
 def _figures(field: Field) -> dict[str, float | int | None]:
     return {"size": field.size, "jump": field.jump, "start": field.start, "center": field.center}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A convolution against two layers of the same input and output.
+
+    All three have a bias, or none: one a channel in the convolution, one an output value in the others. A locally
+    connected layer multiplies exactly as often as the convolution; it only shares nothing.
+
+    Attributes:
+        weights: of the convolution.
+        locally_connected: weights of a layer with its own kernel at every position.
+        fully_connected: weights of a layer in which every output reads every input.
+        macs: multiply-accumulates an image of the convolution, and of the locally connected layer.
+        fully_connected_macs: of the fully connected layer.
+    """
+
+    cost: LayerCost
+    weights: int
+    locally_connected: int
+    fully_connected: int
+    macs: int
+    fully_connected_macs: int
+
+
+def compare_convolutions(costs: tuple[LayerCost, ...]) -> tuple[Comparison, ...]:
+    """Return the comparison of every convolution, in order."""
+    return tuple(_compare(cost) for cost in costs if isinstance(cost.layer, Conv | DepthwiseConv))
+
+
+def _compare(cost: LayerCost) -> Comparison:
+    layer = cost.layer
+    assert isinstance(layer, Conv | DepthwiseConv)
+    inputs, outputs = math.prod(cost.input_shape), math.prod(cost.output_shape)
+    positions = outputs // cost.output_shape[0]
+    return Comparison(
+        cost,
+        cost.weights,
+        cost.weights * positions,
+        (inputs + layer.bias) * outputs,
+        cost.macs,
+        inputs * outputs,
+    )

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stepladder.network.arithmetic import Window
+
 
 class SeededDropout(nn.Module):
     """Dropout with a random stream of its own, so that switching it on moves no other random number.
@@ -128,25 +130,24 @@ class Scaled(nn.Module):
 
 
 class PaddedConv2d(nn.Conv2d):
-    """A convolution with other padding at the bottom and right (``after``) than at the top and left (``before``).
+    """A convolution whose window has other padding at the bottom and right than at the top and left.
 
     PyTorch's own "same" does this for even kernels too, with a warning that it copies its input.
     """
 
     def __init__(
-        self,
-        channels_in: int,
-        channels_out: int,
-        kernel_size: int,
-        stride: int,
-        dilation: int,
-        before: int,
-        after: int,
-        groups: int = 1,
-        bias: bool = True,
+        self, channels_in: int, channels_out: int, window: Window, *, groups: int = 1, bias: bool = True
     ) -> None:
-        super().__init__(channels_in, channels_out, kernel_size, stride, dilation=dilation, groups=groups, bias=bias)
-        self.before_and_after = (before, after)
+        super().__init__(
+            channels_in,
+            channels_out,
+            window.kernel_size,
+            window.stride,
+            dilation=window.dilation,
+            groups=groups,
+            bias=bias,
+        )
+        self.before_and_after = (window.before, window.after)
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the convolution of (N, C, H, W) maps, padded."""
@@ -167,17 +168,14 @@ class LocallyConnected2d(nn.Module):
         channels_in: int,
         channels_out: int,
         positions: tuple[int, int],
-        kernel_size: int,
-        stride: int,
-        dilation: int,
-        before: int,
-        after: int,
+        window: Window,
+        *,
         bias: bool = True,
     ) -> None:
         super().__init__()
-        self.kernel_size, self.stride, self.dilation = kernel_size, stride, dilation
-        self.before_and_after = (before, after)
-        self.fan_in = channels_in * kernel_size**2
+        self.kernel_size, self.stride, self.dilation = window.kernel_size, window.stride, window.dilation
+        self.before_and_after = (window.before, window.after)
+        self.fan_in = channels_in * window.kernel_size**2
         rows, columns = positions
         self.weight = nn.Parameter(torch.empty(rows * columns, channels_out, self.fan_in))
         self.bias = nn.Parameter(torch.empty(channels_out, rows, columns)) if bias else None

@@ -9,49 +9,139 @@ Three things are implied, so that the line stays short:
 - where it names no flatten: one before the first fully connected layer that gets maps; and where it names no output
   (``fc`` without a figure, ``conv1-classes``) and does not end in a fully connected layer: an ``fc`` at the end.
 
-A line that starts with ``plain`` implies nothing but the padding.
+A line that starts with ``plain`` implies nothing but the padding. Here are the words, which reading and writing share,
+the reader, the writer, and the TOML table that may hold a line in place of layers.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from stepladder.check import check
 from stepladder.errors import LayerError, LineError, RecipeError, unknown
 from stepladder.network.spec import (
+    AvgPool,
     BaseLayer,
+    BatchNorm,
+    Celu,
     Conv,
     DepthwiseConv,
     Dropout,
     Flatten,
+    Gelu,
     GlobalAvgPool,
     GlobalMaxPool,
+    GroupNorm,
+    Layer,
+    LayerNorm,
     Linear,
     LocallyConnected,
+    MaxPool,
     Network,
+    Pad,
     Relu,
     Residual,
     Scale,
+    Tanh,
     is_output,
 )
-from stepladder.network.words import (
-    ACTIVATED,
-    ACTIVATIONS,
-    NORMALIZATIONS,
-    PLAIN,
-    WORDS,
-    Names,
-    Word,
-    implied_padding,
-)
+from stepladder.schema import check
+
+
+@dataclass(frozen=True)
+class Word:
+    """One kind of layer in the one-line form, as ``conv5-32``.
+
+    Attributes:
+        kind: the layer.
+        stem: what its automatic name starts with, before a number.
+        first: the option that the figure after the word is, where there is one.
+        second: the option of the figure after a hyphen.
+        example: as a message shows it.
+    """
+
+    kind: type[BaseLayer]
+    stem: str
+    example: str
+    first: str | None = None
+    second: str | None = None
+
+
+#: Every word, in the order in which the documentation lists them.
+WORDS: dict[str, Word] = {
+    "conv": Word(Conv, "conv", "conv5-32", "kernel_size", "channels"),
+    "local": Word(LocallyConnected, "local", "local3-16", "kernel_size", "channels"),
+    "dw": Word(DepthwiseConv, "dw", "dw3", "kernel_size", "multiplier"),
+    "pool": Word(MaxPool, "pool", "pool2", "kernel_size"),
+    "avgpool": Word(AvgPool, "pool", "avgpool2", "kernel_size"),
+    "gap": Word(GlobalAvgPool, "gap", "gap"),
+    "gmp": Word(GlobalMaxPool, "gmp", "gmp"),
+    "pad": Word(Pad, "pad", "pad32", "size"),
+    "relu": Word(Relu, "relu", "relu"),
+    "gelu": Word(Gelu, "gelu", "gelu"),
+    "celu": Word(Celu, "celu", "celu0.3", "alpha"),
+    "tanh": Word(Tanh, "tanh", "tanh"),
+    "bn": Word(BatchNorm, "norm", "bn"),
+    "gn": Word(GroupNorm, "norm", "gn8", "groups"),
+    "ln": Word(LayerNorm, "norm", "ln"),
+    "drop": Word(Dropout, "drop", "drop0.5", "p"),
+    "scale": Word(Scale, "scale", "scale0.125", "factor"),
+    "flatten": Word(Flatten, "flatten", "flatten"),
+    "fc": Word(Linear, "fc", "fc1000", "features"),
+    "res": Word(Residual, "res", "res(conv3-16 relu conv3-16)"),
+}
+
+#: The word of each kind of layer.
+WORD_OF: dict[type[BaseLayer], str] = {word.kind: name for name, word in WORDS.items()}
+
+#: Starts a line in which nothing is implied.
+PLAIN = "plain"
+
+#: Layers after which a line without any activation implies a ReLU.
+ACTIVATED = (Conv, LocallyConnected, DepthwiseConv, Linear)
+ACTIVATIONS = (Relu, Gelu, Celu, Tanh)
+NORMALIZATIONS = (BatchNorm, GroupNorm, LayerNorm)
+
+#: Of these a network has one as a rule: the first goes without a number.
+_ALONE = ("flatten", "gap", "gmp", "pad", "scale")
+
 
 _TOKEN = re.compile(r"[()]|[^\s()]+")
 _WORD = re.compile(r"(?P<word>[A-Za-z_]*)(?P<first>-?[\d.][^:]*?)?(?:-(?P<second>[^-:]*))?(?::(?P<options>.*))?")
 _DEEPEST = 8
 #: What may stand behind the output without being one.
 _PASSING = (*ACTIVATIONS, *NORMALIZATIONS, Scale, Dropout)
+
+
+class Names:
+    """Automatic names: conv1, conv2, …; in the body of res1: res1_conv1, …
+
+    Args:
+        above: what every name starts with.
+    """
+
+    def __init__(self, above: str = "") -> None:
+        self._above = above
+        self._counts: Counter[str] = Counter()
+
+    def give(self, kind: type[BaseLayer]) -> str:
+        """Return the name of the next layer of ``kind``."""
+        stem = WORDS[WORD_OF[kind]].stem
+        self._counts[stem] += 1
+        number = self._counts[stem]
+        return f"{self._above}{stem}{'' if number == 1 and stem in _ALONE else number}"
+
+
+def implied_padding(kernel_size: int, stride: int, dilation: int) -> int | str:
+    """Return the padding of a convolution in the one-line form: the size stays, or is divided by the stride.
+
+    (kernel_size − 1)/2 zeros on each side, times the dilation; an odd sum needs "same", which only stride 1 has.
+    """
+    total = dilation * (kernel_size - 1)
+    return "same" if total % 2 and stride == 1 else total // 2
 
 
 @dataclass(frozen=True)
@@ -285,3 +375,82 @@ def _value(text: str) -> object:
         return float(text)
     except ValueError:
         return text
+
+
+def format_line(network: Network) -> str:
+    """Return the shortest one-line form that :func:`parse_line` reads back as ``network``, names included."""
+    for implied, prefix in ((True, ""), (False, ""), (False, f"{PLAIN} ")):
+        line = prefix + " ".join(_format(network.layers, Names(), implied))
+        try:
+            if parse_line(line) == network:
+                return line
+        except RecipeError:
+            continue
+    raise AssertionError(network)
+
+
+def _format(layers: tuple[Layer, ...], names: Names, implied: bool) -> Iterator[str]:
+    """Write every layer; with ``implied`` without what a line implies."""
+    for position, layer in enumerate(layers):
+        own = names.give(type(layer))
+        named = [] if layer.name == own else [f"name={layer.name}"]
+        if isinstance(layer, Residual):
+            shortcut = [] if layer.shortcut == "conv" else [f"shortcut={layer.shortcut}"]
+            options = ",".join(named + shortcut)
+            body = " ".join(_format(layer.body, Names(f"{layer.name}_"), implied))
+            yield f"res{':' if options else ''}{options}({body})"
+            continue
+        if implied and (isinstance(layer, Flatten) or _is_implied_relu(layers, position)):
+            continue
+        yield _format_layer(layer, named)
+
+
+def _is_implied_relu(layers: tuple[Layer, ...], position: int) -> bool:
+    before = [layer for layer in layers[:position] if not isinstance(layer, NORMALIZATIONS)]
+    return isinstance(layers[position], Relu) and bool(before) and isinstance(before[-1], ACTIVATED)
+
+
+def _format_layer(layer: BaseLayer, named: list[str]) -> str:
+    name = WORD_OF[type(layer)]
+    word = WORDS[name]
+    figures: dict[str, object] = {key: value for key, value in layer if key not in ("name", "kind")}
+    text = name
+    if isinstance(layer, Conv | LocallyConnected | DepthwiseConv):
+        if layer.padding == implied_padding(layer.kernel_size, layer.stride, layer.dilation):
+            del figures["padding"]
+    elif figures.get("padding") == 0:
+        del figures["padding"]
+    if figures.get("stride") == (layer.kernel_size if isinstance(layer, MaxPool | AvgPool) else 1):
+        del figures["stride"]
+    if word.first is not None and re.fullmatch(r"[\d.]+", str(figures[word.first])):
+        text += str(figures.pop(word.first))
+    elif figures.get("features") == "classes":
+        del figures["features"]
+    if word.second is not None and figures[word.second] != 1:
+        text += f"-{figures.pop(word.second)}"
+    fields = type(layer).model_fields
+    left = {key: value for key, value in figures.items() if key == "padding" or value != fields[key].get_default()}
+    options = [f"{key}={_written(value)}" for key, value in left.items()] + named
+    return text + (":" + ",".join(options) if options else "")
+
+
+def _written(value: object) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+
+
+def network_of_table(table: Mapping[str, Any]) -> Network:
+    """Return the network of a table.
+
+    Raises:
+        RecipeError: it does not fit.
+    """
+    if "line" not in table:
+        return check(Network, table, "", whole="the network")
+    if not isinstance(table["line"], str) or len(table) > 1:
+        others = ", ".join(key for key in table if key != "line")
+        raise RecipeError(
+            f"a network's table has a line and also {others}; keep one of layers and line"
+            if others
+            else f"line is {table['line']!r}; it must be a text, as: conv5-32 pool2 fc"
+        )
+    return parse_line(table["line"])

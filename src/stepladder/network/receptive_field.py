@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stepladder.network.arithmetic import LayerCost
-from stepladder.network.geometry import Window
+from stepladder.network.arithmetic import LayerCost, Window
 from stepladder.network.spec import Flatten, GlobalAvgPool, GlobalMaxPool, Layer, Linear, Network, Residual
 
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stepladder.errors import RecipeError
-from stepladder.network.arithmetic import LayerCost, Shape, format_shape, trace_network
+from stepladder.network.arithmetic import LayerCost, Shape, Shape3, format_shape, trace_network
 from stepladder.network.spec import Flatten, LayerNorm, Linear, LocallyConnected, Network
 
-Shape3 = tuple[int, int, int]
 #: How far the search for sizes that fit goes.
 _FARTHEST = 4096
 

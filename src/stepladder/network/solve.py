@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 
 from stepladder.errors import LineError, RecipeError
-from stepladder.network.geometry import Window, windows_of
+from stepladder.network.arithmetic import Window, windows_of
 from stepladder.network.line import read_layer
-from stepladder.network.window_layers import AvgPool, BaseLayer, Conv, DepthwiseConv, LocallyConnected, MaxPool
+from stepladder.network.spec import AvgPool, BaseLayer, Conv, DepthwiseConv, LocallyConnected, MaxPool
 
 _QUESTION = re.compile(r"\s*(?P<layer>\S+)\s+(?P<before>\d{1,6})\s*(?:->|→|to)\s*(?P<after>\d{1,6})\s*", re.ASCII)
 _MOST_DILATION = 4
@@ -62,16 +62,16 @@ def solve(question: str) -> Answer:
     """
     found = _QUESTION.fullmatch(question)
     if found is None:
-        raise RecipeError(f"--solve is '{question}'; write a layer and two sizes, as 'conv5 32->32' or 'pool2 32->16'")
+        raise RecipeError(f"`solve` is '{question}'; write a layer and two sizes, as 'conv5 32->32' or 'pool2 32->16'")
     try:
         layer, stated = read_layer(found["layer"])
     except LineError as error:
-        raise RecipeError(f"--solve: {error}") from error
+        raise RecipeError(f"`solve`: {error}") from error
     if not isinstance(layer, Conv | DepthwiseConv | LocallyConnected | MaxPool | AvgPool):
-        raise RecipeError(f"--solve is '{question}'; only convolutions and poolings have a padding and a stride")
+        raise RecipeError(f"`solve` is '{question}'; only convolutions and poolings have a padding and a stride")
     before, after = int(found["before"]), int(found["after"])
     if before < 1 or after < 1:
-        raise RecipeError(f"--solve is '{question}'; sizes are at least 1 pixel")
+        raise RecipeError(f"`solve` is '{question}'; sizes are at least 1 pixel")
     pooling = isinstance(layer, MaxPool | AvgPool)
     size = layer.kernel_size
     ranges = {

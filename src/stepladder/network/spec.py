@@ -1,68 +1,338 @@
 """The layer list: a network as data, in the order that the image passes through it.
 
-A technique rewrites the list, never the built module. Every layer has a name that survives rewriting, because a layer's
-initial weights are drawn from a stream of that name.
+First the kinds of layers with the field's parameters, whose defaults and meanings are PyTorch's unless a docstring says
+otherwise; then the list. A technique rewrites the list, never the built module. Every layer has a name that survives
+rewriting, because a layer's initial weights are drawn from a stream of that name.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from stepladder.errors import RecipeError
-from stepladder.network.layer_kinds import (
-    LAYER_KINDS,
-    BatchNorm,
-    Celu,
-    Dropout,
-    Flatten,
-    Gelu,
-    GlobalAvgPool,
-    GlobalMaxPool,
-    GroupNorm,
-    Layer,
-    LayerNorm,
-    Linear,
-    Pad,
-    Relu,
-    Residual,
-    Scale,
-    Tanh,
-    check_layers,
-)
-from stepladder.network.window_layers import AvgPool, BaseLayer, Conv, DepthwiseConv, LocallyConnected, MaxPool
+from stepladder.errors import RecipeError, unknown
+from stepladder.schema import check
 
-__all__ = [
-    "LAYER_KINDS",
-    "AvgPool",
-    "BaseLayer",
-    "BatchNorm",
-    "Celu",
-    "Conv",
-    "DepthwiseConv",
-    "Dropout",
-    "Flatten",
-    "Gelu",
-    "GlobalAvgPool",
-    "GlobalMaxPool",
-    "GroupNorm",
-    "Layer",
-    "LayerNorm",
-    "Linear",
-    "LocallyConnected",
-    "MaxPool",
-    "Network",
-    "Pad",
-    "Relu",
-    "Residual",
-    "Scale",
-    "Tanh",
-    "is_output",
-    "walk",
+#: What a tensor's sizes can count to.
+_LARGEST = 2**31 - 1
+Positive = Annotated[int, Field(ge=1, le=_LARGEST, strict=True)]
+NotNegative = Annotated[int, Field(ge=0, le=_LARGEST, strict=True)]
+Classes = Literal["classes"]
+YesNo = Annotated[bool, Field(strict=True)]
+
+
+class BaseLayer(BaseModel):
+    """What all layers have: a name, frozen values, and a written form that does not change as options are added."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: Options that are written only where they differ from their default. All that came after the first version are
+    #: among them, so that what was saved before stays equal, to the fingerprint, to what is saved now.
+    quiet: ClassVar[frozenset[str]] = frozenset()
+
+    #: A word, because the built module's weights are stored under it.
+    name: Annotated[str, Field(pattern=r"^\w+$")]
+
+    @model_serializer(mode="wrap")
+    def _leave_out_quiet_defaults(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        table: dict[str, Any] = write(self)
+        fields = type(self).model_fields
+        return {
+            key: value for key, value in table.items() if key not in self.quiet or value != fields[key].get_default()
+        }
+
+
+class _Convolution(BaseLayer):
+    """What convolutions share: square kernels; ``padding`` zeros on each side, or "same", which keeps the size.
+
+    "same" adds dilation·(kernel_size − 1) zeros in all, the odd one at the bottom and right, and needs stride 1.
+    """
+
+    quiet = frozenset({"dilation", "groups", "multiplier", "bias"})
+
+    kernel_size: Positive
+    stride: Positive = 1
+    padding: NotNegative | Literal["same"] = 0
+    dilation: Positive = 1
+    bias: YesNo = True
+
+    @model_validator(mode="after")
+    def _padding_fits(self) -> _Convolution:
+        most = self.dilation * (self.kernel_size - 1)
+        if self.padding != "same" and self.padding > most:
+            # Besides making no sense, it can crash: torch 2.13 on a CPU, channels-last, stride 2, maps one pixel wide.
+            raise RecipeError(
+                f"padding is {self.padding} around kernels that reach over {most + 1} pixel{'s' * (most > 0)}; it must "
+                f"be at most {most}, or some outputs would see nothing but padding"
+            )
+        if self.padding == "same" and self.stride != 1:
+            raise RecipeError(
+                f"padding is 'same' with a stride of {self.stride}; the size stays only with stride 1, so write the "
+                f"padding as a number, as {self.dilation * (self.kernel_size - 1) // 2}"
+            )
+        return self
+
+
+class Conv(_Convolution):
+    """A 2-D convolution; ``channels = "classes"`` gives one map a class.
+
+    With ``groups``, each group of output channels sees its own share of the input channels.
+    """
+
+    kind: Literal["conv"] = "conv"
+    channels: Positive | Classes
+    groups: Positive = 1
+
+
+class LocallyConnected(_Convolution):
+    """A convolution without shared weights: its own kernel, and its own bias, at every position."""
+
+    kind: Literal["locally_connected"] = "locally_connected"
+    channels: Positive
+
+
+class DepthwiseConv(_Convolution):
+    """A convolution of each channel by itself, into ``multiplier`` channels each."""
+
+    kind: Literal["depthwise_conv"] = "depthwise_conv"
+    multiplier: Positive = 1
+
+
+class _Pool(BaseLayer):
+    """What poolings share: a window; ``stride`` is the window's size where it is not given.
+
+    ``ceil_mode`` keeps a border that does not fill a window. ``padding`` is at most half of the window.
+    """
+
+    quiet = frozenset({"padding"})
+
+    kernel_size: Positive
+    stride: Positive
+    padding: NotNegative = 0
+    ceil_mode: YesNo = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _stride_is_the_window(cls, table: Any) -> Any:
+        if isinstance(table, Mapping) and "stride" not in table and "kernel_size" in table:
+            return {**table, "stride": table["kernel_size"]}
+        return table
+
+    @model_validator(mode="after")
+    def _padding_at_most_half(self) -> _Pool:
+        if 2 * self.padding > self.kernel_size:
+            raise RecipeError(
+                f"padding is {self.padding} around windows of {self.kernel_size}; it must be at most half of a "
+                f"window, {self.kernel_size // 2}, or some windows would hold nothing but padding"
+            )
+        return self
+
+
+class MaxPool(_Pool):
+    """The largest value of each window; padding never wins."""
+
+    kind: Literal["max_pool"] = "max_pool"
+
+
+class AvgPool(_Pool):
+    """The mean of each window; padding counts as zeros."""
+
+    kind: Literal["avg_pool"] = "avg_pool"
+
+
+class GlobalAvgPool(BaseLayer):
+    """The mean of each map: (C, H, W) to one row of C values, whatever the size (Lin et al. 2013, section 3.2)."""
+
+    kind: Literal["global_avg_pool"] = "global_avg_pool"
+
+
+class GlobalMaxPool(BaseLayer):
+    """The largest value of each map: (C, H, W) to one row of C values, whatever the size."""
+
+    kind: Literal["global_max_pool"] = "global_max_pool"
+
+
+class Pad(BaseLayer):
+    """Zeros around maps smaller than ``size`` × ``size`` until they are; the odd one at the bottom and right.
+
+    Larger maps stay as they are. LeCun et al. 1998, section II.B, center smaller digits in 32×32 so.
+    """
+
+    kind: Literal["pad"] = "pad"
+    size: Positive
+
+
+class Relu(BaseLayer):
+    """max(0, x)."""
+
+    kind: Literal["relu"] = "relu"
+
+
+class Gelu(BaseLayer):
+    """x·Φ(x), Φ the normal distribution function (Hendrycks and Gimpel 2016)."""
+
+    kind: Literal["gelu"] = "gelu"
+
+
+class Celu(BaseLayer):
+    """max(0, x) + min(0, alpha·(exp(x/alpha) − 1)) (Barron 2017)."""
+
+    kind: Literal["celu"] = "celu"
+    alpha: Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)] = 1.0
+
+
+class Tanh(BaseLayer):
+    """The hyperbolic tangent."""
+
+    kind: Literal["tanh"] = "tanh"
+
+
+class BatchNorm(BaseLayer):
+    """Normalization of each channel over batch and positions, with a learned scale and shift."""
+
+    kind: Literal["batch_norm"] = "batch_norm"
+
+
+class GroupNorm(BaseLayer):
+    """Normalization of each image's ``groups`` of channels, with a learned scale and shift a channel (Wu, He 2018)."""
+
+    kind: Literal["group_norm"] = "group_norm"
+    groups: Positive
+
+
+class LayerNorm(BaseLayer):
+    """Normalization over all values of an image, with a learned scale and shift a value (Ba et al. 2016)."""
+
+    kind: Literal["layer_norm"] = "layer_norm"
+
+
+class Dropout(BaseLayer):
+    """Zeroes each value, or with ``whole_maps`` each map, with probability ``p`` while training, and scales the rest.
+
+    The rest is multiplied by 1 / (1 - p).
+    """
+
+    quiet = frozenset({"whole_maps"})
+
+    kind: Literal["dropout"] = "dropout"
+    p: float = Field(ge=0, lt=1)
+    whole_maps: YesNo = False
+
+
+class Scale(BaseLayer):
+    """Multiplication by a constant; before the softmax it is an inverse temperature."""
+
+    kind: Literal["scale"] = "scale"
+    factor: Annotated[float, Field(allow_inf_nan=False, strict=True)]
+
+
+class Flatten(BaseLayer):
+    """(C, H, W) to one row of C·H·W values."""
+
+    kind: Literal["flatten"] = "flatten"
+
+
+class Linear(BaseLayer):
+    """A fully connected layer; ``features = "classes"`` gives one output a class."""
+
+    quiet = frozenset({"bias"})
+
+    kind: Literal["linear"] = "linear"
+    features: Positive | Classes
+    bias: YesNo = True
+
+
+class Residual(BaseLayer):
+    """The sum of its input and of what its ``body`` makes of it (He et al. 2016, section 3.2).
+
+    Where the body changes the shape, the input comes with the body's own stride through a 1×1 convolution without bias
+    (``shortcut = "conv"``, He's option B), or by leaving out pixels and padding with zero channels (``"pad"``, his
+    option A, which has no weights).
+    """
+
+    quiet = frozenset({"shortcut"})
+
+    kind: Literal["residual"] = "residual"
+    body: tuple[Layer, ...]
+    shortcut: Literal["conv", "pad"] = "conv"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_body(cls, table: Any) -> Any:
+        if isinstance(table, Mapping) and isinstance(table.get("body"), list | tuple):
+            return {**table, "body": check_layers(table["body"], "body layer")}
+        return table
+
+    @property
+    def shortcut_name(self) -> str:
+        """The name under which the weights of the shortcut's convolution are drawn and stored."""
+        return f"{self.name}_shortcut"
+
+
+Layer = Annotated[
+    Conv
+    | LocallyConnected
+    | DepthwiseConv
+    | MaxPool
+    | AvgPool
+    | GlobalAvgPool
+    | GlobalMaxPool
+    | Pad
+    | Relu
+    | Gelu
+    | Celu
+    | Tanh
+    | BatchNorm
+    | GroupNorm
+    | LayerNorm
+    | Dropout
+    | Scale
+    | Flatten
+    | Linear
+    | Residual,
+    Field(discriminator="kind"),
 ]
+Residual.model_rebuild()
+
+#: Every kind of layer by the word for it.
+LAYER_KINDS: dict[str, type[BaseLayer]] = {
+    kind.model_fields["kind"].default: kind for kind in get_args(get_args(Layer)[0])
+}
+
+
+def check_layers(tables: list[Any] | tuple[Any, ...], word: str = "layer") -> tuple[BaseLayer, ...]:
+    """Return the layers of a list of tables (or of layers).
+
+    Raises:
+        RecipeError: one does not fit; it is named by number and, where it has one, by name.
+    """
+    return tuple(_check_layer(table, f"{word} {number}") for number, table in enumerate(tables, start=1))
+
+
+def _check_layer(table: Any, place: str) -> BaseLayer:
+    if isinstance(table, BaseLayer):
+        return table
+    if not isinstance(table, Mapping):
+        shown = repr(table)
+        raise RecipeError(
+            f"{place} is {shown if len(shown) <= 80 else shown[:77] + '...'}; it must be a table, such as "
+            f'{{ name = "relu1", kind = "relu" }}'
+        )
+    if isinstance(table.get("name"), str):
+        place += f" ({table['name'][:40]})"
+    kind = table.get("kind")
+    if not isinstance(kind, str):
+        raise RecipeError(f'{place} has no kind; write one, as kind = "conv", of: {", ".join(LAYER_KINDS)}')
+    if kind not in LAYER_KINDS:
+        raise RecipeError(f"{place}: {unknown('kind of layer', kind[:40], LAYER_KINDS)}")
+    try:
+        return check(LAYER_KINDS[kind], table, "", whole="the layer")
+    except RecipeError as error:
+        raise RecipeError(f"{place}: {error}") from error
+
 
 Wanted = Callable[[Layer], bool]
 Make = Callable[[Layer], Layer]
@@ -88,6 +358,14 @@ class Network(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     layers: tuple[Layer, ...]
+
+    def __repr__(self) -> str:
+        from stepladder.network.line import format_line  # here, as that module reads lines into networks
+
+        line = format_line(self)
+        return f"Network({line if len(line) <= 300 else f'{line[:299]}…'!r})"
+
+    __str__ = __repr__
 
     @model_validator(mode="before")
     @classmethod

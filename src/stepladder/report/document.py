@@ -1,20 +1,19 @@
-"""A study as one JSON document, for programs."""
+"""A study, sweep or curve as one JSON document, for programs."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
-from stepladder.report.baseline import study_baseline_document
-from stepladder.report.words import describe
-from stepladder.study.files.records import SavedStudy
-from stepladder.study.judging.diagnosis import diagnose
-from stepladder.study.judging.statistics import summarize_rungs, weigh_effects
+from stepladder.report.bag_of_words import bag_document
+from stepladder.report.terminal import sentences_of
+from stepladder.report.write import derived_documents
+from stepladder.studies.findings import AnyFindings, Findings
 
 
-def build_document(study: SavedStudy) -> dict[str, Any]:
-    """Return record, trials, summaries and verdicts as plain values; accuracies are fractions of 1."""
-    return {
+def build_document(findings: AnyFindings) -> dict[str, Any]:
+    """Return record, trials, readings, findings and sentences as plain values; accuracies are fractions of 1."""
+    study = findings.study
+    document = {
         "folder": str(study.folder),
         "unfinished_trials": study.missing,
         "study": study.record.model_dump(mode="json"),
@@ -23,24 +22,10 @@ def build_document(study: SavedStudy) -> dict[str, Any]:
             for trial in study.trials
         ],
         "readings": [reading.model_dump(mode="json") for reading in study.readings],
-        "edited": study.edited,
-        "rungs": [asdict(summary) for summary in summarize_rungs(study)],
-        "effects": [asdict(effect) for effect in weigh_effects(study)],
-        "diagnosis": [asdict(diagnosis) for diagnosis in diagnose(study)],
-        "summary": describe(study),
-        "baseline": study_baseline_document(study),
     }
-
-
-def build_verdicts(study: SavedStudy) -> dict[str, Any]:
-    """Return ``verdicts.json``: every contrast with its figures, and the rules that judged it."""
-    record = study.record
-    return {
-        "plan": record.plan,
-        "plan_hash": record.plan_hash,
-        "edited": study.edited,
-        "metric": record.metric,
-        "alpha": record.alpha,
-        "smallest_effect": record.smallest_effect,
-        "effects": [asdict(effect) for effect in weigh_effects(study)],
-    }
+    for derived in derived_documents(findings).values():
+        document |= derived
+    document["summary"] = sentences_of(findings)
+    if isinstance(findings, Findings) and findings.bag is not None:
+        document["bag_of_words"] |= bag_document(findings.bag.saved)
+    return document

@@ -1,20 +1,38 @@
-"""What a learning-rate range test says: its sentences, its figures and ``lr-range.md``."""
+"""What a learning-rate range test says: its sentences, its figure and ``lr-range.md``."""
 
 from __future__ import annotations
 
 import csv
 import io
+import math
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, NullLocator
+
 from stepladder.errors import StudyError
 from stepladder.files import replace_bytes, replace_json, replace_text
-from stepladder.report.figures.lr_range import draw_lr_range
-from stepladder.report.figures.style import to_png, to_svg
+from stepladder.report.figures.style import (
+    INK,
+    MUTED,
+    TRAIN,
+    VALIDATION,
+    header_height,
+    header_lines,
+    house_style,
+    new_figure,
+    to_png,
+    to_svg,
+    write_header,
+    write_legend,
+)
 from stepladder.report.markdown import escape
 from stepladder.report.units import count, listing
-from stepladder.study.lr_range import LrRange
+from stepladder.studies.lr_range import LrRange
 from stepladder.training.lr_range import DIVERGED, DIVISOR, SMOOTHING
 
 
@@ -22,47 +40,87 @@ def describe_lr_range(found: LrRange) -> list[str]:
     """Return what the test says: the rate and its rule, how it spreads over seeds, and what limits it."""
     n = len(found.tests)
     sentences = []
-    lowest = [test.rates[test.lowest] for test in found.tests if test.lowest is not None]
-    steepest = [test.rates[test.steepest] for test in found.tests if test.steepest is not None]
     if found.suggested is None:
-        lacking = n - len(lowest)
+        lacking = n - len(found.lowest)
         sentences.append(
             f"No rate is suggested: in {lacking} of {count(n, 'seed')} the smoothed training loss never fell by 2 % of "
-            f"its start between {found.low:g} and {found.high:g}; give more --steps, another range, or look at the "
-            "images and the network."
+            f"its start between {found.span.low:g} and {found.span.high:g}. Give more steps or another range, or look "
+            "at the images and the network."
         )
     else:
         spread = f" ({_span(found.suggestions)} over {n} seeds)" if n > 1 else " (n = 1 seed)"
         sentences.append(
-            f"Suggested: optimizer.lr={found.suggested:g}{spread}, a tenth of the rate at which the smoothed training "
-            f"loss is lowest, {_two(median(lowest))}. At the lowest loss the rate is about to be too large; a tenth of "
-            "it is a rule of thumb, and where to begin a sweep, not its result."
+            f"Suggested: optimizer.lr={found.suggested:g}{spread}. The smoothed training loss is lowest at "
+            f"{_two(median(found.lowest))}, where the rate is about to be too large. A tenth of that is a rule of "
+            "thumb: begin a sweep there."
         )
-        sentences.append(f"The loss falls fastest at {_two(median(steepest))}{_over(steepest)}.")
-        at_end = [test for test in found.tests if test.lowest is not None and test.lowest > 0.9 * found.steps]
-        if at_end:
+        sentences.append(f"The loss falls fastest at {_two(median(found.steepest))}{_over(found.steepest)}.")
+        if found.lowest_at_end:
             sentences.append(
-                f"In {len(at_end)} of {count(n, 'seed')} the loss is lowest at the end of the range, so a rate that is "
-                "too large was not seen: raise --high."
+                f"In {found.lowest_at_end} of {count(n, 'seed')} the loss is lowest at the end of the range, so the "
+                "test saw no rate that is too large: raise the highest rate."
             )
-    if diverged := [test for test in found.tests if test.diverged]:
-        ends = [test.rates[len(test.losses) - 1] for test in diverged]
+    if ends := found.diverged:
         where = f" in {len(ends)} of {n} seeds" if len(ends) < n else ""
         sentences.append(
             f"The loss diverged (not finite, or above {DIVERGED:g} times its lowest) at {_two(median(ends))}"
-            f"{_over(ends)}{where}; there the test ended."
+            f"{_over(ends)}{where}. There the test ended."
         )
     if found.left_out:
-        they = "it" if len(found.left_out) == 1 else "they"
-        sentences.append(
-            f"Left out, since the test sets the rate that {they} would change: {listing(list(found.left_out))}."
-        )
+        they = "it changes" if len(found.left_out) == 1 else "they change"
+        sentences.append(f"Left out: {listing(list(found.left_out))}, since {they} the rate, which the test sets.")
     optimizer = found.recipe.optimizer
     sentences.append(
-        f"With {optimizer.name}, batches of {found.recipe.batch_size} and recipe {found.recipe.name}; another batch "
-        "size or technique has another rate. Only training images were used: neither validation nor test was looked at."
+        f"This holds for {optimizer.name}, batches of {found.recipe.batch_size} and recipe {found.recipe.name}; "
+        "another batch size or technique has another rate. Only training images were used, none of validation or test."
     )
     return sentences
+
+
+def draw_lr_range(found: LrRange) -> Figure:
+    """Draw the loss of every step, its running mean, a line a seed, where that is lowest, and the suggested rate."""
+    with house_style():
+        optimizer = found.recipe.optimizer.name
+        facts = [found.data, f"recipe {found.recipe.name}", optimizer, f"batches of {found.recipe.batch_size}"]
+        facts.append(count(len(found.tests), "seed"))
+        header = header_lines(facts, [], 84)
+        width, height = 7.2, 4.5
+        figure = new_figure(width, height)
+        top = header_height(header) + 0.46
+        axes = figure.add_axes((0.72 / width, 0.62 / height, (width - 0.96) / width, (height - top - 0.62) / height))
+        start = [value for test in found.tests for value in test.smoothed[:30] if math.isfinite(value)]
+        guess = math.log(max(found.classes, 2))
+        ceiling = 1.45 * max([guess, *start])
+        for test in found.tests:
+            losses = np.minimum(np.array(test.losses), 10 * ceiling)
+            smoothed = np.minimum(np.array(test.smoothed), 10 * ceiling)
+            axes.plot(test.rates, losses, color=MUTED, lw=0.5, alpha=0.35, zorder=2)
+            axes.plot(test.rates, smoothed, color=VALIDATION, lw=1.6, zorder=3)
+            if test.lowest is not None:
+                axes.plot(
+                    test.rates[test.lowest], smoothed[test.lowest], marker="D", ms=6.5, mfc="white", mec=INK, mew=1.6,
+                    zorder=5,
+                )  # fmt: skip
+        axes.axhline(guess, color=MUTED, lw=0.9, ls=(0, (1.2, 1.6)), zorder=1.5)
+        axes.set_xscale("log")
+        axes.set_xlim(found.span.low, found.span.high)
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.set_ylim(0, ceiling)
+        axes.set_xlabel("learning rate (log scale)")
+        axes.set_ylabel("training loss, nats an image")
+        handles = [
+            Line2D([], [], color=VALIDATION, lw=1.6, label="running mean, a line a seed"),
+            Line2D([], [], color=MUTED, lw=0.6, alpha=0.6, label="each step"),
+            Line2D([], [], ls="", marker="D", ms=6.5, mfc="white", mec=INK, mew=1.6, label="lowest"),
+            Line2D([], [], color=MUTED, lw=0.9, ls=(0, (1.2, 1.6)), label="guessing"),
+        ]
+        if found.suggested is not None:
+            axes.axvline(found.suggested, color=TRAIN, lw=1.8, ls="--", zorder=4)
+            handles.append(Line2D([], [], color=TRAIN, lw=1.8, ls="--", label=f"suggested: {found.suggested:g}"))
+        write_header(figure, "Learning-rate range test", header)
+        write_legend(figure, handles, header_height(header) + 0.08, 5, 1.8)
+        return figure
 
 
 def write_lr_range(found: LrRange, folder: Path, command: str) -> list[Path]:
@@ -107,9 +165,9 @@ def check_folder(folder: Path) -> None:
         StudyError: it does.
     """
     if folder.is_file():
-        raise StudyError(f"--out is {folder}, which is a file; choose a folder")
+        raise StudyError(f"`out` is {folder}, which is a file; choose a folder")
     if (folder / "study.json").exists():
-        raise StudyError(f"{folder} holds a study; choose another folder with --out")
+        raise StudyError(f"`out` is {folder}, which holds a study; choose another folder")
 
 
 def build_lr_document(found: LrRange) -> dict[str, Any]:
@@ -118,9 +176,9 @@ def build_lr_document(found: LrRange) -> dict[str, Any]:
         "data": found.data,
         "recipe": found.recipe.to_table(),
         "left_out": list(found.left_out),
-        "low": found.low,
-        "high": found.high,
-        "steps": found.steps,
+        "low": found.span.low,
+        "high": found.span.high,
+        "steps": found.span.steps,
         "training_images": found.images,
         "rule": f"the rate with the lowest smoothed training loss, divided by {DIVISOR:g}; the median of the seeds",
         "suggested": found.suggested,
@@ -148,11 +206,11 @@ def _alt(found: LrRange) -> str:
     return f"Training loss against learning rate, {count(len(found.tests), 'seed')}; {where}."
 
 
-def _span(values: tuple[float, ...] | list[float]) -> str:
+def _span(values: tuple[float, ...]) -> str:
     return f"{_two(min(values))} to {_two(max(values))}"
 
 
-def _over(values: list[float]) -> str:
+def _over(values: tuple[float, ...]) -> str:
     return f" ({_span(values)})" if len(values) > 1 else ""
 
 

@@ -1,61 +1,58 @@
-"""``report.md``: the report for a terminal, a repository and a pull request."""
+"""``report.md``: the sections of any report as GitHub's Markdown, for a terminal, a repository and a pull request.
+
+Names, notes and reasons come from the user's data and are escaped: none can start markup, HTML or a table cell.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
-from stepladder.report.facts import cautions, failures, platform, protocol
-from stepladder.report.sections import report_sections
-from stepladder.report.text_table import TextTable
-from stepladder.report.words import describe
-from stepladder.study.files.records import SavedStudy
+if TYPE_CHECKING:
+    from stepladder.report.section import Head, Picture, Section, TextTable
 
-#: Names beyond these are counted, not listed: a report of 1,000 classes is still read.
-_CLASSES_LISTED = 20
+F = TypeVar("F")
 
 
-def render_markdown(study: SavedStudy) -> str:
-    """Return the study's report in GitHub's Markdown, the figures as relative links to ``figures/``.
-
-    Names, notes and reasons come from the user's data and are escaped: none can start markup, HTML or a table cell.
-    """
-    record, data = study.record, study.record.data
-    parts = [
-        f"# Stepladder study: {escape(record.plan)} on {escape(data.name)}",
-        "\n\n".join(escape(sentence) for sentence in describe(study)),
-    ]
-    sections = report_sections(study)
+def render_markdown(findings: F, sections: Sequence[Section[F]], head: Head) -> str:
+    """Return the report; figures are relative links to ``figures/``."""
+    parts = [f"# {escape(head.kicker)}: {escape(head.title)}"]
+    names = []
     for section in sections:
-        parts.append(f"## {section.title}")
-        parts += [f"![{escape(picture.alt)}](figures/{picture.name}.png)" for picture in section.pictures]
-        parts += [render_table(table) for table in section.tables]
-    names = [picture.name for section in sections for picture in section.pictures]
-    parts.append(f"The figures as SVG: {', '.join(f'[{name}](figures/{name}.svg)' for name in names)}.")
-    if failed := failures(study):
-        rows = tuple((one.rung, str(one.seed), one.reason, str(one.epochs)) for one in failed)
-        table = TextTable("", ("rung", "seed", "reason", "epochs finished"), rows, 3)
-        parts += ["## Failed trials", render_table(table)]
-    if found := cautions(study):
-        parts += ["## Warnings", _bullets(found)]
-    parts.append("## Data")
-    names = [escape(name) for name in data.class_names[:_CLASSES_LISTED]]
-    more = len(data.class_names) - len(names)
-    parts.append(f"Classes: {', '.join(names)}{f' and {more:,} more' if more else ''}.")
-    if data.notes:
-        parts.append(_bullets(data.notes))
-    parts += ["## Protocol", _bullets(f"{what}: {how}" for what, how in protocol(study))]
-    parts += ["## Versions and hardware", _bullets(f"{what}: {which}" for what, which in platform(study))]
-    parts += ["## The command that makes or continues it", _code(record.command)]
+        if not section.applies(findings) or not (body := section.markdown(findings)):
+            continue
+        parts += [f"## {escape(section.title(findings))}", body]
+        names += [picture.name for picture in section.pictures(findings)]
+    parts += ["### The command that makes or continues it", render_code(head.command)]
+    if names:
+        parts.append(f"The figures as SVG: {', '.join(f'[{name}](figures/{name}.svg)' for name in names)}.")
     return "\n\n".join(parts) + "\n"
 
 
 def render_table(table: TextTable) -> str:
-    """Return a table in GitHub's Markdown with its caption beneath."""
+    """Return a table with its title above it and its caption beneath."""
     marks = ["---" if column < table.text_columns else "---:" for column in range(len(table.header))]
     lines = [table.header, marks, *table.rows]
-    rows = [f"| {' | '.join(cells if cells is marks else map(escape, cells))} |" for cells in lines]
-    return "\n".join(rows) + (f"\n\n{escape(table.caption)}" if table.caption else "")
+    rows = "\n".join(f"| {' | '.join(cells if cells is marks else map(escape, cells))} |" for cells in lines)
+    title = f"### {escape(table.title)}" if table.title else ""
+    return "\n\n".join(part for part in (title, rows, escape(table.caption)) if part)
+
+
+def render_picture(picture: Picture) -> str:
+    """Return a link to the figure's file."""
+    return f"![{escape(picture.alt)}](figures/{picture.name}.png)"
+
+
+def render_list(items: Iterable[str]) -> str:
+    """Return a list, an item a line."""
+    return "\n".join(f"- {escape(item)}" for item in items)
+
+
+def render_code(text: str) -> str:
+    """Return a block of shell code, whatever backticks are in it."""
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{fence}sh\n{text}\n{fence}"
 
 
 def escape(text: str) -> str:
@@ -70,12 +67,3 @@ def escape(text: str) -> str:
     line = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", line)
     # At the start of a line these begin a heading or a list.
     return re.sub(r"^(\d*)([.)]|#+|[+\-]+|=+)(?=\s|$)", r"\1\\\2", line)
-
-
-def _bullets(items: Iterable[str]) -> str:
-    return "\n".join(f"- {escape(item)}" for item in items)
-
-
-def _code(text: str) -> str:
-    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
-    return f"{fence}sh\n{text}\n{fence}"

@@ -1,53 +1,159 @@
-"""Everything that a report writes into a study's folder."""
+"""``report.html``: the sections of any report as one file that answers, and asks for nothing from anywhere.
+
+Here is the frame: head, content policy, navigation, style and scripts. What stands in it, each section brings.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from stepladder.files import replace_bytes, replace_json
-from stepladder.report.document import build_verdicts
-from stepladder.report.figures import to_png, to_svg
-from stepladder.report.html.render import render_html
-from stepladder.report.markdown import render_markdown
-from stepladder.report.sections import report_sections
-from stepladder.report.sweep import write_sweep
-from stepladder.study.files.records import SavedStudy
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-__all__ = ["render_html", "write_page", "write_report"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from stepladder.report.section import Head, Picture, Section
+
+F = TypeVar("F")
+
+_REPORT = Path(__file__).parent
+_TEMPLATES = _REPORT / "templates"
+#: Before the sections' scripts, which use them, and after; in the order in which they build on one another.
+_FIRST, _LAST = ("base.js", "rows.js"), ("start.js",)
+_STYLES = ("report.css", "page.css")
 
 
-def write_report(study: SavedStudy) -> list[Path]:
-    """Write ``report.md``, ``report.html``, ``verdicts.json`` and ``figures/`` into the study's folder.
+class Embedded(NamedTuple):
+    """One figure as data URIs, drawn for a wide screen and again for a narrow one, and its size in CSS pixels."""
 
-    Returns their paths.
+    wide: str
+    narrow: str
+    width: int
+    height: int
 
-    Any study will do: unfinished, with failed trials, or with none that finished. The same study gives the same bytes.
+
+def render_page(findings: F, sections: Sequence[Section[F]], head: Head) -> str:
+    """Return the page, which needs no other file: style, scripts, figures and images are in it.
 
     Raises:
-        StorageError: a file cannot be written; each is replaced whole or left as it was.
+        StorageError: a saved file that a section shows is damaged.
     """
-    if study.record.sweep is not None:
-        return write_sweep(study)
-    pictures = [picture for section in report_sections(study) for picture in section.pictures]
-    figures = {picture.name: picture.draw(study) for picture in pictures}
-    written = [study.folder / "verdicts.json"]
-    replace_json(written[0], build_verdicts(study))
-    for name, figure in figures.items():
-        for suffix, content in (("png", to_png(figure)), ("svg", to_svg(figure))):
-            path = study.folder / "figures" / f"{name}.{suffix}"
-            replace_bytes(path, content)
-            written.append(path)
-    written.append(_write(study, "report.md", render_markdown(study)))
-    written.append(write_page(study))
-    return written
+    shown = [section for section in sections if section.applies(findings)]
+    charts = {section.key: chart for section in shown if (chart := section.chart(findings)) is not None}
+    scripts = page_scripts(tuple(type(section) for section in sections))
+    return _environment().get_template("templates/page.html.j2").render(
+        head=head,
+        policy=content_policy(scripts),
+        style="\n".join((_TEMPLATES / name).read_text(encoding="utf-8") for name in _STYLES),
+        sections=[
+            {
+                "key": section.key,
+                "title": section.title(findings),
+                "link": section.link(findings),
+                "html": section.html(findings),
+            }
+            for section in shown
+        ],
+        charts=as_json(charts),
+        scripts=scripts,
+    )
 
 
-def write_page(study: SavedStudy) -> Path:
-    """Write ``report.html`` alone, as after every trial of a study that is running; see :func:`write_report`."""
-    return _write(study, "report.html", render_html(study))
+def fragment(template: Path, **values: Any) -> str:
+    """Return a section's part of the page, from its own template or, where it has none, from the common one.
+
+    A template imports tables, charts and pictures from ``templates/macros.html.j2``.
+    """
+    if not template.exists():
+        template = _TEMPLATES / "section.html.j2"
+    return _environment().get_template(template.relative_to(_REPORT).as_posix()).render(**values)
 
 
-def _write(study: SavedStudy, name: str, text: str) -> Path:
-    # A path on disk may hold bytes that are no UTF-8; a report with a "?" is better than none.
-    replace_bytes(study.folder / name, text.encode(errors="replace"))
-    return study.folder / name
+def embed(picture: Picture) -> Embedded:
+    """Return a figure for the page."""
+    return embed_figures(picture.draw(), picture.draw(compact=True))
+
+
+def embed_figures(wide: Figure, narrow: Figure) -> Embedded:
+    """Return a figure for the page, drawn for a wide screen and for a narrow one; the same one will do for both."""
+    # As images and not inline: two SVGs of matplotlib share ids, which one document may not.
+    width, height = (round(96 * inches) for inches in wide.get_size_inches())
+    first = _data_uri(wide)
+    return Embedded(first, first if narrow is wide else _data_uri(narrow), width, height)
+
+
+@lru_cache
+def page_scripts(sections: tuple[type[Section[Any]], ...]) -> tuple[str, ...]:
+    """Return the page's scripts: plotly.js where a section draws with it, and ours with each section's chart."""
+    drawn = [script for section in sections if (script := section.script())]
+    first, last = ([(_TEMPLATES / "scripts" / name).read_text(encoding="utf-8") for name in n] for n in (_FIRST, _LAST))
+    body = "\n".join([*first, *drawn, *last])
+    ours = f'"use strict";\n(function () {{\n{body}\n}})();\n'
+    return (plotly_script(), ours) if drawn else (ours,)
+
+
+@lru_cache
+def plotly_script() -> str:
+    """Return plotly.js, 4.8 MB: in the page, so that it opens offline."""
+    # Read as a file: importing plotly would take longer than rendering the page.
+    return (resources.files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
+
+
+@lru_cache
+def content_policy(scripts: tuple[str, ...]) -> str:
+    """Return the Content-Security-Policy: nothing from anywhere, no script but those given, by their SHA-256.
+
+    Styles are allowed inline, since plotly.js sets them on every element that it draws.
+    """
+    digests = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii") for script in scripts)
+    hashes = " ".join(f"'sha256-{digest}'" for digest in digests)
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+        "form-action 'none'"
+    )
+
+
+def as_json(document: Any) -> str:
+    """Return a document as JSON that can stand inside a script element: no ``<`` is in it.
+
+    >>> as_json({"name": "</script>"})
+    '{"name":"\\\\u003c/script>"}'
+    """
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def unbroken(sentence: str) -> str:
+    """Keep a figure with its unit, and an interval with its other end, on one line."""
+    return re.sub(r"\[[^]]*\]|n = \d+|[\d.]+ (%|points)", lambda match: match[0].replace(" ", "\u00a0"), sentence)
+
+
+@lru_cache
+def _environment() -> Environment:
+    from stepladder.report.marks import SYMBOLS
+
+    environment = Environment(
+        # Explicit, as select_autoescape judges by the file's ending and would not escape in a ".j2".
+        autoescape=True,
+        loader=FileSystemLoader(_REPORT),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["unbroken"] = unbroken
+    environment.globals |= {"embed": embed, "symbols": SYMBOLS}
+    return environment
+
+
+def _data_uri(figure: Figure) -> str:
+    from stepladder.report.figures.style import to_svg
+
+    return f"data:image/svg+xml;base64,{base64.b64encode(to_svg(figure)).decode('ascii')}"

@@ -1,15 +1,3 @@
-"""A table as words, for whatever prints it."""
+"""Moved to ``section``; here until all that import it have followed."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class TextTable:
-    """A table ready to print: first ``text_columns`` columns of words, then figures; the first column names the row."""
-
-    caption: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    text_columns: int
+from stepladder.report.section import TextTable as TextTable

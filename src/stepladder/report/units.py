@@ -105,6 +105,19 @@ class Scale:
         """Write an interval of differences."""
         return UNDEFINED if bounds is None else f"[{self.difference(bounds[0])}, {self.difference(bounds[1])}]"
 
+    @property
+    def factor(self) -> int:
+        """What a value is multiplied by to stand on an axis, which is in percent for shares."""
+        return 100 if self.share else 1
+
+    def axis(self, value: float | None) -> float | None:
+        """Return a value as the axis of a chart has it, to four digits."""
+        return None if value is None else round(self.factor * value, 4)
+
+    def axis_interval(self, bounds: tuple[float, float] | None) -> list[float | None] | None:
+        """Return both ends of an interval as the axis of a chart has them."""
+        return None if bounds is None else [self.axis(bounds[0]), self.axis(bounds[1])]
+
 
 def amount(scale: Scale, size: float) -> str:
     """Write a size that has no sign, with its unit and no more digits than it has.

@@ -1,9 +1,7 @@
-"""The catalogue: one home a technique; ``catalogue`` lists them, ``registry`` knows the user's own too."""
+"""The techniques: one home each; ``catalogue`` lists them and knows the user's own, ``base`` has the hooks."""
 
-from stepladder.techniques.base import GROUPS, Technique
-from stepladder.techniques.catalogue import TECHNIQUES
-from stepladder.techniques.facts import Context, Progress
-from stepladder.techniques.registry import code_of, find_technique, known_techniques, register
+from stepladder.techniques.base import GROUPS, Context, Progress, Technique
+from stepladder.techniques.catalogue import TECHNIQUES, code_of, find_technique, known_techniques, register
 
 __all__ = [
     "GROUPS",

@@ -1,5 +1,8 @@
 """What a technique is: one thing about training that can be switched on or off, and the hooks where it may act.
 
+Before the trial a technique is told what the trial is (:class:`Context`), and in every step how far it has come
+(:class:`Progress`).
+
 | hook | when | what it may do |
 |---|---|---|
 | ``check(context)`` | once, before anything trains | refuse or warn, in a sentence |
@@ -21,6 +24,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -28,7 +32,6 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr
 from torch import Tensor, nn
 
 from stepladder.network import Network
-from stepladder.techniques.facts import Context, Progress
 
 #: Gives the random stream of a name on the CPU; the same name always starts the same stream.
 Stream = Callable[[str], torch.Generator]
@@ -42,6 +45,78 @@ AVERAGE = "choose the average of the weights that is evaluated"
 NORMALIZATION = "normalize after every convolution"
 WEIGHTS = "draw the initial weights"
 FIRST_LAYER = "set the first layer by patches of the images"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a trial has come, before the step at hand.
+
+    Attributes:
+        step: steps taken so far, from 0.
+        steps_per_epoch: steps in one pass over the training images.
+        epochs: the budget.
+    """
+
+    step: int
+    steps_per_epoch: int
+    epochs: int
+
+    @property
+    def epoch(self) -> int:
+        """Full epochs behind, from 0."""
+        return self.step // self.steps_per_epoch
+
+    @property
+    def fraction(self) -> float:
+        """Share of the budget behind, from 0 to 1."""
+        return self.step / (self.steps_per_epoch * self.epochs)
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole budget."""
+        return self.steps_per_epoch * self.epochs
+
+
+@dataclass(frozen=True, repr=False)
+class Context:
+    """What a trial is, known before it starts.
+
+    Attributes:
+        image_shape: (C, H, W) of the images before any technique.
+        class_counts: training images of each class.
+        network: before any rewriting.
+        epochs: the budget.
+        steps_per_epoch: steps in one pass over the training images.
+        has_validation: False where the watched curve is the test's, which no technique may read.
+        rewritten: the network after all techniques' rewriting; None until then.
+        input_shape: (C, H, W) of what the network reads, as all techniques prepare it; None until then.
+    """
+
+    image_shape: tuple[int, int, int]
+    class_counts: tuple[int, ...]
+    network: Network
+    epochs: int
+    steps_per_epoch: int
+    has_validation: bool = True
+    rewritten: Network | None = None
+    input_shape: tuple[int, int, int] | None = None
+
+    def __repr__(self) -> str:
+        shape = "×".join(map(str, self.image_shape))
+        return (
+            f"Context({self.num_images:,} training images of {shape}, {self.num_classes} classes, {self.epochs} epochs "
+            f"of {self.steps_per_epoch} steps)"
+        )
+
+    @property
+    def num_classes(self) -> int:
+        """Labels run from 0 to this - 1."""
+        return len(self.class_counts)
+
+    @property
+    def num_images(self) -> int:
+        """Training images."""
+        return sum(self.class_counts)
 
 
 class Technique(BaseModel):

@@ -11,8 +11,7 @@ from stepladder.errors import RecipeError
 from stepladder.network import Network
 from stepladder.network.spec import AvgPool, Conv, DepthwiseConv, Layer, Linear, MaxPool, is_output
 from stepladder.network.spec import BatchNorm as BatchNormLayer
-from stepladder.techniques.base import NORMALIZATION, Technique
-from stepladder.techniques.facts import Context
+from stepladder.techniques.base import NORMALIZATION, Context, Technique
 
 
 class BatchNorm(Technique):

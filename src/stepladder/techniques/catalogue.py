@@ -1,7 +1,20 @@
-"""The table that lists every technique; nothing else does."""
+"""Techniques by name: the table of those that come with Stepladder, those of installed packages, the user's own.
+
+No other module lists techniques.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import importlib.util
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from stepladder.errors import RecipeError, unknown
 from stepladder.techniques.base import Technique
 from stepladder.techniques.batch_norm import BatchNorm
 from stepladder.techniques.class_weights import ClassWeights
@@ -17,6 +30,7 @@ from stepladder.techniques.focal_loss import FocalLoss
 from stepladder.techniques.global_average_pooling import GlobalAveragePooling
 from stepladder.techniques.gradient_clipping import GradientClipping
 from stepladder.techniques.group_norm import GroupNorm
+from stepladder.techniques.guard import described
 from stepladder.techniques.he_init import HeInit
 from stepladder.techniques.horizontal_flip import HorizontalFlip
 from stepladder.techniques.label_smoothing import LabelSmoothing
@@ -106,3 +120,138 @@ _CATALOGUE: tuple[type[Technique], ...] = (
 
 #: Every technique of the catalogue by name, in the order of the groups that the list shows.
 TECHNIQUES: dict[str, type[Technique]] = {technique.name: technique for technique in _CATALOGUE}
+
+#: Where packages announce their techniques: ``blur = "my_package.blur:Blur"``.
+ENTRY_POINTS = "stepladder.techniques"
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A technique that is not the catalogue's: what identifies its code, and ``FILE.py:Class`` if it is of a file."""
+
+    technique: type[Technique]
+    code: str
+    reference: str | None = None
+
+
+#: Techniques from files and packages, by name.
+_OWN: dict[str, _Found] = {}
+
+
+def find_technique(name: str) -> type[Technique]:
+    """Return the technique called ``name``.
+
+    Raises:
+        RecipeError: there is none of that name.
+    """
+    if name in TECHNIQUES:
+        return TECHNIQUES[name]
+    if name not in _OWN:
+        for entry in entry_points(group=ENTRY_POINTS, name=name):
+            _load_entry(entry)
+    if name in _OWN:
+        return _OWN[name].technique
+    raise RecipeError(
+        f"{unknown('technique', name, known_techniques(), listed_by='stepladder techniques')}; one of your own is "
+        f'given with its file: `technique="FILE.py:Class"'
+    )
+
+
+def known_techniques() -> dict[str, type[Technique]]:
+    """Return all techniques by name: the catalogue's first, then those of packages and files."""
+    for entry in entry_points(group=ENTRY_POINTS):
+        if entry.name not in _OWN and entry.name not in TECHNIQUES:
+            _load_entry(entry)
+    return TECHNIQUES | {name: found.technique for name, found in _OWN.items()}
+
+
+def register(reference: str) -> type[Technique]:
+    """Return the technique of a name, or of ``FILE.py:Class``, which from then on has its name.
+
+    Raises:
+        RecipeError: there is no such technique, or the file cannot be loaded.
+    """
+    file, colon, class_name = reference.rpartition(":")
+    if not colon and not reference.endswith(".py"):
+        return find_technique(reference)
+    if not colon:
+        raise RecipeError(f'"{reference}" names no class; write it as `technique="{reference}:ClassName"`')
+    path = Path(file)
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise RecipeError(f"cannot read the technique file {file}: {error.strerror or error}") from error
+    code = hashlib.sha256(text).hexdigest()[:16]
+    module = f"stepladder_own_{path.stem}_{code}"
+    spec = importlib.util.spec_from_file_location(module, path)
+    if spec is None or spec.loader is None:
+        raise RecipeError(f"the technique file {file} is no Python file; name one that ends in .py")
+    loaded = importlib.util.module_from_spec(spec)
+    sys.modules[module] = loaded  # pydantic looks there for what annotations name
+    try:
+        spec.loader.exec_module(loaded)
+    except Exception as error:
+        raise RecipeError(f"loading the technique file {file} raised {described(error)}") from error
+    classes = [name for name, value in vars(loaded).items() if _is_technique(value) and value.__module__ == module]
+    if class_name not in classes:
+        raise RecipeError(
+            f"{unknown('technique class', class_name, classes)} (classes of {file} that derive from Technique)"
+        )
+    return _keep(_Found(getattr(loaded, class_name), code, f"{path.absolute()}:{class_name}"))
+
+
+def files_of(names: Iterable[str]) -> tuple[str, ...]:
+    """Return what another process must :func:`register` to know those of these techniques that are of files."""
+    found = (_OWN.get(name) for name in sorted(set(names)))
+    return tuple(own.reference for own in found if own is not None and own.reference is not None)
+
+
+def code_of(technique: type[Technique]) -> str:
+    """Return what identifies the code of a technique that is not the catalogue's; empty for those."""
+    found = _OWN.get(technique.name)
+    return found.code if found is not None and found.technique is technique else ""
+
+
+def _load_entry(entry: EntryPoint) -> None:
+    package = f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
+    try:
+        technique = entry.load()
+    except Exception as error:
+        raise RecipeError(
+            f"the package {package} announces the technique '{entry.name}', and loading it raised {described(error)}; "
+            f"mend or uninstall the package"
+        ) from error
+    if not _is_technique(technique):
+        raise RecipeError(f"{entry.value} of the package {package} does not derive from stepladder.Technique")
+    technique.name = entry.name
+    _keep(_Found(technique, package))
+
+
+def _is_technique(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, Technique) and value is not Technique
+
+
+def _keep(found: _Found) -> type[Technique]:
+    """Fill in what the author left out, and remember the technique by its name."""
+    technique = found.technique
+    summary = (technique.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+    given = {
+        "name": re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", technique.__name__).lower(),
+        "group": "your own",
+        "summary": summary or "says nothing of itself",
+        "paper": "none given",
+        "caveat": "none given",
+    }
+    for attribute, text in given.items():
+        if not isinstance(getattr(technique, attribute, None), str):
+            setattr(technique, attribute, text)
+    if not re.fullmatch(r"\w+", technique.name):
+        raise RecipeError(
+            f"{technique.__name__}.name is {technique.name!r}; it must be a word of letters, digits and _"
+        )
+    if technique.name in TECHNIQUES:
+        raise RecipeError(
+            f"{technique.__name__} is called '{technique.name}', as one of the catalogue is; give it another name"
+        )
+    _OWN[technique.name] = found
+    return technique

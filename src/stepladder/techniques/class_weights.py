@@ -11,21 +11,20 @@ from pydantic import Field
 from torch import Tensor
 
 from stepladder.errors import RecipeError
-from stepladder.techniques.base import Technique
-from stepladder.techniques.facts import Context
+from stepladder.techniques.base import Context, Technique
 
 
 class ClassWeights(Technique):
     """Weigh each image by N / (classes · n_c) to the power ``power``, n_c being the images of its class.
 
-    King and Zeng 2001, section 4: with power 1 every class has the same say, whatever its size. The mean is weighted,
+    King and Zeng 2001, section 4.2: with power 1 every class has the same say, whatever its size. The mean is weighted,
     as torch's ``cross_entropy(weight=...)`` has it; shares of several classes are weighted each.
     """
 
     name = "class_weights"
     group = "loss and weights"
     summary = "let rare classes count more in the loss"
-    paper = "King and Zeng, Logistic Regression in Rare Events Data, 2001, section 4.1"
+    paper = "King and Zeng, Logistic Regression in Rare Events Data, 2001, section 4.2"
     caveat = "gains on rare classes are paid for on frequent ones, so overall accuracy often falls"
     cost = "0.02 ms a batch of 128"
     interactions = "excludes focal_loss, which replaces the loss too; takes mixed targets"

@@ -11,8 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from stepladder.errors import RecipeError
-from stepladder.techniques.base import Technique
-from stepladder.techniques.facts import Context
+from stepladder.techniques.base import Context, Technique
 from stepladder.techniques.pixels import mix_colors, uniform
 
 #: Share of each channel in how bright a color looks (ITU-R BT.601).
@@ -25,9 +24,10 @@ _FROM_YIQ = tuple(tuple(row) for row in torch.linalg.inv(torch.tensor(_YIQ, dtyp
 class ColorJitter(Technique):
     """Change brightness, contrast, saturation and hue of each training image, in this order, by random factors.
 
-    Howard 2013, section 2.2. Factors lie in 1 ± the option; contrast blends with the image's mean luma, saturation with
-    each pixel's; hue turns the plane of chroma by up to ``hue`` of a full turn. All four are one matrix a color and
-    image, so that levels are clipped once, at the end, where others clip after each.
+    After Howard 2013, section 2.2. He changes no hue, draws factors from 0.5 to 1.5, and applies them in random order.
+    Here factors lie in 1 ± the option; contrast blends with the image's mean luma, saturation with each pixel's; hue
+    turns the plane of chroma by up to ``hue`` of a full turn. All four are one matrix a color and image, so that levels
+    are clipped once, at the end, where others clip after each.
     """
 
     name = "color_jitter"

@@ -7,8 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from stepladder.techniques.base import SCHEDULE, Technique
-from stepladder.techniques.facts import Progress
+from stepladder.techniques.base import SCHEDULE, Progress, Technique
 
 
 class CosineLR(Technique):

@@ -10,8 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from stepladder.errors import RecipeError
-from stepladder.techniques.base import Technique
-from stepladder.techniques.facts import Context
+from stepladder.techniques.base import Context, Technique
 from stepladder.techniques.pixels import along_row, as_images, as_rows, boxes, choose
 
 
@@ -27,7 +26,7 @@ class Cutout(Technique):
     paper = "DeVries and Taylor, Improved Regularization of CNNs with Cutout, 2017, section 3.2"
     caveat = "too large a square hides the object; small networks and short budgets under-fit"
     cost = "0.2 ms a batch of 128 color images of 32×32"
-    interactions = "does over what random_erasing does; cutmix fills the hole with another image instead"
+    interactions = "repeats what random_erasing does; cutmix fills the hole with another image instead"
 
     size: Annotated[
         int | None, Field(ge=0, le=10_000, description="side in pixels; by default half of the shorter side")

@@ -7,22 +7,21 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from stepladder.techniques.base import Stream, Technique
+from stepladder.techniques.base import Context, Stream, Technique
 from stepladder.techniques.batch_norm import need_convolution
-from stepladder.techniques.facts import Context
 from stepladder.techniques.he_init import weighted_layers
 
 
 class DiracInit(Technique):
     """Let the first channels out of every convolution begin as copies of its channels in (torch's ``dirac_``).
 
-    Jordan 2024, section 3.2. The channels beyond as many as come in keep their random draw.
+    Jordan 2024, section 3.3. The channels beyond as many as come in keep their random draw.
     """
 
     name = "dirac_init"
     group = "network"
     summary = "let convolutions begin by passing their input on"
-    paper = "Jordan, 94% on CIFAR-10 in 3.29 Seconds on a Single GPU, 2024, section 3.2"
+    paper = "Jordan, 94% on CIFAR-10 in 3.29 Seconds on a Single GPU, 2024, section 3.3"
     caveat = "a gain in the first epochs; over a long budget hardly any"
     cost = "nothing"
     interactions = "list it after he_init or xavier_init, which would draw over it"

@@ -10,20 +10,20 @@ from stepladder.errors import RecipeError
 from stepladder.network import Network
 from stepladder.network.spec import BatchNorm, Layer, Linear
 from stepladder.network.spec import Dropout as DropoutLayer
-from stepladder.techniques.base import Technique
-from stepladder.techniques.facts import Context
+from stepladder.techniques.base import Context, Technique
 
 
 class Dropout(Technique):
     """Zero each input of the last fully connected layer with probability ``p`` while training.
 
-    Units cannot rely on one another: an average over many thinned networks (Srivastava et al., JMLR 2014, section 2).
+    Units cannot rely on one another: an average over many thinned networks (Srivastava et al. 2014, section 4, where p
+    is the probability of keeping an input).
     """
 
     name = "dropout"
     group = "network"
     summary = "zero random inputs of the last layer while training"
-    paper = "Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, Dropout, JMLR 2014, section 2"
+    paper = "Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, 2014, section 4"
     caveat = "slows learning; on a network that under-fits, or before batch norm, it costs accuracy"
     cost = "0.1 ms a batch of 128 on 1,000 inputs"
     interactions = "warns where a batch norm follows it in the network (Li et al. 2019)"

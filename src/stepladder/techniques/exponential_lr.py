@@ -6,18 +6,22 @@ from typing import Annotated
 
 from pydantic import Field
 
-from stepladder.techniques.base import SCHEDULE, Technique
-from stepladder.techniques.facts import Progress
+from stepladder.techniques.base import SCHEDULE, Progress, Technique
 
 
 class ExponentialLR(Technique):
-    """lr ← lr · gamma after every epoch, so lr · gammaᵉ in epoch e (from 0), as torch's ``ExponentialLR`` has it."""
+    """lr ← lr · gamma after every epoch, so lr · gammaᵉ in epoch e (from 0), as torch's ``ExponentialLR`` has it.
+
+    Szegedy et al. 2016, section 8, multiply by 0.94 every two epochs. The rates of all epochs together stay finite,
+    where theory wants their sum to grow without end (Goodfellow et al. 2016, section 8.3.1): in a long budget it stops
+    early.
+    """
 
     name = "exponential_lr"
     group = "learning rate"
     summary = "multiply the learning rate by gamma after every epoch"
-    paper = "Goodfellow, Bengio and Courville, Deep Learning, 2016, section 8.3.1"
-    caveat = "with a small gamma the rate is gone before the budget is; 0.95 leaves 38 % after 20 epochs"
+    paper = "Szegedy et al., Rethinking the Inception Architecture for Computer Vision, 2016, section 8"
+    caveat = "with a small gamma the rate is gone before the budget is; 0.95 leaves 36 % after 20 epochs"
     cost = "nothing"
     interactions = "multiplies with warmup; excludes every other schedule of the whole budget"
     slot = SCHEDULE

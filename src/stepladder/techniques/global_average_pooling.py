@@ -5,8 +5,7 @@ from __future__ import annotations
 from stepladder.errors import RecipeError
 from stepladder.network import Network
 from stepladder.network.spec import Flatten, GlobalAvgPool
-from stepladder.techniques.base import Technique
-from stepladder.techniques.facts import Context
+from stepladder.techniques.base import Context, Technique
 
 
 class GlobalAveragePooling(Technique):

@@ -10,9 +10,8 @@ from pydantic import Field
 from stepladder.network import Network
 from stepladder.network.spec import Conv, Layer
 from stepladder.network.spec import GroupNorm as GroupNormLayer
-from stepladder.techniques.base import NORMALIZATION, Technique
+from stepladder.techniques.base import NORMALIZATION, Context, Technique
 from stepladder.techniques.batch_norm import followed_by, is_hidden_convolution, need_convolution
-from stepladder.techniques.facts import Context
 
 
 class GroupNorm(Technique):

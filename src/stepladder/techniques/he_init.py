@@ -1,4 +1,4 @@
-"""Initial weights that keep the variance through ReLUs."""
+"""Initial weights that keep the variance from layer to layer."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from stepladder.techniques.base import WEIGHTS, Stream, Technique
 class HeInit(Technique):
     """Draw weights from N(0, 2 / fan_in) and set biases to 0, in all layers but the last (torch's ``kaiming_normal_``).
 
-    He et al. 2015, section 2.2. The variance of a ReLU's output is then that of its input. The last layer, which no
-    ReLU follows, keeps its own draw.
+    He et al. 2015, section 2.2. The variance of the values before each ReLU then stays the same from layer to layer.
+    The last layer, which no ReLU follows, keeps its own draw.
     """
 
     name = "he_init"
     group = "network"
-    summary = "draw initial weights so that the variance stays the same through ReLUs"
+    summary = "draw initial weights so that values keep their variance from layer to layer"
     paper = "He, Zhang, Ren and Sun, Delving Deep into Rectifiers, 2015, section 2.2"
-    caveat = "three times the variance of torch's default: with a high learning rate the first steps may diverge"
+    caveat = "six times the variance of torch's default: with a high learning rate the first steps may diverge"
     cost = "nothing"
     interactions = "a normalization after each layer undoes the scale; excludes xavier_init"
     slot = WEIGHTS

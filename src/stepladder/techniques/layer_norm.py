@@ -5,9 +5,8 @@ from __future__ import annotations
 from stepladder.network import Network
 from stepladder.network.spec import Layer
 from stepladder.network.spec import LayerNorm as LayerNormLayer
-from stepladder.techniques.base import NORMALIZATION, Technique
+from stepladder.techniques.base import NORMALIZATION, Context, Technique
 from stepladder.techniques.batch_norm import followed_by, is_hidden_convolution, need_convolution
-from stepladder.techniques.facts import Context
 
 
 class LayerNorm(Technique):

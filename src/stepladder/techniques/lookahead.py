@@ -9,8 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from stepladder.techniques.base import Technique
-from stepladder.techniques.facts import Progress
+from stepladder.techniques.base import Progress, Technique
 
 
 class Lookahead(Technique):

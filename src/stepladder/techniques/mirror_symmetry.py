@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from stepladder.errors import RecipeError
 from stepladder.network.mirror import Mirror, mirrors_of
-from stepladder.techniques.base import Stream, Technique
-from stepladder.techniques.facts import Context, Progress
+from stepladder.techniques.base import Context, Progress, Stream, Technique
 
 #: What rounding may leave between the weights of twins.
 _ROUNDING = 1e-4
@@ -23,7 +22,7 @@ _SIZES_TRIED = 33
 class MirrorSymmetry(Technique):
     """Let every second channel of every hidden layer be the mirror image of the one before it.
 
-    A group convolution over the two reflections (Cohen and Welling 2016, section 4), written into the network as it is.
+    A group convolution over the two reflections (Cohen and Welling 2016, section 6), written into the network as it is.
     Twins begin as mirror images, share the mean of their gradients, and so stay mirror images; of the weights half are
     free. An image and its mirror image get the same probabilities, up to rounding, so that each training image counts
     in both forms in every epoch.
@@ -32,7 +31,7 @@ class MirrorSymmetry(Technique):
     name = "mirror_symmetry"
     group = "network"
     summary = "give an image and its mirror image one answer"
-    paper = "Cohen and Welling, Group Equivariant Convolutional Networks, 2016, section 4"
+    paper = "Cohen and Welling, Group Equivariant Convolutional Networks, 2016, section 6"
     caveat = "a mirror image is a lie where left and right carry meaning: letters, digits, road signs"
     cost = "3 ms a step on 1.2 million weights"
     interactions = (
@@ -53,7 +52,7 @@ class MirrorSymmetry(Technique):
             mirrors_of(context.rewritten, context.input_shape, context.num_classes)
         except RecipeError as error:
             size = self._fitting_size()
-            fix = "" if size is None else f", as --size {size}"
+            fix = "" if size is None else f", as `size={size}`"
             raise RecipeError(f"mirror_symmetry does not fit the network: {error}{fix}") from error
         return []
 

@@ -15,7 +15,8 @@ from stepladder.techniques.pixels import as_images, as_rows, mix_targets, to_lev
 class Mixup(Technique):
     """x ← λ·x + (1 − λ)·x′ and t ← λ·t + (1 − λ)·t′, x′ another image of the batch, λ from Beta(alpha, alpha).
 
-    Zhang et al. 2018, section 2. Each image has a λ of its own, where the authors' code has one a batch.
+    Zhang et al. 2018, section 2. Each image has a λ of its own, where the authors' code has one a batch. Of λ and 1 − λ
+    the larger is taken, so that an image is always mostly itself; the pairs that come about are the same.
     """
 
     name = "mixup"

@@ -7,15 +7,15 @@ from typing import Annotated
 
 from pydantic import Field
 
-from stepladder.techniques.base import SCHEDULE, Technique
-from stepladder.techniques.facts import Progress
+from stepladder.techniques.base import SCHEDULE, Progress, Technique
 
 
 class OneCycle(Technique):
     """Up to the recipe's learning rate along a cosine, and down to almost nothing along another.
 
     Smith and Topin 2018, section 3, as torch's ``OneCycleLR`` has it: from lr / ``start_divisor`` over the share
-    ``rise`` of the budget up to lr, and down to lr / (``start_divisor`` · ``end_divisor``). Momentum stays as it is.
+    ``rise`` of the budget up to lr, and down to lr / (``start_divisor`` · ``end_divisor``). The paper goes along
+    straight lines, and lowers the momentum while the rate rises; here momentum stays as it is.
     """
 
     name = "one_cycle"

@@ -9,9 +9,8 @@ from torch import Tensor, nn
 
 from stepladder.errors import RecipeError
 from stepladder.network.spec import Conv, DepthwiseConv, Linear, LocallyConnected
-from stepladder.techniques.base import FIRST_LAYER, Stream, Technique
+from stepladder.techniques.base import FIRST_LAYER, Context, Stream, Technique
 from stepladder.techniques.batch_norm import need_convolution
-from stepladder.techniques.facts import Context
 from stepladder.techniques.he_init import weighted_layers
 
 #: Layers with weights.
@@ -21,7 +20,7 @@ _WEIGHTED = (Conv, DepthwiseConv, LocallyConnected, Linear)
 class PCAInit(Technique):
     """Let the first convolution begin as the principal components of its patches, each beside its negative.
 
-    Krähenbühl et al. 2016, section 3, who start from PCA too; the negatives are Jordan's (2024, section 3.1): a ReLU
+    Krähenbühl et al. 2016, section 3, who start from PCA too; the negatives are Jordan's (2024, section 3.2): a ReLU
     keeps one half of a value, the two together all of it. The components are the eigenvectors of the covariance of
     patches of some thousand training images as the network reads them, those of the largest eigenvalues first; they
     get the mean length of the kernels that were drawn, so that rates keep their meaning. Channels beyond two a

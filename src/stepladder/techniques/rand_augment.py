@@ -24,7 +24,7 @@ class RandAugment(Technique):
     paper = "Cubuk, Zoph, Shlens and Le, RandAugment: Practical Automated Data Augmentation, 2020, section 3"
     caveat = "made for color photographs and long budgets; count and magnitude are to be tuned"
     cost = "5.5 ms a batch of 128 color images of 32×32"
-    interactions = "its authors put crop and flip before it and cutout after it; does over what the single ones do"
+    interactions = "its authors put crop and flip before it and cutout after it; repeats what the single ones do"
 
     count: Annotated[int, Field(ge=0, le=10, description="operations an image")] = 2
     magnitude: Annotated[float, Field(ge=0, le=30, description="strength of all operations, 30 the largest")] = 9.0

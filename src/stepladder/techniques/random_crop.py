@@ -10,16 +10,16 @@ from pydantic import Field
 from torch import Tensor
 
 from stepladder.errors import RecipeError
-from stepladder.techniques.base import Technique
-from stepladder.techniques.facts import Context
+from stepladder.techniques.base import Context, Technique
 
 
 class RandomCrop(Technique):
     """Cut a window at a random place out of each training image.
 
     Two habits: pad by a few black pixels and cut to the same size (He et al. 2016, section 4.2; the default), or cut a
-    smaller window, 28 of 32 say, and evaluate on the center window (Krizhevsky et al. 2012, section 4.1). The padding
-    may be the image itself, mirrored at its rim (Jordan 2024, section 3.2).
+    smaller window, 28 of 32 say (Krizhevsky et al. 2012, section 4.1). A smaller window is evaluated on the center
+    alone, where Krizhevsky averages ten windows. The padding may be the image itself, mirrored at its rim (Jordan 2024,
+    section 3.1).
     """
 
     name = "random_crop"

@@ -10,17 +10,17 @@ from pydantic import Field
 from torch import Tensor
 
 from stepladder.errors import RecipeError
-from stepladder.techniques.base import Technique
-from stepladder.techniques.facts import Context
+from stepladder.techniques.base import Context, Technique
 from stepladder.techniques.pixels import as_images, as_rows, boxes, choose, noise_like, uniform
 
 
 class RandomErasing(Technique):
     """Replace a rectangle of each training image by random pixels, with probability ``p``.
 
-    Zhong et al. 2020, algorithm 1: its area is ``smallest`` to ``largest`` of the image, its height ``aspect`` to
-    1 / ``aspect`` times its width, with a uniform logarithm. Where the paper draws again, a side longer than the image
-    is cut to it.
+    Zhong et al. 2020, algorithm 1: its area is ``smallest`` to ``largest`` of the image, its height ``aspect`` to 1 /
+    ``aspect`` times its width. The logarithm of that ratio is uniform, so that half of the rectangles are tall; the
+    paper draws the ratio itself, from 0.3 to 3.33, so that three in four are. Where the paper draws again, a side
+    longer than the image is cut to it.
     """
 
     name = "random_erasing"
@@ -29,7 +29,7 @@ class RandomErasing(Technique):
     paper = "Zhong, Zheng, Kang, Li and Yang, Random Erasing Data Augmentation, 2020, section 3"
     caveat = "too large a rectangle hides the object; small networks and short budgets under-fit"
     cost = "0.4 ms a batch of 128 color images of 32×32"
-    interactions = "does over what cutout does"
+    interactions = "repeats what cutout does"
 
     p: Annotated[float, Field(ge=0, le=1, description="probability of erasing part of an image")] = 0.5
     smallest: Annotated[float, Field(ge=0, le=1, description="smallest area, of the image's")] = 0.02

@@ -9,21 +9,20 @@ import torch
 from pydantic import Field
 
 from stepladder.errors import RecipeError
-from stepladder.techniques.base import SCHEDULE, Technique
-from stepladder.techniques.facts import Context, Progress
+from stepladder.techniques.base import SCHEDULE, Context, Progress, Technique
 
 
 class ReduceOnPlateau(Technique):
     """lr ← lr · factor when the validation loss has not fallen for more than ``patience`` epochs.
 
-    As torch's ``ReduceLROnPlateau`` has it: a fall counts from ``threshold`` of the best loss on. Validation images
-    choose the rate here, so their accuracy flatters a little; the test images' does not.
+    He et al. 2016, section 3.4, as torch's ``ReduceLROnPlateau`` has it: a fall counts from ``threshold`` of the best
+    loss on. Validation images choose the rate here, so their accuracy flatters a little; the test images' does not.
     """
 
     name = "reduce_on_plateau"
     group = "learning rate"
     summary = "divide the learning rate by ten when the validation loss stops falling"
-    paper = "Bengio, Practical Recommendations for Gradient-Based Training, 2012, section 3.1.1"
+    paper = "He, Zhang, Ren and Sun, Deep Residual Learning, 2016, section 3.4"
     caveat = "on a noisy validation loss it reacts to chance; validation accuracy is then a little too good"
     cost = "nothing: the validation loss is measured anyway"
     interactions = "multiplies with warmup; excludes every other schedule of the whole budget; needs validation images"
@@ -37,8 +36,8 @@ class ReduceOnPlateau(Technique):
         """Refuse to work without validation images, or in a budget that ends before the first plateau can."""
         if not context.has_validation:
             raise RecipeError(
-                "reduce_on_plateau reads the validation loss, and no image is left for validation; give --validation "
-                "a share above 0, or leave it out"
+                "reduce_on_plateau reads the validation loss, and no image is left for validation; hold some out, "
+                "as with `validation=0.1`, or leave reduce_on_plateau out"
             )
         if self.patience + 1 >= context.epochs:
             raise RecipeError(

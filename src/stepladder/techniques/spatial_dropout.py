@@ -10,10 +10,9 @@ from stepladder.errors import RecipeError
 from stepladder.network import Network
 from stepladder.network.spec import Conv, DepthwiseConv, Layer, Residual
 from stepladder.network.spec import Dropout as DropoutLayer
-from stepladder.techniques.base import Technique
+from stepladder.techniques.base import Context, Technique
 from stepladder.techniques.batch_norm import need_convolution
 from stepladder.techniques.dropout import warn_before_batch_norm
-from stepladder.techniques.facts import Context
 
 
 class SpatialDropout(Technique):

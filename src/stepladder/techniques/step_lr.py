@@ -7,17 +7,16 @@ from typing import Annotated
 from pydantic import Field
 
 from stepladder.errors import RecipeError
-from stepladder.techniques.base import SCHEDULE, Technique
-from stepladder.techniques.facts import Context, Progress
+from stepladder.techniques.base import SCHEDULE, Context, Progress, Technique
 
 
 class StepLR(Technique):
-    """lr ← lr · gamma after every ``every`` epochs, as torch's ``StepLR`` has it (He et al. 2016, section 3.4)."""
+    """lr ← lr · gamma after every ``every`` epochs, as torch's ``StepLR`` has it (He et al. 2016, section 4.2)."""
 
     name = "step_lr"
     group = "learning rate"
     summary = "divide the learning rate by ten every third of the budget"
-    paper = "He, Zhang, Ren and Sun, Deep Residual Learning, 2016, section 3.4"
+    paper = "He, Zhang, Ren and Sun, Deep Residual Learning, 2016, section 4.2"
     caveat = "a step that comes before the loss has settled costs accuracy; the places are settings to tune"
     cost = "nothing"
     interactions = "multiplies with warmup; excludes every other schedule of the whole budget"

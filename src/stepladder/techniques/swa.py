@@ -8,9 +8,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from stepladder.techniques.base import AVERAGE, Technique
+from stepladder.techniques.base import AVERAGE, Progress, Technique
 from stepladder.techniques.ema import move
-from stepladder.techniques.facts import Progress
 
 
 class SWA(Technique):

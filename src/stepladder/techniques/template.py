@@ -30,7 +30,7 @@ class {class_name}(Technique):
     paper = "none: my own"
     caveat = "hurts where fine detail tells the class"
 
-    # Options are fields with a range; recipes and --set {name}.p=0.3 give them. Strength zero must change nothing.
+    # Options are fields with a range; a recipe sets them: {name}.p = 0.3. Strength zero must change nothing.
     p: Annotated[float, Field(ge=0, le=1, description="probability of blurring an image")] = 0.5
 
     def augment(self, images: Tensor, targets: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -25,7 +25,7 @@ class Translate(Technique):
     paper = "Simard, Steinkraus and Platt, Best Practices for Convolutional Neural Networks, 2003, section 2"
     caveat = "hurts where the place of the object in the image tells its class"
     cost = "0.3 ms a batch of 128 color images of 32×32"
-    interactions = "does over what random_crop with padding does"
+    interactions = "repeats what random_crop with padding does"
 
     share: Annotated[float, Field(ge=0, le=1, description="of height and width, the farthest shift")] = 0.125
 

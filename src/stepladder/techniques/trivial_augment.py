@@ -25,7 +25,7 @@ class TrivialAugment(Technique):
     paper = "Müller and Hutter, TrivialAugment: Tuning-free Yet State-of-the-Art Data Augmentation, 2021, section 3"
     caveat = "made for color photographs and long budgets; some operations destroy gray, small or technical images"
     cost = "2.5 ms a batch of 128 color images of 32×32"
-    interactions = "its authors put crop and flip before it and cutout after it; does over what the single ones do"
+    interactions = "its authors put crop and flip before it and cutout after it; repeats what the single ones do"
 
     p: Annotated[float, Field(ge=0, le=1, description="probability of changing an image")] = 1.0
     wide: Annotated[bool, Field(description="the wide range of strengths")] = True

@@ -10,21 +10,20 @@ from pydantic import Field
 from torch import Tensor
 
 from stepladder.errors import RecipeError
-from stepladder.techniques.base import Technique
-from stepladder.techniques.facts import Context
+from stepladder.techniques.base import Context, Technique
 
 
 class Upscale(Technique):
     """Enlarge every image before the network reads it, in training and evaluation alike.
 
-    Tan and Le 2019, section 3.1 (resolution). The layers stay as they are: their kernels see finer steps of the image,
+    Tan and Le 2019, section 3.2 (resolution). The layers stay as they are: their kernels see finer steps of the image,
     and a hidden layer reads larger maps, and so has more weights. Interpolation is bicubic, as Pillow's.
     """
 
     name = "upscale"
     group = "inputs"
     summary = "enlarge images, so that convolutions see finer steps of them"
-    paper = "Tan and Le, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, 2019, section 3.1"
+    paper = "Tan and Le, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, 2019, section 3.2"
     caveat = "a kernel covers less of the image; few layers may no longer see the whole object"
     cost = (
         "time and activations grow with factor²: a step of network report takes 2.2 times as long at 1.5; a hidden "
@@ -35,8 +34,9 @@ class Upscale(Technique):
     factor: Annotated[float, Field(ge=1, le=8, description="how many times as high and wide")] = 1.5
 
     def check(self, context: Context) -> list[str]:  # noqa: ARG002
-        """Refuse images that would be larger than images may be made by ``--size``."""
-        from stepladder.data.shape import MAX_SIDE  # here, as the module decodes images, too, and takes 20 ms to load
+        """Refuse images that would be larger than any ``size`` may make them."""
+        # Imported here: the module decodes images, too, and takes 20 ms to load.
+        from stepladder.datasets.decode_all import MAX_SIDE
 
         sides = self.shape_before()[1:]
         height, width = self._enlarged(*sides)

@@ -7,8 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from stepladder.errors import RecipeError
-from stepladder.techniques.base import Technique
-from stepladder.techniques.facts import Context, Progress
+from stepladder.techniques.base import Context, Progress, Technique
 
 
 class Warmup(Technique):

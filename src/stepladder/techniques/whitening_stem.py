@@ -17,18 +17,19 @@ from stepladder.techniques.base import FIRST_LAYER, Stream, Technique
 class WhiteningStem(Technique):
     """Put a frozen 2×2 convolution and a GELU in front: v/√(λ + epsilon) and its negative for every eigenvector v.
 
-    Jordan 2024, section 3.1, after Coates and Ng: eigenvectors v and eigenvalues λ of the covariance of 2×2 patches of
-    the first 5,000 training images as the network reads them. Maps lose a row and a column. The bias, from 0, learns.
+    Jordan 2024, section 3.2: eigenvectors v and eigenvalues λ of the covariance of 2×2 patches of some thousand
+    training images as the network reads them. The patches' mean is subtracted first, which Jordan leaves out. Maps lose
+    a row and a column. The bias, from 0, learns.
     """
 
     name = "whitening_stem"
     group = "network"
     summary = "put a frozen convolution in front that whitens 2×2 patches"
-    paper = "Jordan, 94% on CIFAR-10 in 3.29 Seconds on a Single GPU, 2024, section 3.1"
+    paper = "Jordan, 94% on CIFAR-10 in 3.29 Seconds on a Single GPU, 2024, section 3.2"
     caveat = "patches of flat images have eigenvalues near 0: raise epsilon where the loss starts high"
     cost = "a training step of the reference network takes about 1.8 times as long: conv1 reads 24 maps, not 3"
     interactions = (
-        "list it after batch_norm, which would normalize it too; does over what zca has done; excludes pca_init"
+        "list it after batch_norm, which would normalize it too; repeats what zca has done; excludes pca_init"
     )
     slot = FIRST_LAYER
 

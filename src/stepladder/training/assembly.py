@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stepladder.data import Split
+from stepladder.datasets import Split
+from stepladder.errors import RecipeError
 from stepladder.network import Network, trace_network
 from stepladder.network.build import build_network
 from stepladder.network.layers import SeededDropout
 from stepladder.recipe import Recipe
-from stepladder.techniques import Progress, Technique
-from stepladder.techniques.effect import techniques_without_effect
+from stepladder.techniques import Context, Progress, Technique
 from stepladder.techniques.guard import check_learned, guarded
-from stepladder.techniques.requirements import begin_techniques, check_techniques
-from stepladder.training.context import make_context
+from stepladder.techniques.requirements import begin_techniques, check_techniques, techniques_without_effect
 from stepladder.training.device import Compute, choose_threads
 from stepladder.training.evaluate import DeviceSplit, prepare_images
 from stepladder.training.history import TRAIN_SAMPLE
@@ -25,7 +25,32 @@ from stepladder.training.optimizer import Steps, make_optimizer
 from stepladder.training.rng import Streams
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
+class TrainingData:
+    """The images of a trial.
+
+    Attributes:
+        train: the training images; statistics are learned from them alone.
+        watched: the images whose curve is drawn: validation, or test under the report's own protocol (no validation
+            images). They are only looked at, unless validation chooses the epoch.
+        num_classes: labels run from 0 to ``num_classes`` - 1.
+        watches_test: whether ``watched`` is the test split, which may choose nothing and which no technique may read.
+    """
+
+    train: Split
+    watched: Split
+    num_classes: int
+    watches_test: bool = False
+
+    def __repr__(self) -> str:
+        name = "test" if self.watches_test else "validation"
+        return (
+            f"TrainingData({len(self.train):,} training and {len(self.watched):,} {name} images, "
+            f"{self.num_classes} classes)"
+        )
+
+
+@dataclass(frozen=True, repr=False)
 class Assembly:
     """A trial before its first step; the same recipe, data and seed always give the same one.
 
@@ -58,42 +83,34 @@ class Assembly:
     steps_per_epoch: int
     warnings: list[str]
 
+    def __repr__(self) -> str:
+        names = ", ".join(technique.name for technique in self.techniques[:10]) or "none"
+        weights = sum(parameter.numel() for parameter in self.parameters)
+        return f"Assembly({len(self.data):,} training images, {weights:,} weights, techniques: {names})"
+
     @property
     def evaluated(self) -> nn.Sequential:
         """The network that is evaluated and saved."""
         return self.module if self.averaged is None else self.averaged
 
 
-def assemble(
-    recipe: Recipe,
-    train: Split,
-    watched: Split,
-    num_classes: int,
-    seed: int,
-    compute: Compute,
-    *,
-    has_validation: bool,
-    rehearsal: bool = False,
-) -> Assembly:
+def assemble(recipe: Recipe, images: TrainingData, seed: int, compute: Compute, *, rehearsal: bool = False) -> Assembly:
     """Settle everything about a trial, and take no step.
 
     Args:
-        train: the training images; statistics are learned from them alone.
-        watched: the images whose curve is drawn.
-        has_validation: whether those are validation images, which techniques may look at.
-        rehearsal: do not ask whether the techniques fit: ``train`` may be a handful of images.
+        rehearsal: do not ask whether the techniques fit: there may be only a handful of training images.
 
     Raises:
         RecipeError: the recipe does not fit the images, or a technique does not keep to the rules of its hooks.
     """
     device = compute.device
-    streams = Streams(seed)
-    data = DeviceSplit.load(train, device)
+    num_classes, streams = images.num_classes, Streams(seed)
+    data = DeviceSplit.load(images.train, device)
     sample = _fixed_sample(data)
 
     # What techniques learn, rewrite and prepare is settled before the network is built.
     techniques = recipe.make_techniques()
-    context = make_context(recipe, train, num_classes, has_validation=has_validation)
+    context = make_context(recipe, images.train, num_classes, has_validation=not images.watches_test)
     network, input_shape = begin_techniques(techniques, context)
     warnings = [] if rehearsal else check_techniques(techniques)
     for technique in techniques:
@@ -114,7 +131,7 @@ def assemble(
     if overriding(techniques, "weights"):
         averaged = build_network(network, input_shape, num_classes, streams, device)
     for technique in overriding(techniques, "initialize"):
-        inputs = (prepare_images(images, techniques) for images in sample.batches)
+        inputs = (prepare_images(batch, techniques) for batch in sample.batches)
         with torch.no_grad(), guarded(technique, "initialize"):
             technique.initialize(module, streams, inputs)
     if averaged is not None:
@@ -125,7 +142,7 @@ def assemble(
     return Assembly(
         data,
         sample,
-        DeviceSplit.load(watched, device),
+        DeviceSplit.load(images.watched, device),
         network,
         input_shape,
         module,
@@ -137,6 +154,50 @@ def assemble(
         context.steps_per_epoch,
         warnings,
     )
+
+
+def count_steps(images: int, batch_size: int) -> int:
+    """Return the batches of one pass over ``images``; a lone last image joins the batch before it."""
+    full, rest = divmod(images, batch_size)
+    return max(1, full + (rest > 1))
+
+
+def make_context(recipe: Recipe, train: Split, num_classes: int, has_validation: bool) -> Context:
+    """Return what the trial of ``recipe`` on ``train`` is."""
+    height, width, channels = train.image_shape
+    return Context(
+        image_shape=(channels, height, width),
+        class_counts=tuple(np.bincount(train.labels, minlength=num_classes).tolist()),
+        network=recipe.network,
+        epochs=recipe.epochs,
+        steps_per_epoch=count_steps(len(train), recipe.batch_size),
+        has_validation=has_validation,
+    )
+
+
+def check_recipe(recipe: Recipe, train: Split, num_classes: int, has_validation: bool) -> list[str]:
+    """Return warnings of the techniques of ``recipe`` on those images, without training.
+
+    Raises:
+        RecipeError: one of them cannot work there, or two exclude one another.
+    """
+    techniques = recipe.make_techniques()
+    begin_techniques(techniques, make_context(recipe, train, num_classes, has_validation))
+    return check_techniques(techniques)
+
+
+def trained_network(recipe: Recipe, train: Split, num_classes: int) -> tuple[Network, tuple[int, int, int]]:
+    """Return the network that ``recipe`` trains on those images, and the (C, H, W) that it reads.
+
+    Techniques of the user's own are left out: this is asked for a guess, and they may take any time, or raise what the
+    trial says better.
+    """
+    known = recipe.with_techniques(setting for setting in recipe.techniques if not setting.code)
+    context = make_context(known, train, num_classes, has_validation=True)
+    try:
+        return begin_techniques(known.make_techniques(), context)
+    except RecipeError:  # two that exclude one another, as the trial will say
+        return recipe.network, context.image_shape
 
 
 def overriding(techniques: Sequence[Technique], hook: str) -> list[Technique]:

@@ -186,7 +186,7 @@ class Checkpoints:
             return
         raise StudyError(
             f"the checkpoint in {self._folder} was made under other conditions ({'; '.join(changed)}), so the trial "
-            f"would not end with the same bits; continue with --accept-different-bits, or remove "
+            f"would not end with the same bits; continue with `accept_different_bits=True`, or remove "
             f"{self._folder} to start the trial again"
         )
 

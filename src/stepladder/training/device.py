@@ -60,7 +60,7 @@ def choose_compute(device: str = "auto", precision: str = "auto", threads: int |
         RecipeError: an unknown name, a device that this machine lacks, or fewer than one thread.
     """
     if threads is not None and threads < 1:
-        raise RecipeError(f"--threads is {threads}; a step needs at least 1")
+        raise RecipeError(f"`threads` is {threads}; a step needs at least 1")
     if device not in DEVICES:
         raise RecipeError(unknown("device", device, DEVICES))
     if precision not in PRECISIONS:
@@ -70,7 +70,7 @@ def choose_compute(device: str = "auto", precision: str = "auto", threads: int |
         device = next(name for name in ("cuda", "mps", "cpu") if available[name])
     if not available[device]:
         there = ", ".join(name for name, is_there in available.items() if is_there)
-        raise RecipeError(f"--device is {device}, and PyTorch finds none on this machine; there is: {there}")
+        raise RecipeError(f"`device` is {device}, and PyTorch finds none on this machine; there is: {there}")
     if precision == "auto":
         precision = "bfloat16" if _multiplies_bfloat16(device) else "float32"
     return Compute(torch.device(device), precision, threads)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stepladder.data import Split
+from stepladder.datasets import Split
 from stepladder.techniques import Technique
 from stepladder.training.device import Compute
 
@@ -27,7 +27,7 @@ class Score:
     accuracy: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ImageBatches:
     """Images in order, some at a time as uint8 (B, C, H, W); can be gone through any number of times.
 
@@ -38,6 +38,9 @@ class ImageBatches:
 
     pixels: Tensor
     rows: Tensor | None = None
+
+    def __repr__(self) -> str:
+        return f"ImageBatches({len(self.pixels if self.rows is None else self.rows):,} images)"
 
     def __iter__(self) -> Iterator[Tensor]:
         most = _BATCH_PIXELS if self.pixels.device.type == "cpu" else _GPU_BATCH_PIXELS
@@ -50,7 +53,7 @@ class ImageBatches:
             yield part.permute(0, 3, 1, 2)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DeviceSplit:
     """A split on the device.
 
@@ -78,6 +81,9 @@ class DeviceSplit:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def __repr__(self) -> str:
+        return f"DeviceSplit({len(self):,} images on {self.pixels.device})"
 
     @property
     def batches(self) -> ImageBatches:

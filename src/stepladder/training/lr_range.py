@@ -17,13 +17,13 @@ import torch.nn.functional as F
 from pydantic import PrivateAttr
 from torch import Tensor
 
-from stepladder.data import Split
+from stepladder.datasets import Split
 from stepladder.errors import RecipeError, StepladderError, StudyError
 from stepladder.recipe import Recipe
 from stepladder.techniques import Progress, Technique
-from stepladder.training.context import count_steps
+from stepladder.training.assembly import TrainingData, count_steps
 from stepladder.training.device import Compute
-from stepladder.training.loop import Watched, train_network
+from stepladder.training.loop import TrainingCallbacks, train_network
 
 #: Share of the running mean that stays in every step; half of it is the last thirteen steps.
 SMOOTHING = 0.95
@@ -41,6 +41,42 @@ MOST_STEPS = 100_000
 
 
 @dataclass(frozen=True)
+class RateRange:
+    """What a range test goes through.
+
+    Attributes:
+        low: learning rate of the first step, above 0.
+        high: learning rate of the last step, above ``low``.
+        steps: training steps, 100 to 100,000.
+
+    Raises:
+        StudyError: the rates do not rise from above zero, or the steps are too few to smooth or too many to be meant.
+    """
+
+    low: float = 1e-5
+    high: float = 10.0
+    steps: int = 300
+
+    def __post_init__(self) -> None:
+        if not 0 < self.low < self.high < math.inf:
+            raise StudyError(
+                f"`low` is {self.low:g} and `high` is {self.high:g}; the rates must rise from above 0, as 0.00001 to 10"
+            )
+        if not 10 * SETTLE <= self.steps <= MOST_STEPS:
+            raise StudyError(f"`steps` is {self.steps}; it must be {10 * SETTLE} to {MOST_STEPS:,}, and 300 are usual")
+
+    @property
+    def growth(self) -> float:
+        """By how much the rate is multiplied from one step to the next."""
+        return (self.high / self.low) ** (1 / (self.steps - 1))
+
+    @property
+    def rates(self) -> list[float]:
+        """The learning rate of every step."""
+        return [self.low * self.growth**step for step in range(self.steps)]
+
+
+@dataclass(frozen=True, repr=False)
 class RangeTest:
     """What one range test measured.
 
@@ -62,6 +98,11 @@ class RangeTest:
     steepest: int | None
     diverged: bool
 
+    def __repr__(self) -> str:
+        told = "suggests nothing" if self.suggested is None else f"suggests {self.suggested:.2g}"
+        ending = ", diverged" if self.diverged else ""
+        return f"RangeTest(seed {self.seed}, {len(self.losses)} steps{ending}, {told})"
+
     @property
     def suggested(self) -> float | None:
         """A tenth of the rate with the lowest smoothed loss; None where that never fell."""
@@ -74,40 +115,39 @@ def run_range_test(
     num_classes: int,
     seed: int,
     compute: Compute,
-    *,
-    low: float = 1e-5,
-    high: float = 10.0,
-    steps: int = 300,
+    span: RateRange | None = None,
     on_step: Callable[[int], None] | None = None,
 ) -> RangeTest:
-    """Train ``recipe`` for ``steps`` steps at rates from ``low`` to ``high``, or until the loss diverges.
+    """Train ``recipe`` a step at each rate of ``span``, from the lowest on, or until the loss diverges.
 
     The steps are those of :func:`stepladder.training.loop.train_network`, with the recipe's techniques but those that
     schedule the rate, see :func:`without_schedules`. The network is thrown away.
 
     Args:
         train: the training images; no others are looked at.
+        num_classes: labels run from 0 to ``num_classes`` - 1.
+        seed: of initial weights, order of the images and augmentation.
+        span: the rates and the number of steps; by default 300 steps from 0.00001 to 10.
         on_step: called after every step with the number of its images.
 
     Raises:
-        StudyError: the range or the number of steps is out of range.
         RecipeError: the recipe does not fit the images, or training failed before the test had ended.
     """
-    check_range(low, high, steps)
     plain, _ = without_schedules(recipe)
-    probe = _Probe(low, high, steps)
-    epochs = -(-steps // count_steps(len(train), recipe.batch_size))
-    optimizer = recipe.optimizer.model_copy(update={"lr": low})
+    span = span or RateRange()
+    probe = _Probe(span)
+    epochs = -(-span.steps // count_steps(len(train), recipe.batch_size))
+    optimizer = recipe.optimizer.model_copy(update={"lr": span.low})
     rehearsed = _ProbedRecipe.model_validate(
         {**dict(plain), "optimizer": optimizer, "epochs": epochs, "techniques": plain.techniques}
     )
     rehearsed.take(probe)
-    some = train.first(_WATCHED_IMAGES)
+    images = TrainingData(train, train.first(_WATCHED_IMAGES), num_classes)
     with suppress(_EnoughError):
-        trained = train_network(rehearsed, train, Watched(some), num_classes, seed, compute, on_batch=on_step)
+        trained = train_network(rehearsed, images, seed, compute, TrainingCallbacks(on_batch=on_step))
         if trained.error:
             raise RecipeError(f"the range test of seed {seed} failed: {trained.failure}")
-    rates, losses = probe.rates[: len(probe.losses)], probe.losses
+    rates, losses = span.rates[: len(probe.losses)], probe.losses
     smoothed = smooth(losses)
     diverged = bool(losses) and (not math.isfinite(losses[-1]) or smoothed[-1] > DIVERGED * min(smoothed))
     lowest, steepest = read_off(rates, smoothed)
@@ -123,18 +163,6 @@ def without_schedules(recipe: Recipe) -> tuple[Recipe, tuple[str, ...]]:
         else:
             kept.append(setting)
     return recipe.with_techniques(kept), tuple(left_out)
-
-
-def check_range(low: float, high: float, steps: int) -> None:
-    """Refuse a range that is none.
-
-    Raises:
-        StudyError: it does not rise from above zero, or the steps are too few to smooth or too many to be meant.
-    """
-    if not 0 < low < high < math.inf:
-        raise StudyError(f"--low is {low:g} and --high is {high:g}; the rates must rise from above 0, as 0.00001 to 10")
-    if not 10 * SETTLE <= steps <= MOST_STEPS:
-        raise StudyError(f"--steps is {steps}; it must be {10 * SETTLE} to {MOST_STEPS:,}, and 300 are usual")
 
 
 def smooth(losses: list[float]) -> list[float]:
@@ -164,9 +192,8 @@ class _EnoughError(StepladderError):
 class _Probe:
     """Sets the rates, and keeps the losses."""
 
-    def __init__(self, low: float, high: float, steps: int) -> None:
-        self.low, self.steps = low, steps
-        self.growth = (high / low) ** (1 / (steps - 1))
+    def __init__(self, span: RateRange) -> None:
+        self.growth, self.steps = span.growth, span.steps
         self.start()
 
     def start(self) -> None:
@@ -175,10 +202,6 @@ class _Probe:
         self._last: Tensor | None = None
         self._mean = 0.0
         self._lowest = math.inf
-
-    @property
-    def rates(self) -> list[float]:
-        return [self.low * self.growth**step for step in range(self.steps)]
 
     def seen(self, loss: Tensor) -> None:
         self._last = loss.detach()

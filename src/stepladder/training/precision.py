@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stepladder.data.cache import PRECISIONS, cache_folder
+from stepladder.datasets.cache import PRECISIONS, cache_folder
 from stepladder.errors import StorageError
 from stepladder.files import read_json, replace_json
 from stepladder.network import Network, trace_network

@@ -14,7 +14,7 @@ from stepladder.training.history import EpochRecord, history_text, parse_history
 from stepladder.training.optimizer import Steps
 
 
-@dataclass
+@dataclass(repr=False)
 class Place:
     """Where a trial is, between two steps, beside its weights.
 
@@ -47,12 +47,15 @@ class Place:
     best_epoch: int = 0
     best_accuracy: float = -1.0
 
+    def __repr__(self) -> str:
+        return f"Place(epoch {self.epoch}, {self.batch} of its batches done, {self.step} steps)"
+
 
 #: The fields of Place that are plain values.
 _PLAIN = ("epoch", "batch", "step", "lr", "epoch_seconds", "seconds", "warnings", "best_epoch", "best_accuracy")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Snapshot:
     """A trial between two steps, as a file can hold it.
 
@@ -63,6 +66,9 @@ class Snapshot:
 
     tensors: dict[str, Tensor]
     values: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"Snapshot({len(self.tensors)} tensors, {sum(map(Tensor.numel, self.tensors.values())):,} numbers)"
 
 
 def take_snapshot(assembly: Assembly, place: Place) -> Snapshot:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from stepladder.data import ImageSet, Split, load_image_set
-from stepladder.data.audit import ImageAudit, audit_image_set
+from stepladder.datasets import ImageSet, Split, load_image_set
+from stepladder.datasets.audit import ImageAudit, audit_image_set
 
 
 @pytest.fixture(scope="session")

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stepladder.data import Split, Splits
+from stepladder.datasets import Split, Splits
 from stepladder.recipe import Recipe
-from stepladder.study.files.gallery import write_gallery
-from stepladder.study.files.predictions import write_predictions
-from stepladder.study.files.recommended import find_shown_model
-from stepladder.study.files.records import RungRecord, SavedStudy
+from stepladder.studies.files.gallery import write_gallery
+from stepladder.studies.files.predictions import write_predictions
+from stepladder.studies.files.recommended import find_shown_model
+from stepladder.studies.files.records import RungRecord, SavedStudy
 
 MakeStudy = Callable[..., SavedStudy]
 IMAGES = 200

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from stepladder.report.page import write_page
-from stepladder.study.files.records import SavedStudy
+from stepladder.studies.files.records import SavedStudy
 
 pytest.importorskip("selenium", reason="selenium is not installed: pip install selenium")
 from selenium import webdriver

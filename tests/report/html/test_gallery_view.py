@@ -1,5 +1,5 @@
 from stepladder.report.html.gallery_view import view_gallery
-from stepladder.study.files.gallery import Gallery, GalleryImage
+from stepladder.studies.files.gallery import Gallery, GalleryImage
 
 
 def test_names_stand_for_positions():

@@ -4,7 +4,7 @@ from sklearn.metrics import confusion_matrix, precision_score, recall_score
 
 from stepladder.report.html import model_charts
 from stepladder.report.html.model_charts import ModelResults, read_results
-from stepladder.study.design import metrics
+from stepladder.studies.design import metrics
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 import pytest
 
 from stepladder.report.html.study_charts import curve_table, curves_chart, effects_chart, ladder_chart
-from stepladder.study.judging.statistics import paired_interval, weigh_effects
+from stepladder.studies.judging.statistics import paired_interval, weigh_effects
 
 
 def test_the_ladder_has_every_seed_the_interval_and_the_verdict(make_study):

@@ -18,8 +18,8 @@ from stepladder.report.figures.sweep_maps import draw_accuracy_map, draw_time_ma
 from stepladder.report.sweep import describe_sweep, terminal_points
 from stepladder.report.sweep.page import pictures, render_sweep_html
 from stepladder.report.sweep.tables import point_table
-from stepladder.study.design.sweep_records import SearchRecord
-from stepladder.study.files.records import SavedStudy
+from stepladder.studies.design.sweeps import SearchRecord
+from stepladder.studies.files.records import SavedStudy
 
 MakeSweep = Callable[..., SavedStudy]
 

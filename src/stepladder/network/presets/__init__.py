@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from importlib import resources
 
 from stepladder.errors import RecipeError, unknown
-from stepladder.network.images import parse_input
+from stepladder.network.arithmetic import parse_input
+from stepladder.network.line import network_of_table
 from stepladder.network.spec import Network
-from stepladder.network.tables import network_of_table
 
 
 @dataclass(frozen=True)

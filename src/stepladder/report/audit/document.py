@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from stepladder.data.audit import ImageAudit
-from stepladder.data.audit.duplicates import Copies
+from stepladder.datasets.audit import ImageAudit
+from stepladder.datasets.audit.duplicates import Copies
 
 
 def build_audit_document(audit: ImageAudit) -> dict[str, Any]:

@@ -10,8 +10,8 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from stepladder.data.audit import ImageAudit, draw_sheet
-from stepladder.data.audit.sheet import to_picture, to_png
+from stepladder.datasets.audit import ImageAudit, draw_sheet
+from stepladder.datasets.audit.sheet import to_picture, to_png
 from stepladder.report.audit.words import audit_sections, place, relation
 
 _TEMPLATES = Path(__file__).parent.parent / "templates"

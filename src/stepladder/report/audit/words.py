@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from stepladder.data import SPLIT_NAMES
-from stepladder.data.audit import ImageAudit
-from stepladder.data.audit.duplicates import Copies
-from stepladder.report.text_table import TextTable
+from stepladder.datasets import SPLIT_NAMES
+from stepladder.datasets.audit import ImageAudit
+from stepladder.datasets.audit.duplicates import Copies
+from stepladder.report.section import TextTable
 from stepladder.report.units import UNDEFINED, count, listing
 
 #: Places beyond these are counted, not listed; ``--json`` has them all.

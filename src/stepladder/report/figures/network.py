@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
 from numpy.typing import NDArray
 
-from stepladder.data import ImageSet
+from stepladder.datasets import ImageSet
 from stepladder.model.effective import EffectiveFields
 from stepladder.network.arithmetic import LayerCost, Shape, format_shape
 from stepladder.network.inspection import Inspection

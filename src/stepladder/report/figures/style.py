@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 import matplotlib
 from matplotlib.artist import Artist
@@ -18,6 +18,7 @@ from PIL import Image
 
 from stepladder.errors import RecipeError
 from stepladder.files import replace_bytes
+from stepladder.studies.judging.verdicts import Verdict
 
 # Okabe and Ito's blue, vermilion and green ("Color Universal Design", 2008), the latter two darkened to a contrast of
 # 4.5 on white, since end labels of 8 points share the color of their curve. In gray they look alike: dashes tell them
@@ -54,6 +55,21 @@ _STYLE: Any = {
     "svg.fonttype": "none",  # text stays text: searchable, and set in the reader's font
     "svg.hashsalt": "stepladder",  # without it every file has other ids
 }
+
+
+def verdict_color(verdict: Verdict | None) -> str:
+    """Return the color of a verdict; the page has its own, for dark screens too."""
+    match verdict:
+        case "helped":
+            return TEST
+        case "hurt":
+            return ALARM
+        case "equivalent":
+            return VALIDATION
+        case "undecided" | None:
+            return MUTED
+        case _:
+            assert_never(verdict)
 
 
 @contextmanager
@@ -142,13 +158,13 @@ def to_svg(figure: Figure) -> bytes:
 
 
 def check_picture(path: Path) -> None:
-    """Refuse a file for ``--picture`` that is neither SVG nor PNG by its name.
+    """Refuse a picture's file that is neither SVG nor PNG by its name.
 
     Raises:
         RecipeError: another ending.
     """
     if path.suffix.lower() not in (".svg", ".png"):
-        raise RecipeError(f"--picture is {path}; write a name that ends in .svg or .png")
+        raise RecipeError(f"`picture` is {path}; give a name that ends in .svg or .png")
 
 
 def write_figure(path: Path, figure: Figure) -> None:

@@ -10,7 +10,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from stepladder.data import ImageSet
+from stepladder.datasets import ImageSet
 from stepladder.errors import RecipeError
 from stepladder.network import load_preset
 from stepladder.report.figures.style import (
@@ -26,9 +26,8 @@ from stepladder.report.figures.style import (
 )
 from stepladder.report.units import count
 from stepladder.techniques import Context, Progress, Technique
-from stepladder.techniques.effect import techniques_without_effect
 from stepladder.techniques.guard import check_augmented, check_prepared, guarded
-from stepladder.techniques.requirements import begin_techniques, check_techniques
+from stepladder.techniques.requirements import begin_techniques, check_techniques, techniques_without_effect
 
 #: Images on a sheet, and how often each is augmented.
 _IMAGES, _DRAWS = 6, 6

@@ -27,17 +27,6 @@ themeButton.addEventListener("click", () => {
 });
 systemDark.addEventListener("change", showTheme);
 
-const overlayButton = document.getElementById("overlay");
-if (overlayButton) {
-  overlayButton.setAttribute("aria-pressed", String(overlaid));
-  overlayButton.addEventListener("click", () => {
-    overlaid = !overlaid;
-    overlayButton.setAttribute("aria-pressed", String(overlaid));
-    draw("curves");
-  });
-  document.getElementById("unzoom").addEventListener("click", () => draw("curves"));
-}
-
 let width = window.innerWidth;
 let waiting = 0;
 window.addEventListener("resize", () => {

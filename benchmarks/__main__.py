@@ -1,0 +1,81 @@
+"""``python -m benchmarks NAME …``: the command line of the measurements."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from stepladder.errors import StepladderError
+
+app = App(
+    name="python -m benchmarks",
+    help="Measure Stepladder, for those who work on it.",
+    help_format="plaintext",
+    version_flags=(),
+    suppress_keyboard_interrupt=False,
+)
+
+
+def _add(name: str, help_text: str, *examples: str) -> None:
+    """Add a measurement; its module, ``benchmarks.<name>``, is loaded when it runs and not when they are listed."""
+    epilogue = "\n".join(["Examples:", *(f"  python -m benchmarks {example}" for example in examples)])
+    app.command(f"benchmarks.{name}:{name}", name=name, help=help_text, help_epilogue=epilogue)
+
+
+_add(
+    "training",
+    "Measure training speed, accuracy and memory beside the same network in a notebook, plain PyTorch, Lightning, "
+    "skorch and Keras, each in an environment of its own.",
+    "training cifar10-jpeg/",
+    "training --peers notebook tensors --rounds 1",
+)
+_add(
+    "simulate",
+    "Judge thousands of made-up studies whose truth is known, and hold the verdicts to their error rates.",
+    "simulate",
+)
+_add(
+    "growth",
+    "Measure how time and memory of a study grow with images, seeds, classes, and the size of an image.",
+    "growth",
+    "growth --of images --largest 64000",
+)
+_add(
+    "accuracy",
+    "Measure the seconds of training that whole recipes take to a validation accuracy.",
+    "accuracy cifar10-jpeg/ --wanted 80",
+)
+_add(
+    "precision",
+    "Measure what bfloat16 costs in accuracy: each step's gradient beside float64's, and whole trainings by paired "
+    "seeds.",
+    "precision cifar10-jpeg/ --limit 1000",
+)
+_add(
+    "soak",
+    "Kill studies of the digits at random moments, for an hour, and compare what they leave with the bits of an "
+    "undisturbed one; record memory and open files meanwhile.",
+    "soak",
+    "soak --minutes 2 --limit 40 --epochs 3",
+)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one measurement and return its exit code: 0 done, 1 a promise is broken, 2 wrong input, 130 interrupted."""
+    try:
+        code = app(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        print(f"Error: {error}\nSee: python -m benchmarks --help", file=sys.stderr)
+        return 2
+    except StepladderError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    return code if isinstance(code, int) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:]))

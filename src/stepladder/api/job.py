@@ -1,0 +1,135 @@
+"""What every function that trains does around its work: images loaded, progress shown, Ctrl-C heeded, trackers told."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+from stepladder.api.progress import PlainLines, find_progress
+from stepladder.api.signals import stopping_politely
+from stepladder.datasets import ImageSet, load_image_set
+from stepladder.datasets.sources.base import Access
+from stepladder.errors import StepladderError
+from stepladder.recipe import Recipe
+from stepladder.report.write import write_page, write_report
+from stepladder.studies.design.trials import Trial
+from stepladder.studies.files.records import TrialResult
+from stepladder.studies.files.store import load_study
+from stepladder.studies.findings import work_out
+from stepladder.studies.running.callbacks import CallbackList, Callbacks
+from stepladder.studies.running.execution import Execution
+from stepladder.studies.running.trial import CHECKPOINTS
+from stepladder.studies.track import make_trackers
+from stepladder.training.stop import Stop, Stopped
+
+#: Progress as a user asks for it: shown where somebody watches, not at all, or told to callbacks of the user's own.
+ShowProgress = bool | Callbacks
+
+
+class LivePage(Callbacks):
+    """Writes ``report.html`` anew after every trial, from the files; the other files of the report cost more."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def trial_ended(self, trial: Trial, result: TrialResult) -> None:  # noqa: ARG002
+        """Write the page. What goes wrong here stops no study: the report at its end says it."""
+        try:
+            write_page(work_out(load_study(self.folder)))
+        except StepladderError:
+            return
+
+
+class Job:
+    """One call of a function that trains.
+
+    Attributes:
+        execution: with the clock of ``max_time`` running.
+        callbacks: whom the work tells, once :meth:`begin` has been called.
+        folder: of the result; None before.
+    """
+
+    def __init__(self, shown: Callbacks, execution: Execution) -> None:
+        self.shown = self.callbacks = shown
+        self.execution = execution
+        self.folder: Path | None = None
+
+    def load(self, data: object) -> ImageSet:
+        """Return the images of a name, a path, arrays, a Dataset, or an image set that was loaded before.
+
+        Raises:
+            DataError: there is no such image set, or it cannot be read.
+        """
+        if isinstance(data, ImageSet):
+            return data
+        shown = self.shown
+        if not isinstance(shown, PlainLines):
+            return load_image_set(data)
+        access = Access(
+            on_progress=lambda done, total: shown.loading("Reading images", done, total),
+            on_download=lambda name, done, total: shown.loading(f"Fetching {name}", done, total),
+        )
+        return load_image_set(data, access=access)
+
+    def begin(self, images: ImageSet, recipe: Recipe, folder: Path, *, live: bool = False) -> None:
+        """Say what was loaded, and make the trackers that were asked for.
+
+        Args:
+            live: whether ``folder`` gets a page that is written anew after every trial.
+
+        Raises:
+            StudyError: there is no such tracker.
+            RecipeError: its library is not installed.
+        """
+        self.folder = folder = folder.absolute()  # a technique of the user's own may go elsewhere
+        self.shown.images_loaded(images, recipe)
+        more: list[Callbacks] = [LivePage(folder)] if live else []
+        more += make_trackers(self.execution.track, folder, self.shown.message)
+        self.callbacks = CallbackList([self.shown, *more]) if more else self.shown
+
+
+@contextmanager
+def running(progress: ShowProgress, execution: Execution | None) -> Iterator[Job]:
+    """Do one job inside: Ctrl-C finishes the step and keeps a checkpoint, and progress is shown as asked.
+
+    Raises:
+        Stopped: that was asked for; what is finished is kept and reported, and the same call goes on.
+    """
+    execution = execution or Execution()
+    execution.check()
+    if execution.max_time is not None and execution.stop.reason is None:
+        execution = replace(execution, stop=Stop(execution.max_time))
+    shown = progress if isinstance(progress, Callbacks) else find_progress() if progress else Callbacks()
+    job = Job(shown, execution)
+    # Whoever has taken Ctrl-C already, as the command line does, knows better what to do with it.
+    ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    polite = stopping_politely(execution.stop, (signal.SIGINT,)) if ours else nullcontext()
+    try:
+        with polite:
+            yield job
+    except KeyboardInterrupt as stopped:
+        if isinstance(shown, PlainLines):
+            shown.stop()
+        stopped.add_note(_keep(job.folder, stopped))
+        raise
+    finally:
+        if isinstance(shown, PlainLines):
+            shown.stop()
+
+
+def _keep(folder: Path | None, stopped: KeyboardInterrupt) -> str:
+    """Write the report of what is there as far as it goes, and return what is kept and how to go on."""
+    why = "Stopped after max_time" if isinstance(stopped, Stopped) and stopped.reason == "time" else "Stopped"
+    if folder is not None and (folder / "study.json").exists():
+        study = load_study(folder)
+        write_report(work_out(study))
+        return (
+            f"{why}. {len(study.trials)} of {study.record.planned_trials} trials are finished and those under way have "
+            f"a checkpoint, in {folder}; the same call goes on."
+        )
+    if folder is not None and (folder / CHECKPOINTS).exists():
+        return f"{why}. A checkpoint is kept in {folder}; the same call goes on."
+    return f"{why} before the first trial. Nothing was written; the same call goes on."

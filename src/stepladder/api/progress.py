@@ -1,0 +1,486 @@
+"""What a running job shows: live bars on a terminal, one box in a notebook, plain lines anywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from html import escape
+from time import monotonic
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from stepladder.api.time_left import TimeLeft
+from stepladder.baselines.settings import BagSettings
+from stepladder.datasets import ImageSet
+from stepladder.datasets.audit import LeakCheck
+from stepladder.recipe import Recipe
+from stepladder.report.units import count, duration, percent
+from stepladder.studies.bag_of_words import BagCallbacks
+from stepladder.studies.curve import CURVE
+from stepladder.studies.design.trials import Trial
+from stepladder.studies.files.bag_files import BagResult
+from stepladder.studies.files.records import StudyRecord, TrialResult
+from stepladder.studies.running.callbacks import Callbacks, Schedule
+from stepladder.training.history import EpochRecord
+
+
+class PlainLines(Callbacks):
+    """One line an epoch, for batch jobs and logs.
+
+    Args:
+        translate: makes the sentences of the library those of the place where they are read: the command line writes
+            its flags for the names of parameters.
+        epochs: whether each epoch has a line, or only each trial that has ended.
+    """
+
+    def __init__(self, console: Console, translate: Callable[[str], str] = str, *, epochs: bool = True) -> None:
+        self.console, self.translate, self.epochs = console, translate, epochs
+        self.time: TimeLeft | None = None
+        #: Trials in all, those kept from before, and those that have ended since.
+        self.total = self.done = self.ended = 0
+        #: The number of each trial that was started, by its id.
+        self.numbers: dict[str, int] = {}
+        #: Which point of a search is at hand, where nobody knows how many trials there will be.
+        self.point = ""
+        self.last: dict[str, EpochRecord] = {}
+
+    def say(self, sentence: str, style: str = "") -> None:
+        """Print one line."""
+        self.console.print(self.translate(sentence), style=style, markup=False)
+
+    def loading(self, what: str, done: int, total: int) -> None:
+        """So much of the images is fetched or read."""
+
+    def images_loaded(self, images: ImageSet, recipe: Recipe) -> None:
+        """Say how many images there are, of what size and channels, and what was decided about them."""
+        height, width, channels = images.image_shape
+        color = "gray" if channels == 1 else "color"
+        self.say(
+            f"{images.name}: {sum(map(len, images.splits.values())):,} images of {height}×{width} pixels, {color}, "
+            f"{images.num_classes} classes. Recipe {recipe.name}."
+        )
+        for note in images.notes:
+            self.say(f"  {note}", "dim")
+
+    def leaks_checked(self, look: LeakCheck) -> None:
+        """Say in one line what was found in the images."""
+        self.say(look.line, "" if look.clean else "bold")
+
+    def measuring(self, rungs: int) -> None:
+        """Say why nothing seems to happen for a moment."""
+        if rungs:
+            self.say(f"Measuring the speed of {count(rungs, 'recipe')} …", "dim")
+
+    def planned(self, schedule: Schedule) -> None:
+        """Say what will run and for how long."""
+        self.time = TimeLeft(schedule)
+        self.done, self.total = schedule.done, schedule.done + len(schedule.trials)
+        self.ended, self.numbers = 0, {}
+        kept = f", {schedule.done} of them kept from before" if schedule.done else ""
+        budgets = sorted({trial.recipe.epochs for trial in schedule.trials})
+        epochs = count(budgets[0], "epoch") if len(budgets) == 1 else f"{budgets[0]} to {budgets[-1]} epochs"
+        self._announce(schedule, f"{count(self.total, 'trial')} of {epochs}{kept}")
+        seconds = sum(schedule.seconds[trial.rung] for trial in schedule.trials) / schedule.workers
+        how = f", {schedule.workers} trials at a time" if schedule.workers > 1 else ""
+        self.say(f"It will take about {duration(seconds)}{how}, by a short measurement.\n")
+
+    def _announce(self, schedule: Schedule, trials: str) -> None:
+        record = schedule.record
+        place = f"{record.precision} on {record.device}"
+        if record.plan == CURVE:
+            sizes, each = count(len(record.rungs), "size"), count(self.total // len(record.rungs), "seed")
+            self.say(f"Curve of {sizes} × {each} = {trials}; {place}.")
+            return
+        noun = "rung" if record.sweep is None else "point"
+        seeds, rungs = self.total // len(record.rungs), count(len(record.rungs), noun)
+        if record.reached:
+            self.say(f"Not all is decided: the look at {count(len(record.seeds), 'seed')} takes {trials}; {place}.")
+            return
+        self.say(f"{record.plan.capitalize()} of {rungs} × {count(seeds, 'seed')} = {trials}; {place}.")
+        if record.sweep is not None:
+            return
+        width = max(14, *(len(rung.name) + 2 for rung in record.rungs))
+        for rung in record.rungs:
+            signed = " ".join([*(f"+ {name}" for name in rung.adds), *(f"− {name}" for name in rung.lacks)])
+            self.say(f"  {rung.name:<{width}}{signed}".rstrip(), "dim")
+
+    def searching(self, record: StudyRecord, seconds: float) -> None:
+        """Say how many points will be tried and for how long."""
+        assert record.sweep is not None
+        assert record.sweep.search is not None
+        self.say(
+            f"Search over {count(record.sweep.search.points, 'point')} × {count(len(record.seeds), 'seed')}; "
+            f"{record.precision} on {record.device}. It will take about {duration(seconds)} at most, by a short "
+            "measurement.\n"
+        )
+
+    def point_started(self, number: int, total: int, name: str) -> None:  # noqa: ARG002
+        """Name the point."""
+        self.point = f"[{number}/{total}] "
+
+    def reading(self, trials: int) -> None:
+        """Say when the test images are looked at."""
+        self.stop()
+        self.say(f"All training has ended; reading the test images of {count(trials, 'trial')}.")
+
+    def trial_started(self, trial: Trial) -> None:
+        """Count the trial."""
+        if trial.id not in self.numbers:
+            self.numbers[trial.id] = self.done + len(self.numbers) + 1
+        if self.time:
+            self.time.start(trial)
+
+    def batch_ended(self, trial: Trial, images: int) -> None:
+        """Note the progress."""
+        if self.time:
+            self.time.add_images(trial, images)
+
+    def epoch_ended(self, trial: Trial, record: EpochRecord) -> None:
+        """Print the epoch's line."""
+        self._note_epoch(trial, record)
+        self.last[trial.id] = record
+        if not self.epochs:
+            return
+        parts = [
+            f"{self.heading(trial)}: epoch {record.epoch}/{trial.recipe.epochs}",
+            f"train loss {record.train_loss:.4f}",
+            _watched(record),
+        ]
+        parts += [f"{record.images_per_second:,.0f} images/s"] if record.images_per_second else []
+        parts += [f"{duration(self.time.study_left)} left"] if self.time and record.epoch else []
+        self.say(", ".join(parts))
+
+    def trial_postponed(self, trial: Trial) -> None:
+        """Say why the trial stands still."""
+        self.say(
+            f"{self.heading(trial)}: out of memory beside other trials; it goes on alone when they have ended. Smaller "
+            "`streams` avoid that."
+        )
+
+    def trial_ended(self, trial: Trial, result: TrialResult) -> None:
+        """Print what a reader should know at once."""
+        if self.time:
+            self.time.end(trial)
+        self.ended += 1
+        for warning in result.warnings:
+            self.say(f"{self.heading(trial)}: note: {warning}")
+        if result.failure:
+            self.say(f"{self.heading(trial)}: failed: {result.failure}")
+        record = self.last.get(trial.id)
+        if not self.epochs and not result.failure and record:
+            left = f", {duration(self.time.study_left)} left" if self.time else ""
+            self.say(f"{self.heading(trial)}: {_watched(record)}, {duration(result.seconds)}{left}")
+
+    def message(self, sentence: str) -> None:
+        """Print it."""
+        self.say(sentence)
+
+    def waiting(self, trials: int) -> None:
+        """Say why nothing happens here."""
+        self.say(f"Another process runs the last {count(trials, 'trial')}; waiting for it.")
+
+    def stop(self) -> None:
+        """Leave the screen as it should stay."""
+
+    @property
+    def ran(self) -> bool:
+        """Whether any trial was run."""
+        return bool(self.numbers)
+
+    def heading(self, trial: Trial) -> str:
+        """A trial, in words."""
+        number = f"[{self.numbers.get(trial.id, self.total)}/{self.total}] " if self.total else self.point
+        return f"{number}{trial.rung}, seed {trial.seed}"
+
+    def _note_epoch(self, trial: Trial, record: EpochRecord) -> None:
+        if self.time:
+            self.time.go_on(trial, record.epoch)
+
+
+class LiveBars(PlainLines):
+    """A bar for each trial under way and one for the study, and one line for each trial that has ended."""
+
+    def __init__(self, console: Console, translate: Callable[[str], str] = str) -> None:
+        super().__init__(console, translate)
+        #: Room for everything; on 80 columns the speed goes first.
+        self.wide = console.width >= 110
+        self.bars = Progress(
+            TextColumn("{task.fields[what]:<22}", markup=False),
+            BarColumn(bar_width=24 if self.wide else 6),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TextColumn("{task.fields[state]}", markup=False),
+            console=console,
+            transient=True,
+        )
+        self.trial_bars: dict[str, TaskID] = {}
+        self.over: list[str] = []
+        self.study_bar = self.bars.add_task("", total=1.0, what="study", state="", visible=False)
+        self.reading_task: TaskID | None = None
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self.loader = Progress(*columns, console=console, transient=True)
+
+    def loading(self, what: str, done: int, total: int) -> None:
+        """Move the bar of the images."""
+        if self.reading_task is None:
+            self.reading_task = self.loader.add_task(what, total=total)
+            self.loader.start()
+        self.loader.update(self.reading_task, description=what, completed=done, total=total)
+
+    def images_loaded(self, images: ImageSet, recipe: Recipe) -> None:
+        """Take that bar away."""
+        self.loader.stop()
+        super().images_loaded(images, recipe)
+
+    def planned(self, schedule: Schedule) -> None:
+        """Say what will run, then show the bars."""
+        super().planned(schedule)
+        self.bars.start()
+
+    def trial_started(self, trial: Trial) -> None:
+        """Give the trial a bar."""
+        super().trial_started(trial)
+        # A bar stays until the next trial takes its place: the screen does not jump.
+        for name in self.over:
+            if name in self.trial_bars:
+                self.bars.remove_task(self.trial_bars.pop(name))
+        self.over.clear()
+        if trial.id not in self.trial_bars:
+            self.trial_bars[trial.id] = self.bars.add_task("", total=1.0, what="", state="")
+        self.bars.start()
+        self._show(trial)
+
+    def batch_ended(self, trial: Trial, images: int) -> None:
+        """Move the bars; they draw themselves ten times a second at most."""
+        super().batch_ended(trial, images)
+        self._show(trial)
+
+    def epoch_ended(self, trial: Trial, record: EpochRecord) -> None:
+        """Show the figures of the epoch."""
+        self._note_epoch(trial, record)
+        self.last[trial.id] = record
+        self._show(trial)
+
+    def trial_ended(self, trial: Trial, result: TrialResult) -> None:
+        """Leave one line of the trial above the bars."""
+        if not result.failure and trial.id in self.last:
+            accuracy = _watched(self.last[trial.id])
+            self.say(f"{self.heading(trial)}: {accuracy}, {duration(result.seconds)}")
+        self.over.append(trial.id)
+        super().trial_ended(trial, result)
+
+    def stop(self) -> None:
+        """Take the bars away."""
+        self.loader.stop()
+        self.bars.stop()
+
+    def _show(self, trial: Trial) -> None:
+        record, epochs = self.last.get(trial.id), trial.recipe.epochs
+        what = f"{trial.rung} · seed {trial.seed}"
+        parts = [f"epoch {min((record.epoch if record else 0) + 1, epochs)}/{epochs}"]
+        if record and record.images_per_second and self.wide:
+            parts.append(f"{record.images_per_second:,.0f} images/s")
+        if record:
+            parts.append(_watched(record))
+        bar = self.trial_bars[trial.id]
+        if self.time is None:
+            done = (record.epoch if record else 0) / epochs
+            self.bars.update(bar, completed=done, what=what, state=", ".join(parts))
+            return
+        parts.append(f"{duration(self.time.trial_left(trial))} left")
+        self.bars.update(bar, completed=self.time.trial_fraction(trial), what=what, state=", ".join(parts))
+        done = (self.done + self.ended + self.time.running) / self.total
+        state = f"{self.done + self.ended} of {self.total} trials done, {duration(self.time.study_left)} left"
+        self.bars.update(self.study_bar, completed=done, state=state, visible=True)
+
+
+class NotebookBox(PlainLines):
+    """One output of a notebook that is replaced as the job goes on: what was said, and how far the trials are."""
+
+    #: Seconds between two replacements: a notebook redraws the whole cell.
+    _PAUSE = 0.25
+
+    def __init__(self) -> None:
+        super().__init__(Console(quiet=True), epochs=False)
+        self.lines: list[str] = []
+        self.bar = ""
+        self._next = 0.0
+        self._handle: Any = None
+
+    def say(self, sentence: str, style: str = "") -> None:  # noqa: ARG002
+        """Add a line."""
+        self.lines.append(sentence.rstrip())
+        self._show(at_once=True)
+
+    def loading(self, what: str, done: int, total: int) -> None:
+        """Say how far the images are."""
+        self.bar = f"{what} {done:,} of {total:,}"
+        self._show()
+
+    def images_loaded(self, images: ImageSet, recipe: Recipe) -> None:
+        """Say what was loaded."""
+        self.bar = ""
+        super().images_loaded(images, recipe)
+
+    def batch_ended(self, trial: Trial, images: int) -> None:
+        """Move the bar."""
+        super().batch_ended(trial, images)
+        if self.time and self.total:
+            done = (self.done + self.ended + self.time.running) / self.total
+            filled = round(30 * done)
+            self.bar = (
+                f"{'█' * filled}{'░' * (30 - filled)} {self.done + self.ended} of {self.total} trials, "
+                f"{duration(self.time.study_left)} left"
+            )
+        self._show()
+
+    def stop(self) -> None:
+        """Leave what was said, without the bar."""
+        self.bar = ""
+        self._show(at_once=True)
+
+    def _show(self, *, at_once: bool = False) -> None:
+        if monotonic() < self._next and not at_once:
+            return
+        self._next = monotonic() + self._PAUSE
+        from IPython.display import HTML, display  # there wherever a notebook is
+
+        text = escape("\n".join([*self.lines, *([self.bar] if self.bar else [])]))
+        box = HTML(f'<pre style="margin:0;max-height:16em;overflow:auto;white-space:pre-wrap">{text}</pre>')
+        if self._handle is None:
+            self._handle = display(box, display_id=True)
+        else:
+            self._handle.update(box)
+
+
+def make_progress(console: Console, translate: Callable[[str], str] = str) -> PlainLines:
+    """Return live bars for a terminal, plain lines for anything else."""
+    return LiveBars(console, translate) if console.is_terminal else PlainLines(console, translate)
+
+
+def find_progress() -> PlainLines:
+    """Return what suits the place where Python runs: a notebook, a terminal, or a script that nobody watches."""
+    if _in_notebook():
+        return NotebookBox()
+    console = Console(stderr=True, highlight=False)
+    if console.is_terminal:
+        return LiveBars(console)
+    console.soft_wrap = True
+    return PlainLines(console, epochs=False)
+
+
+def _in_notebook() -> bool:
+    """Whether a kernel runs this process; a terminal's IPython is a terminal."""
+    import sys
+
+    if "IPython" not in sys.modules:
+        return False
+    shell = sys.modules["IPython"].get_ipython()
+    return shell is not None and type(shell).__name__ == "ZMQInteractiveShell"
+
+
+def _watched(record: EpochRecord) -> str:
+    if record.val_accuracy is not None:
+        return f"val {percent(record.val_accuracy)}"
+    assert record.test_accuracy is not None
+    return f"test {percent(record.test_accuracy)}"
+
+
+class BagLines(BagCallbacks):
+    """One line a step, for batch jobs and logs."""
+
+    def __init__(self, console: Console, *, said: bool = False) -> None:
+        self.console = console
+        self.quiet = said
+        self.heading = ""
+        self.step = ""
+
+    def leaks_checked(self, look: LeakCheck) -> None:
+        """Say in one line what was found in the images."""
+        if not self.quiet:
+            self.console.print(look.line, style="" if look.clean else "bold", markup=False)
+
+    def planned(self, settings: BagSettings, todo: Sequence[int], seeds: int) -> None:
+        """Say what will be fitted."""
+        kept = f", {seeds - len(todo)} of them kept from before" if len(todo) < seeds else ""
+        self.console.print(
+            f"Bag of words: {settings.descriptor}, {settings.words:,} words, {count(seeds, 'seed')}{kept}.",
+            markup=False,
+        )
+
+    def seed_started(self, seed: int) -> None:
+        """Note which."""
+        self.heading = f"bag of words, seed {seed}"
+
+    def progress(self, what: str, done: int, total: int) -> None:  # noqa: ARG002
+        """Print each step once."""
+        if what != self.step:
+            self.step = what
+            self.console.print(f"{self.heading}: {what}", markup=False)
+
+    def seed_ended(self, result: BagResult) -> None:
+        """Leave one line of the seed."""
+        score = f"val {percent(result.val_accuracy)}" if result.val_accuracy is not None else "no validation images"
+        self.console.print(f"{self.heading}: C = {result.cost:g}, {score}, {duration(result.seconds)}", markup=False)
+
+    def reading(self, seeds: int) -> None:
+        """Say when the test images are looked at."""
+        self.heading = "bag of words"
+        self.console.print(f"All is fitted; reading the test images of {count(seeds, 'seed')}.")
+
+    def stop(self) -> None:
+        """Leave the screen as it should stay."""
+
+
+class BagBar(BagLines):
+    """One bar for the step at hand, and one line for each seed that has ended."""
+
+    def __init__(self, console: Console, *, said: bool = False) -> None:
+        super().__init__(console, said=said)
+        self.bar = Progress(
+            TextColumn("{task.fields[what]}", markup=False),
+            BarColumn(bar_width=24),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )
+        self.task = self.bar.add_task("", total=1, what="")
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        """Move the bar; a step that cannot say how far it is swings."""
+        if what != self.step:
+            self.step = what
+            self.bar.reset(self.task)
+            self.bar.start()
+        known = total > 1
+        self.bar.update(
+            self.task, completed=done if known else 0, total=total if known else None, what=f"{self.heading}: {what}"
+        )
+
+    def stop(self) -> None:
+        """Take the bar away."""
+        self.bar.stop()
+
+
+def make_bag_progress(console: Console, *, said: bool = False) -> BagLines:
+    """Return a live bar for a terminal, plain lines for anything else.
+
+    Args:
+        said: whether a study has just said what the leak check found in the same images.
+    """
+    return BagBar(console, said=said) if console.is_terminal else BagLines(console, said=said)
+
+
+def find_bag_progress() -> BagLines:
+    """Return what suits the place where Python runs; a notebook gets plain lines."""
+    return make_bag_progress(Console(stderr=True, highlight=False))

@@ -1,0 +1,259 @@
+"""What the functions return: studies, sweeps, curves, trained models, each with a short text and a notebook's view."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from stepladder.errors import StudyError, missing_extra
+from stepladder.model import Model, load_model
+from stepladder.report.terminal import report_text, short_text
+from stepladder.report.write import REPORT_PAGE, write_report
+from stepladder.studies.files.records import SavedStudy, SavedTrial, StudyRecord, TrialResult
+from stepladder.studies.files.store import load_study as load_saved_study
+from stepladder.studies.files.store import result_rows
+from stepladder.studies.findings import AnyFindings, Findings, work_out
+from stepladder.studies.judging.points import Best, Point, SweepFindings
+from stepladder.studies.judging.sizes import CurveFindings, PowerLaw, SizeResult
+from stepladder.studies.judging.statistics import Effect, RungSummary
+from stepladder.studies.train import TrainedModel as SavedModel
+
+if TYPE_CHECKING:
+    import pandas
+
+F = TypeVar("F", Findings, SweepFindings, CurveFindings)
+
+
+class Result(Generic[F]):
+    """A folder of trials with all that may be said of it.
+
+    ``print(result)`` shows what the command line shows; a notebook shows verdicts, chart and a link to the report.
+
+    Attributes:
+        findings: everything that may be said, worked out once.
+    """
+
+    def __init__(self, findings: F) -> None:
+        self.findings: F = findings
+
+    @property
+    def saved(self) -> SavedStudy:
+        """The record and the trials, as the folder holds them."""
+        return self.findings.study
+
+    @property
+    def folder(self) -> Path:
+        """Where everything is kept."""
+        return self.saved.folder
+
+    @property
+    def record(self) -> StudyRecord:
+        """The plan, the data, versions and hardware."""
+        return self.saved.record
+
+    @property
+    def trials(self) -> tuple[SavedTrial, ...]:
+        """Every trial that has ended, in plan order."""
+        return self.saved.trials
+
+    @property
+    def report_path(self) -> Path:
+        """The page that opens in a browser, offline."""
+        return self.folder / REPORT_PAGE
+
+    def to_pandas(self, what: str = "trials") -> pandas.DataFrame:
+        """Return a table as a DataFrame; pandas is only needed for this.
+
+        Args:
+            what: ``trials``, a row a trial as in results.csv, or a name of :meth:`tables`.
+
+        Raises:
+            StudyError: there is no such table, or pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise StudyError(missing_extra("pandas", "pandas")) from error
+        tables = self.tables()
+        if what not in tables:
+            raise StudyError(f"there is no table {what!r}; give one of: {', '.join(tables)}")
+        return pandas.DataFrame(tables[what])
+
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the tables that there are, each a list of rows as plain values."""
+        return {"trials": result_rows(self.saved)}
+
+    def write_report(self) -> list[Path]:
+        """Write the report anew and return the paths of its files."""
+        return write_report(self.findings)
+
+    def __repr__(self) -> str:
+        return short_text(self.findings)
+
+    def __str__(self) -> str:
+        return report_text(self.findings)
+
+    def _repr_html_(self) -> str:
+        from stepladder.report.notebook import notebook_view
+
+        return notebook_view(self.findings)
+
+
+class Study(Result[Findings]):
+    """A study that was carried out, as far as it is."""
+
+    @property
+    def effects(self) -> tuple[Effect, ...]:
+        """Every comparison of the plan with its interval and verdict."""
+        return self.findings.effects
+
+    @property
+    def rungs(self) -> tuple[RungSummary, ...]:
+        """Every rung with its scores, mean and spread."""
+        return self.findings.rungs
+
+    @property
+    def model(self) -> Model:
+        """The model to take home: of the rung that validation chose, its best seed on validation.
+
+        Where nothing may choose (no validation images), the first seed of the highest rung.
+
+        Raises:
+            StudyError: no trial has finished.
+        """
+        shown = self.findings.shown
+        if shown is None:
+            raise StudyError(f"no trial of {self.folder} has finished, so there is no model")
+        return load_model(shown.trial.folder / "model")
+
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the tables ``trials``, ``effects`` and ``rungs``."""
+        hidden = {"differences", "scores", "metrics"}
+        return {
+            **super().tables(),
+            "effects": [_row(asdict(effect), hidden) for effect in self.effects],
+            "rungs": [_row(asdict(rung), hidden) | rung.metrics for rung in self.rungs],
+        }
+
+
+class Sweep(Result[SweepFindings]):
+    """A sweep or a search: settings compared by validation alone."""
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """Every point with its scores on validation."""
+        return self.findings.points
+
+    @property
+    def best(self) -> Best | None:
+        """The point with the highest mean among those that learned; None where there is none."""
+        return self.findings.best
+
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the tables ``trials`` and ``points``."""
+        keys = [axis.key for axis in self.record.sweep.axes] if self.record.sweep else []
+        points = [
+            {
+                **dict(zip(keys, point.values, strict=True)),
+                "mean": point.mean,
+                "sd": point.sd,
+                "n": point.n,
+                "train": point.train,
+                "seconds": point.seconds,
+                "learned": point.learned,
+            }
+            for point in self.points
+        ]
+        return {**super().tables(), "points": points}
+
+
+class Curve(Result[CurveFindings]):
+    """A curve: accuracy against the number of training images."""
+
+    @property
+    def sizes(self) -> tuple[SizeResult, ...]:
+        """Every size with its scores on test."""
+        return self.findings.sizes
+
+    @property
+    def law(self) -> PowerLaw | None:
+        """The power law through all trials; None before test was read."""
+        return self.findings.law
+
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the tables ``trials`` and ``sizes``."""
+        sizes = [
+            {"images": size.images, "mean": size.mean, "sd": size.sd, "n": len(size.scores)} for size in self.sizes
+        ]
+        return {**super().tables(), "sizes": sizes}
+
+
+class TrainedModel:
+    """One training: its result, and the model.
+
+    Attributes:
+        folder: of the trial.
+        result: its scores; accuracies are fractions of 1.
+        precision: that it was trained in.
+    """
+
+    def __init__(self, saved: SavedModel) -> None:
+        self.folder: Path = saved.folder
+        self.result: TrialResult = saved.result
+        self.precision = saved.precision
+
+    @property
+    def model(self) -> Model:
+        """The trained model.
+
+        Raises:
+            StudyError: the training failed.
+        """
+        if self.result.status == "failed":
+            raise StudyError(f"the training in {self.folder} failed: {self.result.failure}")
+        return load_model(self.folder / "model")
+
+    def __repr__(self) -> str:
+        if self.result.status == "failed":
+            return f"<TrainedModel {self.folder}: failed, {str(self.result.failure)[:200]}>"
+        scores = (("test", self.result.test_accuracy), ("validation", self.result.val_accuracy))
+        each = ", ".join(f"{100 * score:.2f} % on {split}" for split, score in scores if score is not None)
+        return f"<TrainedModel {self.folder}: {each}>"
+
+
+def load_study(folder: Path | str) -> Study | Sweep | Curve:
+    """Return the study, sweep, search or curve in a folder, whatever state it is in; nothing is written.
+
+    Raises:
+        StudyError: there is no study.
+        StorageError: a file is damaged.
+    """
+    return as_result(work_out(load_saved_study(folder)))
+
+
+def as_result(findings: AnyFindings) -> Study | Sweep | Curve:
+    """Return findings with what a user asks of them."""
+    match findings:
+        case Findings():
+            return Study(findings)
+        case SweepFindings():
+            return Sweep(findings)
+        case CurveFindings():
+            return Curve(findings)
+
+
+def _row(table: dict[str, Any], hidden: set[str]) -> dict[str, Any]:
+    """Flatten one level: an interval becomes ``low`` and ``high``, and lists become words."""
+    row: dict[str, Any] = {}
+    for key, value in table.items():
+        if key in hidden:
+            continue
+        if key == "interval":
+            row["low"], row["high"] = value if value is not None else (None, None)
+        elif isinstance(value, Sequence) and not isinstance(value, str):
+            row[key] = " ".join(map(str, value))
+        else:
+            row[key] = value
+    return row

@@ -1,0 +1,513 @@
+"""The front door: every verb as one function, which the command line calls and a notebook calls alike.
+
+The same call gives the same folder, trial ids, bits and report from both. What belongs together travels as one named
+value: what is changed of a recipe (:class:`RecipeOptions`), how images are split (:class:`Protocol`), what a study is
+judged by (:class:`Rules`), and how it is carried out (:class:`Execution`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from stepladder.api.check import Check, check_folder
+from stepladder.api.job import Job, ShowProgress, running
+from stepladder.api.progress import BagLines, find_bag_progress
+from stepladder.api.results import Curve, Study, Sweep, TrainedModel, as_result
+from stepladder.datasets import ImageSet, load_image_set, make_splits
+from stepladder.datasets.audit import ImageAudit, audit_image_set
+from stepladder.errors import DamagedImagesError, RecipeError
+from stepladder.model import Predictions
+from stepladder.network import find_network
+from stepladder.network.inspection import Inspection, inspect_network
+from stepladder.recipe import Recipe
+from stepladder.report.lr_range import write_lr_range
+from stepladder.report.write import write_report
+from stepladder.studies.bag_of_words import BagCallbacks, BagOptions, add_bag_of_words, run_bag_of_words
+from stepladder.studies.curve import curve_design
+from stepladder.studies.design.recipes import RecipeOptions, as_options, choose_study
+from stepladder.studies.design.rules import Protocol, Rules, Seeds, check_seeds
+from stepladder.studies.design.rungs import Rung
+from stepladder.studies.design.sweeps import parse_axes
+from stepladder.studies.files.bag_files import SavedBag
+from stepladder.studies.files.records import SavedStudy
+from stepladder.studies.findings import work_out
+from stepladder.studies.forecast import Forecast, choose_spread, forecast_study
+from stepladder.studies.lr_range import LrRange, run_lr_range
+from stepladder.studies.running.execution import Execution
+from stepladder.studies.search import Search, run_search
+from stepladder.studies.study import plan_study, run_study
+from stepladder.studies.sweep import Grid, grid_design, write_over
+from stepladder.studies.train import train_model
+from stepladder.training.lr_range import RateRange
+
+#: Whatever names a recipe.
+AnyRecipe = str | Path | Recipe | RecipeOptions
+
+
+def study(
+    data: object = "digits",
+    recipe: AnyRecipe = "auto",
+    *,
+    plan: str | Path | Sequence[str | Rung] = "ladder",
+    seeds: Seeds = 3,
+    out: Path | str | None = None,
+    rules: Rules | None = None,
+    execution: Execution | None = None,
+    progress: ShowProgress = True,
+) -> Study:
+    """Train every rung with several seeds, and say what the evidence holds.
+
+    The same call again trains only what is missing and rebuilds the report; more seeds add to what is there. Ctrl-C
+    finishes the step and keeps a checkpoint.
+
+    >>> study = sl.study("photos/", seeds=5)  # doctest: +SKIP
+
+    Args:
+        data: a name (``digits``, ``cifar10``, …), a path (a folder of images, a table, parquet, ``.npz``, …), a pair of
+            arrays ``(x, y)``, a torch ``Dataset``, a Hugging Face dataset, or an image set of :func:`load_image_set`.
+        recipe: a name, a ``.toml`` file, a recipe, or :class:`RecipeOptions` to change one; ``auto`` goes by the number
+            of images.
+        plan: ``ladder``, ``leave-one-out``, ``add-one``, ``ladder+leave-one-out`` or ``factorial``; rungs of your own
+            from below, as ``["base:", "+mixup:mixup"]``; or a study file in TOML.
+        seeds: trials a rung, with seeds 0 to ``seeds`` - 1; ``"auto"`` adds seeds to what is undecided, in looks that
+            are declared before the first trial.
+        out: the study's folder; ``studies/<data>-<plan>`` in the current folder by default.
+        rules: validation share, metric, error rate, smallest effect of interest.
+        execution: device, precision, processes, time limits, trackers.
+        progress: False for silence; or callbacks of your own.
+
+    Raises:
+        StepladderError: the input does not fit; one sentence that names the value, what is allowed and the fix.
+        Stopped: Ctrl-C or the time limit; the same call goes on.
+    """
+    rules = rules or Rules()
+    with running(progress, execution) as job:
+        images = job.load(data)
+        chosen = choose_study(plan, as_options(recipe), images, seeds, rules)
+        folder = _folder(out, "studies", f"{images.name}{chosen.name}")
+        job.begin(images, chosen.recipe, folder, live=True)
+        saved = run_study(
+            images,
+            chosen.design,
+            folder,
+            seeds=seeds,
+            rules=rules,
+            execution=_recorded(job, "study", images, plan=plan, seeds=seeds, out=out),
+            callbacks=job.callbacks,
+        )
+        return cast("Study", _reported(saved))
+
+
+def plan(
+    data: object = "digits",
+    recipe: AnyRecipe = "auto",
+    *,
+    plan: str | Path | Sequence[str | Rung] = "ladder",
+    seeds: Seeds = 3,
+    spread: float | Path | str | None = None,
+    rules: Rules | None = None,
+    execution: Execution | None = None,
+    progress: ShowProgress = True,
+) -> Forecast:
+    """Say what a study would run, for how long, and the smallest difference that it could find; run nothing.
+
+    Args:
+        data, recipe, plan, seeds, rules, execution, progress: see :func:`study`.
+        spread: standard deviation of the differences between two rungs over seeds, in the metric's unit (a fraction of
+            1, or nats); or the folder of a study to take it from; a usual one by default.
+
+    Raises:
+        StepladderError: see :func:`study`.
+    """
+    rules = rules or Rules()
+    with running(progress, execution) as job:
+        stated = spread if isinstance(spread, int | float) else None
+        pilot = None if spread is None or stated is not None else Path(cast("Path | str", spread))
+        images = job.load(data)
+        chosen = choose_study(plan, as_options(recipe), images, seeds, rules)
+        job.shown.images_loaded(images, chosen.recipe)
+        assumed = choose_spread(stated, pilot, rules.metric)
+        planned = plan_study(
+            images, chosen.design, seeds=seeds, rules=rules, execution=job.execution, callbacks=job.callbacks
+        )
+        return forecast_study(planned, assumed, job.callbacks)
+
+
+def sweep(
+    data: object,
+    over: Mapping[str, Sequence[object] | str] | Sequence[str] | Grid | Search,
+    recipe: AnyRecipe = "auto",
+    *,
+    seeds: int = 2,
+    out: Path | str | None = None,
+    protocol: Protocol | None = None,
+    execution: Execution | None = None,
+    progress: ShowProgress = True,
+) -> Sweep:
+    """Train one recipe over a grid of settings, or search a range, and say by validation where the best lies.
+
+    Test is never read. The same call again trains only what is missing.
+
+    >>> sl.sweep("digits", {"optimizer.lr": [0.3, 0.1, 0.03]})  # doctest: +SKIP
+
+    Args:
+        over: keys of the recipe with their values; several make a grid. A :class:`Search` looks through ranges.
+        seeds: trials a point; with one no two points can be told apart.
+        out: the sweep's folder; ``studies/<data>-sweep-<keys>`` by default.
+        data, recipe, protocol, execution, progress: see :func:`study`.
+
+    Raises:
+        StepladderError, Stopped: see :func:`study`.
+    """
+    options, protocol = as_options(recipe), protocol or Protocol()
+    asked = over if isinstance(over, Grid | Search) else Grid(write_over(over))
+    searches = isinstance(asked, Search)
+    axes = parse_axes(asked.over, ranges=searches)  # before images are read for minutes
+    check_seeds(seeds)
+    with running(progress, execution) as job:
+        images = job.load(data)
+        # Settings belong to every point; a key may name a technique that only a point has.
+        made = RecipeOptions(options.recipe, options.network, options.techniques, rung=options.rung).make(images)
+        settings = {**asked.settings, **options.changes()}
+        named = [images.name, "search" if searches else "sweep", *([options.rung] if options.rung else [])]
+        folder = _folder(out, "studies", "-".join([*named, *(axis.key for axis in axes)]))
+        job.begin(images, made, folder)
+        execution = _recorded(job, "sweep", images, over=list(asked.over), seeds=seeds, out=out)
+        if isinstance(asked, Search):
+            search = Search(asked.over, asked.points, asked.seed, asked.storage, settings, asked.many)
+            saved = run_search(
+                images,
+                made,
+                search,
+                folder,
+                seeds=seeds,
+                protocol=protocol,
+                execution=execution,
+                callbacks=job.callbacks,
+            )
+        else:
+            design = grid_design(made, Grid(asked.over, settings, asked.many), seeds, protocol.validation)
+            rules = Rules(protocol.validation, protocol.drop_leaks, protocol.select)
+            saved = run_study(
+                images, design, folder, seeds=seeds, rules=rules, execution=execution, callbacks=job.callbacks
+            )
+        return cast("Sweep", _reported(saved))
+
+
+def curve(
+    data: object = "digits",
+    recipe: AnyRecipe = "auto",
+    *,
+    seeds: int = 3,
+    out: Path | str | None = None,
+    protocol: Protocol | None = None,
+    execution: Execution | None = None,
+    progress: ShowProgress = True,
+) -> Curve:
+    """Train one recipe on 10, 20, 50 and 100 % of the training images, and say what twice as many would bring.
+
+    Args:
+        out: the curve's folder; ``studies/<data>-curve`` by default.
+        data, recipe, seeds, protocol, execution, progress: see :func:`study`; every size has as many epochs.
+
+    Raises:
+        StepladderError, Stopped: see :func:`study`.
+    """
+    options, protocol = as_options(recipe), protocol or Protocol()
+    check_seeds(seeds)
+    with running(progress, execution) as job:
+        images = job.load(data)
+        made = options.make(images)
+        folder = _folder(out, "studies", f"{images.name}{options.label()}-curve")
+        job.begin(images, made, folder)
+        saved = run_study(
+            images,
+            curve_design(made),
+            folder,
+            seeds=seeds,
+            rules=Rules(protocol.validation, protocol.drop_leaks, protocol.select),
+            execution=_recorded(job, "curve", images, seeds=seeds, out=out),
+            callbacks=job.callbacks,
+        )
+        return cast("Curve", _reported(saved))
+
+
+def lr_range(
+    data: object = "digits",
+    recipe: AnyRecipe = "auto",
+    *,
+    seeds: int = 3,
+    span: RateRange | None = None,
+    out: Path | str | None = None,
+    protocol: Protocol | None = None,
+    execution: Execution | None = None,
+    progress: ShowProgress = True,
+) -> LrRange:
+    """Raise the learning rate in every step until the loss diverges, and suggest one (Smith 2017, section 3.3).
+
+    Args:
+        seeds: tests with different weights and order; the suggestion is their median.
+        span: the rates from the first to the last, and how many steps lead from one to the other.
+        out: folder of the result; ``studies/<data>-lr-range`` by default.
+        data, recipe, protocol, execution, progress: see :func:`study`; only training images are used.
+
+    Raises:
+        StepladderError: see :func:`study`.
+    """
+    options = as_options(recipe)
+    if "epochs" in options.settings:
+        raise RecipeError("`epochs` is no budget of this test, which ends after `steps`; leave it out")
+    check_seeds(seeds)
+    with running(progress, execution) as job:
+        if job.execution.track:
+            raise RecipeError("`track` is for trials, and this test trains none to its end; leave it out")
+        images = job.load(data)
+        made = options.make(images)
+        folder = _folder(out, "studies", f"{images.name}{options.label()}-lr-range")
+        job.shown.images_loaded(images, made)
+        found = run_lr_range(
+            images,
+            made,
+            seeds=seeds,
+            span=span,
+            protocol=protocol,
+            execution=job.execution,
+            callbacks=job.callbacks,
+        )
+        write_lr_range(found, folder, _recorded(job, "lr_range", images, seeds=seeds, out=out).command)
+        return found
+
+
+def train(
+    data: object = "digits",
+    recipe: AnyRecipe = "auto",
+    *,
+    seed: int = 0,
+    test: bool = True,
+    out: Path | str | None = None,
+    protocol: Protocol | None = None,
+    execution: Execution | None = None,
+    progress: ShowProgress = True,
+) -> TrainedModel:
+    """Train one recipe with one seed, and leave a model folder.
+
+    Args:
+        seed: decides initial weights, order of the images and augmentation.
+        test: whether to read test at the end; while settings are being tuned it should stay unread.
+        out: folder of the result; ``trials/<data>-<recipe>-seed<N>`` by default.
+        data, recipe, protocol, execution, progress: see :func:`study`.
+
+    Raises:
+        StepladderError, Stopped: see :func:`study`.
+    """
+    options = as_options(recipe)
+    with running(progress, execution) as job:
+        images = job.load(data)
+        made = options.make(images)
+        named = [images.name, made.name, *([options.rung] if options.rung else []), f"seed{seed}"]
+        folder = _folder(out, "trials", "-".join(named))
+        job.begin(images, made, folder)
+        return TrainedModel(
+            train_model(
+                images,
+                made,
+                folder,
+                seed=seed,
+                test=test,
+                protocol=protocol,
+                execution=job.execution,
+                callbacks=job.callbacks,
+            )
+        )
+
+
+def bag_of_words(
+    data: object = "digits",
+    options: BagOptions | None = None,
+    *,
+    seeds: int = 3,
+    out: Path | str | None = None,
+    protocol: Protocol | None = None,
+    command: str = "",
+    progress: bool | BagCallbacks = True,
+) -> SavedBag:
+    """Classify without a network: a bag of visual words and a linear SVM. What a network must beat to be worth it.
+
+    Args:
+        data: see :func:`study`; or a :class:`Study`, into whose folder the bag goes as a row beside the rungs is what
+            :func:`add_bag` does.
+        options: descriptor and number of words.
+        seeds: how often everything is fitted, each time with a vocabulary drawn anew.
+        out: folder of the result; ``baselines/<data>-<descriptor>`` by default.
+        command: what was typed, for the record.
+
+    Raises:
+        StepladderError: see :func:`study`.
+    """
+    options = options or BagOptions()
+    shown = _bag_progress(progress)
+    images = data if isinstance(data, ImageSet) else load_image_set(data)
+    folder = _folder(out, "baselines", f"{images.name}-{options.descriptor}")
+    try:
+        return run_bag_of_words(
+            images,
+            folder,
+            options=options,
+            seeds=seeds,
+            protocol=protocol,
+            command=command or f"stepladder.bag_of_words({_written(data)}, seeds={seeds!r})",
+            callbacks=shown,
+        )
+    finally:
+        if isinstance(shown, BagLines):
+            shown.stop()
+
+
+def add_bag(study: Study, data: object, *, drop_leaks: bool = False, progress: bool | BagCallbacks = True) -> Study:
+    """Fit a bag of words with the seeds of a study into its folder, and return the study with that row.
+
+    Args:
+        data, drop_leaks: as the study was run with.
+
+    Raises:
+        StepladderError: see :func:`study`.
+    """
+    images = data if isinstance(data, ImageSet) else load_image_set(data)
+    shown = _bag_progress(progress)
+    try:
+        saved = add_bag_of_words(study.saved, images, drop_leaks=drop_leaks, callbacks=shown)
+    finally:
+        if isinstance(shown, BagLines):
+            shown.stop()
+    return cast("Study", _reported(saved))
+
+
+def predict(model: Any, images: Any) -> Predictions:
+    """Say what is on images: the class of each with its probability.
+
+    Args:
+        model: a folder of a trained model, an exported ``.onnx`` file, or a loaded model.
+        images: files, folders, patterns, Pillow images or arrays; one or many.
+
+    Raises:
+        StepladderError: the model or an image cannot be read.
+    """
+    if isinstance(model, str | Path):
+        from stepladder.model.find import find_model
+
+        model = find_model(Path(model))
+    return cast("Predictions", model.predict(images))
+
+
+def inspect(
+    network: Any = "report",
+    data: object | None = None,
+    *,
+    input_shape: tuple[int, int, int] | None = None,
+    num_classes: int | None = None,
+    batch_size: int = 128,
+    precision: str = "float32",
+) -> Inspection:
+    """Show what a network costs and sees before a step of training: sizes, weights, MACs, receptive fields, advice.
+
+    Args:
+        network: a name, one line as ``conv5-32 pool2 fc``, a ``.toml`` file, a model folder, or a network.
+        data: take image size, classes and number of training images from it; see :func:`study`.
+        input_shape: (channels, height, width), in place of the data's.
+        num_classes: classes to tell apart.
+        batch_size: images for which activation memory is counted.
+        precision: of the activations, ``float32`` or ``bfloat16``.
+
+    Raises:
+        StepladderError: there is no such network, or it does not fit the images.
+    """
+    found = find_network(str(network)) if isinstance(network, str | Path) else network
+    training_images = None
+    if data is not None:
+        images = data if isinstance(data, ImageSet) else load_image_set(data)
+        if num_classes is not None and num_classes != images.num_classes:
+            raise RecipeError(
+                f"`num_classes` is {num_classes} and {images.name} has {images.num_classes}; leave it out"
+            )
+        num_classes, training_images = images.num_classes, len(make_splits(images, 0).train)
+        if input_shape is None and getattr(found, "model", None) is None:  # a model's techniques may crop
+            height, width, channels = images.image_shape
+            input_shape = (channels, height, width)
+    return inspect_network(
+        found,
+        input_shape,
+        num_classes,
+        batch_size=batch_size,
+        precision=precision,
+        training_images=training_images,
+    )
+
+
+def data(data: object) -> ImageAudit:
+    """Look at an image set before it is trusted: counts, damage, copies, balance, and whether it may be flipped.
+
+    Damaged images are listed and left out of every figure.
+
+    Args:
+        data: see :func:`study`.
+
+    Raises:
+        DataError: there is no such image set, or it cannot be read.
+    """
+    if isinstance(data, ImageSet):
+        return audit_image_set(data)
+    try:
+        return audit_image_set(load_image_set(data))
+    except DamagedImagesError as error:
+        return audit_image_set(load_image_set(data, skip_damaged=True), error.damaged)
+
+
+def check(folder: Path | str, *, repair: bool = False) -> Check:
+    """Verify a study: every checksum and hash, and that results and verdicts follow from its trials.
+
+    Args:
+        repair: rebuild what is derived, and set broken trials aside to be run again.
+
+    Raises:
+        StudyError: there is no study.
+        StorageError: the plan itself is broken, which nothing can rebuild, or a file cannot be written.
+    """
+    return check_folder(Path(folder), repair=repair)
+
+
+def _folder(out: Path | str | None, above: str, name: str) -> Path:
+    return Path(out) if out is not None else Path(above) / name
+
+
+def _reported(saved: SavedStudy) -> Study | Sweep | Curve:
+    findings = work_out(saved)
+    write_report(findings)
+    return as_result(findings)
+
+
+def _recorded(job: Job, verb: str, images: ImageSet, **arguments: object) -> Execution:
+    """Return how the job is carried out, with the call in Python as the command where no other is known."""
+    if job.execution.command:
+        return job.execution
+    from dataclasses import replace
+
+    given = [f"{name}={_written(value)}" for name, value in arguments.items() if value is not None]
+    return replace(job.execution, command=f"stepladder.{verb}({', '.join([repr(images.name), *given])})")
+
+
+def _written(value: object) -> str:
+    if isinstance(value, str | int | float | bool):
+        return repr(value)
+    if isinstance(value, Path):
+        return repr(str(value))
+    if isinstance(value, Iterable) and all(isinstance(one, str) for one in value):
+        return repr(list(value))
+    return "…"
+
+
+def _bag_progress(progress: bool | BagCallbacks) -> BagCallbacks:
+    if isinstance(progress, BagCallbacks):
+        return progress
+    return find_bag_progress() if progress else BagCallbacks()

@@ -1,1 +1,0 @@
-"""``stepladder bench``: measurements on this machine, never timed tests."""

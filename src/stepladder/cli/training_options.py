@@ -1,0 +1,373 @@
+"""Options of the commands that train, grouped as the library's values are, and what these become."""
+
+import re
+
+# Without "from __future__ import annotations": the annotations of a dataclass are read again in the module of one that
+# inherits from it, where these names are not.
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from stepladder.cli.console import AsJson, typed_command
+from stepladder.cli.data_options import DataOptions
+from stepladder.cli.groups import FIRST, IMAGES, JUDGING, OUTPUT, RECIPE, RUNNING
+from stepladder.datasets import ImageSet
+from stepladder.errors import RecipeError, StudyError
+from stepladder.studies.design.metrics import find_metric
+from stepladder.studies.design.recipes import RecipeOptions
+from stepladder.studies.design.rules import Protocol, Rules, Seeds
+from stepladder.studies.running.execution import Execution
+from stepladder.training.stop import Stop
+
+_UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "min": 60.0, "s": 1.0, "": 1.0}
+
+#: Of commands that train one network at a time.
+Threads = Annotated[
+    int | None,
+    Parameter(
+        group=RUNNING,
+        help="Threads of one training step on the CPU at most, a core each by default; trials of a study take 1. "
+        "Another number may change the last bits.",
+    ),
+]
+
+
+Device = Annotated[str, Parameter(group=RUNNING, help="auto, cpu, cuda or mps.")]
+Precision = Annotated[
+    str,
+    Parameter(
+        group=RUNNING,
+        help="auto, float32 or bfloat16; auto takes bfloat16 unless it is measured to be clearly slower here.",
+    ),
+]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class TrainingOptions(DataOptions):
+    """What every command that trains may be told of recipe, splits and device, beside the data."""
+
+    recipe: Annotated[
+        str,
+        Parameter(
+            group=FIRST,
+            help="report, small, strong, express, fast94, or a .toml file; auto takes small for fewer than 5,000 "
+            "training images, and report otherwise.",
+        ),
+    ] = "auto"
+    settings: Annotated[
+        tuple[str, ...],
+        Parameter(
+            group=RECIPE,
+            name="--set",
+            negative="",
+            show_default=False,
+            help="Change a setting of the recipe: epochs=5, optimizer.lr=0.05, dropout.p=0.3.",
+        ),
+    ] = ()
+    network: Annotated[
+        str | None,
+        Parameter(
+            group=RECIPE,
+            help="The recipe's own by default; or a name (lenet5, resnet9, ...), one line as 'conv5-32 pool2 fc', or a "
+            ".toml file. See: stepladder inspect.",
+        ),
+    ] = None
+    technique: Annotated[
+        tuple[str, ...],
+        Parameter(
+            group=RECIPE,
+            negative="",
+            show_default=False,
+            help="Add a technique on a rung of its own: a name, or FILE.py:Class for one of your own.",
+        ),
+    ] = ()
+    epochs: Annotated[
+        int | None,
+        Parameter(group=RECIPE, help="Passes over the training images; the recipe's own by default."),
+    ] = None
+    batch_size: Annotated[int | None, Parameter(group=RECIPE, help="Images a step; the recipe's own by default.")] = (
+        None
+    )
+    validation: Annotated[
+        float,
+        Parameter(
+            group=IMAGES,
+            help="Share of the training images held out for the curves; 0 trains on all and draws the test curve.",
+        ),
+    ] = 0.1
+    skip_damaged: Annotated[
+        bool,
+        Parameter(
+            group=IMAGES,
+            negative="",
+            show_default=False,
+            help="Leave images that cannot be read out; the report says so.",
+        ),
+    ] = False
+    drop_leaks: Annotated[
+        bool,
+        Parameter(
+            group=IMAGES,
+            negative="",
+            show_default=False,
+            help="Take training images out that are copies of test or validation images; the report says so.",
+        ),
+    ] = False
+    track: Annotated[
+        tuple[str, ...],
+        Parameter(
+            group=OUTPUT,
+            negative="",
+            show_default=False,
+            help="Log every trial as it runs, on this machine: tensorboard or trackio (or both, the option twice).",
+        ),
+    ] = ()
+    device: Device = "auto"
+    precision: Precision = "auto"
+    as_json: AsJson = False
+
+    def load_images(self, console: Console, data: str) -> ImageSet:
+        """Load the image set with a progress bar where somebody is watching."""
+        return self.load_data(console, data, skip_damaged=self.skip_damaged)
+
+    def recipe_options(self, rung: str | None = None) -> RecipeOptions:
+        """Return which recipe was asked for, and what is changed of it."""
+        changes: dict[str, Any] = {}
+        for setting in self.settings:
+            key, equals, value = setting.partition("=")
+            if not equals:
+                raise RecipeError(f"--set {setting} has no value; write it as --set {key}=VALUE")
+            changes[key.strip()] = value.strip()
+        for key, number in (("epochs", self.epochs), ("batch_size", self.batch_size)):
+            if number is not None and key in changes:
+                raise RecipeError(f"{key} is given twice, as --{key.replace('_', '-')} and with --set; give it once")
+            if number is not None:
+                changes[key] = number
+        return RecipeOptions(self.recipe, self.network, self.technique, changes, rung)
+
+    def protocol(self) -> Protocol:
+        """Return how the images are used."""
+        return Protocol(self.validation, self.drop_leaks)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class RuleOptions:
+    """The plan and its rules, settled and hashed before the first trial."""
+
+    plan: Annotated[
+        str,
+        Parameter(
+            group=FIRST,
+            help="ladder: each rung adds to all below it. leave-one-out: each taken from all. add-one: each alone. "
+            "ladder+leave-one-out: both, recommended. factorial: all subsets.",
+        ),
+    ] = "ladder"
+    seeds: Annotated[
+        str,
+        Parameter(
+            group=FIRST,
+            help="Trials a rung; 1 gives no verdict, 2 a first interval, 5 are worth more; auto adds seeds to what is "
+            "undecided, in looks declared beforehand.",
+        ),
+    ] = "3"
+    max_seeds: Annotated[int, Parameter(group=JUDGING, help="The most seeds that --seeds auto may take.")] = 10
+    max_trials: Annotated[
+        int | None,
+        Parameter(group=JUDGING, help="Thin a factorial out to a balanced fraction of at most so many trials."),
+    ] = None
+    metric: Annotated[
+        str,
+        Parameter(
+            group=JUDGING,
+            help="What decides, on test: accuracy, macro_f1, nll, ece, nll_calibrated or ece_calibrated.",
+        ),
+    ] = "accuracy"
+    smallest_effect: Annotated[
+        float | None,
+        Parameter(
+            group=JUDGING,
+            help="Smallest effect of interest, in points (nats for nll); 0.5 points or 0.01 nats by default.",
+        ),
+    ] = None
+    alpha: Annotated[float, Parameter(group=JUDGING, help="Chance of any wrong helped or hurt in the whole study.")] = (
+        0.05
+    )
+    select: Annotated[
+        str, Parameter(group=JUDGING, help="Weights to keep: last, or best-val for the epoch best on validation.")
+    ] = "last"
+
+    def rules(self, options: TrainingOptions) -> Rules:
+        """Return the rules in the library's units."""
+        smallest = self.smallest_effect
+        if smallest is not None and find_metric(self.metric).share:
+            smallest /= 100
+        return Rules(
+            validation=options.validation,
+            drop_leaks=options.drop_leaks,
+            select=self.select,
+            metric=self.metric,
+            alpha=self.alpha,
+            smallest_effect=smallest,
+            max_seeds=self.max_seeds,
+            max_trials=self.max_trials,
+        )
+
+    def number_of_seeds(self) -> Seeds:
+        """Return how many seeds, or ``auto``."""
+        if self.seeds == "auto":
+            return "auto"
+        try:
+            return int(self.seeds)
+        except ValueError:
+            raise StudyError(f"--seeds is {self.seeds}; it must be a whole number, such as 3, or auto") from None
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class PauseOptions:
+    """When a training stops by itself, what it keeps, and from what it goes on."""
+
+    max_time: Annotated[
+        str | None,
+        Parameter(
+            group=RUNNING,
+            help="Stop by itself after so long, as 90m or 2h, and exit with 75; the same command goes on.",
+        ),
+    ] = None
+    checkpoint_seconds: Annotated[
+        float,
+        Parameter(
+            group=RUNNING,
+            help="Keep a checkpoint after every epoch of a second or more, and inside one after so many seconds.",
+        ),
+    ] = 60.0
+    accept_different_bits: Annotated[
+        bool,
+        Parameter(
+            group=RUNNING,
+            negative="",
+            show_default=False,
+            help="Go on from checkpoints of another thread count, version or processor.",
+        ),
+    ] = False
+
+    def values(self) -> dict[str, Any]:
+        """Return the options in the library's units; the clock of ``--max-time`` starts now.
+
+        Raises:
+            StudyError: a value cannot be read.
+        """
+        max_time = None if self.max_time is None else parse_duration("--max-time", self.max_time)
+        return {
+            "checkpoint_seconds": self.checkpoint_seconds,
+            "accept_different_bits": self.accept_different_bits,
+            "stop": Stop(max_time),
+        }
+
+    def execution(self, options: TrainingOptions, threads: int | None, command: str | None = None) -> Execution:
+        """Return how the job is carried out.
+
+        Raises:
+            StudyError: a value cannot be read or is out of range.
+        """
+        return _checked(self.values(), options, threads, command)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class ExecutionOptions(PauseOptions):
+    """In how many processes besides, and what to do when something goes wrong."""
+
+    workers: Annotated[
+        str,
+        Parameter(
+            group=RUNNING,
+            help="Processes that train at the same time; auto takes one a core where the study takes more than half a "
+            "minute. The results are the same, to the bit.",
+        ),
+    ] = "auto"
+    threads: Annotated[
+        int,
+        Parameter(
+            group=RUNNING, help="Threads of one training step on the CPU; another number may change the last bits."
+        ),
+    ] = 1
+    streams: Annotated[
+        int,
+        Parameter(
+            group=RUNNING,
+            help="On a CUDA GPU, trials at the same time in each process, which one of a small network does not fill; "
+            "bench gpu measures how many pay.",
+        ),
+    ] = 1
+    trial_timeout: Annotated[
+        str | None,
+        Parameter(group=RUNNING, help="A trial that takes longer, as 30m, has failed; the others go on."),
+    ] = None
+    retry_failed: Annotated[
+        bool,
+        Parameter(group=RUNNING, negative="", show_default=False, help="Run trials again that had failed."),
+    ] = False
+
+    def values(self) -> dict[str, Any]:
+        """Return these, too, in the library's units."""
+        timeout = None if self.trial_timeout is None else parse_duration("--trial-timeout", self.trial_timeout)
+        return {
+            **super().values(),
+            "workers": self._number_of_workers(),
+            "streams": self.streams,
+            "trial_timeout": timeout,
+            "retry_failed": self.retry_failed,
+        }
+
+    def execution(self, options: TrainingOptions, threads: int | None = None, command: str | None = None) -> Execution:
+        """Return how the study is carried out.
+
+        Raises:
+            StudyError: a value cannot be read or is out of range.
+        """
+        return _checked(self.values(), options, threads or self.threads, command)
+
+    def _number_of_workers(self) -> int | Literal["auto"]:
+        if self.workers == "auto":
+            return "auto"
+        if not self.workers.isdecimal() or int(self.workers) < 1:
+            raise StudyError(f"--workers is {self.workers}; it must be auto, or a whole number of at least 1")
+        return int(self.workers)
+
+
+#: What a command gets that was told nothing.
+DEFAULTS, DEFAULT_RULES = TrainingOptions(), RuleOptions()
+DEFAULT_PAUSES, DEFAULT_EXECUTION = PauseOptions(), ExecutionOptions()
+
+
+def parse_duration(option: str, text: str) -> float:
+    """Return seconds of ``text``: 90, 90s, 45m, 2h, 1d, 1h30m.
+
+    Raises:
+        StudyError: it is no duration, or none that passes.
+    """
+    parts = re.findall(r"(\d+(?:\.\d+)?)\s*(d|h|min|m|s|)", text.strip().lower())
+    if not parts or "".join(number + unit for number, unit in parts) != text.strip().lower().replace(" ", ""):
+        raise StudyError(f"{option} is {text}; write it as 90s, 45m, 2h or 1h30m")
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if seconds <= 0:
+        raise StudyError(f"{option} is {text}; it must be more than 0")
+    return seconds
+
+
+def _checked(values: dict[str, Any], options: TrainingOptions, threads: int | None, command: str | None) -> Execution:
+    execution = Execution(
+        device=options.device,
+        precision=options.precision,
+        threads=threads,
+        track=options.track,
+        command=command or typed_command(),
+        **values,
+    )
+    execution.check()
+    return execution

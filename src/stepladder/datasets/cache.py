@@ -1,0 +1,229 @@
+"""Where downloads and decoded images are kept between runs."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+from filelock import FileLock, Timeout
+
+from stepladder.errors import StorageError
+from stepladder.files import read_json, replace_json, sync_folder
+
+#: The environment variable that moves the cache.
+VARIABLE = "STEPLADDER_CACHE"
+
+#: Bytes of decoded images that are kept in all; the sets not used for longest make room for a new one.
+MOST_BYTES = 20_000_000_000
+
+#: Smaller sets are decoded faster than they are looked up.
+FEWEST_IMAGES = 100
+
+# What the disk must have left beside a new set, so that a cache never is what fills it.
+_SPARE_BYTES = 1_000_000_000
+# The number is of the files' layout: a program with another one never meets them.
+_DECODED = "decoded-1"
+#: Virtual environments of the libraries that training speed is compared with.
+PEERS = "peers"
+#: How long a training step takes in each precision, a file a network.
+PRECISIONS = "precisions"
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Decoded images.
+
+    Attributes:
+        pixels: uint8, (N, H, W, C); from the cache a read-only map of its file, so that a set may be larger than the
+            memory.
+        facts: plain values beside them, which JSON can hold.
+        keep: whether they may be kept.
+    """
+
+    pixels: np.ndarray
+    facts: Mapping[str, Any]
+    keep: bool = True
+
+
+#: Gives a writable uint8 array of a shape; raises MemoryError.
+Allocate = Callable[[tuple[int, ...]], np.ndarray]
+
+#: Fills the array that it allocated last.
+Decode = Callable[[Allocate], Decoded]
+
+
+def cache_folder() -> Path:
+    """Return the folder of Stepladder's cache: ``$STEPLADDER_CACHE``, else the user's own on this system.
+
+    It need not exist yet.
+    """
+    chosen = os.environ.get(VARIABLE)
+    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("stepladder", appauthor=False)
+
+
+def decode_once(key: str | None, count: int, decode: Decode) -> Decoded:
+    """Return the decoded images of ``key`` from the cache, or decode and keep them.
+
+    Two processes that ask for the same images decode them once. A kill at any moment leaves the whole set or nothing
+    that is taken for one. Where the cache cannot be written, or the disk has no room, they are decoded into memory.
+
+    Args:
+        key: a file name, which tells apart everything that the pixels depend on; None keeps nothing.
+        count: how many images there are; fewer than :data:`FEWEST_IMAGES` are not kept.
+        decode: called where they are not kept yet.
+    """
+    folder = cache_folder() / _DECODED
+    if key is None or count < FEWEST_IMAGES:
+        return _in_memory(decode)
+    if (found := _find(folder, key)) is not None:
+        return found
+    with _alone(folder, key) as locked:
+        if not locked:
+            return _in_memory(decode)
+        # Another process may have decoded them while this one waited.
+        return _find(folder, key) or _decode_into(folder, key, decode)
+
+
+def clear_cache() -> int:
+    """Remove everything that Stepladder keeps in its cache folder; return the bytes that this freed.
+
+    Raises:
+        StorageError: something cannot be removed.
+    """
+    folder = cache_folder()
+    freed = 0
+    for name in (_DECODED, "downloads", PEERS, PRECISIONS):
+        part = folder / name
+        if part.is_symlink() or not part.is_dir():
+            continue
+        # Links are removed and never followed: os.walk lists a link to a folder but does not enter it.
+        for above, _, files in os.walk(part):
+            freed += sum((Path(above) / file).lstat().st_size for file in files)
+        try:
+            shutil.rmtree(part)
+        except OSError as error:
+            raise StorageError(f"cannot remove {error.filename or part}: {error.strerror or error}") from error
+    return freed
+
+
+def _in_memory(decode: Decode) -> Decoded:
+    return decode(lambda shape: np.empty(shape, dtype=np.uint8))
+
+
+def _names(folder: Path, key: str) -> tuple[Path, Path]:
+    return folder / f"{key}.pixels", folder / f"{key}.json"
+
+
+def _find(folder: Path, key: str) -> Decoded | None:
+    pixels_file, facts_file = _names(folder, key)
+    try:
+        kept = read_json(facts_file)
+        shape = tuple(int(length) for length in kept["shape"])
+        # A map of a file that is shorter than its shape would end the process on reading past the end.
+        if len(shape) != 4 or pixels_file.stat().st_size != math.prod(shape):
+            return None
+        pixels = np.memmap(pixels_file, dtype=np.uint8, mode="r", shape=shape)
+        with suppress(OSError):
+            os.utime(facts_file)  # used just now: the last to make room
+        return Decoded(pixels.view(np.ndarray), kept["facts"])
+    except (StorageError, OSError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _decode_into(folder: Path, key: str, decode: Decode) -> Decoded:
+    pixels_file, facts_file = _names(folder, key)
+    part: Path | None = None
+    mapped: np.memmap[Any, np.dtype[np.uint8]] | None = None
+
+    def allocate(shape: tuple[int, ...]) -> np.ndarray:
+        # Decoding may begin anew with another shape; only the last array counts.
+        nonlocal part, mapped
+        mapped = None
+        try:
+            part = _reserve(folder, key, math.prod(shape))
+            mapped = np.memmap(part, dtype=np.uint8, mode="r+", shape=shape)
+        except OSError:
+            return np.empty(shape, dtype=np.uint8)
+        return mapped.view(np.ndarray)
+
+    try:
+        decoded = decode(allocate)
+        if not decoded.keep or part is None or mapped is None:
+            return decoded
+        try:
+            mapped.flush()
+            with part.open("rb+") as file:
+                os.fsync(file.fileno())
+            part.replace(pixels_file)
+            sync_folder(folder)
+            # Last, because it is what says that the pixels are whole.
+            replace_json(facts_file, {"shape": list(mapped.shape), "facts": decoded.facts})
+        except (OSError, StorageError):
+            return decoded
+        return _find(folder, key) or decoded
+    finally:
+        if part is not None:
+            part.unlink(missing_ok=True)
+
+
+def _reserve(folder: Path, key: str, size: int) -> Path:
+    """Make a file of ``size`` bytes, all of them reserved: writing to a map of a full disk would end the process."""
+    _make_room(folder, size)
+    part = folder / f"{key}.part"
+    try:
+        with part.open("wb") as file:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+            file.truncate(size)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+    return part
+
+
+def _make_room(folder: Path, size: int) -> None:
+    """Remove the sets that were not used for longest until ``size`` more bytes keep within :data:`MOST_BYTES`."""
+    _remove_abandoned(folder)
+    kept = sorted(folder.glob("*.json"), key=lambda facts: facts.stat().st_mtime)
+    total = sum(pixels.stat().st_size for pixels in folder.glob("*.pixels"))
+    for facts in kept:
+        if total + size <= MOST_BYTES:
+            break
+        pixels = facts.with_suffix(".pixels")
+        total -= pixels.stat().st_size if pixels.exists() else 0
+        facts.unlink()  # first, so that no marker is left without its pixels
+        pixels.unlink(missing_ok=True)
+    if shutil.disk_usage(folder).free < size + _SPARE_BYTES:
+        raise OSError("no room for another set")
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove what killed processes left half done: what has no marker, and no owner either."""
+    for path in folder.iterdir():
+        if path.suffix in (".part", ".pixels") and not path.with_suffix(".json").exists():
+            with suppress(Timeout), FileLock(path.with_suffix(".lock"), timeout=0):
+                path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(folder: Path, key: str) -> Iterator[bool]:
+    """Hold the lock of ``key``; gives False where the cache cannot be written. The system frees a dead owner's lock."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / f"{key}.lock")
+        lock.acquire()
+    except OSError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()

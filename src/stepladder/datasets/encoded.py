@@ -1,0 +1,152 @@
+"""Images before they are decoded: where they are, how they are read, and what identifies them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stepladder.errors import DataError
+
+#: What is left to decode: encoded bytes; or pixels that a program holds, uint8 (H, W, C), C 1 or 3.
+Content = bytes | np.ndarray
+
+#: One image: its content, the path of a file with it, or None where a source has a label without an image.
+Item = Content | str | None
+
+#: Starts a new pass over images, in chunks.
+Reader = Callable[[], Iterator[Sequence[Item]]]
+
+#: A larger file is no image that anyone trains on; it would only fill the memory.
+MAX_FILE_BYTES = 500_000_000
+
+#: Images in a chunk: few enough to bound the encoded bytes in flight, so many that handing one to a thread costs
+#: nothing.
+CHUNK = 256
+
+#: A chunk of encoded bytes ends early when it is as large as this.
+CHUNK_BYTES = 16_000_000
+
+# Without O_NONBLOCK, opening a pipe would wait for ever for somebody to write. Windows has neither it nor such pipes,
+# and needs O_BINARY.
+_OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Encoded images of one split, in order, read when they are needed.
+
+    Attributes:
+        labels: int64, shape (N,), positions in the class names; one for each image.
+        read: starts a new pass over the images, in chunks.
+        place: where the image at a position comes from, for messages.
+        fingerprint: SHA-256, hex, of what identifies the encoded bytes without reading them: see :func:`identify`.
+            None where only reading tells them apart; such images are not kept in the cache.
+    """
+
+    labels: np.ndarray
+    read: Reader
+    place: Callable[[int], str]
+    fingerprint: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """A file with what changes when its content does.
+
+    Attributes:
+        path: as it is opened and shown.
+        size: bytes; -1 where it cannot be told (a broken link, say), which reading will report.
+        changed_ns: when it was last changed, nanoseconds.
+    """
+
+    path: str
+    size: int
+    changed_ns: int
+
+
+def file_entry(path: str | Path) -> FileEntry:
+    """Return the entry of the file at ``path``; links are followed."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 (a str costs half of what a Path does, and there may be a million)
+    except (OSError, ValueError):
+        return FileEntry(str(path), -1, 0)
+    return entry_of(str(path), found)
+
+
+def entry_of(path: str, found: os.stat_result) -> FileEntry:
+    """Return the entry of a file that ``os.stat`` was asked about."""
+    # The later of the two, because making a file readable changes its ctime alone.
+    return FileEntry(path, found.st_size, max(found.st_mtime_ns, found.st_ctime_ns))
+
+
+def identify(root: Path, entries: Iterable[FileEntry], taken: bytes = b"") -> str:
+    """Return a fingerprint of files: SHA-256, hex, of path, size and time of change of each, in order.
+
+    Args:
+        root: where the paths start, if they are relative; resolved once, because resolving each of 60,000 paths takes
+            longer than decoding some images.
+        entries: the files.
+        taken: what says which part of them is read, if not all.
+    """
+    digest = hashlib.sha256()
+    start = f"{root.resolve()}{os.sep}"
+    for entry in entries:
+        path = entry.path if os.path.isabs(entry.path) else start + entry.path  # noqa: PTH117 (a str, for speed)
+        digest.update(os.fsencode(path) + f"\0{entry.size}\0{entry.changed_ns}\0".encode())
+    digest.update(b"\0" + taken)
+    return digest.hexdigest()
+
+
+def files(entries: Sequence[FileEntry], labels: np.ndarray, places: Sequence[str] | None = None) -> Encoded:
+    """Return the images in ``entries``, which are labelled by ``labels``; ``places`` says where, if not their paths."""
+    paths = [entry.path for entry in entries]
+
+    def read() -> Iterator[Sequence[str]]:
+        for start in range(0, len(paths), CHUNK):
+            yield paths[start : start + CHUNK]
+
+    shown = paths if places is None else places
+    return Encoded(labels, read, lambda position: shown[position], identify(Path(), entries))
+
+
+def content_of(item: Item) -> Content:
+    """Return the content of ``item``, read if it is a path.
+
+    Raises:
+        DataError: there are none, or the file cannot be read; the message is the reason alone, without a place.
+    """
+    if item is None:
+        raise DataError("holds no image bytes (the path of a file elsewhere is not enough)")
+    if not isinstance(item, str):
+        return item
+    try:
+        return _read_file(item)
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise DataError(f"cannot be read: {error}") from error
+
+
+def _read_file(path: str) -> bytes:
+    # Not through open(): its objects cost as much as a small JPEG takes to decode.
+    descriptor = os.open(path, _OPEN_FLAGS)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise DataError("cannot be read: it is no file (a folder, pipe or device)")
+        if found.st_size > MAX_FILE_BYTES:
+            raise DataError(
+                f"{found.st_size / 1e6:.0f} MB is more than an image may have ({MAX_FILE_BYTES // 1_000_000} MB)"
+            )
+        content = os.read(descriptor, found.st_size)
+        while len(content) < found.st_size and (more := os.read(descriptor, found.st_size - len(content))):
+            content += more
+        return content
+    finally:
+        os.close(descriptor)

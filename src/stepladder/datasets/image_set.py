@@ -1,0 +1,155 @@
+"""The image set: labelled images, in memory or mapped from a file, their class names, and a content fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from stepladder.errors import DataError, some_of
+
+#: The names a split can have. ``train`` is always there; a source gives the others where its data has them.
+SPLIT_NAMES = ("train", "validation", "test")
+
+
+# Images copied at a time where a split is not one piece of memory: few megabytes, so that no set is held twice.
+_CHUNK_PIXELS = 4_000_000
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of an image set: labels, and which rows of a block of pixels belong to them.
+
+    Splitting copies no pixels, so a set that lies in a mapped file and is larger than the memory can be split too.
+
+    Attributes:
+        pixels: uint8, shape (M, H, W, C), values 0 to 255, C is 1 or 3; a mapped file perhaps, and perhaps read-only.
+        labels: int64, shape (N,), positions in the image set's ``class_names``.
+        rows: int64, shape (N,), where in ``pixels`` each image is; None where the split is all of it, in order.
+    """
+
+    pixels: np.ndarray
+    labels: np.ndarray
+    rows: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        assert self.pixels.dtype == np.uint8, self.pixels.dtype
+        assert self.pixels.ndim == 4, self.pixels.shape
+        assert self.labels.dtype == np.int64, self.labels.dtype
+        placed = self.pixels[:, 0, 0, 0] if self.rows is None else self.rows
+        assert self.labels.shape == placed.shape, (self.labels.shape, placed.shape)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __repr__(self) -> str:
+        height, width, channels = self.image_shape
+        return f"Split({len(self):,} images of {height}×{width}×{channels}, {len(np.unique(self.labels)):,} classes)"
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels), in pixels."""
+        height, width, channels = self.pixels.shape[1:]
+        return height, width, channels
+
+    @property
+    def images(self) -> np.ndarray:
+        """All images, uint8 (N, H, W, C); a copy where the split has ``rows``, so ask for a large one in chunks."""
+        return self.pixels if self.rows is None else self.pixels[self.rows]
+
+    def chunks(self) -> Iterator[np.ndarray]:
+        """All images in order, uint8 (n, H, W, C), a few megabytes at a time."""
+        height, width, channels = self.image_shape
+        count = max(1, _CHUNK_PIXELS // max(1, height * width * channels))
+        for start in range(0, len(self), count):
+            part = slice(start, start + count)
+            yield self.pixels[part] if self.rows is None else self.pixels[self.rows[part]]
+
+    def take(self, positions: np.ndarray) -> Split:
+        """Return the images at ``positions`` (int64, any order) as a new split of the same pixels."""
+        return Split(self.pixels, self.labels[positions], positions if self.rows is None else self.rows[positions])
+
+    def first(self, count: int) -> Split:
+        """Return the first ``count`` images, or all where there are fewer, as a new split of the same pixels."""
+        return self.take(np.arange(min(len(self), count)))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of shape, pixels and labels, in hex."""
+        digest = hashlib.sha256(repr((len(self), *self.image_shape)).encode())
+        for chunk in self.chunks():
+            digest.update(np.ascontiguousarray(chunk).reshape(-1).data)
+        digest.update(np.ascontiguousarray(self.labels).data)
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Labelled images as a source gives them, before validation is split off.
+
+    Attributes:
+        name: short, safe as a folder name; results are reported under it.
+        class_names: what the labels stand for, by position.
+        splits: ``train`` and, where the source has them, ``validation`` and ``test``; equal image shapes in all.
+        notes: sentences that whoever reads a result must know (what was resized, what was left out).
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    splits: Mapping[str, Split]
+    notes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        assert "train" in self.splits
+        assert set(self.splits) <= set(SPLIT_NAMES), set(self.splits)
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{name} {len(self.splits[name]):,}" for name in SPLIT_NAMES if name in self.splits)
+        names = some_of([name if len(name) <= 30 else f"{name[:29]}…" for name in self.class_names], at_most=10)
+        height, width, channels = self.image_shape
+        return (
+            f"ImageSet({self.name[:40]!r}, {counts} images of {height}×{width}×{channels}, "
+            f"{self.num_classes:,} classes: {names})"
+        )
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of every image, in pixels."""
+        return self.splits["train"].image_shape
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are, and so how many logits a network gives."""
+        return len(self.class_names)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of class names and of every split's content, in hex. The name and the notes are not part of it."""
+        digest = hashlib.sha256(repr(self.class_names).encode())
+        for name in SPLIT_NAMES:
+            if name in self.splits:
+                digest.update(f"{name} {self.splits[name].fingerprint}\n".encode())
+        return digest.hexdigest()
+
+    def limited(self, images_per_class: int) -> ImageSet:
+        """Return the set with only the first ``images_per_class`` images of each class in each split.
+
+        Raises:
+            DataError: ``images_per_class`` is below 1.
+        """
+        if images_per_class < 1:
+            raise DataError(f"`limit` is {images_per_class}; it must be at least 1 image a class")
+        splits = {
+            name: split.take(first_of_each_class(split.labels, images_per_class)) for name, split in self.splits.items()
+        }
+        note = f"Limited to the first {images_per_class} images of each class in each split."
+        return replace(self, splits=splits, notes=(*self.notes, note))
+
+
+def first_of_each_class(labels: np.ndarray, count: int) -> np.ndarray:
+    """Return the positions (int64, ascending) of the first ``count`` labels of each kind."""
+    kept = [np.flatnonzero(labels == label)[:count] for label in np.unique(labels)]
+    return np.sort(np.concatenate(kept))

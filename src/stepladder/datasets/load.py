@@ -1,0 +1,189 @@
+"""From what the user gives, a name, a path or what a program holds, to an image set."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from stepladder.datasets.decode_all import ShapeOptions, reshaped
+from stepladder.datasets.image_set import SPLIT_NAMES, ImageSet
+from stepladder.datasets.sources import NAMED_SOURCES, PATH_SOURCES, Access, LoadOptions
+from stepladder.datasets.sources.arrays import read_arrays
+from stepladder.datasets.sources.base import SPLIT_WORDS, safe_name, split_of
+from stepladder.datasets.sources.items import read_datasets
+from stepladder.errors import DataError, unknown
+
+_NOTHING = Access()
+
+_FORMS = (
+    "give a pair of arrays (x, y), a dataset whose items are (image, label), two of these for train and test, a "
+    "mapping of splits to them as {'train': (x, y), 'test': (x_test, y_test)}, or an image set"
+)
+
+
+def load_image_set(
+    data: object,
+    *,
+    limit: int | None = None,
+    size: int | None = None,
+    channels: int | None = None,
+    skip_damaged: bool = False,
+    access: Access = _NOTHING,
+) -> ImageSet:
+    """Load an image set.
+
+    A name of the table wins over a file or folder of the same name; write ``./digits`` for the latter.
+
+    Args:
+        data: a name in :data:`stepladder.datasets.SOURCES`; a path that one of its shapes matches; or what a program
+            holds, as :func:`as_image_set` takes it: arrays, a torch ``Dataset``, a Hugging Face dataset, an image set.
+        limit: only the first N images of each class in each split.
+        size: bring every image to squares of this many pixels (shorter side, then center); None keeps equal sizes and
+            chooses one where they differ.
+        channels: 1 makes every image grey, 3 color; None takes grey where all are grey.
+        skip_damaged: leave damaged images out, with a note in the image set, instead of raising.
+        access: where the files of a named set are, whether they may be fetched, and who is told of progress:
+            ``Access(data_dir="archives/", download=True)``.
+
+    Raises:
+        DataError: there is no such name or path, or what is there is no image set that can be read.
+        DamagedImagesError: images cannot be decoded; all of them are listed.
+    """
+    options = _checked(LoadOptions(limit, skip_damaged, ShapeOptions(size, channels), access))
+    if not isinstance(data, str | os.PathLike):
+        return _finished(_read_held(data, None, options), options)
+    try:
+        image_set = _load(os.fspath(data), options)
+    except OSError as error:
+        raise DataError(f"cannot read {error.filename or data}: {error.strerror or error}") from error
+    return _finished(image_set, options)
+
+
+def as_image_set(data: object, *, name: str | None = None) -> ImageSet:
+    """Return what a program holds as an image set.
+
+    Args:
+        data: one of these, of which the first two stand for training images alone:
+
+            - a pair of arrays ``(x, y)``: ``x`` uint8, (N, H, W), (N, H, W, C) or (N, C, H, W) with C 1 or 3, values 0
+              to 255; ``y`` whole numbers or texts, (N,). ``x`` is not copied where its order in memory allows;
+            - a torch ``Dataset`` with a length, whose items are ``(image, label)``: a Pillow image, a uint8 array or a
+              uint8 tensor, and a number or text. Its ``classes``, if it has them, name the numbers. Or a Hugging Face
+              dataset with a column of images and one of labels;
+            - a pair of the above, for train and test: ``((x, y), (x_test, y_test))``;
+            - a mapping of splits to the above: ``{"train": (x, y), "validation": …, "test": …}``, a ``DatasetDict``;
+            - an image set, which is returned as it is.
+        name: under which results are reported; by default ``arrays``, the name of a Hugging Face dataset, or of the
+            class of a torch dataset.
+
+    Raises:
+        DataError: it is none of these, or does not fit; one sentence says what is wrong and how to mend it.
+    """
+    return _read_held(data, name, LoadOptions())
+
+
+def _checked(options: LoadOptions) -> LoadOptions:
+    options.shape.check()
+    if options.limit is not None and options.limit < 1:
+        raise DataError(f"`limit` is {options.limit}; it must be at least 1 image a class")
+    return options
+
+
+def _finished(image_set: ImageSet, options: LoadOptions) -> ImageSet:
+    return reshaped(image_set if options.limit is None else image_set.limited(options.limit), options.shape)
+
+
+def _load(data: str, options: LoadOptions) -> ImageSet:
+    if data in NAMED_SOURCES:
+        return NAMED_SOURCES[data].load(options)
+    path = Path(data).expanduser()
+    names = [source.name for source in PATH_SOURCES]
+    shapes = f"{', '.join(names[:-1])} or {names[-1]}"
+    if path.exists():
+        for source in PATH_SOURCES:
+            if source.matches(path):
+                return source.load(path, options)
+        raise DataError(f"{path} is no image set that can be read; a path may be of {shapes}")
+    if os.sep in data:
+        raise DataError(
+            f"there is no file or folder {path}; give a name ({', '.join(NAMED_SOURCES)}), or a path to {shapes}"
+        )
+    raise DataError(
+        f"{unknown('data name', data, NAMED_SOURCES)}; and no file or folder has that name (a path may be {shapes})"
+    )
+
+
+def _read_held(data: object, name: str | None, options: LoadOptions) -> ImageSet:
+    """Return what a program holds as an image set; its limit, and the shape of arrays, are left to the caller."""
+    if isinstance(data, ImageSet):
+        return data if name is None else replace(data, name=safe_name(name))
+    parts = _by_split(data)
+    datasets = [split for split, part in parts.items() if _is_dataset(part)]
+    if not datasets:
+        return read_arrays({split: _pair(split, part) for split, part in parts.items()}, safe_name(name or "arrays"))
+    if len(datasets) < len(parts):
+        other = next(split for split in parts if split not in datasets)
+        raise DataError(f"{datasets[0]} is a dataset and {other} is none; give all splits in one form")
+    return read_datasets(parts, name, options)
+
+
+def _by_split(data: object) -> dict[str, Any]:
+    """Return the parts of ``data`` by split, in the usual order."""
+    if isinstance(data, Mapping):
+        return _by_name(data)
+    if isinstance(data, tuple | list):
+        if len(data) != 2:
+            raise DataError(f"the data is a {type(data).__name__} of {len(data)} values; {_FORMS}")
+        # Two pairs are tuples; a list in their place is a list of images.
+        if all(_is_dataset(part) or (isinstance(part, tuple) and len(part) == 2) for part in data):
+            return {"train": data[0], "test": data[1]}
+        return {"train": tuple(data)}
+    if _is_dataset(data):
+        return {"train": data}
+    raise DataError(f"the data is {_kind(data)}")
+
+
+def _kind(data: object) -> str:
+    """Say what ``data`` is that is no image set, and what to give."""
+    kind = type(data).__name__
+    if hasattr(data, "__array__"):
+        return "an array without labels; give a pair (x, y)"
+    if hasattr(data, "dataset") and hasattr(data, "batch_size"):
+        return f"a loader of batches ({kind}); give its dataset, whose items are (image, label)"
+    if hasattr(data, "__iter__") and not hasattr(data, "__len__"):
+        return f"a stream ({kind}); give a dataset that has a length and gives its items by number (streaming=False)"
+    return f"of the type {kind}; {_FORMS}"
+
+
+def _by_name(data: Mapping[Any, Any]) -> dict[str, Any]:
+    parts: dict[str, Any] = {}
+    for key, part in data.items():
+        split = split_of(str(key))
+        if split is None:
+            raise DataError(
+                f"there is no split called '{str(key)[:40]}'; a mapping's keys are {', '.join(SPLIT_WORDS)}: rename "
+                "it, or leave it out"
+            )
+        if split in parts:
+            raise DataError(f"the {split} split is there twice, the second time as '{str(key)[:40]}'; keep one")
+        parts[split] = part
+    if "train" not in parts:
+        raise DataError(f"there is no train split, only {', '.join(parts) or 'an empty mapping'}; add it")
+    return {split: parts[split] for split in SPLIT_NAMES if split in parts}
+
+
+def _is_dataset(part: object) -> bool:
+    """Whether ``part`` has numbered items without being an array or a plain collection."""
+    numbered = hasattr(part, "__getitem__") and hasattr(part, "__len__") and not hasattr(part, "__array__")
+    return numbered and not isinstance(part, tuple | list | str | bytes | Mapping)
+
+
+def _pair(split: str, part: object) -> tuple[object, object]:
+    if not isinstance(part, tuple | list):
+        raise DataError(f"{split} is {_kind(part)}")
+    if len(part) != 2:
+        raise DataError(f"{split} is a {type(part).__name__} of {len(part)} values; it must be a pair (x, y)")
+    return part[0], part[1]

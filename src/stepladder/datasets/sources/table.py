@@ -1,0 +1,152 @@
+"""A table of paths: CSV or TSV (RFC 4180) with a row an image: its path, its label, and its split if there is one."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stepladder.datasets.decode_all import decode_splits
+from stepladder.datasets.encoded import Encoded, file_entry, files
+from stepladder.datasets.image_set import SPLIT_NAMES, ImageSet, first_of_each_class
+from stepladder.datasets.labels import match_classes, named_labels
+from stepladder.datasets.sources.base import SPLIT_WORDS, LoadOptions, PathSource, name_of, split_of
+from stepladder.errors import DataError, some_of
+
+#: How the columns may be called, in any case; the first is the usual name.
+PATH_COLUMNS = ("path", "file", "file_name", "filename", "image")
+LABEL_COLUMNS = ("label", "class")
+SPLIT_COLUMNS = ("split", "subset")
+
+#: A larger table is none of paths; it would only fill the memory.
+MAX_TABLE_BYTES = 500_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One image: the line where it stands (from 1), and what it says."""
+
+    line: int
+    path: str
+    label: str
+    split: str
+
+
+def matches(path: Path) -> bool:
+    """Whether ``path`` is a .csv or .tsv file."""
+    return path.suffix.lower() in (".csv", ".tsv") and path.is_file()
+
+
+def load(path: Path, options: LoadOptions) -> ImageSet:
+    """Load the images that the table at ``path`` lists; their paths are relative to its folder, or absolute.
+
+    Raises:
+        DataError: a column is missing, a cell is blank, a file does not exist, a file has two labels, a split is
+            unknown, there is no training image, or splits whose classes differ.
+        DamagedImagesError: files that are no readable image (all listed).
+    """
+    rows = _read(path)
+    _check_labels(path, rows)
+    by_split: dict[str, list[_Row]] = {}
+    for row in rows:
+        by_split.setdefault(row.split, []).append(row)
+    if "train" not in by_split:
+        raise DataError(f"{path} has no row of the split train; name the training rows so, or leave the column out")
+    named = {name: named_labels([row.label for row in by_split[name]]) for name in SPLIT_NAMES if name in by_split}
+    class_names, labels, class_notes = match_classes(str(path), named)
+    encoded = {name: _encoded(path, by_split[name], labels[name], options.limit) for name in named}
+    splits, notes = decode_splits(
+        encoded, shape=options.shape, skip_damaged=options.skip_damaged, on_progress=options.access.on_progress
+    )
+    return ImageSet(name_of(path), class_names, splits, (*class_notes, *notes))
+
+
+def _read(path: Path) -> list[_Row]:
+    if (size := path.stat().st_size) > MAX_TABLE_BYTES:
+        raise DataError(f"{path} has {size / 1e6:.0f} MB; a table may have {MAX_TABLE_BYTES // 1_000_000} MB")
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            start = file.readline()
+            file.seek(0)
+            reader = csv.reader(file, delimiter=_delimiter(path, start), strict=True)
+            rows = list(_rows(path, reader))
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 (byte {error.start:,}); save it as CSV in UTF-8") from error
+    except csv.Error as error:
+        raise DataError(f"{path} cannot be read as a table ({error}); save it as CSV in UTF-8") from error
+    if not rows:
+        raise DataError(f"{path} lists no images; give it a row for each")
+    return rows
+
+
+def _delimiter(path: Path, start: str) -> str:
+    if path.suffix.lower() == ".tsv":
+        return "\t"
+    # Spreadsheets write semicolons where the comma is the decimal point.
+    return max(",;\t", key=start.count)
+
+
+def _rows(path: Path, reader: Iterator[list[str]]) -> Iterator[_Row]:
+    header = [name.strip().lower() for name in next(reader, [])]
+    path_at = _column(path, header, "path", PATH_COLUMNS)
+    label_at = _column(path, header, "label", LABEL_COLUMNS)
+    split_at = next((header.index(name) for name in SPLIT_COLUMNS if name in header), None)
+    for cells in reader:
+        line = getattr(reader, "line_num", 0)
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) != len(header):
+            raise DataError(f"{path} line {line} has {len(cells)} cells, its header {len(header)}; mend the line")
+        file, label = cells[path_at].strip(), cells[label_at].strip()
+        for what, cell in (("path", file), ("label", label)):
+            if not cell:
+                raise DataError(f"{path} line {line} has a blank {what}; fill it in, or remove the line")
+        word = "train" if split_at is None else cells[split_at].strip()
+        split = split_of(word)
+        if split is None:
+            raise DataError(
+                f"{path} line {line} has the split '{word[:40]}'; it must be one of {', '.join(SPLIT_WORDS)}"
+            )
+        yield _Row(line, os.path.join(path.parent, file), label, split)  # noqa: PTH118 (a str, for speed)
+
+
+def _column(path: Path, header: list[str], what: str, names: tuple[str, ...]) -> int:
+    found = [name for name in names if name in header]
+    if not found:
+        columns = some_of([name[:40] for name in header], at_most=10) or "none"
+        raise DataError(f"{path} has no column with the {what}: call it {' or '.join(names)}; columns: {columns}")
+    return header.index(found[0])
+
+
+def _check_labels(path: Path, rows: Sequence[_Row]) -> None:
+    first: dict[str, _Row] = {}
+    for row in rows:
+        other = first.setdefault(row.path, row)
+        if other.label != row.label:
+            raise DataError(
+                f"{path} gives {row.path} two labels: '{other.label}' in line {other.line} and '{row.label}' in line "
+                f"{row.line}; keep one"
+            )
+
+
+def _encoded(path: Path, rows: Sequence[_Row], labels: np.ndarray, limit: int | None) -> Encoded:
+    taken: list[int] = (np.arange(len(rows)) if limit is None else first_of_each_class(labels, limit)).tolist()
+    entries = [file_entry(rows[i].path) for i in taken]
+    missing = [f"{entry.path} (line {rows[i].line})" for i, entry in zip(taken, entries, strict=True) if entry.size < 0]
+    if missing:
+        count = f"{len(missing)} file{'s' if len(missing) > 1 else ''}"
+        raise DataError(
+            f"{path} lists {count} that cannot be found: {some_of(missing)}; paths are relative to {path.parent}: "
+            "mend them"
+        )
+    places = [f"{rows[i].path} ({path.name} line {rows[i].line})" for i in taken]
+    return files(entries, labels[taken], places)
+
+
+SOURCE = PathSource(
+    "a table of paths", "a .csv or .tsv file with the columns path, label and, if you like, split", matches, load
+)

@@ -1,0 +1,162 @@
+"""From an image set to train, validation and test: stratified, and the same for every trial."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from stepladder.datasets.image_set import ImageSet, Split
+from stepladder.errors import DataError, some_of
+
+#: Part of the protocol: the split never depends on a trial's seed, or rungs and seeds could not be compared.
+SPLIT_SEED = 20_260_101
+
+#: The share that is set aside as test where the data has no test split.
+TEST_SHARE = 0.2
+
+#: The smallest and largest share for validation, beside 0. A smaller one would leave classes out of most sets.
+MIN_VALIDATION, MAX_VALIDATION = 0.001, 0.9
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Train to fit, validation to choose, test to read once.
+
+    Attributes:
+        train: what a trial trains on.
+        validation: what it is judged by while choosing; None where validation is 0.
+        test: read once, at the end.
+        notes: sentences that whoever reads a result must know of the split.
+        fingerprint: SHA-256, hex, of the image set's content and of which images are in which split.
+    """
+
+    train: Split
+    validation: Split | None
+    test: Split
+    notes: tuple[str, ...]
+    fingerprint: str
+
+    def __repr__(self) -> str:
+        parts = (("train", self.train), ("validation", self.validation), ("test", self.test))
+        counts = ", ".join(f"{name} {len(part):,}" for name, part in parts if part is not None)
+        height, width, channels = self.train.image_shape
+        return f"Splits({counts} images of {height}×{width}×{channels})"
+
+
+def make_splits(image_set: ImageSet, validation: float = 0.1) -> Splits:
+    """Split ``image_set`` as the protocol says; the same set and share always give the same splits.
+
+    Splits that the source brings are used as they are. Without a test split, :data:`TEST_SHARE` of the training images
+    is set aside first; then ``validation`` of the remaining training images, each stratified by class and in the order
+    of the source. With ``validation=0`` all of them train, a validation split of the source included.
+
+    Args:
+        image_set: as loaded; not changed.
+        validation: share of the training images: 0, or 0.001 to 0.9.
+
+    Raises:
+        DataError: the share is out of range, there are fewer than two classes, a class has fewer images than the splits
+            need, or a split of the source lacks a class.
+    """
+    if validation != 0 and not MIN_VALIDATION <= validation <= MAX_VALIDATION:
+        raise DataError(
+            f"`validation` is {validation}; it must be 0 (train on everything) or {MIN_VALIDATION} to {MAX_VALIDATION}"
+        )
+    if image_set.num_classes < 2:
+        raise DataError(f"{image_set.name} has {image_set.num_classes} class; it takes at least two: add another")
+    splits = image_set.splits
+    _check_classes(image_set)
+    notes: list[str] = []
+    test_share = 0.0 if "test" in splits else TEST_SHARE
+    validation_share = 0.0 if "validation" in splits else validation
+
+    chosen = np.arange(len(splits["train"]), dtype=np.int64)
+    shares = (test_share, validation_share)
+    chosen, from_test = _set_aside(image_set, chosen, test_share, shares)
+    chosen, from_validation = _set_aside(image_set, chosen, validation_share, shares)
+
+    train = splits["train"] if len(chosen) == len(splits["train"]) else splits["train"].take(chosen)
+    if "test" in splits:
+        test = splits["test"]
+    else:
+        test = splits["train"].take(from_test)
+        notes.append(
+            f"The data has no test split: {len(test):,} images ({100 * TEST_SHARE:.0f} %, stratified by class) were "
+            "set aside as test."
+        )
+    held: Split | None = None
+    if "validation" in splits and validation > 0:
+        held = splits["validation"]
+        notes.append(f"The data has its own validation split ({len(held):,} images), which was used as it is.")
+    elif "validation" in splits:
+        train = _join(train, splits["validation"])
+        notes.append(
+            f"Nothing is set aside for validation: the {len(splits['validation']):,} images of the data's own "
+            "validation split train, too."
+        )
+    elif validation > 0:
+        held = splits["train"].take(from_validation)
+    digest = hashlib.sha256(f"{image_set.fingerprint} joined={validation == 0}\n".encode())
+    for part in (chosen, from_validation, from_test):
+        digest.update(f"{len(part)}\n".encode())
+        digest.update(part.tobytes())
+    return Splits(train, held, test, tuple(notes), digest.hexdigest())
+
+
+def _set_aside(
+    image_set: ImageSet, positions: np.ndarray, share: float, shares: tuple[float, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Split positions in train into (kept, set aside), both sorted, each class in both."""
+    if share == 0:
+        return positions, positions[:0]
+    labels = image_set.splits["train"].labels
+    try:
+        kept, aside = train_test_split(positions, test_size=share, random_state=SPLIT_SEED, stratify=labels[positions])
+    except ValueError as error:  # fewer images than classes, or a class with one image
+        raise _too_few(image_set, shares) from error
+    for part in (kept, aside):
+        if (np.bincount(labels[part], minlength=image_set.num_classes) == 0).any():
+            raise _too_few(image_set, shares)
+    return np.sort(kept), np.sort(aside)
+
+
+def _too_few(image_set: ImageSet, shares: tuple[float, ...]) -> DataError:
+    counts = np.bincount(image_set.splits["train"].labels, minlength=image_set.num_classes)
+    smallest = int(counts.argmin())
+    return DataError(
+        f"{image_set.name}: the class '{image_set.class_names[smallest]}' has {counts[smallest]} training image"
+        f"{'s' if counts[smallest] != 1 else ''}, fewer than the splits need; it needs {_images_needed(shares)}: add "
+        "images, leave the class out, change `validation`, or raise `limit`"
+    )
+
+
+def _images_needed(shares: tuple[float, ...]) -> int:
+    """Return the size from which a class has an image in every part, whatever the rounding.
+
+    Of c images, a share s surely sets aside floor(c·s) and leaves floor(c·(1 - s)); solved for c, from the last share.
+    """
+    needed = 1
+    for share in reversed([share for share in shares if share > 0]):
+        # The small term keeps 1 / (1 - 0.9) = 10.000000000000002 from becoming 11.
+        needed = max(math.ceil(1 / share - 1e-9), math.ceil(needed / (1 - share) - 1e-9))
+    return needed
+
+
+def _check_classes(image_set: ImageSet) -> None:
+    for split_name, split in image_set.splits.items():
+        counts = np.bincount(split.labels, minlength=image_set.num_classes)
+        lacking = [name for name, count in zip(image_set.class_names, counts, strict=True) if count == 0]
+        if lacking:
+            raise DataError(
+                f"{image_set.name}: the {split_name} split has no image of the class {some_of(lacking)}; add images of "
+                "it, or leave the class out everywhere"
+            )
+
+
+def _join(first: Split, second: Split) -> Split:
+    # The one place that copies: two splits of a source may lie in different blocks of memory.
+    return Split(np.concatenate([first.images, second.images]), np.concatenate([first.labels, second.labels]))

@@ -1,0 +1,110 @@
+"""How a verdict, and what is asked of a technique, is marked: the words and signs that all sections share.
+
+Everything that depends on the kind of a contrast or on its verdict is a total function, so that mypy names each place
+which a new kind still lacks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from stepladder.report.units import Scale
+from stepladder.studies.design.designs import ContrastKind
+from stepladder.studies.judging.statistics import Effect, RungSummary
+from stepladder.studies.judging.verdicts import Verdict
+
+#: Marks every result of a study without validation images.
+WATCHED = "no validation images: the test curve was watched"
+
+#: The sign of each verdict in text, and of none; the charts draw the same shapes.
+SYMBOLS = {"helped": "▲", "hurt": "▼", "equivalent": "■", "undecided": "◇", "none": "○"}
+
+
+def question(kind: ContrastKind) -> str:
+    """Return what a contrast asks, in the words of the tables."""
+    match kind:
+        case ContrastKind.LADDER:
+            return "on the ladder"
+        case ContrastKind.LEAVE_ONE_OUT:
+            return "on top of all others"
+        case ContrastKind.ADD_ONE:
+            return "alone on the baseline"
+        case ContrastKind.SHAPLEY:
+            return "share of the gain"
+        case ContrastKind.INTERACTION:
+            return "together"
+        case _:
+            assert_never(kind)
+
+
+def is_of_its_rung(kind: ContrastKind) -> bool:
+    """Whether a contrast says what a rung's own techniques add, so that its verdict may stand beside the rung."""
+    match kind:
+        case ContrastKind.LADDER | ContrastKind.ADD_ONE:
+            return True
+        case ContrastKind.LEAVE_ONE_OUT | ContrastKind.SHAPLEY | ContrastKind.INTERACTION:
+            return False
+        case _:
+            assert_never(kind)
+
+
+def verdict_word(effect: Effect) -> str:
+    """Return the verdict in a word or two."""
+    if effect.verdict is None:
+        return "no verdict"
+    match effect.design:
+        case ContrastKind.LADDER | ContrastKind.LEAVE_ONE_OUT | ContrastKind.ADD_ONE | ContrastKind.SHAPLEY:
+            return effect.verdict
+        case ContrastKind.INTERACTION:  # which neither helps nor hurts by itself
+            return _together(effect.verdict)
+        case _:
+            assert_never(effect.design)
+
+
+def _together(verdict: Verdict) -> str:
+    match verdict:
+        case "helped":
+            return "stronger together"
+        case "hurt":
+            return "weaker together"
+        case "equivalent":
+            return "independent"
+        case "undecided":
+            return verdict
+        case _:
+            assert_never(verdict)
+
+
+def kind_of(effect: Effect) -> str:
+    """Return which of :data:`SYMBOLS` an effect has."""
+    return effect.verdict or "none"
+
+
+def figures_of(scale: Scale, effect: Effect, between: str = " ") -> str:
+    """Write an effect's mean and its interval: "+7.02 points [+6.10, +7.94]"."""
+    mean = f"{scale.difference(effect.mean)} {scale.step}"
+    return f"{mean}{between}{scale.interval(effect.interval)}" if effect.interval else mean
+
+
+def chart_verdict(scale: Scale, effect: Effect | None) -> dict[str, str]:
+    """Return a verdict's kind, sign, word and figures for a chart; of a rung that nothing is said of, empty ones."""
+    if effect is None:
+        return {"kind": "none", "symbol": "", "word": "", "figures": ""}
+    kind = kind_of(effect)
+    return {
+        "kind": kind,
+        "symbol": SYMBOLS[kind],
+        "word": verdict_word(effect),
+        "figures": figures_of(scale, effect),
+    }
+
+
+def several_kinds(effects: Iterable[Effect]) -> bool:
+    """Whether effects answer different questions, so that each must say which."""
+    return len({effect.design for effect in effects}) > 1
+
+
+def techniques_of(summary: RungSummary) -> tuple[str, ...]:
+    """Return what a rung adds and leaves out, each with its sign."""
+    return (*(f"+ {name}" for name in summary.adds), *(f"− {name}" for name in summary.lacks))

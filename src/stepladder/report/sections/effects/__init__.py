@@ -1,0 +1,210 @@
+"""The effects: every contrast of the plan with its interval and its verdict, and its differences seed by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from stepladder.report.marks import chart_verdict, question, several_kinds, verdict_word
+from stepladder.report.section import Picture, Section, TextTable
+from stepladder.report.units import UNDEFINED, Scale, amount, correlation, count, interval, p_value, size
+from stepladder.studies.findings import Findings
+from stepladder.studies.judging.statistics import Effect
+from stepladder.studies.judging.verdicts import MOST_SEEDS_SOUGHT, POWER
+
+
+class EffectsSection(Section[Findings]):
+    """What each technique does."""
+
+    key = "effects"
+    heading = "The effects"
+
+    def pictures(self, findings: Findings) -> tuple[Picture, ...]:
+        """Return the forest plot, where the plan compares anything."""
+        from stepladder.report.sections.effects.figure import draw_forest
+
+        if not findings.effects:
+            return ()
+        alt = describe_effects("Forest plot of the effects", findings, findings.techniques)
+        return (Picture("forest", partial(draw_forest, findings), alt),)
+
+    def tables(self, findings: Findings) -> tuple[TextTable, ...]:
+        """Return the verdicts, and every difference."""
+        return (effect_table(findings), difference_table(findings)) if findings.effects else ()
+
+    def chart(self, findings: Findings) -> dict[str, Any] | None:
+        """Return every effect but the interactions with its paired differences; None where there are none yet.
+
+        Shares are in points here, as the axis is; losses in nats.
+        """
+        scale, effects = Scale(findings.metric.share), findings.techniques
+        if not findings.limits.read or all(effect.mean is None for effect in effects):
+            return None
+        several = several_kinds(effects)
+        return {
+            "effects": [
+                {
+                    "name": effect.name,
+                    "how": question(effect.design) if several else "",
+                    "seeds": list(effect.differences),
+                    "values": [scale.axis(value) for value in effect.differences.values()],
+                    "mean": scale.axis(effect.mean),
+                    "interval": scale.axis_interval(effect.interval),
+                    **chart_verdict(scale, effect),
+                }
+                for effect in effects
+            ],
+            "smallest": scale.axis(findings.study.record.smallest_effect),
+            "axis": f"difference, {scale.step}; right is better",
+            "step": scale.step,
+        }
+
+    def values(self, findings: Findings) -> dict[str, Any]:
+        """Return the tables as the page has them: first the verdicts alone, the rest folded up."""
+        table = effect_table(findings)
+        how = ("how",) if several_kinds(findings.effects) else ()
+        return {
+            "verdicts": table.pick(
+                ("technique", *how, "verdict", "mean", "interval", "p", "n", "seeds to decide"),
+                "Plus is better. How to read it: below, under more figures.",
+            ),
+            "more_figures": table.pick(
+                ("technique", *how, "difference of", "correlation", "detectable", "other test images"), table.caption
+            ),
+            "differences": difference_table(findings)
+            if findings.test_set is not None and len(findings.study.record.seeds) > 1
+            else None,
+        }
+
+
+def describe_effects(what: str, findings: Findings, effects: Sequence[Effect]) -> str:
+    """Return what a figure of effects shows, for those who cannot see it."""
+    scale = Scale(findings.metric.share)
+    each = [
+        f"{effect.name} {scale.difference(effect.mean)} {scale.interval(effect.interval)}, {verdict_word(effect)}"
+        for effect in effects
+    ]
+    return f"{what}, in {scale.step}: {'; '.join(each)}."
+
+
+def effect_table(findings: Findings) -> TextTable:
+    """Return every contrast of the plan with its interval and verdict; a column that no row fills is left out."""
+    scale = Scale(findings.metric.share)
+    # Which test images were drawn is known to matter for accuracy alone, and for two rungs.
+    pairs = any(effect.rung for effect in findings.effects) and findings.metric.name == "accuracy"
+    over_images = (None,) * len(findings.effects) if findings.test_set is None else findings.test_set.effects
+    rows = []
+    for effect, bounds in zip(findings.effects, over_images, strict=True):
+        line = [
+            effect.name,
+            question(effect.design),
+            f"{effect.rung} − {effect.below}" if effect.rung else question(effect.design),
+            verdict_word(effect),
+            scale.difference(effect.mean),
+            scale.interval(effect.interval),
+            p_value(effect.p_value),
+            str(effect.n),
+            correlation(effect.correlation),
+            _detectable(scale, effect.detectable),
+            seeds_word(effect),
+        ]
+        line += [interval(bounds)] if pairs else []
+        rows.append(tuple(line))
+    header = ["technique", "how", "difference of", "verdict", f"mean, {scale.step}", "interval", "p", "n"]
+    header += ["correlation", f"detectable, {scale.step}", "seeds to decide"]
+    header += ["other test images"] if pairs else []
+    return TextTable(caption=_caption(findings, pairs), header=tuple(header), rows=tuple(rows), text_columns=4)
+
+
+def difference_table(findings: Findings) -> TextTable:
+    """Return every paired difference, a column a seed."""
+    scale, seeds = Scale(findings.metric.share), findings.study.record.seeds
+    return TextTable(
+        caption=(
+            f"Difference between trials of the same seed, in {scale.step}; plus is better. {UNDEFINED} marks a seed of "
+            "which a trial has not ended or test was not read; (f) marks one of which a trial failed and counts as a "
+            f"result of {scale.full(findings.limits.failed_counts_as)}."
+        ),
+        header=("technique", "how", *(f"seed {seed}" for seed in seeds), f"mean, {scale.step}"),
+        rows=tuple(
+            (
+                effect.name,
+                question(effect.design),
+                *(_difference(scale, effect, seed) for seed in seeds),
+                scale.difference(effect.mean),
+            )
+            for effect in findings.effects
+        ),
+        text_columns=2,
+        title="Every paired difference",
+    )
+
+
+def terminal_effects(findings: Findings) -> Table:
+    """Return the verdicts for a terminal of 80 columns."""
+    scale = Scale(findings.metric.share)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, show_edge=False)
+    several = several_kinds(findings.effects)
+    for head in ("technique", *(["how"] if several else [])):
+        table.add_column(head, overflow="fold")
+    table.add_column(f"mean\n{scale.step}", justify="right", no_wrap=True)
+    table.add_column("adjusted\ninterval", justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    for effect in findings.effects:
+        words = [effect.name, *([question(effect.design)] if several else [])]
+        cells = [*words, scale.difference(effect.mean), scale.interval(effect.interval), verdict_word(effect)]
+        table.add_row(*(Text(cell) for cell in cells))
+    return table
+
+
+def seeds_word(effect: Effect) -> str:
+    """Return how many seeds would probably decide an undecided contrast."""
+    if effect.verdict != "undecided":
+        return UNDEFINED
+    if effect.seeds_needed is None:
+        return f"> {MOST_SEEDS_SOUGHT:,}" if effect.look == 1 else UNDEFINED
+    return f"about {effect.seeds_needed}"
+
+
+def _detectable(scale: Scale, difference: float | None) -> str:
+    return UNDEFINED if difference is None else size(scale, difference).removesuffix(f" {scale.step}")
+
+
+def _difference(scale: Scale, effect: Effect, seed: int) -> str:
+    text = scale.difference(effect.differences.get(seed))
+    return f"{text} (f)" if seed in effect.failed else text
+
+
+def _caption(findings: Findings, pairs: bool) -> str:
+    record, scale = findings.study.record, Scale(findings.metric.share)
+    share = f"{100 * (1 - record.alpha):g} %"
+    looks = f" at any of {len(record.looks)} looks" if len(record.looks) > 1 else ""
+    judged = findings.together or findings.interactions
+    if judged == 1:
+        right = f"It is right{looks} with a probability of {share}."
+    else:
+        right = (
+            f"The intervals are adjusted (Bonferroni): all {count(judged, 'interval')} are right at once"
+            f"{looks} with a probability of {share}."
+        )
+    apart = ""
+    if findings.together and findings.interactions:
+        apart = f" The {count(findings.interactions, 'interaction')} are adjusted among themselves."
+    text = (
+        f"Mean of the paired differences, plus is better, and its t-interval. {right}{apart} p is adjusted in the same "
+        f"way. Helped or hurt: the interval excludes zero. Equivalent: it lies within ± "
+        f"{amount(scale, record.smallest_effect)}, the smallest effect of interest. Correlation: of the two rungs over "
+        f"seeds. Detectable: the smallest true difference that as many seeds with this spread find with a probability "
+        f"of {100 * POWER:.0f} %. Seeds to decide: how many in all, if the figures so far were the truth."
+    )
+    if pairs:
+        text += (
+            " Other test images: the 95 % bootstrap interval of the mean difference over images, for these same "
+            "models; the verdicts do not use it."
+        )
+    return text

@@ -1,0 +1,183 @@
+"""How a study, sweep or curve was done: plan, rules, splits, readings of test, time, energy, versions, hardware."""
+
+from __future__ import annotations
+
+from typing import Any, assert_never
+
+from stepladder.report.markdown import render_list
+from stepladder.report.marks import WATCHED
+from stepladder.report.section import Section
+from stepladder.report.sections.data import describe_images
+from stepladder.report.units import Scale, amount, count, duration, listing, percent
+from stepladder.studies.design.sweeps import AxisRecord, Value, as_text
+from stepladder.studies.files.records import Reading, SavedStudy, StudyRecord
+from stepladder.studies.findings import AnyFindings, Findings
+from stepladder.studies.judging.points import SweepFindings
+from stepladder.studies.judging.sizes import CurveFindings
+from stepladder.studies.judging.trial_facts import Costs, describe_machine
+from stepladder.training.history import TRAIN_SAMPLE
+
+
+class ProtocolSection(Section[AnyFindings]):
+    """What someone needs to judge how far the study can be believed, and to repeat it."""
+
+    key = "protocol"
+    heading = "How it was done"
+
+    def values(self, findings: AnyFindings) -> dict[str, Any]:
+        """Return both lists of facts."""
+        return {"protocol": protocol(findings), "platform": platform(findings.study.record)}
+
+    def markdown(self, findings: AnyFindings) -> str:
+        """Return both lists of facts."""
+        how, where = (
+            render_list(f"{what}: {which}" for what, which in facts) for facts in self.values(findings).values()
+        )
+        return f"{how}\n\n### Versions and hardware\n\n{where}"
+
+
+def protocol(findings: AnyFindings) -> list[tuple[str, str]]:
+    """Return how it was run, as (what, how) pairs."""
+    record, data, costs = findings.study.record, findings.study.record.data, findings.facts.costs
+    train = data.counts.get("train", 0)
+    sample = f"a fixed sample of {TRAIN_SAMPLE:,}" if train > TRAIN_SAMPLE else "all"
+    budget = [] if costs.epochs is None else [("Budget", f"{count(costs.epochs, 'epoch')} a trial")]
+    return [
+        ("Plan", f"{record.plan}: {_rungs(findings)}, seeds {', '.join(map(str, record.seeds))}"),
+        *budget,
+        *_rules(findings),
+        ("Images", f"{describe_images(data)}, {len(data.class_names):,} classes"),
+        ("Splits", ", ".join(f"{images:,} {split}" for split, images in data.counts.items())),
+        ("Validation share", f"{100 * record.validation:g} % of the training images, held out"),
+        ("Test images", _test(findings)),
+        ("Weights kept", "the last epoch's" if record.select == "last" else "those of the epoch best on validation"),
+        ("Training accuracy", f"in evaluation mode on {sample} plain training images"),
+        ("Precision and device", f"{record.precision} on {record.device}"),
+        ("Time", f"{duration(costs.seconds)} in all trials"),
+        ("Energy", _energy(costs, len(findings.study.trials))),
+        ("Started", record.created),
+        ("Plan hash", record.plan_hash),
+        ("Data fingerprint", data.fingerprint),
+        ("Split", data.split),
+    ]
+
+
+def platform(record: StudyRecord) -> list[tuple[str, str]]:
+    """Return the versions and the machine that a study was planned on, as (what, which) pairs."""
+    return [*record.versions.items(), ("machine", describe_machine(record.machine))]
+
+
+def describe_readings(study: SavedStudy) -> str:
+    """Return how often the test images were read, and when, one sentence without its end."""
+    past, looks = study.readings, len(study.record.looks)
+    if not past:
+        return "not read yet; read once, when every planned trial has ended"
+    if looks == 1 and len(past) == 1:
+        return f"read once, after all training had ended ({past[0].time})"
+    each = [f"{_describe_reading(reading, looks)} ({reading.time})" for reading in past]
+    times = "once" if len(past) == 1 else "twice" if len(past) == 2 else f"{len(past)} times"
+    return f"read {times}: {listing(each)}"
+
+
+def _describe_reading(reading: Reading, looks: int) -> str:
+    match reading.kind:
+        case "planned":
+            return "as planned"
+        case "look":
+            return f"at declared look {reading.look} of {looks}"
+        case "added":
+            return "for seeds added later"
+        case "again":
+            return "again for trials read before"
+        case _:
+            assert_never(reading.kind)
+
+
+def _rungs(findings: AnyFindings) -> str:
+    rungs = len(findings.study.record.rungs)
+    match findings:
+        case Findings():
+            return count(rungs, "rung")
+        case SweepFindings():
+            return count(rungs, "point")
+        case CurveFindings():
+            return count(rungs, "size")
+        case _:
+            assert_never(findings)
+
+
+def _test(findings: AnyFindings) -> str:
+    reading = describe_readings(findings.study)
+    if isinstance(findings, SweepFindings):
+        return "not read: a sweep chooses by validation images alone"
+    if findings.study.record.validation == 0:
+        return f"{WATCHED}. The figures of the saved models: {reading}"
+    return reading
+
+
+def _rules(findings: AnyFindings) -> list[tuple[str, str]]:
+    """Return by which rules what is said was judged."""
+    record = findings.study.record
+    match findings:
+        case Findings():
+            interest = amount(Scale(findings.metric.share), record.smallest_effect)
+            rules = f"{findings.metric.label}, α = {record.alpha:g}, smallest effect of interest {interest}"
+            if len(record.looks) > 1:
+                rules += f", looks at {listing([str(look.seeds) for look in record.looks])} seeds"
+            return [("Judged by", rules)]
+        case SweepFindings():
+            return _rules_of_sweep(findings)
+        case CurveFindings():
+            sizes = listing([f"{size.images:,}" for size in findings.sizes])
+            return [
+                ("Sizes", f"{sizes} training images, each within the next, every class by its share"),
+                ("Fit", "least squares through the logarithms of images and errors, a point a trial"),
+            ]
+        case _:
+            assert_never(findings)
+
+
+def _rules_of_sweep(findings: SweepFindings) -> list[tuple[str, str]]:
+    sweep = findings.sweep
+    rules = [(axis.key, describe_axis(axis)) for axis in sweep.axes]
+    if (search := sweep.search) is not None:
+        asked = f"{search.tool}, {count(search.points, 'point')}, seed {search.seed}"
+        pruning = "A point is given up when its mean is below the median of the earlier points after as many seeds"
+        rules.append(("Search", f"{asked}. {pruning}" if len(findings.study.record.seeds) > 1 else asked))
+    return [
+        *rules,
+        (
+            "No better than guessing",
+            f"{percent(findings.chance_level)} or less. Always naming the largest class has {percent(sweep.guess)}, "
+            "and chance adds no more in 97.5 % of such validation sets",
+        ),
+        (
+            "Told apart",
+            "by Tukey's method for all pairs of points that learned, at 95 % together. The spread is the one that they "
+            "share once the means of points and of seeds are taken out (docs/sweeps.md)",
+        ),
+    ]
+
+
+def describe_axis(axis: AxisRecord) -> str:
+    """Say what a key was varied over."""
+    if axis.values:
+        return listing([as_text(value) for value in axis.values])
+    scale = ", evenly in the logarithm" if axis.log else ""
+    return f"{_end(axis.low, axis)} to {_end(axis.high, axis)}{scale}"
+
+
+def _end(value: Value | None, axis: AxisRecord) -> str:
+    assert value is not None
+    return as_text(int(value) if axis.whole else value)
+
+
+def _energy(costs: Costs, trials: int) -> str:
+    """Say what the processors used, where the machine reports it."""
+    if costs.joules is None or costs.watts is None:
+        return "not reported by this machine"
+    some = "all trials" if costs.told == trials else f"{costs.told} of {count(trials, 'trial')}"
+    return (
+        f"{costs.joules / 3600:,.1f} Wh in {some}, {costs.watts:.0f} W on average: the processor packages with all "
+        "that ran on them, without accelerators"
+    )

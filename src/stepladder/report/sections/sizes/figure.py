@@ -1,0 +1,73 @@
+"""Test accuracy against the number of training images, with the fitted power law."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, NullLocator
+
+from stepladder.report.figures.style import (
+    INK,
+    MUTED,
+    VALIDATION,
+    header_height,
+    header_lines,
+    house_style,
+    new_figure,
+    write_header,
+    write_legend,
+)
+from stepladder.report.units import count
+from stepladder.studies.judging.sizes import CurveFindings, PowerLaw
+
+
+def draw_sizes(findings: CurveFindings, *, compact: bool = False) -> Figure:
+    """Draw a dot a seed, the mean of each size, the fit, and where it leads with twice as many images."""
+    record, law = findings.study.record, findings.law
+    with house_style():
+        facts = [record.data.name, count(len(record.seeds), "seed"), count(record.data.counts["test"], "test image")]
+        width, height = (4.9, 4.2) if compact else (6.4, 4.4)
+        header = header_lines(facts, ["unfinished"] if findings.study.missing else [], int(width * 12))
+        figure = new_figure(width, height)
+        columns = 2 if compact else 4
+        top = header_height(header) + 0.26 + 0.2 * (4 // columns)
+        axes = figure.add_axes((0.72 / width, 0.62 / height, (width - 1.1) / width, (height - top - 0.62) / height))
+        ticks = [size.images for size in findings.sizes]
+        for size in findings.sizes:
+            values = [100 * score for score in size.scores.values()]
+            axes.scatter([size.images] * len(values), values, s=30, color=VALIDATION, alpha=0.6, lw=0, zorder=3)
+            if size.mean is not None:
+                axes.plot(size.images, 100 * size.mean, marker="D", ms=6.5, mfc="white", mec=INK, mew=1.6, zorder=4)
+        handles = [
+            Line2D([], [], ls="", marker="o", ms=6, color=VALIDATION, alpha=0.6, mew=0, label="one seed"),
+            Line2D([], [], ls="", marker="D", ms=6, mfc="white", mec=INK, mew=1.6, label="mean"),
+        ]
+        if law is not None:
+            ticks.append(2 * law.images)
+            handles += _draw_law(axes, law, ticks[0])
+        axes.set_xscale("log")
+        axes.set_xticks(ticks)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_xlabel("training images")
+        axes.set_ylabel("test accuracy, %")
+        write_header(figure, "Would more images help?", header)
+        write_legend(figure, handles, header_height(header) + 0.08, columns, 1.6)
+        return figure
+
+
+def _draw_law(axes: Axes, law: PowerLaw, smallest: int) -> list[Line2D]:
+    fitted = np.geomspace(smallest, 2 * law.images, 100)
+    for images, color, style in (
+        (fitted[fitted <= law.images], INK, "-"),
+        (fitted[fitted >= law.images], MUTED, "--"),
+    ):
+        axes.plot(images, [100 * (1 - law.at(each)) for each in images], color=color, lw=1.4, ls=style, zorder=2)
+    ends = [100 * (1 - law.error + gain) for gain in law.gain_interval]
+    axes.plot([2 * law.images] * 2, ends, color=MUTED, lw=1.8, marker="_", ms=8, mew=1.8, zorder=3)
+    return [
+        Line2D([], [], color=INK, lw=1.4, label="power law"),
+        Line2D([], [], color=MUTED, lw=1.4, ls="--", marker="_", ms=8, mew=1.8, label="twice as many, 95 %"),
+    ]

@@ -1,0 +1,121 @@
+"""Every point of a sweep: validation accuracy and time, drawn and as a table."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from stepladder.report.section import Picture, Section, TextTable
+from stepladder.report.units import UNDEFINED, duration, hundredths, mean_and_spread, percent
+from stepladder.studies.design.sweeps import as_text
+from stepladder.studies.judging.points import Point, SweepFindings
+
+#: A terminal shows the best so many points of a larger sweep.
+_SHOWN = 24
+#: Points beyond these are counted in the text for those who cannot see the figure.
+_TOLD = 60
+
+
+class SweepPointsSection(Section[SweepFindings]):
+    """Maps of a grid of two keys and more, lines of one key, dots of a search; and all points as a table."""
+
+    key = "points"
+    heading = "The points"
+
+    def pictures(self, findings: SweepFindings) -> tuple[Picture, ...]:
+        """Return validation accuracy and time by key."""
+        from stepladder.report.sections.sweep_points.lines import draw_accuracy_line, draw_time_line
+        from stepladder.report.sections.sweep_points.maps import draw_accuracy_map, draw_time_map
+
+        mapped = findings.sweep.search is None and len(findings.sweep.axes) > 1
+        accuracy, time = (draw_accuracy_map, draw_time_map) if mapped else (draw_accuracy_line, draw_time_line)
+        kind = "Heat map" if mapped else "Chart"
+        keys = " and ".join(axis.key for axis in findings.sweep.axes)
+        each = [
+            f"{point.name} {percent(point.mean)}" if point.mean is not None else f"{point.name} without a result"
+            for point in findings.points
+        ]
+        more = f"; and {len(each) - _TOLD} more" if len(each) > _TOLD else ""
+        return (
+            Picture(
+                "accuracy",
+                partial(accuracy, findings),
+                f"{kind} of validation accuracy by {keys}: {'; '.join(each[:_TOLD])}{more}.",
+            ),
+            Picture(
+                "time",
+                partial(time, findings),
+                f"{kind} of the wall time of a trial by {keys}; the table has the numbers.",
+            ),
+        )
+
+    def tables(self, findings: SweepFindings) -> tuple[TextTable, ...]:
+        """Return the table of points."""
+        return (point_table(findings),)
+
+
+def point_table(findings: SweepFindings) -> TextTable:
+    """Return every point with its figures, in the plan's order."""
+    rows = [
+        (
+            *(as_text(value) for value in point.values),
+            mean_and_spread(point.mean, point.sd),
+            str(point.n),
+            hundredths(point.train),
+            duration(point.seconds),
+            _state(point) or UNDEFINED,
+        )
+        for point in findings.points
+    ]
+    return TextTable(
+        caption=(
+            "Validation accuracy after the last epoch: mean ± sample standard deviation over n seeds; a failed seed "
+            "counts as guessing. Train: accuracy on plain training images in evaluation mode. Time: mean wall time of "
+            f"a finished trial. {UNDEFINED} marks what is not defined."
+        ),
+        header=(*(axis.key for axis in findings.sweep.axes), "validation, %", "n", "train, %", "time a trial", "note"),
+        rows=tuple(rows),
+        text_columns=len(findings.sweep.axes),
+    )
+
+
+def terminal_points(findings: SweepFindings) -> Table:
+    """Return the points for a terminal: all in order, or of many the best, from the top."""
+    points = list(findings.points)
+    caption = None
+    if len(points) > _SHOWN:
+        caption = f"The best {_SHOWN} of {len(points)} points; the report has all of them."
+        points = sorted(points, key=lambda point: -(point.mean or 0.0))[:_SHOWN]
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1),
+        collapse_padding=True,
+        pad_edge=False,
+        show_edge=False,
+        caption=caption,
+        caption_justify="left",
+    )
+    for axis in findings.sweep.axes:
+        table.add_column(Text(axis.key), justify="right", overflow="fold")
+    for head in ("val\n%", "train\n%", "time\na trial"):
+        table.add_column(head, justify="right", no_wrap=True)
+    table.add_column("")
+    for point in points:
+        score = mean_and_spread(point.mean, point.sd)
+        score += f" (n={point.n})" if point.n and len(findings.study.record.seeds) > 1 else ""
+        # Values come from the user; as Text they are never read as rich's markup.
+        cells = [*(as_text(value) for value in point.values), score, hundredths(point.train), duration(point.seconds)]
+        table.add_row(*(Text(cell) for cell in cells), Text(_state(point), style="red"))
+    return table
+
+
+def _state(point: Point) -> str:
+    states = [(point.diverged, "diverged"), (len(point.broken), "failed"), (len(point.at_chance), "guessing")]
+    states += [(point.missing, "given up" if point.pruned else "to do")]
+    every = point.n + point.missing
+    return ", ".join(
+        f"{what}" if number == every else f"{number} of {every} {what}" for number, what in states if number
+    )

@@ -1,0 +1,162 @@
+"""What a report says where only text fits: the tables and sentences of a terminal, and the few lines of a ``repr``."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from typing import assert_never
+
+from rich.console import Console, RenderableType
+
+from stepladder.report.marks import SYMBOLS, kind_of, verdict_word
+from stepladder.report.sections.effects import terminal_effects
+from stepladder.report.sections.ladder import terminal_table
+from stepladder.report.sections.meaning import describe
+from stepladder.report.sections.sizes import describe_sizes
+from stepladder.report.sections.sweep_meaning import describe_sweep
+from stepladder.report.sections.sweep_points import terminal_points
+from stepladder.report.units import Scale, amount, count, duration, listing, percent, size
+from stepladder.report.write import REPORT_PAGE
+from stepladder.studies.findings import AnyFindings, Findings
+from stepladder.studies.forecast import Forecast
+from stepladder.studies.judging.points import SweepFindings
+from stepladder.studies.judging.sizes import CurveFindings
+
+#: Letters of the longest ``repr``: what a notebook's cell or a traceback still shows whole.
+MOST_LETTERS = 480
+
+
+def print_report(console: Console, findings: AnyFindings) -> None:
+    """Print tables, sentences, and where the report is."""
+    for table in _tables(findings):
+        console.print()
+        console.print(table)
+    console.print()
+    for sentence in sentences_of(findings):
+        console.print(sentence, markup=False)
+    console.print(f"\nReport: {findings.study.folder / REPORT_PAGE}", markup=False, soft_wrap=True)
+
+
+def report_text(findings: AnyFindings, width: int = 100) -> str:
+    """Return what :func:`print_report` prints, as one text."""
+    file = io.StringIO()
+    print_report(Console(file=file, width=width, highlight=False), findings)
+    return file.getvalue().strip("\n")
+
+
+def short_text(findings: AnyFindings) -> str:
+    """Return a few lines, at most :data:`MOST_LETTERS` letters: what was compared, and each verdict or the best."""
+    match findings:
+        case Findings():
+            lines = _verdict_lines(findings)
+        case SweepFindings() | CurveFindings():
+            lines = sentences_of(findings)
+        case _:
+            assert_never(findings)
+    record = findings.study.record
+    head = f"{record.plan} on {record.data.name}, {count(len(record.seeds), 'seed')}"
+    if findings.study.missing:
+        head += f", {findings.study.missing} of {count(record.planned_trials, 'trial')} not ended"
+    return _shortened([f"<{head}>", *lines])
+
+
+def sentences_of(findings: AnyFindings) -> list[str]:
+    """Return what the report's first lines say, a sentence or two an item."""
+    match findings:
+        case Findings():
+            return describe(findings)
+        case SweepFindings():
+            return describe_sweep(findings)
+        case CurveFindings():
+            return describe_sizes(findings)
+        case _:
+            assert_never(findings)
+
+
+def describe_forecast(forecast: Forecast) -> list[str]:
+    """Return what a study would run, for how long, and what it could find, a line an item."""
+    record, scale = forecast.record, Scale(forecast.metric.share)
+    lines = [
+        f"{record.plan.capitalize()} of {count(len(record.rungs), 'rung')} on {record.data.name}, "
+        f"{count(len(record.contrasts), 'comparison')}, {forecast.metric.label}, α = {record.alpha:g}, "
+        f"smallest effect of interest {amount(scale, record.smallest_effect)}."
+    ]
+    width = max(len(rung.name) + 2 for rung in record.rungs)
+    for rung in record.rungs:
+        signed = [*(f"+ {name}" for name in rung.adds), *(f"− {name}" for name in rung.lacks)]
+        lines.append(f"  {rung.name:<{width}}{' '.join(signed)}".rstrip())
+    lines += record.notes
+    seeds = [look.seeds for look in forecast.looks]
+    if len(seeds) == 1:
+        lines.append(
+            f"{count(forecast.fewest, 'trial')} ({count(seeds[0], 'seed')} a rung), about "
+            f"{duration(forecast.shortest)} by a short measurement."
+        )
+    else:
+        lines.append(
+            f"Looks at {listing([str(each) for each in seeds])} seeds: {forecast.fewest} to {forecast.most} trials, "
+            f"about {duration(forecast.shortest)} to {duration(forecast.longest)} by a short measurement."
+        )
+    for number, smallest in forecast.detectable.items():
+        at = f"At the look at {count(number, 'seed')}" if len(seeds) > 1 else f"With {count(number, 'seed')}"
+        if smallest is None:
+            lines.append(f"{at}, no difference can be found: one seed shows no spread.")
+        else:
+            lines.append(f"{at}, the smallest difference that it would probably find is {size(scale, smallest)}.")
+    spread = forecast.spread
+    if spread.pilot is not None:
+        source = f"the median of {count(spread.comparisons, 'comparison')} in {spread.pilot}"
+    elif spread.usual:
+        source = "which is only a usual one: state yours with `sd`, or with `pilot` and a study's folder"
+    else:
+        source = "as stated"
+    lines.append(
+        f"This takes a standard deviation of the paired differences of {amount(scale, spread.sd)}, {source}; an "
+        f"adjustment for {count(forecast.comparisons, 'comparison')}; and a chance of {100 * forecast.power:.0f} %. "
+        "Nothing was run."
+    )
+    return lines
+
+
+def _tables(findings: AnyFindings) -> Iterable[RenderableType]:
+    match findings:
+        case Findings():
+            yield terminal_table(findings)
+            if len(findings.study.record.seeds) > 1 and not findings.study.unread and findings.effects:
+                yield terminal_effects(findings)
+        case SweepFindings():
+            yield terminal_points(findings)
+        case CurveFindings():
+            return
+        case _:
+            assert_never(findings)
+
+
+def _verdict_lines(findings: Findings) -> list[str]:
+    scale = Scale(findings.metric.share)
+    known = [effect for effect in findings.techniques if effect.mean is not None]
+    if not findings.limits.read or not known:
+        return [describe(findings)[0]]
+    width = max(len(effect.name) for effect in known)
+    lines = [
+        f"{SYMBOLS[kind_of(effect)]} {effect.name:<{width}} {scale.difference(effect.mean)} "
+        f"{scale.interval(effect.interval)} {verdict_word(effect)}"
+        for effect in known
+    ]
+    best = [rung for rung in findings.rungs if rung.rung in findings.highest and rung.mean is not None]
+    if scale.share and best and best[0].mean is not None:
+        lines.append(f"highest {findings.metric.label}: {best[0].rung}, {percent(best[0].mean)}")
+    return lines
+
+
+def _shortened(lines: list[str]) -> str:
+    shown: list[str] = []
+    left = MOST_LETTERS - 40
+    for line in lines:
+        if len(line) + 1 > left:
+            cut = line[: max(left - 2, 0)].rstrip()
+            more = f"… print() shows all {len(lines)} lines"
+            return "\n".join([*shown, *([f"{cut}…"] if not shown and cut else []), more])
+        shown.append(line)
+        left -= len(line) + 1
+    return "\n".join(shown)

@@ -1,0 +1,143 @@
+"""The files of a report: written whole, the same findings to the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, assert_never
+
+from stepladder.files import json_text, replace_bytes
+from stepladder.report.markdown import render_markdown
+from stepladder.report.page import render_page
+from stepladder.report.section import Head, Section
+from stepladder.report.sections import COMPARISON_SECTIONS, CURVE_SECTIONS, STUDY_SECTIONS, SWEEP_SECTIONS
+from stepladder.report.sections.comparison import comparison_head
+from stepladder.report.sections.sweep_meaning import sweep_document
+from stepladder.report.units import count
+from stepladder.studies.findings import AnyFindings, Findings, to_document
+from stepladder.studies.judging.comparison import Comparison
+from stepladder.studies.judging.points import SweepFindings
+from stepladder.studies.judging.sizes import CurveFindings, to_curve_document
+
+F = TypeVar("F")
+
+#: The page of a report, in the folder that it is about.
+REPORT_PAGE = "report.html"
+
+
+def write_report(findings: AnyFindings) -> list[Path]:
+    """Write ``verdicts.json`` (of a sweep, ``points.json``), ``figures/``, ``report.md`` and ``report.html``.
+
+    They are written into the folder of the study, sweep or curve, and their paths returned. Any will do: unfinished,
+    with failed trials, or with none that finished.
+
+    Raises:
+        StorageError: a file cannot be written; each is replaced whole or left as it was.
+    """
+    head = study_head(findings)
+    match findings:
+        case Findings():
+            files = render_sections(findings, STUDY_SECTIONS, head)
+        case SweepFindings():
+            files = render_sections(findings, SWEEP_SECTIONS, head)
+        case CurveFindings():
+            files = render_sections(findings, CURVE_SECTIONS, head)
+        case _:
+            assert_never(findings)
+    documents = {name: json_text(document).encode() for name, document in derived_documents(findings).items()}
+    return write_files(findings.study.folder, documents | files)
+
+
+def derived_documents(findings: AnyFindings) -> dict[str, dict[str, Any]]:
+    """Return the findings as the JSON files that stand in the folder, by their names."""
+    match findings:
+        case Findings():
+            return {"verdicts.json": to_document(findings)}
+        case SweepFindings():
+            return {"points.json": sweep_document(findings)}
+        case CurveFindings():
+            return {"verdicts.json": to_curve_document(findings)}
+        case _:
+            assert_never(findings)
+
+
+def write_page(findings: AnyFindings) -> Path:
+    """Write ``report.html`` alone, as after every trial of a study that is running.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    head = study_head(findings)
+    match findings:
+        case Findings():
+            page = render_page(findings, STUDY_SECTIONS, head)
+        case SweepFindings():
+            page = render_page(findings, SWEEP_SECTIONS, head)
+        case CurveFindings():
+            page = render_page(findings, CURVE_SECTIONS, head)
+        case _:
+            assert_never(findings)
+    (path,) = write_files(findings.study.folder, {"report.html": _encode(page)})
+    return path
+
+
+def write_comparison(comparison: Comparison, out: Path) -> list[Path]:
+    """Write ``comparison.md``, ``comparison.html`` and ``figures/`` into the folder ``out``, and return their paths.
+
+    Raises:
+        StorageError: a file cannot be written; each is replaced whole or left as it was.
+    """
+    files = render_sections(comparison, COMPARISON_SECTIONS, comparison_head(comparison), "comparison")
+    return write_files(out, files)
+
+
+def render_sections(findings: F, sections: Sequence[Section[F]], head: Head, name: str = "report") -> dict[str, bytes]:
+    """Return the files of a report of any sections by their names: the figures, ``report.md`` and ``report.html``."""
+    from stepladder.report.figures.style import to_png, to_svg
+
+    files = {}
+    for section in sections:
+        for picture in section.pictures(findings) if section.applies(findings) else ():
+            figure = picture.draw()
+            files[f"figures/{picture.name}.png"] = to_png(figure)
+            files[f"figures/{picture.name}.svg"] = to_svg(figure)
+    files[f"{name}.md"] = _encode(render_markdown(findings, sections, head))
+    files[f"{name}.html"] = _encode(render_page(findings, sections, head))
+    return files
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
+    """Write files into ``folder`` and return their paths.
+
+    Raises:
+        StorageError: a file cannot be written.
+    """
+    for name, content in files.items():
+        replace_bytes(folder / name, content)
+    return [folder / name for name in files]
+
+
+def study_head(findings: AnyFindings) -> Head:
+    """Return what stands around the sections of the report of a study, a sweep or a curve."""
+    study, record = findings.study, findings.study.record
+    match findings:
+        case Findings():
+            kind, of = "study", record.plan
+        case SweepFindings():
+            kind, of = record.plan, f"values of {' × '.join(axis.key for axis in findings.sweep.axes)}"
+        case CurveFindings():
+            kind, of = "curve", "would more images help?"
+        case _:
+            assert_never(findings)
+    ended, planned = len(study.trials), count(record.planned_trials, "trial")
+    return Head(
+        kicker=f"Stepladder {kind}",
+        title=f"{of} on {record.data.name}",
+        command=record.command,
+        unfinished=f"{ended} of {planned} {'has' if ended == 1 else 'have'} ended" if study.missing else "",
+    )
+
+
+def _encode(text: str) -> bytes:
+    # A path on disk may hold bytes that are no UTF-8; a report with a "?" is better than none.
+    return text.encode(errors="replace")

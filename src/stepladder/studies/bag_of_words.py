@@ -1,0 +1,255 @@
+"""A bag of words carried out: fit every seed, then read test once; in a folder of its own, or in that of a study."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from time import perf_counter, process_time
+
+import numpy as np
+import torch
+
+from stepladder.baselines.bag_of_words import fit_bag, load_bag, save_bag
+from stepladder.baselines.descriptors import load_opencv
+from stepladder.baselines.settings import BagSettings, settle
+from stepladder.datasets import ImageSet, Splits
+from stepladder.datasets.audit import LeakCheck
+from stepladder.errors import StudyError
+from stepladder.files import replace_json
+from stepladder.studies.design import metrics
+from stepladder.studies.design.rules import Protocol, check_seeds
+from stepladder.studies.files.bag_files import (
+    BAG_FILE,
+    BagRecord,
+    BagResult,
+    SavedBag,
+    bag_folder,
+    load_bag_folder,
+    read_bag_record,
+    read_bag_result,
+    seed_folder,
+)
+from stepladder.studies.files.machine import describe_machine, describe_versions, now
+from stepladder.studies.files.predictions import write_predictions
+from stepladder.studies.files.records import DataRecord, Reading, SavedStudy
+from stepladder.studies.files.store import read_readings, write_readings, write_results
+from stepladder.studies.prepare import split_images
+
+_CPU = torch.device("cpu")
+
+
+class BagCallbacks:
+    """Called as a bag of words is fitted; every method does nothing until it is overridden."""
+
+    def leaks_checked(self, look: LeakCheck) -> None:
+        """The images were looked at, before anything else."""
+
+    def planned(self, settings: BagSettings, todo: Sequence[int], seeds: int) -> None:
+        """All is checked; the seeds ``todo`` of ``seeds`` are about to be fitted."""
+
+    def seed_started(self, seed: int) -> None:
+        """A seed starts."""
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        """So much of one step is done."""
+
+    def seed_ended(self, result: BagResult) -> None:
+        """A seed is fitted and saved."""
+
+    def reading(self, seeds: int) -> None:
+        """All has been fitted; the test images are about to be read for ``seeds`` seeds."""
+
+
+@dataclass(frozen=True)
+class BagOptions:
+    """What a bag of words is made of.
+
+    Attributes:
+        descriptor: ``patches``, or ``sift``, which needs the extra ``baseline``.
+        words: size of the vocabulary; 800 patches or 400 SIFT by default.
+    """
+
+    descriptor: str = "patches"
+    words: int | None = None
+
+
+def run_bag_of_words(
+    image_set: ImageSet,
+    out: Path,
+    *,
+    options: BagOptions | None = None,
+    seeds: int = 3,
+    protocol: Protocol | None = None,
+    command: str = "",
+    callbacks: BagCallbacks | None = None,
+) -> SavedBag:
+    """Fit a bag of words with every seed that ``out`` does not hold yet, and then read test once.
+
+    Args:
+        out: the folder of the result. A bag of the same settings and images in it is continued.
+        seeds: how often everything is fitted, with seeds 0 to ``seeds`` - 1.
+        protocol: its validation images choose the SVM's C; without any, C is chosen on a tenth of the training images,
+            and then all of them are fitted.
+        command: what the user typed, for the record.
+
+    Raises:
+        StudyError: there is no such descriptor, a number is out of range, or ``out`` holds something else.
+        DataError: the images do not fit the splits or the descriptor, or are too few for the vocabulary.
+        StepladderError: the extra is not installed.
+        StorageError: ``out`` cannot be read or written.
+    """
+    options, protocol, callbacks = options or BagOptions(), protocol or Protocol(), callbacks or BagCallbacks()
+    check_seeds(seeds)
+    settings = settle(options.descriptor, *image_set.image_shape[:2], options.words)
+    if settings.descriptor == "sift":
+        load_opencv()  # that it is missing is said before the images are looked at
+    splits, data = split_images(image_set, protocol, callbacks.leaks_checked)
+    record = _continue_record(out, _record(data, settings, seeds, protocol.validation, command))
+    todo = [seed for seed in range(seeds) if read_bag_result(out, seed) is None]
+    callbacks.planned(settings, todo, seeds)
+    replace_json(out / BAG_FILE, record.model_dump(mode="json"))
+    for seed in todo:
+        callbacks.seed_started(seed)
+        callbacks.seed_ended(_fit(record, splits, seed, out, callbacks))
+    _read_test(out, record, splits, seeds, callbacks)
+    saved = load_bag_folder(out)
+    assert saved is not None
+    return saved
+
+
+def add_bag_of_words(
+    study: SavedStudy, image_set: ImageSet, *, drop_leaks: bool = False, callbacks: BagCallbacks | None = None
+) -> SavedStudy:
+    """Fit a bag of whitened patches with the seeds of ``study`` into its folder, and return the study again.
+
+    It is kept in files of its own, so nothing of the study's plan or trials changes; ``results.csv`` gets its rows.
+
+    Args:
+        image_set, drop_leaks: as the study was run with.
+
+    Raises:
+        StudyError, DataError, StorageError: see :func:`run_bag_of_words`.
+    """
+    record = study.record
+    run_bag_of_words(
+        image_set,
+        bag_folder(study.folder),
+        seeds=len(record.seeds),
+        protocol=Protocol(record.validation, drop_leaks),
+        command=record.command,
+        callbacks=callbacks,
+    )
+    write_results(study)
+    return study
+
+
+def _fit(record: BagRecord, splits: Splits, seed: int, out: Path, callbacks: BagCallbacks) -> BagResult:
+    """Fit one seed and write its folder, ``result.json`` last: without that it has not ended."""
+    started, busy = perf_counter(), process_time()
+    fitted = fit_bag(
+        record.settings, splits.train, splits.validation, len(record.data.class_names), seed, callbacks.progress
+    )
+    folder = seed_folder(out, seed)
+    save_bag(folder / "model.safetensors", fitted.bag)
+    result = BagResult(
+        baseline=record.plan_hash,
+        seed=seed,
+        words=len(fitted.bag.vocabulary),
+        cost=fitted.chosen.cost,
+        tried=fitted.chosen.tried,
+        parameters=fitted.bag.parameters(),
+        train_accuracy=fitted.train_accuracy,
+        val_accuracy=fitted.val_accuracy,
+        seconds=perf_counter() - started,
+        cpu_seconds=process_time() - busy,
+        notes=fitted.notes,
+        versions=_versions(record.settings),
+        machine=describe_machine(_CPU),
+        finished=now(),
+    )
+    replace_json(folder / "result.json", result.model_dump(mode="json"))
+    return result
+
+
+def _read_test(out: Path, record: BagRecord, splits: Splits, seeds: int, callbacks: BagCallbacks) -> None:
+    """Read test for every fitted seed that was not read, from its file; noted before the first image is looked at."""
+    found = [read_bag_result(out, seed) for seed in range(seeds)]
+    unread = [result for result in found if result is not None and result.test_accuracy is None]
+    if not unread:
+        return
+    past = read_readings(out)
+    names = tuple(f"seed {result.seed}" for result in unread)
+    if not (past and not past[-1].ended and set(names) <= set(past[-1].trials)):
+        again = {name for reading in past for name in reading.trials} & set(names)
+        entry = {
+            "time": now(),
+            "kind": "again" if again else "added" if past else "planned",
+            "look": 1,
+            "plan_hash": record.plan_hash,
+            "trials": names,
+            "ended": False,
+        }
+        past = (*past, Reading.model_validate(entry))
+    write_readings(out, past)
+    callbacks.reading(len(unread))
+    labels, classes = splits.test.labels, len(record.data.class_names)
+    for result in unread:
+        folder = seed_folder(out, result.seed)
+        predicted = load_bag(folder / "model.safetensors").predict(splits.test, callbacks.progress)
+        votes = np.eye(classes)[predicted]
+        scores = {
+            "test_accuracy": metrics.accuracy(votes, labels),
+            "test_macro_f1": metrics.macro_f1(votes, labels),
+        }
+        write_predictions(folder, predicted, labels, classes)
+        replace_json(folder / "result.json", result.model_copy(update=scores).model_dump(mode="json"))
+    write_readings(out, (*past[:-1], past[-1].model_copy(update={"ended": True})))
+
+
+def _record(data: DataRecord, settings: BagSettings, seeds: int, validation: float, command: str) -> BagRecord:
+    fixed = {"settings": settings.model_dump(mode="json"), "split": data.split, "validation": validation}
+    return BagRecord(
+        plan_hash=hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest(),
+        settings=settings,
+        seeds=seeds,
+        validation=validation,
+        data=data,
+        versions=_versions(settings),
+        machine=describe_machine(_CPU),
+        command=command,
+        created=now(),
+    )
+
+
+def _continue_record(out: Path, record: BagRecord) -> BagRecord:
+    if out.is_file():
+        raise StudyError(f"`out` is {out}, which is a file; choose a folder")
+    for name, what in (("study.json", "a study"), ("curve.json", "a curve"), ("result.json", "a trained model")):
+        if (out / name).exists():
+            raise StudyError(f"{out} holds {what}; choose another folder with `out`")
+    found = read_bag_record(out)
+    # Where no seed was fitted, as when the words were too many for the images, nothing is lost.
+    if found is None or load_bag_folder(out) is None:
+        return record
+    if found.plan_hash != record.plan_hash:
+        raise StudyError(
+            f"{out} holds a bag of words of other settings or other images ({found.settings.descriptor}, "
+            f"{found.settings.words:,} words, `validation={found.validation:g}`, {found.data.name}); choose another "
+            "folder with `out`, or the same settings to continue"
+        )
+    return found.model_copy(update={"seeds": max(found.seeds, record.seeds)})
+
+
+def _versions(settings: BagSettings) -> dict[str, str]:
+    packages = ["scikit-learn", "scipy", *(["opencv-python-headless"] if settings.descriptor == "sift" else [])]
+    found = describe_versions()
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except ModuleNotFoundError:  # OpenCV under another name, as opencv-python
+            found[package] = str(load_opencv().__version__)
+    return found

@@ -1,0 +1,205 @@
+"""The designs of a study: which recipes are trained, and which of them are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+
+from stepladder.errors import StudyError, unknown
+from stepladder.recipe import Recipe
+from stepladder.studies.design.factorial import factorial_cells, interaction_weights, shapley_weights
+from stepladder.studies.design.rungs import BASE_RUNG, Rung, group_techniques, ladder
+from stepladder.studies.design.sweeps import SweepRecord
+
+#: The rung with every technique, where no ladder gives it another name.
+FULL_RUNG = "all"
+
+
+class ContrastKind(StrEnum):
+    """What a contrast asks of a technique.
+
+    Whatever words, colors and families depend on it are total functions over it (``match`` with ``assert_never``), so
+    that mypy names every place which a new kind still lacks.
+    """
+
+    LADDER = "ladder"  # added to all below it
+    LEAVE_ONE_OUT = "leave-one-out"  # taken from all
+    ADD_ONE = "add-one"  # alone on the baseline
+    SHAPLEY = "shapley"  # its share of the gain of all
+    INTERACTION = "interaction"  # two of them together
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One question to the trials: a weighted sum of the rungs' results, seed by seed.
+
+    Attributes:
+        name: what is asked about, a technique's rung; two of them for an interaction.
+        design: how it is asked.
+        weights: by rung; a comparison of two rungs is 1 and -1.
+    """
+
+    name: str
+    design: ContrastKind
+    weights: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Design:
+    """What is trained and judged.
+
+    Attributes:
+        name: what ``study.json`` calls the plan.
+        rungs: to train.
+        contrasts: to judge.
+        notes: sentences on what the design cannot tell apart.
+        sweep: of a sweep, whose rungs are its points; it chooses by validation alone and reads no test.
+    """
+
+    name: str
+    rungs: tuple[Rung, ...]
+    contrasts: tuple[Contrast, ...] = ()
+    notes: tuple[str, ...] = ()
+    sweep: SweepRecord | None = None
+
+
+def _ladder(recipe: Recipe) -> Design:
+    rungs = ladder(recipe)
+    contrasts = tuple(_against(rung.name, ContrastKind.LADDER, rung, below) for below, rung in pairwise(rungs))
+    return Design("ladder", rungs, contrasts)
+
+
+def compare_with_below(rungs: tuple[Rung, ...]) -> Design:
+    """Return the design of rungs that a user wrote: each is compared with the one before it.
+
+    Raises:
+        StudyError: there is only one.
+    """
+    if len(rungs) < 2:
+        raise StudyError(f"the study has one rung, {rungs[0].name}, and nothing to compare it with; add another rung")
+    contrasts = tuple(_against(rung.name, ContrastKind.LADDER, rung, below) for below, rung in pairwise(rungs))
+    return Design("ladder", rungs, contrasts)
+
+
+def _leave_one_out(recipe: Recipe) -> Design:
+    full = Rung(FULL_RUNG, tuple(setting.name for setting in recipe.techniques), recipe)
+    without = [_without(recipe, name) for name in group_techniques(recipe)]
+    contrasts = [
+        _against(name, ContrastKind.LEAVE_ONE_OUT, full, rung)
+        for name, rung in zip(group_techniques(recipe), without, strict=True)
+    ]
+    return Design("leave-one-out", (full, *without), tuple(contrasts))
+
+
+def _add_one(recipe: Recipe) -> Design:
+    base = Rung(BASE_RUNG, (), recipe.with_techniques(()))
+    alone = [
+        Rung(name, tuple(setting.name for setting in settings), recipe.with_techniques(settings))
+        for name, settings in group_techniques(recipe).items()
+    ]
+    return Design(
+        "add-one", (base, *alone), tuple(_against(rung.name, ContrastKind.ADD_ONE, rung, base) for rung in alone)
+    )
+
+
+def _ladder_and_leave_one_out(recipe: Recipe) -> Design:
+    """Both, sharing the trials: the top rung, and the one below it, which leaves out the last technique."""
+    climbing = _ladder(recipe)
+    full = climbing.rungs[-1]
+    earlier = list(group_techniques(recipe))[:-1]
+    without = [_without(recipe, name) for name in earlier]
+    contrasts = [
+        _against(name, ContrastKind.LEAVE_ONE_OUT, full, rung) for name, rung in zip(earlier, without, strict=True)
+    ]
+    return Design("ladder+leave-one-out", (*climbing.rungs, *without), (*climbing.contrasts, *contrasts))
+
+
+def _without(recipe: Recipe, name: str) -> Rung:
+    groups = group_techniques(recipe)
+    kept = [setting for other, settings in groups.items() if other != name for setting in settings]
+    lacking = tuple(setting.name for setting in groups[name])
+    return Rung(f"without {name}", (), recipe.with_techniques(kept), lacking)
+
+
+def _against(name: str, design: ContrastKind, rung: Rung, below: Rung) -> Contrast:
+    return Contrast(name, design, {rung.name: 1.0, below.name: -1.0})
+
+
+def _factorial(recipe: Recipe, most_cells: int | None) -> Design:
+    groups = group_techniques(recipe)
+    cells, resolution = factorial_cells(len(groups), most_cells)
+    rungs = []
+    for cell in cells:
+        chosen = [settings for on, settings in zip(cell, groups.values(), strict=True) if on]
+        name = "+".join(name for on, name in zip(cell, groups, strict=True) if on) or BASE_RUNG
+        settings = [setting for group in chosen for setting in group]
+        adds = tuple(setting.name for setting in settings)
+        rungs.append(Rung(name, adds, recipe.with_techniques(settings)))
+    names = [rung.name for rung in rungs]
+    contrasts = [
+        Contrast(group, ContrastKind.SHAPLEY, dict(zip(names, shapley_weights(cells, position), strict=True)))
+        for position, group in enumerate(groups)
+    ]
+    notes: list[str] = []
+    if resolution is not None:
+        notes.append(
+            f"A balanced fraction of {len(cells)} of {2 ** len(groups)} subsets, of resolution {resolution}: "
+            + _RESOLUTIONS[min(resolution, 5)]
+        )
+    if resolution is None or resolution >= 5:
+        listed = list(groups)
+        contrasts += [
+            Contrast(
+                f"{listed[one]} × {listed[other]}",
+                ContrastKind.INTERACTION,
+                dict(zip(names, interaction_weights(cells, one, other), strict=True)),
+            )
+            for one in range(len(listed))
+            for other in range(one + 1, len(listed))
+        ]
+    return Design(FACTORIAL, tuple(rungs), tuple(contrasts), tuple(notes))
+
+
+_RESOLUTIONS = {
+    3: "a technique's effect cannot be told from the interactions of two others, and no interaction is estimated.",
+    4: "effects are clear of interactions of two, but those cannot be told from one another and are not estimated.",
+    5: "effects and interactions of two are clear of one another, provided that three techniques do not interact.",
+}
+
+#: Every design by name, but the factorial, which needs to know how large it may be.
+PLANS: dict[str, Callable[[Recipe], Design]] = {
+    "ladder": _ladder,
+    "leave-one-out": _leave_one_out,
+    "add-one": _add_one,
+    "ladder+leave-one-out": _ladder_and_leave_one_out,
+}
+FACTORIAL = "factorial"
+
+
+def make_design(plan: str, recipe: Recipe, seeds: int = 1, max_trials: int | None = None) -> Design:
+    """Return the design called ``plan``.
+
+    Args:
+        seeds: trials a rung.
+        max_trials: the most that a factorial may take; it is thinned out to a balanced fraction.
+
+    Raises:
+        StudyError: there is no such design, the recipe has nothing to compare, or ``max_trials`` are too few.
+    """
+    if plan not in (*PLANS, FACTORIAL):
+        raise StudyError(unknown("plan", plan, (*PLANS, FACTORIAL)))
+    if not recipe.techniques:
+        raise StudyError(f"recipe '{recipe.name}' lists no technique, so there is nothing to compare; add one")
+    ladder(recipe)  # refuses rungs whose names or techniques do not fit together
+    if plan == FACTORIAL:
+        return _factorial(recipe, None if max_trials is None else max_trials // seeds)
+    design = PLANS[plan](recipe)
+    needed = len(design.rungs) * seeds
+    if max_trials is not None and needed > max_trials:
+        raise StudyError(
+            f"`max_trials` is {max_trials} and the {plan} needs {needed} ({len(design.rungs)} rungs × {seeds} seeds); "
+            "raise it, or take fewer seeds"
+        )
+    return design

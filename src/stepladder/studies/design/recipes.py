@@ -1,0 +1,144 @@
+"""Which recipe a job trains: a name, a file or a recipe, with network, techniques and settings of the user's own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stepladder.datasets import ImageSet
+from stepladder.errors import RecipeError, StudyError, unknown
+from stepladder.network import find_network
+from stepladder.recipe import Recipe, change_settings, default_recipe, load_recipe
+from stepladder.studies.design.designs import FACTORIAL, PLANS, Design, compare_with_below, make_design
+from stepladder.studies.design.rules import Rules, Seeds, looks_for
+from stepladder.studies.design.rungs import Rung, add_techniques, find_rung, make_rungs, parse_rung, read_study_file
+from stepladder.techniques import register
+
+
+@dataclass(frozen=True)
+class RecipeOptions:
+    """A recipe and what is changed of it.
+
+    Attributes:
+        recipe: a name, a ``.toml`` file or a recipe; ``auto`` takes ``small`` for fewer than 5,000 training images, and
+            ``report`` otherwise.
+        network: in place of the recipe's own: a name, one line as ``conv5-32 pool2 fc``, or a ``.toml`` file.
+        techniques: added on top, each on a rung of its own: names, or ``FILE.py:Class`` for those of the user's own.
+        settings: changed, by dotted name: ``{"epochs": 5, "optimizer.lr": 0.05, "dropout.p": 0.3}``.
+        rung: only the techniques up to this rung; None for all.
+    """
+
+    recipe: str | Path | Recipe = "auto"
+    network: str | None = None
+    techniques: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    rung: str | None = None
+
+    def make(self, image_set: ImageSet) -> Recipe:
+        """Return the recipe for these images.
+
+        Raises:
+            RecipeError: there is no such recipe, network, technique or setting, or they do not fit the images.
+            StudyError: there is no such rung.
+        """
+        recipe = change_settings(add_techniques(self.load(image_set), self.register()), self.changes())
+        return recipe if self.rung is None else find_rung(recipe, self.rung).recipe
+
+    def load(self, image_set: ImageSet, otherwise: str | None = None) -> Recipe:
+        """Return the recipe with its network, before techniques and settings; ``otherwise`` stands for ``auto``."""
+        if isinstance(self.recipe, Recipe):
+            recipe = self.recipe
+        else:
+            automatic = otherwise or default_recipe(len(image_set.splits["train"]))
+            recipe = load_recipe(automatic if self.recipe == "auto" else str(self.recipe))
+        return recipe if self.network is None else self._with_network(recipe, self.network, image_set)
+
+    def register(self) -> list[str]:
+        """Make the techniques of files known, and return the names of all that were asked for."""
+        return [register(reference).name for reference in self.techniques]
+
+    def changes(self) -> dict[str, str]:
+        """Return the settings as a recipe file would write them."""
+        return {
+            key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in self.settings.items()
+        }
+
+    def label(self) -> str:
+        """Return what names the network in a folder's name, with a hyphen; empty for the recipe's own."""
+        return "" if self.network is None else f"-{find_network(self.network).label}"
+
+    def _with_network(self, recipe: Recipe, text: str, image_set: ImageSet) -> Recipe:
+        """Return the recipe with another network, once that fits the images; its name says so."""
+        if "network" in self.settings:
+            raise RecipeError("the network is given twice, with `network` and among `settings`; give it once")
+        found = find_network(text)
+        height, width, channels = image_set.image_shape
+        found.trace((channels, height, width), image_set.num_classes)
+        label = re.sub(r"[^\w .+-]", "-", found.label)
+        return recipe.model_copy(update={"name": f"{recipe.name}-{label}", "network": found.network})
+
+
+def as_options(recipe: str | Path | Recipe | RecipeOptions) -> RecipeOptions:
+    """Return whatever names a recipe as options."""
+    return recipe if isinstance(recipe, RecipeOptions) else RecipeOptions(recipe)
+
+
+@dataclass(frozen=True)
+class ChosenStudy:
+    """What a study trains, as it was asked for.
+
+    Attributes:
+        recipe: that of its last rung, with all techniques.
+        name: what its folder is called after the image set's name.
+    """
+
+    design: Design
+    recipe: Recipe
+    name: str
+
+
+def choose_study(
+    plan: str | Path | Sequence[str | Rung], recipe: RecipeOptions, image_set: ImageSet, seeds: Seeds, rules: Rules
+) -> ChosenStudy:
+    """Return the design that a user asked for.
+
+    Args:
+        plan: the name of a plan; rungs from below, as ``["base:", "+mixup:mixup"]`` or made by the user; or the path of
+            a study file in TOML.
+
+    Raises:
+        StudyError: there is no such plan, or the rungs cannot be compared.
+        RecipeError: see :meth:`RecipeOptions.make`.
+    """
+    if isinstance(plan, str) and not plan.endswith(".toml"):
+        if plan not in (*PLANS, FACTORIAL):
+            raise StudyError(unknown("plan", plan, (*PLANS, FACTORIAL)))
+        made = recipe.make(image_set)
+        seeds_at_most = looks_for(seeds, rules)[-1].seeds
+        return ChosenStudy(make_design(plan, made, seeds_at_most, rules.max_trials), made, f"{recipe.label()}-{plan}")
+    added = recipe.register()  # before the rungs, which may name them
+    if isinstance(plan, str | Path):
+        study_file = read_study_file(Path(plan))
+        base = recipe.load(image_set, otherwise=study_file.recipe)
+        specs, changes = list(study_file.rungs), {**study_file.settings, **recipe.changes()}
+    else:
+        made_ones = [rung for rung in plan if isinstance(rung, Rung)]
+        if made_ones and len(made_ones) == len(plan):
+            design = compare_with_below(tuple(made_ones))
+            return ChosenStudy(design, made_ones[-1].recipe, f"{recipe.label()}-{_short_name(made_ones)}")
+        if made_ones:
+            raise StudyError("`plan` mixes rungs and texts; give rungs alone, or texts as base: and +mixup:mixup alone")
+        base = recipe.load(image_set)
+        specs, changes = [parse_rung(str(text), base) for text in plan], recipe.changes()
+    listed = {setting.name for spec in specs for setting in spec.techniques}
+    specs += [parse_rung(f"+{name}:{name}", base) for name in added if name not in listed]
+    rungs = make_rungs(specs, base, changes)
+    return ChosenStudy(compare_with_below(rungs), rungs[-1].recipe, f"{recipe.label()}-{_short_name(rungs)}")
+
+
+def _short_name(rungs: Sequence[Rung]) -> str:
+    """What such a study's folder is called: its rungs, as far as 60 letters go."""
+    return "-".join(rung.name.replace(" ", "_") for rung in rungs)[:60].rstrip("-.")

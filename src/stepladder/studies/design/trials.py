@@ -1,0 +1,41 @@
+"""Trials: what identifies each training run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from stepladder.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One recipe, one seed, one image set: one training run.
+
+    Attributes:
+        split: fingerprint of the data and of which images are in which split.
+        precision: part of the identity, because it changes every weight.
+        select: which epoch's weights are kept, ``last`` or ``best-val``.
+    """
+
+    rung: str
+    recipe: Recipe
+    seed: int
+    split: str
+    precision: str
+    select: str = "last"
+
+    @property
+    def id(self) -> str:
+        """Name of the trial's folder: the same whatever plan the trial is part of, so that plans share trials."""
+        identity = {
+            "recipe": self.recipe.fingerprint,
+            "seed": self.seed,
+            "split": self.split,
+            "precision": self.precision,
+        }
+        if self.select != "last":
+            identity["select"] = self.select
+        # 64 of 256 bits: a folder name that can be read out, and no collision in any study that can be run.
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,75 @@
+"""Which images a study is of, one by one, to say what has changed where they differ: ``images.safetensors``."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from stepladder.datasets import Split, Splits
+from stepladder.files import replace_bytes
+
+_NAME = "images.safetensors"
+
+
+def write_images(study: Path, splits: Splits) -> None:
+    """Write a digest (8 bytes) and the label of every image of a study."""
+    digests, labels = _digest(splits)
+    replace_bytes(study / _NAME, save({"digests": digests, "labels": labels}))
+
+
+def read_images(study: Path) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return digests, uint64 (N,), and labels, int64 (N,); None where they are not there or damaged.
+
+    They are for a sentence only: the plan's hash is what decides.
+    """
+    try:
+        arrays = load((study / _NAME).read_bytes())
+        return arrays["digests"], arrays["labels"]
+    except (OSError, SafetensorError, KeyError):
+        return None
+
+
+def describe_changes(before: tuple[np.ndarray, np.ndarray], splits: Splits, class_names: Sequence[str]) -> list[str]:
+    """Return how the images differ from those ``before``, a phrase each, by class."""
+    there, here = _counted(*before), _counted(*_digest(splits))
+    gone, new = _by_class(there - here, class_names), _by_class(here - there, class_names)
+    phrases = []
+    if gone:
+        phrases.append(f"images that are gone or changed: {gone}")
+    if new:
+        phrases.append(f"images that are new or changed: {new}")
+    return phrases or ["the same images come in another order or split"]
+
+
+def _counted(digests: np.ndarray, labels: np.ndarray) -> Counter[tuple[int, int]]:
+    return Counter(zip(digests.tolist(), labels.tolist(), strict=True))
+
+
+def _by_class(images: Counter[tuple[int, int]], class_names: Sequence[str]) -> str:
+    counts: Counter[int] = Counter()
+    for (_, label), count in images.items():
+        counts[label] += count
+    named = [
+        f"{count:,} of {class_names[label] if label < len(class_names) else f'class {label}'}"
+        for label, count in counts.most_common()
+    ]
+    more = f" and {len(named) - 5} more classes" if len(named) > 5 else ""
+    return ", ".join(named[:5]) + more
+
+
+def _digest(splits: Splits) -> tuple[np.ndarray, np.ndarray]:
+    parts = [part for part in (splits.train, splits.validation, splits.test) if part is not None]
+    digests = np.array([digest for part in parts for digest in _digests(part)], dtype=np.uint64)
+    return digests, np.concatenate([part.labels for part in parts])
+
+
+def _digests(split: Split) -> Iterator[int]:
+    for chunk in split.chunks():
+        for image in chunk:
+            yield int.from_bytes(hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=8).digest(), "little")

@@ -1,0 +1,59 @@
+"""What a study ran on: figures without it mean little."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from stepladder.studies.files.records import Machine
+from stepladder.training.device import available_cores
+
+
+def describe_machine(device: torch.device) -> Machine:
+    """Return the processor, the cores that this process may use, the memory, and the accelerator where it is used."""
+    accelerator = None
+    if device.type == "cuda":
+        accelerator = torch.cuda.get_device_name(device)
+    elif device.type == "mps":
+        accelerator = "Apple GPU"
+    return Machine(
+        processor=_processor_name(),
+        cores=available_cores(),
+        memory_gb=_memory_gb(),
+        accelerator=accelerator,
+        system=f"{platform.system()} {platform.machine()}",
+    )
+
+
+def describe_versions() -> dict[str, str]:
+    """Return the versions that a result depends on."""
+    packages = {name: version(name) for name in ("stepladder", "torch", "numpy")}
+    return {"python": platform.python_version(), **packages}
+
+
+def now() -> str:
+    """Return the time to the second, in UTC, as ISO 8601 writes it; for a reader only, since clocks are set back."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _processor_name() -> str:
+    """Linux says it in one file; elsewhere the platform's own word must do."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _memory_gb() -> float:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
+    except (AttributeError, ValueError, OSError):  # not on Windows
+        return 0.0

@@ -1,0 +1,257 @@
+"""The shape of a study's saved files: ``study.json`` and each trial's ``result.json``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from stepladder.studies.design.designs import ContrastKind
+from stepladder.studies.design.sweeps import SweepRecord
+from stepladder.training.history import EpochRecord
+
+#: Raised with every change that an older Stepladder would misread.
+SCHEMA_VERSION = 3
+
+#: Those that this version reads and goes on with: of 2, only the sizes of a curve are missing.
+READABLE_VERSIONS = (2, 3)
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Machine(_Record):
+    """Where something ran: figures without it mean little."""
+
+    processor: str
+    cores: int
+    memory_gb: float
+    accelerator: str | None
+    system: str
+
+
+class DataRecord(_Record):
+    """The image set of a study. ``counts`` are images a split; ``image_shape`` is height, width, channels."""
+
+    name: str
+    fingerprint: str
+    split: str
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    counts: dict[str, int]
+    notes: tuple[str, ...]
+
+
+class RungRecord(_Record):
+    """One rung: its name, the techniques that it adds or leaves out (see ``rungs.Rung``), and its whole recipe.
+
+    Attributes:
+        images, split: of a curve, how many of the training images the rung trains on, and the fingerprint of these
+            splits; None where it trains on all of them.
+    """
+
+    name: str
+    adds: tuple[str, ...]
+    lacks: tuple[str, ...] = ()
+    recipe: dict[str, Any]
+    images: int | None = None
+    split: str | None = None
+
+
+class ContrastRecord(_Record):
+    """One question to the trials: a weighted sum of rungs (see ``designs.Contrast``)."""
+
+    name: str
+    design: ContrastKind
+    weights: dict[str, float]
+
+
+class LookRecord(_Record):
+    """One look at the results, declared beforehand: at how many seeds, and which share of α it spends."""
+
+    seeds: Annotated[int, Field(ge=1)]
+    share: Annotated[float, Field(gt=0, le=1)]
+
+
+class AddedSeeds(_Record):
+    """Seeds that were not in the plan, when they were asked for, and whether test had been read by then."""
+
+    seeds: tuple[int, ...]
+    time: str
+    after_reading: bool
+
+
+class StudyRecord(_Record):
+    """``study.json``: the plan, fixed before the first trial, and what it ran on.
+
+    Attributes:
+        plan: the design, a name in ``designs.PLANS``, ``factorial``, ``curve``, ``sweep`` or ``search``.
+        plan_hash: SHA-256 of everything that the plan fixes; see ``integrity.fixed_part``.
+        contrasts: what is judged.
+        notes: what the design cannot tell apart.
+        looks: when the verdicts are read, and the α that each look spends; one look for a fixed number of seeds.
+        metric, alpha, smallest_effect, select: see ``rules.Rules``.
+        seeds: every seed asked for so far: the planned ones, or those up to the look at hand, and any added.
+        added: seeds beyond the plan.
+        reached: how many seeds a rung has stopped at, for ``--seeds auto`` and in a search; other rungs have all.
+        validation: the share of the training images held out to draw curves; 0 is the report's own protocol.
+        precision: ``float32`` or ``bfloat16``.
+        device: ``cpu``, ``cuda`` or ``mps``.
+        threads: of one training step at most; None for all cores.
+        command: what to type to run or continue the study.
+        sweep: of a sweep, whose rungs are points of a grid or a search; it chooses by validation and reads no test.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    plan: str
+    plan_hash: str
+    rungs: Annotated[tuple[RungRecord, ...], Field(min_length=1)]
+    contrasts: tuple[ContrastRecord, ...]
+    notes: tuple[str, ...] = ()
+    looks: Annotated[tuple[LookRecord, ...], Field(min_length=1)]
+    metric: str = "accuracy"
+    alpha: float = 0.05
+    smallest_effect: float = 0.005
+    select: str = "last"
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)]
+    added: tuple[AddedSeeds, ...] = ()
+    reached: dict[str, int] = {}
+    validation: float
+    precision: str
+    device: str
+    threads: int | None = None
+    data: DataRecord
+    versions: dict[str, str]
+    machine: Machine
+    command: str
+    created: str
+    sweep: SweepRecord | None = None
+
+    def seeds_of(self, rung: str) -> tuple[int, ...]:
+        """The seeds that a rung should have by now."""
+        return self.seeds[: self.reached.get(rung, len(self.seeds))]
+
+    @property
+    def planned_trials(self) -> int:
+        """How many trials there should be by now."""
+        return sum(len(self.seeds_of(rung.name)) for rung in self.rungs)
+
+
+class Reading(_Record):
+    """One reading of the test images: when, under which plan, for which trials.
+
+    Attributes:
+        kind: ``planned``; ``look``, one of several that were declared beforehand; ``added``, for seeds that were not in
+            the plan; ``again``, for trials that a reading had covered before.
+        look: its number among the declared looks, from 1.
+        ended: whether all of its trials were read; an interrupted reading goes on under the same entry.
+    """
+
+    time: str
+    kind: Literal["planned", "look", "added", "again"]
+    look: int
+    plan_hash: str
+    trials: tuple[str, ...]
+    ended: bool
+
+
+class Readings(_Record):
+    """``test-readings.json``: every reading of the test images, in order."""
+
+    schema_version: int = SCHEMA_VERSION
+    readings: tuple[Reading, ...] = ()
+
+
+class TrialResult(_Record):
+    """``result.json`` of one trial. Accuracies are fractions, losses mean cross-entropy in nats an image.
+
+    Attributes:
+        epochs: epochs finished.
+        seconds: wall time of training with its evaluations.
+        images_per_second: training images a second, evaluations left out.
+        energy_joules: of the processor packages over those seconds, everything that ran on them; None where the machine
+            does not tell.
+        test_...: on the test images, None until they are read: after all trials of the plan have ended.
+        temperature: fitted on the validation images, for the two ``..._calibrated`` figures.
+        selected_epoch: the epoch whose weights were kept.
+        model_temperature: what the saved model divides its logits by: the same, where validation tells it from 1, or
+            None.
+        failure: why the trial stopped early, one sentence; None when it finished.
+        warnings: what a reader should know of this trial (a technique without effect, an odd untrained loss).
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    trial: str
+    seed: int
+    techniques: tuple[str, ...]
+    status: Literal["finished", "failed"]
+    epochs: int
+    train_loss: float | None = None
+    train_accuracy: Share | None = None
+    val_loss: float | None = None
+    val_accuracy: Share | None = None
+    selected_epoch: int | None = None
+    test_loss: float | None = None
+    test_accuracy: Share | None = None
+    test_macro_f1: Share | None = None
+    test_ece: Share | None = None
+    temperature: float | None = None
+    test_nll_calibrated: float | None = None
+    test_ece_calibrated: Share | None = None
+    model_temperature: float | None = None
+    seconds: float
+    images_per_second: float | None
+    energy_joules: float | None = None
+    failure: str | None = None
+    warnings: tuple[str, ...] = ()
+    versions: dict[str, str]
+    machine: Machine
+    finished: str
+
+
+@dataclass(frozen=True)
+class SavedTrial:
+    """One trial as its folder holds it."""
+
+    rung: str
+    seed: int
+    folder: Path
+    result: TrialResult
+    history: tuple[EpochRecord, ...]
+
+
+@dataclass(frozen=True)
+class SavedStudy:
+    """A study as its folder holds it: the record and the trials that have ended, in plan order (rung, then seed).
+
+    Attributes:
+        readings: of the test images, in order.
+        edited: how the plan was changed after it had been written, one sentence; None where it was not.
+    """
+
+    folder: Path
+    record: StudyRecord
+    trials: tuple[SavedTrial, ...]
+    readings: tuple[Reading, ...] = ()
+    edited: str | None = None
+
+    def of_rung(self, rung: str) -> tuple[SavedTrial, ...]:
+        """The trials of one rung, by seed."""
+        return tuple(trial for trial in self.trials if trial.rung == rung)
+
+    @property
+    def missing(self) -> int:
+        """How many planned trials have not ended yet."""
+        return self.record.planned_trials - len(self.trials)
+
+    @property
+    def unread(self) -> bool:
+        """Whether trials have finished whose test images were not read yet; those of a sweep never are."""
+        return self.record.sweep is None and any(
+            trial.result.status == "finished" and trial.result.test_accuracy is None for trial in self.trials
+        )

@@ -1,0 +1,491 @@
+"""Everything that may be said of a study, worked out once; whoever draws it reads this and computes nothing.
+
+Terminal, Markdown, page, figures, JSON and notebook say the same because they read the same value. ``verdicts.json``
+is :class:`Findings`, serialized.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from functools import cached_property
+from statistics import fmean, stdev
+from typing import Any
+
+from stepladder.errors import StepladderError
+from stepladder.network.find import FoundNetwork, find_network
+from stepladder.network.inspection import Inspection, inspect_network
+from stepladder.recipe import parse_recipe
+from stepladder.studies.design.designs import ContrastKind
+from stepladder.studies.design.metrics import Metric, find_metric
+from stepladder.studies.files.bag_files import SavedBag, study_bag
+from stepladder.studies.files.gallery import Gallery, read_gallery
+from stepladder.studies.files.records import SavedStudy, SavedTrial
+from stepladder.studies.judging.answers import ModelAnswers, read_answers
+from stepladder.studies.judging.curves import Curves, draw_up_curves
+from stepladder.studies.judging.diagnosis import Diagnosis, diagnose
+from stepladder.studies.judging.points import SweepFindings, make_sweep_findings
+from stepladder.studies.judging.sizes import CurveFindings, make_curve_findings
+from stepladder.studies.judging.statistics import (
+    Effect,
+    RungSummary,
+    judged_together,
+    summarize_rungs,
+    weigh_effects,
+    welch_interval,
+)
+from stepladder.studies.judging.test_set import TestSet, judge_test_set
+from stepladder.studies.judging.trial_facts import FailedTrial, TrialFacts, gather_trial_facts
+
+#: Raised with every change of ``verdicts.json`` that a reader of the file would misread.
+VERDICTS_VERSION = 3
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a reader must know before any figure.
+
+    Attributes:
+        edited: how the plan was changed after it had been written, one sentence; None where it was not.
+        added_before, added_after: seeds that were not in the plan, asked for before and after test was read.
+        read_again: whether test was read again for trials that had been read before.
+        failed: the trials that failed, in plan order.
+        failed_counts_as: what a failed seed counts as in every difference, in the metric's unit.
+        planned, missing: trials that there should be by now, and those that have not ended.
+        finished: whether any trial has finished.
+        read: whether test has been read for all trials that finished, and any did.
+        watched_test: whether no image was left for validation, so that the test curve was watched.
+    """
+
+    edited: str | None
+    added_before: tuple[int, ...]
+    added_after: tuple[int, ...]
+    read_again: bool
+    failed: tuple[FailedTrial, ...]
+    failed_counts_as: float
+    planned: int
+    missing: int
+    finished: bool
+    read: bool
+    watched_test: bool
+
+
+class ChoiceReason(StrEnum):
+    """Why a recipe is recommended, or none is."""
+
+    HIGHEST = "highest"  # on validation accuracy, alone
+    TIED = "tied"  # several are equal first
+    NO_VALIDATION = "no validation"  # the test images may not choose
+    TOO_FEW = "too few"  # fewer than two rungs without a failed trial
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The recipe to use now, by validation accuracy, the only score that may choose.
+
+    Attributes:
+        rungs: the rung chosen; all that are equal first; none where nothing may be chosen.
+        validation: their mean validation accuracy.
+        seeds: trials of the rung chosen.
+        second, ahead: the next rung, and by how much the chosen one is ahead of it.
+        without_failed: whether rungs were passed over since a trial of theirs failed.
+    """
+
+    reason: ChoiceReason
+    rungs: tuple[str, ...] = ()
+    validation: float | None = None
+    seeds: int = 0
+    second: str | None = None
+    ahead: float | None = None
+    without_failed: bool = False
+
+
+class ShownReason(StrEnum):
+    """How the one model was found whose mistakes are shown."""
+
+    CHOSEN = "chosen"  # by validation
+    NO_VALIDATION = "no validation"  # nothing may choose: the highest rung's first seed
+    ALL_FAILED = "all failed"  # in every rung a trial failed: the highest rung's first seed
+
+
+@dataclass(frozen=True)
+class ShownModel:
+    """A trial whose model stands for the study, and how it was found.
+
+    Attributes:
+        seeds: finished seeds of its rung; the one shown is the best of them on validation.
+        tied: other rungs with the same validation accuracy; of equals the lowest is taken.
+    """
+
+    trial: SavedTrial
+    reason: ShownReason
+    seeds: int
+    tied: tuple[str, ...] = ()
+
+    @property
+    def recommended(self) -> bool:
+        """Whether validation chose it."""
+        return self.reason is ShownReason.CHOSEN
+
+
+@dataclass(frozen=True)
+class ShownNetwork:
+    """The network of a rung on the study's images."""
+
+    rung: str
+    inspection: Inspection
+
+
+@dataclass(frozen=True)
+class Order:
+    """Whether a technique does as much on the ladder as left out of all.
+
+    Attributes:
+        apart: techniques whose two intervals, which hold at once, do not meet.
+        alike: those whose intervals do.
+    """
+
+    apart: tuple[str, ...]
+    alike: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class BagResult:
+    """The study's bag of words, which is no rung and takes part in no verdict.
+
+    Attributes:
+        scores: of the plan's metric on test by seed; none for a metric that needs probabilities.
+        rung: the first rung, with which its accuracy is compared; ``difference`` is that rung's mean less the bag's.
+        bounds: Welch's 95 % interval of the difference; the seeds of both have nothing in common, so nothing is paired.
+    """
+
+    saved: SavedBag
+    scores: tuple[float, ...]
+    mean: float | None
+    sd: float | None
+    train: float
+    validation: float | None
+    seconds: float
+    missing: int
+    rung: str
+    difference: float | None
+    bounds: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that may be said of a study that compares rungs on test.
+
+    Attributes:
+        study: as its folder holds it.
+        metric: what rungs are compared by.
+        rungs, effects: in plan order.
+        together, interactions: contrasts that share the error rate: the techniques', and the interactions' apart.
+        order: of a plan with ladder and leave-one-out; None for others.
+        gain: what the Shapley values add up to; None where the plan has none, or their seeds differ.
+        highest: rungs with the best mean on test: a description, which chooses nothing.
+        test_set: what hangs on which test images were drawn; None before they were read.
+        diagnosis: what the curves of each rung show.
+        shown, answers, gallery: the one model whose mistakes are shown; None where there is none.
+        bag: the bag of words beside the rungs; None where there is none.
+        facts: what the trials took, failed at and warned of.
+    """
+
+    study: SavedStudy
+    metric: Metric
+    limits: Limits
+    rungs: tuple[RungSummary, ...]
+    effects: tuple[Effect, ...]
+    together: int
+    interactions: int
+    order: Order | None
+    gain: float | None
+    highest: tuple[str, ...]
+    choice: Choice
+    test_set: TestSet | None
+    diagnosis: tuple[Diagnosis, ...]
+    curves: Curves
+    shown: ShownModel | None
+    answers: ModelAnswers | None
+    gallery: Gallery | None
+    bag: BagResult | None
+    facts: TrialFacts
+
+    @cached_property
+    def techniques(self) -> tuple[Effect, ...]:
+        """The effects of techniques, without the interactions."""
+        return tuple(effect for effect in self.effects if not effect.is_interaction)
+
+    @cached_property
+    def kinds(self) -> tuple[ContrastKind, ...]:
+        """What the plan asks of techniques, in its order."""
+        return tuple(dict.fromkeys(effect.design for effect in self.techniques))
+
+    @cached_property
+    def network(self) -> ShownNetwork | None:
+        """The network of the shown model; None where the study's files do not tell it. Worked out when asked for."""
+        return find_shown_network(self.study, self.shown)
+
+    def rung(self, name: str) -> RungSummary:
+        """Return the summary of a rung."""
+        return next(rung for rung in self.rungs if rung.rung == name)
+
+    def __repr__(self) -> str:
+        verdicts = Counter(effect.verdict or "no verdict" for effect in self.techniques)
+        each = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items()) or "nothing compared"
+        return f"<Findings of {self.study.folder}: {each}>"
+
+
+def make_findings(study: SavedStudy) -> Findings:
+    """Work out everything that may be said of a study, finished or not.
+
+    Raises:
+        StorageError: a saved file is damaged.
+    """
+    record, metric = study.record, find_metric(study.record.metric)
+    rungs = summarize_rungs(study)
+    effects = weigh_effects(study, rungs)
+    facts = gather_trial_facts(study)
+    limits = _limits(study, rungs, metric, facts.failed)
+    shown = find_shown_model(study)
+    answers = read_answers(study, shown.trial) if shown and not study.unread else None
+    gallery = read_gallery(study.folder) if answers else None
+    if gallery is not None and shown is not None and gallery.trial != shown.trial.result.trial:
+        gallery = None  # of a model that more seeds have replaced
+    return Findings(
+        study=study,
+        metric=metric,
+        limits=limits,
+        rungs=rungs,
+        effects=effects,
+        together=judged_together(record),
+        interactions=judged_together(record, interaction=True),
+        order=_order(effects),
+        gain=_gain(effects),
+        highest=_highest(rungs, metric),
+        choice=_choice(study, rungs),
+        test_set=judge_test_set(study) if study.trials and not study.unread else None,
+        diagnosis=diagnose(study),
+        curves=draw_up_curves(study),
+        shown=shown,
+        answers=answers,
+        gallery=gallery,
+        bag=_bag(study, rungs),
+        facts=facts,
+    )
+
+
+#: What may be said of a folder of trials, by the kind of its plan.
+AnyFindings = Findings | SweepFindings | CurveFindings
+
+
+def work_out(study: SavedStudy) -> AnyFindings:
+    """Work out everything that may be said of a study, a sweep, a search or a curve.
+
+    Raises:
+        StorageError: a saved file is damaged.
+    """
+    if study.record.sweep is not None:
+        return make_sweep_findings(study)
+    if any(rung.images is not None for rung in study.record.rungs):
+        return make_curve_findings(study)
+    return make_findings(study)
+
+
+def to_document(findings: Findings) -> dict[str, Any]:
+    """Return findings as plain values, as ``verdicts.json`` has them; accuracies are fractions of 1.
+
+    The same trials give the same document on any day and in any folder: times and paths are left out.
+    """
+    record = findings.study.record
+    return {
+        "version": VERDICTS_VERSION,
+        "plan": record.plan,
+        "plan_hash": record.plan_hash,
+        "edited": findings.limits.edited,
+        "metric": record.metric,
+        "alpha": record.alpha,
+        "smallest_effect": record.smallest_effect,
+        "limits": asdict(findings.limits),
+        "rungs": [_without(asdict(rung), "seconds") for rung in findings.rungs],
+        "effects": [asdict(effect) for effect in findings.effects],
+        "judged_together": {"techniques": findings.together, "interactions": findings.interactions},
+        "order": None if findings.order is None else asdict(findings.order),
+        "gain": findings.gain,
+        "highest": list(findings.highest),
+        "choice": asdict(findings.choice),
+        "test_set": None
+        if findings.test_set is None
+        else {field.name: _plain(getattr(findings.test_set, field.name)) for field in fields(findings.test_set)},
+        "diagnosis": [asdict(diagnosis) for diagnosis in findings.diagnosis],
+        "shown": None
+        if findings.shown is None
+        else {
+            "rung": findings.shown.trial.rung,
+            "seed": findings.shown.trial.seed,
+            "trial": findings.shown.trial.result.trial,
+            "reason": findings.shown.reason,
+            "seeds": findings.shown.seeds,
+            "tied": list(findings.shown.tied),
+        },
+        "answers": None if findings.answers is None else asdict(findings.answers),
+        "bag_of_words": None if findings.bag is None else _without(asdict(findings.bag), "saved", "seconds"),
+        "warnings": [list(warning) for warning in findings.facts.warnings],
+    }
+
+
+def find_shown_model(study: SavedStudy) -> ShownModel | None:
+    """Return the model whose mistakes are shown; None where no trial has finished.
+
+    The rung with the highest mean validation accuracy among those without a failed trial, the lower one where two tie,
+    and of its seeds the best on validation; the test images choose nothing. Without validation images nothing may
+    choose, so it is the first seed of the highest rung that has finished.
+    """
+    finished = [trial for trial in study.trials if trial.result.status == "finished"]
+    if not finished:
+        return None
+    names = [rung.name for rung in study.record.rungs]
+    known = {name: [trial for trial in finished if trial.rung == name] for name in names}
+    scores: dict[str, float] = {}
+    for name, trials in known.items():
+        values = [trial.result.val_accuracy for trial in trials if trial.result.val_accuracy is not None]
+        if values and len(values) == len(trials) == len(study.of_rung(name)):
+            scores[name] = fmean(values)
+    if not scores:
+        name = next(name for name in reversed(names) if known[name])
+        reason = ShownReason.NO_VALIDATION if study.record.validation == 0 else ShownReason.ALL_FAILED
+        return ShownModel(known[name][0], reason, len(known[name]))
+    best = max(scores, key=scores.__getitem__)  # the first of equals, which is the lower rung
+    trial = max(known[best], key=lambda each: each.result.val_accuracy or 0.0)
+    tied = tuple(name for name in scores if name != best and scores[name] == scores[best])
+    return ShownModel(trial, ShownReason.CHOSEN, len(known[best]), tied)
+
+
+def find_shown_network(study: SavedStudy, shown: ShownModel | None) -> ShownNetwork | None:
+    """Return the network of the shown model as it was saved, techniques applied, else as its rung's recipe has it.
+
+    Without a shown model, that of the highest rung. None where neither tells it: no report fails for a network that
+    this version cannot read.
+    """
+    rung = next(rung for rung in reversed(study.record.rungs) if shown is None or rung.name == shown.trial.rung)
+    height, width, channels = study.record.data.image_shape
+    classes = len(study.record.data.class_names)
+    for saved in (True, False):
+        try:
+            if saved:
+                found = find_network("" if shown is None else str(shown.trial.folder / "model"))
+            else:
+                found = FoundNetwork("network", parse_recipe(rung.recipe).network)
+            label = FoundNetwork(str(rung.recipe["name"]), found.network)
+            shape = found.input_shape or (channels, height, width)
+            return ShownNetwork(rung.name, inspect_network(label, shape, classes, batch_size=1))
+        except (StepladderError, KeyError):
+            continue
+    return None
+
+
+def _limits(study: SavedStudy, rungs: Sequence[RungSummary], metric: Metric, failed: tuple[FailedTrial, ...]) -> Limits:
+    record = study.record
+    return Limits(
+        edited=study.edited,
+        added_before=tuple(seed for added in record.added if not added.after_reading for seed in added.seeds),
+        added_after=tuple(seed for added in record.added if added.after_reading for seed in added.seeds),
+        read_again=any(reading.kind == "again" for reading in study.readings),
+        failed=failed,
+        failed_counts_as=metric.failed(len(record.data.class_names)),
+        planned=record.planned_trials,
+        missing=study.missing,
+        finished=len(failed) < len(study.trials),
+        read=not study.unread and any(rung.mean is not None for rung in rungs),
+        watched_test=record.validation == 0,
+    )
+
+
+def _order(effects: Sequence[Effect]) -> Order | None:
+    ladder = {effect.name: effect for effect in effects if effect.design is ContrastKind.LADDER}
+    left_out = {effect.name: effect for effect in effects if effect.design is ContrastKind.LEAVE_ONE_OUT}
+    if not ladder or not left_out:
+        return None
+    apart: list[str] = []
+    alike: list[str] = []
+    for name, effect in ladder.items():
+        one, other = effect.interval, left_out[name].interval if name in left_out else None
+        if one is not None and other is not None:
+            (apart if one[0] > other[1] or other[0] > one[1] else alike).append(name)
+    return Order(tuple(apart), tuple(alike))
+
+
+def _gain(effects: Sequence[Effect]) -> float | None:
+    techniques = [effect for effect in effects if not effect.is_interaction]
+    shares = [one.mean for one in techniques if one.design is ContrastKind.SHAPLEY and one.mean is not None]
+    return sum(shares) if shares and len({effect.n for effect in techniques}) == 1 else None
+
+
+def _highest(rungs: Sequence[RungSummary], metric: Metric) -> tuple[str, ...]:
+    known = [rung.mean for rung in rungs if rung.mean is not None]
+    if not known:
+        return ()
+    top = max(known) if metric.higher_is_better else min(known)
+    return tuple(rung.rung for rung in rungs if rung.mean == top)
+
+
+def _choice(study: SavedStudy, rungs: Sequence[RungSummary]) -> Choice:
+    if study.record.validation == 0:
+        return Choice(ChoiceReason.NO_VALIDATION)
+    ranked = sorted(
+        ((rung.validation, rung) for rung in rungs if rung.validation is not None and not rung.failed),
+        key=lambda pair: pair[0],
+        reverse=True,
+    )
+    if len(ranked) < 2:
+        return Choice(ChoiceReason.TOO_FEW)
+    (value, rung), (second_value, second) = ranked[:2]
+    failed = any(each.failed for each in rungs)
+    if value == second_value:
+        tied = tuple(one.rung for score, one in ranked if score == value)
+        return Choice(ChoiceReason.TIED, tied, value, rung.ended, without_failed=failed)
+    ahead = value - second_value
+    return Choice(ChoiceReason.HIGHEST, (rung.rung,), value, rung.ended, second.rung, ahead, failed)
+
+
+#: Metrics that a machine without probabilities has, and where its ``result.json`` keeps them.
+_BAG_FIELDS = {"accuracy": "test_accuracy", "macro_f1": "test_macro_f1"}
+
+
+def _bag(study: SavedStudy, rungs: Sequence[RungSummary]) -> BagResult | None:
+    found = study_bag(study)
+    if found is None:
+        return None
+    results = found.results
+    field = _BAG_FIELDS.get(study.record.metric)
+    scores = [score for result in results if field and (score := getattr(result, field)) is not None]
+    validation = [result.val_accuracy for result in results if result.val_accuracy is not None]
+    theirs = list(rungs[0].scores.values()) if study.record.metric == "accuracy" and not study.unread else []
+    comparable = bool(scores and theirs)
+    return BagResult(
+        saved=found,
+        scores=tuple(scores),
+        mean=fmean(scores) if scores else None,
+        sd=stdev(scores) if len(scores) > 1 else None,
+        train=fmean(result.train_accuracy for result in results),
+        validation=fmean(validation) if validation else None,
+        seconds=fmean(result.seconds for result in results),
+        missing=found.record.seeds - len(results),
+        rung=rungs[0].rung,
+        difference=fmean(theirs) - fmean(scores) if comparable else None,
+        bounds=welch_interval(theirs, scores) if comparable else None,
+    )
+
+
+def _without(table: dict[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: value for key, value in table.items() if key not in keys}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return asdict(value) if hasattr(value, "__dataclass_fields__") else value

@@ -1,0 +1,521 @@
+"""Everything that may be said of a sweep, worked out once: its points on validation, the best, and where that lies.
+
+The best point is chosen by looking, so it is compared with the others by Tukey's method (The Problem of Multiple
+Comparisons, 1953), which holds for all pairs of points at once. The spread is the one that all points share: what is
+left of the accuracies once each point's mean and each seed's are taken out (randomized blocks, seeds being the blocks).
+With one seed there is no spread, and no two points can be told apart.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from functools import cache
+from itertools import pairwise
+from statistics import fmean, stdev
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from stepladder.errors import RecipeError
+from stepladder.recipe import Recipe, change_settings, parse_recipe
+from stepladder.studies.design.sweeps import BATCH, RATE, AxisRecord, SweepRecord, Value, as_text, is_number
+from stepladder.studies.files.records import SavedStudy, TrialResult
+from stepladder.studies.judging.curves import Curves, draw_up_curves
+from stepladder.studies.judging.trial_facts import TrialFacts, gather_trial_facts
+from stepladder.studies.judging.verdicts import rounding_sd
+
+#: Chance of telling any two points apart that are alike.
+ALPHA = 0.05
+#: An accuracy that guessing would reach with this chance is no better than guessing.
+_CHANCE = 0.025
+#: Neighbors in a grid that are further apart than this are taken for steps of a factor.
+_FACTOR = 1.5
+#: This close to an end of a range, as a share of it, counts as the edge.
+_NEAR = 0.05
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of a sweep; accuracies are fractions of 1, on validation images, after the last epoch.
+
+    Attributes:
+        name: as its rung has it.
+        values: in the order of the axes.
+        scores: accuracy by seed; a failed trial counts as guessing.
+        failed: seeds that failed, mostly since their loss was not finite.
+        at_chance: other seeds that ended no better than guessing.
+        missing: seeds that have not ended.
+        pruned: whether a search gave it up, so that its missing seeds will not come.
+        train: mean accuracy on plain training images, of the finished seeds.
+        seconds: mean wall time of a finished trial.
+        broken: those of ``failed`` that ended for another reason than the loss, as an error.
+    """
+
+    name: str
+    values: tuple[Value, ...]
+    scores: dict[int, float]
+    failed: tuple[int, ...]
+    at_chance: tuple[int, ...]
+    missing: int
+    pruned: bool
+    train: float | None
+    seconds: float | None
+    broken: tuple[int, ...] = ()
+
+    @property
+    def diverged(self) -> int:
+        """Seeds whose loss was not finite."""
+        return len(self.failed) - len(self.broken)
+
+    @property
+    def n(self) -> int:
+        """Seeds that have ended."""
+        return len(self.scores)
+
+    @property
+    def mean(self) -> float | None:
+        """Of the scores; None without any."""
+        return fmean(self.scores.values()) if self.scores else None
+
+    @property
+    def sd(self) -> float | None:
+        """Sample standard deviation (n - 1) of the scores; None below two."""
+        return stdev(self.scores.values()) if self.n > 1 else None
+
+    @property
+    def learned(self) -> bool:
+        """Whether all its seeds have ended, and every one better than guessing."""
+        return self.n > 0 and not (self.missing or self.failed or self.at_chance)
+
+
+@dataclass(frozen=True)
+class Best:
+    """The point with the highest mean, and the others that learned.
+
+    Attributes:
+        points: the best one, or several of the same mean to the digit.
+        ties: others that cannot be told from it; with one seed, all of them.
+        beaten: those that can.
+        margin: smallest difference of means that tells two points apart, a fraction of 1; None with one seed.
+    """
+
+    points: tuple[Point, ...]
+    ties: tuple[Point, ...]
+    beaten: tuple[Point, ...]
+    margin: float | None
+
+    @property
+    def point(self) -> Point:
+        """The first of the best."""
+        return self.points[0]
+
+    @property
+    def by_chance(self) -> bool:
+        """Whether its place may be chance, since other points learned and each has one seed."""
+        return self.margin is None and len(self.points) == 1 and bool(self.ties)
+
+
+@dataclass(frozen=True)
+class Unlearned:
+    """What did not learn.
+
+    Attributes:
+        key: the learning rate where it is swept, else the first key.
+        values: of that key, at which nothing learned whatever the other keys.
+        trials, diverged: how many trials ran at those values, and how many of them ended in a loss that was not finite.
+        points: the points at other values of which some seed failed or ended no better than guessing.
+        broken: why the first trial of ``points`` failed that failed for another reason than its loss; None without one.
+    """
+
+    key: str
+    values: tuple[Value, ...]
+    trials: int
+    diverged: int
+    points: tuple[Point, ...]
+    broken: str | None
+
+
+@dataclass(frozen=True)
+class Edge:
+    """The best point has the smallest or the largest value of a key that was tried, so a better one may lie beyond it.
+
+    Attributes:
+        largest: which of the two.
+        further: the value to try next.
+    """
+
+    axis: AxisRecord
+    largest: bool
+    further: Value
+
+
+class Trend(StrEnum):
+    """How the best learning rate goes as another key grows."""
+
+    SAME = "same"
+    RISES = "rises"
+    FALLS = "falls"
+    NEITHER = "neither"
+
+
+@dataclass(frozen=True)
+class RateMove:
+    """The best learning rate at each value of another key of a grid.
+
+    Attributes:
+        best: pairs of a value of ``key`` and the rate of the best point there; of points that differ in further keys,
+            the best.
+        missing: values at which no point learned with all its seeds.
+        told: whether at the first and at the last value of ``best`` each one's rate is told apart from the other's.
+    """
+
+    key: str
+    best: tuple[tuple[Value, Value], ...]
+    missing: tuple[Value, ...]
+    trend: Trend
+    told: bool
+
+
+@dataclass(frozen=True)
+class SweepFindings:
+    """All that may be said of a sweep; accuracies are fractions of 1, on validation images. Test is never read.
+
+    Attributes:
+        study: as its folder holds it.
+        points: in the plan's order.
+        best: the best point and its rivals; None where no point learned with all its seeds.
+        chance_level: an accuracy up to this is no better than guessing.
+        unlearned: what diverged, failed or ended at chance.
+        edges: keys of which the best point has the smallest or largest value.
+        rates: how the best learning rate moves with the other keys of a grid.
+        curves: of every point.
+        facts: what the trials took, failed at and warned of.
+    """
+
+    study: SavedStudy
+    points: tuple[Point, ...]
+    best: Best | None
+    chance_level: float
+    unlearned: Unlearned
+    edges: tuple[Edge, ...]
+    rates: tuple[RateMove, ...]
+    curves: Curves
+    facts: TrialFacts
+
+    @property
+    def sweep(self) -> SweepRecord:
+        """The keys, their values, and the search."""
+        return sweep_of(self.study)
+
+    @property
+    def validation_images(self) -> int:
+        """What every accuracy is a share of."""
+        return self.study.record.data.counts["validation"]
+
+    @property
+    def complete(self) -> int:
+        """How many points have all their seeds."""
+        return sum(point.n > 0 and not point.missing for point in self.points)
+
+    def __repr__(self) -> str:
+        best = "no best point" if self.best is None else f"best {self.best.point.name}"[:200]
+        return f"<SweepFindings of {str(self.study.folder)[-200:]}: {len(self.points)} points, {best}>"
+
+
+def make_sweep_findings(study: SavedStudy) -> SweepFindings:
+    """Work out everything that may be said of a sweep or a search, finished or not."""
+    points = summarize_points(study)
+    best = find_best(points, study.record.data.counts["validation"])
+    return SweepFindings(
+        study=study,
+        points=points,
+        best=best,
+        chance_level=chance_level(study),
+        unlearned=_unlearned(study, points),
+        edges=() if best is None else _edges(study, best),
+        rates=() if best is None else _rate_moves(study, points, best),
+        curves=draw_up_curves(study),
+        facts=gather_trial_facts(study),
+    )
+
+
+def to_sweep_document(findings: SweepFindings) -> dict[str, Any]:
+    """Return findings as plain values, as ``points.json`` has them; accuracies are fractions of 1."""
+    best = findings.best
+    return {
+        "plan": findings.study.record.plan,
+        "keys": [axis.model_dump(mode="json") for axis in findings.sweep.axes],
+        "validation_images": findings.validation_images,
+        "no_better_than_guessing": findings.chance_level,
+        "unfinished_trials": findings.study.missing,
+        "points": [
+            {**asdict(point), "mean": point.mean, "sd": point.sd, "learned": point.learned} for point in findings.points
+        ],
+        "best": None
+        if best is None
+        else {
+            "points": [point.name for point in best.points],
+            "not_told_apart": [point.name for point in best.ties],
+            "told_apart": [point.name for point in best.beaten],
+            "margin": best.margin,
+        },
+        "edges": [{"key": edge.axis.key, "largest": edge.largest, "further": edge.further} for edge in findings.edges],
+        "rates": [asdict(move) for move in findings.rates],
+    }
+
+
+def sweep_of(study: SavedStudy) -> SweepRecord:
+    """Return the sweep of a study that is one."""
+    assert study.record.sweep is not None, "this study is no sweep"
+    return study.record.sweep
+
+
+def is_broken(result: TrialResult) -> bool:
+    """Whether a trial failed for another reason than a loss that was not finite: a hook raised, the memory ran out."""
+    return result.failure is not None and "not finite" not in result.failure
+
+
+def summarize_points(study: SavedStudy) -> tuple[Point, ...]:
+    """Return every point of a sweep, in the plan's order."""
+    record, sweep = study.record, sweep_of(study)
+    guessing = chance_level(study)
+    pruned = sweep.search.pruned if sweep.search else ()
+    trials: dict[str, list[tuple[int, float, bool, float | None, float]]] = {}
+    broken: dict[str, list[int]] = {}
+    for trial in study.trials:
+        result = trial.result
+        failed = result.status == "failed" or result.val_accuracy is None
+        score = sweep.guess if failed or result.val_accuracy is None else result.val_accuracy
+        row = (trial.seed, score, failed, None if failed else result.train_accuracy, result.seconds)
+        trials.setdefault(trial.rung, []).append(row)
+        if is_broken(result):
+            broken.setdefault(trial.rung, []).append(trial.seed)
+    points = []
+    for rung, values in zip(record.rungs, sweep.points, strict=True):
+        rows = trials.get(rung.name, [])
+        train = [accuracy for *_, accuracy, _ in rows if accuracy is not None]
+        seconds = [took for *_, failed, _, took in rows if not failed]
+        points.append(
+            Point(
+                name=rung.name,
+                values=values,
+                scores={seed: score for seed, score, *_ in rows},
+                failed=tuple(seed for seed, _, failed, *_ in rows if failed),
+                at_chance=tuple(seed for seed, score, failed, *_ in rows if not failed and score <= guessing),
+                missing=len(record.seeds) - len(rows),
+                pruned=rung.name in pruned,
+                train=fmean(train) if train else None,
+                seconds=fmean(seconds) if seconds else None,
+                broken=tuple(broken.get(rung.name, ())),
+            )
+        )
+    return tuple(points)
+
+
+def chance_level(study: SavedStudy) -> float:
+    """Return the accuracy that guessing passes with a chance of 2.5 % at most, on as many validation images.
+
+    Guessing is naming the largest class always; binomial.
+    """
+    images = study.record.data.counts["validation"]
+    return float(stats.binom.ppf(1 - _CHANCE, images, sweep_of(study).guess)) / images
+
+
+def find_best(points: Sequence[Point], images: int) -> Best | None:
+    """Return the best of the points that learned, and which others cannot be told from it; None where none learned.
+
+    Args:
+        images: validation images: accuracies come in steps of one.
+    """
+    learned = [point for point in points if point.learned]
+    if not learned:
+        return None
+    means = {point.name: fmean(point.scores.values()) for point in learned}
+    top = max(means.values())
+    first = tuple(point for point in learned if means[point.name] == top)
+    others = [point for point in learned if means[point.name] < top]
+    margin = tukey_margin(learned, images)
+    ties = tuple(point for point in others if margin is None or top - means[point.name] <= margin)
+    beaten = tuple(point for point in others if margin is not None and top - means[point.name] > margin)
+    return Best(first, ties, beaten, margin)
+
+
+def tukey_margin(points: Sequence[Point], images: int) -> float | None:
+    """Return the smallest difference of two means that is evidence of one; None below two points or two seeds.
+
+    q(1 - α; k, (k - 1)(n - 1)) · s / √n for k points of n seeds, q of the studentized range, s² the mean square that is
+    left in the two-way layout of points and seeds (Tukey 1953; Kutner et al., Applied Linear Statistical Models, 5th
+    edition, section 21.5). s is taken as at least that of rounding to whole images.
+    """
+    k, n = len(points), points[0].n if points else 0
+    if k < 2 or n < 2:
+        return None
+    scores = np.array([[point.scores[seed] for seed in sorted(point.scores)] for point in points])
+    left = scores - scores.mean(axis=1, keepdims=True) - scores.mean(axis=0, keepdims=True) + scores.mean()
+    degrees = (k - 1) * (n - 1)
+    s = max(math.sqrt(float((left**2).sum()) / degrees), rounding_sd(images, (1.0,)))
+    return _studentized_range(k, degrees) * s / math.sqrt(n)
+
+
+@cache
+def _studentized_range(k: int, degrees: int) -> float:
+    """Its quantile at 1 - α; scipy integrates for some tenths of a second."""
+    return float(stats.studentized_range.ppf(1 - ALPHA, k, degrees))
+
+
+def _unlearned(study: SavedStudy, points: Sequence[Point]) -> Unlearned:
+    keys = [axis.key for axis in sweep_of(study).axes]
+    position = keys.index(RATE) if RATE in keys else 0
+    values = dict.fromkeys(point.values[position] for point in points)
+    groups = {value: [point for point in points if point.values[position] == value] for value in values}
+    hopeless = {
+        value: there
+        for value, there in groups.items()
+        if len(there) > 1
+        and not any(point.broken for point in there)
+        and all(0 < point.n == len(point.failed) + len(point.at_chance) for point in there)
+    }
+    there = [point for each in hopeless.values() for point in each]
+    left = tuple(point for point in points if point not in there and (point.failed or point.at_chance))
+    broken = None
+    if any(point.broken for point in left):
+        broken = next(trial.result.failure for trial in study.trials if is_broken(trial.result))
+    return Unlearned(
+        key=keys[position],
+        values=tuple(hopeless),
+        trials=sum(point.n for point in there),
+        diverged=sum(len(point.failed) for point in there),
+        points=left,
+        broken=broken,
+    )
+
+
+def _edges(study: SavedStudy, best: Best) -> tuple[Edge, ...]:
+    """Return the keys whose smallest or largest value all of the best have; none where a key takes no more."""
+    found = []
+    for position, axis in enumerate(sweep_of(study).axes):
+        side = _side(axis, [point.values[position] for point in best.points])
+        further = None if side is None else _next(study, axis, side)
+        if side is not None and further is not None:
+            found.append(Edge(axis, side > 0, further))
+    return tuple(found)
+
+
+def _side(axis: AxisRecord, values: Sequence[Value]) -> int | None:
+    """1 where every one of the values is at the upper edge, -1 at the lower, None anywhere else."""
+    numbers = [float(value) for value in values if is_number(value)]
+    if len(numbers) < len(values):
+        return None
+    if axis.low is not None and axis.high is not None:
+        places = [_place(axis.low, axis.high, axis.log, number) for number in numbers]
+        return 1 if min(places) > 1 - _NEAR else -1 if max(places) < _NEAR else None
+    grid = [float(value) for value in axis.values if is_number(value)]
+    if len(grid) < len(axis.values) or len(grid) < 2:
+        return None
+    return 1 if min(numbers) == max(grid) else -1 if max(numbers) == min(grid) else None
+
+
+def _place(low: float, high: float, log: bool, value: float) -> float:
+    if log:
+        low, high, value = math.log(low), math.log(high), math.log(value)
+    return (value - low) / (high - low)
+
+
+def _next(study: SavedStudy, axis: AxisRecord, side: int) -> Value | None:
+    """Return the next value beyond the edge, by the last step of the grid or half of it; None where none is allowed."""
+    grid = [float(value) for value in axis.values if is_number(value)]
+    if axis.low is not None and axis.high is not None:
+        grid = [axis.low, axis.high]
+    last, before = (grid[-1], grid[-2]) if side > 0 else (grid[0], grid[1])
+    ratio = last / before if before else 0.0
+    if axis.low is not None:  # a range: ten times as far, or half as much again
+        ratio = 10.0**side if axis.log else 0.0
+        before = last - side * (grid[1] - grid[0]) / 2
+    gaps = [later - earlier for earlier, later in pairwise(grid)]
+    even = len(gaps) > 1 and max(gaps) < 1.01 * min(gaps)
+    grows = ratio > 0 and max(ratio, 1 / ratio) >= _FACTOR and not even
+    steps = (last * ratio, last * math.sqrt(ratio)) if grows else (2 * last - before, last + (last - before) / 2)
+    whole = axis.whole or (all(isinstance(value, int) for value in axis.values) and bool(axis.values))
+    for step in steps:
+        rounded = round(step) if whole else float(f"{step:.2g}")
+        if rounded != last and _allowed(study, axis.key, rounded):
+            return rounded
+    return None
+
+
+def _allowed(study: SavedStudy, key: str, value: Value) -> bool:
+    if key == BATCH and is_number(value) and float(value) > study.record.data.counts["train"]:
+        return False
+    try:
+        base: Recipe = parse_recipe(sweep_of(study).base)
+        change_settings(base, {key: as_text(value)})
+    except RecipeError:
+        return False
+    return True
+
+
+def _rate_moves(study: SavedStudy, points: Sequence[Point], best: Best) -> tuple[RateMove, ...]:
+    """Return how the best rate moves with each other key of numbers; of a search, or without rates, nothing."""
+    sweep = sweep_of(study)
+    keys = [axis.key for axis in sweep.axes]
+    if RATE not in keys or sweep.search is not None:
+        return ()
+    rate = keys.index(RATE)
+    moves = []
+    for other, axis in enumerate(sweep.axes):
+        numbers = all(is_number(value) for value in axis.values)
+        if other == rate or not numbers or len(axis.values) < 2 or len(sweep.axes[rate].values) < 2:
+            continue
+        tops = {
+            value: top for value in axis.values if (top := _top([one for one in points if one.values[other] == value]))
+        }
+        if len(tops) > 1:
+            moves.append(_rate_move(points, rate, other, axis, tops, best.margin))
+    return tuple(moves)
+
+
+def _rate_move(
+    points: Sequence[Point], rate: int, other: int, axis: AxisRecord, tops: dict[Value, Point], margin: float | None
+) -> RateMove:
+    rates = [float(top.values[rate]) for top in tops.values()]
+    if len(set(rates)) == 1:
+        trend = Trend.SAME
+    elif all(one <= two for one, two in pairwise(rates)):
+        trend = Trend.RISES
+    elif all(one >= two for one, two in pairwise(rates)):
+        trend = Trend.FALLS
+    else:
+        trend = Trend.NEITHER
+    first, last = next(iter(tops)), list(tops)[-1]
+    told = all(
+        _told([one for one in points if one.values[other] == here], rate, tops[here], tops[there].values[rate], margin)
+        for here, there in ((first, last), (last, first))
+    )
+    return RateMove(
+        key=axis.key,
+        best=tuple((value, top.values[rate]) for value, top in tops.items()),
+        missing=tuple(value for value in axis.values if value not in tops),
+        trend=trend,
+        told=trend is not Trend.SAME and told,
+    )
+
+
+def _top(points: Sequence[Point]) -> Point | None:
+    learned = [point for point in points if point.learned]
+    return max(learned, key=lambda point: point.mean or 0.0) if learned else None
+
+
+def _told(here: Sequence[Point], rate: int, top: Point, rival_rate: Value, margin: float | None) -> bool:
+    """Whether the best rate of the points ``here`` can be told from the one that is best elsewhere."""
+    rivals = [point for point in here if point.values[rate] == rival_rate]
+    rival = _top(rivals)
+    if rival is not None:
+        return margin is not None and (top.mean or 0.0) - (rival.mean or 0.0) > margin
+    # It did not learn there at all: that is plain once more than one seed has shown it.
+    return bool(rivals) and all(
+        point.n > 1 and not point.missing and len(point.failed) + len(point.at_chance) == point.n for point in rivals
+    )

@@ -1,0 +1,295 @@
+"""What the trials of a study say: a mean and a spread a rung, and each contrast with its interval and its verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean, stdev, variance  # exact: no rounding where all seeds agree
+
+import numpy as np
+from scipy import stats
+
+from stepladder.studies.design.designs import ContrastKind
+from stepladder.studies.design.metrics import METRICS, Metric, find_metric
+from stepladder.studies.design.rules import Look
+from stepladder.studies.files.records import ContrastRecord, SavedStudy, StudyRecord
+from stepladder.studies.judging.verdicts import (
+    VERDICTS,
+    Verdict,
+    detectable_difference,
+    rounding_sd,
+    seeds_to_decide,
+    settle,
+    weigh,
+)
+
+#: Confidence of the intervals that are shown of a single rung.
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class RungSummary:
+    """Results of one rung: those of the plan's metric as fractions of 1 or nats, accuracies as fractions of 1.
+
+    Attributes:
+        scores: by seed, finished trials only, once test has been read.
+        failed: seeds whose trial failed; contrasts count them as ``metrics.Metric.failed``.
+        mean: over the finished seeds; None without any.
+        sd: sample standard deviation (n - 1) over the finished seeds; None below two.
+        interval: 95 % t-interval of the mean, for this rung alone; None below two seeds.
+        planned, ended: trials that there should be by now, and those that have ended, failed ones among them.
+        train: mean accuracy on plain training images in evaluation mode, over the finished seeds.
+        validation: mean accuracy on the validation images, likewise.
+        seconds: mean wall time of a finished trial.
+        metrics: mean over the finished seeds of every metric on test, by its name; without those not read.
+        temperature: mean of those fitted on validation; None where none was.
+    """
+
+    rung: str
+    adds: tuple[str, ...]
+    lacks: tuple[str, ...]
+    scores: dict[int, float]
+    failed: tuple[int, ...]
+    mean: float | None
+    sd: float | None
+    interval: tuple[float, float] | None = None
+    planned: int = 0
+    ended: int = 0
+    train: float | None = None
+    validation: float | None = None
+    seconds: float | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    temperature: float | None = None
+
+    @property
+    def n(self) -> int:
+        """Finished seeds whose test images were read."""
+        return len(self.scores)
+
+    @property
+    def missing(self) -> int:
+        """Trials that have not ended."""
+        return self.planned - self.ended
+
+    def __repr__(self) -> str:
+        mean = "no result" if self.mean is None else f"{self.mean:.4g} (sd {self.sd or 0:.2g}, n = {self.n})"
+        return f"<RungSummary {self.rung}: {mean}>"
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One contrast of the plan, paired by seed; differences are in the metric's unit, plus is better.
+
+    Attributes:
+        name: what is asked about; ``design`` how (see ``designs.Contrast``).
+        rung, below: the two rungs of a comparison; None where the contrast has more.
+        differences: by seed, wherever every rung has ended.
+        failed: seeds in which a rung failed and counts as guessing.
+        n: pairs that the verdict rests on: all, or those of the look that decided.
+        mean, sd: of those differences; None below one and two.
+        interval: two-sided t-interval of the mean at ``level``; None below two pairs.
+        level: error of this one interval: α over the contrasts judged together, times the look's share.
+        p_value: adjusted alike, so that it is at most α where the interval excludes zero.
+        verdict: None where none is possible: fewer than two pairs, or a rung that failed in every seed on both sides.
+        look: number of the look that the verdict is of, from 1.
+        correlation: Pearson's, of the two rungs over seeds; None where it is not defined or below three pairs.
+        detectable: smallest true difference that as many seeds with this spread find with a chance of 0.8.
+        seeds_needed: of an undecided contrast: how many seeds in all would probably decide it; None for more than
+            are worth looking for, and where no more can be added.
+    """
+
+    name: str
+    design: ContrastKind
+    rung: str | None
+    below: str | None
+    differences: dict[int, float]
+    failed: tuple[int, ...]
+    n: int
+    mean: float | None
+    sd: float | None
+    interval: tuple[float, float] | None
+    level: float
+    p_value: float | None
+    verdict: Verdict | None
+    look: int
+    correlation: float | None
+    detectable: float | None
+    seeds_needed: int | None
+
+    @property
+    def is_interaction(self) -> bool:
+        """Whether it is about two techniques together, which is judged apart from the techniques themselves."""
+        return self.design is ContrastKind.INTERACTION
+
+    def __repr__(self) -> str:
+        size = "no difference yet" if self.mean is None else f"{self.mean:+.4g}"
+        bounds = "" if self.interval is None else f" [{self.interval[0]:+.4g}, {self.interval[1]:+.4g}]"
+        return f"<Effect {self.name} ({self.design}): {size}{bounds}, {self.verdict or 'no verdict'}, n = {self.n}>"
+
+
+def summarize_rungs(study: SavedStudy) -> tuple[RungSummary, ...]:
+    """Summarize every rung of the plan, in its order."""
+    metric = find_metric(study.record.metric)
+    summaries = []
+    for rung in study.record.rungs:
+        trials = study.of_rung(rung.name)
+        scores = {
+            trial.seed: value
+            for trial in trials
+            if trial.result.status == "finished" and (value := getattr(trial.result, metric.field)) is not None
+        }
+        values = list(scores.values())
+        finished = [trial.result for trial in trials if trial.result.status == "finished"]
+        read = [result for result in finished if result.test_accuracy is not None]
+        means = {each.name: _mean(getattr(result, each.field) for result in read) for each in METRICS.values()}
+        summaries.append(
+            RungSummary(
+                rung=rung.name,
+                adds=rung.adds,
+                lacks=rung.lacks,
+                scores=scores,
+                failed=tuple(trial.seed for trial in trials if trial.result.status == "failed"),
+                mean=math.fsum(values) / len(values) if values else None,
+                sd=stdev(values) if len(values) > 1 else None,
+                interval=paired_interval(values),
+                planned=len(study.record.seeds_of(rung.name)),
+                ended=len(trials),
+                train=_mean(result.train_accuracy for result in finished),
+                validation=_mean(result.val_accuracy for result in finished),
+                seconds=_mean(result.seconds for result in finished),
+                metrics={name: mean for name, mean in means.items() if mean is not None},
+                temperature=_mean(result.temperature for result in read),
+            )
+        )
+    return tuple(summaries)
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def weigh_effects(study: SavedStudy, summaries: Sequence[RungSummary]) -> tuple[Effect, ...]:
+    """Weigh every contrast of the plan, in its order.
+
+    Args:
+        summaries: of :func:`summarize_rungs`.
+    """
+    record = study.record
+    metric = find_metric(record.metric)
+    guess = metric.failed(len(record.data.class_names))
+    rungs = {}
+    for summary in summaries:
+        # A failed seed counts against its rung. Before test is read there is nothing to compare it with.
+        failed = {} if study.unread else dict.fromkeys(summary.failed, guess)
+        rungs[summary.rung] = ({**summary.scores, **failed}, set(failed))
+    return tuple(_weigh(contrast, record, metric, rungs) for contrast in record.contrasts)
+
+
+def judged_together(record: StudyRecord, interaction: bool = False) -> int:
+    """Return how many contrasts share the error rate: all but the interactions, or those among themselves."""
+    return sum((contrast.design is ContrastKind.INTERACTION) == interaction for contrast in record.contrasts)
+
+
+def level_of(record: StudyRecord, interaction: bool = False) -> float:
+    """Return the error of one contrast over all looks: α over the contrasts judged together."""
+    return record.alpha / max(judged_together(record, interaction), 1)
+
+
+def looks_of(record: StudyRecord) -> tuple[Look, ...]:
+    """Return the looks of the plan."""
+    return tuple(Look(look.seeds, look.share) for look in record.looks)
+
+
+def paired_interval(differences: Sequence[float], level: float = 1 - CONFIDENCE) -> tuple[float, float] | None:
+    """Two-sided t-interval of the mean of paired differences, not adjusted for anything; None below two."""
+    if len(differences) < 2:
+        return None
+    evidence = weigh(np.array(differences), level)
+    return float(evidence.low), float(evidence.high)
+
+
+def welch_interval(first: Sequence[float], second: Sequence[float]) -> tuple[float, float] | None:
+    """Return Welch's 95 % interval of the difference of two means; None with fewer than two values of either.
+
+    Welch, Biometrika 1947, equation 28. None also where neither's values differ: then nothing is known of their spread.
+    Not by scipy's ``ttest_ind``, which warns where the values of one do not differ.
+    """
+    if min(len(first), len(second)) < 2:
+        return None
+    parts = [variance(values) / len(values) for values in (first, second)]
+    error = sum(parts)
+    if error == 0:
+        return None
+    freedom = error**2 / (parts[0] ** 2 / (len(first) - 1) + parts[1] ** 2 / (len(second) - 1))
+    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(error)
+    middle = fmean(first) - fmean(second)
+    return middle - reach, middle + reach
+
+
+def _weigh(
+    contrast: ContrastRecord,
+    record: StudyRecord,
+    metric: Metric,
+    rungs: dict[str, tuple[dict[int, float], set[int]]],
+) -> Effect:
+    seeds = [seed for seed in record.seeds if all(seed in rungs[name][0] for name in contrast.weights)]
+    differences = {
+        seed: metric.sign * math.fsum(weight * rungs[name][0][seed] for name, weight in contrast.weights.items())
+        for seed in seeds
+    }
+    failed = tuple(seed for seed in seeds if any(seed in rungs[name][1] for name in contrast.weights))
+    # Where all rungs failed, the difference of nothing is no evidence that there is none.
+    empty = [seed for seed in seeds if all(seed in rungs[name][1] for name in contrast.weights)]
+    weights = list(contrast.weights.values())
+    pair = tuple(contrast.weights) if weights == [1.0, -1.0] else (None, None)
+    # Rounding to whole images is a property of shares; a mean over more rungs rounds less.
+    floor = rounding_sd(record.data.counts["test"], weights) if metric.share else 0.0
+    family_level = level_of(record, contrast.design is ContrastKind.INTERACTION)
+    values = np.array([differences[seed] for seed in seeds])
+    looks = looks_of(record)
+    if len(looks) == 1:
+        looks = (Look(len(values), 1.0),)  # seeds that were added are not left out; the report says what they cost
+    code, at = settle(values, looks, family_level, record.smallest_effect, floor)
+    look = looks[int(at)]
+    level = family_level * look.share
+    used = values[: look.seeds]
+    if len(looks) > 1 and len(used) < look.seeds:
+        level = family_level  # an unfinished first look has no verdict yet
+    evidence = weigh(used, level, floor) if len(used) >= 2 else None
+    known = len(used) >= 2 and len(used) == look.seeds and len(empty) < len(seeds)
+    verdict: Verdict | None = VERDICTS[int(code)] if known else None
+    if verdict == "equivalent" and empty:
+        verdict = "undecided"
+    sd = float(evidence.sd) if evidence else None
+    mean = math.fsum(used) / len(used) if len(used) else None
+    open_end = verdict == "undecided" and len(looks) == 1 and mean is not None and sd is not None
+    return Effect(
+        name=contrast.name,
+        design=contrast.design,
+        rung=pair[0],
+        below=pair[1],
+        differences=differences,
+        failed=failed,
+        n=len(used),
+        mean=mean,
+        sd=sd,
+        interval=(float(evidence.low), float(evidence.high)) if evidence else None,
+        level=level,
+        p_value=min(1.0, float(evidence.p_value) * record.alpha / level) if evidence else None,
+        verdict=verdict,
+        look=int(at) + 1,
+        correlation=_correlation(rungs[pair[0]][0], rungs[pair[1]][0], seeds) if pair[0] and pair[1] else None,
+        detectable=detectable_difference(sd, len(used), level) if sd is not None else None,
+        seeds_needed=seeds_to_decide(mean, sd, len(used), level, record.smallest_effect)
+        if open_end and mean is not None and sd is not None
+        else None,
+    )
+
+
+def _correlation(one: dict[int, float], other: dict[int, float], seeds: list[int]) -> float | None:
+    first, second = [one[seed] for seed in seeds], [other[seed] for seed in seeds]
+    if len(seeds) < 3 or len(set(first)) == 1 or len(set(second)) == 1:
+        return None
+    return float(stats.pearsonr(first, second).statistic)

@@ -1,0 +1,105 @@
+"""What the trials of a study took, failed at and warned of: the same for every kind of study."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from stepladder.studies.files.records import Machine, SavedStudy
+
+
+@dataclass(frozen=True)
+class FailedTrial:
+    """One trial that failed, after so many epochs, with what it says of itself."""
+
+    rung: str
+    seed: int
+    epochs: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What the trials took.
+
+    Attributes:
+        seconds: wall time of all trials together.
+        epochs: of a finished trial; the most where they differ, None without any.
+        joules, watts: what the processors used, and on average, in those trials whose machine told it.
+        told: how many trials that are.
+    """
+
+    seconds: float
+    epochs: int | None
+    joules: float | None
+    watts: float | None
+    told: int
+
+
+@dataclass(frozen=True)
+class TrialFacts:
+    """What all trials of a study have to tell beside their scores.
+
+    Attributes:
+        failed: the trials that failed, in plan order.
+        warnings: what trials warn of, with how many do.
+        versions, machines: where trials ran on different ones: each, with how many did; else empty.
+    """
+
+    failed: tuple[FailedTrial, ...]
+    costs: Costs
+    warnings: tuple[tuple[str, int], ...]
+    versions: tuple[tuple[str, int], ...]
+    machines: tuple[tuple[str, int], ...]
+
+
+def gather_trial_facts(study: SavedStudy) -> TrialFacts:
+    """Go through the trials of a study, finished or not."""
+    results = [trial.result for trial in study.trials]
+    return TrialFacts(
+        failed=tuple(
+            FailedTrial(one.rung, one.seed, one.result.epochs, one.result.failure or "no reason was saved")
+            for one in study.trials
+            if one.result.status == "failed"
+        ),
+        costs=_costs(study),
+        warnings=_count(warning for result in results for warning in dict.fromkeys(result.warnings)),
+        versions=_unlike(_named(result.versions) for result in results),
+        machines=_unlike(describe_machine(result.machine) for result in results),
+    )
+
+
+def describe_machine(machine: Machine) -> str:
+    """Return a machine in a phrase."""
+    cores = f"{machine.cores:,} core{'' if machine.cores == 1 else 's'}"
+    parts = [machine.processor, cores, f"{machine.memory_gb:g} GB"]
+    parts += [machine.accelerator] if machine.accelerator else []
+    return ", ".join([*parts, machine.system])
+
+
+def _costs(study: SavedStudy) -> Costs:
+    results = [trial.result for trial in study.trials]
+    told = [result for result in results if result.energy_joules is not None]
+    joules = math.fsum(result.energy_joules or 0.0 for result in told)
+    return Costs(
+        seconds=sum(result.seconds for result in results),
+        epochs=max((result.epochs for result in results if result.status == "finished"), default=None),
+        joules=joules if told else None,
+        watts=joules / max(sum(result.seconds for result in told), 1e-9) if told else None,
+        told=len(told),
+    )
+
+
+def _count(values: Iterable[str]) -> tuple[tuple[str, int], ...]:
+    return tuple(Counter(values).items())
+
+
+def _unlike(values: Iterable[str]) -> tuple[tuple[str, int], ...]:
+    counted = _count(values)
+    return counted if len(counted) > 1 else ()
+
+
+def _named(versions: dict[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))

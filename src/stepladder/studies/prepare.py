@@ -1,0 +1,175 @@
+"""What every job settles before its first step: splits, leaks, arithmetic, and whether the techniques fit.
+
+Studies, sweeps, searches, curves, learning-rate tests, bags of words, single trainings and plans all begin here, so
+that the same images, protocol and machine give the same trials whatever is asked of them.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from types import FrameType
+
+from stepladder.datasets import ImageSet, Splits, make_splits
+from stepladder.datasets.audit import LeakCheck, check_leaks
+from stepladder.errors import RecipeError, StudyError
+from stepladder.recipe import Recipe
+from stepladder.studies.design.rules import Protocol
+from stepladder.studies.files.records import DataRecord
+from stepladder.studies.running.callbacks import Callbacks
+from stepladder.studies.running.execution import Execution
+from stepladder.techniques.guard import hook_at
+from stepladder.training.assembly import check_recipe, trained_network
+from stepladder.training.device import Compute, choose_compute
+from stepladder.training.precision import remembered_times
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The images of a job as they are split, and what they are trained with."""
+
+    splits: Splits
+    data: DataRecord
+    compute: Compute
+
+
+def prepare(
+    image_set: ImageSet,
+    recipe: Recipe,
+    protocol: Protocol,
+    execution: Execution,
+    callbacks: Callbacks,
+    begun_with: str | None = None,
+) -> Prepared:
+    """Split the images, look for leaks, and settle the arithmetic.
+
+    Args:
+        recipe: whose network decides which precision is faster; of a study, with all its techniques.
+        begun_with: the precision of what is continued, which ``auto`` then keeps.
+
+    Raises:
+        StudyError: a value of the protocol or of the execution is out of range.
+        DataError: the images do not fit the splits.
+        RecipeError: a device, precision or number of threads that cannot be.
+    """
+    execution.check()
+    splits, data = split_images(image_set, protocol, callbacks.leaks_checked)
+    compute = settle_compute(image_set, recipe, execution, callbacks, begun_with)
+    return Prepared(splits, data, compute)
+
+
+def split_images(
+    image_set: ImageSet, protocol: Protocol, leaks_checked: Callable[[LeakCheck], None]
+) -> tuple[Splits, DataRecord]:
+    """Return the splits of an image set, and what the record of a job keeps of them.
+
+    Args:
+        leaks_checked: told what was found of copies across the splits.
+
+    Raises:
+        StudyError: a value of the protocol is out of range.
+        DataError: the images do not fit the splits.
+    """
+    protocol.check()
+    splits = make_splits(image_set, protocol.validation)
+    splits, leaks = check_leaks(splits, image_set.class_names, drop_leaks=protocol.drop_leaks)
+    leaks_checked(leaks)
+    return splits, describe_data(image_set, splits)
+
+
+def settle_compute(
+    image_set: ImageSet, recipe: Recipe, execution: Execution, callbacks: Callbacks, begun_with: str | None = None
+) -> Compute:
+    """Return device, precision and threads: what was asked for, what was begun with, or what is faster here.
+
+    Raises:
+        StudyError, RecipeError: see :func:`prepare`.
+    """
+    asked = execution.precision
+    if asked == "auto" and begun_with is not None:
+        asked = begun_with
+    compute = choose_compute(execution.device, asked, execution.threads)
+    execution.check(compute.device.type)
+    if asked != "auto" or compute.precision != "bfloat16" or compute.device.type != "cpu":
+        return compute
+    network, shape = trained_network(recipe, image_set.splits["train"], image_set.num_classes)
+    times = remembered_times(network, shape, image_set.num_classes, recipe.batch_size, compute)
+    if not times.bfloat16_is_slower:
+        return compute
+    callbacks.message(
+        f"Precision: float32, which is faster for this network here ({1000 * times.float32:.1f} ms for some images, "
+        f"forward and backward; bfloat16 takes {1000 * times.bfloat16:.1f} ms). Use `precision=bfloat16` to force it."
+    )
+    return replace(compute, precision="float32")
+
+
+def describe_data(image_set: ImageSet, splits: Splits) -> DataRecord:
+    """Return what the record of a job keeps of its images."""
+    counts = {"train": len(splits.train), "test": len(splits.test)}
+    if splits.validation is not None:
+        counts = {"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)}
+    return DataRecord(
+        name=image_set.name,
+        fingerprint=image_set.fingerprint,
+        split=splits.fingerprint,
+        class_names=image_set.class_names,
+        image_shape=image_set.image_shape,
+        counts=counts,
+        notes=(*image_set.notes, *splits.notes),
+    )
+
+
+def preflight(what: str, recipe: Recipe, splits: Splits, num_classes: int, limit: float | None) -> None:
+    """Refuse a recipe whose techniques do not fit the images, before anything trains.
+
+    Args:
+        what: of whom the sentence is, such as ``rung augment``.
+        limit: seconds that the techniques may take to say whether they fit: there is no worker yet that could be ended.
+
+    Raises:
+        RecipeError: they do not.
+        StudyError: they took longer.
+    """
+    try:
+        with time_limit(limit, what):
+            check_recipe(recipe, splits.train, num_classes, has_validation=splits.validation is not None)
+    except RecipeError as error:
+        raise RecipeError(f"{what}: {error}") from error
+
+
+@contextmanager
+def time_limit(seconds: float | None, what: str) -> Iterator[None]:
+    """End what is done inside once it has taken so many seconds; None for never.
+
+    By an alarm of the system, which Python heeds between two of its own instructions: a sleep, a loop or a lock that
+    waits is ended; a call into compiled code that does not return is not.
+
+    Args:
+        what: of whom the sentence is, such as ``rung augment``.
+
+    Raises:
+        StudyError: it took longer; the message names the technique's method that was at work.
+    """
+    # Only the main thread can take signals, and Windows has no such alarm.
+    if seconds is None or not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def expired(_: int, frame: FrameType | None) -> None:
+        where = hook_at(frame)
+        raise StudyError(
+            f"{what} {f'hangs in {where}' if where else 'is not ready'}: before the first trial it took longer than "
+            f"the {seconds:g} seconds of `trial_timeout`; mend the technique or leave it out, or allow more time"
+        )
+
+    before = signal.signal(signal.SIGALRM, expired)
+    # Again and again: the method itself may catch the error.
+    signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

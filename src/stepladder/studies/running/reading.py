@@ -1,0 +1,183 @@
+"""Reading the test images: after training, from the saved models, and noted in the study's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import special
+
+from stepladder.datasets import Split, Splits
+from stepladder.files import remove_parts, replace_text
+from stepladder.model import Model, load_model
+from stepladder.model.card import CardFacts, render_card
+from stepladder.model.folder import calibrate_model
+from stepladder.studies.design import metrics
+from stepladder.studies.files.checksums import save_result
+from stepladder.studies.files.gallery import read_gallery, write_gallery
+from stepladder.studies.files.machine import now
+from stepladder.studies.files.predictions import write_predictions
+from stepladder.studies.files.records import DataRecord, Reading, SavedStudy, SavedTrial, TrialResult
+from stepladder.studies.files.store import load_study, write_readings
+from stepladder.studies.findings import find_shown_model
+from stepladder.studies.running.callbacks import Callbacks
+from stepladder.studies.running.execution import Job
+from stepladder.training.device import Compute
+from stepladder.training.evaluate import DeviceSplit, compute_logits
+
+
+def read_study_test(study: SavedStudy, jobs: Sequence[Job], compute: Compute, callbacks: Callbacks) -> SavedStudy:
+    """Read test for every finished trial that has not been read, note it in ``test-readings.json``, and load again.
+
+    The note is written before the first image is looked at: a reading that is broken off has been one.
+
+    Args:
+        jobs: of all planned trials, for their images.
+    """
+    unread = [trial for trial in study.trials if trial.result.status == "finished" and trial.result.test_loss is None]
+    if not unread and (not study.readings or study.readings[-1].ended):
+        return study
+    readings = _note_reading(study, unread)
+    write_readings(study.folder, readings)
+    if unread:
+        callbacks.reading(len(unread))
+    by_id = {job.trial.id: job for job in jobs}
+    for trial in unread:
+        job = by_id[trial.result.trial]
+        card = trial_card(trial, study)
+        callbacks.test_read(job.trial, read_test(trial.folder, trial.result, job.splits, job.data, card, compute))
+    _keep_images(load_study(study.folder), by_id, compute)
+    write_readings(study.folder, (*readings[:-1], readings[-1].model_copy(update={"ended": True})))
+    complete = load_study(study.folder)
+    for trial in complete.trials:
+        if trial.result.test_accuracy is not None:  # each card tells what all seeds of its recipe came to
+            replace_text(trial.folder / "model" / "README.md", render_card(trial_card(trial, complete)))
+    return complete
+
+
+def _keep_images(study: SavedStudy, jobs: Mapping[str, Job], compute: Compute) -> None:
+    """Keep the test images that the report shows, of the one model that it shows; test is read for all by now."""
+    shown = find_shown_model(study)
+    if shown is None:
+        return
+    found = read_gallery(study.folder)
+    if found is not None and found.trial == shown.trial.result.trial:
+        return
+    splits = jobs[shown.trial.result.trial].splits
+    model = load_model(shown.trial.folder / "model", compute.device.type, compute.precision)
+    probabilities = special.softmax(_logits(model, splits.test).astype(np.float64), axis=1)
+    classes = len(study.record.data.class_names)
+    write_gallery(study.folder, shown.trial.result.trial, probabilities, splits, classes)
+
+
+def _note_reading(study: SavedStudy, unread: Sequence[SavedTrial]) -> tuple[Reading, ...]:
+    """Return the log with this reading in it: a new entry, or the last one where that was broken off."""
+    ids = tuple(trial.result.trial for trial in unread)
+    past = study.readings
+    if past and not past[-1].ended and set(ids) <= set(past[-1].trials):
+        return past
+    looks = study.record.looks
+    number = sum(reading.kind in ("planned", "look") for reading in past) + 1
+    seen = {trial for reading in past for trial in reading.trials}
+    if seen & set(ids):
+        kind = "again"
+    elif number > len(looks) or set(study.record.seeds) - set(range(looks[number - 1].seeds)):
+        # Seeds that were added before any reading are still read once, with all others.
+        kind = "added" if past else "planned"
+    else:
+        kind = "look" if len(looks) > 1 else "planned"
+    entry = Reading.model_validate(
+        {
+            "time": now(),
+            "kind": kind,
+            "look": min(number, len(looks)),
+            "plan_hash": study.record.plan_hash,
+            "trials": ids,
+            "ended": False,
+        }
+    )
+    return (*past, entry)
+
+
+def read_test(
+    folder: Path, result: TrialResult, splits: Splits, data: DataRecord, card: CardFacts, compute: Compute
+) -> TrialResult:
+    """Evaluate the saved model of a trial on the test images, and complete its ``result.json`` and model card.
+
+    What it predicts goes to ``predictions.safetensors``. The temperature is fitted on the validation images, and the
+    saved model gets it where they tell it from 1; without them it stays None.
+    """
+    remove_parts(folder)
+    model = load_model(folder / "model", compute.device.type, compute.precision)
+    labels = splits.test.labels
+    logits = _logits(model, splits.test)
+    scores: dict[str, float] = {
+        "test_loss": metrics.negative_log_likelihood(logits, labels),
+        "test_accuracy": metrics.accuracy(logits, labels),
+        "test_macro_f1": metrics.macro_f1(logits, labels),
+        "test_ece": metrics.calibration_error(logits, labels),
+    }
+    if splits.validation is not None:
+        held_out = _logits(model, splits.validation), splits.validation.labels
+        temperature = metrics.fit_temperature(*held_out)
+        told = metrics.tells_temperature(*held_out, temperature)
+        if told:
+            scores["model_temperature"] = temperature
+        scores |= {
+            "temperature": temperature,
+            "test_nll_calibrated": metrics.negative_log_likelihood(logits, labels, temperature),
+            "test_ece_calibrated": metrics.calibration_error(logits, labels, temperature),
+        }
+    probabilities = special.softmax(logits.astype(np.float64), axis=1)
+    write_predictions(folder, logits.argmax(axis=1), labels, len(data.class_names), probabilities)
+    complete = result.model_copy(update=scores)
+    calibrate_model(folder / "model", complete.model_temperature)
+    replace_text(folder / "model" / "README.md", render_card(replace(card, **_scores_of(complete))))
+    save_result(folder, complete)
+    return complete
+
+
+def card_facts(result: TrialResult, recipe: str, data: DataRecord) -> CardFacts:
+    """Return what the model card of a trial tells."""
+    return CardFacts(
+        data=data.name,
+        class_names=data.class_names,
+        image_shape=data.image_shape,
+        recipe=recipe,
+        techniques=result.techniques,
+        epochs=result.epochs,
+        seed=result.seed,
+        counts=data.counts,
+        machine=result.machine.accelerator or result.machine.processor,
+        versions=result.versions,
+        **_scores_of(result),
+    )
+
+
+def trial_card(trial: SavedTrial, study: SavedStudy) -> CardFacts:
+    """Return what the model card of a study's trial tells."""
+    recipe = next(rung.recipe for rung in study.record.rungs if rung.name == trial.rung)
+    card = card_facts(trial.result, str(recipe["name"]), study.record.data)
+    read = [one.result.test_accuracy for one in study.of_rung(trial.rung) if one.result.test_accuracy is not None]
+    return replace(card, of_recipe=(fmean(read), stdev(read), len(read)) if len(read) > 1 else None)
+
+
+def _scores_of(result: TrialResult) -> dict[str, Any]:
+    """What a card tells that is only known once test has been read."""
+    temperature = result.model_temperature
+    return {
+        "test_accuracy": result.test_accuracy,
+        "temperature": temperature,
+        "calibration_error": None if temperature is None else (result.test_ece, result.test_ece_calibrated),
+    }
+
+
+def _logits(model: Model, split: Split) -> np.ndarray:
+    with torch.inference_mode():
+        batches = DeviceSplit.load(split, model.compute.device).batches
+        return compute_logits(model.module, model.techniques, batches, model.compute).cpu().numpy()

@@ -1,0 +1,127 @@
+"""One of several processes that train the same trials; ``workers`` starts it and listens to it.
+
+It reads what to do as a line of JSON from stdin and says what happens in lines of JSON on stdout. It stops, with a
+checkpoint, on SIGTERM and when stdin ends: then the process that started it has gone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections import Counter
+from dataclasses import asdict
+from time import monotonic
+from typing import Any, TextIO
+
+import torch
+
+from stepladder.errors import StepladderError
+from stepladder.studies.design.trials import Trial
+from stepladder.studies.files.records import TrialResult
+from stepladder.studies.running.callbacks import Callbacks
+from stepladder.studies.running.execution import Execution
+from stepladder.studies.running.shared_memory import SharedJobs, read_shared_jobs
+from stepladder.studies.running.streams import run_jobs_in_streams
+from stepladder.techniques.catalogue import register
+from stepladder.training.device import Compute
+from stepladder.training.history import EpochRecord
+from stepladder.training.stop import Stop, Stopped
+
+#: Exit status of a worker that was asked to stop.
+STOPPED = 75
+
+#: Seconds between two words on how many images were trained on.
+_PULSE = 0.1
+
+
+class _Telling(Callbacks):
+    """Says all that it sees as lines of JSON."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        #: Trained on since it was last said, by trial: several may run here.
+        self._images: Counter[str] = Counter()
+        self._last = monotonic()
+
+    def say(self, event: str, **more: Any) -> None:
+        """Write one event; the reader may have gone, which is its business."""
+        try:
+            self._out.write(json.dumps({"event": event, **more}) + "\n")
+            self._out.flush()
+        except OSError:
+            pass
+
+    def trial_started(self, trial: Trial) -> None:
+        self._images.pop(trial.id, None)
+        self.say("started", trial=trial.id)
+
+    def batch_ended(self, trial: Trial, images: int) -> None:
+        self._images[trial.id] += images
+        if monotonic() - self._last >= _PULSE:
+            for name, count in self._images.items():
+                self.say("images", trial=name, images=count)
+            self._images.clear()
+            self._last = monotonic()
+
+    def epoch_ended(self, trial: Trial, record: EpochRecord) -> None:
+        self.say("epoch", trial=trial.id, record=asdict(record))
+
+    def message(self, sentence: str) -> None:
+        self.say("message", sentence=sentence)
+
+    def trial_postponed(self, trial: Trial) -> None:
+        self._images.pop(trial.id, None)
+        self.say("postponed", trial=trial.id)
+
+    def trial_ended(self, trial: Trial, result: TrialResult) -> None:
+        self._images.pop(trial.id, None)  # nothing is said of a trial that has ended
+        self.say("ended", trial=trial.id, result=result.model_dump(mode="json"))
+
+
+def main() -> int:
+    """Train until nothing is left; return 0, :data:`STOPPED`, or 2 where an error was told."""
+    # What a technique of the user's own prints must not get between the events.
+    telling = _Telling(os.fdopen(os.dup(1), "w", encoding="utf-8"))
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    order = json.loads(sys.stdin.readline())
+    stop = Stop()
+    signal.signal(signal.SIGTERM, lambda *_: stop.request("terminate"))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one passes it on
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    threading.Thread(target=_watch_parent, args=(stop,), daemon=True).start()
+    try:
+        _train(order, stop, telling)
+    except Stopped:
+        return STOPPED
+    except StepladderError as error:
+        telling.say("error", kind=type(error).__name__, sentence=str(error))
+        return 2
+    return 0
+
+
+def _train(order: dict[str, Any], stop: Stop, telling: _Telling) -> None:
+    for reference in order["techniques"]:
+        register(reference)
+    jobs = read_shared_jobs(SharedJobs(**order["shared"]))
+    compute = Compute(torch.device(order["device"]), order["precision"], order["threads"])
+    execution = Execution(
+        workers=order["workers"],
+        streams=order["streams"],
+        checkpoint_seconds=order["checkpoint_seconds"],
+        accept_different_bits=order["accept_different_bits"],
+        stop=stop,
+    )
+    run_jobs_in_streams(jobs, compute, execution, telling)
+
+
+def _watch_parent(stop: Stop) -> None:
+    sys.stdin.read()
+    stop.request("parent")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,385 @@
+"""A study carried out: check everything, write the plan, run what is missing, and then read test."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from time import monotonic
+
+import numpy as np
+
+from stepladder.datasets import ImageSet, Split, Splits
+from stepladder.datasets.splits import SPLIT_SEED
+from stepladder.errors import DataError, StorageError, StudyError
+from stepladder.files import remove_stale_parts
+from stepladder.studies.design.designs import Design
+from stepladder.studies.design.rules import Rules, Seeds, check_seeds, looks_for
+from stepladder.studies.design.sweeps import settle_sweep
+from stepladder.studies.design.trials import Trial
+from stepladder.studies.files.images import describe_changes, read_images, write_images
+from stepladder.studies.files.integrity import differences, find_edit, hash_plan, is_other_grid
+from stepladder.studies.files.machine import describe_machine, describe_versions, now
+from stepladder.studies.files.records import (
+    AddedSeeds,
+    ContrastRecord,
+    DataRecord,
+    LookRecord,
+    RungRecord,
+    SavedStudy,
+    StudyRecord,
+)
+from stepladder.studies.files.store import (
+    load_study,
+    planned_trials,
+    read_readings,
+    read_record,
+    read_result,
+    trial_folder,
+    write_record,
+    write_results,
+)
+from stepladder.studies.judging.statistics import summarize_rungs, weigh_effects
+from stepladder.studies.prepare import describe_data, preflight, prepare
+from stepladder.studies.running.callbacks import Callbacks, Schedule
+from stepladder.studies.running.dispatch import dispatch
+from stepladder.studies.running.estimate import Work, estimate_seconds
+from stepladder.studies.running.execution import Execution, Job
+from stepladder.studies.running.jobs import remove_old_checkpoints, reopen_failed
+from stepladder.studies.running.locks import locked
+from stepladder.studies.running.reading import read_study_test
+from stepladder.training.device import Compute
+
+#: Seconds between two rebuildings of ``results.csv``.
+_REFRESH_SECONDS = 5.0
+
+#: Files of a study that are written only by who owns its folder; those of the report may be by several processes.
+_OWNED = ("study.json", "images.safetensors", "test-readings.json", "gallery.json")
+
+
+@dataclass(frozen=True)
+class PlannedStudy:
+    """A study before its first trial.
+
+    Attributes:
+        record: the plan.
+        splits: of all images.
+        compute: device, precision and threads of its trials.
+        parts: of a curve, by rung: the splits of those rungs that train on fewer images.
+    """
+
+    record: StudyRecord
+    splits: Splits
+    compute: Compute
+    parts: dict[str, tuple[Splits, DataRecord]] = field(default_factory=dict)
+
+    def job(self, trial: Trial, out: Path) -> Job:
+        """Return what carries out one trial of the study in the folder ``out``."""
+        splits, data = self.parts.get(trial.rung, (self.splits, self.record.data))
+        return Job(trial, splits, data, trial_folder(out, trial).absolute())
+
+    def work(self, trials: Sequence[Trial]) -> dict[str, Work]:
+        """Return what is to be estimated of each rung that has a trial."""
+        images = {trial.rung: len(self.parts.get(trial.rung, (self.splits,))[0].train) for trial in trials}
+        return {trial.rung: Work(trial.recipe, images[trial.rung]) for trial in trials}
+
+
+def plan_study(
+    image_set: ImageSet,
+    design: Design,
+    *,
+    seeds: Seeds = 3,
+    rules: Rules | None = None,
+    execution: Execution | None = None,
+    callbacks: Callbacks | None = None,
+    out: Path | None = None,
+) -> PlannedStudy:
+    """Check and settle everything about a study, and run nothing.
+
+    Args:
+        design: what is trained and judged.
+        seeds: trials a rung, with seeds 0 to ``seeds`` - 1; ``auto`` adds seeds to what is undecided, in looks that are
+            declared here, up to ``rules.max_seeds``.
+        out: the folder of a study that this may go on with; it keeps the precision that it was begun with.
+
+    Raises:
+        StudyError: there is nothing to run, a rule is out of range, or a technique hangs.
+        DataError: the images do not fit the splits, or are too few for the sizes of a curve.
+        RecipeError: a rung's techniques do not fit the images.
+    """
+    rules, callbacks = rules or Rules(), callbacks or Callbacks()
+    execution = _one_thread_each(execution or Execution())
+    check_seeds(seeds, auto=True)
+    begun = read_record(out) if out is not None else None
+    fullest = max(design.rungs, key=lambda rung: len(rung.recipe.techniques)).recipe
+    prepared = prepare(image_set, fullest, rules, execution, callbacks, begun.precision if begun else None)
+    splits, data, compute = prepared.splits, prepared.data, prepared.compute
+    sweep = design.sweep and settle_sweep(design.sweep, design.rungs, splits)
+    rungs, parts = [], {}
+    for rung in design.rungs:
+        part = thin_out(splits, rung.share)
+        name = rung.name or f"{len(part.train):,} images"  # of a curve, whose sizes are known only now
+        images = None if rung.name else len(part.train)
+        if part is not splits:
+            parts[name] = part, describe_data(image_set, part)
+        # Said before anything trains, whichever rung it is on.
+        what = name if sweep is not None or images is not None else f"rung {name}"
+        preflight(what, rung.recipe, part, len(data.class_names), execution.trial_timeout)
+        split = None if part is splits else part.fingerprint
+        table = rung.recipe.to_table()
+        rungs.append(RungRecord(name=name, adds=rung.adds, lacks=rung.lacks, recipe=table, images=images, split=split))
+    if len({rung.name for rung in rungs}) < len(rungs):
+        raise DataError(
+            f"{image_set.name} has {len(splits.train)} training images, too few to take "
+            f"{min(rung.share for rung in design.rungs):.0%} of; add images"
+        )
+    looks = looks_for(seeds, rules)
+    record = StudyRecord(
+        plan=design.name,
+        plan_hash="",
+        rungs=tuple(rungs),
+        contrasts=tuple(
+            ContrastRecord(name=one.name, design=one.design, weights=one.weights) for one in design.contrasts
+        ),
+        notes=design.notes,
+        looks=tuple(LookRecord(seeds=look.seeds, share=look.share) for look in looks),
+        metric=rules.metric,
+        alpha=rules.alpha,
+        smallest_effect=rules.effect_of_interest,
+        select=rules.select,
+        seeds=tuple(range(looks[0].seeds)),
+        validation=rules.validation,
+        precision=compute.precision,
+        device=compute.device.type,
+        threads=compute.threads,
+        data=data,
+        versions=describe_versions(),
+        machine=describe_machine(compute.device),
+        command=execution.command,
+        created=now(),
+        sweep=sweep,
+    )
+    record = record.model_copy(update={"plan_hash": hash_plan(record)})
+    return PlannedStudy(record, splits, compute, parts)
+
+
+def run_study(
+    image_set: ImageSet,
+    design: Design,
+    out: Path,
+    *,
+    seeds: Seeds = 3,
+    rules: Rules | None = None,
+    execution: Execution | None = None,
+    callbacks: Callbacks | None = None,
+) -> SavedStudy:
+    """Run every trial of the plan that ``out`` does not hold yet, read test once, and return the whole study.
+
+    Args:
+        out: the study's folder. A study of the same plan in it is continued; more seeds add to it, and are marked.
+        design, seeds, rules: see :func:`plan_study`; fewer seeds than the plan in the folder has train only those, and
+            leave test unread until the plan has been run.
+        execution: in how many processes, and what to do when something goes wrong. Several processes may also work on
+            one folder, on several machines, by the same call.
+
+    Raises:
+        StudyError: ``out`` holds a study of another plan or of other data, or one that was edited; or there is nothing
+            to run.
+        DataError: the images do not fit the splits.
+        RecipeError: the recipe does not fit the images.
+        StorageError: ``out`` cannot be written.
+        Stopped: that was asked for; the same call goes on.
+    """
+    rules, callbacks = rules or Rules(), callbacks or Callbacks()
+    execution = _one_thread_each(execution or Execution())
+    refuse_other_results(out)
+    planned = plan_study(image_set, design, seeds=seeds, rules=rules, execution=execution, callbacks=callbacks, out=out)
+    splits, compute = planned.splits, planned.compute
+    record = _continue_record(out, planned.record, splits, execution)
+
+    first = True
+    while True:
+        # Seeds that an earlier call asked for stay in the plan; this one trains those that it asks for.
+        asked = [trial for trial in planned_trials(record) if seeds == "auto" or trial.seed < seeds]
+        jobs = [planned.job(trial, out) for trial in asked]
+        if first and execution.retry_failed:
+            reopen_failed(jobs)
+        todo = [job for job in jobs if read_result(job.folder) is None]
+        # The longest of a seed first: then little is left for the last process.
+        todo.sort(key=lambda job: (job.trial.seed, -len(job.splits.train)))
+        seconds: dict[str, float] = {}
+        if first or todo:
+            work = planned.work([job.trial for job in todo])
+            seconds = estimate_seconds(work, splits, record.data, compute, callbacks, execution.trial_timeout)
+            record = _write_plan(out, record, splits, execution)
+        if todo:
+            trials = tuple(job.trial for job in todo)
+            images = {job.trial.rung: len(job.splits.train) for job in todo}
+            schedule = Schedule(record, trials, len(asked) - len(todo), seconds, images)
+            dispatch(todo, schedule, compute, execution, callbacks, _Refresh(out, callbacks))
+        first = False
+        remove_old_checkpoints(jobs)
+        with locked(out):  # whoever comes first reads test; the others find it read
+            study = load_study(out)
+            if study.missing or record.sweep is not None:
+                break
+            study = read_study_test(
+                study, [planned.job(trial, out) for trial in planned_trials(record)], compute, callbacks
+            )
+            following = next_look(study)
+            if following is None:
+                break
+            record = following
+            write_record(out, record)
+    _Refresh(out, callbacks)()
+    return study
+
+
+def next_look(study: SavedStudy) -> StudyRecord | None:
+    """Return the record of the next declared look; None where there is none, or nothing is left to decide.
+
+    Only the rungs of undecided contrasts get its seeds; the others stay where they are.
+    """
+    record = study.record
+    position = next((i for i, look in enumerate(record.looks) if look.seeds == len(record.seeds)), None)
+    if position is None or position + 1 == len(record.looks):
+        return None
+    effects = zip(record.contrasts, weigh_effects(study, summarize_rungs(study)), strict=True)
+    open_rungs = {name for contrast, effect in effects if effect.verdict == "undecided" for name in contrast.weights}
+    if not open_rungs:
+        return None
+    reached = {rung.name: len(record.seeds_of(rung.name)) for rung in record.rungs if rung.name not in open_rungs}
+    seeds = tuple(range(record.looks[position + 1].seeds))
+    return record.model_copy(update={"seeds": seeds, "reached": reached})
+
+
+def refuse_other_results(out: Path) -> None:
+    """Refuse a folder that is a file, or holds another kind of result.
+
+    Raises:
+        StudyError: it does.
+    """
+    if out.is_file():
+        raise StudyError(f"`out` is {out}, which is a file; choose a folder")
+    if (out / "curve.json").exists() and not (out / "study.json").exists():
+        raise StudyError(
+            f"{out} holds a curve that Stepladder 0.1 wrote; that version reads it (pip install stepladder==0.1.0), "
+            "and this one makes it anew: choose another folder with `out`"
+        )
+    for name, what in (("bag-of-words.json", "a bag of words"), ("baseline.json", "a bag of words")):
+        if (out / name).exists():
+            raise StudyError(f"{out} holds {what}; choose another folder with `out`")
+    if (out / "result.json").exists():
+        raise StudyError(f"{out} holds a trained model; choose another folder with `out`")
+
+
+def thin_out(splits: Splits, share: float) -> Splits:
+    """Return the splits with ``share`` of the training images of every class, at least one; validation and test whole.
+
+    A smaller share is within a larger one.
+    """
+    if share == 1:
+        return splits
+    positions = _some_of_each_class(splits.train, share)
+    digest = hashlib.sha256(f"{splits.fingerprint} of which\n".encode() + positions.astype(np.int64).tobytes())
+    return replace(splits, train=splits.train.take(positions), fingerprint=digest.hexdigest())
+
+
+def _some_of_each_class(split: Split, share: float) -> np.ndarray:
+    chosen = []
+    for label in np.unique(split.labels):
+        positions = np.flatnonzero(split.labels == label)
+        order = np.random.default_rng([SPLIT_SEED, int(label)]).permutation(positions)
+        chosen.append(order[: max(1, round(share * len(positions)))])
+    return np.sort(np.concatenate(chosen))
+
+
+def _one_thread_each(execution: Execution) -> Execution:
+    """A study of several trials runs one a core: processes whose threads outnumber the cores wait for each other."""
+    return execution if execution.threads is not None else replace(execution, threads=1)
+
+
+def _write_plan(out: Path, record: StudyRecord, splits: Splits, execution: Execution) -> StudyRecord:
+    """Write the plan before the first trial, unless another process has just done so; return the one that holds."""
+    with locked(out):
+        remove_stale_parts(out, _OWNED)
+        remove_stale_parts(out / "figures", ())
+        record = _continue_record(out, record, splits, execution)
+        if read_record(out) != record:
+            write_record(out, record)
+        if read_images(out) is None:
+            write_images(out, splits)
+    return record
+
+
+def _continue_record(out: Path, record: StudyRecord, splits: Splits, execution: Execution) -> StudyRecord:
+    """Return the record to go on with: that of ``out`` where it has the same plan, with the seeds of both."""
+    found = read_record(out)
+    if found is None:
+        return record
+    readings = read_readings(out)
+    if (edit := find_edit(found, readings)) is not None:
+        raise StudyError(f"{out}: {edit}; restore it from a copy, or choose another folder with `out`")
+    # More or fewer seeds are no other plan, unless they were to be found in declared looks.
+    alike = record
+    if len(found.looks) == len(record.looks) == 1:
+        alike = record.model_copy(update={"looks": found.looks})
+    if found.plan_hash != hash_plan(alike):
+        if is_other_grid(found, record):
+            return record
+        raise StudyError(f"{out} holds another study: {_differences(out, found, alike, splits)}")
+    if found.threads != record.threads and found.threads is not None and not execution.accept_different_bits:
+        here = record.threads or "all cores"
+        raise StudyError(
+            f"{out} was begun with `threads={found.threads}`, and this would be {here}, so bits may differ; continue "
+            f"with `threads={found.threads}`, or with `accept_different_bits=True`"
+        )
+    new = tuple(seed for seed in record.seeds if seed not in found.seeds)
+    if not new or len(found.looks) > 1:
+        return found
+    added = AddedSeeds(seeds=new, time=now(), after_reading=bool(readings))
+    return found.model_copy(
+        update={"seeds": (*found.seeds, *new), "added": (*found.added, added), "command": record.command}
+    )
+
+
+def _differences(out: Path, found: StudyRecord, here: StudyRecord, splits: Splits) -> str:
+    """Return how two plans differ and what to do, after "holds another study:"."""
+    phrases = differences(found, here)
+    images = read_images(out)
+    if found.data.fingerprint != here.data.fingerprint and images is not None:
+        changes = describe_changes(images, splits, found.data.class_names)
+        phrases = [phrase for phrase in phrases if phrase not in ("the images differ", "the split differs")] + changes
+    more = f"; and {len(phrases) - 4} more" if len(phrases) > 4 else ""
+    fix = "Choose another folder with `out`, or the same settings to continue"
+    if phrases and all(phrase.startswith("epochs is ") for phrase in phrases):
+        before = found.rungs[0].recipe["epochs"]
+        fix = (
+            f"A finished trial cannot be made longer or shorter: its learning rates and every other schedule were made "
+            f"for {before} epoch{'' if before == 1 else 's'}. Train new trials in another folder, with `out`"
+        )
+    return f"{'; '.join(phrases[:4])}{more}. {fix}"
+
+
+class _Refresh:
+    """Rebuilds ``results.csv`` after a trial: from all of them, so not more often than every few seconds.
+
+    Another program may hold the file; that costs no trial, since it can be rebuilt at any time.
+    """
+
+    def __init__(self, out: Path, callbacks: Callbacks) -> None:
+        self._out, self._watch = out, callbacks
+        self._next = 0.0
+
+    def __call__(self) -> None:
+        if monotonic() < self._next:
+            return
+        self._next = monotonic() + _REFRESH_SECONDS
+        if not self._out.is_dir():
+            return  # it was removed, which is said by whoever notices, and must not be made again
+        try:
+            with locked(self._out):
+                write_results(load_study(self._out))
+        except StorageError as error:
+            self._watch.message(f"results.csv was not rebuilt ({error}); `report` rebuilds it")

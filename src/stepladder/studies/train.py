@@ -1,0 +1,83 @@
+"""One recipe, one seed, one model."""
+
+from __future__ import annotations
+
+from contextlib import chdir
+from dataclasses import dataclass
+from pathlib import Path
+
+from stepladder.datasets import ImageSet
+from stepladder.errors import StudyError
+from stepladder.recipe import Recipe
+from stepladder.studies.design.rules import Protocol
+from stepladder.studies.design.trials import Trial
+from stepladder.studies.files.records import TrialResult
+from stepladder.studies.files.store import read_result
+from stepladder.studies.prepare import prepare
+from stepladder.studies.running.callbacks import Callbacks
+from stepladder.studies.running.execution import Execution, Job
+from stepladder.studies.running.locks import try_lock
+from stepladder.studies.running.reading import card_facts, read_test
+from stepladder.studies.running.trial import run_trial
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """One training as its folder holds it, with the precision that it was trained in."""
+
+    folder: Path
+    result: TrialResult
+    precision: str
+
+
+def train_model(
+    image_set: ImageSet,
+    recipe: Recipe,
+    out: Path,
+    *,
+    seed: int = 0,
+    test: bool = True,
+    protocol: Protocol | None = None,
+    execution: Execution | None = None,
+    callbacks: Callbacks | None = None,
+) -> TrainedModel:
+    """Train one recipe with one seed into the folder ``out`` and read test; the same call again only reads the result.
+
+    Args:
+        out: the folder of the result.
+        seed: decides initial weights, order of the images and augmentation.
+        test: whether to read test; a model that was trained without is read by a call with it.
+        execution: how it is carried out; a stopped training goes on from its checkpoint.
+
+    Raises:
+        StudyError: ``out`` holds something else, or test was to stay unread without images left for validation.
+        DataError: the images do not fit the splits.
+        RecipeError: the recipe does not fit the images.
+        StorageError: ``out`` cannot be written.
+        Stopped: that was asked for; the same call goes on.
+    """
+    protocol, execution, callbacks = protocol or Protocol(), execution or Execution(), callbacks or Callbacks()
+    if protocol.validation == 0 and not test:
+        raise StudyError(
+            "without images for validation the test curve is drawn, so test cannot stay unread; give `validation` a "
+            "share above 0"
+        )
+    prepared = prepare(image_set, recipe, protocol, execution, callbacks)
+    splits, data, compute = prepared.splits, prepared.data, prepared.compute
+    trial = Trial(recipe.name, recipe, seed, data.split, compute.precision, protocol.select)
+    found = read_result(out)
+    if found is not None and found.trial == trial.id:
+        if test and found.status == "finished" and found.test_accuracy is None:  # not wanted then, or stopped before
+            found = read_test(out, found, splits, data, card_facts(found, recipe.name, data), compute)
+        return TrainedModel(out, found, compute.precision)
+    if found is not None or (out / "study.json").exists():
+        raise StudyError(f"{out} holds another result, which would be lost; choose another folder with `out`")
+    with try_lock(out) as owned:
+        if not owned:
+            raise StudyError(f"another process trains in {out}; wait for it, or choose another folder with `out`")
+        with chdir(Path.cwd()):  # and back: a technique of the user's own may go elsewhere
+            result = run_trial(Job(trial, splits, data, out), compute, callbacks, execution)
+    if result.status == "finished" and test:
+        result = read_test(out, result, splits, data, card_facts(result, recipe.name, data), compute)
+        callbacks.test_read(trial, result)
+    return TrainedModel(out, result, compute.precision)

@@ -1,0 +1,244 @@
+"""The cache of decoded images: whole or absent, shared, bounded, and never in the way."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stepladder.datasets import cache as room
+from stepladder.datasets.cache import FEWEST_IMAGES, Decoded, cache_folder, clear_cache, decode_once
+
+COUNT = FEWEST_IMAGES
+SHAPE = (COUNT, 4, 4, 3)
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv(room.VARIABLE, str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def decoder(value=7, facts=None, shape=SHAPE):
+    """A decode that fills everything with ``value`` and counts its calls."""
+
+    def decode(allocate):
+        decode.calls += 1
+        pixels = allocate(shape)
+        pixels[:] = value
+        return Decoded(pixels, {"damaged": []} if facts is None else facts)
+
+    decode.calls = 0
+    return decode
+
+
+def kept(cache: Path) -> list[str]:
+    return sorted(path.name for path in (cache / "decoded-1").iterdir() if path.suffix != ".lock")
+
+
+def test_the_second_time_nothing_is_decoded(empty_cache):
+    decode = decoder(facts={"damaged": [[3, "why"]]})
+    for _ in range(3):
+        found = decode_once("key", COUNT, decode)
+        assert (found.pixels == 7).all()
+        assert found.pixels.shape == SHAPE
+        assert found.facts == {"damaged": [[3, "why"]]}
+        assert not found.pixels.flags.writeable  # the file itself, not a copy of it
+    assert decode.calls == 1
+    assert kept(empty_cache) == ["key.json", "key.pixels"]
+    other = decode_once("other", COUNT, decoder(9))
+    assert (other.pixels == 9).all()
+
+
+def test_few_images_are_not_kept(empty_cache):
+    decode = decoder(shape=(COUNT - 1, 4, 4, 3))
+    for _ in range(2):
+        assert decode_once("key", COUNT - 1, decode).pixels.flags.writeable
+    assert decode.calls == 2
+    assert not empty_cache.exists()
+
+
+def test_what_must_not_be_kept_is_not(empty_cache):
+    def decode(allocate):
+        return Decoded(allocate(SHAPE), {}, keep=False)
+
+    assert decode_once("key", COUNT, decode).pixels.shape == SHAPE
+    assert kept(empty_cache) == []
+
+
+def test_an_error_while_decoding_leaves_nothing(empty_cache):
+    def decode(allocate):
+        allocate(SHAPE)
+        raise ValueError("damaged")
+
+    with pytest.raises(ValueError, match="damaged"):
+        decode_once("key", COUNT, decode)
+    assert kept(empty_cache) == []
+
+
+def test_the_array_allocated_last_is_the_one_that_counts(empty_cache):
+    def decode(allocate):
+        allocate((COUNT, 9, 9, 3))[:] = 1
+        pixels = allocate(SHAPE)
+        pixels[:] = 2
+        return Decoded(pixels, {})
+
+    for _ in range(2):
+        found = decode_once("key", COUNT, decode)
+        assert found.pixels.shape == SHAPE
+        assert (found.pixels == 2).all()
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda folder: (folder / "key.pixels").write_bytes(b"short"),
+        lambda folder: (folder / "key.pixels").unlink(),
+        lambda folder: (folder / "key.json").write_text("{"),
+        lambda folder: (folder / "key.json").write_text("{}"),
+        lambda folder: (folder / "key.json").write_text('{"shape": [100, 4, 4], "facts": {}}'),
+        lambda folder: (folder / "key.json").write_text('{"shape": "large", "facts": {}}'),
+    ],
+)
+def test_a_harmed_entry_is_made_anew(empty_cache, harm):
+    decode = decoder()
+    decode_once("key", COUNT, decode)
+    harm(empty_cache / "decoded-1")
+    for _ in range(2):
+        assert (decode_once("key", COUNT, decode).pixels == 7).all()
+    assert decode.calls == 2
+
+
+def test_without_a_place_to_write_it_decodes_into_memory(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv(room.VARIABLE, str(tmp_path / "file"))
+    decode = decoder()
+    for _ in range(2):
+        assert (decode_once("key", COUNT, decode).pixels == 7).all()
+    assert decode.calls == 2
+
+
+def test_without_room_on_the_disk_it_decodes_into_memory(empty_cache, monkeypatch):
+    usage = room.shutil.disk_usage(empty_cache.parent)
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda _: usage._replace(free=room._SPARE_BYTES))
+    assert (decode_once("key", COUNT, decoder()).pixels == 7).all()
+    assert kept(empty_cache) == []
+
+
+@pytest.mark.parametrize("call", ["posix_fallocate", "fsync"])
+def test_a_write_that_fails_does_not_lose_the_images(empty_cache, monkeypatch, call):
+    if not hasattr(os, call):
+        pytest.skip(f"this system has no os.{call}")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, call, full)
+    assert (decode_once("key", COUNT, decoder()).pixels == 7).all()
+    monkeypatch.undo()
+    assert kept(empty_cache) == []
+
+
+def test_the_sets_not_used_for_longest_make_room(empty_cache, monkeypatch):
+    size = int(np.prod(SHAPE))
+    monkeypatch.setattr(room, "MOST_BYTES", 2 * size)
+    for age, key in ((300, "old"), (200, "older_but_used")):
+        decode_once(key, COUNT, decoder())
+        past = time.time() - age
+        os.utime(empty_cache / "decoded-1" / f"{key}.json", (past, past))
+    os.utime(empty_cache / "decoded-1" / "older_but_used.json", (1, 1))
+    decode_once("older_but_used", COUNT, decoder())  # looked up, so it is used
+    decode_once("new", COUNT, decoder())
+    assert [name for name in kept(empty_cache) if name.endswith(".json")] == ["new.json", "older_but_used.json"]
+
+
+def test_what_a_killed_process_left_is_removed_and_what_is_being_written_is_not(empty_cache):
+    folder = empty_cache / "decoded-1"
+    folder.mkdir(parents=True)
+    for name in ("dead.part", "dead.pixels", "alive.part"):
+        (folder / name).write_bytes(b"half")
+    with room.FileLock(folder / "alive.lock"):
+        decode_once("key", COUNT, decoder())
+    assert kept(empty_cache) == ["alive.part", "key.json", "key.pixels"]
+
+
+PROGRAM = """
+    import os, sys, time
+    from pathlib import Path
+    from stepladder.datasets import cache
+    def decode(allocate):
+        with open(sys.argv[1], "a") as log:
+            log.write("decoded\\n")
+        pixels = allocate((400, 32, 32, 3))
+        for i in range(len(pixels)):
+            pixels[i] = i % 251
+            time.sleep(0.0005)
+        return cache.Decoded(pixels, {"done": True})
+    found = cache.decode_once("key", 400, decode)
+    assert all((found.pixels[i] == i % 251).all() for i in range(400)), "wrong pixels"
+    assert found.facts == {"done": True}
+"""
+
+
+def start(log: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", textwrap.dedent(PROGRAM), str(log)])
+
+
+def test_two_processes_decode_once(tmp_path):
+    log = tmp_path / "log"
+    processes = [start(log) for _ in range(3)]
+    assert [process.wait(60) for process in processes] == [0, 0, 0]
+    assert log.read_text() == "decoded\n"
+
+
+def test_a_kill_at_any_moment_leaves_the_set_whole_or_absent(tmp_path, empty_cache):
+    log, folder = tmp_path / "log", empty_cache / "decoded-1"
+    random = np.random.default_rng(0)
+    seen = set()
+    for _ in range(6):
+        process = start(log)
+        while not (folder / "key.part").exists() and process.poll() is None:
+            time.sleep(0.005)
+        time.sleep(random.uniform(0, 0.35))
+        process.send_signal(signal.SIGKILL)
+        process.wait(60)
+        marker = folder / "key.json"
+        seen.add(marker.exists())
+        if marker.exists():
+            pixels = np.fromfile(folder / "key.pixels", dtype=np.uint8).reshape(json.loads(marker.read_text())["shape"])
+            assert all((pixels[i] == i % 251).all() for i in range(400))
+            marker.unlink()
+    assert False in seen  # or no kill came in time
+    assert start(log).wait(60) == 0
+    assert kept(empty_cache) == ["key.json", "key.pixels"]
+
+
+def test_clearing_frees_what_was_kept_and_follows_no_link(tmp_path, empty_cache):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "precious.txt").write_text("keep")
+    decode_once("key", COUNT, decoder())
+    (empty_cache / "decoded-1" / "link").symlink_to(outside)
+    (empty_cache / "downloads").symlink_to(outside)
+    (empty_cache / "notes.txt").write_text("not ours")
+    assert clear_cache() >= int(np.prod(SHAPE))
+    assert not (empty_cache / "decoded-1").exists()
+    assert (outside / "precious.txt").read_text() == "keep"
+    assert (empty_cache / "notes.txt").exists()
+    assert clear_cache() == 0
+
+
+def test_the_folder_is_the_user_s_own_unless_told(monkeypatch):
+    monkeypatch.delenv(room.VARIABLE)
+    assert cache_folder().name == "stepladder"
+    monkeypatch.setenv(room.VARIABLE, "~/elsewhere")
+    assert cache_folder() == Path.home() / "elsewhere"

@@ -1,0 +1,221 @@
+"""One image: formats, modes, orientation, limits, damage."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import simplejpeg
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageOps
+
+from stepladder.datasets.decode import FORMATS, MAX_PIXELS, decode_image, fit_square, image_shape
+from stepladder.errors import DataError
+
+LOSSLESS = ("PNG", "BMP", "TIFF")
+
+
+def saved(image: Image.Image, fmt: str, **options) -> bytes:
+    target = io.BytesIO()
+    image.save(target, fmt, **options)
+    return target.getvalue()
+
+
+def noise(width=9, height=7, seed=0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("fmt", LOSSLESS)
+def test_lossless_formats_give_the_pixels_back(fmt):
+    pixels = noise()
+    np.testing.assert_array_equal(decode_image(saved(Image.fromarray(pixels), fmt)), pixels)
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_every_format_agrees_with_pillow(fmt):
+    content = saved(Image.fromarray(noise(40, 30)).resize((80, 60)), fmt)
+    reference = np.asarray(Image.open(io.BytesIO(content)).convert("RGB")).astype(int)
+    decoded = decode_image(content)
+    assert decoded.dtype == np.uint8
+    assert decoded.flags.c_contiguous
+    assert abs(decoded - reference).max() <= 1  # simplejpeg carries its own libjpeg-turbo
+    assert image_shape(content) == decoded.shape == (60, 80, 3)
+
+
+@pytest.mark.parametrize("fmt", ["JPEG", "PNG", "BMP", "TIFF"])
+def test_grey_stays_one_channel(fmt):
+    content = saved(Image.fromarray(noise()).convert("L"), fmt)
+    assert decode_image(content).shape == image_shape(content) == (7, 9, 1)
+
+
+def test_sixteen_bit_grey_is_scaled():
+    wide = np.array([[0, 128, 129, 257, 32768, 65535]], dtype=np.uint16)
+    decoded = decode_image(saved(Image.fromarray(wide), "PNG"))
+    np.testing.assert_array_equal(decoded[0, :, 0], np.round(wide[0] / 257).astype(np.uint8))
+
+
+def test_one_bit_and_palette():
+    black_white = Image.fromarray(noise()).convert("1")
+    np.testing.assert_array_equal(decode_image(saved(black_white, "PNG"))[:, :, 0], np.asarray(black_white) * 255)
+    palette = Image.fromarray(noise()).quantize(16)
+    np.testing.assert_array_equal(decode_image(saved(palette, "PNG")), np.asarray(palette.convert("RGB")))
+
+
+def test_transparency_is_laid_over_white():
+    rgba = np.zeros((1, 3, 4), dtype=np.uint8)
+    rgba[0, :, 0] = 200
+    rgba[0, :, 3] = [0, 255, 51]
+    decoded = decode_image(saved(Image.fromarray(rgba), "PNG"))
+    expected = [round((value * alpha + 255 * (255 - alpha)) / 255) for alpha in (0, 255, 51) for value in (200, 0, 0)]
+    assert decoded.ravel().tolist() == expected
+    grey_alpha = Image.fromarray(np.array([[[10, 0], [10, 255]]], dtype=np.uint8))
+    assert decode_image(saved(grey_alpha, "PNG")).tolist() == [[[255], [10]]]
+
+
+def test_a_transparent_palette_colour_is_white():
+    image = Image.new("P", (2, 1))
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    image.putpixel((1, 0), 1)
+    assert decode_image(saved(image, "PNG", transparency=0)).tolist() == [[[255, 255, 255], [0, 0, 255]]]
+
+
+def test_cmyk_jpeg_is_read_as_pillow_reads_it():
+    content = saved(Image.fromarray(noise(16, 16)).convert("CMYK"), "JPEG")
+    reference = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+    np.testing.assert_array_equal(decode_image(content), reference)
+    assert image_shape(content) == (16, 16, 3)
+
+
+def test_animation_gives_its_first_frame():
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    content = saved(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert decode_image(content)[0, 0].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize("fmt", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_is_applied_as_pillow_does(fmt, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    blocks = Image.fromarray(noise(3, 2)).resize((48, 32), Image.Resampling.NEAREST)
+    content = saved(blocks, fmt, exif=exif, **({"lossless": True} if fmt == "WEBP" else {}))
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(content)))).astype(int)
+    decoded = decode_image(content)
+    assert decoded.shape == expected.shape == image_shape(content)
+    assert abs(decoded - expected).max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_unbounded_modes_are_refused_with_the_fix(mode):
+    with pytest.raises(DataError, match=rf"mode {mode} .*8 or 16 bits"):
+        decode_image(saved(Image.new(mode, (4, 4)), "TIFF"))
+
+
+def test_zero_bytes_and_text():
+    with pytest.raises(DataError, match="empty"):
+        decode_image(b"")
+    with pytest.raises(DataError, match="JPEG, PNG, WEBP, BMP, TIFF, GIF"):
+        decode_image(b"hello, this is no image")
+
+
+def test_formats_outside_the_list_are_refused():
+    with pytest.raises(DataError, match="no image that can be read"):
+        decode_image(saved(Image.new("RGB", (4, 4)), "PPM"))
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_truncated_jpeg_is_damaged_wherever_it_is_cut(progressive):
+    content = saved(Image.fromarray(noise(40, 40)), "JPEG", progressive=progressive)
+    for length in range(1, len(content), 7):
+        with pytest.raises(DataError):
+            decode_image(content[:length])
+
+
+def test_a_jpeg_cut_and_closed_is_damaged():
+    # Pillow alone reads this without a word, the lower half grey.
+    content = saved(Image.fromarray(noise(64, 64)), "JPEG")
+    cut = content[: len(content) // 2] + b"\xff\xd9"
+    Image.open(io.BytesIO(cut)).load()
+    with pytest.raises(DataError, match="damaged"):
+        decode_image(cut)
+
+
+def test_padding_in_a_jpeg_is_no_damage():
+    content = simplejpeg.encode_jpeg(noise(16, 16))
+    padded = content[:-2] + b"\0\0\0" + content[-2:]
+    np.testing.assert_array_equal(decode_image(padded), decode_image(content))
+
+
+@pytest.mark.parametrize("fmt", ["PNG", "WEBP", "TIFF"])
+def test_other_truncated_images_are_damaged_wherever_they_are_cut(fmt, recwarn):
+    content = saved(Image.fromarray(noise()), fmt)
+    for length in range(1, len(content)):
+        with pytest.raises(DataError):
+            decode_image(content[:length])
+
+
+def test_pixel_limit_is_checked_from_the_header():
+    # 20,000 × 20,000 pixels in 67 bytes: only the header can be read, and only the header needs to be.
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    start = b"\x89PNG\r\n\x1a\n"
+    for side in (7100, 12_000, 20_000):  # within Pillow's limit, where it warns, where it raises
+        header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+        content = start + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+        for function in (decode_image, image_shape):
+            with pytest.raises(DataError, match=f"more than {MAX_PIXELS // 1_000_000} megapixels"):
+                function(content)
+
+
+def test_pixel_limit_holds_for_jpeg(monkeypatch):
+    monkeypatch.setattr("stepladder.datasets.decode.MAX_PIXELS", 1_000_000)
+    with pytest.raises(DataError, match="1001×1000 is more than 1 megapixels"):
+        decode_image(saved(Image.new("RGB", (1001, 1000)), "JPEG"))
+
+
+def test_one_pixel():
+    assert decode_image(saved(Image.new("RGB", (1, 1), "red"), "PNG")).tolist() == [[[255, 0, 0]]]
+
+
+def test_fit_square_keeps_the_center_antialiased():
+    image = np.zeros((40, 100, 3), dtype=np.uint8)
+    image[:, 30:70] = 255  # the center square
+    fitted = fit_square(image, 10)
+    assert (fitted[:, 1:-1] == 255).all()
+    assert (fitted > 200).all()
+    stripes = np.tile(np.array([0, 255], dtype=np.uint8), (64, 32))[:, :, None]
+    fitted = fit_square(stripes, 8)
+    assert fitted.shape == (8, 8, 1)
+    assert abs(fitted[:, 1:-1].astype(int) - 127).max() < 8  # without antialiasing: 0 or 255
+
+
+def test_reduced_decoding_keeps_enough_pixels():
+    content = saved(Image.fromarray(noise(50, 40)).resize((1000, 800)), "JPEG")
+    reduced = decode_image(content, at_least=128)
+    assert 128 <= min(reduced.shape[:2]) < 800
+    whole = fit_square(decode_image(content), 64).astype(int)
+    assert abs(fit_square(reduced, 64) - whole).mean() < 2
+
+
+@pytest.mark.filterwarnings("ignore:::PIL")
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from(FORMATS),
+    st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), max_size=4),
+    st.floats(0, 1),
+)
+def test_damaged_bytes_give_an_image_or_a_data_error(fmt, flips, share):
+    content = bytearray(saved(Image.fromarray(noise()), fmt))
+    for position, value in flips:
+        content[position % len(content)] = value
+    content = bytes(content[: max(1, round(share * len(content)))])
+    for function in (decode_image, image_shape):
+        try:
+            function(content)
+        except DataError as error:
+            assert str(error)  # noqa: PT017

@@ -1,0 +1,257 @@
+"""All images of a set: one array, one shape, all damage collected, deterministic; and what is said of it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stepladder.datasets import decode_all as room
+from stepladder.datasets import encoded, load_image_set
+from stepladder.datasets.decode import decode_image, fit_square, with_channels
+from stepladder.datasets.decode_all import decode_splits
+from stepladder.datasets.encoded import Encoded, identify
+from stepladder.errors import DamagedImagesError, DataError
+
+
+def in_memory(contents: list[bytes | None], labels: list[int] | None = None, chunk: int = 3) -> Encoded:
+    def read():
+        for start in range(0, len(contents), chunk):
+            yield contents[start : start + chunk]
+
+    numbers = np.array(labels if labels is not None else range(len(contents)), dtype=np.int64)
+    return Encoded(numbers, read, lambda position: f"row {position}", identify(Path(), [], repr(contents).encode()))
+
+
+def test_equal_sizes_are_kept_in_order(encode):
+    contents = [encode(seed=i, size=(9, 5)) for i in range(40)]
+    splits, notes = decode_splits({"train": in_memory(contents[:30]), "test": in_memory(contents[30:])})
+    assert notes == ()
+    assert splits["train"].images.shape == (30, 5, 9, 3)
+    images = np.concatenate([splits["train"].images, splits["test"].images])
+    np.testing.assert_array_equal(images, np.stack([decode_image(content) for content in contents]))
+    assert splits["test"].labels.tolist() == list(range(10))
+
+
+def test_splits_share_one_array(encode):
+    contents = [encode(seed=i) for i in range(4)]
+    splits, _ = decode_splits({"test": in_memory(contents[:2]), "train": in_memory(contents[2:])})
+    assert splits["train"].images.base is splits["test"].images.base
+
+
+@pytest.mark.parametrize("first", ["L", "RGB"])
+def test_channels_are_grey_only_if_all_are(encode, first):
+    modes = ["L", "RGB"] if first == "L" else ["RGB", "L"]
+    mixed = {"train": in_memory([encode(mode=modes[0], seed=1)]), "test": in_memory([encode(mode=modes[1], seed=2)])}
+    splits, notes = decode_splits(mixed)
+    assert splits["train"].images.shape == splits["test"].images.shape == (1, 8, 8, 3)
+    grey = splits["train" if first == "L" else "test"].images
+    assert (grey == grey[..., :1]).all()
+    assert notes == ("1 of 2 images are grey and were given three equal channels.",)
+    grey_only, _ = decode_splits({"train": in_memory([encode(mode="L")] * 2)})
+    assert grey_only["train"].images.shape == (2, 8, 8, 1)
+
+
+def test_sizes_that_differ_get_the_median_shorter_side(encode):
+    sizes = [(20, 20)] * 5 + [(30, 24)] * 3 + [(12, 40)] * 2
+    contents = [encode(seed=i, size=size) for i, size in enumerate(sizes)]
+    splits, notes = decode_splits({"train": in_memory(contents)})
+    assert splits["train"].images.shape == (10, 20, 20, 3)
+    (note,) = notes
+    assert "12 to 24 pixels" in note
+    assert "20×20" in note
+    expected = np.stack([fit_square(decode_image(content), 20) for content in contents])
+    np.testing.assert_array_equal(splits["train"].images, expected)
+
+
+def test_the_chosen_size_is_at_most_64(encode):
+    contents = [encode("JPEG", size=(200, 150)), encode("JPEG", size=(150, 200)), encode("JPEG", size=(300, 300))]
+    splits, _ = decode_splits({"train": in_memory(contents)})
+    assert splits["train"].images.shape == (3, 64, 64, 3)
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_threads_change_nothing(encode, monkeypatch, threads):
+    contents = [encode(seed=i, size=(8 + i % 3, 8)) for i in range(50)]
+    monkeypatch.setattr(room, "available_cores", lambda: threads)
+    splits, _ = decode_splits({"train": in_memory(contents)})
+    expected = np.stack([fit_square(decode_image(content), 8) for content in contents])
+    np.testing.assert_array_equal(splits["train"].images, expected)
+
+
+@pytest.mark.parametrize("sizes", [(8, 8), (8, 9)])
+def test_all_damaged_images_are_listed(encode, sizes):
+    good = [encode(seed=i, size=(sizes[i % 2], 8)) for i in range(20)]
+    contents = [*good]
+    contents[0], contents[7], contents[19] = b"", good[7][:-20], None
+    with pytest.raises(DamagedImagesError) as caught:
+        decode_splits({"train": in_memory(contents)})
+    assert [place for place, _ in caught.value.damaged] == ["row 0", "row 7", "row 19"]
+    reasons = [reason for _, reason in caught.value.damaged]
+    assert "0 bytes" in reasons[0]
+    assert "damaged" in reasons[1]
+    assert "no image bytes" in reasons[2]
+
+
+@pytest.mark.parametrize("sizes", [(8, 8), (8, 9)])
+def test_skipped_images_leave_the_others_with_their_labels(encode, sizes):
+    good = [encode(seed=i, size=(sizes[i % 2], 8)) for i in range(20)]
+    contents = [*good]
+    for bad in (2, 3, 11, 19):
+        contents[bad] = good[bad][:50]
+    parts = {"train": in_memory(contents[:12]), "test": in_memory(contents[12:])}
+    splits, notes = decode_splits(parts, skip_damaged=True)
+    assert splits["train"].labels.tolist() == [0, 1, 4, 5, 6, 7, 8, 9, 10]
+    assert splits["test"].labels.tolist() == [0, 1, 2, 3, 4, 5, 6]
+    clean = {"train": in_memory([good[i] for i in (0, 1, *range(4, 11))]), "test": in_memory(good[12:19])}
+    expected, _ = decode_splits(clean)
+    for name in expected:
+        np.testing.assert_array_equal(splits[name].images, expected[name].images)
+    assert notes[-1].startswith("4 damaged images were left out: row 2, row 3, row 11")
+
+
+def test_nothing_left_is_an_error():
+    with pytest.raises(DataError, match="none of the 2 images can be decoded; the first: row 0: the file is empty"):
+        decode_splits({"train": in_memory([b"", b"x"])}, skip_damaged=True)
+
+
+def test_progress_ends_at_the_total(encode):
+    seen: list[tuple[int, int]] = []
+    contents = [encode(seed=i) for i in range(10)]
+    decode_splits({"train": in_memory(contents)}, on_progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(3, 10), (6, 10), (9, 10), (10, 10)]
+
+
+def test_files_too_large_to_be_images_are_not_read(tmp_path, monkeypatch):
+    path = tmp_path / "video.png"
+    path.write_bytes(b"x" * 2_000_001)
+    monkeypatch.setattr(encoded, "MAX_FILE_BYTES", 1_000_000)
+    monkeypatch.setattr(os, "read", lambda *_: pytest.fail("was read"))
+    with pytest.raises(DamagedImagesError, match="2 MB is more than an image may have"):
+        decode_splits({"train": encoded.files([encoded.file_entry(path)], np.zeros(1, dtype=np.int64))})
+
+
+def test_more_than_the_memory_is_a_sentence(encode, monkeypatch):
+    def refuse(*arguments, **options):
+        raise MemoryError
+
+    contents = [encode(), encode()]
+    monkeypatch.setattr(np, "empty", refuse)
+    with pytest.raises(DataError, match=r"2 images of 8×8×3 take 0\.0 GB.*`limit`"):
+        decode_splits({"train": in_memory(contents)})
+
+
+def test_a_set_is_decoded_once_and_anew_when_a_file_changes(tmp_path, write_folder, encode, monkeypatch):
+    root = write_folder(tmp_path / "set", {"a": 60, "b": 60})
+    first = load_image_set(str(root))
+    calls = []
+    decode = room.decode_image
+    monkeypatch.setattr(room, "decode_image", lambda content: calls.append(1) or decode(content))
+    again = load_image_set(str(root))
+    assert not calls
+    assert again.fingerprint == first.fingerprint
+    assert again.notes == first.notes
+    np.testing.assert_array_equal(again.splits["train"].labels, first.splits["train"].labels)
+    assert not again.splits["train"].pixels.flags.writeable
+    load_image_set(str(root), limit=55)
+    assert len(calls) == 110  # other images than before
+    (root / "a" / "0003.png").write_bytes(encode(seed=99))
+    changed = load_image_set(str(root))
+    assert changed.fingerprint != first.fingerprint
+
+
+def test_what_was_left_out_is_left_out_again(tmp_path, write_folder):
+    root = write_folder(tmp_path / "set", {"a": 60, "b": 60})
+    (root / "b" / "0007.png").write_bytes(b"no image")
+    first, again = (load_image_set(str(root), skip_damaged=True) for _ in range(2))
+    assert first.notes == again.notes
+    assert "1 damaged image was left out" in first.notes[-1]
+    assert len(again.splits["train"]) == 119
+    assert again.fingerprint == first.fingerprint
+    with pytest.raises(DamagedImagesError, match=r"0007\.png"):
+        load_image_set(str(root))
+
+
+@pytest.fixture
+def mixed(tmp_path, write_folder, encode):
+    root = write_folder(tmp_path / "pets", {"cat": 3, "dog": 2}, size=(20, 12))
+    (root / "dog" / "grey.png").write_bytes(encode(mode="L", size=(16, 16), seed=77))
+    return root
+
+
+def test_grey_is_what_pillow_makes():
+    image = np.random.default_rng(0).integers(0, 256, (50, 40, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(with_channels(image, 1)[:, :, 0], np.asarray(Image.fromarray(image).convert("L")))
+    exact = np.rint(image @ np.array([0.299, 0.587, 0.114]))
+    assert abs(with_channels(image, 1)[:, :, 0] - exact).max() <= 1
+    np.testing.assert_array_equal(with_channels(image, 3), image)
+    np.testing.assert_array_equal(with_channels(image[:, :, :1], 3), np.concatenate([image[:, :, :1]] * 3, axis=2))
+
+
+def test_the_chosen_size_and_channels_are_said(mixed):
+    notes = load_image_set(str(mixed)).notes
+    assert notes == (
+        "Image sizes differ (shorter side 12 to 16 pixels): the shorter side of each was resized to 12 pixels, "
+        "antialiased, and the 12×12 center kept. This side is their median, at most 64; another can be asked for.",
+        "1 of 6 images are grey and were given three equal channels.",
+    )
+
+
+@pytest.mark.parametrize("channels", [None, 1, 3])
+@pytest.mark.parametrize("size", [None, 6, 12, 30])
+def test_encoded_images(mixed, size, channels):
+    image_set = load_image_set(str(mixed), size=size, channels=channels)
+    images = image_set.splits["train"].images
+    side, depth = size or 12, channels or 3
+    assert images.shape == (6, side, side, depth)
+    first = decode_image((mixed / "cat" / "0000.png").read_bytes())
+    np.testing.assert_array_equal(images[0], fit_square(with_channels(first, depth), side))
+    said = " ".join(image_set.notes)
+    assert f"{side}×{side} center kept" in said
+    assert ("were made grey" in said) == (channels == 1)
+    assert ("three equal channels" in said) == (channels != 1)
+
+
+def test_images_that_have_the_shape_are_not_spoken_of(tmp_path, write_folder):
+    root = write_folder(tmp_path / "pets", {"cat": 2, "dog": 2})
+    image_set = load_image_set(str(root), size=8, channels=3)
+    assert image_set.notes == ()
+    np.testing.assert_array_equal(image_set.splits["train"].images, load_image_set(str(root)).splits["train"].images)
+
+
+def test_images_of_one_size_are_resized_when_asked(tmp_path, write_folder):
+    root = write_folder(tmp_path / "pets", {"cat": 2, "dog": 2}, size=(20, 12))
+    note = load_image_set(str(root), size=6, channels=1).notes[0]
+    assert note.startswith(
+        "The images have 20×12 pixels: the shorter side of each was resized to 6 pixels, antialiased"
+    )
+
+
+def test_images_that_come_as_pixels():
+    plain = load_image_set("digits", limit=3)
+    image_set = load_image_set("digits", limit=3, size=16, channels=3)
+    images = image_set.splits["train"].images
+    assert images.shape == (30, 16, 16, 3)
+    np.testing.assert_array_equal(images[7], fit_square(with_channels(plain.splits["train"].images[7], 3), 16))
+    assert list(image_set.notes[-2:]) == [
+        "The images have 8×8 pixels: the shorter side of each was resized to 16 pixels, antialiased, and the 16×16 "
+        "center kept.",
+        "All images are grey and were given three equal channels.",
+    ]
+    assert load_image_set("digits", size=8, channels=1).fingerprint == load_image_set("digits").fingerprint
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"size": 0}, "`size` is 0; it must be 1 to 1024 pixels"),
+        ({"size": 5000}, "`size` is 5000; it must be"),
+        ({"channels": 2}, r"`channels` is 2; it must be 1 \(grey\) or 3 \(color\), or be left out"),
+    ],
+)
+def test_shapes_that_are_not_allowed(options, words):
+    with pytest.raises(DataError, match=words):
+        load_image_set("digits", **options)

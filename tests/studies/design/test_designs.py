@@ -1,0 +1,124 @@
+from collections.abc import Callable
+
+import pytest
+
+from stepladder.errors import StudyError
+from stepladder.recipe import Recipe, load_recipe
+from stepladder.studies.design.designs import PLANS, Design, make_design
+
+MakeRecipe = Callable[..., Recipe]
+
+
+def techniques(design: Design) -> dict[str, list[str]]:
+    return {rung.name: [setting.name for setting in rung.recipe.techniques] for rung in design.rungs}
+
+
+@pytest.fixture
+def three(tiny_recipe: MakeRecipe) -> Recipe:
+    return tiny_recipe("standardize", {"name": "random_crop", "rung": "augment"}, "dropout")
+
+
+def test_the_ladder_compares_each_rung_with_the_one_below(three: Recipe) -> None:
+    design = make_design("ladder", three)
+    assert [(one.name, one.weights) for one in design.contrasts] == [
+        ("standardize", {"standardize": 1, "baseline": -1}),
+        ("augment", {"augment": 1, "standardize": -1}),
+        ("dropout", {"dropout": 1, "augment": -1}),
+    ]
+
+
+def test_leave_one_out_takes_each_from_all(three: Recipe) -> None:
+    design = make_design("leave-one-out", three)
+    assert techniques(design) == {
+        "all": ["standardize", "random_crop", "dropout"],
+        "without standardize": ["random_crop", "dropout"],
+        "without augment": ["standardize", "dropout"],
+        "without dropout": ["standardize", "random_crop"],
+    }
+    assert design.rungs[2].lacks == ("random_crop",)
+    assert [one.weights for one in design.contrasts][1] == {"all": 1, "without augment": -1}
+
+
+def test_add_one_puts_each_alone_on_the_base(three: Recipe) -> None:
+    design = make_design("add-one", three)
+    assert techniques(design) == {
+        "baseline": [],
+        "standardize": ["standardize"],
+        "augment": ["random_crop"],
+        "dropout": ["dropout"],
+    }
+    assert all(one.weights == {one.name: 1, "baseline": -1} for one in design.contrasts)
+
+
+def test_ladder_and_leave_one_out_share_the_top_and_the_rung_below_it(three: Recipe) -> None:
+    design = make_design("ladder+leave-one-out", three)
+    assert list(techniques(design)) == [
+        "baseline",
+        "standardize",
+        "augment",
+        "dropout",
+        "without standardize",
+        "without augment",
+    ]
+    assert [(one.name, one.design) for one in design.contrasts] == [
+        ("standardize", "ladder"),
+        ("augment", "ladder"),
+        ("dropout", "ladder"),  # left out of all, it is the same comparison
+        ("standardize", "leave-one-out"),
+        ("augment", "leave-one-out"),
+    ]
+
+
+@pytest.mark.parametrize("plan", [*PLANS, "factorial"])
+def test_no_design_trains_a_recipe_twice(plan: str) -> None:
+    rungs = make_design(plan, load_recipe("report")).rungs
+    assert len({rung.recipe.fingerprint for rung in rungs}) == len(rungs)
+    assert len({rung.name for rung in rungs}) == len(rungs)
+
+
+def test_a_factorial_has_every_subset_in_the_order_of_the_recipe(three: Recipe) -> None:
+    design = make_design("factorial", three)
+    cells = techniques(design)
+    assert list(cells) == [
+        "baseline",
+        "standardize",
+        "augment",
+        "dropout",
+        "standardize+augment",
+        "standardize+dropout",
+        "augment+dropout",
+        "standardize+augment+dropout",
+    ]
+    assert cells["standardize+augment+dropout"] == ["standardize", "random_crop", "dropout"]
+    assert [one.name for one in design.contrasts if one.design == "interaction"] == [
+        "standardize × augment",
+        "standardize × dropout",
+        "augment × dropout",
+    ]
+    assert design.notes == ()
+
+
+def test_a_factorial_beyond_the_limit_is_a_fraction_and_says_what_it_cannot_tell(three: Recipe) -> None:
+    design = make_design("factorial", three, seeds=3, max_trials=15)
+    assert len(design.rungs) == 4
+    assert [one.design for one in design.contrasts] == ["shapley"] * 3
+    assert design.notes[0].startswith("A balanced fraction of 4 of 8 subsets, of resolution 3: a technique's effect")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("lader",), r"unknown plan 'lader'; did you mean 'ladder'\?"),
+        (("factorial", 3, 5), "--max-trials leaves 1 recipes a seed; the smallest balanced fraction for 3 techniques"),
+        (("ladder", 3, 5), r"--max-trials is 5 and the ladder needs 12 \(4 rungs × 3 seeds\)"),
+    ],
+)
+def test_what_cannot_be_planned_is_named(three: Recipe, arguments: tuple[str | int, ...], words: str) -> None:
+    plan, *numbers = arguments
+    with pytest.raises(StudyError, match=words):
+        make_design(str(plan), three, *(int(number) for number in numbers))
+
+
+def test_a_recipe_without_techniques_is_refused(tiny_recipe: MakeRecipe) -> None:
+    with pytest.raises(StudyError, match="lists no technique, so there is nothing to compare"):
+        make_design("ladder", tiny_recipe())

@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from scipy import special, stats
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import classification_report, log_loss
+
+from stepladder.errors import StudyError
+from stepladder.studies.design.metrics import (
+    METRICS,
+    accuracy,
+    calibration_error,
+    find_metric,
+    fit_temperature,
+    macro_f1,
+    negative_log_likelihood,
+    tells_temperature,
+)
+from stepladder.studies.files.records import TrialResult
+
+RANDOM = np.random.default_rng(0)
+LOGITS = RANDOM.normal(size=(3000, 5)).astype(np.float32) * 2
+PROBABILITIES = torch.from_numpy(LOGITS).double().softmax(dim=1).numpy()
+#: Drawn by the logits' own probabilities: such a network is calibrated.
+LABELS = np.array([RANDOM.choice(5, p=row) for row in PROBABILITIES])
+
+
+def test_every_metric_has_its_place_in_the_result() -> None:
+    assert all(metric.field in TrialResult.model_fields for metric in METRICS.values())
+
+
+def test_the_likelihood_is_that_of_sklearn_and_torch() -> None:
+    ours = negative_log_likelihood(LOGITS, LABELS)
+    assert ours == pytest.approx(log_loss(LABELS, PROBABILITIES))
+    assert ours == pytest.approx(float(F.cross_entropy(torch.from_numpy(LOGITS).double(), torch.from_numpy(LABELS))))
+
+
+def test_macro_f1_counts_a_class_that_is_never_predicted() -> None:
+    report = classification_report(LABELS, LOGITS.argmax(axis=1), output_dict=True)
+    assert macro_f1(LOGITS, LABELS) == pytest.approx(report["macro avg"]["f1-score"])
+    never = np.array([[1.0, 0.0, 0.0]] * 4)
+    assert macro_f1(never, np.array([0, 0, 1, 2])) == pytest.approx((2 * 0.5 * 1 / 1.5) / 3)
+    assert accuracy(never, np.array([0, 0, 1, 2])) == 0.5
+
+
+def test_the_calibration_error_is_that_of_sklearns_equal_mass_bins() -> None:
+    correct = LOGITS.argmax(axis=1) == LABELS
+    # 15 bins of 200 images each, by quantiles.
+    share, confidence = calibration_curve(correct, PROBABILITIES.max(axis=1), n_bins=15, strategy="quantile")
+    assert calibration_error(LOGITS, LABELS) == pytest.approx(np.abs(share - confidence).mean(), abs=1e-3)
+
+
+def test_an_over_confident_network_is_found_out_and_mended() -> None:
+    assert calibration_error(LOGITS, LABELS) < 0.03
+    sure = LOGITS * 4
+    assert calibration_error(sure, LABELS) > 0.15
+    temperature = fit_temperature(sure, LABELS)
+    assert temperature == pytest.approx(4 * fit_temperature(LOGITS, LABELS), rel=1e-3)
+    assert temperature == pytest.approx(4, rel=0.1)
+    assert calibration_error(sure, LABELS, temperature) < 0.03
+    losses = [negative_log_likelihood(sure, LABELS, temperature * factor) for factor in (0.98, 1, 1.02)]
+    assert losses[1] == min(losses)
+
+
+def test_no_temperature_is_fitted_where_nothing_is_wrong() -> None:
+    assert fit_temperature(np.eye(4) * 3, np.arange(4)) == 1
+
+
+def test_hand_worked_bins() -> None:
+    # Two images a bin: confidences 0.6 and 0.7 with one right, 0.8 and 0.9 with both right.
+    confidences = np.array([0.6, 0.9, 0.7, 0.8])
+    logits = np.stack([np.log(confidences), np.log(1 - confidences)], axis=1)
+    labels = np.array([0, 0, 1, 0])
+    assert calibration_error(logits, labels, bins=2) == pytest.approx(0.5 * (0.15 + 0.15))
+
+
+def test_fewer_images_than_bins_are_a_bin_each() -> None:
+    assert calibration_error(LOGITS[:3], LABELS[:3]) <= 1
+
+
+def test_an_unknown_metric_is_named() -> None:
+    with pytest.raises(StudyError, match="unknown metric 'acuracy'; did you mean 'accuracy'"):
+        find_metric("acuracy")
+    assert find_metric("nll").failed(10) == pytest.approx(np.log(10))
+
+
+def test_a_temperature_counts_where_its_images_tell_it_from_1():
+    random = np.random.default_rng(0)
+    logits = random.normal(size=(2000, 5))
+    chances = special.softmax(logits, axis=1)
+    labels = np.array([random.choice(5, p=row) for row in chances])
+    # Logits three times too large are found out by 2,000 images, and right ones are left alone.
+    too_sure = 3 * logits
+    assert tells_temperature(too_sure, labels, fit_temperature(too_sure, labels))
+    found = fit_temperature(logits, labels)
+    gain = negative_log_likelihood(logits, labels) - negative_log_likelihood(logits, labels, found)
+    assert tells_temperature(logits, labels, found) is bool(stats.chi2.sf(2 * 2000 * gain, 1) < 0.05)
+    assert not tells_temperature(logits, labels, found)
+    assert not tells_temperature(too_sure[:3], labels[:3], fit_temperature(too_sure[:3], labels[:3]))
+    assert not tells_temperature(too_sure, too_sure.argmax(axis=1), 1.0)

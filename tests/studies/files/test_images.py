@@ -1,0 +1,41 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from stepladder.datasets import ImageSet, Split, make_splits
+from stepladder.studies.files.images import describe_changes, read_images, write_images
+
+
+def changed(digits: ImageSet, pixels: np.ndarray, labels: np.ndarray) -> list[str]:
+    others = replace(digits, splits={**digits.splits, "train": Split(pixels, labels)})
+    before = read_images_of(digits)
+    return describe_changes(before, make_splits(others, 0.1), digits.class_names)
+
+
+def read_images_of(digits: ImageSet, folder: Path = Path()) -> tuple[np.ndarray, np.ndarray]:
+    write_images(folder, make_splits(digits, 0.1))
+    found = read_images(folder)
+    assert found is not None
+    return found
+
+
+def test_gone_new_and_changed_images_are_counted_by_class(digits: ImageSet, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    train = digits.splits["train"]
+    pixels, labels = train.images.copy(), train.labels.copy()
+    assert changed(digits, pixels, labels) == ["the same images come in another order or split"]
+    fives = np.flatnonzero(labels == 5)
+    kept = np.setdiff1d(np.arange(len(labels)), fives[:2])
+    assert changed(digits, pixels[kept], labels[kept]) == ["images that are gone or changed: 2 of 5"]
+    pixels[fives[0], 0, 0] ^= 255
+    assert changed(digits, pixels, labels) == [
+        "images that are gone or changed: 1 of 5",
+        "images that are new or changed: 1 of 5",
+    ]
+
+
+def test_without_the_file_nothing_is_said(tmp_path: Path) -> None:
+    assert read_images(tmp_path) is None
+    (tmp_path / "images.safetensors").write_bytes(b"damaged")
+    assert read_images(tmp_path) is None

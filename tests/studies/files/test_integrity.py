@@ -1,0 +1,66 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepladder.errors import StudyError
+from stepladder.studies.design.rules import Rules
+from stepladder.studies.files.integrity import find_edit, hash_plan
+from stepladder.studies.files.records import SavedStudy
+from stepladder.studies.files.store import load_study, read_record
+
+RunStudy = Callable[..., SavedStudy]
+
+
+def edit(folder: Path, **changes: Any) -> None:
+    path = folder / "study.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize(
+    "change", [{"smallest_effect": 0.2}, {"alpha": 0.3}, {"metric": "nll"}, {"validation": 0.2}, {"contrasts": []}]
+)
+def test_an_edited_plan_is_detected_and_not_continued(study: RunStudy, change: dict[str, Any]) -> None:
+    folder = study(seeds=1).folder
+    assert load_study(folder).edited is None
+    edit(folder, **change)
+    assert load_study(folder).edited == (
+        "study.json was edited: its plan no longer has the hash that was taken before the first trial"
+    )
+    with pytest.raises(StudyError, match=r"was edited: its plan no longer has the hash .* restore it from a copy"):
+        study(seeds=1)
+
+
+def test_an_edit_with_a_hash_made_to_fit_is_caught_by_the_reading(study: RunStudy) -> None:
+    folder = study(seeds=1).folder
+    edit(folder, alpha=0.3)
+    record = read_record(folder)
+    assert record is not None
+    edit(folder, plan_hash=hash_plan(record))
+    assert load_study(folder).edited == "study.json was edited: test was read under a plan with another hash"
+
+
+def test_seeds_that_nobody_noted_are_detected(study: RunStudy) -> None:
+    saved = study(seeds=1)
+    record = saved.record.model_copy(update={"seeds": (0, 1)})
+    assert find_edit(record, saved.readings) == (
+        "study.json was edited: it has seeds that were neither planned nor noted as added"
+    )
+
+
+def test_what_is_no_part_of_the_plan_may_change(study: RunStudy) -> None:
+    folder = study(seeds=1).folder
+    edit(folder, command="stepladder study 'my digits'", created="long ago")
+    assert load_study(folder).edited is None
+
+
+def test_rules_are_part_of_the_plan(study: RunStudy) -> None:
+    study(seeds=1)
+    with pytest.raises(
+        StudyError, match=r"holds another study: metric is accuracy there and nll here; smallest_effect"
+    ):
+        study(seeds=1, rules=Rules(metric="nll"))
+    with pytest.raises(StudyError, match=r"holds another study: .*seeds is 1 there and absent here"):
+        study(seeds="auto")

@@ -1,0 +1,136 @@
+import numpy as np
+import pytest
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import TTestPower
+from statsmodels.stats.weightstats import DescrStatsW
+
+from stepladder.studies.design.rules import Look, single_look
+from stepladder.studies.judging.verdicts import (
+    VERDICTS,
+    detectable_difference,
+    equivalence_power,
+    judge,
+    power,
+    rounding_sd,
+    seeds_to_decide,
+    settle,
+    weigh,
+)
+
+DIFFERENCES = np.array([[0.012, 0.019, 0.008, 0.015], [0.001, -0.003, 0.002, 0.0], [-0.02, -0.025, -0.021, -0.018]])
+
+
+def test_interval_and_p_value_are_those_of_scipys_t_test() -> None:
+    evidence = weigh(DIFFERENCES, 0.01)
+    expected = stats.ttest_1samp(DIFFERENCES, 0, axis=1)
+    bounds = expected.confidence_interval(0.99)
+    assert evidence.low == pytest.approx(bounds.low)
+    assert evidence.high == pytest.approx(bounds.high)
+    assert evidence.p_value == pytest.approx(expected.pvalue)
+
+
+def test_helped_and_hurt_agree_with_bonferronis_p_values() -> None:
+    evidence = weigh(DIFFERENCES, 0.05 / 3)
+    decided = np.isin(judge(evidence.low, evidence.high, 0.0), [0, 1])
+    assert list(decided) == list(multipletests(evidence.p_value, 0.05, "bonferroni")[0])
+    assert decided.any()
+    assert not decided.all()
+
+
+def test_equivalent_agrees_with_two_one_sided_tests() -> None:
+    random = np.random.default_rng(0)
+    for _ in range(200):
+        differences = random.normal(random.uniform(0, 0.005), 0.003, 5)
+        evidence = weigh(differences, 0.05)
+        within = bool((evidence.low >= -0.005) & (evidence.high <= 0.005))
+        # An interval of level 1 - α is two one-sided tests at α/2 each.
+        assert within == (DescrStatsW(differences).ttost_mean(-0.005, 0.005)[0] <= 0.025)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.001, 0.004, "helped"),  # real, though of no interest
+        (0.001, 0.040, "helped"),
+        (-0.040, -0.001, "hurt"),
+        (-0.004, 0.004, "equivalent"),
+        (-0.005, 0.005, "equivalent"),
+        (0.0, 0.004, "equivalent"),
+        (0.0, 0.006, "undecided"),
+        (-0.006, 0.004, "undecided"),
+    ],
+)
+def test_one_interval_serves_every_verdict(low: float, high: float, verdict: str) -> None:
+    assert VERDICTS[int(judge(np.array(low), np.array(high), 0.005))] == verdict
+
+
+def test_seeds_that_agree_to_the_digit_prove_no_more_than_the_test_images_can() -> None:
+    # Two of 360 images better with every seed.
+    same = np.full(3, 2 / 360)
+    certain, floored = weigh(same, 0.05), weigh(same, 0.05, rounding_sd(360))
+    assert certain.low == certain.high
+    assert floored.low < 2 / 360 < floored.high
+    assert floored.p_value > 0
+    # The floor is what rounding alone does.
+    random = np.random.default_rng(0)
+    exact = random.uniform(0.8, 0.9, (2, 100_000))
+    rounded = np.round(exact * 360) / 360
+    assert np.std((rounded - exact)[0] - (rounded - exact)[1]) == pytest.approx(rounding_sd(360), rel=0.02)
+
+
+def test_no_difference_at_all_is_no_evidence_against_none() -> None:
+    evidence = weigh(np.zeros(3), 0.05)
+    assert evidence.p_value == 1
+    assert VERDICTS[int(judge(evidence.low, evidence.high, 0.005))] == "equivalent"
+
+
+def test_power_is_that_of_statsmodels() -> None:
+    expected = TTestPower().power(1.2, np.array([5, 9]), 0.01)
+    assert power(0.6, 0.5, np.array([5, 9]), 0.01) == pytest.approx(expected, abs=1e-4)
+    assert power(0.02, 0.0001, np.arange(2, 1001), 0.001)[-1] == pytest.approx(1)
+    assert power(0.0, 0.0, np.array([3]), 0.05) == [0]
+
+
+def test_the_power_of_equivalence_is_hardly_less_than_what_happens() -> None:
+    random = np.random.default_rng(0)
+    evidence = weigh(random.normal(0.001, 0.003, (20_000, 8)), 0.05)
+    happens = float(((evidence.low >= -0.005) & (evidence.high <= 0.005)).mean())
+    bound = equivalence_power(0.001, 0.003, np.array([8]), 0.05, 0.005)[0]
+    assert happens - 0.02 < bound <= happens + 0.01
+    assert equivalence_power(0.006, 0.003, np.array([8]), 0.05, 0.005) == [0]
+
+
+def test_a_detectable_difference_is_found_four_times_of_five() -> None:
+    for n in (2, 3, 5, 10):
+        effect = detectable_difference(0.003, n, 0.01)
+        assert effect is not None
+        assert power(effect, 0.003, np.array([n]), 0.01)[0] == pytest.approx(0.8, abs=1e-4)
+    assert detectable_difference(0.003, 1, 0.01) is None
+    assert detectable_difference(0.0, 3, 0.01) == 0
+
+
+def test_seeds_to_decide_are_the_fewest_that_would() -> None:
+    seeds = seeds_to_decide(0.004, 0.003, 3, 0.01, 0.005)
+    assert seeds is not None
+    chances = power(0.004, 0.003, np.array([seeds - 1, seeds]), 0.01)
+    assert chances[0] < 0.8 <= chances[1]
+    # No effect: equivalence decides. Half-way between no interest and much noise: nothing does.
+    assert seeds_to_decide(0.0, 0.003, 3, 0.01, 0.005) is not None
+    assert seeds_to_decide(0.0049, 0.1, 3, 0.01, 0.005) is None
+
+
+def test_the_first_look_that_decides_is_kept() -> None:
+    looks = (Look(3, 0.5), Look(5, 0.5))
+    differences = np.array(
+        [
+            [0.100, 0.101, 0.099, -0.1, -0.1],  # clear at the first look, and not afterwards
+            [0.010, -0.01, 0.010, -0.01, 0.0],
+        ]
+    )
+    verdicts, at = settle(differences, looks, 0.05, 0.005)
+    assert [VERDICTS[code] for code in verdicts] == ["helped", "undecided"]
+    assert list(at) == [0, 1]
+    # What a look may not see yet: fewer seeds than it was declared for.
+    assert list(settle(differences[:, :4], looks, 0.05, 0.005)[1]) == [0, 0]
+    assert VERDICTS[int(settle(np.array([0.1]), single_look(1), 0.05, 0.005)[0])] == "undecided"

@@ -1,0 +1,70 @@
+"""Trackio's database, read back; in a process of its own, because its folder is settled when it is imported."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stepladder.errors import RecipeError
+from stepladder.studies.files.store import load_study
+from stepladder.studies.track import make_trackers
+
+installed = pytest.mark.skipif(
+    importlib.util.find_spec("trackio") is None,
+    reason="trackio is not installed: it needs pillow < 13, and constraints.txt pins 13",
+)
+
+#: Any connection beyond this process is an error, whatever the environment asks for.
+PROGRAM = """
+import socket, sys
+def refuse(*arguments):
+    print("CONNECTS", arguments, file=sys.stderr)
+    raise OSError("no network here")
+socket.socket.connect = socket.socket.connect_ex = refuse
+socket.getaddrinfo = refuse
+from stepladder.cli import run
+sys.argv = ["stepladder", *sys.argv[1:]]
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+@installed
+def test_a_study_is_a_project_with_a_run_a_trial(tmp_path: Path) -> None:
+    command = ["study", "digits", "--limit", "20", "--epochs", "2", "--seeds", "1", "--rung", "base:"]
+    command += ["--rung", "+mix:mixup", "--out", "my study", "--track", "trackio", "--json"]
+    elsewhere = {"TRACKIO_SPACE_ID": "somebody/space", "TRACKIO_WEBHOOK_URL": "http://localhost:9", "HF_TOKEN": "hf_x"}
+    environment = {name: value for name, value in os.environ.items() if name != "TRACKIO_DIR"} | elsewhere
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *command], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "CONNECTS" not in done.stderr
+    assert "The tracker" not in done.stderr
+    assert json.loads(done.stdout)["folder"] == "my study"
+    (database,) = (tmp_path / "my study" / "tracking" / "trackio").glob("*.db")
+    assert database.stem == "my-study"
+    with sqlite3.connect(database) as connection:
+        rows = connection.execute("select run_name, step, metrics from metrics order by id").fetchall()
+        configs = dict(connection.execute("select run_name, config from configs").fetchall())
+    assert json.loads(configs["mix-seed0"])["techniques"] == "mixup"
+    for trial in load_study(tmp_path / "my study").trials:
+        mine = [(step, json.loads(metrics)) for name, step, metrics in rows if name == f"{trial.rung}-seed0"]
+        curve = [(step, figures["val/accuracy"]) for step, figures in mine if "val/accuracy" in figures]
+        assert curve == [(record.epoch, record.val_accuracy) for record in trial.history]
+        assert mine[-1][0] == 2
+        assert mine[-1][1]["result/test_accuracy"] == trial.result.test_accuracy
+
+
+def test_without_the_library_the_fix_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TRACKIO_DIR", "HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"):
+        monkeypatch.setenv(name, "1")  # which it sets for its process, and this is that of all tests
+    monkeypatch.setitem(sys.modules, "trackio", None)
+    with pytest.raises(RecipeError, match=r"needs trackio, .*pip install 'stepladder\[track\]'"):
+        make_trackers(["trackio"], tmp_path, print)
