@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError
 
+from stepladder.cli.flags import to_flags
 from stepladder.errors import StepladderError
 
 app = App(
@@ -70,7 +71,7 @@ def run(arguments: Sequence[str]) -> int:
         print(f"Error: {error}\nSee: python -m benchmarks --help", file=sys.stderr)
         return 2
     except StepladderError as error:
-        print(f"Error: {error}", file=sys.stderr)
+        print(f"Error: {to_flags(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return 130

@@ -87,7 +87,7 @@ def accuracy(
     """Measure the seconds of training that whole recipes take to a validation accuracy."""
     at_least_one(seeds=seeds)
     if not 0 < wanted < 100:
-        raise RecipeError(f"--wanted is {wanted:g}; it must be a percentage, above 0 and below 100")
+        raise RecipeError(f"`wanted` is {wanted:g}; it must be a percentage, above 0 and below 100")
     console = make_console(as_json)
     compute = choose_compute(device, precision)
     recipes = [load_recipe(name) for name in recipe or ("report", "strong", "express")]

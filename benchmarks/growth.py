@@ -156,7 +156,7 @@ def growth(
     for what in wanted:
         if len(grown_values(what, largest)) < few:
             raise DataError(
-                f"--largest {largest} leaves fewer than {few} values of {what}; an exponent needs that many"
+                f"`largest={largest}` leaves fewer than {few} values of {what}; an exponent needs that many"
             )
     if picture is not None:
         check_picture(picture)

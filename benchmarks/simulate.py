@@ -171,7 +171,7 @@ def simulate(
 ) -> int:
     """Judge thousands of made-up studies whose truth is known, and hold the verdicts to their error rates."""
     if studies < 1:
-        raise StudyError(f"--studies is {studies}; it must be at least 1, and 10,000 tell 5 % from 6 %")
+        raise StudyError(f"`studies` is {studies}; it must be at least 1, and 10,000 tell 5 % from 6 %")
     console = make_console(as_json)
     broken, settings = [], []
     # GitHub's Markdown, for docs/statistics.md; wide enough to be read as it is.

@@ -72,10 +72,10 @@ class Settings:
         """Raise DataError where a value is out of range, or the system has no ``/proc`` to read."""
         for name, value in (("minutes", self.minutes), ("gap", self.gap)):
             if not 0 < value < float("inf"):
-                raise DataError(f"--{name} is {value:g}; it must be more than 0")
+                raise DataError(f"`{name}` is {value:g}; it must be more than 0")
         for name, number in (("seeds", self.seeds), ("epochs", self.epochs), ("limit", self.limit)):
             if number is not None and number < 1:
-                raise DataError(f"--{name} is {number}; it must be at least 1")
+                raise DataError(f"`{name}` is {number}; it must be at least 1")
         if not can_be_watched():
             raise DataError("a soak reads memory and open files from /proc, which this system lacks; run it on Linux")
 
@@ -449,7 +449,7 @@ def soak(
         root = out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stepladder-soak-")))
         root.mkdir(parents=True, exist_ok=True)
         if any(root.iterdir()):
-            raise DataError(f"--out is {out}, which holds files; choose a new folder")
+            raise DataError(f"`out` is {out}, which holds files; choose a new folder")
         done = run_soak(settings, root.absolute(), lambda sentence: news.print(sentence, markup=False))
     console.print(_table(done))
     for sentence in _sentences(done, settings, kept=out is not None):

@@ -136,7 +136,7 @@ def measure_training(
         height, width, channels = train.image_shape
         raise DataError(
             f"the images are {height}×{width} with {channels} channel{'s' if channels > 1 else ''}; the peers' "
-            f"networks are for {SIZE}×{SIZE} in color: add --size {SIZE} --channels {CHANNELS}"
+            f"networks are for {SIZE}×{SIZE} in color: add `size={SIZE}` and `channels={CHANNELS}`"
         )
     left_out: dict[str, str] = {}
     interpreters = {}
@@ -271,7 +271,7 @@ def _images(console: Console, data: str | None, options: DataOptions) -> tuple[S
     """Return training and validation images, and the number of classes; test images are not read."""
     if data is None:
         if options.limit is not None and options.limit < 1:
-            raise DataError(f"--limit is {options.limit}; it must be at least 1 image a class")
+            raise DataError(f"`limit` is {options.limit}; it must be at least 1 image a class")
         return *noise((options.limit or _NOISE) * CLASSES), CLASSES
     image_set = options.load_data(console, data)
     splits = make_splits(image_set)

@@ -159,7 +159,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def _umask() -> int:
-    # The only way to read the mask is to set it; a second call puts it back. Two threads at once would leave it at 0.
+    # The only way to read the mask is to set it; a second call puts it back. Two threads together would leave it at 0.
     with _READING_UMASK:
         mask = os.umask(0)
         os.umask(mask)

@@ -3,14 +3,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
-
 from stepladder.cli.live_page import LivePage
 from stepladder.cli.progress import PlainLines
+from stepladder.studies.run import run_study
+
 from stepladder.datasets import ImageSet
 from stepladder.recipe import Recipe
 from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.records import TrialResult
-from stepladder.studies.run import run_study
 from stepladder.training.device import choose_compute
 
 

@@ -3,11 +3,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
-
 from stepladder.cli.progress import LiveBars, PlainLines, make_progress
+from stepladder.studies.run import run_study
+
 from stepladder.datasets import ImageSet
 from stepladder.recipe import Recipe
-from stepladder.studies.run import run_study
 from stepladder.training.device import choose_compute
 
 

@@ -2,8 +2,8 @@ from collections.abc import Callable
 from typing import cast
 
 import pytest
-
 from stepladder.cli.pace import Pace
+
 from stepladder.recipe import Recipe
 from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.records import StudyRecord

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from stepladder.baselines import bag_of_words
-from stepladder.baselines.bag_of_words import load_bag, save_bag
-from stepladder.baselines.bag_of_words import FittedBag, fit_bag
+from stepladder.baselines.bag_of_words import FittedBag, fit_bag, load_bag, map_images, save_bag
 from stepladder.baselines.descriptors import cut_patches, normalize_contrast
 from stepladder.baselines.settings import settle
 from stepladder.datasets import ImageSet, Split, Splits, make_splits
@@ -104,16 +103,16 @@ def test_few_images_get_a_smaller_vocabulary_or_a_sentence(splits: Splits) -> No
     found = fit_bag(settle("patches", 8, 8), few, splits.validation, 10, seed=0)
     assert len(found.bag.vocabulary) < 60
     assert f"The vocabulary has {len(found.bag.vocabulary)} words instead of 800, as the 20 training" in found.notes[0]
-    with pytest.raises(DataError, match=r"too few for 5,000 words; take fewer with --words, or more images"):
+    with pytest.raises(DataError, match=r"too few for 5,000 words; take fewer with `words`, or more images"):
         fit_bag(settle("patches", 8, 8, 5000), few, splits.validation, 10, seed=0)
     same = Split(np.full((20, 8, 8, 1), 9, np.uint8), few.labels)
-    with pytest.raises(DataError, match="have 1 different descriptor, so every image looks the same to patches"):
+    with pytest.raises(DataError, match="have 1 different descriptor, so all look the same to patches: check"):
         fit_bag(settle("patches", 8, 8), same, None, 10, seed=0)
 
 
 def test_features_beyond_the_memory_are_refused(splits: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bag_of_words, "MOST_BYTES", 1000)
-    with pytest.raises(DataError, match="take fewer words with --words, or fewer images with --limit"):
+    with pytest.raises(DataError, match="take fewer words with `words`, or fewer images with `limit`"):
         fit_bag(SETTINGS, splits.train, splits.validation, 10, seed=0)
 
 
@@ -161,3 +160,12 @@ def test_a_damaged_file_is_a_sentence(content: bytes | None, tmp_path: Path) -> 
         path.write_bytes(content)
     with pytest.raises(StorageError, match="is damaged or missing"):
         load_bag(path)
+
+
+def test_blocks_come_in_the_order_of_the_split() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 2, 2, 1), dtype=np.uint8)
+    rows = np.arange(20)[::-1].copy()
+    split = Split(pixels, np.zeros(20, np.int64), rows)
+    blocks = list(map_images(split, lambda images: images + 0, block=6))
+    assert [len(block) for block in blocks] == [6, 6, 6, 2]
+    np.testing.assert_array_equal(np.concatenate(blocks), pixels[rows])

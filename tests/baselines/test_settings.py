@@ -21,8 +21,8 @@ def test_the_defaults_follow_the_size_of_the_images() -> None:
     [
         (("foo", 32, 32), "unknown descriptor 'foo'. Known: patches, sift"),
         (("pathces", 32, 32), "did you mean 'patches'?"),
-        (("patches", 32, 32, 1), "--words is 1; it must be 2 to 20,000"),
-        (("patches", 32, 32, 30_000), "--words is 30,000"),
+        (("patches", 32, 32, 1), "`words` is 1; it must be 2 to 20,000"),
+        (("patches", 32, 32, 30_000), "`words` is 30,000"),
     ],
 )
 def test_what_cannot_be_is_refused(arguments: tuple, words: str) -> None:
@@ -31,7 +31,7 @@ def test_what_cannot_be_is_refused(arguments: tuple, words: str) -> None:
 
 
 def test_images_that_are_too_small_are_refused() -> None:
-    with pytest.raises(DataError, match="3×3 pixels, too few for --descriptor patches, which takes 4 or more a side"):
+    with pytest.raises(DataError, match='3×3 pixels, too few for `descriptor="patches"`, which takes 4 or more a side'):
         settle("patches", 3, 3)
-    with pytest.raises(DataError, match="enlarge them with --size 8"):
+    with pytest.raises(DataError, match="enlarge them with `size=8`"):
         settle("sift", 7, 30)

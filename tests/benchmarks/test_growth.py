@@ -55,7 +55,7 @@ def test_every_point_can_be_split(what):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        (("--picture", "a.jpg"), "--picture is a.jpg; write a name that ends in .svg or .png"),
+        (("--picture", "a.jpg"), "--picture is a.jpg; give a name that ends in .svg or .png"),
         (("--largest", "10"), "--largest 10 leaves fewer than 3 values of images"),
     ],
 )

@@ -66,9 +66,9 @@ def test_growth_of_the_main_process_is_found() -> None:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        (Settings(minutes=0), "--minutes is 0; it must be more than 0"),
-        (Settings(gap=-1), "--gap is -1; it must be more than 0"),
-        (Settings(seeds=0), "--seeds is 0; it must be at least 1"),
+        (Settings(minutes=0), "`minutes` is 0; it must be more than 0"),
+        (Settings(gap=-1), "`gap` is -1; it must be more than 0"),
+        (Settings(seeds=0), "`seeds` is 0; it must be at least 1"),
     ],
 )
 def test_what_cannot_be_is_refused(settings: Settings, sentence: str) -> None:

@@ -93,7 +93,7 @@ def test_an_unknown_peer_and_other_images_are_refused() -> None:
         choose_peers(["skrch"])
     assert choose_peers([]) == known_peers()
     small = Split(np.zeros((20, 8, 8, 1), np.uint8), np.zeros(20, np.int64))
-    with pytest.raises(DataError, match=r"the images are 8×8 with 1 channel; .*: add --size 32 --channels 3"):
+    with pytest.raises(DataError, match=r"the images are 8×8 with 1 channel; .*: add `size=32` and `channels=3`"):
         measure_training(small, small, 10, RECIPE, CPU, peers=[])
 
 

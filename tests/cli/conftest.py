@@ -20,10 +20,3 @@ def folder_of_images(tmp_path: Path) -> Path:
         for number, image in enumerate(digits.images[digits.target == label][:12]):
             Image.fromarray(np.round(image * 255 / 16).astype(np.uint8)).save(folder / name / f"{number}.png")
     return folder
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    try:
-        parser.addoption("--refresh-golden", action="store_true", help="write the golden files anew")
-    except ValueError:  # another folder's conftest has it already; one flag refreshes all
-        return

@@ -125,13 +125,13 @@ WRONG = {
     "preset": (["resnet"], "unknown network 'resnet'; did you mean 'resnet9'?"),
     "order": (["report", "--input", "32x32"], "write channels, height and width in this order, as 3x32x32"),
     "last": (["report", "--input", "32x32x3"], "which has the channels last"),
-    "classes": (["report", "--classes", "0"], "there are 0 classes"),
+    "classes": (["report", "--classes", "0"], "--classes is 0; it must be at least 1"),
     "two classes": (["report", "--classes", "3", "--data", "digits"], "--classes is 3 and digits has 10; leave it out"),
     "picture": (["report", "--picture", "a.jpg"], "write a name that ends in .svg or .png"),
     "question": (["--solve", "conv5"], "write a layer and two sizes"),
     "data": (["report", "--data", "digts"], "did you mean 'digits'?"),
     "file": (["nothing.toml"], "cannot read the network nothing.toml"),
-    "batch": (["report", "--batch-size", "0"], "batch_size is 0"),
+    "batch": (["report", "--batch-size", "0"], "--batch-size is 0"),
 }
 
 

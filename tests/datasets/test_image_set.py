@@ -66,3 +66,12 @@ def test_a_split_by_rows_equals_its_copy_and_shares_the_pixels(make_set, monkeyp
         assert [len(chunk) for chunk in chunks] == [7, 7, 7, 7, 3]
         np.testing.assert_array_equal(np.concatenate(chunks), copy.images)
     assert Split(part.pixels, part.labels, part.rows).fingerprint == copy.fingerprint
+
+
+def test_its_form_is_short_whatever_the_names_are(make_set):
+    images = make_set({"train": [1200, 3], "test": [2, 2]})
+    assert repr(images) == "ImageSet('made', train 1,203, test 4 images of 4×4×1, 2 classes: class0, class1)"
+    assert repr(images.splits["test"]) == "Split(4 images of 4×4×1, 2 classes)"
+    long = replace(images, name="n" * 1000, class_names=tuple(f"{number}{'x' * 500}" for number in range(300)))
+    assert len(repr(long)) < 500
+    assert "300 classes" in repr(long)

@@ -114,3 +114,8 @@ def test_home_is_expanded(tmp_path, write_folder, monkeypatch):
     write_folder(tmp_path / "pets", {"cat": 1, "dog": 1})
     monkeypatch.setenv("HOME", str(tmp_path))
     assert load_image_set(str(Path("~") / "pets")).name == "pets"
+
+
+def test_a_path_may_be_a_path(tmp_path, write_folder):
+    root = write_folder(tmp_path / "pets", {"cat": 1, "dog": 1})
+    assert load_image_set(root).fingerprint == load_image_set(str(root)).fingerprint

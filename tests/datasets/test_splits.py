@@ -156,3 +156,9 @@ def test_each_class_is_in_each_split_or_there_is_a_sentence(make_set, counts, va
     for part in parts:
         assert (np.bincount(part.labels, minlength=len(counts)) > 0).all()
     assert sum(map(len, parts)) == sum(counts) + (2 * len(counts) if has_test else 0)
+
+
+def test_their_form_is_short(make_set):
+    images = make_set({"train": [1200, 1200], "test": [9, 9]})
+    assert repr(make_splits(images, 0.1)) == "Splits(train 2,160, validation 240, test 18 images of 4×4×1)"
+    assert repr(make_splits(images, 0)) == "Splits(train 2,400, test 18 images of 4×4×1)"

@@ -10,8 +10,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from stepladder.datasets import Split, Splits
+from stepladder.recipe import Recipe
+from stepladder.studies.files.gallery import write_gallery
+from stepladder.studies.files.predictions import write_predictions
 from stepladder.studies.files.records import (
     ContrastRecord,
     DataRecord,
@@ -24,6 +29,7 @@ from stepladder.studies.files.records import (
     StudyRecord,
     TrialResult,
 )
+from stepladder.studies.findings import Findings, find_shown_model, make_findings
 from stepladder.training.history import EpochRecord
 
 MACHINE = Machine(processor="Xeon", cores=2, memory_gb=7.5, accelerator=None, system="Linux 6.1")
@@ -40,6 +46,8 @@ LADDER: tuple[tuple[str, tuple[str, ...], float, float, float], ...] = (
 )
 
 MakeStudy = Callable[..., SavedStudy]
+#: Test images of a complete study.
+IMAGES = 200
 
 
 def build_study(
@@ -202,6 +210,16 @@ def make_study(tmp_path: Path) -> MakeStudy:
     return make
 
 
+@pytest.fixture
+def findings_of(make_study: MakeStudy) -> Callable[..., Findings]:
+    """The findings of a made-up study; the options are those of :func:`build_study`."""
+
+    def make(**options: Any) -> Findings:
+        return make_findings(make_study(**options))
+
+    return make
+
+
 @pytest.fixture(scope="session")
 def study_builder() -> MakeStudy:
     """``build_study`` for fixtures that outlive one test; the folder comes first."""
@@ -211,13 +229,6 @@ def study_builder() -> MakeStudy:
 @pytest.fixture
 def a_reading() -> Callable[..., Reading]:
     return make_reading
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    try:
-        parser.addoption("--refresh-golden", action="store_true", help="write the golden files anew")
-    except ValueError:  # another folder's conftest has it already; one flag refreshes all
-        return
 
 
 @pytest.fixture
@@ -232,3 +243,38 @@ def check_golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         assert text == path.read_text(encoding="utf-8"), f"{name} changed; if that is right, run with --refresh-golden"
 
     return check
+
+
+@pytest.fixture(scope="session")
+def complete_study(study_builder: MakeStudy, tiny_recipe: Callable[..., Recipe]) -> MakeStudy:
+    """Make up a study and write what a reading of the test images leaves: predictions, probabilities, a gallery."""
+
+    def make(folder: Path, **options: Any) -> SavedStudy:
+        study = study_builder(folder, **options)
+        recipe = tiny_recipe().to_table()
+        rungs = tuple(RungRecord(name=rung.name, adds=rung.adds, recipe=recipe) for rung in study.record.rungs)
+        study = SavedStudy(
+            folder, study.record.model_copy(update={"rungs": rungs}), study.trials, study.readings, study.edited
+        )
+        if study.unread or study.missing:
+            return study
+        random = np.random.default_rng(0)
+        classes = len(study.record.data.class_names)
+        height, width, channels = study.record.data.image_shape
+        labels = np.arange(IMAGES, dtype=np.int64) % classes
+        pixels = random.integers(0, 256, (IMAGES, height, width, channels), dtype=np.uint8)
+        split = Split(pixels, labels)
+        answers = {}
+        for trial in study.trials:
+            logits = random.normal(0, 1, (IMAGES, classes))
+            logits[np.arange(IMAGES), labels] += 3
+            shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+            answers[trial.result.trial] = shares
+            write_predictions(trial.folder, shares.argmax(axis=1), labels, classes, shares)
+        shown = find_shown_model(study)
+        if shown is not None:
+            name = shown.trial.result.trial
+            write_gallery(folder, name, answers[name], Splits(split, None, split, (), ""), classes)
+        return study
+
+    return make

@@ -8,18 +8,14 @@ from scipy.stats import ttest_ind
 
 from stepladder.baselines.settings import settle
 from stepladder.files import replace_json
-from stepladder.report.bag_of_words import (
-    describe_bag,
-    describe_bag_alone,
-    difference_bounds,
-    terminal_bag,
-)
+from stepladder.report.bag_of_words import describe_bag_alone, terminal_bag
 from stepladder.report.document import build_document
-from stepladder.report.markdown import render_markdown
-from stepladder.report.page import render_html
-from stepladder.report.tables import rung_rows, rung_table, terminal_table
-from stepladder.report.words import describe
+from stepladder.report.sections.ladder import rung_table, terminal_table
+from stepladder.report.sections.meaning import describe
+from stepladder.report.write import write_report
 from stepladder.studies.files.bag_files import BagRecord, BagResult, load_bag_folder
+from stepladder.studies.findings import make_findings
+from stepladder.studies.judging.statistics import welch_interval
 
 SCORES = (0.652, 0.660, 0.655)
 
@@ -61,6 +57,10 @@ def add(study, scores=SCORES, seeds: int = 3):
     return load_bag_folder(folder)
 
 
+def says_so(study) -> bool:
+    return any("Without a network" in sentence for sentence in describe(make_findings(study)))
+
+
 def in_terminal(renderable, width: int = 80) -> str:
     console = Console(file=io.StringIO(), width=width, color_system=None)
     console.print(renderable)
@@ -70,7 +70,7 @@ def in_terminal(renderable, width: int = 80) -> str:
 def test_its_row_stands_below_the_first_rung_and_it_is_no_rung(make_study):
     study = make_study(seeds=3)
     add(study)
-    first = rung_table(study).rows[0]
+    first = rung_table(make_findings(study)).rows[0]
     assert first == (
         "bag of words",
         "no network, 136,582 learned numbers",
@@ -80,9 +80,9 @@ def test_its_row_stands_below_the_first_rung_and_it_is_no_rung(make_study):
         "2 min 10 s",
         "0",
     )
-    assert rung_table(study).rows[1][0] == "baseline"
-    assert "is no network and in no comparison" in rung_table(study).caption
-    lines = in_terminal(terminal_table(study)).splitlines()
+    assert rung_table(make_findings(study)).rows[1][0] == "baseline"
+    assert "is no network and in no comparison" in rung_table(make_findings(study)).caption
+    lines = in_terminal(terminal_table(make_findings(study))).splitlines()
     assert lines[3].split() == [
         "bag",
         "of",
@@ -99,68 +99,69 @@ def test_its_row_stands_below_the_first_rung_and_it_is_no_rung(make_study):
         "s",
     ]
     assert [line.strip() for line in lines[4:6]] == ["no network", "136,582 learned numbers"]
-    assert rung_rows(study)[0].rung == "baseline"
 
 
 def test_no_verdict_and_no_choice_changes(make_study, tmp_path):
-    plain = build_document(make_study(seeds=3))
+    plain = build_document(make_findings(make_study(seeds=3)))
     study = make_study(seeds=3)
     add(study, scores=(0.99, 0.99, 0.98))  # better than any rung
-    document = build_document(study)
-    assert plain["baseline"] is None
-    assert document["baseline"]["parameters"] == 136_582
+    document = build_document(make_findings(study))
+    assert plain["bag_of_words"] is None
+    assert document["bag_of_words"]["parameters"] == 136_582
+    assert document["bag_of_words"]["mean"] == pytest.approx((0.99 + 0.99 + 0.98) / 3)
     for key in ("effects", "rungs", "trials", "diagnosis", "study"):
         assert document[key] == plain[key]
     assert document["summary"][:-1] == plain["summary"]
     assert document["summary"][-1].startswith(
-        "Without a network, a bag of words (patches, linear SVM) has 98.67 ± 0.58 %"
+        "Without a network, a bag of words (patches, linear SVM) reaches 98.67 ± 0.58 %"
     )
 
 
 def test_the_sentence_has_the_difference_with_its_interval(make_study):
     study = make_study(seeds=3)
     add(study)
-    (sentence,) = describe_bag(study)
+    (sentence,) = (one for one in describe(make_findings(study)) if one.startswith("Without a network"))
     rung = [trial.result.test_accuracy for trial in study.of_rung("baseline")]
     bounds = ttest_ind(rung, SCORES, equal_var=False).confidence_interval(0.95)
     low, high = (f"{100 * bound:+.2f}" for bound in (bounds.low, bounds.high))
-    assert f"[{low}, {high}] by Welch's 95 % interval over seeds".replace("-", "−") in sentence
-    assert sentence.endswith("That stands outside the plan's comparisons and is no verdict.")
-    assert sentence in describe(study)
+    assert f"(Welch's 95 % interval over seeds: [{low}, {high}])".replace("-", "−") in sentence
+    assert sentence.endswith("This comparison is not in the plan and is no verdict.")
 
 
 @pytest.mark.parametrize("first", [(0.7, 0.72, 0.69), (0.7, 0.7), (0.71, 0.7, 0.7, 0.7)])
 def test_the_interval_is_welchs(first):
     theirs = ttest_ind(first, SCORES, equal_var=False).confidence_interval(0.95) if len({*first}) > 1 else None
-    found = difference_bounds(first, SCORES)
+    found = welch_interval(first, SCORES)
     assert found is not None
     assert theirs is None or found == pytest.approx((theirs.low, theirs.high))
-    assert difference_bounds((0.7,), SCORES) is None
-    assert difference_bounds((0.7, 0.7), (0.6, 0.6)) is None
+    assert welch_interval((0.7,), SCORES) is None
+    assert welch_interval((0.7, 0.7), (0.6, 0.6)) is None
 
 
 def test_other_metrics_and_unread_tests_claim_nothing(make_study):
     study = make_study(seeds=3, metric="nll", smallest_effect=0.01)
     add(study)
-    assert rung_table(study).rows[0][2] == "–"
-    assert describe_bag(study) == []
+    assert rung_table(make_findings(study)).rows[0][2] == "–"
+    assert not says_so(study)
     study = make_study(seeds=3, metric="macro_f1", smallest_effect=0.01)
     add(study)
-    assert rung_table(study).rows[0][2] == "64.57 ± 0.40 (3)"
+    assert rung_table(make_findings(study)).rows[0][2] == "64.57 ± 0.40 (3)"
     study = make_study(seeds=3, read=False)
     add(study)
-    assert describe_bag(study) == []
+    assert not says_so(study)
     study = make_study(seeds=3)
     add(study, scores=(None,) * 3)
-    assert rung_table(study).rows[0][2] == "–"
-    assert describe_bag(study) == []
+    assert rung_table(make_findings(study)).rows[0][2] == "–"
+    assert not says_so(study)
 
 
 def test_the_page_and_the_markdown_have_it(make_study):
     study = make_study(seeds=3)
     add(study)
-    assert "| bag of words | no network, 136,582 learned numbers | 65.57 ± 0.40 (3) |" in render_markdown(study)
-    page = render_html(study)
+    write_report(make_findings(study))
+    text = (study.folder / "report.md").read_text(encoding="utf-8")
+    assert "| bag of words | no network, 136,582 learned numbers | 65.57 ± 0.40 (3) |" in text
+    page = (study.folder / "report.html").read_text(encoding="utf-8")
     assert '<th scope="row">bag of words</th>' in page
     assert "Without a network, a bag of words" in page
 

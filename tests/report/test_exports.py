@@ -8,15 +8,16 @@ import stepladder.report
 
 def test_public_names():
     assert stepladder.report.__all__ == [
+        "build_document",
         "describe",
         "draw_curves",
         "draw_forest",
         "draw_interactions",
         "draw_ladder",
         "draw_shapley",
-        "rung_rows",
         "terminal_effects",
         "terminal_table",
+        "write_page",
         "write_report",
     ]
     assert all(callable(getattr(stepladder.report, name)) for name in stepladder.report.__all__)

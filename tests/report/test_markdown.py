@@ -5,8 +5,12 @@ import html
 import pytest
 from markdown_it import MarkdownIt
 
-from stepladder.report.markdown import escape, render_markdown, render_table
-from stepladder.report.text_table import TextTable
+from stepladder.report import markdown
+from stepladder.report.markdown import escape, render_table
+from stepladder.report.section import TextTable
+from stepladder.report.sections import STUDY_SECTIONS
+from stepladder.report.write import study_head
+from stepladder.studies.findings import make_findings
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -26,6 +30,11 @@ HOSTILE = [
     "&lt;b&gt; &amp; &copy;",
     "$x^2$",
 ]
+
+
+def render_markdown(study) -> str:
+    findings = make_findings(study)
+    return markdown.render_markdown(findings, STUDY_SECTIONS, study_head(findings))
 
 
 def render(text: str) -> str:

@@ -1,12 +1,19 @@
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import re
 from html.parser import HTMLParser
 
 import pytest
 
 from stepladder.errors import StorageError
-from stepladder.report.page import render_html, write_page, write_report
+from stepladder.report.page import as_json, content_policy, page_scripts, render_page
+from stepladder.report.section import Head, Section, TextTable
+from stepladder.report.sections import STUDY_SECTIONS
+from stepladder.report.write import study_head
+from stepladder.studies.findings import make_findings
 
 VOID = {"meta", "img", "source", "br"}
 HOSTILE = {
@@ -14,6 +21,11 @@ HOSTILE = {
     "class_names": ("<script>alert(1)</script>", 'b|c" onload="x'),
     "notes": ("<img src=http://example.com/x.png onerror=alert(1)>",),
 }
+
+
+def render_html(study) -> str:
+    findings = make_findings(study)
+    return render_page(findings, STUDY_SECTIONS, study_head(findings))
 
 
 class Page(HTMLParser):
@@ -37,33 +49,6 @@ class Page(HTMLParser):
 
     def of(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for name, attributes in self.tags if name == tag]
-
-
-def test_write_report_leaves_its_files_and_nothing_else(make_study, tmp_path):
-    study = make_study(rungs=2, seeds=2, epochs=2)
-    written = write_report(study)
-    assert sorted(path.relative_to(tmp_path).as_posix() for path in written) == [
-        "figures/curves.png",
-        "figures/curves.svg",
-        "figures/forest.png",
-        "figures/forest.svg",
-        "figures/ladder.png",
-        "figures/ladder.svg",
-        "report.html",
-        "report.md",
-        "verdicts.json",
-    ]
-    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(written)
-    before = {path: path.read_bytes() for path in written}
-    write_report(study)
-    assert {path: path.read_bytes() for path in written} == before
-
-
-def test_links_of_the_markdown_lead_to_files(make_study, tmp_path):
-    write_report(make_study(rungs=2, seeds=1, epochs=1))
-    links = re.findall(r"\]\(([^)]+)\)", (tmp_path / "report.md").read_text(encoding="utf-8"))
-    assert len(links) == 6
-    assert all((tmp_path / link).is_file() for link in links)
 
 
 @pytest.mark.parametrize(
@@ -118,19 +103,111 @@ def test_failed_trials_and_warnings_are_shown(make_study):
     assert "a warning (6 of 6 trials)" in text
 
 
-def test_a_name_that_is_no_utf8_does_not_stop_the_report(make_study, tmp_path):
-    write_report(make_study(rungs=1, seeds=1, epochs=1, data={"notes": ("left out: caf\udce9.png",)}))
-    assert "left out: caf?.png" in (tmp_path / "report.md").read_text(encoding="utf-8")
+ORDER = (
+    "meaning", "ladder", "effects", "curves", "diagnosis", "confusion", "gallery", "classes", "calibration", "network",
+    "data", "protocol",
+)  # fmt: skip
 
 
-def test_a_folder_that_cannot_be_written_is_named(make_study, tmp_path):
-    (tmp_path / "figures").write_text("in the way")
-    with pytest.raises(StorageError, match="figures"):
-        write_report(make_study(rungs=1, seeds=1, epochs=1))
+def test_the_parts_come_in_their_order(complete_study, tmp_path):
+    text = render_html(complete_study(tmp_path, rungs=2, seeds=2, epochs=2))
+    places = [text.index(f'<h2 id="{key}">') for key in ORDER]
+    assert places == sorted(places)
+    assert "the recommended model, standardize, seed" in text
+    for words in ("Plan hash", "Energy", "stepladder study data/cifar10-jpeg --seeds 2", "torch", "Xeon"):
+        assert words in text
 
 
-def test_the_page_alone_is_written_while_a_study_runs(make_study, tmp_path):
-    assert write_page(make_study(rungs=2, seeds=2, epochs=2, missing=[("standardize", 1)])).name == "report.html"
-    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
-    text = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "<strong>Unfinished:</strong> 3 of 4 trials have ended" in text
+def test_a_study_of_an_older_stepladder_has_a_page_that_says_what_is_missing(make_study):
+    text = render_html(make_study(rungs=2, seeds=2, epochs=2))
+    for words in ("keeps no predictions", "keeps no images", "keeps no probabilities", "do not describe its network"):
+        assert words in text
+
+
+def test_a_gallery_of_another_model_is_not_shown(complete_study, tmp_path):
+    study = complete_study(tmp_path, rungs=2, seeds=2, epochs=2)
+    path = tmp_path / "gallery.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "trial": "another"}))
+    assert "keeps no images" in render_html(study)
+    path.write_text("{}")
+    with pytest.raises(StorageError, match=r"gallery.json is damaged \(trial: .* remove it"):
+        render_html(study)
+
+
+def test_six_rungs_and_five_seeds_stay_under_six_megabytes(complete_study, tmp_path):
+    assert len(render_html(complete_study(tmp_path, rungs=6, seeds=5)).encode()) < 6_000_000
+
+
+def test_the_policy_names_the_scripts_that_are_in_the_page(make_study):
+    text = render_html(make_study(rungs=2, seeds=2, epochs=1))
+    scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    assert len(hashes) == 2
+    policy = content_policy(tuple(scripts))
+    assert all(f"'sha256-{digest}'" in policy for digest in hashes)
+    assert policy in text
+
+
+def test_no_script_closes_its_element_early():
+    for script in page_scripts(tuple(type(section) for section in STUDY_SECTIONS)):
+        assert "</script" not in script
+        assert "<!--" not in script
+
+
+def test_json_in_a_script_cannot_leave_it():
+    document = {"name": "</script><script>alert(1)</script>\u2028<!--", "value": 1.5}
+    text = as_json(document)
+    assert "<" not in text
+    assert "\u2028" not in text
+    assert json.loads(text) == document
+
+
+class Plain(Section[str]):
+    """A part with nothing but the defaults; its findings are one word."""
+
+    key = "plain"
+    heading = "A heading"
+    short = "Short"
+
+    def sentences(self, findings: str) -> list[str]:
+        return [f"It says {findings}."]
+
+    def tables(self, findings: str) -> tuple[TextTable, ...]:
+        return (
+            TextTable("All of it.", ("name", "value"), ((findings, "1"),), 1),
+            TextTable("", ("name",), ((findings,),), 1, "Folded up"),
+        )
+
+
+class Hidden(Plain):
+    key = "hidden"
+
+    def applies(self, findings: str) -> bool:
+        return False
+
+
+def test_sections_of_any_findings_make_a_page_without_plotly():
+    text = render_page("<i>", (Plain(), Hidden()), Head("Stepladder test", "words", "stepladder words"))
+    page = Page(text)
+    assert "<p>It says &lt;i&gt;.</p>" in text
+    assert '<a href="#plain">Short</a>' in text
+    assert '<h2 id="plain">A heading</h2>' in text
+    assert "hidden" not in {section["aria-labelledby"] for section in page.of("section")}
+    assert "<h1>Words</h1>" in text
+    assert "<code>stepladder words</code>" in text
+    assert "Unfinished" not in text
+    assert "<summary>Folded up</summary>" in text
+    assert len(page.of("script")) == 2
+    assert len(text) < 60_000
+
+
+def test_a_section_writes_what_it_has_as_markdown():
+    assert Plain().markdown("x") == (
+        "It says x.\n\n| name | value |\n| --- | ---: |\n| x | 1 |\n\nAll of it.\n\n"
+        "### Folded up\n\n| name |\n| --- |\n| x |"
+    )
+
+
+def test_columns_are_picked_by_their_heads():
+    table = TextTable("c", ("name", "word", "mean, %", "n"), (("a", "b", "1", "2"),), 2)
+    assert table.pick(("n", "mean"), "new") == TextTable("new", ("name", "n", "mean, %"), (("a", "2", "1"),), 1)

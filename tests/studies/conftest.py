@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 
 from stepladder.datasets import ImageSet
 from stepladder.recipe import Recipe
+from stepladder.studies.design.designs import make_design
+from stepladder.studies.design.rules import Rules
 from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.integrity import hash_plan
 from stepladder.studies.files.records import (
@@ -24,9 +27,10 @@ from stepladder.studies.files.records import (
     StudyRecord,
     TrialResult,
 )
-from stepladder.studies.run import run_study
 from stepladder.studies.running.callbacks import Callbacks
-from stepladder.training.device import choose_compute
+from stepladder.studies.running.execution import Execution
+from stepladder.studies.study import run_study
+from stepladder.training.history import EpochRecord
 
 RunStudy = Callable[..., SavedStudy]
 
@@ -58,23 +62,43 @@ def two_rungs(tiny_recipe: Callable[..., Recipe]) -> Recipe:
 
 @pytest.fixture
 def study(digits: ImageSet, two_rungs: Recipe, tmp_path: Path) -> RunStudy:
-    """Run three rungs of one epoch on few digits; every option of run_study may be changed."""
+    """Run three rungs of one epoch on few digits.
+
+    Everything may be changed by its name: what ``run_study`` and ``make_design`` take, and each rule and each setting
+    of the execution, as ``study(validation=0, workers=2)``.
+    """
 
     def run(**options: Any) -> SavedStudy:
+        rules, options = _changed(Rules(), options)
+        execution, options = _changed(Execution("cpu", "float32", command="stepladder study digits"), options)
         settings: dict[str, Any] = {
             "image_set": digits,
             "recipe": two_rungs,
+            "plan": "ladder",
             "out": tmp_path / "study",
-            "compute": choose_compute("cpu", "float32"),
             "seeds": 2,
-            "command": "stepladder study digits",
+            "callbacks": None,
         }
+        assert options.keys() <= settings.keys()
         settings |= options
         return run_study(
-            settings.pop("image_set"), settings.pop("recipe"), settings.pop("out"), settings.pop("compute"), **settings
+            settings["image_set"],
+            make_design(settings["plan"], settings["recipe"]),
+            settings["out"],
+            seeds=settings["seeds"],
+            rules=rules,
+            execution=execution,
+            callbacks=settings["callbacks"],
         )
 
     return run
+
+
+def _changed(value: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Return a dataclass with those of its fields changed that are among the options, and the other options."""
+    names = {field.name for field in fields(value)} & options.keys()
+    changed = replace(value, **{name: options[name] for name in names})
+    return changed, {name: option for name, option in options.items() if name not in names}
 
 
 @pytest.fixture
@@ -116,7 +140,7 @@ def made_up(tmp_path: Path) -> Callable[..., SavedStudy]:
             created="2026-01-31T12:00:00+00:00",
         ).model_copy(update=settings)
         trials = tuple(
-            SavedTrial(name, seed, tmp_path / f"{name}-{seed}", _result(f"{name}-{seed}", seed, value), ())
+            SavedTrial(name, seed, tmp_path / f"{name}-{seed}", _result(f"{name}-{seed}", seed, value), _HISTORY)
             for name, values in scores.items()
             for seed, value in enumerate(values)
         )
@@ -126,6 +150,11 @@ def made_up(tmp_path: Path) -> Callable[..., SavedStudy]:
 
 
 MACHINE = Machine(processor="Xeon", cores=2, memory_gb=7.5, accelerator=None, system="Linux 6.1")
+
+_HISTORY = tuple(
+    EpochRecord(epoch, 0.1, loss, loss, accuracy, 1.0, None, val_loss=loss, val_accuracy=accuracy)
+    for epoch, (loss, accuracy) in enumerate(((2.3, 0.1), (1.2, 0.6)))
+)
 
 
 def _result(trial: str, seed: int, accuracy: float | None) -> TrialResult:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,13 +15,21 @@ from stepladder.baselines.bag_of_words import load_bag
 from stepladder.datasets import ImageSet, Split, make_splits
 from stepladder.errors import DataError, StorageError, StudyError
 from stepladder.recipe import Recipe
-from stepladder.studies import baseline as module
-from stepladder.studies.bag_of_words import BagCallbacks, add_bag_of_words, run_bag_of_words
-from stepladder.studies.files.bag_files import BagResult, load_bag_folder, study_bag
+from stepladder.studies import bag_of_words as module
+from stepladder.studies.bag_of_words import BagCallbacks, BagOptions, add_bag_of_words, run_bag_of_words
+from stepladder.studies.design.designs import make_design
+from stepladder.studies.design.rules import Protocol
+from stepladder.studies.files.bag_files import BagResult, SavedBag, load_bag_folder, study_bag
 from stepladder.studies.files.predictions import read_predictions
+from stepladder.studies.files.records import SavedStudy
 from stepladder.studies.files.store import load_study, read_readings
-from stepladder.studies.run import run_study
-from stepladder.training.device import choose_compute
+from stepladder.studies.findings import make_findings
+from stepladder.studies.running.execution import Execution
+from stepladder.studies.study import run_study
+
+
+def fit(images: ImageSet, out: Path, words: int | None = 20, **options: Any) -> SavedBag:
+    return run_bag_of_words(images, out, options=BagOptions(words=words), **options)
 
 
 class Diary(BagCallbacks):
@@ -40,7 +49,7 @@ class Diary(BagCallbacks):
 
 def test_seeds_are_fitted_and_then_test_is_read_once(digits: ImageSet, tmp_path: Path) -> None:
     callbacks = Diary()
-    found = run_bag_of_words(digits, tmp_path / "out", words=20, seeds=2, callbacks=callbacks)
+    found = fit(digits, tmp_path / "out", seeds=2, callbacks=callbacks)
     assert callbacks.lines == ["start 0", "end 0", "start 1", "end 1", "read 2"]
     splits = make_splits(digits)
     assert [result.seed for result in found.results] == [0, 1]
@@ -61,16 +70,16 @@ def test_seeds_are_fitted_and_then_test_is_read_once(digits: ImageSet, tmp_path:
 
 
 def test_again_it_fits_only_what_is_missing(digits: ImageSet, tmp_path: Path) -> None:
-    run_bag_of_words(digits, tmp_path, words=20, seeds=1)
+    fit(digits, tmp_path, seeds=1)
     before = (tmp_path / "seeds/0/result.json").read_bytes()
     callbacks = Diary()
-    found = run_bag_of_words(digits, tmp_path, words=20, seeds=2, callbacks=callbacks)
+    found = fit(digits, tmp_path, seeds=2, callbacks=callbacks)
     assert callbacks.lines == ["start 1", "end 1", "read 1"]
     assert (tmp_path / "seeds/0/result.json").read_bytes() == before
     assert [reading.kind for reading in read_readings(tmp_path)] == ["planned", "added"]
     assert found.record.seeds == 2
     callbacks = Diary()
-    assert run_bag_of_words(digits, tmp_path, words=20, seeds=1, callbacks=callbacks).record.seeds == 2
+    assert fit(digits, tmp_path, seeds=1, callbacks=callbacks).record.seeds == 2
     assert callbacks.lines == []
 
 
@@ -84,12 +93,10 @@ def test_a_reading_that_was_broken_off_goes_on(
 
     monkeypatch.setattr(module, "write_predictions", stop)
     with pytest.raises(KeyboardInterrupt):
-        run_bag_of_words(digits, tmp_path, words=20, seeds=1)
+        fit(digits, tmp_path, seeds=1)
     monkeypatch.setattr(module, "write_predictions", real)
     callbacks = Diary()
-    assert (
-        run_bag_of_words(digits, tmp_path, words=20, seeds=1, callbacks=callbacks).results[0].test_accuracy is not None
-    )
+    assert fit(digits, tmp_path, seeds=1, callbacks=callbacks).results[0].test_accuracy is not None
     assert callbacks.lines == ["read 1"]
     assert len(read_readings(tmp_path)) == 1
 
@@ -101,8 +108,8 @@ def test_scrambled_test_images_change_nothing_but_the_score(digits: ImageSet, tm
     parts = {"train": splits.train, "validation": splits.validation}
     plain = replace(digits, splits={**parts, "test": splits.test})
     scrambled = replace(digits, splits={**parts, "test": Split(noise, splits.test.labels)})
-    one = run_bag_of_words(plain, tmp_path / "plain", words=20, seeds=1)
-    other = run_bag_of_words(scrambled, tmp_path / "scrambled", words=20, seeds=1)
+    one = fit(plain, tmp_path / "plain", seeds=1)
+    other = fit(scrambled, tmp_path / "scrambled", seeds=1)
     # The header of such a file names its facts in any order.
     models = [load_file(found.folder / "seeds/0/model.safetensors") for found in (one, other)]
     assert models[0].keys() == models[1].keys()
@@ -111,45 +118,45 @@ def test_scrambled_test_images_change_nothing_but_the_score(digits: ImageSet, tm
     assert one.results[0].test_accuracy > 2 * other.results[0].test_accuracy
 
 
-def test_another_baseline_or_a_study_in_the_folder_is_refused(digits: ImageSet, tmp_path: Path) -> None:
-    run_bag_of_words(digits, tmp_path / "one", words=20, seeds=1)
-    with pytest.raises(StudyError, match="holds a baseline of other settings or other images"):
-        run_bag_of_words(digits, tmp_path / "one", words=21, seeds=1)
+def test_another_bag_or_a_study_in_the_folder_is_refused(digits: ImageSet, tmp_path: Path) -> None:
+    fit(digits, tmp_path / "one", seeds=1)
+    with pytest.raises(StudyError, match="holds a bag of words of other settings or other images"):
+        fit(digits, tmp_path / "one", words=21, seeds=1)
     (tmp_path / "two").mkdir()
     (tmp_path / "two" / "study.json").write_text("{}")
     with pytest.raises(StudyError, match="holds a study; choose another folder"):
-        run_bag_of_words(digits, tmp_path / "two", seeds=1)
+        fit(digits, tmp_path / "two", seeds=1)
     (tmp_path / "file").write_text("")
     with pytest.raises(StudyError, match="which is a file"):
-        run_bag_of_words(digits, tmp_path / "file", seeds=1)
-    with pytest.raises(StudyError, match="--seeds is 0"):
-        run_bag_of_words(digits, tmp_path / "three", seeds=0)
+        fit(digits, tmp_path / "file", seeds=1)
+    with pytest.raises(StudyError, match="`seeds` is 0"):
+        fit(digits, tmp_path / "three", seeds=0)
 
 
 def test_words_that_were_too_many_do_not_occupy_the_folder(digits: ImageSet, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="too few for 20,000 words"):
-        run_bag_of_words(digits, tmp_path, words=20_000, seeds=1)
-    assert run_bag_of_words(digits, tmp_path, words=20, seeds=1).record.settings.words == 20
+        fit(digits, tmp_path, words=20_000, seeds=1)
+    assert fit(digits, tmp_path, seeds=1).record.settings.words == 20
 
 
 def test_one_class_and_no_validation(digits: ImageSet, tmp_path: Path) -> None:
     only = replace(digits, class_names=("0",), splits={"train": digits.splits["train"].take(np.arange(0, 1))})
     with pytest.raises(DataError, match="it takes at least two"):
-        run_bag_of_words(only, tmp_path, seeds=1)
-    found = run_bag_of_words(digits, tmp_path, words=20, seeds=1, validation=0)
+        fit(only, tmp_path, seeds=1)
+    found = fit(digits, tmp_path, seeds=1, protocol=Protocol(validation=0))
     assert found.results[0].val_accuracy is None
     assert found.record.data.counts["train"] == 240
 
 
 def test_damaged_files_are_a_sentence(digits: ImageSet, tmp_path: Path) -> None:
-    run_bag_of_words(digits, tmp_path, words=20, seeds=1)
+    fit(digits, tmp_path, seeds=1)
     path = tmp_path / "seeds/0/result.json"
     good = json.loads(path.read_text())
     for bad, words in (
         ({**good, "schema_version": 99}, "has schema version 99"),
         ({**good, "train_accuracy": 2}, "train_accuracy"),
         ([], "has schema version None"),
-        ({**good, "baseline": "f00"}, "is of another baseline"),
+        ({**good, "baseline": "f00"}, "is of another bag of words"),
     ):
         path.write_text(json.dumps(bad))
         with pytest.raises(StorageError, match=words):
@@ -158,29 +165,70 @@ def test_damaged_files_are_a_sentence(digits: ImageSet, tmp_path: Path) -> None:
     assert load_bag_folder(tmp_path) is None
 
 
-def test_a_study_keeps_its_plan_and_gains_rows(
-    digits: ImageSet, tiny_recipe: Callable[..., Recipe], tmp_path: Path
-) -> None:
-    study = run_study(digits, tiny_recipe("exponential_lr"), tmp_path, choose_compute("cpu", "float32"), seeds=2)
+@pytest.fixture
+def study(digits: ImageSet, tiny_recipe: Callable[..., Recipe], tmp_path: Path) -> SavedStudy:
+    design = make_design("ladder", tiny_recipe("exponential_lr", epochs=1))
+    return run_study(digits, design, tmp_path / "study", seeds=2, execution=Execution("cpu", "float32"))
+
+
+def rows(study: SavedStudy) -> list[dict[str, str]]:
+    with (study.folder / "results.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_study_keeps_its_plan_and_gains_rows(study: SavedStudy, digits: ImageSet) -> None:
     assert study_bag(study) is None
-    before = (tmp_path / "study.json").read_bytes(), (tmp_path / "test-readings.json").read_bytes()
-    add_bag_of_words(study, digits)
-    assert before == ((tmp_path / "study.json").read_bytes(), (tmp_path / "test-readings.json").read_bytes())
-    assert load_study(tmp_path) == study
+    kept = [study.folder / name for name in ("study.json", "test-readings.json")]
+    before = [path.read_bytes() for path in kept]
+    assert add_bag_of_words(study, digits) == study
+    assert [path.read_bytes() for path in kept] == before
+    assert load_study(study.folder) == study
     found = study_bag(study)
     assert found is not None
+    assert (study.folder / "bag-of-words" / "bag-of-words.json").exists()
     assert [result.seed for result in found.results] == [0, 1]
-    with (tmp_path / "results.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert [(row["rung"], row["seed"]) for row in rows] == [
-        ("baseline", "0"),
-        ("baseline", "1"),
-        ("exponential_lr", "0"),
-        ("exponential_lr", "1"),
-        ("bag of words", "0"),
-        ("bag of words", "1"),
+    written = rows(study)
+    assert [(row["rung"], row["seed"], row["trial"]) for row in written[4:]] == [
+        ("bag of words", "0", "bag-of-words/seeds/0"),
+        ("bag of words", "1", "bag-of-words/seeds/1"),
     ]
-    assert float(rows[4]["test_accuracy"]) == found.results[0].test_accuracy
+    assert [row["rung"] for row in written[:4]] == ["baseline", "baseline", "exponential_lr", "exponential_lr"]
+    assert float(written[4]["test_accuracy"]) == found.results[0].test_accuracy
     record = study.record.model_copy(update={"data": study.record.data.model_copy(update={"split": "other"})})
     with pytest.raises(StorageError, match="was fitted on other images or splits than the study"):
         study_bag(replace(study, record=record))
+
+
+def test_the_bag_that_stepladder_0_1_left_in_a_study_is_read_and_gone_on_with(
+    study: SavedStudy, digits: ImageSet
+) -> None:
+    add_bag_of_words(study, digits)
+    expected, written = make_findings(study).bag, rows(study)
+    assert expected is not None
+    # It called the folder ``baseline`` and the record in it ``baseline.json``; the rest is the same.
+    old = study.folder / "baseline"
+    (study.folder / "bag-of-words").rename(old)
+    (old / "bag-of-words.json").rename(old / "baseline.json")
+    found = study_bag(study)
+    assert found is not None
+    assert (found.record, found.results) == (expected.saved.record, expected.saved.results)
+    bag = make_findings(study).bag
+    assert bag is not None
+    assert replace(bag, saved=expected.saved) == expected
+    before = (old / "seeds" / "0" / "result.json").read_bytes()
+    callbacks = Diary()
+    add_bag_of_words(study, digits, callbacks=callbacks)
+    assert callbacks.lines == [], "nothing is fitted again"
+    assert (old / "seeds" / "0" / "result.json").read_bytes() == before
+    assert not (study.folder / "bag-of-words").exists()
+    assert rows(study) == [{**row, "trial": row["trial"].replace("bag-of-words", "baseline")} for row in written]
+
+
+def test_a_bag_of_stepladder_0_1_in_a_folder_of_its_own_is_gone_on_with(digits: ImageSet, tmp_path: Path) -> None:
+    whole = fit(digits, tmp_path / "new", seeds=2)
+    fit(digits, tmp_path / "old", seeds=1)
+    (tmp_path / "old" / "bag-of-words.json").rename(tmp_path / "old" / "baseline.json")
+    callbacks = Diary()
+    more = fit(digits, tmp_path / "old", seeds=2, callbacks=callbacks)
+    assert callbacks.lines == ["start 1", "end 1", "read 1"]
+    assert [one.test_accuracy for one in more.results] == [one.test_accuracy for one in whole.results]

@@ -1,113 +1,153 @@
+"""A curve is a study: one runner, one reading of test, one folder."""
+
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from stepladder.datasets import ImageSet
 from stepladder.errors import DataError, RecipeError, StudyError
 from stepladder.recipe import Recipe
-from stepladder.report.size_curve import describe_sizes, write_sizes
-from stepladder.studies.curve import run_curve, thin_out
+from stepladder.studies.curve import CURVE, SHARES, curve_design
+from stepladder.studies.design.rules import Rules
+from stepladder.studies.files.integrity import find_edit
+from stepladder.studies.files.records import SavedStudy
+from stepladder.studies.files.store import load_study
+from stepladder.studies.findings import work_out
+from stepladder.studies.judging.sizes import CurveFindings, SizeResult
 from stepladder.studies.running.callbacks import Callbacks, Schedule
 from stepladder.studies.running.execution import Execution
-from stepladder.training.device import choose_compute
+from stepladder.studies.study import run_study
 
-CPU = choose_compute("cpu", "float32")
 MakeRecipe = Callable[..., Recipe]
+RunCurve = Callable[..., SavedStudy]
 
 
-def test_sizes_are_nested_and_keep_the_classes(digits: ImageSet) -> None:
-    split = digits.splits["train"]
-    small, large = thin_out(split, 0.1), thin_out(split, 0.5)
-    assert set(small) < set(large)
-    assert list(np.bincount(split.labels[small])) == [3] * 10
-    assert list(np.bincount(split.labels[large])) == [15] * 10
+@pytest.fixture
+def curve(digits: ImageSet, tiny_recipe: MakeRecipe, tmp_path: Path) -> RunCurve:
+    """Run a curve of one seed and one epoch; every option of run_study may be changed, and every setting by its name."""
+
+    def run(recipe: Recipe | None = None, images: ImageSet = digits, **options: Any) -> SavedStudy:
+        callbacks, out = options.pop("callbacks", None), options.pop("out", tmp_path / "curve")
+        seeds, rules = options.pop("seeds", 1), options.pop("rules", None)
+        execution = replace(Execution("cpu", "float32"), **options)
+        design = curve_design(recipe or tiny_recipe("standardize", epochs=1))
+        return run_study(images, design, out, seeds=seeds, rules=rules, execution=execution, callbacks=callbacks)
+
+    return run
 
 
-def test_a_curve_trains_every_size_and_says_what_doubling_brings(
-    digits: ImageSet, tiny_recipe: MakeRecipe, tmp_path: Path, counter: Any
-) -> None:
-    recipe = tiny_recipe("standardize", epochs=2)
-    curve = run_curve(digits, recipe, tmp_path, CPU, seeds=1, command="stepladder curve digits", callbacks=counter)
-    assert [size.images for size in curve.sizes] == [20, 40, 106, 216]
-    assert [(len(size.accuracies), size.failed) for size in curve.sizes] == [(1, ())] * 4
-    assert [(reading.kind, len(reading.trials)) for reading in curve.readings] == [("planned", 4)]
+def sizes_of(study: SavedStudy) -> tuple[SizeResult, ...]:
+    findings = work_out(study)
+    assert isinstance(findings, CurveFindings)
+    return findings.sizes
+
+
+def test_a_rung_a_size_and_nothing_to_compare(tiny_recipe: MakeRecipe) -> None:
+    design = curve_design(tiny_recipe("standardize"))
+    assert (design.name, design.contrasts) == (CURVE, ())
+    assert [(rung.share, rung.adds) for rung in design.rungs] == [(share, ("standardize",)) for share in SHARES]
+
+
+def test_every_size_is_trained_and_test_is_read_once(curve: RunCurve, counter: Any) -> None:
+    saved = curve(callbacks=counter)
+    record = saved.record
+    assert record.plan == "curve"
+    assert [(rung.name, rung.images) for rung in record.rungs] == [
+        (f"{images} images", images) for images in (20, 40, 106, 216)
+    ]
+    # The last size has all images, and the splits of every other study of them.
+    assert [rung.split is None for rung in record.rungs] == [False, False, False, True]
+    assert not (saved.folder / "curve.json").exists()
+    assert [(reading.kind, len(reading.trials)) for reading in saved.readings] == [("planned", 4)]
+    assert [(size.images, len(size.scores), size.failed) for size in sizes_of(saved)] == [
+        (images, 1, ()) for images in (20, 40, 106, 216)
+    ]
     assert len(counter.started) == 4
-    more = run_curve(digits, recipe, tmp_path, CPU, seeds=2, callbacks=counter)
+    assert load_study(saved.folder) == saved
+
+    more = curve(seeds=2, callbacks=counter)
     assert len(counter.started) == 8
     assert [reading.kind for reading in more.readings] == ["planned", "added"]
-    said = describe_sizes(more)
-    assert said[0].startswith("Doubling the 216 training images would change accuracy by about ")
-    assert "images^+" in " ".join(describe_sizes(replace(more, law=replace(more.law, exponent=-0.1))))
-    assert "images^−0.100 " in " ".join(describe_sizes(replace(more, law=replace(more.law, exponent=0.1))))
-    assert ("undecided" in said[0]) == (more.law.gain_interval[0] <= 0 <= more.law.gain_interval[1])
-    written = write_sizes(more)
-    assert [path.name for path in written] == ["curve.md", "sizes.png", "sizes.svg"]
-    assert "| 216 |" in written[0].read_text()
-    with pytest.raises(StudyError, match="holds the curve of another recipe or of other images"):
-        run_curve(digits, tiny_recipe("standardize", epochs=1), tmp_path, CPU)
+    assert [size.scores[0] for size in sizes_of(more)] == [size.scores[0] for size in sizes_of(saved)]
+    assert work_out(more).law is not None  # type: ignore[union-attr]
 
 
-def test_what_cannot_be_thinned_out_is_refused(digits: ImageSet, tiny_recipe: MakeRecipe, tmp_path: Path) -> None:
+def test_its_trials_are_those_of_stepladder_0_1(curve: RunCurve) -> None:
+    found = {trial.rung: trial.folder.name for trial in curve().trials}
+    assert found == {
+        "20 images": "edbfb3c1e6b4b178",
+        "40 images": "361b6347679d8326",
+        "106 images": "d7517c8d6aa94d72",
+        "216 images": "bef1d52215bb4085",  # that of the ladder's rung with the same techniques
+    }
+
+
+def test_another_recipe_in_its_folder_is_refused_and_named(curve: RunCurve, tiny_recipe: MakeRecipe) -> None:
+    folder = curve().folder
+    with pytest.raises(StudyError, match=r"curve holds another study: epochs is 1 there and 2 here"):
+        curve(tiny_recipe("standardize", epochs=2))
+    text = (folder / "study.json").read_text()
+    assert '"images": 40' in text
+    (folder / "study.json").write_text(text.replace('"images": 40', '"images": 41'))
+    assert "was edited" in (find_edit(load_study(folder).record, ()) or "")
+
+
+def test_too_few_images_and_no_seed_are_refused(curve: RunCurve, digits: ImageSet) -> None:
     split = digits.limited(3).splits["train"]
     few = ImageSet("few", digits.class_names, {"train": split, "test": split})
     with pytest.raises(DataError, match="few has 30 training images, too few to take 10% of; add images"):
-        run_curve(few, tiny_recipe(), tmp_path, CPU, validation=0)
-    with pytest.raises(StudyError, match="--seeds is 0"):
-        run_curve(digits, tiny_recipe(), tmp_path, CPU, seeds=0)
-    (tmp_path / "study.json").write_text("{}")
-    with pytest.raises(StudyError, match="holds a study; choose another folder"):
-        run_curve(digits, tiny_recipe(), tmp_path, CPU)
+        curve(images=few, rules=Rules(validation=0))
+    with pytest.raises(StudyError, match="`seeds` is 0"):
+        curve(seeds=0)
 
 
-def test_two_processes_train_what_one_does(digits: ImageSet, tiny_recipe: MakeRecipe, tmp_path: Path) -> None:
+def test_two_processes_train_what_one_does(curve: RunCurve, tmp_path: Path) -> None:
     """Each process gets every size, whose images are parts of the same block; the bits are the same."""
-    recipe = tiny_recipe("standardize", epochs=1)
-    alone = run_curve(digits, recipe, tmp_path / "alone", CPU, seeds=1, execution=Execution(workers=1))
-    together = run_curve(digits, recipe, tmp_path / "together", CPU, seeds=1, execution=Execution(workers=2))
-    assert together.sizes == alone.sizes
+    alone, together = curve(out=tmp_path / "alone", workers=1), curve(out=tmp_path / "together", workers=2)
+    assert sizes_of(alone) == sizes_of(together)
     assert together.record.threads == 1
-    results = sorted((tmp_path / "together" / "trials").glob("*/result.json"))
-    assert len(results) == 4
-    assert not list((tmp_path / "together" / "trials").glob("*/checkpoint"))
+    for one, other in zip(alone.trials, together.trials, strict=True):
+        weights = "model/model.safetensors"
+        assert (one.folder / weights).read_bytes() == (other.folder / weights).read_bytes()
+    assert not list(together.folder.glob("trials/*/checkpoint"))
 
 
-def test_what_is_about_to_run_is_told_with_a_guess_for_each_size(
-    digits: ImageSet, tiny_recipe: MakeRecipe, tmp_path: Path
-) -> None:
+def test_what_is_about_to_run_is_told_with_a_guess_for_each_size(curve: RunCurve) -> None:
     told: list[Schedule] = []
 
     class Noting(Callbacks):
         def planned(self, schedule: Schedule) -> None:
             told.append(schedule)
 
-    run_curve(digits, tiny_recipe(epochs=1), tmp_path, CPU, seeds=1, callbacks=Noting())
-    assert told[0].images == {"20 images": 20, "40 images": 40, "106 images": 106, "216 images": 216}
-    assert [trial.rung for trial in told[0].trials] == ["216 images", "106 images", "40 images", "20 images"]
-    guesses = list(told[0].seconds.values())
+    curve(callbacks=Noting())
+    images = {"20 images": 20, "40 images": 40, "106 images": 106, "216 images": 216}
+    assert told[0].images == images
+    assert [trial.rung for trial in told[0].trials] == list(images)[::-1]  # the longest first
+    guesses = [told[0].seconds[name] for name in images]
     assert guesses == sorted(guesses)
     assert guesses[0] > 0
 
 
-def test_a_size_that_failed_is_trained_again_where_that_is_asked_for(
-    digits: ImageSet, tiny_recipe: MakeRecipe, tmp_path: Path, counter: Any
+def test_a_size_that_failed_counts_as_guessing_and_is_trained_again_where_that_is_asked_for(
+    curve: RunCurve, tiny_recipe: MakeRecipe, counter: Any
 ) -> None:
     recipe = tiny_recipe(epochs=1, optimizer={"name": "sgd", "lr": 1e30})
-    failed = run_curve(digits, recipe, tmp_path, CPU, seeds=1)
-    assert all(size.failed == (0,) for size in failed.sizes)
-    run_curve(digits, recipe, tmp_path, CPU, seeds=1, callbacks=counter)
+    failed = curve(recipe)
+    assert [(size.failed, size.scores) for size in sizes_of(failed)] == [((0,), {0: 0.1})] * 4
+    assert failed.readings == ()
+    curve(recipe, callbacks=counter)
     assert counter.started == []
-    run_curve(digits, recipe, tmp_path, CPU, seeds=1, callbacks=counter, execution=Execution(retry_failed=True))
+    curve(recipe, callbacks=counter, retry_failed=True)
     assert len(counter.started) == 4
 
 
 def test_a_technique_that_does_not_fit_a_size_is_said_before_anything_trains(
-    digits: ImageSet, tiny_recipe: MakeRecipe, tmp_path: Path, counter: Any
+    curve: RunCurve, tiny_recipe: MakeRecipe, tmp_path: Path, counter: Any
 ) -> None:
-    with pytest.raises(RecipeError, match=r"^\d+ images: reduce_on_plateau "):
-        run_curve(digits, tiny_recipe("reduce_on_plateau"), tmp_path / "curve", CPU, validation=0, callbacks=counter)
+    with pytest.raises(RecipeError, match=r"^20 images: reduce_on_plateau "):
+        curve(tiny_recipe("reduce_on_plateau"), rules=Rules(validation=0), callbacks=counter)
     assert counter.started == []
     assert not (tmp_path / "curve").exists()

@@ -398,8 +398,8 @@ def _watched(record: EpochRecord) -> str:
 class BagLines(BagCallbacks):
     """One line a step, for batch jobs and logs."""
 
-    def __init__(self, console: Console, *, said: bool = False) -> None:
-        self.console = console
+    def __init__(self, console: Console, translate: Callable[[str], str] = str, *, said: bool = False) -> None:
+        self.console, self.translate = console, translate
         self.quiet = said
         self.heading = ""
         self.step = ""
@@ -407,7 +407,7 @@ class BagLines(BagCallbacks):
     def leaks_checked(self, look: LeakCheck) -> None:
         """Say in one line what was found in the images."""
         if not self.quiet:
-            self.console.print(look.line, style="" if look.clean else "bold", markup=False)
+            self.console.print(self.translate(look.line), style="" if look.clean else "bold", markup=False)
 
     def planned(self, settings: BagSettings, todo: Sequence[int], seeds: int) -> None:
         """Say what will be fitted."""
@@ -444,8 +444,8 @@ class BagLines(BagCallbacks):
 class BagBar(BagLines):
     """One bar for the step at hand, and one line for each seed that has ended."""
 
-    def __init__(self, console: Console, *, said: bool = False) -> None:
-        super().__init__(console, said=said)
+    def __init__(self, console: Console, translate: Callable[[str], str] = str, *, said: bool = False) -> None:
+        super().__init__(console, translate, said=said)
         self.bar = Progress(
             TextColumn("{task.fields[what]}", markup=False),
             BarColumn(bar_width=24),
@@ -472,13 +472,13 @@ class BagBar(BagLines):
         self.bar.stop()
 
 
-def make_bag_progress(console: Console, *, said: bool = False) -> BagLines:
+def make_bag_progress(console: Console, translate: Callable[[str], str] = str, *, said: bool = False) -> BagLines:
     """Return a live bar for a terminal, plain lines for anything else.
 
     Args:
         said: whether a study has just said what the leak check found in the same images.
     """
-    return BagBar(console, said=said) if console.is_terminal else BagLines(console, said=said)
+    return (BagBar if console.is_terminal else BagLines)(console, translate, said=said)
 
 
 def find_bag_progress() -> BagLines:

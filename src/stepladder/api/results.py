@@ -134,7 +134,7 @@ class Study(Result[Findings]):
         return {
             **super().tables(),
             "effects": [_row(asdict(effect), hidden) for effect in self.effects],
-            "rungs": [_row(asdict(rung), hidden) | rung.metrics for rung in self.rungs],
+            "rungs": [{**_row(asdict(rung), hidden), "n": rung.n, **rung.metrics} for rung in self.rungs],
         }
 
 

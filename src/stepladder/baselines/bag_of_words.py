@@ -9,7 +9,7 @@ file, ``model.safetensors``, holds a fitted one: arrays, and the settings as tex
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from stepladder.baselines.settings import BagSettings
 from stepladder.baselines.svm import ChosenSvm, LinearSvm, choose_svm, fit_svm
 from stepladder.datasets import Split
 from stepladder.datasets.splits import SPLIT_SEED
+from stepladder.datasets.threads import in_threads
 from stepladder.errors import DataError, StorageError
 from stepladder.files import replace_bytes
 from stepladder.training.rng import Streams
@@ -208,14 +209,13 @@ class _Counter:
 
 
 def map_images(split: Split, work: Callable[[np.ndarray], np.ndarray], block: int = BLOCK) -> Iterator[np.ndarray]:
-    """Yield ``work(images)`` for blocks of uint8 images (n, H, W, C), in the order of the split, on all cores."""
+    """Yield ``work(images)`` for uint8 images (n, H, W, C), n = ``block`` but in the last, in order, on all cores."""
 
     def on_block(start: int) -> np.ndarray:
         stop = min(start + block, len(split))
         return work(split.take(np.arange(start, stop)).images)
 
-    with all_cores() as pool:
-        yield from pool.map(on_block, range(0, len(split), block))
+    yield from in_threads(on_block, range(0, len(split), block))
 
 
 def _fit_counter(

@@ -74,7 +74,7 @@ def settle(descriptor: str, height: int, width: int, words: int | None = None) -
     shorter = min(height, width)
     if shorter < _SMALLEST[name]:
         raise DataError(
-            f"the images have {width}×{height} pixels, too few for `descriptor={name}`, which takes "
+            f'the images have {width}×{height} pixels, too few for `descriptor="{name}"`, which takes '
             f"{_SMALLEST[name]} or more a side; enlarge them with `size={_SMALLEST[name]}`"
         )
     count = words or _WORDS[name]

@@ -81,7 +81,7 @@ def bag_of_words(
             out=out,
             protocol=Protocol(validation, drop_leaks),
             command=command,
-            progress=make_bag_progress(console),
+            progress=make_bag_progress(console, to_flags),
         )
     except KeyboardInterrupt:
         console.print(

@@ -107,7 +107,7 @@ def data(
     """Measure loading: a folder of JPEGs and parquet, first and from the cache; and training from the mapped file."""
     fewest = 1000
     if images < fewest:
-        raise DataError(f"--images is {images}; it must be at least {fewest:,}, or there is nothing to measure")
+        raise DataError(f"`images` is {images}; it must be at least {fewest:,}, or there is nothing to measure")
     at_least_one(rounds=rounds)
     console = make_console(as_json)
     compute = choose_compute(device, precision)
@@ -318,7 +318,7 @@ def at_least_one(**counts: int) -> None:
     """
     for name, number in counts.items():
         if number < 1:
-            raise DataError(f"--{name} is {number}; it must be at least 1")
+            raise DataError(f"`{name}` is {number}; it must be at least 1")
 
 
 def _plain(value: Any) -> Any:

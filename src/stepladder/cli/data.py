@@ -19,8 +19,7 @@ from stepladder.datasets.audit import ImageAudit, audit_image_set, draw_sheet
 from stepladder.datasets.cache import cache_folder, clear_cache
 from stepladder.errors import DamagedImagesError, DataError
 from stepladder.files import replace_bytes, replace_text
-from stepladder.report.audit import audit_sections, build_audit_document, render_audit_page
-from stepladder.report.audit.words import Section
+from stepladder.report.audit import AuditSection, audit_sections, build_audit_document, render_audit_page
 
 _DEFAULTS = DataOptions()
 
@@ -86,7 +85,7 @@ def show_audit(console: Console, audit: ImageAudit) -> None:
         _show(console, section)
 
 
-def _show(console: Console, section: Section) -> None:
+def _show(console: Console, section: AuditSection) -> None:
     console.print()
     console.print(Text(section.title, style="bold red" if section.alarm else "bold"))
     for sentence in section.sentences:

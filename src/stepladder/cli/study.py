@@ -80,7 +80,7 @@ def study(
             progress=progress,
         )
         if with_bag_of_words:
-            bag = make_bag_progress(console, said=True)
+            bag = make_bag_progress(console, to_flags, said=True)
             done = verbs.add_bag(done, images, drop_leaks=options.drop_leaks, progress=bag)
     if not progress.ran:
         console.print("All of it was trained before; nothing to do but the report.")

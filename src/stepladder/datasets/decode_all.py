@@ -151,7 +151,7 @@ def _cache_key(splits: Mapping[str, Encoded], shape: ShapeOptions) -> str | None
 def _decode(
     read: Reader, count: int, shape: ShapeOptions, allocate: Allocate, on_progress: Progress | None
 ) -> tuple[np.ndarray, dict[int, str], tuple[str, ...]]:
-    # Most sets have one size, so the first pass decodes at once into an array of the first image's shape. From the
+    # Most sets have one size, so the first pass decodes straight into an array of the first image's shape. From the
     # first image that does not fit it reads headers only; then all shapes are known and a second pass decodes.
     pixels, shapes, damaged = _decode_alike(read, count, shape, allocate, on_progress)
     sound = shapes[shapes[:, 0] > 0]

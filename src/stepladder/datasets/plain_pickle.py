@@ -3,7 +3,7 @@
 Python's unpickler calls what a file names. This reader has no call to make: it knows the opcodes of plain values (PEP
 307 and PEP 3154; pickletools documents each), and accepts exactly three names, the ones by which NumPy describes an
 array, as signs and not as functions. All else is refused, ``__reduce__`` included. It is also safe from small files
-that claim much: every length is held against what is left of the file, memo numbers are keys of a dictionary, and
+that claim much: every length is compared with what is left of the file, memo numbers are keys of a dictionary, and
 opcodes are counted.
 """
 

@@ -61,7 +61,7 @@ def find_images(given: Sequence[str], class_names: Sequence[str], listed: Iterab
     return list(found.values())
 
 
-def name_images(images: ImageLike | Sequence[ImageLike]) -> Iterator[tuple[object, Path | None]]:
+def name_images(images: ImageLike | Sequence[ImageLike]) -> Iterator[tuple[ImageLike, Path | None]]:
     """Yield each of ``images`` with the path of its file, None where it is none; folders and patterns give their files.
 
     Raises:
@@ -97,7 +97,7 @@ def read_pixels(images: ImageLike | Sequence[ImageLike], shape: tuple[int, int, 
     return pixels
 
 
-def _singles(images: object) -> Iterator[object]:
+def _singles(images: object) -> Iterator[ImageLike]:
     if isinstance(images, np.ndarray) and images.ndim == 4:
         yield from images
     elif isinstance(images, str | Path | Image.Image | np.ndarray):
@@ -109,7 +109,7 @@ def _singles(images: object) -> Iterator[object]:
         raise DataError(f"{type(images).__name__} is no image; give paths, Pillow images, or uint8 arrays (N, H, W, C)")
 
 
-def _read_one(image: object, shape: tuple[int, int, int]) -> np.ndarray:
+def _read_one(image: ImageLike, shape: tuple[int, int, int]) -> np.ndarray:
     height, width, channels = shape
     if isinstance(image, str | Path):
         try:

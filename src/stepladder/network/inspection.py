@@ -19,7 +19,7 @@ from stepladder.network.spec import Conv, DepthwiseConv, Flatten, Linear, Networ
 
 #: Bytes of a value in memory.
 BYTES = {"float32": 4, "bfloat16": 2}
-#: What is looked at where nothing else is known: color images of 32×32, in ten classes.
+#: What is assumed where nothing else is known: color images of 32×32, in ten classes.
 USUAL_INPUT, USUAL_CLASSES = (3, 32, 32), 10
 
 

@@ -13,7 +13,7 @@ from stepladder.studies.findings import AnyFindings, Findings
 def build_document(findings: AnyFindings) -> dict[str, Any]:
     """Return record, trials, readings, findings and sentences as plain values; accuracies are fractions of 1."""
     study = findings.study
-    document = {
+    document: dict[str, Any] = {
         "folder": str(study.folder),
         "unfinished_trials": study.missing,
         "study": study.record.model_dump(mode="json"),

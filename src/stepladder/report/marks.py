@@ -15,7 +15,7 @@ from stepladder.studies.judging.statistics import Effect, RungSummary
 from stepladder.studies.judging.verdicts import Verdict
 
 #: Marks every result of a study without validation images.
-WATCHED = "no validation images: the test curve was watched"
+WATCHED = "no validation images, so the test curve was watched"
 
 #: The sign of each verdict in text, and of none; the charts draw the same shapes.
 SYMBOLS = {"helped": "▲", "hurt": "▼", "equivalent": "■", "undecided": "◇", "none": "○"}

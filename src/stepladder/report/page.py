@@ -49,21 +49,25 @@ def render_page(findings: F, sections: Sequence[Section[F]], head: Head) -> str:
     shown = [section for section in sections if section.applies(findings)]
     charts = {section.key: chart for section in shown if (chart := section.chart(findings)) is not None}
     scripts = page_scripts(tuple(type(section) for section in sections))
-    return _environment().get_template("templates/page.html.j2").render(
-        head=head,
-        policy=content_policy(scripts),
-        style="\n".join((_TEMPLATES / name).read_text(encoding="utf-8") for name in _STYLES),
-        sections=[
-            {
-                "key": section.key,
-                "title": section.title(findings),
-                "link": section.link(findings),
-                "html": section.html(findings),
-            }
-            for section in shown
-        ],
-        charts=as_json(charts),
-        scripts=scripts,
+    return (
+        _environment()
+        .get_template("templates/page.html.j2")
+        .render(
+            head=head,
+            policy=content_policy(scripts),
+            style="\n".join((_TEMPLATES / name).read_text(encoding="utf-8") for name in _STYLES),
+            sections=[
+                {
+                    "key": section.key,
+                    "title": section.title(findings),
+                    "link": section.link(findings),
+                    "html": section.html(findings),
+                }
+                for section in shown
+            ],
+            charts=as_json(charts),
+            scripts=scripts,
+        )
     )
 
 

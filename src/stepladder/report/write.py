@@ -126,7 +126,7 @@ def study_head(findings: AnyFindings) -> Head:
         case SweepFindings():
             kind, of = record.plan, f"values of {' × '.join(axis.key for axis in findings.sweep.axes)}"
         case CurveFindings():
-            kind, of = "curve", "would more images help?"
+            kind, of = "curve", "accuracy by number of training images"
         case _:
             assert_never(findings)
     ended, planned = len(study.trials), count(record.planned_trials, "trial")

@@ -37,7 +37,7 @@ from stepladder.studies.files.machine import describe_machine, describe_versions
 from stepladder.studies.files.predictions import write_predictions
 from stepladder.studies.files.records import DataRecord, Reading, SavedStudy
 from stepladder.studies.files.store import read_readings, write_readings, write_results
-from stepladder.studies.prepare import split_images
+from stepladder.studies.prepare import refuse_file, split_images
 
 _CPU = torch.device("cpu")
 
@@ -226,8 +226,7 @@ def _record(data: DataRecord, settings: BagSettings, seeds: int, validation: flo
 
 
 def _continue_record(out: Path, record: BagRecord) -> BagRecord:
-    if out.is_file():
-        raise StudyError(f"`out` is {out}, which is a file; choose a folder")
+    refuse_file(out)
     for name, what in (("study.json", "a study"), ("curve.json", "a curve"), ("result.json", "a trained model")):
         if (out / name).exists():
             raise StudyError(f"{out} holds {what}; choose another folder with `out`")

@@ -6,6 +6,7 @@ is :class:`Findings`, serialized.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -357,10 +358,11 @@ def find_shown_model(study: SavedStudy) -> ShownModel | None:
         name = next(name for name in reversed(names) if known[name])
         reason = ShownReason.NO_VALIDATION if study.record.validation == 0 else ShownReason.ALL_FAILED
         return ShownModel(known[name][0], reason, len(known[name]))
-    best = max(scores, key=scores.__getitem__)  # the first of equals, which is the lower rung
+    top = max(scores.values())
+    equals = [name for name, score in scores.items() if math.isclose(score, top, abs_tol=_SAME)]
+    best, *tied = equals  # the first of equals is the lowest rung
     trial = max(known[best], key=lambda each: each.result.val_accuracy or 0.0)
-    tied = tuple(name for name in scores if name != best and scores[name] == scores[best])
-    return ShownModel(trial, ShownReason.CHOSEN, len(known[best]), tied)
+    return ShownModel(trial, ShownReason.CHOSEN, len(known[best]), tuple(tied))
 
 
 def find_shown_network(study: SavedStudy, shown: ShownModel | None) -> ShownNetwork | None:
@@ -431,6 +433,10 @@ def _highest(rungs: Sequence[RungSummary], metric: Metric) -> tuple[str, ...]:
     return tuple(rung.rung for rung in rungs if rung.mean == top)
 
 
+#: Means of shares of the same images that are nearer than this differ by rounding alone: a millionth of an image.
+_SAME = 1e-9
+
+
 def _choice(study: SavedStudy, rungs: Sequence[RungSummary]) -> Choice:
     if study.record.validation == 0:
         return Choice(ChoiceReason.NO_VALIDATION)
@@ -443,8 +449,9 @@ def _choice(study: SavedStudy, rungs: Sequence[RungSummary]) -> Choice:
         return Choice(ChoiceReason.TOO_FEW)
     (value, rung), (second_value, second) = ranked[:2]
     failed = any(each.failed for each in rungs)
-    if value == second_value:
-        tied = tuple(one.rung for score, one in ranked if score == value)
+    if math.isclose(value, second_value, abs_tol=_SAME):
+        known = {one.rung: score for score, one in ranked}
+        tied = tuple(rung.rung for rung in rungs if math.isclose(known.get(rung.rung, -1.0), value, abs_tol=_SAME))
         return Choice(ChoiceReason.TIED, tied, value, rung.ended, without_failed=failed)
     ahead = value - second_value
     return Choice(ChoiceReason.HIGHEST, (rung.rung,), value, rung.ended, second.rung, ahead, failed)

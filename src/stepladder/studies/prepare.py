@@ -11,11 +11,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import FrameType
 
 from stepladder.datasets import ImageSet, Splits, make_splits
 from stepladder.datasets.audit import LeakCheck, check_leaks
-from stepladder.errors import RecipeError, StudyError
+from stepladder.errors import RecipeError, StorageError, StudyError
 from stepladder.recipe import Recipe
 from stepladder.studies.design.rules import Protocol
 from stepladder.studies.files.records import DataRecord
@@ -138,6 +139,21 @@ def preflight(what: str, recipe: Recipe, splits: Splits, num_classes: int, limit
             check_recipe(recipe, splits.train, num_classes, has_validation=splits.validation is not None)
     except RecipeError as error:
         raise RecipeError(f"{what}: {error}") from error
+
+
+def refuse_file(out: Path) -> None:
+    """Refuse a folder of results that is a file.
+
+    Raises:
+        StudyError: it is.
+        StorageError: the system does not say, as of a name too long or a folder that may not be entered.
+    """
+    try:
+        is_file = out.is_file()
+    except OSError as error:
+        raise StorageError(f"cannot read {out}: {error.strerror or error}; choose another folder with `out`") from error
+    if is_file:
+        raise StudyError(f"`out` is {out}, which is a file; choose a folder")
 
 
 @contextmanager

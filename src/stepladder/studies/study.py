@@ -41,7 +41,7 @@ from stepladder.studies.files.store import (
     write_results,
 )
 from stepladder.studies.judging.statistics import summarize_rungs, weigh_effects
-from stepladder.studies.prepare import describe_data, preflight, prepare
+from stepladder.studies.prepare import describe_data, preflight, prepare, refuse_file
 from stepladder.studies.running.callbacks import Callbacks, Schedule
 from stepladder.studies.running.dispatch import dispatch
 from stepladder.studies.running.estimate import Work, estimate_seconds
@@ -259,9 +259,9 @@ def refuse_other_results(out: Path) -> None:
 
     Raises:
         StudyError: it does.
+        StorageError: the folder cannot be looked into.
     """
-    if out.is_file():
-        raise StudyError(f"`out` is {out}, which is a file; choose a folder")
+    refuse_file(out)
     if (out / "curve.json").exists() and not (out / "study.json").exists():
         raise StudyError(
             f"{out} holds a curve that Stepladder 0.1 wrote; that version reads it (pip install stepladder==0.1.0), "
@@ -382,4 +382,4 @@ class _Refresh:
             with locked(self._out):
                 write_results(load_study(self._out))
         except StorageError as error:
-            self._watch.message(f"results.csv was not rebuilt ({error}); `report` rebuilds it")
+            self._watch.message(f"results.csv was not rebuilt ({error}); the report rebuilds it")

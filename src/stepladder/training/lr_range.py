@@ -68,7 +68,7 @@ class RateRange:
     @property
     def growth(self) -> float:
         """By how much the rate is multiplied from one step to the next."""
-        return (self.high / self.low) ** (1 / (self.steps - 1))
+        return float((self.high / self.low) ** (1 / (self.steps - 1)))
 
     @property
     def rates(self) -> list[float]:

@@ -28,6 +28,11 @@ def test_everything_is_looked_at(photographs):
     ]
     assert audit.copies[0].exact.tolist() == [[3, 10]]
     assert [len(copies.exact) for copies in audit.copies[1:]] == [0, 0]
+    assert repr(audit) == (
+        f"ImageAudit('made', {len(images)} images, 2 classes, 1 damaged, 1 of one color, no copies across splits, "
+        f"mirror: {audit.mirror.answer})"
+    )
+    assert repr(audit.copies[0]) == "Copies('train', 'train': 1 exact, 0 near)"
     assert steps == ["Counting", "Looking for copies", "Looking in the mirror"]
 
 

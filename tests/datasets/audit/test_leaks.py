@@ -112,3 +112,19 @@ def test_digits_are_checked_in_half_a_second():
     # Measured 0.1 s; ten times that on a busy machine still shows what a slow search would cost.
     assert perf_counter() - started < 2
     assert check.shared == 0
+
+
+def test_copies_that_leave_the_test_clean_are_said_too(photographs):
+    labels = np.arange(len(photographs), dtype=np.int64) % 2
+    clean = "Leak check: no test image is among the training images; some "
+    for name, train, validation, test, words in (
+        ("in train", slice(0, 20), slice(10, 30), slice(30, 40), "validation images have copies there. Always"),
+        ("in validation", slice(0, 20), slice(20, 30), slice(26, 40), "test images have copies among the validation"),
+    ):
+        parts = {"train": train, "validation": validation, "test": test}
+        splits = {split: Split(photographs[rows], labels[rows]) for split, rows in parts.items()}
+        made = ImageSet(name, ("even", "odd"), splits)
+        _, check = check_leaks(make_splits(made, 0.1), made.class_names)
+        assert not check.clean
+        assert check.shared == 0
+        assert check.line.startswith(clean + words)

@@ -4,7 +4,8 @@ import pytest
 
 from stepladder.errors import StudyError
 from stepladder.recipe import Recipe, load_recipe
-from stepladder.studies.design.designs import PLANS, Design, make_design
+from stepladder.studies.design.designs import PLANS, Design, compare_with_below, make_design
+from stepladder.studies.design.rungs import Rung
 
 MakeRecipe = Callable[..., Recipe]
 
@@ -47,7 +48,25 @@ def test_add_one_puts_each_alone_on_the_base(three: Recipe) -> None:
         "augment": ["random_crop"],
         "dropout": ["dropout"],
     }
-    assert all(one.weights == {one.name: 1, "baseline": -1} for one in design.contrasts)
+    assert [(one.name, one.design, one.weights) for one in design.contrasts] == [
+        ("standardize", "add-one", {"standardize": 1, "baseline": -1}),
+        ("augment", "add-one", {"augment": 1, "baseline": -1}),
+        ("dropout", "add-one", {"dropout": 1, "baseline": -1}),
+    ]
+
+
+def test_rungs_of_the_users_own_are_compared_with_the_one_below(tiny_recipe: MakeRecipe) -> None:
+    rungs = tuple(
+        Rung(name, (), tiny_recipe(epochs=epochs)) for epochs, name in enumerate(("short", "long", "more"), 1)
+    )
+    design = compare_with_below(rungs)
+    assert (design.name, design.rungs) == ("ladder", rungs)
+    assert [(one.name, one.design, one.weights) for one in design.contrasts] == [
+        ("long", "ladder", {"long": 1, "short": -1}),
+        ("more", "ladder", {"more": 1, "long": -1}),
+    ]
+    with pytest.raises(StudyError, match="the study has one rung, short, and nothing to compare it with"):
+        compare_with_below(rungs[:1])
 
 
 def test_ladder_and_leave_one_out_share_the_top_and_the_rung_below_it(three: Recipe) -> None:
@@ -109,8 +128,8 @@ def test_a_factorial_beyond_the_limit_is_a_fraction_and_says_what_it_cannot_tell
     ("arguments", "words"),
     [
         (("lader",), r"unknown plan 'lader'; did you mean 'ladder'\?"),
-        (("factorial", 3, 5), "--max-trials leaves 1 recipes a seed; the smallest balanced fraction for 3 techniques"),
-        (("ladder", 3, 5), r"--max-trials is 5 and the ladder needs 12 \(4 rungs × 3 seeds\)"),
+        (("factorial", 3, 5), "`max_trials` leaves 1 recipes a seed; the smallest balanced fraction for 3 techniques"),
+        (("ladder", 3, 5), r"`max_trials` is 5 and the ladder needs 12 \(4 rungs × 3 seeds\)"),
     ],
 )
 def test_what_cannot_be_planned_is_named(three: Recipe, arguments: tuple[str | int, ...], words: str) -> None:

@@ -85,7 +85,7 @@ def test_many_techniques_are_thinned_out_quickly() -> None:
 
 def test_too_many_subsets_and_too_few_trials_are_refused() -> None:
     with pytest.raises(
-        StudyError, match="all subsets of 12 techniques are 4,096 recipes; limit them with --max-trials"
+        StudyError, match="all subsets of 12 techniques are 4,096 recipes; limit them with `max_trials`"
     ):
         factorial_cells(12)
     with pytest.raises(StudyError, match="the smallest balanced fraction for 5 techniques takes 8 of them"):

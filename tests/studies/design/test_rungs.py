@@ -48,11 +48,11 @@ def test_options_of_the_recipe_stay() -> None:
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
-        (("base",), "--rung is base; write NAME:technique,technique"),
-        ((":mixup",), "--rung is :mixup; write NAME:technique"),
+        (("base",), "`rung` is base; write NAME:technique,technique"),
+        ((":mixup",), "`rung` is :mixup; write NAME:technique"),
         (("base:",), "a study compares rungs, and one is given"),
         (("base:", "base:ema"), "two rungs are called 'base'"),
-        (("base:", "+mix:mixpu"), "--rung mix: unknown technique 'mixpu'; did you mean 'mixup'"),
+        (("base:", "+mix:mixpu"), "rung mix: unknown technique 'mixpu'; did you mean 'mixup'"),
         (("base:ema", "+more:ema"), "lists the technique 'ema' twice"),
         (("base:ema", "same:ema"), "the rungs 'base' and 'same' are the same recipe"),
     ],

@@ -9,7 +9,14 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
 from stepladder.studies.files.records import ContrastRecord, SavedStudy
-from stepladder.studies.judging.statistics import level_of, paired_interval, summarize_rungs, weigh_effects
+from stepladder.studies.judging.statistics import (
+    Effect,
+    level_of,
+    paired_interval,
+    summarize_rungs,
+    weigh_effects,
+    welch_interval,
+)
 
 MadeUp = Callable[..., SavedStudy]
 
@@ -18,8 +25,12 @@ HIGH = [0.741, 0.730, 0.739, 0.735]
 SAME = [0.742, 0.729, 0.7395, 0.7345]
 
 
+def weigh(study: SavedStudy) -> tuple[Effect, ...]:
+    return weigh_effects(study, summarize_rungs(study))
+
+
 def test_effects_are_those_of_scipys_paired_t_test_adjusted_by_statsmodels(made_up: MadeUp) -> None:
-    effects = weigh_effects(made_up({"low": LOW, "high": HIGH, "same": SAME}))
+    effects = weigh(made_up({"low": LOW, "high": HIGH, "same": SAME}))
     pairs = ((HIGH, LOW), (SAME, HIGH))
     tests = [stats.ttest_rel(one, other) for one, other in pairs]
     adjusted = multipletests([float(test.pvalue) for test in tests], 0.05, "bonferroni")[1]
@@ -38,12 +49,12 @@ def test_effects_are_those_of_scipys_paired_t_test_adjusted_by_statsmodels(made_
 
 
 def test_hurt_is_helped_the_other_way_round(made_up: MadeUp) -> None:
-    (effect,) = weigh_effects(made_up({"high": HIGH, "low": LOW}))
+    (effect,) = weigh(made_up({"high": HIGH, "low": LOW}))
     assert effect.verdict == "hurt"
 
 
 def test_an_undecided_effect_says_how_many_seeds_would_decide_it(made_up: MadeUp) -> None:
-    (effect,) = weigh_effects(made_up({"low": [0.70, 0.71, 0.69], "high": [0.72, 0.715, 0.725]}))
+    (effect,) = weigh(made_up({"low": [0.70, 0.71, 0.69], "high": [0.72, 0.715, 0.725]}))
     assert effect.verdict == "undecided"
     assert effect.seeds_needed is not None
     assert 3 < effect.seeds_needed < 20
@@ -52,7 +63,7 @@ def test_an_undecided_effect_says_how_many_seeds_would_decide_it(made_up: MadeUp
 
 
 def test_one_seed_gives_no_verdict(made_up: MadeUp) -> None:
-    (effect,) = weigh_effects(made_up({"low": [0.5], "high": [0.9]}))
+    (effect,) = weigh(made_up({"low": [0.5], "high": [0.9]}))
     assert (effect.verdict, effect.interval, effect.p_value, effect.sd) == (None, None, None, None)
     assert effect.mean == pytest.approx(0.4)
 
@@ -62,50 +73,50 @@ def test_differences_are_paired_by_seed_and_not_by_order(made_up: MadeUp) -> Non
     shuffled = replace(
         study, trials=tuple(trial for trial in reversed(study.trials) if trial.seed or trial.rung != "low")
     )
-    (effect,) = weigh_effects(shuffled)
+    (effect,) = weigh(shuffled)
     assert effect.differences == pytest.approx({1: 0.01, 2: 0.1})
 
 
 def test_a_failed_seed_counts_as_guessing_and_is_never_dropped(made_up: MadeUp) -> None:
-    (effect,) = weigh_effects(made_up({"low": [0.70, 0.71, 0.72], "high": [0.75, None, 0.77]}))
+    (effect,) = weigh(made_up({"low": [0.70, 0.71, 0.72], "high": [0.75, None, 0.77]}))
     assert effect.differences == pytest.approx({0: 0.05, 1: 0.1 - 0.71, 2: 0.05})
     assert (effect.failed, effect.n) == ((1,), 3)
     assert effect.verdict == "undecided"
     # The two that finished alone would have helped.
-    (finished,) = weigh_effects(made_up({"low": [0.70, 0.72], "high": [0.75, 0.77]}))
+    (finished,) = weigh(made_up({"low": [0.70, 0.72], "high": [0.75, 0.77]}))
     assert finished.verdict == "helped"
 
 
 def test_a_rung_that_always_fails_hurts(made_up: MadeUp) -> None:
-    (effect,) = weigh_effects(made_up({"low": [0.70, 0.71, 0.705], "high": [None, None, None]}))
+    (effect,) = weigh(made_up({"low": [0.70, 0.71, 0.705], "high": [None, None, None]}))
     assert effect.verdict == "hurt"
 
 
 def test_two_rungs_that_fail_are_not_equivalent(made_up: MadeUp) -> None:
-    (effect,) = weigh_effects(made_up({"low": [None] * 3, "high": [None] * 3}))
+    (effect,) = weigh(made_up({"low": [None] * 3, "high": [None] * 3}))
     assert effect.verdict is None
-    (effect,) = weigh_effects(made_up({"low": [None, 0.7, 0.7], "high": [None, 0.7, 0.7]}))
+    (effect,) = weigh(made_up({"low": [None, 0.7, 0.7], "high": [None, 0.7, 0.7]}))
     assert effect.verdict == "undecided"
 
 
 def test_nothing_is_weighed_before_test_was_read(made_up: MadeUp) -> None:
     study = made_up({"low": [0.70, None], "high": [0.75, 0.76]})
     unread = [replace(trial, result=trial.result.model_copy(update={"test_accuracy": None})) for trial in study.trials]
-    (effect,) = weigh_effects(replace(study, trials=tuple(unread)))
+    (effect,) = weigh(replace(study, trials=tuple(unread)))
     assert (effect.differences, effect.verdict) == ({}, None)
 
 
 def test_seeds_that_agree_to_the_digit_are_not_taken_for_certain(made_up: MadeUp) -> None:
     study = made_up({"low": [0.70] * 3, "high": [0.7002] * 3})
-    (effect,) = weigh_effects(study)
+    (effect,) = weigh(study)
     assert effect.interval is not None
     assert effect.interval[0] < 0.0002 < effect.interval[1]
 
 
 def test_more_comparisons_ask_for_more(made_up: MadeUp) -> None:
     scores: dict[str, list[float | None]] = {"low": list(LOW), "high": list(HIGH)}
-    (alone,) = weigh_effects(made_up(scores))
-    among = weigh_effects(made_up({**scores, **{f"rung {i}": list(HIGH) for i in range(8)}}))[0]
+    (alone,) = weigh(made_up(scores))
+    among = weigh(made_up({**scores, **{f"rung {i}": list(HIGH) for i in range(8)}}))[0]
     assert alone.interval is not None
     assert among.interval is not None
     assert among.interval[0] < alone.interval[0]
@@ -125,28 +136,32 @@ def test_interactions_are_judged_apart(made_up: MadeUp) -> None:
         ),
     )
     assert (level_of(study.record), level_of(study.record, interaction=True)) == (0.025, 0.05)
-    effects = weigh_effects(study)
+    effects = weigh(study)
     assert [effect.level for effect in effects] == [0.025, 0.025, 0.05]
     assert effects[0].differences == pytest.approx({0: -0.1, 1: -0.1})
     assert (effects[0].rung, effects[0].correlation) == (None, None)
 
 
 def test_a_metric_of_which_less_is_better_turns_the_sign(made_up: MadeUp) -> None:
-    (effect,) = weigh_effects(made_up({"low": list(LOW), "high": list(HIGH)}, metric="nll", smallest_effect=0.01))
+    (effect,) = weigh(made_up({"low": list(LOW), "high": list(HIGH)}, metric="nll", smallest_effect=0.01))
     assert effect.mean == pytest.approx(np.mean(HIGH) - np.mean(LOW))  # the made-up losses are 1 - accuracy
     assert effect.verdict == "helped"
 
 
 def test_the_verdict_of_the_first_deciding_look_stays(made_up: MadeUp) -> None:
     low: list[float | None] = [0.700, 0.701, 0.699, 0.9, 0.9]
-    high: list[float | None] = [0.750, 0.751, 0.749, 0.7, 0.7]
-    (effect,) = weigh_effects(made_up({"low": low, "high": high}, looks=(3, 5)))
+    high: list[float | None] = [0.750, 0.752, 0.748, 0.7, 0.7]
+    (effect,) = weigh(made_up({"low": low, "high": high}, looks=(3, 5)))
     assert (effect.verdict, effect.look, effect.n) == ("helped", 1, 3)
     assert effect.level == pytest.approx(0.05 * 3 / 5)
     assert len(effect.differences) == 5
     assert effect.seeds_needed is None
-    assert effect.p_value is not None
-    assert effect.p_value < 0.05
+    # Adjusted by the share of the look as well: it was made at three fifths of the error.
+    alone = stats.ttest_rel(high[:3], low[:3]).pvalue
+    assert effect.p_value == pytest.approx(alone * 5 / 3)
+    assert effect.interval is not None
+    bounds: Any = stats.ttest_rel(high[:3], low[:3]).confidence_interval(1 - 0.05 * 3 / 5)
+    assert effect.interval == pytest.approx((bounds.low, bounds.high))
 
 
 def test_summaries_are_over_the_finished_seeds(made_up: MadeUp) -> None:
@@ -162,3 +177,11 @@ def test_one_value_gives_no_interval() -> None:
     values = [0.1, 0.12, 0.16]
     expected: Any = stats.ttest_1samp(values, 0).confidence_interval(0.95)
     assert paired_interval(values) == pytest.approx((expected.low, expected.high))
+
+
+def test_welchs_interval_is_that_of_scipy() -> None:
+    one, other = [0.71, 0.74, 0.72, 0.69], [0.60, 0.66]
+    expected: Any = stats.ttest_ind(one, other, equal_var=False).confidence_interval(0.95)
+    assert welch_interval(one, other) == pytest.approx((expected.low, expected.high))
+    assert welch_interval(one, other[:1]) is None
+    assert welch_interval([0.7, 0.7], [0.6, 0.6]) is None

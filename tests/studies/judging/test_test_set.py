@@ -8,7 +8,14 @@ from scipy import stats
 
 from stepladder.studies.files.predictions import write_predictions
 from stepladder.studies.files.records import SavedStudy
-from stepladder.studies.judging.test_set import accuracy_interval, bootstrap_mean, compare_models, difference_interval
+from stepladder.studies.judging.test_set import (
+    accuracy_interval,
+    bootstrap_mean,
+    compare_models,
+    correct_by_seed,
+    difference_interval,
+    judge_test_set,
+)
 
 RANDOM = np.random.default_rng(0)
 
@@ -56,6 +63,25 @@ def test_mcnemars_test_is_the_binomial_test_of_the_images_that_differ(
     for trial in study.trials:
         if trial.result.status == "finished":
             write_predictions(trial.folder, np.where(by_rung[trial.rung], 0, 3), labels, 10)
-    (pair,) = compare_models(replace(study, folder=tmp_path))
+    study = replace(study, folder=tmp_path)
+    correct = {rung: correct_by_seed(study, rung) for rung in by_rung}
+    assert [list(found) for found in correct.values()] == [[0, 1], [0]]
+    (pair,) = compare_models(study, correct)
     assert (pair.rung, pair.below, pair.seed, pair.only_first, pair.only_second) == ("high", "low", 0, 13, 4)
     assert pair.p_value == pytest.approx(stats.binomtest(13, 17).pvalue)
+
+
+def test_all_that_hangs_on_the_test_images_is_one_value(made_up: Callable[..., SavedStudy]) -> None:
+    study = made_up({"low": [0.5], "high": [0.6], "unsaved": [0.7]})
+    labels = np.arange(40) % 2
+    right = {"low": np.arange(40) < 20, "high": np.arange(40) < 24}
+    for trial in study.trials[:2]:
+        write_predictions(trial.folder, np.where(right[trial.rung], labels, 1 - labels), labels, 10)
+    found = judge_test_set(study)
+    exact = stats.binomtest(24, 40).proportion_ci(0.95, method="exact")
+    assert found.rungs["high"] == pytest.approx((exact.low, exact.high))
+    assert found.rungs["unsaved"] is None
+    assert found.effects[0] is not None
+    assert found.effects[0][0] < 0.1 < found.effects[0][1]
+    assert found.effects[1] is None
+    assert [(pair.rung, pair.only_first, pair.only_second) for pair in found.pairs] == [("high", 4, 0)]

@@ -79,6 +79,17 @@ def test_seeds_that_agree_to_the_digit_prove_no_more_than_the_test_images_can() 
     assert np.std((rounded - exact)[0] - (rounded - exact)[1]) == pytest.approx(rounding_sd(360), rel=0.02)
 
 
+def test_a_weighted_sum_rounds_as_its_weights_say() -> None:
+    # The main effect of one of two techniques: the mean of two rungs less that of two others.
+    random = np.random.default_rng(0)
+    exact = random.uniform(0.8, 0.9, (4, 100_000))
+    errors = np.round(exact * 360) / 360 - exact
+    weights = (0.5, 0.5, -0.5, -0.5)
+    assert np.std(weights @ errors) == pytest.approx(rounding_sd(360, weights), rel=0.02)
+    assert rounding_sd(360, weights) == pytest.approx(rounding_sd(360) / np.sqrt(2))
+    assert rounding_sd(360, (3.0, -1.0)) == pytest.approx(np.sqrt(10 / 12) / 360)
+
+
 def test_no_difference_at_all_is_no_evidence_against_none() -> None:
     evidence = weigh(np.zeros(3), 0.05)
     assert evidence.p_value == 1

@@ -14,13 +14,14 @@ import pytest
 from stepladder.datasets import ImageSet
 from stepladder.errors import StudyError
 from stepladder.recipe import Recipe
+from stepladder.studies.design.designs import make_design
 from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.records import Machine, SavedStudy, TrialResult
-from stepladder.studies.run import run_study
 from stepladder.studies.running.callbacks import CallbackList, Callbacks
+from stepladder.studies.running.execution import Execution
+from stepladder.studies.study import run_study
 from stepladder.studies.track import make_trackers
 from stepladder.studies.track.base import Setting, Tracker, TrackerCallbacks, run_name, settings_of
-from stepladder.training.device import choose_compute
 from stepladder.training.history import EpochRecord
 
 
@@ -28,11 +29,11 @@ class Notes(Tracker):
     """Writes down what it is told; raises where it is told to."""
 
     def __init__(self, raises: str = "") -> None:
-        self.message: list[tuple[Any, ...]] = []
+        self.told: list[tuple[Any, ...]] = []
         self.raises = raises
 
     def _note(self, *what: Any) -> None:
-        self.message.append(what)
+        self.told.append(what)
         if what[0] == self.raises:
             raise OSError(28, "No space left\n on device")
 
@@ -51,11 +52,14 @@ class Notes(Tracker):
 
 @pytest.fixture
 def tracked(digits: ImageSet, tiny_recipe: Callable[..., Recipe], tmp_path: Path) -> Callable[..., SavedStudy]:
-    def run(*watches: Callbacks, seeds: int = 1, out: str = "study") -> SavedStudy:
-        recipe = tiny_recipe("standardize", "dropout", epochs=2)
-        compute = choose_compute("cpu", "float32")
+    def run(*trackers: Callbacks, out: str = "study") -> SavedStudy:
         return run_study(
-            digits, recipe, tmp_path / out, compute, seeds=seeds, callbacks=CallbackList([Callbacks(), *watches])
+            digits,
+            make_design("ladder", tiny_recipe("standardize", "dropout", epochs=2)),
+            tmp_path / out,
+            seeds=1,
+            execution=Execution("cpu", "float32"),
+            callbacks=CallbackList([Callbacks(), *trackers]),
         )
 
     return run
@@ -66,35 +70,35 @@ def test_a_tracker_gets_what_the_files_get(tracked: Callable[..., SavedStudy]) -
     said: list[str] = []
     study = tracked(TrackerCallbacks("notes", notes, said.append))
     assert said == []
-    kinds = [what[0] for what in notes.message]
+    kinds = [what[0] for what in notes.told]
     trial = ["start", "log", "log", "log", "log", "end"]
     assert kinds == trial * 3 + ["add"] * 3
-    assert [what[1] for what in notes.message if what[0] == "start"] == [
+    assert [what[1] for what in notes.told if what[0] == "start"] == [
         "baseline-seed0",
         "standardize-seed0",
         "dropout-seed0",
     ]
     saved = study.trials[1]
-    told = notes.message[6:12]
-    assert told[0][3] == 0
-    for (_, epoch, figures), record in zip(told[1:4], saved.history, strict=True):
+    second = notes.told[6:12]
+    assert second[0][3] == 0
+    for (_, epoch, figures), record in zip(second[1:4], saved.history, strict=True):
         assert epoch == record.epoch
         assert figures["val/accuracy"] == record.val_accuracy
         assert figures["train/loss"] == record.train_loss
         assert ("lr" in figures) is (epoch > 0)
         assert "test/accuracy" not in figures  # which nothing may see before the end
-    assert told[4][2] == {
+    assert second[4][2] == {
         "result/train_accuracy": saved.result.train_accuracy,
         "result/val_accuracy": saved.result.val_accuracy,
         "result/seconds": saved.result.seconds,
     }
-    assert told[5] == ("end", True)
+    assert second[5] == ("end", True)
     *_, settings, epoch, figures = next(
-        what for what in notes.message if what[0] == "add" and what[1] == "standardize-seed0"
+        what for what in notes.told if what[0] == "add" and what[1] == "standardize-seed0"
     )
     assert figures["result/test_accuracy"] == saved.result.test_accuracy
     assert epoch == 2
-    assert settings == told[0][2]
+    assert settings == second[0][2]
 
 
 def test_settings_are_a_flat_table_of_plain_values(tiny_recipe: Callable[..., Recipe]) -> None:
@@ -119,8 +123,8 @@ def test_a_tracker_that_fails_stops_no_trial_and_is_said_once(tracked: Callable[
         "The tracker notes failed and gets nothing more ([Errno 28] No space left on device); the study goes on, and "
         "its files have everything."
     ]
-    assert [what[0] for what in notes.message].count(moment) == 1
-    assert notes.message[-1][0] == moment
+    assert [what[0] for what in notes.told].count(moment) == 1
+    assert notes.told[-1][0] == moment
 
 
 def test_tracking_changes_no_bit_of_a_study(tracked: Callable[..., SavedStudy]) -> None:
@@ -140,9 +144,9 @@ def test_a_trial_broken_off_is_closed_before_the_next(tiny_recipe: Callable[...,
     callbacks.epoch_ended(trial, record)
     callbacks.trial_started(trial)  # another process goes on with it
     callbacks.epoch_ended(trial, record)
-    assert [what[0] for what in notes.message] == ["start", "log", "end", "start", "log"]
-    assert notes.message[0][3] == 3  # it goes on from a checkpoint
-    assert notes.message[1][2].keys() == {
+    assert [what[0] for what in notes.told] == ["start", "log", "end", "start", "log"]
+    assert notes.told[0][3] == 3  # it goes on from a checkpoint
+    assert notes.told[1][2].keys() == {
         "train/accuracy",
         "val/loss",
         "val/accuracy",
@@ -150,7 +154,7 @@ def test_a_trial_broken_off_is_closed_before_the_next(tiny_recipe: Callable[...,
         "seconds",
         "images_per_second",
     }
-    assert notes.message[2] == ("end", False)
+    assert notes.told[2] == ("end", False)
 
 
 def ended(trial: Trial) -> TrialResult:
@@ -178,10 +182,10 @@ def test_trials_at_the_same_time_are_told_one_after_another(tiny_recipe: Callabl
         callbacks.trial_started(trial)
         callbacks.epoch_ended(trial, record)
     callbacks.trial_ended(other, ended(other))
-    assert [what[0] for what in notes.message] == ["start", "log"]
+    assert [what[0] for what in notes.told] == ["start", "log"]
     callbacks.trial_ended(one, ended(one))
-    assert [what[0] for what in notes.message] == ["start", "log", "log", "end", "start", "log", "log", "end"]
-    assert [what[1] for what in notes.message if what[0] == "start"] == ["base-seed0", "base-seed1"]
+    assert [what[0] for what in notes.told] == ["start", "log", "log", "end", "start", "log", "log", "end"]
+    assert [what[1] for what in notes.told if what[0] == "start"] == ["base-seed0", "base-seed1"]
 
 
 def test_an_unknown_tracker_is_refused(tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ import pytest
 from stepladder.datasets import ImageSet
 from stepladder.errors import RecipeError
 from stepladder.recipe import Recipe
+from stepladder.studies.design.designs import make_design
 from stepladder.studies.files.store import load_study
-from stepladder.studies.run import run_study
 from stepladder.studies.running.callbacks import CallbackList
+from stepladder.studies.running.execution import Execution
+from stepladder.studies.study import run_study
 from stepladder.studies.track import make_trackers
 from stepladder.studies.track.tensorboard import TensorBoard
-from stepladder.training.device import choose_compute
 
 pytest.importorskip("tensorboard", reason="the extra 'track' is not installed")
 
@@ -57,9 +58,10 @@ def test_a_study_is_a_run_a_trial_with_its_curves_and_settings(
 ) -> None:
     said: list[str] = []
     callbacks = CallbackList(make_trackers(["tensorboard", "tensorboard"], tmp_path / "study", said.append))
-    assert len(callbacks.watches) == 1
-    recipe, compute = tiny_recipe("standardize", epochs=2), choose_compute("cpu", "float32")
-    run_study(digits, recipe, tmp_path / "study", compute, seeds=2, callbacks=callbacks)
+    assert len(callbacks.callbacks) == 1
+    design = make_design("ladder", tiny_recipe("standardize", epochs=2))
+    execution = Execution("cpu", "float32")
+    run_study(digits, design, tmp_path / "study", seeds=2, execution=execution, callbacks=callbacks)
     assert said == []
     study = load_study(tmp_path / "study")
     runs = tmp_path / "study" / "tracking" / "tensorboard"

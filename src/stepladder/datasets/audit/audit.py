@@ -42,7 +42,7 @@ class ImageAudit:
     """What an image set holds and what is wrong with it.
 
     Attributes:
-        image_set: what was looked at.
+        image_set: what was audited.
         counts: images of each class by split, in the order of the class names.
         mean: by channel, of all pixels of the training images, 0 to 1.
         std: standard deviation, likewise.

@@ -70,7 +70,7 @@ _ROWS, _COLUMNS = 256, 2048
 #: Images are compared at no more than this many pixels a side; larger ones are averaged down first.
 _SIDE = 32
 
-#: Pairs at once.
+#: Pairs compared at a time.
 _BLOCK = 1024
 
 #: Below this correlation of textures a pair is given up before its pixels are compared: no true copy comes near it.

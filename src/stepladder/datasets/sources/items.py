@@ -218,9 +218,10 @@ def _pixels(place: str, image: Any) -> Item:
         except (DataError, OSError) as error:
             raise DataError(f"{place}: {error}") from error
     if isinstance(image, Mapping):  # Hugging Face's {bytes, path}
-        stored: Item = image.get("bytes")
-        return stored if stored is not None else image.get("path")
+        stored: Item = image.get("bytes") or image.get("path")
+        return stored
     if isinstance(image, bytes) or image is None:
         return image
-    pixels = as_array(f"the pixels of {place}", image)
-    return checked_pixels(f"the pixels of {place}", pixels[None])[0]
+    what = f"the pixels of {place}"
+    pixels: np.ndarray = checked_pixels(what, as_array(what, image)[None])[0]
+    return pixels

@@ -77,7 +77,7 @@ def _files_at(path: Path) -> list[Path]:
 
 def _open(path: Path) -> _Table:
     with _reasons(path, "is no readable parquet file"):
-        # A buffer: without one, a whole column chunk is read at once, and some writers put all rows into one.
+        # A buffer: without one, a whole column chunk is read into memory, and some writers put all rows into one.
         file = pq.ParquetFile(path, buffer_size=_BUFFER_BYTES)
         schema = file.schema_arrow
     image = _column(path, schema, "an image", IMAGE_COLUMNS, _holds_images)

@@ -1,4 +1,4 @@
-"""The sheet of ``stepladder explain``: one image, where its class comes from, and the first layer's filters."""
+"""One image explained: where its class comes from, and the filters of the first layer."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def draw_explanation(explanation: Explanation) -> Figure:
         bottom = (height - 0.75 - _PANEL) / height
         panels = (
             ("What the model was given", None, None),
-            ("Grad-CAM: where its last maps speak for it", explanation.grad_cam, ("YlOrRd", 0, 1)),
-            ("Occlusion: red where covering it lowers it", explanation.occlusion, ("RdBu_r", -1, 1)),
+            ("Grad-CAM: regions that support this class", explanation.grad_cam, ("YlOrRd", 0, 1)),
+            ("Occlusion: red regions support this class", explanation.occlusion, ("RdBu_r", -1, 1)),
         )
         step = (_WIDTH - 0.6 - _PANEL) / 2
         for number, (title, values, scale) in enumerate(panels):
@@ -52,8 +52,8 @@ def draw_explanation(explanation: Explanation) -> Figure:
                 name, low, high = scale
                 axes.imshow(values, cmap=name, vmin=low, vmax=high, alpha=0.65, interpolation="bilinear")
         if filters is not None:
-            figure.text(0.3 / _WIDTH, (rows * cell + 0.28) / height, f"The first convolution's {len(filters)} kernels, "
-                        "each stretched to its own range", fontsize=9, color=MUTED)  # fmt: skip
+            title = f"The {len(filters)} kernels of the first convolution, each scaled to its own range"
+            figure.text(0.3 / _WIDTH, (rows * cell + 0.28) / height, title, fontsize=9, color=MUTED)
             for number, kernel in enumerate(filters):
                 row, column = divmod(number, _COLUMNS)
                 box = ((0.3 + column * cell) / _WIDTH, (0.15 + (rows - 1 - row) * cell) / height, 0.9 * cell / _WIDTH,

@@ -54,8 +54,8 @@ def draw_sheet(technique: Technique, image_set: ImageSet) -> Figure:
         return _draw_rate(technique)
     if not (technique.overrides("augment") or technique.overrides("prepare")):
         raise RecipeError(
-            f"{technique.name} changes no images, so there is nothing to draw; read its card: stepladder techniques "
-            f"{technique.name}"
+            f"{technique.name} changes neither the images nor, by a fixed schedule, the learning rate, so there is "
+            "nothing to draw"
         )
     check_techniques([technique])
     fitted = split.take(np.arange(0, len(split), max(1, len(split) // _FITTED)))

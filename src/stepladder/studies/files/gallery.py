@@ -49,6 +49,9 @@ class GalleryImage(_Record):
     top: tuple[tuple[int, Probability], ...]
     png: str
 
+    def __repr__(self) -> str:
+        return f"<GalleryImage {self.position}: class {self.label}, taken for {self.predicted}>"
+
 
 class Gallery(_Record):
     """``gallery.json``.
@@ -67,6 +70,9 @@ class Gallery(_Record):
     uncertain: tuple[GalleryImage, ...]
     train_counts: tuple[int, ...]
     samples: tuple[tuple[str, ...], ...]
+
+    def __repr__(self) -> str:
+        return f"<Gallery of trial {self.trial}: {len(self.mistakes)} mistakes, {len(self.uncertain)} doubtful images>"
 
 
 def write_gallery(folder: Path, trial: str, probabilities: np.ndarray, splits: Splits, num_classes: int) -> Gallery:

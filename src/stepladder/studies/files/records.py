@@ -98,7 +98,7 @@ class StudyRecord(_Record):
         metric, alpha, smallest_effect, select: see ``rules.Rules``.
         seeds: every seed asked for so far: the planned ones, or those up to the look at hand, and any added.
         added: seeds beyond the plan.
-        reached: how many seeds a rung has stopped at, for ``--seeds auto`` and in a search; other rungs have all.
+        reached: how many seeds a rung has stopped at, where looks add seeds and in a search; other rungs have all.
         validation: the share of the training images held out to draw curves; 0 is the report's own protocol.
         precision: ``float32`` or ``bfloat16``.
         device: ``cpu``, ``cuda`` or ``mps``.
@@ -131,6 +131,10 @@ class StudyRecord(_Record):
     command: str
     created: str
     sweep: SweepRecord | None = None
+
+    def __repr__(self) -> str:
+        names = ", ".join(rung.name for rung in self.rungs)
+        return f"<StudyRecord {self.plan} on {self.data.name}: {names[:300]}; {len(self.seeds)} seeds>"
 
     def seeds_of(self, rung: str) -> tuple[int, ...]:
         """The seeds that a rung should have by now."""
@@ -213,6 +217,13 @@ class TrialResult(_Record):
     machine: Machine
     finished: str
 
+    def __repr__(self) -> str:
+        if self.status == "failed":
+            return f"<TrialResult failed after {self.epochs} epochs: {str(self.failure)[:200]}>"
+        scores = (("train", self.train_accuracy), ("validation", self.val_accuracy), ("test", self.test_accuracy))
+        each = ", ".join(f"{100 * score:.2f} % on {split}" for split, score in scores if score is not None)
+        return f"<TrialResult {self.epochs} epochs: {each}>"
+
 
 @dataclass(frozen=True)
 class SavedTrial:
@@ -223,6 +234,9 @@ class SavedTrial:
     folder: Path
     result: TrialResult
     history: tuple[EpochRecord, ...]
+
+    def __repr__(self) -> str:
+        return f"<SavedTrial {self.rung}, seed {self.seed}: {self.result!r}>"
 
 
 @dataclass(frozen=True)
@@ -239,6 +253,10 @@ class SavedStudy:
     trials: tuple[SavedTrial, ...]
     readings: tuple[Reading, ...] = ()
     edited: str | None = None
+
+    def __repr__(self) -> str:
+        trials = f"{len(self.trials)} of {self.record.planned_trials} trials"
+        return f"<SavedStudy {self.folder}: {self.record.plan} on {self.record.data.name}, {trials}>"
 
     def of_rung(self, rung: str) -> tuple[SavedTrial, ...]:
         """The trials of one rung, by seed."""

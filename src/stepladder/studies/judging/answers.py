@@ -73,6 +73,9 @@ class ModelAnswers:
     bins: tuple[Bin, ...] | None
     calibrated: tuple[Bin, ...] | None
 
+    def __repr__(self) -> str:
+        return f"<ModelAnswers: {self.images - self.wrong:,} of {self.images:,} test images right>"
+
     @property
     def accuracy(self) -> float:
         """The share that is right."""

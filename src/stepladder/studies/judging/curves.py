@@ -48,6 +48,9 @@ class RungCurves:
     mean: SplitCurves
     failed: dict[int, SplitCurves]
 
+    def __repr__(self) -> str:
+        return f"<RungCurves of {self.rung}: {self.finished} seeds finished, {len(self.failed)} failed>"
+
 
 @dataclass(frozen=True)
 class Curves:
@@ -67,6 +70,9 @@ class Curves:
     last_epoch: int
     loss_ceiling: float
     clipped: bool
+
+    def __repr__(self) -> str:
+        return f"<Curves of {len(self.rungs)} rungs over {self.last_epoch} epochs, train and {self.watched}>"
 
 
 def draw_up_curves(study: SavedStudy) -> Curves:

@@ -67,6 +67,9 @@ class Diagnosis:
         """What the findings are called."""
         return tuple(finding.name for finding in self.findings)
 
+    def __repr__(self) -> str:
+        return f"<Diagnosis of {self.rung}: {', '.join(self.names())}>"
+
 
 @dataclass(frozen=True)
 class Curves:
@@ -146,7 +149,7 @@ def _failures(trials: tuple[SavedTrial, ...]) -> list[Finding]:
         findings.append(Finding("diverging", evidence, "try a learning rate of a third, or a warm-up"))
     if broken:
         evidence = f"{len(broken)} of {len(trials)} seeds failed: {broken[0].result.failure}"
-        findings.append(Finding("failed", evidence, "mend what the sentence names, and run again with --retry-failed"))
+        findings.append(Finding("failed", evidence, "mend what the sentence names, and run the failed trials again"))
     return findings
 
 

@@ -106,7 +106,7 @@ def _both(curves: SplitCurves) -> dict[str, Any]:
 
 
 def _axes(curves: dict[Measure, MeanCurve]) -> dict[str, Any]:
-    found = {}
+    found: dict[str, Any] = {}
     for measure, curve in curves.items():
         factor, digits = (100, 2) if measure == "accuracy" else (1, 4)
         found[measure] = {

@@ -25,10 +25,10 @@ class EffectsSection(Section[Findings]):
     heading = "The effects"
 
     def pictures(self, findings: Findings) -> tuple[Picture, ...]:
-        """Return the forest plot, where the plan compares anything."""
+        """Return the forest plot, where the plan asks anything of a technique."""
         from stepladder.report.sections.effects.figure import draw_forest
 
-        if not findings.effects:
+        if not findings.techniques:
             return ()
         alt = describe_effects("Forest plot of the effects", findings, findings.techniques)
         return (Picture("forest", partial(draw_forest, findings), alt),)
@@ -186,7 +186,7 @@ def _caption(findings: Findings, pairs: bool) -> str:
     looks = f" at any of {len(record.looks)} looks" if len(record.looks) > 1 else ""
     judged = findings.together or findings.interactions
     if judged == 1:
-        right = f"It is right{looks} with a probability of {share}."
+        right = f"The interval is right{looks} with a probability of {share}."
     else:
         right = (
             f"The intervals are adjusted (Bonferroni): all {count(judged, 'interval')} are right at once"

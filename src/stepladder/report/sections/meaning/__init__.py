@@ -258,13 +258,13 @@ def _describe_order(findings: Findings) -> list[str]:
         return []
     sentences = []
     if apart := list(findings.order.apart):
-        each = "its interval" if len(apart) == 1 else "their intervals"
         sentences.append(
-            f"Order matters for {listing(apart)}: {each} on the ladder and on top of all others do not overlap."
+            f"Order matters for {listing(apart)}: the intervals on the ladder and on top of all others do not overlap."
         )
     if alike := list(findings.order.alike):
         sentences.append(
-            f"For {listing(alike)} these two intervals overlap, so the study does not show that order matters."
+            f"For {listing(alike)} the intervals on the ladder and on top of all others overlap, so the study does not "
+            "show that order matters."
         )
     return sentences
 

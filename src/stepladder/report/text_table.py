@@ -1,3 +1,0 @@
-"""Moved to ``section``; here until all that import it have followed."""
-
-from stepladder.report.section import TextTable as TextTable

@@ -1,0 +1,300 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from stepladder.report.marks import SYMBOLS
+from stepladder.report.sections import meaning
+from stepladder.report.sections.meaning import verdict_marks
+from stepladder.studies.files.records import AddedSeeds, ContrastRecord, LookRecord
+from stepladder.studies.findings import make_findings
+
+#: Each rung's accuracies are set by hand, so that every sentence can be worked out on paper.
+PLAIN = (("low", (), 0.60, 0.9, 3.0), ("high", ("dropout",), 0.70, 0.9, 3.0), ("same", ("ema",), 0.70, 0.9, 3.0))
+
+
+def describe(study):
+    return meaning.describe(make_findings(study))
+
+
+def with_scores(study, scores, validation=None):
+    """Return the study with test accuracies (and validation accuracies) by rung, a value a seed."""
+    trials = []
+    for trial in study.trials:
+        value = scores[trial.rung][trial.seed]
+        update = {"test_accuracy": value}
+        if study.record.validation:
+            update["val_accuracy"] = (validation or scores)[trial.rung][trial.seed]
+        if trial.result.status == "finished":
+            trial = replace(trial, result=trial.result.model_copy(update=update))
+        trials.append(trial)
+    return replace(study, trials=tuple(trials))
+
+
+def with_record(study, **changes):
+    return replace(study, record=study.record.model_copy(update=changes))
+
+
+SCORES = {"low": (0.60, 0.61, 0.62), "high": (0.70, 0.712, 0.719), "same": (0.71, 0.70, 0.722)}
+
+
+def test_several_seeds(make_study):
+    study = with_scores(
+        make_study(rungs=3, seeds=3, ladder=PLAIN),
+        SCORES,
+        validation={"low": (0.5,) * 3, "high": (0.69, 0.7, 0.71), "same": (0.68, 0.68, 0.68)},
+    )
+    assert describe(study) == [
+        # The other one has +1.0, −1.2 and +0.3 points: s = 1.12, 6.205 s / √3 = 4.03.
+        # Differences +10.0, +10.2 and +9.9 points: mean 10.03, s = 0.153; t(0.9875, 2) = 6.205, 6.205 s / √3 = 0.55.
+        "Helped: high (+10.03 points, [+9.49, +10.58]).",
+        "Undecided: same (+0.03 points, [−3.99, +4.06], needs about 67 seeds).",
+        "Each interval is of 3 pairs of trials and is adjusted for 2 comparisons. All intervals are right at once with "
+        "a probability of 95 %.",
+        "With 80 % probability this study detects a difference of 0.706 points in its least noisy comparison and 5.2 "
+        "points in its noisiest.",
+        "The recipe to use now is high: it has the highest mean validation accuracy (70.00 %, n = 3), "
+        "2.00 points above same.",
+        "The highest mean test accuracy is 71.07 ± 1.10 % (sd, n = 3), on same. The first rung, low, has "
+        "61.00 ± 1.00 % (sd, n = 3). This describes the test images and is no verdict.",
+    ]
+
+
+def test_every_verdict_has_its_sentence(make_study):
+    ladder = (*PLAIN, ("worse", ("mixup",), 0.6, 0.9, 3.0), ("open", ("cutmix",), 0.6, 0.9, 3.0))
+    study = with_scores(
+        make_study(rungs=5, seeds=3, ladder=ladder),
+        {
+            "low": (0.600, 0.601, 0.602),
+            "high": (0.700, 0.701, 0.7021),
+            "same": (0.7001, 0.701, 0.7020),
+            "worse": (0.6501, 0.651, 0.6523),
+            "open": (0.69, 0.64, 0.65),
+        },
+    )
+    said = describe(study)
+    assert said[0].startswith("Helped: high (+10.00 points, [+")
+    assert said[1].startswith("Hurt: worse (−4.99 points, [−")
+    assert said[2].startswith("Equivalent to leaving it out, within ± 0.5 points: same (0.00 points, [−")
+    assert said[3].startswith("Undecided: open (+0.89 points, [−")
+    assert re.search(r", needs about \d+ seeds\)\.$", said[3])
+    assert not any(word in " ".join(said).lower() for word in CLAIMS)
+
+
+#: Words that claim more than an interval does.
+CLAIMS = ("best", "significant", "proves", "clearly", "always", "better", "worse than", "improve")
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3, 5])
+@pytest.mark.parametrize("validation", [0, 0.1])
+@pytest.mark.parametrize("failed", [(), [("dropout", 0)]])
+def test_no_sentence_claims_more_than_its_interval(make_study, seeds, validation, failed):
+    study = make_study(seeds=seeds, validation=validation, failed=failed, epochs=2)
+    said = describe(study)
+    text = " ".join(said).lower()
+    assert not any(word in text for word in CLAIMS)
+    lists = {
+        "helped": [sentence for sentence in said if sentence.startswith("Helped: ")],
+        "hurt": [sentence for sentence in said if sentence.startswith("Hurt: ")],
+        "undecided": [sentence for sentence in said if sentence.startswith("Undecided: ")],
+    }
+    for effect in make_findings(study).effects:
+        named = {verdict: any(f" {effect.name} (" in one for one in found) for verdict, found in lists.items()}
+        low, high = effect.interval or (-1, 1)
+        assert named["helped"] == (low > 0)
+        assert named["hurt"] == (high < 0)
+        if named["undecided"]:
+            assert low <= 0 <= high
+    if seeds == 1:
+        assert "no verdict is possible" in text
+
+
+def test_an_effect_of_no_interest_says_so(make_study):
+    study = with_scores(
+        make_study(rungs=2, seeds=3, ladder=PLAIN), {"low": (0.6, 0.61, 0.62), "high": (0.6021, 0.612, 0.6219)}
+    )
+    assert describe(study)[0].endswith(", less than the 0.5 points of interest).")
+
+
+def test_only_undecided(make_study):
+    study = with_scores(make_study(rungs=2, seeds=2, ladder=PLAIN), {"low": (0.60, 0.61), "high": (0.61, 0.60)})
+    said = describe(study)
+    assert said[:3] == [
+        "No effect is certain yet.",
+        "Undecided: high (0.00 points, [−12.71, +12.71], needs about 87 seeds).",
+        "The interval, of 2 pairs of trials, is right with a probability of 95 %.",
+    ]
+    assert said[3].startswith("With 80 % probability this study detects a difference of ")
+    assert said[3].endswith(" points.")
+    assert said[4] == ("On validation accuracy, the only score used to choose, low and high are equal first (60.50 %).")
+
+
+def test_the_choice_follows_validation_even_where_test_says_otherwise(make_study):
+    study = with_scores(
+        make_study(rungs=2, seeds=2, ladder=PLAIN),
+        {"low": (0.6, 0.61), "high": (0.7, 0.72)},
+        validation={"low": (0.7, 0.7), "high": (0.6, 0.6)},
+    )
+    assert (
+        "The recipe to use now is low: it has the highest mean validation accuracy (70.00 %, n = 2), 10.00 points "
+        "above high." in describe(study)
+    )
+
+
+def test_one_seed(make_study):
+    study = with_scores(make_study(rungs=3, seeds=1, ladder=PLAIN), SCORES)
+    assert describe(study) == [
+        "No verdict is possible: one seed shows no spread. Run it with three seeds or more.",
+        "The recipe to use now is same: it has the highest validation accuracy (71.00 %, n = 1), 1.00 points above "
+        "high; with one seed this order may be luck.",
+        "The highest test accuracy is 71.00 % (n = 1), on same. The first rung, low, has 60.00 % (n = 1). This "
+        "describes the test images and is no verdict.",
+    ]
+
+
+def test_without_validation_nothing_is_recommended(make_study):
+    said = describe(make_study(seeds=3, validation=0))
+    assert said[0] == "No validation images, so the test curve was watched."
+    assert (
+        "No recipe is recommended: test images must not choose one, and none were held out for validation. Hold out a "
+        "tenth of the training images to get a recommendation." in said
+    )
+    assert not any("recipe to use" in sentence for sentence in said)
+
+
+def test_failed_trials_come_first_and_count_against_their_rung(make_study):
+    study = make_study(rungs=3, seeds=3, failed=[("augment", 1)])
+    said = describe(study)
+    assert said[0] == (
+        "1 of 9 trials failed (augment, seed 1, after 7 epochs). In every difference a failed seed counts as a result "
+        "of 10.00 %. The mean of a rung is over the seeds that finished."
+    )
+    assert ", 1 failed seed, needs " in said[2]
+    assert said[2].startswith("Undecided: augment (−")
+
+
+def test_many_failed_trials_are_counted(make_study):
+    study = make_study(rungs=3, seeds=5, failed=[("augment", seed) for seed in range(5)])
+    said = describe(study)
+    assert said[0].startswith("5 of 15 trials failed (augment, seed 0, after 7 epochs; ")
+    assert "seed 2, after 7 epochs; and 2 more)." in said[0]
+    assert "Hurt: augment (−64.62 points, [−64.76, −64.48], 5 failed seeds)." in said
+
+
+def test_unfinished_says_that_test_waits(make_study):
+    said = describe(make_study(seeds=3, missing=[("batchnorm", 2)]))
+    assert said[0] == "The study is unfinished: 1 of 18 trials has not ended, so every figure may still change."
+    assert said[1] == "No verdict yet: test has not been read. It is read once, when every planned trial has ended."
+    assert not any("test accuracy" in sentence for sentence in said)
+
+
+def test_nothing_finished(make_study):
+    study = make_study(rungs=1, seeds=1, failed=[("baseline", 0)])
+    assert describe(study)[1:] == ["No trial has finished, so there is nothing to compare."]
+
+
+def test_a_plan_that_was_edited_is_the_first_thing_said(make_study):
+    study = replace(make_study(seeds=3), edited="study.json was edited: its plan no longer has the hash of before")
+    assert describe(study)[0] == (
+        "Do not trust these verdicts: study.json was edited: its plan no longer has the hash of before."
+    )
+
+
+def test_added_seeds_are_marked(make_study):
+    study = make_study(seeds=4)
+    early = with_record(study, added=(AddedSeeds(seeds=(3,), time="", after_reading=False),))
+    assert describe(early)[0] == "Seed 3 was added to the plan before test was read."
+    late = with_record(study, added=(AddedSeeds(seeds=(2, 3), time="", after_reading=True),))
+    assert describe(late)[0].startswith("Seeds 2 and 3 were added after test had been read. Test was therefore read ")
+
+
+def test_a_second_reading_of_the_same_trials_is_said(make_study, a_reading):
+    study = make_study(seeds=3)
+    again = replace(study, readings=(*study.readings, a_reading(study.record, "again", "later")))
+    assert "Test was read again for trials that had been read before; only one reading was planned." in describe(again)
+
+
+def test_declared_looks_are_waited_for(make_study):
+    study = with_scores(make_study(rungs=2, seeds=3, ladder=PLAIN), {"low": (0.6, 0.61, 0.6), "high": (0.61, 0.6, 0.6)})
+    looks = (LookRecord(seeds=3, share=0.6), LookRecord(seeds=5, share=0.4))
+    said = describe(with_record(study, looks=looks))
+    assert said[1].endswith(", another look is planned).")
+    said = describe(with_record(study, looks=(LookRecord(seeds=2, share=0.4), LookRecord(seeds=3, share=0.6))))
+    assert said[1].endswith(", no look is left).")
+
+
+def contrast(name, design, rung, below):
+    return ContrastRecord(name=name, design=design, weights={rung: 1.0, below: -1.0})
+
+
+def test_order_matters_only_where_the_intervals_do_not_overlap(make_study):
+    contrasts = (
+        contrast("high", "ladder", "high", "low"),
+        contrast("same", "ladder", "same", "high"),
+        contrast("high", "leave-one-out", "same", "without high"),
+        contrast("same", "leave-one-out", "same", "high"),
+    )
+    ladder = (*PLAIN, ("without high", ("ema",), 0.7, 0.9, 3.0))
+    study = make_study(rungs=4, seeds=3, ladder=ladder, contrasts=contrasts)
+    scores = {"low": (0.6, 0.61, 0.62), "high": (0.7, 0.711, 0.7205), "same": (0.7, 0.711, 0.72)}
+    said = describe(with_scores(study, {**scores, "without high": (0.699, 0.711, 0.7201)}))
+    assert said[0].startswith("On the ladder, helped: high (+10.05 points, ")
+    assert any(one.startswith("On top of all others, equivalent to leaving it out, within ± 0.5 ") for one in said)
+    assert "Order matters for high: the intervals on the ladder and on top of all others do not overlap." in said
+    assert (
+        "For same the intervals on the ladder and on top of all others overlap, so the study does not show that order "
+        "matters." in said
+    )
+    said = describe(with_scores(study, {**scores, "without high": (0.5, 0.61, 0.62)}))
+    assert not any("Order matters" in one for one in said)
+
+
+def factorial_contrasts():
+    cells = {"low": (0, 0), "high": (1, 0), "same": (0, 1), "both": (1, 1)}
+    a = {name: (0.5 if on else -0.5) for name, (on, _) in cells.items()}
+    b = {name: (0.5 if on else -0.5) for name, (_, on) in cells.items()}
+    both = {name: (1.0 if one == other else -1.0) for name, (one, other) in cells.items()}
+    return (
+        ContrastRecord(name="a", design="shapley", weights=a),
+        ContrastRecord(name="b", design="shapley", weights=b),
+        ContrastRecord(name="a × b", design="interaction", weights=both),
+    )
+
+
+def test_a_factorial_shares_the_gain_out_and_tells_interactions(make_study):
+    ladder = (*PLAIN, ("both", ("dropout", "ema"), 0.7, 0.9, 3.0))
+    study = make_study(rungs=4, seeds=3, ladder=ladder, contrasts=factorial_contrasts())
+    study = with_scores(
+        study,
+        {"low": (0.6, 0.61, 0.62), "high": (0.7, 0.711, 0.72), "same": (0.7, 0.71, 0.721), "both": (0.72, 0.731, 0.74)},
+    )
+    said = describe(study)
+    assert said[0].startswith("Helped: a (+6.02 points, [")
+    assert (
+        "The shares (Shapley values) add up to +12.03 points, the difference between all techniques and none." in said
+    )
+    assert any(one.startswith("Weaker together: a × b (−8.03 points, [") for one in said)
+    fraction = with_record(study, notes=("A balanced fraction.",))
+    assert (
+        "The shares (Shapley values) add up to +12.03 points, an estimate from a fraction of the subsets."
+        in describe(fraction)
+    )
+
+
+def test_every_verdict_has_a_sign_of_its_own():
+    assert len(set(SYMBOLS.values())) == len(SYMBOLS) == 5
+
+
+def test_marks_follow_the_plan_and_carry_the_interval(make_study):
+    marks = verdict_marks(make_findings(make_study(seeds=5)))
+    assert [mark.name for mark in marks] == ["standardize", "augment", "schedule", "dropout", "batchnorm"]
+    assert (marks[0].kind, marks[0].symbol, marks[0].word) == ("helped", "▲", "helped")
+    assert marks[0].figures.startswith("+6.")
+    assert "[" in marks[0].figures
+
+
+def test_nothing_is_marked_before_test_is_read_or_of_one_seed(make_study):
+    assert verdict_marks(make_findings(make_study(seeds=1))) == []
+    assert verdict_marks(make_findings(make_study(read=False))) == []

@@ -1,0 +1,139 @@
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from stepladder.datasets import ImageSet, make_splits
+from stepladder.datasets.audit import LeakCheck
+from stepladder.errors import DataError, RecipeError, StorageError, StudyError
+from stepladder.recipe import Recipe
+from stepladder.studies import prepare as module
+from stepladder.studies.design.rules import Protocol
+from stepladder.studies.prepare import describe_data, preflight, prepare, refuse_file, settle_compute, time_limit
+from stepladder.studies.running.callbacks import Callbacks
+from stepladder.studies.running.execution import Execution
+from stepladder.training.precision import StepTimes
+
+MakeRecipe = Callable[..., Recipe]
+
+
+class Told(Callbacks):
+    def __init__(self) -> None:
+        self.leaks: list[LeakCheck] = []
+        self.sentences: list[str] = []
+
+    def leaks_checked(self, look: LeakCheck) -> None:
+        self.leaks.append(look)
+
+    def message(self, sentence: str) -> None:
+        self.sentences.append(sentence)
+
+
+def test_images_are_split_looked_at_and_described(digits: ImageSet, tiny_recipe: MakeRecipe) -> None:
+    told = Told()
+    found = prepare(digits, tiny_recipe(), Protocol(0.2), Execution("cpu", "float32", threads=2), told)
+    expected = make_splits(digits, 0.2)
+    assert found.splits.fingerprint == found.data.split == expected.fingerprint
+    assert found.data == describe_data(digits, found.splits)
+    assert expected.validation is not None
+    assert found.data.counts == {
+        "train": len(expected.train),
+        "validation": len(expected.validation),
+        "test": len(expected.test),
+    }
+    assert (found.compute.device.type, found.compute.precision, found.compute.threads) == ("cpu", "float32", 2)
+    assert [look.clean for look in told.leaks] == [True]
+    watched = prepare(digits, tiny_recipe(), Protocol(0), Execution("cpu", "float32"), told)
+    assert watched.splits.validation is None
+    assert "validation" not in watched.data.counts
+
+
+def test_what_is_out_of_range_is_refused(digits: ImageSet, tiny_recipe: MakeRecipe) -> None:
+    for protocol, execution, error, words in (
+        (Protocol(select="best"), Execution(), StudyError, "unknown selection 'best'"),
+        (Protocol(1.0), Execution(), DataError, "validation"),
+        (Protocol(), Execution(workers=0), StudyError, "`workers` is 0"),
+        (Protocol(), Execution(threads=0), RecipeError, "`threads` is 0"),
+    ):
+        with pytest.raises(error, match=words):
+            prepare(digits, tiny_recipe(), protocol, execution, Callbacks())
+
+
+@pytest.mark.parametrize(
+    ("asked", "begun_with", "slower", "found"),
+    [
+        ("auto", None, True, "float32"),
+        ("auto", None, False, "bfloat16"),
+        ("auto", "bfloat16", True, "bfloat16"),  # whatever is faster: its trials would not fit the others
+        ("auto", "float32", False, "float32"),
+        ("bfloat16", "float32", True, "bfloat16"),
+    ],
+)
+def test_auto_takes_the_faster_precision_or_keeps_the_one_begun_with(
+    digits: ImageSet,
+    tiny_recipe: MakeRecipe,
+    monkeypatch: pytest.MonkeyPatch,
+    asked: str,
+    begun_with: str | None,
+    slower: bool,
+    found: str,
+) -> None:
+    monkeypatch.setattr("stepladder.training.device._multiplies_bfloat16", lambda _: True)
+    times = StepTimes(bfloat16=0.015 if slower else 0.005, float32=0.010)
+    monkeypatch.setattr(module, "remembered_times", lambda *_: times)
+    told = Told()
+    compute = settle_compute(digits, tiny_recipe(), Execution("cpu", asked), told, begun_with)
+    assert compute.precision == found
+    said = ["Precision: float32, which is faster"] if (asked, begun_with, slower) == ("auto", None, True) else []
+    assert [sentence.partition(" for this network")[0] for sentence in told.sentences] == said
+
+
+def test_a_technique_that_does_not_fit_is_said_of_its_rung(digits: ImageSet, tiny_recipe: MakeRecipe) -> None:
+    splits = make_splits(digits, 0)
+    with pytest.raises(RecipeError, match="^rung top: reduce_on_plateau "):
+        preflight("rung top", tiny_recipe("reduce_on_plateau"), splits, 10, None)
+    preflight("rung top", tiny_recipe("standardize"), splits, 10, None)
+
+
+def test_what_takes_too_long_is_ended_and_the_alarm_is_off_again() -> None:
+    before = signal.getsignal(signal.SIGALRM)
+    with (
+        pytest.raises(
+            StudyError, match=r"^rung slow is not ready: .* longer than the 0\.05 seconds of `trial_timeout`"
+        ),
+        time_limit(0.05, "rung slow"),
+    ):
+        time.sleep(30)
+    with time_limit(30, "rung fast"):
+        pass
+    with time_limit(None, "rung free"):
+        time.sleep(0.1)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+    assert signal.getsignal(signal.SIGALRM) is before
+
+
+def test_only_the_main_thread_has_an_alarm() -> None:
+    ended = []
+
+    def work() -> None:
+        with time_limit(0.01, "rung in a thread"):
+            time.sleep(0.1)
+        ended.append(True)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert ended == [True]
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    refuse_file(tmp_path)
+    refuse_file(tmp_path / "new")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StudyError, match="`out` is .*/file, which is a file; choose a folder"):
+        refuse_file(tmp_path / "file")
+    with pytest.raises(StorageError, match="File name too long; choose another folder with `out`"):
+        refuse_file(tmp_path / ("x" * 300))
