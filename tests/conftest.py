@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stepladder.cli import run
 from stepladder.datasets import ImageSet, Split, load_image_set
 from stepladder.recipe import Recipe, load_recipe, parse_recipe
 from stepladder.studies.design.sweeps import SearchRecord, SweepRecord, make_points, parse_axes, with_swept_techniques
@@ -62,12 +61,17 @@ def stepladder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., Outcome]:
     """The command line in this process, in an empty current folder."""
+    from stepladder.cli import run  # here: tests of the library need no command line
+
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
 
     def call(*arguments: str) -> Outcome:
         monkeypatch.setattr("sys.argv", ["stepladder", *arguments])
-        code = run(arguments)
+        try:
+            code = run(arguments)
+        except SystemExit as ended:  # stopped: its status is what a shell sees, as well as what is returned
+            code = ended.code if isinstance(ended.code, int) else 1
         captured = capsys.readouterr()
         return Outcome(code, captured.out, captured.err)
 

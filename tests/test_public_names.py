@@ -1,53 +1,99 @@
+"""The public names: which there are, where they come from, and what they cost before they are used."""
+
+from __future__ import annotations
+
 import inspect
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import stepladder
-from stepladder.recipe import Recipe
+from stepladder.api import verbs
+from stepladder.cli import app
+
+#: Every verb of the command line that a program can want as well, as a function.
+VERBS = {
+    "bag_of_words",
+    "check",
+    "curve",
+    "data",
+    "inspect",
+    "lr_range",
+    "plan",
+    "predict",
+    "study",
+    "sweep",
+    "train",
+}
 
 
 def test_every_public_name_is_listed_and_there() -> None:
     assert sorted(stepladder._HOMES) == sorted(stepladder.__all__)
+    assert dir(stepladder) == sorted({*dir(stepladder), *stepladder.__all__})
     for name in stepladder.__all__:
         assert getattr(stepladder, name).__doc__ or name == "TECHNIQUES"
 
 
 def test_the_public_names_are_the_promised_ones() -> None:
-    assert set(stepladder.__all__) == {
-        "TECHNIQUES",
-        "Compute",
+    values = {
+        "Access",
+        "BagOptions",
+        "Callbacks",
+        "Execution",
+        "Grid",
+        "Protocol",
+        "RateRange",
+        "RecipeOptions",
+        "Rules",
+        "Rung",
+        "Search",
+    }
+    results = {
+        "Check",
+        "Curve",
+        "Findings",
+        "Forecast",
         "ImageAudit",
-        "ImageSet",
         "Inspection",
+        "LrRange",
+        "Predictions",
+        "Study",
+        "Sweep",
+        "TrainedModel",
+    }
+    parts = {
+        "TECHNIQUES",
+        "ImageSet",
         "Model",
         "Network",
         "Recipe",
-        "Rules",
-        "SavedStudy",
         "Technique",
-        "audit_image_set",
         "as_matrix",
         "change_settings",
-        "choose_compute",
-        "inspect_network",
         "load_image_set",
         "load_model",
         "load_network",
         "load_recipe",
         "load_study",
-        "plan_study",
-        "run_curve",
-        "run_lr_range",
-        "run_search",
-        "run_study",
-        "run_sweep",
-        "train_model",
-        "write_report",
     }
+    errors = {"StepladderError", "Stopped"}
+    assert set(stepladder.__all__) == VERBS | {"add_bag"} | values | results | parts | errors
+
+
+def test_a_verb_is_a_function_and_a_command() -> None:
+    commands = {name.replace("-", "_") for name in app if not name.startswith("-")}
+    assert commands >= VERBS
+    for name in VERBS:
+        assert getattr(stepladder, name) is getattr(verbs, name)
+
+
+def test_no_module_hides_a_public_function() -> None:
+    """Python binds a module over a name of its package when it is imported."""
+    folder = Path(stepladder.__file__).parent
+    modules = {path.stem for path in folder.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert not modules & set(stepladder.__all__)
 
 
 def test_importing_the_package_imports_no_torch() -> None:
@@ -61,17 +107,22 @@ def test_a_folder_may_be_written_as_a_string(name: str) -> None:
         assert "Path" not in kinds or "str" in kinds, f"{name}({parameter.name}=...) takes no string"
 
 
-def test_a_notebook_needs_no_path_objects(tmp_path: Path, tiny_recipe: Callable[..., Recipe]) -> None:
-    images, compute = stepladder.load_image_set("digits", limit=40), stepladder.choose_compute("cpu")
-    recipe = tiny_recipe("standardize", epochs=1)
-    stepladder.run_study(images, recipe, f"{tmp_path}/study", compute, seeds=1)
-    assert len(stepladder.load_study(f"{tmp_path}/study").trials) == 2
-    stepladder.train_model(images, recipe, f"{tmp_path}/trial", compute)
+def test_a_notebook_needs_no_path_objects(tmp_path: Path) -> None:
+    images = stepladder.load_image_set("digits", limit=40)
+    recipe = stepladder.RecipeOptions(
+        "small", network="conv3-2 pool2 fc8 fc", settings={"epochs": 1, "batch_size": 16}, rung="standardize"
+    )
+    here = stepladder.Execution(device="cpu", precision="float32", workers=1)
+    study = stepladder.study(images, recipe, seeds=1, out=f"{tmp_path}/study", execution=here, progress=False)
+    assert len(stepladder.load_study(f"{tmp_path}/study").trials) == len(study.trials) == 2
+    stepladder.train(images, recipe, out=f"{tmp_path}/trial", execution=here, progress=False)
     model = stepladder.load_model(f"{tmp_path}/trial/model")
     assert len(model.predict(images.splits["train"].images[:3]).names) == 3
-    curve = stepladder.run_curve(images, recipe, f"{tmp_path}/curve", compute, seeds=1)
+    curve = stepladder.curve(images, recipe, seeds=1, out=f"{tmp_path}/curve", execution=here, progress=False)
     assert curve.folder == tmp_path / "curve"
     axes = ("optimizer.lr=0.1,0.01",)
-    assert len(stepladder.run_sweep(images, recipe, axes, f"{tmp_path}/sweep", compute, seeds=1).trials) == 2
-    search = stepladder.run_search(images, recipe, axes, f"{tmp_path}/search", compute, points=1, seeds=1)
+    grid = stepladder.sweep(images, axes, recipe, seeds=1, out=f"{tmp_path}/sweep", execution=here, progress=False)
+    assert len(grid.trials) == 2
+    asked = stepladder.Search(axes, points=1)
+    search = stepladder.sweep(images, asked, recipe, seeds=1, out=f"{tmp_path}/search", execution=here, progress=False)
     assert len(search.trials) == 1

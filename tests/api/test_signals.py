@@ -4,8 +4,8 @@ import os
 import signal
 
 import pytest
-from stepladder.cli.signals import stopping_politely
 
+from stepladder.api.signals import stopping_politely
 from stepladder.training.stop import Stop, Stopped
 
 

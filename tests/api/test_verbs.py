@@ -172,7 +172,7 @@ def test_rungs_of_ones_own(few: ImageSet, here: sl.Execution, tiny: sl.RecipeOpt
         (lambda few: sl.study(few, execution=sl.Execution(max_time=0), progress=False), "`max_time` is 0 seconds"),
         (lambda few: sl.sweep(few, [], progress=False), "add `over=optimizer.lr=0.3,0.1,0.03`"),
         (lambda few: sl.curve(few, seeds=-1, progress=False), "`seeds` is -1"),
-        (lambda few: sl.plan(few, spread=-1.0, progress=False), "`sd` is -1"),
+        (lambda few: sl.plan(few, spread=-1.0, progress=False), "`spread` is -1"),
         (lambda _: sl.study("nowhere", progress=False), "nowhere"),
         (lambda _: sl.load_study("nowhere"), "there is no study in nowhere"),
     ],

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import json
 import sys
 from collections.abc import Callable
@@ -10,28 +9,26 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from rich.console import Console
 
 from stepladder.baselines import settings
-from stepladder.cli.bag_progress import BaselineBar, make_bag_progress
-from stepladder.studies import baseline as study_bag
+from stepladder.studies import bag_of_words as study_bag
 
 Call = Callable[..., Any]
 FAST = ("--limit", "30", "--words", "20", "--seeds", "1")
 
 
-def test_a_baseline_in_one_command(stepladder: Call) -> None:
-    outcome = stepladder("baseline", "digits", *FAST, "--json")
+def test_a_bag_of_words_in_one_command(stepladder: Call) -> None:
+    outcome = stepladder("bag-of-words", "digits", *FAST, "--json")
     assert outcome.code == 0, outcome.err
     document = json.loads(outcome.out)
     (seed,) = document["seeds"]
     assert seed["test_accuracy"] > 0.7
     assert document["parameters"] == sum(seed["parameters"].values())
-    assert document["baseline"]["command"] == "stepladder bag-of-words digits --limit 30 --words 20 --seeds 1 --json"
+    assert document["record"]["command"] == "stepladder bag-of-words digits --limit 30 --words 20 --seeds 1 --json"
     assert "Bag of words: patches, 20 words, 1 seed." in outcome.err
     assert "bag of words, seed 0: vocabulary of 20 words" in outcome.err
     assert Path("baselines/digits-patches/seeds/0/model.safetensors").exists()
-    again = stepladder("baseline", "digits", *FAST)
+    again = stepladder("bag-of-words", "digits", *FAST)
     assert "1 of them kept from before" in again.out
     assert "SVM with C" not in again.out
     assert "Result: baselines/digits-patches" in again.out
@@ -51,7 +48,7 @@ WRONG = {
 @pytest.mark.parametrize("arguments_and_words", WRONG.values(), ids=WRONG.keys())
 def test_wrong_input_is_one_sentence(stepladder: Call, arguments_and_words: tuple[list[str], str]) -> None:
     arguments, words = arguments_and_words
-    outcome = stepladder("baseline", "digits", *arguments)
+    outcome = stepladder("bag-of-words", "digits", *arguments)
     assert outcome.code == 2
     assert words in outcome.err
     assert outcome.err.startswith("Error: ")
@@ -59,12 +56,12 @@ def test_wrong_input_is_one_sentence(stepladder: Call, arguments_and_words: tupl
 
 
 def test_a_wrong_descriptor_is_said_before_images_are_read(stepladder: Call) -> None:
-    assert "unknown descriptor 'foo'" in stepladder("baseline", "nowhere/at/all", "--descriptor", "foo").err
+    assert "unknown descriptor 'foo'" in stepladder("bag-of-words", "nowhere/at/all", "--descriptor", "foo").err
 
 
 def test_without_the_extra_it_gives_the_command(stepladder: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)
-    outcome = stepladder("baseline", "digits", "--descriptor", "sift", *FAST)
+    outcome = stepladder("bag-of-words", "digits", "--descriptor", "sift", *FAST)
     assert outcome.code == 2
     assert "pip install 'stepladder[baseline]'" in outcome.err
     assert not Path("baselines").exists()
@@ -73,7 +70,7 @@ def test_without_the_extra_it_gives_the_command(stepladder: Call, monkeypatch: p
 def test_sift_on_a_folder_with_a_damaged_image(stepladder: Call, folder_of_images: Path) -> None:
     pytest.importorskip("cv2", reason="the extra 'baseline' is not installed")
     (folder_of_images / "one" / "broken.png").write_bytes(b"no image")
-    arguments = ("baseline", str(folder_of_images), "--descriptor", "sift", "--words", "10", "--seeds", "1")
+    arguments = ("bag-of-words", str(folder_of_images), "--descriptor", "sift", "--words", "10", "--seeds", "1")
     refused = stepladder(*arguments)
     assert refused.code == 2
     assert "--skip-damaged" in refused.err
@@ -93,10 +90,12 @@ def test_copies_of_test_images_can_be_dropped(stepladder: Call, tmp_path: Path) 
                 Image.fromarray(noise.astype(np.uint8)).save(tmp_path / "images" / split / name / f"{number}.png")
     copied = (tmp_path / "images/train/dark/0.png").read_bytes()
     (tmp_path / "images/test/dark/0.png").write_bytes(copied)
-    arguments = ("baseline", "images", "--words", "10", "--seeds", "1", "--validation", "0.2")
+    arguments = ("bag-of-words", "images", "--words", "10", "--seeds", "1", "--validation", "0.2")
     assert "test images has a copy among the training images" in stepladder(*arguments).out
-    assert "1 image was taken out of training, as it is a copy" in stepladder(*arguments, "--drop-leaks", "--out", "x").out
-    assert json.loads(Path("x/baseline.json").read_text())["data"]["counts"]["train"] == 24
+    assert (
+        "1 image was taken out of training, as it is a copy" in stepladder(*arguments, "--drop-leaks", "--out", "x").out
+    )
+    assert json.loads(Path("x/bag-of-words.json").read_text())["data"]["counts"]["train"] == 24
 
 
 def test_ctrl_c_says_how_to_go_on(stepladder: Call, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,12 +103,12 @@ def test_ctrl_c_says_how_to_go_on(stepladder: Call, monkeypatch: pytest.MonkeyPa
         raise KeyboardInterrupt
 
     monkeypatch.setattr(study_bag, "fit_bag", stop)
-    outcome = stepladder("baseline", "digits", *FAST)
+    outcome = stepladder("bag-of-words", "digits", *FAST)
     assert outcome.code == 130
     assert "goes on from the seeds that are finished:\n  stepladder bag-of-words digits --limit 30" in outcome.out
 
 
-def test_a_study_with_a_baseline(stepladder: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_study_with_a_bag_of_words(stepladder: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(settings._WORDS, "patches", 20)
     arguments = (
         "study",
@@ -128,33 +127,16 @@ def test_a_study_with_a_baseline(stepladder: Call, monkeypatch: pytest.MonkeyPat
     )
     outcome = stepladder(*arguments, "--json")
     assert outcome.code == 0, outcome.err
-    assert len(json.loads(outcome.out)["baseline"]["seeds"]) == 2
-    assert outcome.err.count("Looked at first") == 1
+    assert len(json.loads(outcome.out)["bag_of_words"]["seeds"]) == 2
+    assert outcome.err.count("Leak check: ") == 1
     folder = Path("studies/digits-base-smooth")
     assert "bag of words" in (folder / "report.md").read_text()
     assert "bag of words" in (folder / "results.csv").read_text()
-    kept = (folder / "baseline/seeds/1/result.json").read_bytes()
+    kept = (folder / "bag-of-words/seeds/1/result.json").read_bytes()
     again = stepladder(*arguments)
     assert "2 of them kept from before" in again.out
-    assert (folder / "baseline/seeds/1/result.json").read_bytes() == kept
+    assert (folder / "bag-of-words/seeds/1/result.json").read_bytes() == kept
     # It is in the files: a report made anew has it too.
     (folder / "report.md").unlink()
     assert stepladder("report", str(folder)).code == 0
     assert "bag of words" in (folder / "report.md").read_text()
-
-
-def test_a_terminal_shows_one_bar() -> None:
-    console = Console(file=io.StringIO(), force_terminal=True, width=100)
-    callbacks = make_bag_progress(console)
-    assert isinstance(callbacks, BaselineBar)
-    callbacks.planned(settings.settle("patches", 8, 8), [0], 1)
-    callbacks.seed_started(0)
-    callbacks.progress("words of training images", 50, 200)
-    callbacks.bar.refresh()
-    callbacks.progress("SVM with C = 0.01", 0, 1)
-    callbacks.bar.refresh()
-    callbacks.stop()
-    shown = console.file.getvalue()
-    assert "bag of words, seed 0: words of training images" in shown
-    assert " 25 %" in shown
-    assert "SVM with C = 0.01" in shown

@@ -11,8 +11,8 @@ def test_a_curve_in_one_command(stepladder: Call) -> None:
     assert outcome.code == 0, outcome.err
     document = json.loads(outcome.out)
     assert [size["images"] for size in document["sizes"]] == [20, 40, 106, 216]
-    assert "Doubling the 216 training images would change accuracy by about " in outcome.err
-    assert Path("studies/digits-curve/curve.md").exists()
+    assert "With twice the 216 training images, accuracy would change by about " in outcome.err
+    assert Path("studies/digits-curve/report.md").exists()
     assert Path("studies/digits-curve/figures/sizes.svg").exists()
     assert document["power_law"]["images"] == 216
 
@@ -21,7 +21,14 @@ def test_a_curve_stops_by_itself_and_goes_on(stepladder: Call) -> None:
     command = ("curve", "digits", "--epochs", "2", "--limit", "30", "--seeds", "1")
     outcome = stepladder(*command, "--max-time", "0.01s")
     assert outcome.code == 75
-    assert "Stopped after --max-time; the same command goes on:\n  stepladder" in outcome.out
+    assert "Stopped after --max-time. 0 of 4 trials are finished and those under way have a checkpoint, " in outcome.out
+    assert "checkpoint, in studies/digits-curve; continue with:\n  stepladder curve digits" in outcome.out
     assert not list(Path("studies/digits-curve/trials").glob("*/result.json"))
     assert stepladder(*command).code == 0
     assert len(list(Path("studies/digits-curve/trials").glob("*/result.json"))) == 4
+
+
+def test_its_folder_is_named_by_the_data_alone(stepladder: Call) -> None:
+    small = ("--epochs", "1", "--limit", "13", "--seeds", "1", "--network", "conv3-2 pool2 fc")
+    assert stepladder("curve", "digits", *small).code == 0
+    assert [path.name for path in Path("studies").iterdir()] == ["digits-curve"]

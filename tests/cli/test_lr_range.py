@@ -33,8 +33,8 @@ def test_a_folder_with_a_study_is_left_alone(stepladder: Call, tmp_path: Path) -
     (tmp_path / "out" / "study.json").write_text("{}")
     outcome = stepladder("lr-range", "digits", "--out", "out")
     assert outcome.code == 2
-    assert "out holds a study" in outcome.err
-    assert "Looked at first" not in outcome.out  # before anything runs
+    assert "--out is out, which holds a study; choose another folder" in outcome.err
+    assert "Leak check" not in outcome.out  # before anything runs
 
 
 def test_it_has_no_trials_to_watch(stepladder: Call) -> None:

@@ -1,10 +1,14 @@
+import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cyclopts import App
+
+from stepladder.cli import app
 
 Call = Callable[..., Any]
 
@@ -103,6 +107,46 @@ def test_wrong_input_gets_a_sentence_and_exit_code_2(
     assert list(tmp_path.iterdir()) == []
 
 
+# Said although the images are not there: they would be read for minutes first.
+EARLY = {
+    "no seed": (["study", "--seeds", "0"], "--seeds is 0"),
+    "seeds in words": (["study", "--seeds", "three"], "--seeds is three"),
+    "precision": (["study", "--precision", "float64"], "unknown precision 'float64'"),
+    "device": (["train", "--device", "gpu"], "unknown device 'gpu'"),
+    "threads": (["train", "--threads", "0"], "--threads is 0"),
+    "streams on the CPU": (
+        ["study", "--device", "cpu", "--streams", "2"],
+        "--streams is for trials that share a CUDA GPU",
+    ),
+    "plan": (["plan", "--plan", "ladders"], "did you mean 'ladder'"),
+    "study file": (["study", "--file", "nothing.toml"], "nothing.toml"),
+    "metric": (["study", "--metric", "x"], "unknown metric 'x'"),
+    "recipe": (["curve", "--recipe", "smal"], "did you mean 'small'?"),
+    "network": (["train", "--network", "resnet0"], "did you mean 'resnet"),
+    "technique": (["study", "--technique", "mixpu"], "did you mean 'mixup'?"),
+    "rung": (["train", "--recipe", "report", "--rung", "agument"], "did you mean 'augment'?"),
+    "epochs": (["curve", "--epochs", "0"], "epochs is 0"),
+    "setting": (["sweep", "--over", "epochs=1,2", "--set", "epoch=5"], "did you mean 'epochs'?"),
+    "optimizer": (["train", "--recipe", "report", "--set", "optimizer.rl=1"], "did you mean 'optimizer.lr'?"),
+    "validation": (["lr-range", "--validation", "1.5"], "--validation is 1.5"),
+    "tracker": (["train", "--track", "wandb"], "unknown tracker 'wandb'"),
+    "axis": (["sweep", "--over", "optimizer.lr"], "write it as --over optimizer.lr=0.3,0.1"),
+    "spread": (["plan", "--pilot", "no/study"], "there is no study in no/study"),
+    "words": (["bag-of-words", "--words", "1"], "--words is 1"),
+    "descriptor": (["bag-of-words", "--descriptor", "foo"], "unknown descriptor 'foo'"),
+}
+
+
+@pytest.mark.parametrize("arguments_and_words", EARLY.values(), ids=EARLY.keys())
+def test_names_and_numbers_are_refused_before_images_are_read(
+    stepladder: Call, arguments_and_words: tuple[list[str], str]
+) -> None:
+    (command, *more), words = arguments_and_words
+    outcome = stepladder(command, "nowhere/at/all", *more)
+    assert outcome.code == 2
+    assert words in outcome.err
+
+
 def test_help_lists_every_command_and_imports_no_torch() -> None:
     code = (
         "import sys; from stepladder.cli import run; code = run(['--help']); "
@@ -110,36 +154,48 @@ def test_help_lists_every_command_and_imports_no_torch() -> None:
     )
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert process.returncode == 0, process.stderr
-    for command in ("study", "plan", "curve", "train", "inspect", "techniques", "report", "bench"):
-        assert f" {command} " in process.stdout
+    for command in app:
+        assert command.startswith("-") or f" {command} " in process.stdout
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        ["study"],
-        ["plan"],
-        ["curve"],
-        ["train"],
-        ["techniques"],
-        ["data"],
-        ["inspect"],
-        ["predict"],
-        ["export"],
-        ["explain"],
-        ["report"],
-        ["sweep"],
-        ["lr-range"],
-        ["bench", "engine"],
-        ["bench", "data"],
-        ["bench", "predict"],
-    ],
-)
-def test_every_command_has_help_with_an_example(stepladder: Call, command: list[str]) -> None:
+def commands(inside: App, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name in inside:
+        if not name.startswith("-"):
+            yield (*above, name)
+            yield from commands(inside[name], (*above, name))
+
+
+@pytest.mark.parametrize("columns", ["80", "120"])
+@pytest.mark.parametrize("command", list(commands(app)), ids=" ".join)
+def test_every_command_has_help_with_an_example_to_copy(
+    stepladder: Call, command: tuple[str, ...], columns: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
     outcome = stepladder(*command, "--help")
     assert outcome.code == 0
     assert f"stepladder {' '.join(command)}" in outcome.out
-    assert "Example" in outcome.out
+    # An example that the terminal breaks cannot be copied.
+    last = outcome.out.rstrip().rpartition("\n\n")[2].splitlines()
+    assert last[0] == "Examples:" or last[0].startswith("Start with: stepladder ")
+    assert all(line.startswith("  stepladder ") for line in last[1:])
+    # Nothing is told that has no home of its own, and no default that says nothing.
+    for word in ("--empty-", "default: ()", "default: False", "default: True", "grey"):
+        assert word not in outcome.out
+
+
+@pytest.mark.parametrize("command", ["study", "plan", "train", "sweep", "curve", "lr-range", "bag-of-words", "data"])
+def test_what_most_people_need_comes_first_and_is_little(stepladder: Call, command: str) -> None:
+    boxes = stepladder(command, "--help").out.split("╭─ ")[1:]
+    assert boxes[0].startswith("What most people need")
+    options = re.findall(r"^│ +(?:\*  )?((?:[A-Z]+ )?--[a-z-]+)", boxes[0], re.MULTILINE)
+    assert options[0] == "DATA --data"
+    assert len(options) <= 6
+    assert not any("--data " in box for box in boxes[1:])
+    assert [box.split(" ─")[0] for box in boxes if box.startswith(("What", "Images", "Recipe", "How", "Output"))] == [
+        name
+        for name in ("What most people need", "Images", "Recipe", "How it runs", "Output")
+        if any(box.startswith(name) for box in boxes)
+    ]
 
 
 def test_a_reader_that_leaves_is_no_error() -> None:

@@ -16,10 +16,11 @@ from stepladder.datasets import ImageSet, Split
 from stepladder.network import parse_line, preset_names
 from stepladder.network.find import find_network
 from stepladder.recipe import Recipe, parse_recipe
+from stepladder.studies.design.rules import Protocol
 from stepladder.studies.files.predictions import read_predictions
-from stepladder.studies.running.trial import train_model
+from stepladder.studies.running.execution import Execution
+from stepladder.studies.train import train_model
 from stepladder.techniques import TECHNIQUES
-from stepladder.training.device import choose_compute
 
 CLASSES = ("apple", "boat", "cloud", "door")
 #: Something for every technique to act on, and quick.
@@ -62,7 +63,7 @@ def train_and_ask(
     recipe: Recipe, images: ImageSet, files: Path, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> dict[str, Any]:
     # Whatever precision the machine is quick in: rounding must not differ between test and predict either.
-    result = train_model(images, recipe, out, choose_compute("cpu"), validation=0.2)
+    result = train_model(images, recipe, out, protocol=Protocol(0.2), execution=Execution(device="cpu")).result
     assert result.status == "finished"
     assert result.test_accuracy is not None
     assert run(["predict", str(out), str(files), "--json", "--top", str(len(CLASSES))]) == 0

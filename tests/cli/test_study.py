@@ -134,13 +134,13 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_continue(tmp_path: Path) 
     # Slow enough to be stopped between two trials: the second one waits for the signal.
     slow = (
         "import sys, time\n"
-        "from stepladder.studies.running import conduct\n"
+        "from stepladder.studies.running import jobs\n"
         "from stepladder.cli import run as run_command\n"
-        "real = conduct.run_trial\n"
-        "def run_trial(trial, *rest):\n"
-        "    if trial.rung == 'augment': print('now', flush=True); time.sleep(60)\n"
-        "    return real(trial, *rest)\n"
-        "conduct.run_trial = run_trial\n"
+        "real = jobs.run_trial\n"
+        "def run_trial(job, *rest):\n"
+        "    if job.trial.rung == 'augment': print('now', flush=True); time.sleep(60)\n"
+        "    return real(job, *rest)\n"
+        "jobs.run_trial = run_trial\n"
         "sys.exit(run_command(sys.argv[1:]))\n"
     )
     with subprocess.Popen(
@@ -221,10 +221,77 @@ def test_a_factorial_in_one_command(stepladder: Call, tmp_path: Path) -> None:
     )
     assert outcome.code == 0, outcome.err
     assert "Factorial of 4 rungs × 2 seeds = 8 trials of 1 epoch" in outcome.out
-    assert "The shares (Shapley values) add up to the " in outcome.out
+    assert "The shares (Shapley values) add up to " in outcome.out
     assert "standardize × dropout" in outcome.out
     folder = tmp_path / "studies" / "digits-factorial"
     assert (folder / "figures" / "shapley.png").exists()
     assert (folder / "figures" / "interactions.svg").exists()
     record = load_study(folder).record
     assert (record.metric, record.smallest_effect, record.select) == ("nll", 0.5, "best-val")
+
+
+SLOW = (
+    "import sys, time\n"
+    "from stepladder.studies.running import jobs\n"
+    "from stepladder.cli import run\n"
+    "def run_trial(*_):\n"
+    "    print('now', file=sys.stderr, flush=True); time.sleep(60)\n"
+    "jobs.run_trial = run_trial\n"
+    "sys.exit(run(sys.argv[1:]))\n"
+)
+
+
+def stopped_by(number: signal.Signals, folder: Path, *more: str) -> tuple[int, str, str]:
+    """Stop a study in its first trial, and return the exit code and what was printed on both streams."""
+    command = [sys.executable, "-c", SLOW, "study", "digits", *SMALL, "--workers", "1", "--out", "out", *more]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=folder, text=True, **streams) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line == "now\n":
+                process.send_signal(number)
+                break
+        out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals for another process")
+@pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_who_stops_it_decides_the_exit_code(number: str, code: int, tmp_path: Path) -> None:
+    returned, out, err = stopped_by(getattr(signal, number), tmp_path)
+    assert returned == code
+    assert "Stopped. 0 of 6 trials are finished and those under way have a checkpoint, in out; continue with:\n" in out
+    assert "Stopped" not in err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals for another process")
+def test_with_json_only_the_document_may_be_on_stdout(tmp_path: Path) -> None:
+    returned, out, err = stopped_by(signal.SIGTERM, tmp_path, "--json")
+    assert returned == 143
+    assert out == ""
+    assert "in out; continue with:\n  stepladder study digits --seeds 1" in err
+
+
+def test_stopped_before_the_first_trial_nothing_is_written(
+    stepladder: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("stepladder.studies.prepare.check_leaks", stop)
+    outcome = stepladder("study", "digits", *SMALL)
+    assert outcome.code == 130
+    assert outcome.out.endswith("\nStopped before the first trial; nothing was written.\n")
+    assert outcome.err == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_stopped_while_images_are_read_nothing_is_written(
+    stepladder: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "stepladder.cli.data_options.load_image_set", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM)
+    )
+    outcome = stepladder("study", "digits", *SMALL)
+    assert (outcome.code, outcome.out, outcome.err) == (143, "\nStopped; nothing was written.\n", "")
+    assert list(tmp_path.iterdir()) == []

@@ -50,7 +50,7 @@ def test_json_is_the_only_thing_on_stdout(stepladder: Call) -> None:
 def test_a_failed_trial_is_exit_code_1(stepladder: Call) -> None:
     outcome = stepladder("sweep", "digits", "--over", "optimizer.lr=0.1,1e30", *SMALL)
     assert outcome.code == 1
-    assert "Diverged, the loss being no longer finite: optimizer.lr=1e+30." in outcome.out
+    assert "Diverged (the loss was not finite): optimizer.lr=1e+30." in outcome.out
 
 
 def test_a_search_in_one_command(stepladder: Call) -> None:
@@ -98,6 +98,21 @@ def test_ctrl_c_keeps_what_is_finished_and_the_command_goes_on(tmp_path: Path) -
     assert 1 <= len(kept) < 18
 
 
+def test_the_command_that_goes_on_shows_no_password(stepladder: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("stepladder.api.verbs.run_search", stop)
+    storage = "postgresql://me:secret@host/points"
+    over = ("--over", "optimizer.lr=0.01..0.1", "--search", "optuna", "--storage", storage)
+    Path("out").mkdir()
+    Path("out/checkpoint").mkdir()
+    outcome = stepladder("sweep", "digits", *over, *SMALL, "--out", "out")
+    assert outcome.code == 130
+    assert "--storage 'postgresql://me:***@host/points'" in outcome.out
+    assert "secret" not in outcome.out + outcome.err
+
+
 def test_its_trials_can_be_watched(stepladder: Call) -> None:
     pytest.importorskip("tensorboard", reason="the extra 'track' is not installed")
     assert stepladder("sweep", "digits", *RATES, *SMALL, "--out", "out", "--track", "tensorboard").code == 0
@@ -110,4 +125,4 @@ def test_trials_at_once_want_a_gpu_in_a_search_as_well(stepladder: Call) -> None
         over = "optimizer.lr=0.01..0.1" if search else "optimizer.lr=0.01,0.1"
         outcome = stepladder("sweep", "digits", "--over", over, *search, *SMALL, "--device", "cpu", "--streams", "2")
         assert outcome.code == 2
-        assert "--streams is for trials that share a CUDA GPU, and this one runs on cpu; use --workers" in outcome.err
+        assert "--streams is for trials that share a CUDA GPU, and these run on cpu; use --workers" in outcome.err

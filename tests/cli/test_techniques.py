@@ -43,7 +43,7 @@ def test_one_is_shown_with_options_and_paper(stepladder: Call) -> None:
     assert "p = 0.5" in out
     assert "where = last" in out
     assert "(last or all)" in out
-    assert "JMLR 2014" in out
+    assert "A Simple Way to Prevent Neural Networks" in out
     assert "Li et al. 2019" in out
 
 

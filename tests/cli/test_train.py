@@ -57,7 +57,7 @@ def test_test_stays_unread_where_that_is_wanted(stepladder: Call) -> None:
 def test_a_test_curve_cannot_stay_unread(stepladder: Call) -> None:
     outcome = stepladder("train", "digits", "--validation", "0", "--no-test")
     assert outcome.code == 2
-    assert "without images for validation the test curve is drawn, so --no-test cannot be; hold some out" in outcome.err
+    assert "the test curve is drawn, so test cannot stay unread; give --validation a share above 0" in outcome.err
 
 
 def test_a_rung_is_trained_with_the_techniques_up_to_it(stepladder: Call) -> None:
@@ -128,7 +128,7 @@ def test_it_stops_by_itself_and_goes_on_to_the_same_bits(stepladder: Call) -> No
     command = ("train", "digits", "--epochs", "3", "--limit", "20")
     outcome = stepladder(*command, "--out", "out", "--max-time", "0.01s")
     assert outcome.code == 75
-    assert "Stopped after --max-time; the same command goes on from the checkpoint." in outcome.out
+    assert "Stopped after --max-time. A checkpoint is kept in out; continue with:\n  stepladder train" in outcome.out
     assert not Path("out/result.json").exists()
     stepladder(*command, "--out", "out")
     stepladder(*command, "--out", "undisturbed")

@@ -22,13 +22,13 @@ from stepladder.datasets import ImageSet, load_image_set
 from stepladder.files import replace_json
 from stepladder.network import find_network
 from stepladder.recipe import Recipe, parse_recipe
-from stepladder.report.document import build_verdicts
+from stepladder.studies.design.designs import make_design
 from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.records import SavedStudy, TrialResult
-from stepladder.studies.run import run_study
+from stepladder.studies.findings import make_findings, to_document
 from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.running.execution import Execution
-from stepladder.training.device import choose_compute
+from stepladder.studies.study import run_study
 
 #: On its top rung: shuffling, augmentation, mixup, dropout, batch norm, momentum, a schedule, an average.
 TECHNIQUES = (
@@ -69,17 +69,16 @@ def run_small(
 ) -> SavedStudy:
     """Run or go on with the study of three rungs and two seeds, and write its verdicts; keeps every few steps."""
     seeds = execution.pop("seeds", 2)
+    usual = {"device": "cpu", "precision": "float32", "checkpoint_seconds": 0.01, "command": "stepladder study digits"}
     saved = run_study(
         images or small_images(),
-        recipe or small_recipe(),
+        make_design("ladder", recipe or small_recipe()),
         out,
-        choose_compute("cpu", "float32"),
         seeds=seeds,
-        command="stepladder study digits",
+        execution=Execution(**{**usual, **execution}),
         callbacks=callbacks,
-        execution=Execution(**{"checkpoint_seconds": 0.01, **execution}),
     )
-    replace_json(out / "verdicts.json", build_verdicts(saved))
+    replace_json(out / "verdicts.json", to_document(make_findings(saved)))
     return saved
 
 

@@ -15,15 +15,14 @@ import pytest
 
 from stepladder.datasets import ImageSet
 from stepladder.errors import StudyError
-from stepladder.report import write_report
+from stepladder.report.write import write_report
 from stepladder.studies.check import check_study
 from stepladder.studies.design.trials import Trial
 from stepladder.studies.files import machine
 from stepladder.studies.files.bits import bits
 from stepladder.studies.files.store import load_study
-from stepladder.studies.run import run_study
+from stepladder.studies.findings import make_findings
 from stepladder.studies.running.callbacks import Callbacks
-from stepladder.training.device import choose_compute
 from stepladder.training.stop import Stop, Stopped
 
 from .small import run_small, small_images, small_recipe
@@ -40,7 +39,7 @@ def images() -> ImageSet:
 def made(images: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study that has ended, with its report."""
     out = tmp_path_factory.mktemp("made") / "study"
-    write_report(run_small(out, images, small_recipe(**RECIPE), seeds=1))
+    write_report(make_findings(run_small(out, images, small_recipe(**RECIPE), seeds=1)))
     return out
 
 
@@ -58,6 +57,10 @@ def append(path: Path) -> None:
     path.write_text(path.read_text() + " ")
 
 
+def change(path: Path, key: str, value: object) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+
+
 DAMAGE: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "history": (lambda study: append(a_trial(study) / "history.csv"), "trial", "history.csv was changed"),
     "model": (
@@ -68,7 +71,11 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "stranger in a trial": (lambda study: (a_trial(study) / "new").write_text(""), "trial", "new was added"),
     "result": (lambda study: (a_trial(study) / "result.json").write_text("{"), "trial", "is not valid JSON"),
     "results.csv": (lambda study: append(study / "results.csv"), "derived", "does not follow from the trials"),
-    "verdicts": (lambda study: append(study / "verdicts.json"), "derived", "does not follow from the trials"),
+    "verdicts": (
+        lambda study: change(study / "verdicts.json", "alpha", 0.5),
+        "derived",
+        "does not follow from the trials",
+    ),
     "report": (lambda study: (study / "report.html").unlink(), "derived", "is not there"),
 }
 
@@ -86,7 +93,7 @@ def test_a_fault_is_named_and_repaired(stepladder, study: Path, images: ImageSet
     damage(study)
     done = stepladder("check", str(study), "--json")
     assert done.code == 1
-    faults = [one for one in json.loads(done.out)["findings"] if one["kind"] != "note"]
+    faults = [one for one in json.loads(done.out)["faults"] if one["kind"] != "note"]
     assert [one["kind"] for one in faults] == [kind]
     assert said in faults[0]["what"]
     assert "mend what can be mended with --repair" in stepladder("check", str(study)).out
@@ -95,10 +102,16 @@ def test_a_fault_is_named_and_repaired(stepladder, study: Path, images: ImageSet
     assert ("was set aside as trials/" in repaired.out) == (kind == "trial")
     if kind == "trial":
         assert len(list(study.glob("trials/*.broken-1"))) == 1
-        write_report(run_small(study, images, small_recipe(**RECIPE), seeds=1))
+        write_report(make_findings(run_small(study, images, small_recipe(**RECIPE), seeds=1)))
         shutil.rmtree(next(study.glob("trials/*.broken-1")))
     assert stepladder("check", str(study)).code == 0
-    assert bits(study) == whole
+    again = bits(study)
+    if kind == "trial":  # its test images were read once more, and the verdicts say so
+        for found, read_again in ((whole, False), (again, True)):
+            document = json.loads(found["verdicts.json"])
+            assert document["limits"].pop("read_again") is read_again
+            found["verdicts.json"] = document
+    assert again == whole
 
 
 def test_an_edited_plan_cannot_be_repaired(stepladder, study: Path) -> None:
@@ -121,7 +134,7 @@ def test_a_study_of_another_schema_is_refused_by_its_version(stepladder, study: 
     (study / "study.json").write_text(json.dumps({**document, "schema_version": 1}))
     done = stepladder("report", str(study))
     assert done.code == 2
-    assert "has schema version 1; this Stepladder reads version 2" in done.err
+    assert "has schema version 1; this Stepladder reads versions 2 to 3" in done.err
 
 
 @pytest.mark.parametrize("name", ["two words", "naïve 画像", "x" * 200])
@@ -145,11 +158,13 @@ def test_images_that_changed_are_refused_and_counted(images: ImageSet, study: Pa
 
 def test_another_number_of_threads_is_refused_or_accepted(images: ImageSet, tmp_path: Path) -> None:
     recipe = small_recipe(**RECIPE)
-    run_study(images, recipe, tmp_path, choose_compute("cpu", "float32", 1), seeds=1)
+    run_small(tmp_path, images, recipe, seeds=1)  # a study takes one thread a trial
     with pytest.raises(
-        StudyError, match=r"--threads 1, and this would be 2, so bits may differ; .*--accept-different-b"
+        StudyError,
+        match=r"begun with `threads=1`, and this would be 2, so bits may differ; .* `accept_different_bits=True`",
     ):
-        run_study(images, recipe, tmp_path, choose_compute("cpu", "float32", 2), seeds=1)
+        run_small(tmp_path, images, recipe, seeds=1, threads=2)
+    assert run_small(tmp_path, images, recipe, seeds=1, threads=2, accept_different_bits=True).missing == 0
 
 
 class Steps(Callbacks):
@@ -206,4 +221,4 @@ def test_a_clock_that_goes_back_changes_nothing(
     study = load_study(tmp_path / "back")
     assert all(trial.result.seconds >= 0 for trial in study.trials)
     assert all(trial.result.finished < study.record.created for trial in study.trials)
-    assert not [finding for finding in check_study(tmp_path / "back") if finding.fault]
+    assert not [fault for fault in check_study(tmp_path / "back") if fault.is_fault]

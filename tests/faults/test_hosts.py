@@ -63,4 +63,4 @@ def test_one_host_dies_and_the_other_ends_the_study_with_the_same_bits(tmp_path:
     assert (host, process) == ("other", 1)
     assert trials
     assert bits(study) == bits(whole)
-    assert not [finding for finding in check_study(study) if finding.fault]
+    assert not [fault for fault in check_study(study) if fault.is_fault]

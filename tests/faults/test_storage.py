@@ -20,11 +20,12 @@ import pytest
 
 from stepladder.datasets import ImageSet
 from stepladder.errors import StepladderError, StorageError
-from stepladder.report import write_report
+from stepladder.report.write import write_report
 from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.bits import bits
 from stepladder.studies.files.records import SavedStudy, TrialResult
 from stepladder.studies.files.store import read_result
+from stepladder.studies.findings import make_findings
 from stepladder.studies.running.callbacks import Callbacks
 from stepladder.training.history import EpochRecord
 
@@ -44,7 +45,7 @@ def run(images: ImageSet, tmp_path: Path) -> Callable[..., SavedStudy]:
     def call(out: Path = tmp_path / "study", callbacks: Callbacks | None = None, report: bool = False) -> SavedStudy:
         saved = run_small(out, images, recipe, callbacks, seeds=1, checkpoint_seconds=1e-9)
         if report:
-            write_report(saved)
+            write_report(make_findings(saved))
         return saved
 
     return call
@@ -149,7 +150,7 @@ def test_results_csv_that_cannot_be_written_costs_no_trial(
         fail_at(patch, "results.csv", number)
         assert run(callbacks=notes).missing == 0
     assert any("results.csv was not rebuilt" in sentence for sentence in notes.sentences)
-    assert all("stepladder report" in sentence for sentence in notes.sentences)
+    assert all("the report rebuilds it" in sentence for sentence in notes.sentences)
     run()
     assert (tmp_path / "study" / "results.csv").read_text().count("\n") == 3
 
@@ -332,7 +333,7 @@ def test_trials_that_ended_and_were_removed_run_again(
     assert bits(tmp_path / "study") == whole
 
 
-def test_what_a_killed_writer_left_in_the_folder_is_swept_up(run: Callable[..., SavedStudy], tmp_path: Path) -> None:
+def test_what_a_killed_writer_left_in_the_folder_is_removed(run: Callable[..., SavedStudy], tmp_path: Path) -> None:
     run(report=True)
     study = tmp_path / "study"
     old = time.time() - 7200

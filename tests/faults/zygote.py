@@ -37,6 +37,9 @@ def start(arguments: list[str], folder: str, output: str) -> None:
         sys.argv = ["stepladder", *arguments]
         code = run(arguments)
         sys.stdout.flush()
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 1
+        sys.stdout.flush()
     except BaseException:
         traceback.print_exc()
     finally:

@@ -151,8 +151,9 @@ def made_up(tmp_path: Path) -> Callable[..., SavedStudy]:
 
 MACHINE = Machine(processor="Xeon", cores=2, memory_gb=7.5, accelerator=None, system="Linux 6.1")
 
+#: Of any trial; it serves a study that watches validation, and one that watches test.
 _HISTORY = tuple(
-    EpochRecord(epoch, 0.1, loss, loss, accuracy, 1.0, None, val_loss=loss, val_accuracy=accuracy)
+    EpochRecord(epoch, 0.1, loss, loss, accuracy, 1.0, None, loss, accuracy, loss, accuracy)
     for epoch, (loss, accuracy) in enumerate(((2.3, 0.1), (1.2, 0.6)))
 )
 

@@ -27,7 +27,7 @@ RunCurve = Callable[..., SavedStudy]
 
 @pytest.fixture
 def curve(digits: ImageSet, tiny_recipe: MakeRecipe, tmp_path: Path) -> RunCurve:
-    """Run a curve of one seed and one epoch; every option of run_study may be changed, and every setting by its name."""
+    """Run a curve of one seed and one epoch; options of run_study and settings of the execution may be changed."""
 
     def run(recipe: Recipe | None = None, images: ImageSet = digits, **options: Any) -> SavedStudy:
         callbacks, out = options.pop("callbacks", None), options.pop("out", tmp_path / "curve")

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -187,6 +188,15 @@ def test_rungs_that_are_equal_first_are_all_named(made_up: MadeUp) -> None:
     assert (choice.reason, choice.rungs, choice.second, choice.ahead) == (ChoiceReason.TIED, ("b", "c"), None, None)
 
 
+def test_means_that_differ_by_rounding_alone_are_equal(made_up: MadeUp) -> None:
+    shares = {"a": [1 / 36, 2 / 36, 8 / 36], "b": [1 / 36, 1 / 36, 9 / 36]}  # eleven images of 108 each
+    assert fmean(shares["a"]) < fmean(shares["b"])
+    made = make_findings(validated(made_up({"a": [0.5] * 3, "b": [0.5] * 3}), shares))
+    assert (made.choice.reason, made.choice.rungs) == (ChoiceReason.TIED, ("a", "b"))
+    assert made.shown is not None
+    assert (made.shown.trial.rung, made.shown.tied) == ("a", ("b",))
+
+
 def test_rungs_with_a_failed_trial_are_passed_over_and_that_is_said(made_up: MadeUp) -> None:
     values = {"a": [0.5, 0.5], "b": [0.6, 0.6], "c": [0.9, 0.9]}
     study = validated(made_up({"a": [0.5, 0.5], "b": [0.6, 0.6], "c": [0.9, None]}), values)
@@ -214,19 +224,29 @@ def contrast(name: str, design: str, rung: str, below: str) -> ContrastRecord:
 
 
 def test_a_technique_whose_two_intervals_do_not_meet_depends_on_the_order(made_up: MadeUp) -> None:
-    # x brings much on the baseline and nothing to all; y the same in both places.
+    # x brings much on the baseline and nothing to all, z little on top and much to all; y the same in both places.
     noise = np.array([0.0, 0.0004, -0.0004])
-    levels = {"baseline": 0.5, "x": 0.6, "y": 0.65, "without x": 0.65, "z": 0.66, "without y": 0.61}
+    levels = {
+        "baseline": 0.5,
+        "x": 0.6,
+        "y": 0.65,
+        "z": 0.66,
+        "all": 0.66,
+        "without x": 0.65,
+        "without y": 0.61,
+        "without z": 0.5,
+    }
     scores = {name: list(level + (i + 1) * noise) for i, (name, level) in enumerate(levels.items())}
     contrasts = (
         contrast("x", "ladder", "x", "baseline"),
         contrast("y", "ladder", "y", "x"),
         contrast("z", "ladder", "z", "y"),
-        contrast("x", "leave-one-out", "z", "without x"),
-        contrast("y", "leave-one-out", "z", "without y"),
+        contrast("x", "leave-one-out", "all", "without x"),
+        contrast("y", "leave-one-out", "all", "without y"),
+        contrast("z", "leave-one-out", "all", "without z"),
     )
     made = make_findings(made_up(scores, contrasts=contrasts))
-    assert made.order == Order(apart=("x",), alike=("y",))
+    assert made.order == Order(apart=("x", "z"), alike=("y",))
     assert made.kinds == ("ladder", "leave-one-out")
     assert make_findings(made_up(scores)).order is None
     one_seed = {name: values[:1] for name, values in scores.items()}
@@ -249,6 +269,13 @@ def test_the_shares_of_a_factorial_add_up_to_the_gain(made_up: MadeUp) -> None:
     assert [effect.name for effect in made.techniques] == ["a", "b"]
     assert (made.together, made.interactions) == (2, 1)
     assert make_findings(made_up({"a": [0.5], "b": [0.6]})).gain is None
+    # One is decided at the first look, the other at the last: shares of different seeds add up to nothing.
+    noise = [0.0, 0.002, -0.002, 0.001, -0.001]
+    levels = {"baseline": (0.5, 1), "a": (0.7, 2), "b": (0.501, 20), "a+b": (0.701, 30)}
+    scores = {name: [level + k * one for one in noise] for name, (level, k) in levels.items()}
+    auto = make_findings(made_up(scores, looks=(3, 5), contrasts=contrasts[:2]))
+    assert [effect.n for effect in auto.techniques] == [3, 5]
+    assert auto.gain is None
 
 
 # What a reader must know first.

@@ -12,10 +12,10 @@ from stepladder.errors import DataError, RecipeError, StorageError, StudyError
 from stepladder.recipe import Recipe
 from stepladder.studies import prepare as module
 from stepladder.studies.design.rules import Protocol
-from stepladder.studies.prepare import describe_data, preflight, prepare, refuse_file, settle_compute, time_limit
+from stepladder.studies.prepare import describe_data, preflight, prepare, refuse_file, time_limit
 from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.running.execution import Execution
-from stepladder.training.precision import StepTimes
+from stepladder.training.arithmetic import Arithmetic
 
 MakeRecipe = Callable[..., Recipe]
 
@@ -63,13 +63,13 @@ def test_what_is_out_of_range_is_refused(digits: ImageSet, tiny_recipe: MakeReci
 
 
 @pytest.mark.parametrize(
-    ("asked", "begun_with", "slower", "found"),
+    ("asked", "begun_with", "faster", "found", "reason"),
     [
-        ("auto", None, True, "float32"),
-        ("auto", None, False, "bfloat16"),
-        ("auto", "bfloat16", True, "bfloat16"),  # whatever is faster: its trials would not fit the others
-        ("auto", "float32", False, "float32"),
-        ("bfloat16", "float32", True, "bfloat16"),
+        ("auto", None, "float32", "float32", "measured"),
+        ("auto", None, "bfloat16", "bfloat16", "measured"),
+        ("auto", "bfloat16", "float32", "bfloat16", "kept"),  # whatever is faster: its trials would not fit the others
+        ("auto", "float32", "bfloat16", "float32", "kept"),
+        ("bfloat16", "float32", "float32", "bfloat16", "asked"),
     ],
 )
 def test_auto_takes_the_faster_precision_or_keeps_the_one_begun_with(
@@ -78,22 +78,27 @@ def test_auto_takes_the_faster_precision_or_keeps_the_one_begun_with(
     monkeypatch: pytest.MonkeyPatch,
     asked: str,
     begun_with: str | None,
-    slower: bool,
+    faster: str,
     found: str,
+    reason: str,
 ) -> None:
-    monkeypatch.setattr("stepladder.training.device._multiplies_bfloat16", lambda _: True)
-    times = StepTimes(bfloat16=0.015 if slower else 0.005, float32=0.010)
-    monkeypatch.setattr(module, "remembered_times", lambda *_: times)
+    monkeypatch.setattr(module, "choose_arithmetic", lambda *_: Arithmetic(faster, "measured"))
     told = Told()
-    compute = settle_compute(digits, tiny_recipe(), Execution("cpu", asked), told, begun_with)
-    assert compute.precision == found
-    said = ["Precision: float32, which is faster"] if (asked, begun_with, slower) == ("auto", None, True) else []
-    assert [sentence.partition(" for this network")[0] for sentence in told.sentences] == said
+    prepared = prepare(digits, tiny_recipe(), Protocol(), Execution("cpu", asked), told, begun_with)
+    assert (prepared.compute.precision, prepared.arithmetic.precision, prepared.arithmetic.reason) == (
+        found,
+        found,
+        reason,
+    )
+    # What was measured is said, with how to force the other.
+    other = {"float32": "bfloat16", "bfloat16": "float32"}[found]
+    ends = [f"Use `precision={other}` to force the other."] if reason == "measured" else []
+    assert [sentence[sentence.rindex("Use") :] for sentence in told.sentences] == ends
 
 
 def test_a_technique_that_does_not_fit_is_said_of_its_rung(digits: ImageSet, tiny_recipe: MakeRecipe) -> None:
     splits = make_splits(digits, 0)
-    with pytest.raises(RecipeError, match="^rung top: reduce_on_plateau "):
+    with pytest.raises(RecipeError, match=r"^rung top: reduce_on_plateau "):
         preflight("rung top", tiny_recipe("reduce_on_plateau"), splits, 10, None)
     preflight("rung top", tiny_recipe("standardize"), splits, 10, None)
 
@@ -133,7 +138,7 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     refuse_file(tmp_path)
     refuse_file(tmp_path / "new")
     (tmp_path / "file").write_text("")
-    with pytest.raises(StudyError, match="`out` is .*/file, which is a file; choose a folder"):
+    with pytest.raises(StudyError, match=r"`out` is .*/file, which is a file; choose a folder"):
         refuse_file(tmp_path / "file")
     with pytest.raises(StorageError, match="File name too long; choose another folder with `out`"):
         refuse_file(tmp_path / ("x" * 300))

@@ -9,12 +9,14 @@ import pytest
 from stepladder.datasets import ImageSet
 from stepladder.errors import StudyError
 from stepladder.recipe import Recipe, parse_recipe
+from stepladder.studies import prepare
 from stepladder.studies.design.rules import Protocol
 from stepladder.studies.files.checksums import find_changed_files
 from stepladder.studies.files.records import SavedStudy
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.running.locks import locked
 from stepladder.studies.train import TrainedModel, train_model
+from stepladder.training.arithmetic import Arithmetic
 
 CPU = Execution("cpu", "float32")
 
@@ -34,7 +36,7 @@ def test_a_trained_model_is_that_of_the_same_trial_in_a_study(
     found = train(seed=1, execution=replace(CPU, threads=1))
     (trial,) = (trial for trial in study().of_rung("augment") if trial.seed == 1)
     assert found.result.trial == trial.result.trial
-    assert found.precision == "float32"
+    assert (found.result.precision, found.arithmetic.reason) == ("float32", "asked")
     weights = "model/model.safetensors"
     assert (found.folder / weights).read_bytes() == (trial.folder / weights).read_bytes()
     assert found.result.test_accuracy == trial.result.test_accuracy
@@ -66,6 +68,16 @@ def test_a_model_trained_without_test_is_read_by_a_later_call(train: Callable[..
         train(test=False, protocol=Protocol(validation=0))
 
 
+def test_a_training_is_read_in_the_precision_that_it_was_trained_in(
+    train: Callable[..., TrainedModel], monkeypatch: pytest.MonkeyPatch, counter: Any
+) -> None:
+    first = train()
+    monkeypatch.setattr(prepare, "choose_arithmetic", lambda *_: Arithmetic("bfloat16", "measured"))
+    again = train(execution=Execution("cpu"), callbacks=counter)
+    assert (again.result, again.arithmetic.reason) == (first.result, "kept")
+    assert counter.started == []
+
+
 def test_another_result_is_never_overwritten(train: Callable[..., TrainedModel], tmp_path: Path) -> None:
     train()
     words = "holds another result, which would be lost; choose another folder with `out`"
@@ -80,5 +92,5 @@ def test_another_result_is_never_overwritten(train: Callable[..., TrainedModel],
 def test_a_folder_in_which_another_process_trains_is_left_alone(
     train: Callable[..., TrainedModel], tmp_path: Path
 ) -> None:
-    with locked(tmp_path / "model"), pytest.raises(StudyError, match="another process trains in .*model; wait for it"):
+    with locked(tmp_path / "model"), pytest.raises(StudyError, match=r"another process trains in .*model; wait for it"):
         train()

@@ -281,3 +281,45 @@ def test_the_best_epoch_on_validation_is_kept_where_asked_for(
         assert torch.equal(value, short.module.state_dict()[name])
     with pytest.raises(AssertionError, match="test chooses nothing"):
         train_network(recipe, replace(images, watches_test=True), 0, CPU, select_best=True)
+
+
+def test_what_a_trial_leaves_is_short_to_print(tiny_recipe: MakeRecipe, digits_train: Split) -> None:
+    images = TrainingData(digits_train, digits_train.take(np.arange(40)), 10)
+    assert repr(images) == f"TrainingData({len(digits_train):,} training and 40 validation images, 10 classes)"
+    trained = train_network(tiny_recipe("standardize", epochs=2), images, 0, CPU)
+    assert repr(trained).startswith("TrainedNetwork(epoch 2 of 2, ")
+    failed = replace(trained, failure="a sentence " * 100)
+    settled = assembly.assemble(tiny_recipe("standardize", "dropout"), images, 0, CPU)
+    assert repr(settled).endswith("weights, techniques: standardize, dropout)")
+    for one in (trained, failed, settled, settled.data, settled.data.batches, settled.techniques[0].context):
+        assert len(repr(one)) < 500
+
+
+def test_every_technique_and_every_dropout_draws_from_a_stream_of_its_own(
+    tiny_recipe: MakeRecipe, digits_train: Split
+) -> None:
+    recipe = tiny_recipe("random_crop", "horizontal_flip", {"name": "dropout", "where": "all"})
+    streams = assembly.assemble(recipe, TrainingData(digits_train, digits_train, 10), 0, CPU).streams
+    assert len([name for name in streams if name.startswith("dropout/")]) > 1
+    starts = {name: stream.get_state().numpy().tobytes() for name, stream in streams.items()}
+    assert len(set(starts.values())) == len(starts)
+
+
+def test_the_sample_is_spread_over_all_training_images(
+    tiny_recipe: MakeRecipe, digits_train: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assembly, "TRAIN_SAMPLE", 4)
+    sample = assembly.assemble(tiny_recipe(), TrainingData(digits_train, digits_train, 10), 0, CPU).sample
+    assert sample.rows is not None
+    assert sample.rows.tolist() == [number * len(digits_train) // 4 for number in range(4)]
+
+
+def test_the_best_epoch_keeps_the_averaged_weights(tiny_recipe: MakeRecipe, digits_train: Split) -> None:
+    images = TrainingData(digits_train, digits_train, 10)
+    best = train_network(tiny_recipe("standardize", "average", epochs=3), images, 0, CPU, select_best=True)
+    score = evaluate(best.module, best.techniques, DeviceSplit.load(digits_train, CPU.device), CPU)
+    assert (
+        score.accuracy
+        == best.history[best.selected_epoch].val_accuracy
+        == max(record.val_accuracy or 0.0 for record in best.history)
+    )

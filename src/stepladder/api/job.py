@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stepladder.api.progress import PlainLines, find_progress
@@ -29,6 +29,17 @@ from stepladder.training.stop import Stop, Stopped
 ShowProgress = bool | Callbacks
 
 
+#: How the last sentence about a stopped job ends where there is something to go on with.
+SAME_CALL_GOES_ON = "; the same call goes on."
+
+
+@dataclass(frozen=True)
+class ImagesToLoad:
+    """Images that are loaded once everything is checked that can be checked without them."""
+
+    load: Callable[[], ImageSet]
+
+
 class LivePage(Callbacks):
     """Writes ``report.html`` anew after every trial, from the files; the other files of the report cost more."""
 
@@ -50,12 +61,14 @@ class Job:
         execution: with the clock of ``max_time`` running.
         callbacks: whom the work tells, once :meth:`begin` has been called.
         folder: of the result; None before.
+        asked: the same folder, as the user wrote it.
     """
 
     def __init__(self, shown: Callbacks, execution: Execution) -> None:
         self.shown = self.callbacks = shown
         self.execution = execution
         self.folder: Path | None = None
+        self.asked: Path | None = None
 
     def load(self, data: object) -> ImageSet:
         """Return the images of a name, a path, arrays, a Dataset, or an image set that was loaded before.
@@ -65,6 +78,8 @@ class Job:
         """
         if isinstance(data, ImageSet):
             return data
+        if isinstance(data, ImagesToLoad):
+            return data.load()
         shown = self.shown
         if not isinstance(shown, PlainLines):
             return load_image_set(data)
@@ -84,7 +99,8 @@ class Job:
             StudyError: there is no such tracker.
             RecipeError: its library is not installed.
         """
-        self.folder = folder = folder.absolute()  # a technique of the user's own may go elsewhere
+        self.asked, folder = folder, folder.absolute()  # a technique of the user's own may go elsewhere
+        self.folder = folder
         self.shown.images_loaded(images, recipe)
         more: list[Callbacks] = [LivePage(folder)] if live else []
         more += make_trackers(self.execution.track, folder, self.shown.message)
@@ -113,23 +129,26 @@ def running(progress: ShowProgress, execution: Execution | None) -> Iterator[Job
     except KeyboardInterrupt as stopped:
         if isinstance(shown, PlainLines):
             shown.stop()
-        stopped.add_note(_keep(job.folder, stopped))
+        stopped.add_note(_keep(job, stopped))
         raise
     finally:
         if isinstance(shown, PlainLines):
             shown.stop()
 
 
-def _keep(folder: Path | None, stopped: KeyboardInterrupt) -> str:
+def _keep(job: Job, stopped: KeyboardInterrupt) -> str:
     """Write the report of what is there as far as it goes, and return what is kept and how to go on."""
-    why = "Stopped after max_time" if isinstance(stopped, Stopped) and stopped.reason == "time" else "Stopped"
-    if folder is not None and (folder / "study.json").exists():
+    why = "Stopped after `max_time`" if isinstance(stopped, Stopped) and stopped.reason == "time" else "Stopped"
+    folder = job.folder
+    if folder is None:
+        return f"{why}; nothing was written."
+    if (folder / "study.json").exists():
         study = load_study(folder)
         write_report(work_out(study))
         return (
             f"{why}. {len(study.trials)} of {study.record.planned_trials} trials are finished and those under way have "
-            f"a checkpoint, in {folder}; the same call goes on."
+            f"a checkpoint, in {job.asked}{SAME_CALL_GOES_ON}"
         )
-    if folder is not None and (folder / CHECKPOINTS).exists():
-        return f"{why}. A checkpoint is kept in {folder}; the same call goes on."
-    return f"{why} before the first trial. Nothing was written; the same call goes on."
+    if (folder / CHECKPOINTS).exists():
+        return f"{why}. A checkpoint is kept in {job.asked}{SAME_CALL_GOES_ON}"
+    return f"{why} before the first trial; nothing was written."

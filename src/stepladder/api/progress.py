@@ -319,7 +319,7 @@ class NotebookBox(PlainLines):
     def say(self, sentence: str, style: str = "") -> None:  # noqa: ARG002
         """Add a line."""
         self.lines.append(sentence.rstrip())
-        self._show(at_once=True)
+        self._show(now=True)
 
     def loading(self, what: str, done: int, total: int) -> None:
         """Say how far the images are."""
@@ -346,10 +346,10 @@ class NotebookBox(PlainLines):
     def stop(self) -> None:
         """Leave what was said, without the bar."""
         self.bar = ""
-        self._show(at_once=True)
+        self._show(now=True)
 
-    def _show(self, *, at_once: bool = False) -> None:
-        if monotonic() < self._next and not at_once:
+    def _show(self, *, now: bool = False) -> None:
+        if monotonic() < self._next and not now:
             return
         self._next = monotonic() + self._PAUSE
         from IPython.display import HTML, display  # there wherever a notebook is

@@ -196,13 +196,13 @@ class TrainedModel:
     Attributes:
         folder: of the trial.
         result: its scores; accuracies are fractions of 1.
-        precision: that it was trained in.
+        arithmetic: the precision that it was trained in, and how that came about.
     """
 
     def __init__(self, saved: SavedModel) -> None:
         self.folder: Path = saved.folder
         self.result: TrialResult = saved.result
-        self.precision = saved.precision
+        self.arithmetic = saved.arithmetic
 
     @property
     def model(self) -> Model:

@@ -14,8 +14,8 @@ from types import FrameType
 
 from stepladder.training.stop import Stop, Stopped
 
-#: A second signal so soon is impatience, and what is being written is finished; a later one ends it at once.
-_PATIENCE = 5.0
+#: Another signal within so many seconds changes nothing, and what is being written is finished; a later one ends it.
+_SAME_REQUEST_SECONDS = 5.0
 
 _REASONS = {signal.SIGINT: "interrupt", signal.SIGTERM: "terminate"}
 if hasattr(signal, "SIGHUP"):
@@ -40,7 +40,7 @@ def stopping_politely(stop: Stop, numbers: Iterable[signal.Signals] = tuple(_REA
         if reason == "hangup":
             _let_go_of_the_terminal()
         now = monotonic()
-        if first is not None and now - first < _PATIENCE:
+        if first is not None and now - first < _SAME_REQUEST_SECONDS:
             return
         again, first = first is not None, now
         # Also where it raises: Python drops what is raised while an object is finalized, and the next trial asks again.

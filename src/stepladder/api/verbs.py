@@ -8,11 +8,12 @@ judged by (:class:`Rules`), and how it is carried out (:class:`Execution`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 from stepladder.api.check import Check, check_folder
-from stepladder.api.job import Job, ShowProgress, running
+from stepladder.api.job import ImagesToLoad, Job, ShowProgress, running
 from stepladder.api.progress import BagLines, find_bag_progress
 from stepladder.api.results import Curve, Study, Sweep, TrainedModel, as_result
 from stepladder.datasets import ImageSet, load_image_set, make_splits
@@ -22,11 +23,12 @@ from stepladder.model import Predictions
 from stepladder.network import find_network
 from stepladder.network.inspection import Inspection, inspect_network
 from stepladder.recipe import Recipe
+from stepladder.report.lr_range import check_folder as check_lr_folder
 from stepladder.report.lr_range import write_lr_range
 from stepladder.report.write import write_report
 from stepladder.studies.bag_of_words import BagCallbacks, BagOptions, add_bag_of_words, run_bag_of_words
 from stepladder.studies.curve import curve_design
-from stepladder.studies.design.recipes import RecipeOptions, as_options, choose_study
+from stepladder.studies.design.recipes import RecipeOptions, as_options, check_plan, choose_study
 from stepladder.studies.design.rules import Protocol, Rules, Seeds, check_seeds
 from stepladder.studies.design.rungs import Rung
 from stepladder.studies.design.sweeps import parse_axes
@@ -39,7 +41,9 @@ from stepladder.studies.running.execution import Execution
 from stepladder.studies.search import Search, run_search
 from stepladder.studies.study import plan_study, run_study
 from stepladder.studies.sweep import Grid, grid_design, write_over
+from stepladder.studies.track import check_trackers
 from stepladder.studies.train import train_model
+from stepladder.training.device import choose_compute
 from stepladder.training.lr_range import RateRange
 
 #: Whatever names a recipe.
@@ -82,10 +86,13 @@ def study(
         StepladderError: the input does not fit; one sentence that names the value, what is allowed and the fix.
         Stopped: Ctrl-C or the time limit; the same call goes on.
     """
-    rules = rules or Rules()
+    options, rules = as_options(recipe), rules or Rules()
+    check_seeds(seeds, auto=True)
+    _check(options, rules, execution)
+    check_plan(plan)
     with running(progress, execution) as job:
         images = job.load(data)
-        chosen = choose_study(plan, as_options(recipe), images, seeds, rules)
+        chosen = choose_study(plan, options, images, seeds, rules)
         folder = _folder(out, "studies", f"{images.name}{chosen.name}")
         job.begin(images, chosen.recipe, folder, live=True)
         saved = run_study(
@@ -121,14 +128,15 @@ def plan(
     Raises:
         StepladderError: see :func:`study`.
     """
-    rules = rules or Rules()
+    options, rules = as_options(recipe), rules or Rules()
+    check_seeds(seeds, auto=True)
+    _check(options, rules, execution)
+    check_plan(plan)
+    assumed = choose_spread(spread, rules.metric)
     with running(progress, execution) as job:
-        stated = spread if isinstance(spread, int | float) else None
-        pilot = None if spread is None or stated is not None else Path(cast("Path | str", spread))
         images = job.load(data)
-        chosen = choose_study(plan, as_options(recipe), images, seeds, rules)
+        chosen = choose_study(plan, options, images, seeds, rules)
         job.shown.images_loaded(images, chosen.recipe)
-        assumed = choose_spread(stated, pilot, rules.metric)
         planned = plan_study(
             images, chosen.design, seeds=seeds, rules=rules, execution=job.execution, callbacks=job.callbacks
         )
@@ -164,8 +172,9 @@ def sweep(
     options, protocol = as_options(recipe), protocol or Protocol()
     asked = over if isinstance(over, Grid | Search) else Grid(write_over(over))
     searches = isinstance(asked, Search)
-    axes = parse_axes(asked.over, ranges=searches)  # before images are read for minutes
+    axes = parse_axes(asked.over, ranges=searches)
     check_seeds(seeds)
+    _check(options, protocol, execution)
     with running(progress, execution) as job:
         images = job.load(data)
         # Settings belong to every point; a key may name a technique that only a point has.
@@ -217,10 +226,11 @@ def curve(
     """
     options, protocol = as_options(recipe), protocol or Protocol()
     check_seeds(seeds)
+    _check(options, protocol, execution)
     with running(progress, execution) as job:
         images = job.load(data)
         made = options.make(images)
-        folder = _folder(out, "studies", f"{images.name}{options.label()}-curve")
+        folder = _folder(out, "studies", f"{images.name}-curve")
         job.begin(images, made, folder)
         saved = run_study(
             images,
@@ -256,16 +266,18 @@ def lr_range(
     Raises:
         StepladderError: see :func:`study`.
     """
-    options = as_options(recipe)
+    options, protocol = as_options(recipe), protocol or Protocol()
     if "epochs" in options.settings:
         raise RecipeError("`epochs` is no budget of this test, which ends after `steps`; leave it out")
+    if execution is not None and execution.track:
+        raise RecipeError("`track` is for trials, and this test trains none to its end; leave it out")
     check_seeds(seeds)
+    _check(options, protocol, execution)
     with running(progress, execution) as job:
-        if job.execution.track:
-            raise RecipeError("`track` is for trials, and this test trains none to its end; leave it out")
         images = job.load(data)
         made = options.make(images)
         folder = _folder(out, "studies", f"{images.name}{options.label()}-lr-range")
+        check_lr_folder(folder)
         job.shown.images_loaded(images, made)
         found = run_lr_range(
             images,
@@ -277,7 +289,7 @@ def lr_range(
             callbacks=job.callbacks,
         )
         write_lr_range(found, folder, _recorded(job, "lr_range", images, seeds=seeds, out=out).command)
-        return found
+        return replace(found, folder=folder)
 
 
 def train(
@@ -302,7 +314,8 @@ def train(
     Raises:
         StepladderError, Stopped: see :func:`study`.
     """
-    options = as_options(recipe)
+    options, protocol = as_options(recipe), protocol or Protocol()
+    _check(options, protocol, execution)
     with running(progress, execution) as job:
         images = job.load(data)
         made = options.make(images)
@@ -346,9 +359,12 @@ def bag_of_words(
     Raises:
         StepladderError: see :func:`study`.
     """
-    options = options or BagOptions()
+    options, protocol = options or BagOptions(), protocol or Protocol()
+    check_seeds(seeds)
+    options.check()
+    protocol.check()
     shown = _bag_progress(progress)
-    images = data if isinstance(data, ImageSet) else load_image_set(data)
+    images = _load(data)
     folder = _folder(out, "baselines", f"{images.name}-{options.descriptor}")
     try:
         return run_bag_of_words(
@@ -374,7 +390,7 @@ def add_bag(study: Study, data: object, *, drop_leaks: bool = False, progress: b
     Raises:
         StepladderError: see :func:`study`.
     """
-    images = data if isinstance(data, ImageSet) else load_image_set(data)
+    images = _load(data)
     shown = _bag_progress(progress)
     try:
         saved = add_bag_of_words(study.saved, images, drop_leaks=drop_leaks, callbacks=shown)
@@ -426,7 +442,7 @@ def inspect(
     found = find_network(str(network)) if isinstance(network, str | Path) else network
     training_images = None
     if data is not None:
-        images = data if isinstance(data, ImageSet) else load_image_set(data)
+        images = _load(data)
         if num_classes is not None and num_classes != images.num_classes:
             raise RecipeError(
                 f"`num_classes` is {num_classes} and {images.name} has {images.num_classes}; leave it out"
@@ -477,6 +493,21 @@ def check(folder: Path | str, *, repair: bool = False) -> Check:
     return check_folder(Path(folder), repair=repair)
 
 
+def _check(recipe: RecipeOptions, protocol: Protocol, execution: Execution | None) -> None:
+    """Refuse what no image is needed to refuse, names and numbers, before images are read for minutes."""
+    protocol.check()
+    execution = execution or Execution()
+    execution.check(choose_compute(execution.device, execution.precision, execution.threads).device.type)
+    check_trackers(execution.track)
+    recipe.check()
+
+
+def _load(data: object) -> ImageSet:
+    if isinstance(data, ImagesToLoad):
+        return data.load()
+    return data if isinstance(data, ImageSet) else load_image_set(data)
+
+
 def _folder(out: Path | str | None, above: str, name: str) -> Path:
     return Path(out) if out is not None else Path(above) / name
 
@@ -491,8 +522,6 @@ def _recorded(job: Job, verb: str, images: ImageSet, **arguments: object) -> Exe
     """Return how the job is carried out, with the call in Python as the command where no other is known."""
     if job.execution.command:
         return job.execution
-    from dataclasses import replace
-
     given = [f"{name}={_written(value)}" for name, value in arguments.items() if value is not None]
     return replace(job.execution, command=f"stepladder.{verb}({', '.join([repr(images.name), *given])})")
 

@@ -53,7 +53,7 @@ _SAMPLED_IMAGES = 10_000
 _DESCRIPTORS_A_WORD = 10
 
 #: Words of all descriptors of a few images that are in memory at a time: 4 MB, which a core's cache holds.
-_TOLD_AT_ONCE = 1_000_000
+_MOST_SCORES = 1_000_000
 
 #: The most that the features of training images may take.
 MOST_BYTES = 6e9
@@ -198,7 +198,7 @@ class _Counter:
 
     def _of_block(self, images: np.ndarray) -> np.ndarray:
         positions, words = len(self._descriptor.centers), len(self.vocabulary)
-        few = max(1, _TOLD_AT_ONCE // (positions * words))
+        few = max(1, _MOST_SCORES // (positions * words))
         parts = []
         for start in range(0, len(images), few):
             raw = self._descriptor.raw(images[start : start + few])

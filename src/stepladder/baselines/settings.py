@@ -46,14 +46,16 @@ class BagSettings(BaseModel):
     samples: int = 200_000
 
 
-def check_descriptor(descriptor: str) -> Literal["patches", "sift"]:
-    """Return a name in :data:`DESCRIPTORS`.
+def check_settings(descriptor: str, words: int | None) -> Literal["patches", "sift"]:
+    """Return the descriptor, once it and the number of words are fine.
 
     Raises:
-        StudyError: it is none.
+        StudyError: there is no such descriptor, or the number of words is out of range.
     """
     if descriptor not in DESCRIPTORS:
         raise StudyError(unknown("descriptor", descriptor, DESCRIPTORS))
+    if words is not None and not FEWEST_WORDS <= words <= MOST_WORDS:
+        raise StudyError(f"`words` is {words:,}; it must be {FEWEST_WORDS} to {MOST_WORDS:,}")
     return cast(Literal["patches", "sift"], descriptor)
 
 
@@ -68,9 +70,7 @@ def settle(descriptor: str, height: int, width: int, words: int | None = None) -
         StudyError: there is no such descriptor, or the number of words is out of range.
         DataError: the images are too small.
     """
-    name = check_descriptor(descriptor)
-    if words is not None and not FEWEST_WORDS <= words <= MOST_WORDS:
-        raise StudyError(f"`words` is {words:,}; it must be {FEWEST_WORDS} to {MOST_WORDS:,}")
+    name = check_settings(descriptor, words)
     shorter = min(height, width)
     if shorter < _SMALLEST[name]:
         raise DataError(

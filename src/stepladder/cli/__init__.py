@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Group
 
 from stepladder.cli.flags import to_flags
+from stepladder.cli.groups import ABOUT, COMMANDS, LOOKING, MACHINE, MODELS, STUDIES, TRAINING
 from stepladder.cli.quick import leave
 from stepladder.cli.techniques_app import app as techniques_app
 from stepladder.errors import StepladderError, for_want_of_memory
-
-#: Exit status by reason. 75 is "temporary failure, try again" (sysexits.h), which batch queues understand.
-EXIT_CODES = {"interrupt": 130, "terminate": 143, "hangup": 129, "time": 75}
 
 app = App(
     name="stepladder",
@@ -23,53 +20,106 @@ app = App(
     help_epilogue="Start with: stepladder study digits",
     help_format="plaintext",
     suppress_keyboard_interrupt=False,
+    group_commands=ABOUT,
 )
 
 
-def _add(parent: App, path: str, help_text: str, *examples: str) -> None:
-    """Add a command by its import path, so that its module is loaded when it runs and not when commands are listed."""
+def _add(parent: App, path: str, help_text: str, *examples: str, group: Group = COMMANDS) -> None:
+    """Add a command by its import path, so that its module is loaded when it runs and not when commands are listed.
+
+    Args:
+        help_text: one sentence for the list of commands, and after an empty line what only its own help says.
+        examples: short enough for a terminal of 80 columns, or they could not be copied.
+    """
     epilogue = "\n".join(["Examples:", *(f"  stepladder {example}" for example in examples)])
+    order = len([name for name in parent if not name.startswith("-")])
     parent.command(
-        f"stepladder.cli.{path}", name=path.split(":")[1].replace("_", "-"), help=help_text, help_epilogue=epilogue
+        f"stepladder.cli.{path}",
+        name=path.split(":")[1].replace("_", "-"),
+        help=help_text,
+        help_epilogue=epilogue,
+        sort_key=order,
+        group=group,
     )
 
 
 _add(
     app,
     "study:study",
-    "Train every rung with several seeds and say what the evidence holds. Run again, the same command trains only "
-    "what is missing and rebuilds the report; more seeds add to what is there.",
+    "Train every rung with several seeds and say what the evidence holds.\n\n"
+    "Run again, the same command trains only what is missing and rebuilds the report; more seeds add to what is there.",
     "study digits",
     "study my_images/ --seeds 5",
     "study my_images/ --plan ladder+leave-one-out --seeds auto",
     "study cifar10-jpeg/ --validation 0 --seeds 1",
-    "study digits --rung base: --rung +mixup:mixup --rung +smooth:label_smoothing",
+    "study digits --rung base: --rung +mixup:mixup",
     "study digits --technique my_file.py:Blur",
     "study my_images/ --workers 2 --max-time 2h",
+    group=TRAINING,
 )
 _add(
     app,
     "study:plan",
-    "Print what a study would run, for how long, and the smallest difference that it could find; run nothing. It takes "
-    "the options of study that concern data, recipe and rules.",
+    "Print what a study would run, for how long, and the smallest difference that it could find; run nothing.\n\n"
+    "It takes the options of study that concern data, recipe, plan and judging.",
     "plan digits --plan ladder+leave-one-out",
-    "plan my_images/ --seeds auto --max-seeds 12 --pilot studies/digits-ladder",
+    "plan my_images/ --seeds auto --pilot studies/digits-ladder",
+    group=TRAINING,
 )
 _add(
     app,
     "train:train",
     "Train one recipe, with all its techniques, and leave a model folder.",
     "train digits --rung standardize",
-    "train my_images/ --recipe report --set epochs=5 --set optimizer.lr=0.05",
+    "train my_images/ --recipe report --set optimizer.lr=0.05",
+    group=TRAINING,
+)
+_add(
+    app,
+    "sweep:sweep",
+    "Train one recipe over a grid of settings, or search a range, and say by validation where the best lies.\n\n"
+    "Test is not read. Run again, the same command trains only what is missing.",
+    "sweep digits --over optimizer.lr=0.3,0.1 --over batch_size=32,128",
+    "sweep my_images/ --over dropout.p=0,0.25,0.5,0.75 --seeds 3",
+    "sweep digits --over optimizer.lr=0.001..0.3 --search optuna",
+    group=TRAINING,
+)
+_add(
+    app,
+    "lr_range:lr_range",
+    "Raise the learning rate in every step until the loss diverges, and suggest one (Smith 2017).\n\n"
+    "Only training images are used.",
+    "lr-range digits",
+    "lr-range my_images/ --rung standardize --set optimizer.name=adamw",
+    group=TRAINING,
+)
+_add(
+    app,
+    "curve:curve",
+    "Train one recipe on 10, 20, 50 and 100 % of the training images and say what twice as many would bring.",
+    "curve digits",
+    "curve my_images/ --recipe report --seeds 5",
+    group=TRAINING,
+)
+_add(
+    app,
+    "bag_of_words:bag_of_words",
+    "Classify without a network: what a network must beat to be worth it.\n\n"
+    "A bag of visual words and a linear SVM are fitted on the same training images, its C is chosen on validation, and "
+    "test is read once.",
+    "bag-of-words digits",
+    "bag-of-words my_images/ --descriptor sift --seeds 5",
+    "study digits --with-bag-of-words",
+    group=TRAINING,
 )
 _add(
     app,
     "data:data",
-    "Look at an image set before it is trusted: counts, damaged and constant images, copies inside and across splits, "
-    "balance, and whether it may be flipped.",
+    "Look at an image set before you trust it: counts, damage, copies, balance, and whether it may be flipped.",
     "data my_images/",
     "data digits --sheet digits.png --html digits.html",
     "data --list",
+    group=LOOKING,
 )
 _add(
     app,
@@ -77,8 +127,9 @@ _add(
     "Show what a network costs and sees before a step of training: sizes, weights, MACs, receptive fields, advice.",
     "inspect report",
     "inspect resnet9 --input 3x64x64 --compare",
-    "inspect 'conv5-32 pool2 conv5-64 pool2 fc1000 fc' --data digits --explain",
+    "inspect 'conv5-32 pool2 fc100 fc' --data digits --explain",
     "inspect --solve 'conv5 32->32'",
+    group=LOOKING,
 )
 _add(
     techniques_app,
@@ -96,43 +147,11 @@ _add(
 app.command(techniques_app)
 _add(
     app,
-    "curve:curve",
-    "Train one recipe on 10, 20, 50 and 100 % of the training images and say what twice as many would bring.",
-    "curve digits",
-    "curve my_images/ --recipe report --seeds 5",
-)
-_add(
-    app,
-    "bag_of_words:bag_of_words",
-    "Classify without a network: a bag of visual words and a linear SVM, fitted on the same training images, its C "
-    "chosen on validation, test read once. What a network must beat to be worth its while.",
-    "bag-of-words digits",
-    "bag-of-words my_images/ --descriptor sift --seeds 5",
-    "study digits --with-bag-of-words",
-)
-_add(
-    app,
-    "sweep:sweep",
-    "Train one recipe over a grid of settings, or search a range, and say by validation where the best lies. Test is "
-    "not read. Run again, the same command trains only what is missing.",
-    "sweep digits --over optimizer.lr=0.3,0.1,0.03,0.01 --over batch_size=32,128",
-    "sweep my_images/ --over dropout.p=0,0.25,0.5,0.75 --seeds 3",
-    "sweep digits --over optimizer.lr=0.001..0.3 --search optuna --trials 40",
-)
-_add(
-    app,
-    "lr_range:lr_range",
-    "Raise the learning rate in every step until the loss diverges, and suggest one (Smith 2017). Only training images "
-    "are used.",
-    "lr-range digits",
-    "lr-range my_images/ --rung standardize --set optimizer.name=adamw",
-)
-_add(
-    app,
     "report:report",
     "Rebuild a study's report from its files, without training; or compare several studies of the same data.",
     "report studies/digits-ladder",
-    "report studies/digits-ladder studies/digits-lenet5-ladder --out comparison",
+    "report studies/one studies/other --out comparison",
+    group=STUDIES,
 )
 _add(
     app,
@@ -140,29 +159,50 @@ _add(
     "Verify a study: every checksum and hash, and that results and verdicts follow from its trials.",
     "check studies/digits-ladder",
     "check studies/digits-ladder --repair",
+    group=STUDIES,
 )
 _add(
     app,
     "predict:predict",
-    "Say what is on images, by a model or an exported file; and how often it is right, in folders named after classes.",
+    "Say what is on images, by a model or an exported file.\n\n"
+    "In folders named after classes, it also says how often it is right.",
     "predict studies/digits-ladder/trials/ID/model photos/",
     "predict model.onnx 'photos/*.jpg' --top 3 --csv",
     "predict MODEL - --json < list_of_files.txt",
+    group=MODELS,
 )
 _add(
     app,
     "export:export",
-    "Export a model as one ONNX file, preprocessing included, for programs without PyTorch. Checked, or not written.",
+    "Export a model as one ONNX file, preprocessing included, for programs without PyTorch.\n\n"
+    "The file is checked against the model, or not written.",
     "export studies/digits-ladder/trials/ID/model --out digits.onnx",
     "export MODEL --quantize int8 --images photos/",
+    group=MODELS,
 )
 _add(
     app,
     "explain:explain",
     "Draw what in an image speaks for its class (Grad-CAM, occlusion), and the first layer's filters.",
-    "explain studies/digits-ladder/trials/ID/model photo.jpg --out why.png",
+    "explain studies/digits-ladder/trials/ID/model photo.jpg",
+    group=MODELS,
 )
-bench = App(name="bench", help="Measure Stepladder on this machine.")
+_add(
+    app,
+    "doctor:doctor",
+    "Print what this machine is, how fast it multiplies, which arithmetic it takes and why, and what is installed.",
+    "doctor",
+    "doctor --again",
+    group=MACHINE,
+)
+bench = App(
+    name="bench",
+    help="Measure Stepladder on this machine.",
+    help_epilogue="Start with: stepladder bench engine",
+    group=MACHINE,
+    group_commands=COMMANDS,
+    sort_key=100,
+)
 _add(
     bench,
     "bench:engine",
@@ -221,8 +261,11 @@ def run(arguments: Sequence[str]) -> int:
         return _complain(f"{error}\nSee: {' '.join(['stepladder', *known, '--help'])}")
     except StepladderError as error:
         return _complain(to_flags(str(error)), error.exit_code)
-    except KeyboardInterrupt as stopped:
-        return _say_how_to_go_on(stopped, arguments)
+    except SystemExit as ended:  # of a job that was stopped, and said why
+        return ended.code if isinstance(ended.code, int) else 1
+    except KeyboardInterrupt:
+        print("\nStopped; the same command goes on from what is finished.", file=sys.stderr)
+        return 130
     except BrokenPipeError:
         # Whoever read our output has gone, as head does. Python would complain once more when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -243,16 +286,6 @@ def run(arguments: Sequence[str]) -> int:
             raise
         return _complain(sentence)
     return code if isinstance(code, int) else 0
-
-
-def _say_how_to_go_on(stopped: KeyboardInterrupt, arguments: Sequence[str]) -> int:
-    """Print what is kept of a job that was stopped, and the command that goes on; return the reason's exit code."""
-    reason = getattr(stopped, "reason", "interrupt")
-    kept, _, _ = (getattr(stopped, "__notes__", None) or ["Stopped; "])[-1].rpartition("; the same call goes on")
-    typed = shlex.join(["stepladder", *arguments])
-    # A command to copy stays one line.
-    print(f"\n{kept.replace('max_time', '--max-time') or 'Stopped'}; continue with:\n  {typed}", file=sys.stderr)
-    return EXIT_CODES.get(reason, 130)
 
 
 def _complain(message: str, code: int = 2) -> int:

@@ -9,12 +9,13 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from stepladder.api import verbs
+from stepladder.api.job import ImagesToLoad
 from stepladder.api.progress import make_bag_progress
-from stepladder.baselines.settings import check_descriptor
 from stepladder.cli.console import AsJson, make_console, typed_command
 from stepladder.cli.data_options import Data, DataOptions
 from stepladder.cli.flags import to_flags
-from stepladder.cli.groups import FIRST, IMAGES, RECIPE
+from stepladder.cli.groups import FIRST, IMAGES
+from stepladder.datasets import ImageSet
 from stepladder.report.bag_of_words import bag_document, describe_bag_alone, terminal_bag
 from stepladder.studies.bag_of_words import BagOptions
 from stepladder.studies.design.rules import Protocol
@@ -28,16 +29,20 @@ def bag_of_words(
     descriptor: Annotated[
         str,
         Parameter(
-            group=RECIPE,
+            group=FIRST,
             help="patches (whitened, after Coates, Lee and Ng 2011), or sift (takes the extra 'baseline').",
         ),
     ] = "patches",
     words: Annotated[
-        int | None, Parameter(group=RECIPE, help="Words of the vocabulary; 800 of patches or 400 of SIFT by default.")
+        int | None, Parameter(group=FIRST, help="Words of the vocabulary; 800 of patches or 400 of SIFT by default.")
     ] = None,
     seeds: Annotated[
         int, Parameter(group=FIRST, help="How often all is fitted, each time with a vocabulary drawn anew.")
     ] = 3,
+    options: DataOptions = _DEFAULTS,
+    out: Annotated[
+        Path | None, Parameter(group=FIRST, help="Folder of the result; baselines/<data>-<descriptor> by default.")
+    ] = None,
     validation: Annotated[
         float,
         Parameter(
@@ -60,22 +65,21 @@ def bag_of_words(
             help="Take training images out that are copies of test or validation images, and say so.",
         ),
     ] = False,
-    out: Annotated[
-        Path | None, Parameter(group=FIRST, help="Folder of the result; baselines/<data>-<descriptor> by default.")
-    ] = None,
-    options: DataOptions = _DEFAULTS,
     as_json: AsJson = False,
 ) -> int:
     """Fit a bag of visual words and a linear SVM, and say how often it is right."""
     console = make_console(as_json)
-    check_descriptor(descriptor)  # before images are read for minutes
-    images = options.load_data(console, data, skip_damaged=skip_damaged)
-    for note in images.notes:
-        console.print(f"  {note}", style="dim", markup=False)
+
+    def load() -> ImageSet:
+        images = options.load_data(console, data, skip_damaged=skip_damaged)
+        for note in images.notes:
+            console.print(f"  {note}", style="dim", markup=False)
+        return images
+
     command = typed_command()
     try:
         found = verbs.bag_of_words(
-            images,
+            ImagesToLoad(load),
             BagOptions(descriptor, words),
             seeds=seeds,
             out=out,

@@ -6,12 +6,18 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from rich.console import Console
 
-from stepladder.cli.groups import OUTPUT
+from stepladder.cli.groups import MORE, OUTPUT
+
+if TYPE_CHECKING:
+    from stepladder.studies.running.execution import Execution
+
+#: Exit status by reason. 75 is "temporary failure, try again" (sysexits.h), which batch queues understand.
+EXIT_CODES = {"interrupt": 130, "terminate": 143, "hangup": 129, "time": 75}
 
 AsJson = Annotated[
     bool,
@@ -30,6 +36,7 @@ OwnTechniques = Annotated[
         name="--technique",
         negative="",
         show_default=False,
+        group=MORE,
         help="FILE.py:Class of a technique of your own that was used; code is run only when you name it.",
     ),
 ]
@@ -54,6 +61,29 @@ def make_console(as_json: bool) -> Console:
     # Between words where somebody reads; not at all where a program or a log does.
     console.soft_wrap = not console.is_terminal
     return console
+
+
+@contextmanager
+def at_work(console: Console, execution: Execution, as_json: bool) -> Iterator[None]:
+    """Do a job inside. Ctrl-C, SIGTERM and the clock end it, and what is kept and how to go on is said.
+
+    Raises:
+        SystemExit: it was stopped; the code tells why.
+    """
+    from stepladder.api.job import SAME_CALL_GOES_ON
+    from stepladder.api.signals import stopping_politely
+    from stepladder.cli.flags import to_flags
+
+    # Until the reason is said: the second signal of an impatient user may come when the first has done its work.
+    with stopping_politely(execution.stop), stdout_for_json(as_json):
+        try:
+            yield
+        except KeyboardInterrupt as stopped:
+            kept = (getattr(stopped, "__notes__", None) or [f"Stopped{SAME_CALL_GOES_ON}"])[-1]
+            said = to_flags(kept.removesuffix(SAME_CALL_GOES_ON))
+            how = f"; continue with:\n  {execution.command}" if kept.endswith(SAME_CALL_GOES_ON) else ""
+            console.print(f"\n{said}{how}", markup=False, soft_wrap=True)  # a command to copy must stay one line
+            raise SystemExit(EXIT_CODES.get(getattr(stopped, "reason", "interrupt"), 130)) from None
 
 
 @contextmanager

@@ -10,8 +10,7 @@ from cyclopts import Parameter
 
 from stepladder.api import verbs
 from stepladder.api.progress import make_progress
-from stepladder.api.signals import stopping_politely
-from stepladder.cli.console import make_console, stdout_for_json
+from stepladder.cli.console import at_work, make_console
 from stepladder.cli.data_options import Data
 from stepladder.cli.flags import to_flags
 from stepladder.cli.groups import FIRST
@@ -24,20 +23,19 @@ def curve(
     data: Data = "digits",
     *,
     seeds: Annotated[int, Parameter(group=FIRST, help="Trials a size.")] = 3,
+    options: TrainingOptions = DEFAULTS,
     out: Annotated[
-        Path | None, Parameter(group=FIRST, help="Folder of the result; studies/<data>-curve by default.")
+        Path | None, Parameter(group=FIRST, help="Folder of the curve; studies/<data>-curve by default.")
     ] = None,
     how: ExecutionOptions = DEFAULT_EXECUTION,
-    options: TrainingOptions = DEFAULTS,
 ) -> int:
     """Train one recipe on 10, 20, 50 and 100 % of the training images and say what twice as many would bring."""
     console = make_console(options.as_json)
     execution = how.execution(options)
-    images = options.load_images(console, data)
     progress = make_progress(console, to_flags)
-    with stopping_politely(execution.stop), stdout_for_json(options.as_json):
+    with at_work(console, execution, options.as_json):
         done = verbs.curve(
-            images,
+            options.images(console, data),
             options.recipe_options(),
             seeds=seeds,
             out=out,

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from stepladder.cli.console import AsJson, make_console
 from stepladder.cli.data_options import DataOptions
+from stepladder.cli.groups import FIRST, MORE
 from stepladder.datasets import SOURCES, ImageSet
 from stepladder.datasets.audit import ImageAudit, audit_image_set, draw_sheet
 from stepladder.datasets.cache import cache_folder, clear_cache
@@ -25,20 +26,28 @@ _DEFAULTS = DataOptions()
 
 
 def data(
-    data: Annotated[str | None, Parameter(help="A name or a path, as for study; --list prints what there is.")] = None,
+    data: Annotated[
+        str | None, Parameter(group=FIRST, help="A name or a path, as for study; --list prints what there is.")
+    ] = None,
     *,
-    sheet: Annotated[Path | None, Parameter(help="Write a contact sheet, a row a class, as this PNG file.")] = None,
-    html: Annotated[Path | None, Parameter(help="Write everything as this one HTML page, pictures in it.")] = None,
     sources: Annotated[
-        bool, Parameter(name="--list", negative="", show_default=False, help="List what can be read, and stop.")
+        bool,
+        Parameter(name="--list", group=FIRST, negative="", show_default=False, help="List what can be read, and stop."),
     ] = False,
+    sheet: Annotated[
+        Path | None, Parameter(group=FIRST, help="Write a contact sheet, a row a class, as this PNG file.")
+    ] = None,
+    html: Annotated[
+        Path | None, Parameter(group=FIRST, help="Write everything as this one HTML page, pictures in it.")
+    ] = None,
     clear: Annotated[
         bool,
         Parameter(
             name="--clear-cache",
+            group=MORE,
             negative="",
             show_default=False,
-            help="Remove downloads, decoded images, libraries of 'bench' and measured precisions, and stop.",
+            help="Remove downloads, decoded images, libraries of 'benchmarks' and measured precisions, and stop.",
         ),
     ] = False,
     options: DataOptions = _DEFAULTS,

@@ -35,12 +35,12 @@ class DataOptions:
         int | None,
         Parameter(
             group=IMAGES,
-            help="Resize every image to N×N pixels; by default equal sizes are kept, and one is chosen otherwise.",
+            help="Resize every image to N×N pixels. By default images of one size keep it; others get a common one.",
         ),
     ] = None
     channels: Annotated[
         Literal["auto", "1", "3"],
-        Parameter(group=IMAGES, help="1 makes all images gray, 3 color; auto takes gray if all are gray."),
+        Parameter(group=IMAGES, help="1 makes all images gray, 3 color; auto keeps them gray where all are."),
     ] = "auto"
     data_dir: Annotated[
         Path | None,

@@ -31,7 +31,11 @@ def export(
     out: Annotated[Path | None, Parameter(help="The file; model.onnx or model.pt2 in the current folder.")] = None,
     images: Annotated[
         tuple[str, ...],
-        Parameter(help="Files, folders or patterns to check the file on; crops of two photographs by default."),
+        Parameter(
+            negative="",
+            show_default=False,
+            help="Files, folders or patterns to check the file on; crops of two photographs by default.",
+        ),
     ] = (),
     quantize: Annotated[
         Literal["int8"] | None, Parameter(help="int8: 8-bit weights and activations, by the ranges on --images.")

@@ -7,13 +7,12 @@ import re
 #: Parameters whose flag has another name; every other one has its own, with hyphens.
 _OTHER_NAMES = {
     "settings": "set",
-    "technique": "technique",
     "techniques": "technique",
     "many": "yes",
     "points": "trials",
     "input_shape": "input",
     "num_classes": "classes",
-    "solve": "solve",
+    "spread": "sd",
 }
 
 _PARAMETER = re.compile(r"`([a-z][a-z_]*)(?:=([^`]*))?`")

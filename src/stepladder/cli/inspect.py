@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from stepladder.cli.console import AsJson, make_console
+from stepladder.cli.groups import FIRST, MORE
 from stepladder.cli.inspect_tables import (
     answer_table,
     comparison_table,
@@ -30,8 +31,9 @@ def inspect(
     network: Annotated[
         str | None,
         Parameter(
-            help="A name (report, lenet5, ...), one line as 'conv5-32 pool2 fc', a .toml file, or a model folder; "
-            "without one, the names are listed."
+            group=FIRST,
+            help="A name (report, lenet5, …), one line as 'conv5-32 pool2 fc', a .toml file, or a model folder; "
+            "without one, the names are listed.",
         ),
     ] = None,
     *,
@@ -39,43 +41,51 @@ def inspect(
         str | None,
         Parameter(
             name="--input",
+            group=FIRST,
             help="Size of the images, channels first: 3x32x32. By default the data's, model's or paper's.",
         ),
     ] = None,
     data: Annotated[
-        str | None, Parameter(help="Take image size, classes and number of training images from this data.")
+        str | None,
+        Parameter(group=FIRST, help="Take image size, classes and number of training images from it."),
     ] = None,
-    data_dir: Annotated[Path | None, Parameter(help="Where the files of a named image set are.")] = None,
-    classes: Annotated[int | None, Parameter(help="Classes to tell apart; 10 by default.")] = None,
-    batch_size: Annotated[int, Parameter(help="Images for which activation memory is counted.")] = 128,
-    precision: Annotated[str, Parameter(help="Of the activations: float32 or bfloat16.")] = "float32",
-    built_for: Annotated[
-        str | None, Parameter(help="Image size that its weights were made for: may it read --input as well?")
+    explain: Annotated[
+        bool, Parameter(group=FIRST, negative="", show_default=False, help="Write out every figure.")
+    ] = False,
+    picture: Annotated[
+        Path | None,
+        Parameter(group=FIRST, help="Draw the network to scale and its receptive fields: FILE.svg or FILE.png."),
     ] = None,
-    explain: Annotated[bool, Parameter(negative="", show_default=False, help="Write out every figure.")] = False,
+    solve_for: Annotated[
+        str | None,
+        Parameter(name="--solve", group=FIRST, help="Padding and stride for a size: 'conv5 32->32', 'pool2 32->16'."),
+    ] = None,
     compare: Annotated[
         bool,
         Parameter(
+            group=MORE,
             negative="",
             show_default=False,
             help="Say what fully and locally connected layers in place of each convolution would cost.",
         ),
     ] = False,
-    solve_for: Annotated[
-        str | None,
-        Parameter(name="--solve", help="Padding and stride for a size: 'conv5 32->32', 'pool2 32->16'."),
-    ] = None,
-    picture: Annotated[
-        Path | None, Parameter(help="Draw the network to scale and its receptive fields: FILE.svg or FILE.png.")
-    ] = None,
     effective: Annotated[
         bool,
         Parameter(
+            group=MORE,
             negative="",
             show_default=False,
             help="Measure the effective receptive fields by gradients, of fresh weights or of the model's.",
         ),
     ] = False,
+    built_for: Annotated[
+        str | None,
+        Parameter(group=MORE, help="Image size that its weights were made for: may it read --input as well?"),
+    ] = None,
+    classes: Annotated[int | None, Parameter(group=MORE, help="Classes to tell apart; 10 by default.")] = None,
+    batch_size: Annotated[int, Parameter(group=MORE, help="Images for which activation memory is counted.")] = 128,
+    precision: Annotated[str, Parameter(group=MORE, help="Of the activations: float32 or bfloat16.")] = "float32",
+    data_dir: Annotated[Path | None, Parameter(group=MORE, help="Where the files of a named image set are.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what a network costs and sees, before a step of training."""

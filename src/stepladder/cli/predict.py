@@ -25,7 +25,7 @@ from stepladder.report.units import percent
 
 _BATCH = 256
 
-NOT_CALIBRATED = "The probabilities are not calibrated: no validation images told a temperature."
+NOT_CALIBRATED = "The probabilities are not calibrated: the validation images gave no reliable temperature."
 
 
 @dataclass(frozen=True)

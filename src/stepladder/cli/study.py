@@ -10,11 +10,10 @@ from cyclopts import Parameter
 
 from stepladder.api import verbs
 from stepladder.api.progress import make_bag_progress, make_progress
-from stepladder.api.signals import stopping_politely
-from stepladder.cli.console import make_console, stdout_for_json
+from stepladder.cli.console import at_work, make_console
 from stepladder.cli.data_options import Data
 from stepladder.cli.flags import to_flags
-from stepladder.cli.groups import FIRST, JUDGING, OUTPUT, RECIPE
+from stepladder.cli.groups import FIRST, JUDGING, RECIPE
 from stepladder.cli.training_options import (
     DEFAULT_EXECUTION,
     DEFAULT_RULES,
@@ -34,7 +33,7 @@ OwnRungs = Annotated[
         group=RECIPE,
         negative="",
         show_default=False,
-        help="Rungs of your own, from below: NAME:technique,technique; +NAME adds to the rung below.",
+        help="A rung of your own, from below: NAME:technique,technique; +NAME adds to the rung below.",
     ),
 ]
 StudyFile = Annotated[Path | None, Parameter(group=RECIPE, help="Rungs and settings from a study file in TOML.")]
@@ -43,32 +42,30 @@ StudyFile = Annotated[Path | None, Parameter(group=RECIPE, help="Rungs and setti
 def study(
     data: Data = "digits",
     *,
+    rules: RuleOptions = DEFAULT_RULES,
+    options: TrainingOptions = DEFAULTS,
     out: Annotated[
-        Path | None,
-        Parameter(group=FIRST, help="Folder of the study; studies/<data>-<plan> in the current folder by default."),
+        Path | None, Parameter(group=FIRST, help="Folder of the study; studies/<data>-<plan> by default.")
     ] = None,
     rung: OwnRungs = (),
     file: StudyFile = None,
     with_bag_of_words: Annotated[
         bool,
         Parameter(
-            group=OUTPUT,
+            group=JUDGING,
             negative="",
             show_default=False,
-            help="Add a bag of words with a linear SVM, which is no network, as a row below the first rung.",
+            help="Add a row for a bag of words with a linear SVM: what the images give without a network.",
         ),
     ] = False,
-    rules: RuleOptions = DEFAULT_RULES,
     how: ExecutionOptions = DEFAULT_EXECUTION,
-    options: TrainingOptions = DEFAULTS,
 ) -> int:
     """Train every rung with several seeds and say what the evidence holds."""
     console = make_console(options.as_json)
     execution = how.execution(options)
-    asked = _plan(rules, rung, file)
-    images = options.load_images(console, data)
+    asked, images = _plan(rules, rung, file), options.images(console, data)
     progress = make_progress(console, to_flags)
-    with stopping_politely(execution.stop), stdout_for_json(options.as_json):
+    with at_work(console, execution, options.as_json):
         done = verbs.study(
             images,
             options.recipe_options(),
@@ -93,36 +90,36 @@ def study(
 def plan(
     data: Data = "digits",
     *,
+    rules: RuleOptions = DEFAULT_RULES,
+    options: TrainingOptions = DEFAULTS,
     sd: Annotated[
         float | None,
         Parameter(
             group=JUDGING,
-            help="Standard deviation of the differences between two rungs over seeds, in points (nats for nll).",
+            help="Standard deviation, over seeds, of the difference between two rungs, in points (nats for nll).",
         ),
     ] = None,
     pilot: Annotated[Path | None, Parameter(group=JUDGING, help="Take it from this study's folder instead.")] = None,
     rung: OwnRungs = (),
     file: StudyFile = None,
-    rules: RuleOptions = DEFAULT_RULES,
-    how: ExecutionOptions = DEFAULT_EXECUTION,
-    options: TrainingOptions = DEFAULTS,
 ) -> None:
     """Print what a study would run, for how long, and the smallest difference that it could find; run nothing."""
     console = make_console(options.as_json)
     if sd is not None and pilot is not None:
         raise StudyError("--sd and --pilot both give the standard deviation; give one of them")
-    if sd is not None and find_metric(rules.metric).share:
-        sd /= 100
-    execution = how.execution(options)
+    share = find_metric(rules.metric).share
+    if sd is not None and not 0 < sd < float("inf"):
+        raise StudyError(f"--sd is {sd:g}; it must be above 0, in {'points' if share else 'nats'}")
+    spread = sd / 100 if sd is not None and share else sd
+    execution = DEFAULT_EXECUTION.execution(options)
     asked = _plan(rules, rung, file)
-    images = options.load_images(console, data)
-    with stopping_politely(execution.stop), stdout_for_json(options.as_json):
+    with at_work(console, execution, options.as_json):
         forecast = verbs.plan(
-            images,
+            options.images(console, data),
             options.recipe_options(),
             plan=asked,
             seeds=rules.number_of_seeds(),
-            spread=sd if pilot is None else pilot,
+            spread=spread if pilot is None else pilot,
             rules=rules.rules(options),
             execution=execution,
             progress=make_progress(console, to_flags),

@@ -12,12 +12,11 @@ from cyclopts import Parameter
 
 from stepladder.api import verbs
 from stepladder.api.progress import make_progress
-from stepladder.api.signals import stopping_politely
-from stepladder.cli.console import make_console, stdout_for_json
+from stepladder.cli.console import at_work, make_console
 from stepladder.cli.data_options import Data
 from stepladder.cli.flags import to_flags
-from stepladder.cli.groups import FIRST, JUDGING, RECIPE
-from stepladder.cli.training_options import DEFAULT_EXECUTION, DEFAULTS, ExecutionOptions, TrainingOptions
+from stepladder.cli.groups import FIRST, SEARCHING
+from stepladder.cli.training_options import DEFAULT_EXECUTION, DEFAULTS, ExecutionOptions, OneRung, TrainingOptions
 from stepladder.errors import StudyError, unknown
 from stepladder.report.document import build_document
 from stepladder.report.terminal import print_report
@@ -34,44 +33,36 @@ def sweep(
             group=FIRST,
             negative="",
             show_default=False,
-            help="A key as --set has it, with its values: optimizer.lr=0.3,0.1,0.03. Several keys make a grid. With "
-            "--search, a range too: optimizer.lr=0.001..0.3.",
+            help="A setting with its values: optimizer.lr=0.3,0.1,0.03; several settings make a grid. With --search, a "
+            "range too: optimizer.lr=0.001..0.3.",
         ),
     ] = (),
     seeds: Annotated[int, Parameter(group=FIRST, help="Trials a point; with 1 no two points can be told apart.")] = 2,
-    rung: Annotated[
-        str | None,
-        Parameter(group=RECIPE, help="Only the techniques up to this rung, as augment; all of the recipe by default."),
+    options: TrainingOptions = DEFAULTS,
+    out: Annotated[
+        Path | None, Parameter(group=FIRST, help="Folder of the sweep; studies/<data>-sweep-<keys> by default.")
     ] = None,
+    rung: OneRung = None,
     yes: Annotated[
         bool,
-        Parameter(
-            group=JUDGING, negative="", show_default=False, help="Train more than 500 trials without being asked again."
-        ),
+        Parameter(group=SEARCHING, negative="", show_default=False, help="Allow more than 500 trials."),
     ] = False,
     search: Annotated[
         str | None,
-        Parameter(group=JUDGING, help="Search instead of the grid: optuna (needs the extra search)."),
+        Parameter(group=SEARCHING, help="Search instead of the grid: optuna (needs the extra search)."),
     ] = None,
     trials: Annotated[
-        int, Parameter(group=JUDGING, help="Points that the search tries, each with all its seeds.")
+        int, Parameter(group=SEARCHING, help="Points that the search tries, each with all its seeds.")
     ] = 40,
-    search_seed: Annotated[int, Parameter(group=JUDGING, help="Decides which points the search tries.")] = 0,
+    search_seed: Annotated[int, Parameter(group=SEARCHING, help="Decides which points the search tries.")] = 0,
     storage: Annotated[
         str | None,
         Parameter(
-            group=JUDGING,
+            group=SEARCHING,
             help="Where the search keeps its points: an Optuna storage URL; a SQLite file in the folder by default.",
         ),
     ] = None,
-    out: Annotated[
-        Path | None,
-        Parameter(
-            group=FIRST, help="Folder of the sweep; studies/<data>-sweep-<keys> in the current folder by default."
-        ),
-    ] = None,
     how: ExecutionOptions = DEFAULT_EXECUTION,
-    options: TrainingOptions = DEFAULTS,
 ) -> int:
     """Train one recipe over a grid of settings, and say by validation where the best lies."""
     console = make_console(options.as_json)
@@ -80,12 +71,11 @@ def sweep(
     # Without the password of a storage: the command is written into files that are passed on.
     command = shlex.join(["stepladder", *map(hide_password, sys.argv[1:])])
     execution = how.execution(options, command=command)
-    images = options.load_images(console, data)
     progress = make_progress(console, to_flags)
     asked = Grid(over, many=yes) if search is None else Search(over, trials, search_seed, storage, many=yes)
-    with stopping_politely(execution.stop), stdout_for_json(options.as_json):
+    with at_work(console, execution, options.as_json):
         done = verbs.sweep(
-            images,
+            options.images(console, data),
             asked,
             options.recipe_options(rung),
             seeds=seeds,

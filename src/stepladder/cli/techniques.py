@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stepladder.cli.data_options import Data
+from stepladder.cli.groups import FIRST
 from stepladder.datasets import load_image_set
 from stepladder.errors import RecipeError
 from stepladder.files import replace_bytes
@@ -42,15 +43,17 @@ def list_techniques(name: str | None, references: tuple[str, ...], as_json: bool
 
 
 def show(
-    name: Annotated[str, Parameter(help="A technique, or FILE.py:Class of one of your own.")],
+    name: Annotated[str, Parameter(group=FIRST, help="A technique, or FILE.py:Class of one of your own.")],
     *,
     data: Data = "digits",
-    out: Annotated[Path | None, Parameter(help="The picture to write; <name>.png by default.")] = None,
     settings: Annotated[
         tuple[str, ...],
-        Parameter(name="--set", negative="", show_default=False, help="An option of the technique: degrees=45."),
+        Parameter(
+            name="--set", group=FIRST, negative="", show_default=False, help="An option of the technique: degrees=45."
+        ),
     ] = (),
-    limit: Annotated[int | None, Parameter(help="Use only the first N images a class.")] = None,
+    limit: Annotated[int | None, Parameter(group=FIRST, help="Use only the first N images a class.")] = None,
+    out: Annotated[Path | None, Parameter(group=FIRST, help="The picture to write; <name>.png by default.")] = None,
 ) -> None:
     """Draw what a technique does to images, before and after, with their targets; or to the learning rate."""
     found = register(name)

@@ -10,48 +10,43 @@ from cyclopts import Parameter
 
 from stepladder.api import verbs
 from stepladder.api.progress import make_progress
-from stepladder.api.signals import stopping_politely
-from stepladder.cli.console import make_console, stdout_for_json
+from stepladder.cli.console import at_work, make_console
 from stepladder.cli.data_options import Data
 from stepladder.cli.flags import to_flags
-from stepladder.cli.groups import FIRST, RECIPE, RUNNING
-from stepladder.cli.training_options import DEFAULT_PAUSES, DEFAULTS, PauseOptions, Threads, TrainingOptions
+from stepladder.cli.groups import FIRST, RUNNING
+from stepladder.cli.training_options import DEFAULT_PAUSES, DEFAULTS, OneRung, PauseOptions, Threads, TrainingOptions
 from stepladder.report.units import count, duration, percent
 
 
 def train(
     data: Data = "digits",
     *,
-    rung: Annotated[
-        str | None,
-        Parameter(group=RECIPE, help="Only the techniques up to this rung, as augment; all of the recipe by default."),
-    ] = None,
     seed: Annotated[
         int, Parameter(group=FIRST, help="Decides initial weights, order of the images and augmentation.")
     ] = 0,
+    options: TrainingOptions = DEFAULTS,
     out: Annotated[
-        Path | None,
-        Parameter(group=FIRST, help="Folder of the result; trials/<data>-<recipe>-seed<N> by default."),
+        Path | None, Parameter(group=FIRST, help="Folder of the result; trials/<data>-<recipe>-seed<N> by default.")
     ] = None,
+    rung: OneRung = None,
     test: Annotated[
         bool,
         Parameter(
             group=RUNNING,
-            help="Read test at the end. While settings are being tuned it should stay unread: it would choose them.",
+            show_default=False,
+            help="Read test at the end, as by default. Leave it unread while you tune settings, or it chooses them.",
         ),
     ] = True,
     threads: Threads = None,
     pauses: PauseOptions = DEFAULT_PAUSES,
-    options: TrainingOptions = DEFAULTS,
 ) -> int:
     """Train one recipe, with all its techniques, and leave a model folder."""
     console = make_console(options.as_json)
     execution = pauses.execution(options, threads)
-    images = options.load_images(console, data)
     progress = make_progress(console, to_flags)
-    with stopping_politely(execution.stop), stdout_for_json(options.as_json):
+    with at_work(console, execution, options.as_json):
         done = verbs.train(
-            images,
+            options.images(console, data),
             options.recipe_options(rung),
             seed=seed,
             test=test,

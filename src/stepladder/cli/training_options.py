@@ -4,21 +4,26 @@ import re
 
 # Without "from __future__ import annotations": the annotations of a dataclass are read again in the module of one that
 # inherits from it, where these names are not.
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from functools import cache
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
 
+from stepladder.api.job import ImagesToLoad
 from stepladder.cli.console import AsJson, typed_command
 from stepladder.cli.data_options import DataOptions
 from stepladder.cli.groups import FIRST, IMAGES, JUDGING, OUTPUT, RECIPE, RUNNING
-from stepladder.datasets import ImageSet
 from stepladder.errors import RecipeError, StudyError
-from stepladder.studies.design.metrics import find_metric
+from stepladder.recipe import SMALL_SET, recipe_names
+from stepladder.studies.design.designs import PLANS
+from stepladder.studies.design.metrics import METRICS, find_metric
 from stepladder.studies.design.recipes import RecipeOptions
 from stepladder.studies.design.rules import Protocol, Rules, Seeds
 from stepladder.studies.running.execution import Execution
+from stepladder.studies.track import TRACKERS
 from stepladder.training.stop import Stop
 
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "min": 60.0, "s": 1.0, "": 1.0}
@@ -28,8 +33,8 @@ Threads = Annotated[
     int | None,
     Parameter(
         group=RUNNING,
-        help="Threads of one training step on the CPU at most, a core each by default; trials of a study take 1. "
-        "Another number may change the last bits.",
+        help="Threads of one training step on the CPU at most; all cores by default, where a study takes 1. Another "
+        "number may change the last bits.",
     ),
 ]
 
@@ -43,6 +48,40 @@ Precision = Annotated[
     ),
 ]
 
+MaxTime = Annotated[
+    str | None,
+    Parameter(
+        group=RUNNING,
+        help="Stop by itself after so long, as 90m or 2h, and exit with 75; the same command goes on.",
+    ),
+]
+CheckpointSeconds = Annotated[
+    float,
+    Parameter(
+        group=RUNNING,
+        help="Seconds between two checkpoints inside an epoch; after an epoch of a second or more there is one anyway.",
+    ),
+]
+AcceptDifferentBits = Annotated[
+    bool,
+    Parameter(
+        group=RUNNING,
+        negative="",
+        show_default=False,
+        help="Go on from checkpoints of another thread count, version or processor.",
+    ),
+]
+#: Of commands that train one recipe.
+OneRung = Annotated[
+    str | None,
+    Parameter(group=RECIPE, help="Only the techniques up to this rung, as augment; all of the recipe by default."),
+]
+
+
+def _listing(names: Iterable[str]) -> str:
+    *all_but_last, last = names
+    return f"{', '.join(all_but_last)} or {last}"
+
 
 @Parameter(name="*")
 @dataclass(frozen=True)
@@ -53,7 +92,7 @@ class TrainingOptions(DataOptions):
         str,
         Parameter(
             group=FIRST,
-            help="report, small, strong, express, fast94, or a .toml file; auto takes small for fewer than 5,000 "
+            help=f"{', '.join(recipe_names())}, or a .toml file; auto takes small for fewer than {SMALL_SET:,} "
             "training images, and report otherwise.",
         ),
     ] = "auto"
@@ -71,7 +110,7 @@ class TrainingOptions(DataOptions):
         str | None,
         Parameter(
             group=RECIPE,
-            help="The recipe's own by default; or a name (lenet5, resnet9, ...), one line as 'conv5-32 pool2 fc', or a "
+            help="In place of the recipe's own: a name (lenet5, resnet9, …), one line as 'conv5-32 pool2 fc', or a "
             ".toml file. See: stepladder inspect.",
         ),
     ] = None
@@ -95,7 +134,7 @@ class TrainingOptions(DataOptions):
         float,
         Parameter(
             group=IMAGES,
-            help="Share of the training images held out for the curves; 0 trains on all and draws the test curve.",
+            help="Share of the training images held out to choose by; 0 trains on all and draws the test curve.",
         ),
     ] = 0.1
     skip_damaged: Annotated[
@@ -122,20 +161,20 @@ class TrainingOptions(DataOptions):
             group=OUTPUT,
             negative="",
             show_default=False,
-            help="Log every trial as it runs, on this machine: tensorboard or trackio (or both, the option twice).",
+            help=f"Log every trial as it runs, on this machine: {_listing(TRACKERS)}; for several, repeat the option.",
         ),
     ] = ()
     device: Device = "auto"
     precision: Precision = "auto"
     as_json: AsJson = False
 
-    def load_images(self, console: Console, data: str) -> ImageSet:
-        """Load the image set with a progress bar where somebody is watching."""
-        return self.load_data(console, data, skip_damaged=self.skip_damaged)
+    def images(self, console: Console, data: str) -> ImagesToLoad:
+        """Return what loads the image set, once, with a progress bar where somebody is watching."""
+        return ImagesToLoad(cache(lambda: self.load_data(console, data, skip_damaged=self.skip_damaged)))
 
     def recipe_options(self, rung: str | None = None) -> RecipeOptions:
         """Return which recipe was asked for, and what is changed of it."""
-        changes: dict[str, Any] = {}
+        changes: dict[str, str | int] = {}
         for setting in self.settings:
             key, equals, value = setting.partition("=")
             if not equals:
@@ -158,22 +197,18 @@ class TrainingOptions(DataOptions):
 class RuleOptions:
     """The plan and its rules, settled and hashed before the first trial."""
 
-    plan: Annotated[
-        str,
-        Parameter(
-            group=FIRST,
-            help="ladder: each rung adds to all below it. leave-one-out: each taken from all. add-one: each alone. "
-            "ladder+leave-one-out: both, recommended. factorial: all subsets.",
-        ),
-    ] = "ladder"
     seeds: Annotated[
         str,
         Parameter(
             group=FIRST,
-            help="Trials a rung; 1 gives no verdict, 2 a first interval, 5 are worth more; auto adds seeds to what is "
+            help="Trials a rung: 1 gives no verdict, 2 a first interval, 5 a better one; auto adds seeds to what is "
             "undecided, in looks declared beforehand.",
         ),
     ] = "3"
+    plan: Annotated[
+        str,
+        Parameter(group=FIRST, help="; ".join(f"{name}: {plan.words}" for name, plan in PLANS.items()) + "."),
+    ] = "ladder"
     max_seeds: Annotated[int, Parameter(group=JUDGING, help="The most seeds that --seeds auto may take.")] = 10
     max_trials: Annotated[
         int | None,
@@ -183,7 +218,7 @@ class RuleOptions:
         str,
         Parameter(
             group=JUDGING,
-            help="What decides, on test: accuracy, macro_f1, nll, ece, nll_calibrated or ece_calibrated.",
+            help=f"What decides, on test: {_listing(METRICS)}.",
         ),
     ] = "accuracy"
     smallest_effect: Annotated[
@@ -193,9 +228,9 @@ class RuleOptions:
             help="Smallest effect of interest, in points (nats for nll); 0.5 points or 0.01 nats by default.",
         ),
     ] = None
-    alpha: Annotated[float, Parameter(group=JUDGING, help="Chance of any wrong helped or hurt in the whole study.")] = (
-        0.05
-    )
+    alpha: Annotated[
+        float, Parameter(group=JUDGING, help='Chance of any wrong "helped" or "hurt" in the whole study.')
+    ] = 0.05
     select: Annotated[
         str, Parameter(group=JUDGING, help="Weights to keep: last, or best-val for the epoch best on validation.")
     ] = "last"
@@ -231,56 +266,32 @@ class RuleOptions:
 class PauseOptions:
     """When a training stops by itself, what it keeps, and from what it goes on."""
 
-    max_time: Annotated[
-        str | None,
-        Parameter(
-            group=RUNNING,
-            help="Stop by itself after so long, as 90m or 2h, and exit with 75; the same command goes on.",
-        ),
-    ] = None
-    checkpoint_seconds: Annotated[
-        float,
-        Parameter(
-            group=RUNNING,
-            help="Keep a checkpoint after every epoch of a second or more, and inside one after so many seconds.",
-        ),
-    ] = 60.0
-    accept_different_bits: Annotated[
-        bool,
-        Parameter(
-            group=RUNNING,
-            negative="",
-            show_default=False,
-            help="Go on from checkpoints of another thread count, version or processor.",
-        ),
-    ] = False
+    max_time: MaxTime = None
+    checkpoint_seconds: CheckpointSeconds = 60.0
+    accept_different_bits: AcceptDifferentBits = False
 
-    def values(self) -> dict[str, Any]:
-        """Return the options in the library's units; the clock of ``--max-time`` starts now.
+    def execution(self, options: TrainingOptions, threads: int | None) -> Execution:
+        """Return how a training is carried out; the clock of ``--max-time`` starts now.
 
         Raises:
             StudyError: a value cannot be read.
         """
-        max_time = None if self.max_time is None else parse_duration("--max-time", self.max_time)
-        return {
-            "checkpoint_seconds": self.checkpoint_seconds,
-            "accept_different_bits": self.accept_different_bits,
-            "stop": Stop(max_time),
-        }
-
-    def execution(self, options: TrainingOptions, threads: int | None, command: str | None = None) -> Execution:
-        """Return how the job is carried out.
-
-        Raises:
-            StudyError: a value cannot be read or is out of range.
-        """
-        return _checked(self.values(), options, threads, command)
+        return Execution(
+            device=options.device,
+            precision=options.precision,
+            threads=threads,
+            checkpoint_seconds=self.checkpoint_seconds,
+            accept_different_bits=self.accept_different_bits,
+            track=options.track,
+            command=typed_command(),
+            stop=Stop(_seconds("--max-time", self.max_time)),
+        )
 
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class ExecutionOptions(PauseOptions):
-    """In how many processes besides, and what to do when something goes wrong."""
+class ExecutionOptions:
+    """In how many processes a study runs, when it stops by itself, and what to do when something goes wrong."""
 
     workers: Annotated[
         str,
@@ -300,10 +311,11 @@ class ExecutionOptions(PauseOptions):
         int,
         Parameter(
             group=RUNNING,
-            help="On a CUDA GPU, trials at the same time in each process, which one of a small network does not fill; "
-            "bench gpu measures how many pay.",
+            help="On a CUDA GPU, trials at the same time in each process: one small network does not fill it. See: "
+            "stepladder bench gpu.",
         ),
     ] = 1
+    max_time: MaxTime = None
     trial_timeout: Annotated[
         str | None,
         Parameter(group=RUNNING, help="A trial that takes longer, as 30m, has failed; the others go on."),
@@ -312,25 +324,32 @@ class ExecutionOptions(PauseOptions):
         bool,
         Parameter(group=RUNNING, negative="", show_default=False, help="Run trials again that had failed."),
     ] = False
+    checkpoint_seconds: CheckpointSeconds = 60.0
+    accept_different_bits: AcceptDifferentBits = False
 
-    def values(self) -> dict[str, Any]:
-        """Return these, too, in the library's units."""
-        timeout = None if self.trial_timeout is None else parse_duration("--trial-timeout", self.trial_timeout)
-        return {
-            **super().values(),
-            "workers": self._number_of_workers(),
-            "streams": self.streams,
-            "trial_timeout": timeout,
-            "retry_failed": self.retry_failed,
-        }
+    def execution(self, options: TrainingOptions, command: str | None = None) -> Execution:
+        """Return how a study is carried out; the clock of ``--max-time`` starts now.
 
-    def execution(self, options: TrainingOptions, threads: int | None = None, command: str | None = None) -> Execution:
-        """Return how the study is carried out.
+        Args:
+            command: what was typed, where that must not be recorded as it was.
 
         Raises:
-            StudyError: a value cannot be read or is out of range.
+            StudyError: a value cannot be read.
         """
-        return _checked(self.values(), options, threads or self.threads, command)
+        return Execution(
+            device=options.device,
+            precision=options.precision,
+            threads=self.threads,
+            workers=self._number_of_workers(),
+            streams=self.streams,
+            checkpoint_seconds=self.checkpoint_seconds,
+            trial_timeout=_seconds("--trial-timeout", self.trial_timeout),
+            retry_failed=self.retry_failed,
+            accept_different_bits=self.accept_different_bits,
+            track=options.track,
+            command=command or typed_command(),
+            stop=Stop(_seconds("--max-time", self.max_time)),
+        )
 
     def _number_of_workers(self) -> int | Literal["auto"]:
         if self.workers == "auto":
@@ -360,14 +379,5 @@ def parse_duration(option: str, text: str) -> float:
     return seconds
 
 
-def _checked(values: dict[str, Any], options: TrainingOptions, threads: int | None, command: str | None) -> Execution:
-    execution = Execution(
-        device=options.device,
-        precision=options.precision,
-        threads=threads,
-        track=options.track,
-        command=command or typed_command(),
-        **values,
-    )
-    execution.check()
-    return execution
+def _seconds(option: str, text: str | None) -> float | None:
+    return None if text is None else parse_duration(option, text)

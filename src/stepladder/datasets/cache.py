@@ -98,9 +98,22 @@ def clear_cache() -> int:
     Raises:
         StorageError: something cannot be removed.
     """
+    return _remove(_DECODED, "downloads", PEERS, PRECISIONS)
+
+
+def forget_precisions() -> None:
+    """Remove what was measured of arithmetic, so that it is measured anew.
+
+    Raises:
+        StorageError: something cannot be removed.
+    """
+    _remove(PRECISIONS)
+
+
+def _remove(*parts: str) -> int:
     folder = cache_folder()
     freed = 0
-    for name in (_DECODED, "downloads", PEERS, PRECISIONS):
+    for name in parts:
         part = folder / name
         if part.is_symlink() or not part.is_dir():
             continue

@@ -39,7 +39,7 @@ def rows_in_flight(path: Path, columns: tuple[str, ...]) -> int:
         DataError: the file cannot hold what it claims.
     """
     size = path.stat().st_size
-    rows_at_once = _MAX_ROWS
+    batch_rows = _MAX_ROWS
     with path.open("rb") as file:
         try:
             footer = _footer(file, size)
@@ -53,12 +53,12 @@ def rows_in_flight(path: Path, columns: tuple[str, ...]) -> int:
                         largest = _largest_page(path, file, column, size)
                         repeats = not _REPEATING.isdisjoint(column[2])
                         weight = max(1, column[6] // max(1, group[3]))
-                        rows_at_once = min(rows_at_once, max(1, _BATCH_BYTES // weight))
+                        batch_rows = min(batch_rows, max(1, _BATCH_BYTES // weight))
                         if repeats:
-                            rows_at_once = min(rows_at_once, max(1, _WORST_BATCH_BYTES // largest))
+                            batch_rows = min(batch_rows, max(1, _WORST_BATCH_BYTES // largest))
         except (IndexError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(f"{path} is damaged: its pages cannot be found; get the file again") from error
-    return rows_at_once
+    return batch_rows
 
 
 def _footer(file: BinaryIO, size: int) -> dict[int, Any]:

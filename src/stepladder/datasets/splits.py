@@ -7,7 +7,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.model_selection import train_test_split
 
 from stepladder.datasets.image_set import ImageSet, Split
 from stepladder.errors import DataError, some_of
@@ -47,6 +46,18 @@ class Splits:
         return f"Splits({counts} images of {height}×{width}×{channels})"
 
 
+def check_validation(share: float) -> None:
+    """Refuse a share for validation that cannot be.
+
+    Raises:
+        DataError: it is out of range.
+    """
+    if share != 0 and not MIN_VALIDATION <= share <= MAX_VALIDATION:
+        raise DataError(
+            f"`validation` is {share}; it must be 0 (train on everything) or {MIN_VALIDATION} to {MAX_VALIDATION}"
+        )
+
+
 def make_splits(image_set: ImageSet, validation: float = 0.1) -> Splits:
     """Split ``image_set`` as the protocol says; the same set and share always give the same splits.
 
@@ -62,10 +73,7 @@ def make_splits(image_set: ImageSet, validation: float = 0.1) -> Splits:
         DataError: the share is out of range, there are fewer than two classes, a class has fewer images than the splits
             need, or a split of the source lacks a class.
     """
-    if validation != 0 and not MIN_VALIDATION <= validation <= MAX_VALIDATION:
-        raise DataError(
-            f"`validation` is {validation}; it must be 0 (train on everything) or {MIN_VALIDATION} to {MAX_VALIDATION}"
-        )
+    check_validation(validation)
     if image_set.num_classes < 2:
         raise DataError(f"{image_set.name} has {image_set.num_classes} class; it takes at least two: add another")
     splits = image_set.splits
@@ -113,6 +121,8 @@ def _set_aside(
     """Split positions in train into (kept, set aside), both sorted, each class in both."""
     if share == 0:
         return positions, positions[:0]
+    from sklearn.model_selection import train_test_split  # a second that looking at images does not wait for
+
     labels = image_set.splits["train"].labels
     try:
         kept, aside = train_test_split(positions, test_size=share, random_state=SPLIT_SEED, stratify=labels[positions])

@@ -17,6 +17,7 @@ class CardFacts:
         counts: images a split.
         test_accuracy: a fraction of 1; None until the test images are read.
         machine: processor and accelerator in words.
+        precision: that it was trained in; None where that is not known.
         of_recipe: (mean, sample standard deviation, n) of the test accuracies of all seeds of the recipe that have been
             read; None where this is the only one.
         temperature: that probabilities are calibrated by; None where none could be fitted.
@@ -34,6 +35,7 @@ class CardFacts:
     test_accuracy: float | None
     machine: str
     versions: Mapping[str, str]
+    precision: str | None = None
     of_recipe: tuple[float, float, int] | None = None
     temperature: float | None = None
     calibration_error: tuple[float, float] | None = None
@@ -72,7 +74,7 @@ An image classifier trained by Stepladder in {facts.epochs} epochs.
 - **Techniques:** {", ".join(facts.techniques) or "none"}.
 - **Test accuracy:** {accuracy}.
 - **Probabilities:** {_calibration(facts)}.
-- **Made on** {_plain(facts.machine)} with {versions}.
+- **Made on** {_plain(facts.machine)} with {versions}{f", in {facts.precision}" if facts.precision else ""}.
 
 Measured on images like those it was trained on; on others it may do worse and will not say so. The license of the
 weights is for whoever trained them to state, with that of the images in mind.

@@ -192,11 +192,12 @@ class LocallyConnected2d(nn.Module):
 
 
 class MaxPool2x2(nn.MaxPool2d):
-    """Max pooling of 2×2 windows that do not overlap: PyTorch's to the bit, in two thirds of the time on a CPU.
+    """Max pooling of 2×2 windows that do not overlap: PyTorch's to the bit, in two thirds of the time in bfloat16.
 
     PyTorch writes a 64-bit position for every window, as many bytes as a bfloat16 map has, and fills a map with zeros
-    before it spreads the gradient. Two comparisons, of columns and then of rows, need neither. It works on maps of
-    even height and width in channels-last memory on a CPU; all others go PyTorch's way.
+    before it spreads the gradient. Two comparisons, of columns and then of rows, need neither. In float32 that gains
+    nothing (0.65 to 0.85 times PyTorch's speed on an AMD EPYC with AVX2). So this works on bfloat16 maps of even height
+    and width in channels-last memory on a CPU; all others go PyTorch's way.
     """
 
     def __init__(self, ceil_mode: bool = False) -> None:
@@ -206,7 +207,8 @@ class MaxPool2x2(nn.MaxPool2d):
         """Return (N, C, ⌈H/2⌉, ⌈W/2⌉), rounded down without ``ceil_mode``, of (N, C, H, W) floating-point maps."""
         height, width = input.shape[2:]
         in_pairs = height % 2 == 0 and width % 2 == 0
-        if input.device.type != "cpu" or not in_pairs or not input.is_contiguous(memory_format=torch.channels_last):
+        halved = input.dtype == torch.bfloat16 and input.device.type == "cpu" and in_pairs
+        if not halved or not input.is_contiguous(memory_format=torch.channels_last):
             return super().forward(input)  # type: ignore[no-any-return]
         if torch.is_grad_enabled() and input.requires_grad:
             return _LargestOfFour.apply(input)  # type: ignore[no-any-return, no-untyped-call]

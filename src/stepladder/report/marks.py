@@ -49,6 +49,58 @@ def is_of_its_rung(kind: ContrastKind) -> bool:
             assert_never(kind)
 
 
+def opening_of(kind: ContrastKind) -> str:
+    """Return how a sentence begins that speaks of one kind of contrast among several."""
+    match kind:
+        case ContrastKind.LADDER:
+            return "On the ladder"
+        case ContrastKind.LEAVE_ONE_OUT:
+            return "On top of all others"
+        case ContrastKind.ADD_ONE:
+            return "Alone on the baseline"
+        case ContrastKind.SHAPLEY:
+            return "Averaged over all orders"
+        case ContrastKind.INTERACTION:
+            return "Two together"
+        case _:
+            assert_never(kind)
+
+
+def compared_with(kind: ContrastKind) -> str:
+    """Return what stands over the differences beside the rungs of a figure."""
+    match kind:
+        case ContrastKind.LADDER:
+            return "vs below"
+        case ContrastKind.ADD_ONE:
+            return "vs baseline"
+        case ContrastKind.LEAVE_ONE_OUT | ContrastKind.SHAPLEY | ContrastKind.INTERACTION:
+            return "difference"  # of none of these does a rung have one of its own
+        case _:
+            assert_never(kind)
+
+
+def lead_of(kind: ContrastKind, verdict: Verdict) -> str:
+    """Return what is said before all effects that have one verdict."""
+    match kind:
+        case ContrastKind.LADDER | ContrastKind.LEAVE_ONE_OUT | ContrastKind.ADD_ONE | ContrastKind.SHAPLEY:
+            leads = ("Helped", "Hurt", "Equivalent to leaving it out", "Undecided")
+        case ContrastKind.INTERACTION:
+            leads = ("Stronger together", "Weaker together", "Independent of each other", "Undecided")
+        case _:
+            assert_never(kind)
+    match verdict:
+        case "helped":
+            return leads[0]
+        case "hurt":
+            return leads[1]
+        case "equivalent":
+            return leads[2]
+        case "undecided":
+            return leads[3]
+        case _:
+            assert_never(verdict)
+
+
 def verdict_word(effect: Effect) -> str:
     """Return the verdict in a word or two."""
     if effect.verdict is None:

@@ -107,7 +107,7 @@ def describe_forecast(forecast: Forecast) -> list[str]:
     if spread.pilot is not None:
         source = f"the median of {count(spread.comparisons, 'comparison')} in {spread.pilot}"
     elif spread.usual:
-        source = "which is only a usual one: state yours with `sd`, or with `pilot` and a study's folder"
+        source = "which is only a usual one: state yours with `spread`"
     else:
         source = "as stated"
     lines.append(

@@ -15,7 +15,7 @@ import torch
 
 from stepladder.baselines.bag_of_words import fit_bag, load_bag, save_bag
 from stepladder.baselines.descriptors import load_opencv
-from stepladder.baselines.settings import BagSettings, settle
+from stepladder.baselines.settings import BagSettings, check_settings, settle
 from stepladder.datasets import ImageSet, Splits
 from stepladder.datasets.audit import LeakCheck
 from stepladder.errors import StudyError
@@ -46,7 +46,7 @@ class BagCallbacks:
     """Called as a bag of words is fitted; every method does nothing until it is overridden."""
 
     def leaks_checked(self, look: LeakCheck) -> None:
-        """The images were looked at, before anything else."""
+        """The images were checked for copies across the splits, before anything else."""
 
     def planned(self, settings: BagSettings, todo: Sequence[int], seeds: int) -> None:
         """All is checked; the seeds ``todo`` of ``seeds`` are about to be fitted."""
@@ -75,6 +75,10 @@ class BagOptions:
 
     descriptor: str = "patches"
     words: int | None = None
+
+    def check(self) -> None:
+        """Raise StudyError where there is no such descriptor, or the number of words is out of range."""
+        check_settings(self.descriptor, self.words)
 
 
 def run_bag_of_words(

@@ -72,6 +72,10 @@ class Limits:
     read: bool
     watched_test: bool
 
+    def __repr__(self) -> str:
+        trials = f"{self.planned} trials planned, {self.missing} missing, {len(self.failed)} failed"
+        return f"<Limits: {trials}, test {'read' if self.read else 'not read'}{', edited' if self.edited else ''}>"
+
 
 class ChoiceReason(StrEnum):
     """Why a recipe is recommended, or none is."""
@@ -187,7 +191,7 @@ class Findings:
         order: of a plan with ladder and leave-one-out; None for others.
         gain: what the Shapley values add up to; None where the plan has none, or their seeds differ.
         highest: rungs with the best mean on test: a description, which chooses nothing.
-        test_set: what hangs on which test images were drawn; None before they were read.
+        test_set: what depends on which test images were drawn; None before they were read.
         diagnosis: what the curves of each rung show.
         shown, answers, gallery: the one model whose mistakes are shown; None where there is none.
         bag: the bag of words beside the rungs; None where there is none.

@@ -116,28 +116,29 @@ def forecast_study(planned: PlannedStudy, spread: Spread, callbacks: Callbacks) 
     )
 
 
-def choose_spread(sd: float | None, pilot: Path | None, metric: str) -> Spread:
+def choose_spread(spread: float | Path | str | None, metric: str) -> Spread:
     """Return the standard deviation of paired differences: as stated, as a pilot study has it, or a usual one.
 
     Raises:
-        StudyError: both are given, ``sd`` is not above 0, or the pilot is judged by another metric or shows no spread.
+        StudyError: the number is not above 0, or the pilot is judged by another metric or shows no spread.
     """
-    if sd is not None and pilot is not None:
-        raise StudyError("`sd` and `pilot` both give the standard deviation; give one of them")
-    if sd is not None:
-        if not 0 < sd < float("inf"):
-            raise StudyError(f"`sd` is {sd:g}; it must be above 0")
-        return Spread(sd)
-    if pilot is None:
+    if spread is None:
         return Spread(_USUAL_SPREAD[find_metric(metric).share], usual=True)
+    if isinstance(spread, int | float):
+        if not 0 < spread < float("inf"):
+            raise StudyError(f"`spread` is {spread:g}; it must be above 0")
+        return Spread(spread)
+    pilot = Path(spread)
     study = load_study(pilot)
     if study.record.metric != metric:
-        raise StudyError(f"the pilot {pilot} was judged by {study.record.metric}, not by {metric}; give `sd` instead")
+        raise StudyError(
+            f"the pilot {pilot} was judged by {study.record.metric}, not by {metric}; give `spread` a number instead"
+        )
     spreads: Sequence[float] = [
         effect.sd for effect in weigh_effects(study, summarize_rungs(study)) if effect.sd and not effect.is_interaction
     ]
     if not spreads:
         raise StudyError(
-            f"the pilot {pilot} has no comparison with two seeds; give `sd`, or a study with two seeds or more"
+            f"the pilot {pilot} has no comparison with two seeds; give `spread` a number, or a study of two seeds"
         )
     return Spread(median(spreads), pilot, len(spreads))

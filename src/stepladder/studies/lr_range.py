@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 
 from stepladder.datasets import ImageSet
@@ -27,6 +28,7 @@ class LrRange:
         span: the rates and steps that were asked for.
         tests: a test a seed.
         images: training images; no others were looked at.
+        folder: with what was written of it; None where nothing was.
     """
 
     data: str
@@ -40,6 +42,7 @@ class LrRange:
     device: str
     versions: dict[str, str]
     machine: Machine
+    folder: Path | None = None
 
     @property
     def suggestions(self) -> tuple[float, ...]:

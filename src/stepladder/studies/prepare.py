@@ -23,18 +23,19 @@ from stepladder.studies.files.records import DataRecord
 from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.running.execution import Execution
 from stepladder.techniques.guard import hook_at
+from stepladder.training.arithmetic import Arithmetic, choose_arithmetic
 from stepladder.training.assembly import check_recipe, trained_network
 from stepladder.training.device import Compute, choose_compute
-from stepladder.training.precision import remembered_times
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """The images of a job as they are split, and what they are trained with."""
+    """The images of a job as they are split, what they are trained with, and why in this precision."""
 
     splits: Splits
     data: DataRecord
     compute: Compute
+    arithmetic: Arithmetic
 
 
 def prepare(
@@ -58,8 +59,11 @@ def prepare(
     """
     execution.check()
     splits, data = split_images(image_set, protocol, callbacks.leaks_checked)
-    compute = settle_compute(image_set, recipe, execution, callbacks, begun_with)
-    return Prepared(splits, data, compute)
+    compute, arithmetic = settle_compute(image_set, recipe, execution, begun_with)
+    if arithmetic.reason in ("measured", "features"):
+        other = "bfloat16" if compute.precision == "float32" else "float32"
+        callbacks.message(f"{arithmetic.describe()} Use `precision={other}` to force the other.")
+    return Prepared(splits, data, compute, arithmetic)
 
 
 def split_images(
@@ -82,29 +86,22 @@ def split_images(
 
 
 def settle_compute(
-    image_set: ImageSet, recipe: Recipe, execution: Execution, callbacks: Callbacks, begun_with: str | None = None
-) -> Compute:
-    """Return device, precision and threads: what was asked for, what was begun with, or what is faster here.
+    image_set: ImageSet, recipe: Recipe, execution: Execution, begun_with: str | None = None
+) -> tuple[Compute, Arithmetic]:
+    """Return device, precision and threads, and why this precision: asked for, begun with, or the faster one here.
 
     Raises:
         StudyError, RecipeError: see :func:`prepare`.
     """
-    asked = execution.precision
-    if asked == "auto" and begun_with is not None:
-        asked = begun_with
+    keeps = execution.precision == "auto" and begun_with is not None
+    asked = begun_with if keeps and begun_with is not None else execution.precision
     compute = choose_compute(execution.device, asked, execution.threads)
     execution.check(compute.device.type)
-    if asked != "auto" or compute.precision != "bfloat16" or compute.device.type != "cpu":
-        return compute
+    if asked != "auto":
+        return compute, Arithmetic(compute.precision, "kept" if keeps else "asked")
     network, shape = trained_network(recipe, image_set.splits["train"], image_set.num_classes)
-    times = remembered_times(network, shape, image_set.num_classes, recipe.batch_size, compute)
-    if not times.bfloat16_is_slower:
-        return compute
-    callbacks.message(
-        f"Precision: float32, which is faster for this network here ({1000 * times.float32:.1f} ms for some images, "
-        f"forward and backward; bfloat16 takes {1000 * times.bfloat16:.1f} ms). Use `precision=bfloat16` to force it."
-    )
-    return replace(compute, precision="float32")
+    chosen = choose_arithmetic(network, shape, image_set.num_classes, recipe.batch_size, compute)
+    return replace(compute, precision=chosen.precision), chosen
 
 
 def describe_data(image_set: ImageSet, splits: Splits) -> DataRecord:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from time import monotonic
 
@@ -23,6 +23,7 @@ from stepladder.studies.files.integrity import differences, find_edit, hash_plan
 from stepladder.studies.files.machine import describe_machine, describe_versions, now
 from stepladder.studies.files.records import (
     AddedSeeds,
+    ArithmeticRecord,
     ContrastRecord,
     DataRecord,
     LookRecord,
@@ -73,6 +74,9 @@ class PlannedStudy:
     splits: Splits
     compute: Compute
     parts: dict[str, tuple[Splits, DataRecord]] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"<PlannedStudy of {self.record!r}>"
 
     def job(self, trial: Trial, out: Path) -> Job:
         """Return what carries out one trial of the study in the folder ``out``."""
@@ -144,15 +148,13 @@ def plan_study(
         ),
         notes=design.notes,
         looks=tuple(LookRecord(seeds=look.seeds, share=look.share) for look in looks),
-        metric=rules.metric,
-        alpha=rules.alpha,
-        smallest_effect=rules.effect_of_interest,
-        select=rules.select,
+        **rules.to_record().model_dump(),
         seeds=tuple(range(looks[0].seeds)),
         validation=rules.validation,
         precision=compute.precision,
         device=compute.device.type,
         threads=compute.threads,
+        arithmetic=ArithmeticRecord.model_validate(asdict(prepared.arithmetic)),
         data=data,
         versions=describe_versions(),
         machine=describe_machine(compute.device),
@@ -369,7 +371,7 @@ class _Refresh:
     """
 
     def __init__(self, out: Path, callbacks: Callbacks) -> None:
-        self._out, self._watch = out, callbacks
+        self._out, self._callbacks = out, callbacks
         self._next = 0.0
 
     def __call__(self) -> None:
@@ -382,4 +384,4 @@ class _Refresh:
             with locked(self._out):
                 write_results(load_study(self._out))
         except StorageError as error:
-            self._watch.message(f"results.csv was not rebuilt ({error}); the report rebuilds it")
+            self._callbacks.message(f"results.csv was not rebuilt ({error}); the report rebuilds it")

@@ -19,15 +19,16 @@ from stepladder.studies.running.execution import Execution, Job
 from stepladder.studies.running.locks import try_lock
 from stepladder.studies.running.reading import card_facts, read_test
 from stepladder.studies.running.trial import run_trial
+from stepladder.training.arithmetic import Arithmetic
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """One training as its folder holds it, with the precision that it was trained in."""
+    """One training as its folder holds it, and how its precision came about."""
 
     folder: Path
     result: TrialResult
-    precision: str
+    arithmetic: Arithmetic
 
 
 def train_model(
@@ -62,14 +63,14 @@ def train_model(
             "without images for validation the test curve is drawn, so test cannot stay unread; give `validation` a "
             "share above 0"
         )
-    prepared = prepare(image_set, recipe, protocol, execution, callbacks)
+    found = read_result(out)
+    prepared = prepare(image_set, recipe, protocol, execution, callbacks, None if found is None else found.precision)
     splits, data, compute = prepared.splits, prepared.data, prepared.compute
     trial = Trial(recipe.name, recipe, seed, data.split, compute.precision, protocol.select)
-    found = read_result(out)
     if found is not None and found.trial == trial.id:
         if test and found.status == "finished" and found.test_accuracy is None:  # not wanted then, or stopped before
             found = read_test(out, found, splits, data, card_facts(found, recipe.name, data), compute)
-        return TrainedModel(out, found, compute.precision)
+        return TrainedModel(out, found, prepared.arithmetic)
     if found is not None or (out / "study.json").exists():
         raise StudyError(f"{out} holds another result, which would be lost; choose another folder with `out`")
     with try_lock(out) as owned:
@@ -80,4 +81,4 @@ def train_model(
     if result.status == "finished" and test:
         result = read_test(out, result, splits, data, card_facts(result, recipe.name, data), compute)
         callbacks.test_read(trial, result)
-    return TrainedModel(out, result, compute.precision)
+    return TrainedModel(out, result, prepared.arithmetic)

@@ -153,7 +153,7 @@ def find_technique(name: str) -> type[Technique]:
         return _OWN[name].technique
     raise RecipeError(
         f"{unknown('technique', name, known_techniques(), listed_by='stepladder techniques')}; one of your own is "
-        f'given with its file: `technique="FILE.py:Class"'
+        f'given with its file: `technique="FILE.py:Class"`'
     )
 
 
@@ -182,6 +182,10 @@ def register(reference: str) -> type[Technique]:
     except OSError as error:
         raise RecipeError(f"cannot read the technique file {file}: {error.strerror or error}") from error
     code = hashlib.sha256(text).hexdigest()[:16]
+    source = f"{path.absolute()}:{class_name}"
+    for own in _OWN.values():
+        if (own.reference, own.code) == (source, code):  # a user's code runs once
+            return own.technique
     module = f"stepladder_own_{path.stem}_{code}"
     spec = importlib.util.spec_from_file_location(module, path)
     if spec is None or spec.loader is None:
@@ -197,7 +201,7 @@ def register(reference: str) -> type[Technique]:
         raise RecipeError(
             f"{unknown('technique class', class_name, classes)} (classes of {file} that derive from Technique)"
         )
-    return _keep(_Found(getattr(loaded, class_name), code, f"{path.absolute()}:{class_name}"))
+    return _keep(_Found(getattr(loaded, class_name), code, source))
 
 
 def files_of(names: Iterable[str]) -> tuple[str, ...]:

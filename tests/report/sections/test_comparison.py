@@ -38,8 +38,8 @@ COMPARISON = Comparison(
 def test_every_reading_has_its_sentence() -> None:
     assert describe_comparison(COMPARISON) == [
         "Higher: base of other (+4.00 points, [+1.00, +7.00]).",
-        "Each difference is from one, paired by seed. The intervals are adjusted for 1 comparison: all hold together "
-        "with a probability of 95 %.",
+        "Each difference is from one, paired by seed. The intervals are adjusted for 1 comparison: all intervals are "
+        "right at once with a probability of 95 %.",
         "This comparison was not planned.",
     ]
 

@@ -86,8 +86,8 @@ def test_an_unknown_metric_is_named() -> None:
 
 
 def test_a_temperature_is_told_from_1_by_twice_the_gain_in_likelihood() -> None:
-    # Said with 90 %, right in 80 %: the gain an image is the divergence 0.8 ln(8/9) + 0.2 ln(2) = 0.0444, and twice that
-    # of 50 images is 4.44, of 40 it is 3.55; the quantile of χ² with one degree of freedom is 3.84.
+    # Said with 90 %, right in 80 %: the gain an image is the divergence 0.8 ln(8/9) + 0.2 ln(2) = 0.0444. Twice that of
+    # 50 images is 4.44, of 40 it is 3.55; the quantile of χ² with one degree of freedom is 3.84.
     def twice_the_gain(images: int) -> tuple[float, bool]:
         logits = np.tile(np.log([0.9, 0.1]), (images, 1))
         labels = (np.arange(images) >= round(0.8 * images)).astype(np.int64)

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from stepladder.errors import StudyError
-from stepladder.studies.design.rules import Rules
 from stepladder.studies.files.integrity import find_edit, hash_plan
 from stepladder.studies.files.records import SavedStudy
 from stepladder.studies.files.store import load_study, read_record
@@ -61,6 +60,6 @@ def test_rules_are_part_of_the_plan(study: RunStudy) -> None:
     with pytest.raises(
         StudyError, match=r"holds another study: metric is accuracy there and nll here; smallest_effect"
     ):
-        study(seeds=1, rules=Rules(metric="nll"))
+        study(seeds=1, metric="nll")
     with pytest.raises(StudyError, match=r"holds another study: .*seeds is 1 there and absent here"):
         study(seeds="auto")

@@ -47,7 +47,7 @@ def test_results_csv_follows_from_the_trials(study: RunStudy) -> None:
 
 
 def test_a_folder_without_a_study_says_how_to_start_one(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match=r"there is no study in .*; start one with: stepladder study DATA --out"):
+    with pytest.raises(StudyError, match=r"there is no study in .*; start one there with study\(data, out="):
         load_study(tmp_path)
 
 
@@ -55,11 +55,11 @@ def test_a_newer_schema_is_refused_and_not_misread(study: RunStudy) -> None:
     folder = study(seeds=1).folder
     document = json.loads((folder / "study.json").read_text())
     (folder / "study.json").write_text(json.dumps({**document, "schema_version": 99}))
-    with pytest.raises(StorageError, match=r"has schema version 99; this Stepladder reads version 2"):
+    with pytest.raises(StorageError, match=r"has schema version 99; this Stepladder reads versions 2 to 3"):
         load_study(folder)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"schema_version": 2}'])
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"schema_version": 2}', '{"schema_version": 3}'])
 def test_a_damaged_record_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "study.json").write_text(text)
     with pytest.raises(StorageError, match=r"study\.json"):

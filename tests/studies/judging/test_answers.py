@@ -1,115 +1,123 @@
-from __future__ import annotations
-
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 from sklearn.metrics import confusion_matrix, precision_score, recall_score
+from statsmodels.stats.proportion import proportion_confint
 
-from stepladder.studies.design import metrics
+from stepladder.studies.design.metrics import calibration_error
 from stepladder.studies.files.predictions import write_predictions
-from stepladder.studies.judging.answers import ModelAnswers, read_answers
+from stepladder.studies.files.records import SavedStudy
+from stepladder.studies.judging.answers import Confusion, ModelAnswers, read_answers
 
-IMAGES, NAMES = 300, ("a", "b", "c")
-
-
-@pytest.fixture
-def logits() -> np.ndarray:
-    random = np.random.default_rng(1)
-    found = random.normal(0, 1, (IMAGES, len(NAMES)))
-    found[np.arange(IMAGES), LABELS] += 1
-    return found
-
-
-LABELS = np.arange(IMAGES, dtype=np.int64) % len(NAMES)
-
-
-def shares(logits: np.ndarray) -> np.ndarray:
-    return np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+Answers = Callable[..., ModelAnswers]
+NAMES = ("cat", "dog", "cow", "owl")
 
 
 @pytest.fixture
-def answers_of(made_up: Any, tmp_path: Path) -> Any:
-    """Save what a model says of test images and return what is read of it."""
+def answers(made_up: Callable[..., SavedStudy]) -> Answers:
+    """Write what a model predicts, and read it as a report does."""
 
     def make(
         predicted: np.ndarray,
         labels: np.ndarray,
-        names: tuple[str, ...],
-        probabilities: Any = None,
-        temperature: Any = None,
-    ) -> ModelAnswers | None:
-        study = made_up({"low": [0.5], "high": [0.6]})
+        probabilities: np.ndarray | None = None,
+        temperature: float | None = None,
+        names: tuple[str, ...] = NAMES,
+    ) -> ModelAnswers:
+        study = made_up({"rung": [0.5]})
         data = study.record.data.model_copy(update={"class_names": names})
         study = replace(study, record=study.record.model_copy(update={"data": data}))
-        trial = study.trials[0]
-        trial = replace(
-            trial, folder=tmp_path / "trial", result=trial.result.model_copy(update={"temperature": temperature})
-        )
-        trial.folder.mkdir()
+        result = study.trials[0].result.model_copy(update={"temperature": temperature})
+        trial = replace(study.trials[0], result=result)
         write_predictions(trial.folder, predicted, labels, len(names), probabilities)
-        return read_answers(study, trial)
+        found = read_answers(study, trial)
+        assert found is not None
+        return found
 
     return make
 
 
-def test_the_matrix_is_that_of_scikit_learn(answers_of: Any, logits: np.ndarray) -> None:
-    predicted = logits.argmax(axis=1)
-    found = answers_of(predicted, LABELS, NAMES)
-    expected = confusion_matrix(LABELS, predicted)
-    assert [list(row) for row in found.matrix] == expected.tolist()
-    assert found.wrong == (predicted != LABELS).sum()
-    assert found.accuracy == pytest.approx((predicted == LABELS).mean())
-    worst = max((expected[i, j], i, j) for i in range(3) for j in range(3) if i != j)
-    first = found.confusions[0]
-    assert first.images == worst[0]
-    assert first.share == pytest.approx(first.images / expected[NAMES.index(first.true)].sum())
-    assert sum(one.images for one in found.confusions) == found.wrong
-
-
-def test_classes_are_worst_first_with_recall_and_precision(answers_of: Any, logits: np.ndarray) -> None:
-    predicted = logits.argmax(axis=1)
-    classes = answers_of(predicted, LABELS, NAMES).classes
-    recall = recall_score(LABELS, predicted, average=None)
-    precision = precision_score(LABELS, predicted, average=None)
-    assert [one.accuracy for one in classes] == pytest.approx(sorted(recall))
-    for one in classes:
-        place = NAMES.index(one.name)
-        assert (one.accuracy, one.precision) == pytest.approx((recall[place], precision[place]))
-        assert one.interval[0] < one.accuracy < one.interval[1]
-        assert one.images == (place == LABELS).sum()
-
-
-def test_the_bins_add_up_to_the_calibration_error(answers_of: Any, logits: np.ndarray) -> None:
-    found = answers_of(logits.argmax(axis=1), LABELS, NAMES, shares(logits))
-    error = sum(one.images * abs(one.right - one.confidence) for one in found.bins) / IMAGES
-    assert error == pytest.approx(metrics.calibration_error(logits, LABELS), abs=1e-3)  # probabilities are float16
-    assert found.calibrated is None
-
-
-def test_a_temperature_moves_the_confidence_and_not_the_answers(answers_of: Any, logits: np.ndarray) -> None:
-    found = answers_of(logits.argmax(axis=1), LABELS, NAMES, shares(logits), 2.0)
-    error = sum(one.images * abs(one.right - one.confidence) for one in found.calibrated) / IMAGES
-    assert error == pytest.approx(metrics.calibration_error(logits, LABELS, 2.0), abs=2e-3)
-    right = [sum(one.images * one.right for one in bins) for bins in (found.bins, found.calibrated)]
-    assert right[0] == pytest.approx(right[1])
-
-
-def test_a_temperature_of_one_is_not_shown_twice(answers_of: Any, logits: np.ndarray) -> None:
-    assert answers_of(logits.argmax(axis=1), LABELS, NAMES, shares(logits), 1.0).calibrated is None
-
-
-def test_a_class_that_is_never_said_has_no_precision(answers_of: Any) -> None:
-    found = answers_of(np.array([0, 0, 0]), np.array([0, 0, 1]), ("a", "b", "empty"))
-    assert [(one.name, one.accuracy, one.precision, one.rival) for one in found.classes] == [
-        ("b", 0.0, None, "a"),
-        ("a", 1.0, 2 / 3, None),
+def test_hand_worked_answers(answers: Answers) -> None:
+    # Four cats, three dogs, one cow, no owl.
+    labels = np.array([0, 0, 0, 0, 1, 1, 1, 2])
+    predicted = np.array([0, 1, 1, 3, 1, 1, 2, 2])
+    found = answers(predicted, labels)
+    assert found.matrix == ((1, 2, 0, 1), (0, 2, 1, 0), (0, 0, 1, 0), (0, 0, 0, 0))
+    assert (found.images, found.wrong, found.accuracy) == (8, 4, 0.5)
+    assert found.confusions == (
+        Confusion("cat", "dog", 2, 0.5),
+        Confusion("cat", "owl", 1, 0.25),
+        Confusion("dog", "cow", 1, 1 / 3),
+    )
+    # Worst first; a class without test images has no row.
+    assert [(one.name, one.images, one.accuracy, one.precision, one.rival) for one in found.classes] == [
+        ("cat", 4, 0.25, 1.0, "dog"),
+        ("dog", 3, 2 / 3, 0.5, "cow"),
+        ("cow", 1, 1.0, 0.5, None),
     ]
-    assert found.bins is None
+    assert found.classes[0].interval == pytest.approx(proportion_confint(1, 4, 0.05, method="wilson"))
+    assert (found.bins, found.calibrated) == (None, None)
+    assert repr(found) == "<ModelAnswers: 4 of 8 test images right>"
 
 
-def test_a_trial_without_predictions_has_none(made_up: Any) -> None:
-    study = made_up({"low": [0.5], "high": [0.6]})
-    assert read_answers(study, study.trials[0]) is None
+def test_a_class_that_is_never_said_has_no_precision(answers: Answers) -> None:
+    found = answers(np.array([0, 0]), np.array([0, 1]), names=("a", "b"))
+    assert [(one.name, one.precision) for one in found.classes] == [("b", None), ("a", 0.5)]
+
+
+@pytest.fixture
+def drawn() -> tuple[np.ndarray, np.ndarray]:
+    """300 images of three classes, and logits that are mostly right."""
+    random = np.random.default_rng(1)
+    labels = np.arange(300, dtype=np.int64) % 3
+    logits = random.normal(0, 1, (300, 3))
+    logits[np.arange(300), labels] += 1
+    return logits, labels
+
+
+def test_matrix_recall_and_precision_are_those_of_scikit_learn(
+    answers: Answers, drawn: tuple[np.ndarray, np.ndarray]
+) -> None:
+    logits, labels = drawn
+    predicted, names = logits.argmax(axis=1), ("a", "b", "c")
+    found = answers(predicted, labels, names=names)
+    assert found.matrix == tuple(map(tuple, confusion_matrix(labels, predicted).tolist()))
+    recall = recall_score(labels, predicted, average=None)
+    precision = precision_score(labels, predicted, average=None)
+    assert [one.accuracy for one in found.classes] == pytest.approx(sorted(recall))
+    assert {one.name: one.precision for one in found.classes} == pytest.approx(dict(zip(names, precision, strict=True)))
+
+
+def test_the_bins_add_up_to_the_calibration_error(answers: Answers, drawn: tuple[np.ndarray, np.ndarray]) -> None:
+    logits, labels = drawn
+    shares = softmax(logits, axis=1)
+
+    def error(temperature: float | None, which: str) -> float:
+        found = answers(logits.argmax(axis=1), labels, shares, temperature, ("a", "b", "c"))
+        bins = getattr(found, which)
+        assert [one.images for one in bins] == [20] * 15
+        assert all(one.interval[0] <= one.right <= one.interval[1] for one in bins)
+        return sum(one.images * abs(one.right - one.confidence) for one in bins) / 300
+
+    # Probabilities are saved in float16, to a thousandth.
+    assert error(None, "bins") == pytest.approx(calibration_error(logits, labels), abs=1e-3)
+    assert error(2.5, "bins") == pytest.approx(calibration_error(logits, labels), abs=1e-3)
+    assert error(2.5, "calibrated") == pytest.approx(calibration_error(logits, labels, 2.5), abs=2e-3)
+    assert calibration_error(logits, labels, 2.5) > 1.5 * calibration_error(logits, labels)
+
+
+def test_a_temperature_of_1_or_none_draws_nothing_twice(answers: Answers, drawn: tuple[np.ndarray, np.ndarray]) -> None:
+    logits, labels = drawn
+    for temperature in (None, 1.0):
+        found = answers(logits.argmax(axis=1), labels, softmax(logits, axis=1), temperature, ("a", "b", "c"))
+        assert found.bins is not None
+        assert found.calibrated is None
+
+
+def test_without_predictions_there_are_no_answers(made_up: Callable[..., SavedStudy], tmp_path: Path) -> None:
+    study = made_up({"rung": [0.5]})
+    assert read_answers(study, replace(study.trials[0], folder=tmp_path / "empty")) is None

@@ -9,9 +9,10 @@ import pytest
 
 from stepladder.datasets import ImageSet, Split, make_splits
 from stepladder.recipe import Recipe
+from stepladder.studies.prepare import describe_data
 from stepladder.studies.running import estimate
 from stepladder.studies.running.callbacks import Callbacks
-from stepladder.studies.running.trial import describe_data
+from stepladder.studies.running.estimate import Work, estimate_seconds
 from stepladder.training.assembly import TrainingData
 from stepladder.training.device import Compute, choose_compute
 from stepladder.training.history import EpochRecord
@@ -46,9 +47,21 @@ def test_seconds_are_those_of_all_training_and_validation_images(
 
     recipe = tiny_recipe(epochs=3)
     data, compute = describe_data(images, splits), choose_compute("cpu", "float32")
-    found = estimate.estimate_seconds({"tiny": recipe}, splits, data, compute, Callbacks())
-    assert found == {"tiny": pytest.approx(3 * (count / SPEED + EVALUATION * (5000 + watched)))}
-    assert looked_at == [1000]
+    told: list[int] = []
 
-    (half,) = estimate.estimate_sizes(recipe, splits, [count // 2], data, compute, Callbacks())
-    assert half == pytest.approx(3 * (count / 2 / SPEED + EVALUATION * (5000 + watched)))
+    class Noting(Callbacks):
+        def measuring(self, rungs: int) -> None:
+            told.append(rungs)
+
+    # A curve's sizes, and a point of a sweep that differs by its rate alone: one measurement serves them all.
+    other_rate = recipe.model_copy(update={"optimizer": recipe.optimizer.model_copy(update={"lr": 0.5})})
+    sizes = {"all": count, "half": count // 2, "few": 1000}
+    work = {name: Work(recipe, images) for name, images in sizes.items()} | {"rate": Work(other_rate, count)}
+    found = estimate_seconds(work, splits, data, compute, Noting())
+
+    def expected(images: int) -> float:
+        return 3 * (images / SPEED + EVALUATION * (min(5000, images) + watched))
+
+    assert found == pytest.approx({name: expected(images) for name, images in (sizes | {"rate": count}).items()})
+    assert looked_at == [1000]
+    assert told == [1]

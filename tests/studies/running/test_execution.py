@@ -1,40 +1,34 @@
+from typing import Any
+
 import pytest
-import torch
 
 from stepladder.errors import StudyError
-from stepladder.studies.running.dispatch import count_workers
 from stepladder.studies.running.execution import Execution
-from stepladder.training.device import Compute, choose_compute
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"workers": -1}, "--workers is -1"),
-        ({"checkpoint_seconds": 0}, "--checkpoint-seconds is 0"),
-        ({"checkpoint_seconds": float("nan")}, "--checkpoint-seconds is nan"),
-        ({"trial_timeout": -3}, "--trial-timeout is -3"),
+        ({"workers": 0}, "`workers` is 0; it must be auto, or a whole number of at least 1"),
+        ({"workers": -1}, "`workers` is -1; it must be auto"),
+        ({"workers": "all"}, "`workers` is all; it must be auto"),
+        ({"streams": 0}, "`streams` is 0; it must be 1 to 16"),
+        ({"streams": 17}, "`streams` is 17; it must be 1 to 16"),
+        ({"checkpoint_seconds": 0}, "`checkpoint_seconds` is 0"),
+        ({"checkpoint_seconds": float("nan")}, "`checkpoint_seconds` is nan"),
+        ({"trial_timeout": -3}, "`trial_timeout` is -3 seconds"),
+        ({"max_time": 0}, "`max_time` is 0 seconds"),
     ],
 )
-def test_values_out_of_range_are_refused(options, said):
+def test_values_out_of_range_are_refused(options: dict[str, Any], said: str) -> None:
     with pytest.raises(StudyError, match=said):
         Execution(**options).check()
 
 
-def test_as_many_workers_as_asked_for_or_as_pay(monkeypatch):
-    compute = choose_compute("cpu", "float32", threads=1)
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
-    assert count_workers(3, compute, trials=1, seconds=1, memory_gb=1) == 3
-    assert count_workers(0, compute, trials=18, seconds=1000, memory_gb=64) == 8
-    assert count_workers(0, compute, trials=5, seconds=1000, memory_gb=64) == 5
-    assert count_workers(0, compute, trials=18, seconds=10, memory_gb=64) == 1  # over before a second one has started
-    assert count_workers(0, compute, trials=18, seconds=1000, memory_gb=4) == 2
-    assert count_workers(0, compute, trials=18, seconds=1000, memory_gb=0) == 1  # memory unknown
-    four = Compute(compute.device, compute.precision, threads=4)
-    assert count_workers(0, four, trials=18, seconds=1000, memory_gb=64) == 2
-
-
-@pytest.mark.parametrize(("workers", "threads", "settled"), [(1, None, None), (0, None, 1), (2, None, 1), (2, 3, 3)])
-def test_processes_beside_one_another_take_a_thread_each_unless_told(workers, threads, settled):
-    compute = Compute(torch.device("cpu"), "float32", threads)
-    assert Execution(workers=workers).settle(compute).threads == settled
+def test_what_is_in_range_is_not() -> None:
+    for execution in (Execution(), Execution(workers=1), Execution(workers=8, trial_timeout=0.5, max_time=3600)):
+        execution.check("cpu")
+    Execution(streams=16).check("cuda")
+    Execution(streams=16).check()
+    with pytest.raises(StudyError, match="`streams` is for trials that share a CUDA GPU, and these run on mps"):
+        Execution(streams=2).check("mps")

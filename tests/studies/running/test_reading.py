@@ -1,6 +1,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from stepladder.datasets import ImageSet, make_splits
 from stepladder.errors import StorageError
 from stepladder.model import load_model
 from stepladder.recipe import Recipe, change_settings
+from stepladder.studies.design import metrics
 from stepladder.studies.files.predictions import read_predictions
 from stepladder.studies.files.records import SavedStudy
 from stepladder.studies.files.store import load_study
@@ -46,7 +48,8 @@ def test_test_is_read_once_after_all_training_and_that_is_noted(study: RunStudy,
     (reading,) = saved.readings
     assert (reading.kind, reading.ended, reading.plan_hash) == ("planned", True, saved.record.plan_hash)
     assert set(reading.trials) == {trial.folder.name for trial in saved.trials}
-    assert "2026" in (saved.trials[0].folder / "result.json").read_text() or reading.time
+    started = datetime.fromisoformat(saved.record.created)
+    assert started <= datetime.fromisoformat(reading.time) <= datetime.now(UTC)
     again = Order(tmp_path / "study")
     assert study(callbacks=again).readings == saved.readings
     assert again.events == []
@@ -83,6 +86,39 @@ def test_the_saved_model_gives_the_calibrated_probabilities_of_the_result(
         assert f"calibrated; logits are divided by {model.temperature:.3g}, fitted on" in card
         assert "the same recipe" in card
         assert "n = 2 seeds" in card
+
+
+def test_the_temperature_is_fitted_on_the_validation_images(
+    study: RunStudy, digits: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[np.ndarray, float]] = []
+
+    def tells(logits: np.ndarray, labels: np.ndarray, temperature: float) -> bool:
+        asked.append((labels, temperature))
+        return False
+
+    monkeypatch.setattr(metrics, "tells_temperature", tells)
+    splits = make_splits(digits, 0.1)
+    assert splits.validation is not None
+    trial = study(seeds=1).trials[-1]
+    model = load_model(trial.folder / "model", "cpu")
+    fitted = {
+        name: metrics.fit_temperature(model.logits(split.images), split.labels)
+        for name, split in (("validation", splits.validation), ("test", splits.test))
+    }
+    assert trial.result.temperature == pytest.approx(fitted["validation"], rel=1e-4)
+    assert abs(fitted["test"] - fitted["validation"]) > 0.01 * fitted["validation"], "the two can be told apart here"
+    # It was told from 1 by the same images.
+    labels, temperature = asked[-1]
+    assert (labels == splits.validation.labels).all()
+    assert temperature == trial.result.temperature
+    # The test images are measured by it.
+    logits = model.logits(splits.test.images)
+    scaled = metrics.negative_log_likelihood(logits, splits.test.labels, temperature)
+    assert trial.result.test_nll_calibrated == pytest.approx(scaled, rel=1e-4)
+    assert trial.result.test_ece_calibrated == pytest.approx(
+        metrics.calibration_error(logits, splits.test.labels, temperature), abs=1e-4
+    )
 
 
 def test_without_validation_no_temperature_is_fitted(study: RunStudy) -> None:
@@ -166,7 +202,7 @@ def test_damaged_files_are_named(study: RunStudy) -> None:
     (saved.trials[0].folder / "predictions.safetensors").write_bytes(b"x" * 20)
     with pytest.raises(StorageError, match=r"predictions\.safetensors is damaged"):
         read_predictions(saved.trials[0].folder)
-    (saved.folder / "test-readings.json").write_text('{"schema_version": 2, "readings": [{}]}')
+    (saved.folder / "test-readings.json").write_text('{"schema_version": 3, "readings": [{}]}')
     with pytest.raises(StorageError, match=r"test-readings\.json is damaged"):
         load_study(saved.folder)
     assert read_predictions(saved.folder) is None

@@ -9,9 +9,9 @@ from stepladder.datasets import ImageSet, Split, Splits, make_splits
 from stepladder.errors import StorageError
 from stepladder.recipe import Recipe
 from stepladder.studies.design.trials import Trial
-from stepladder.studies.running.jobs import Job
+from stepladder.studies.prepare import describe_data
+from stepladder.studies.running.execution import Job
 from stepladder.studies.running.shared_memory import SharedJobs, read_shared_jobs, share_jobs
-from stepladder.studies.running.trial import describe_data
 
 MakeJobs = Callable[..., list[Job]]
 
@@ -45,7 +45,7 @@ def received(shared: SharedJobs) -> list[Job]:
     return read_shared_jobs(SharedJobs(os.dup(shared.descriptor), shared.start))
 
 
-def test_what_is_handed_over_arrives_but_for_the_test_images(digits: ImageSet, make_jobs: MakeJobs) -> None:
+def test_what_is_shared_arrives_but_for_the_test_images(digits: ImageSet, make_jobs: MakeJobs) -> None:
     splits = make_splits(digits, 0.1)
     jobs = make_jobs(splits)
     with share_jobs(jobs) as shared:
@@ -75,7 +75,7 @@ def test_trials_on_parts_of_the_images_share_their_pixels(digits: ImageSet, make
     assert same(found[-1].splits.train, few.train)
 
 
-def test_without_validation_the_watched_test_images_are_handed_over(digits: ImageSet, make_jobs: MakeJobs) -> None:
+def test_without_validation_the_watched_test_images_are_shared(digits: ImageSet, make_jobs: MakeJobs) -> None:
     splits = make_splits(digits, 0)
     with share_jobs(make_jobs(splits)) as shared:
         found = received(shared)[0].splits
@@ -103,7 +103,7 @@ def test_a_cache_without_room_is_named(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("STEPLADDER_CACHE", str(tmp_path / "file"))
     with (
-        pytest.raises(StorageError, match="set STEPLADDER_CACHE to a folder with room, or use --workers 1"),
+        pytest.raises(StorageError, match="set STEPLADDER_CACHE to a folder with room, or use `workers=1`"),
         share_jobs(make_jobs(make_splits(digits, 0.1))),
     ):
         pass

@@ -15,16 +15,15 @@ from stepladder.recipe import Recipe
 from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.records import SavedStudy, TrialResult
 from stepladder.studies.files.store import planned_trials
-from stepladder.studies.running import sharing, streams, trial
+from stepladder.studies.running import dispatch, streams, trial
 from stepladder.studies.running.callbacks import Callbacks
-from stepladder.studies.running.execution import Execution
-from stepladder.studies.running.jobs import Job, run_jobs
+from stepladder.studies.running.execution import Execution, Job
+from stepladder.studies.running.jobs import run_jobs
 from stepladder.techniques import catalogue
-from stepladder.training.device import Compute, choose_compute
+from stepladder.training.device import Compute
 from stepladder.training.history import EpochRecord
 from stepladder.training.stop import Stop, Stopped
 
-CPU = choose_compute("cpu", "float32", threads=1)
 RunStudy = Callable[..., SavedStudy]
 
 
@@ -36,7 +35,7 @@ def on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
         _, jobs, compute, execution, callbacks, after_each = arguments
         streams.run_jobs_in_streams(jobs, compute, Execution(streams=3, stop=execution.stop), callbacks, after_each)
 
-    monkeypatch.setattr(sharing, "carry_out", carry_out)
+    monkeypatch.setattr(dispatch, "carry_out", carry_out)
 
 
 class Telling(Callbacks):
@@ -84,9 +83,9 @@ def test_trials_at_once_end_with_the_bits_of_trials_one_after_another(
     study: RunStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     callbacks = Telling()
-    together = study(out=tmp_path / "together", compute=CPU, callbacks=callbacks)
+    together = study(out=tmp_path / "together", callbacks=callbacks)
     monkeypatch.undo()
-    alone = study(out=tmp_path / "alone", compute=CPU)
+    alone = study(out=tmp_path / "alone")
     assert results_of(together) == results_of(alone)
     for one, other in zip(together.trials, alone.trials, strict=True):
         weights = "model/model.safetensors"
@@ -107,7 +106,7 @@ def test_they_do_run_at_the_same_time(study: RunStudy, monkeypatch: pytest.Monke
         return train(*arguments, **options)
 
     monkeypatch.setattr(trial, "train_network", training)
-    assert all(one.result.status == "finished" for one in study(compute=CPU).trials)
+    assert all(one.result.status == "finished" for one in study().trials)
     assert len(threads) == 3
 
 
@@ -125,9 +124,9 @@ def test_an_error_of_one_stops_the_others_and_is_the_one_that_is_told(
     full = [False] * 5 + [True]
     monkeypatch.setattr(trial, "save_model", saving)
     with pytest.raises(StorageError, match="the disk is full; make room"):
-        study(compute=CPU)
+        study()
     monkeypatch.undo()
-    assert not study(compute=CPU).missing  # the same call goes on
+    assert not study().missing  # the same call goes on
 
 
 @pytest.mark.usefixtures("on_a_cpu")
@@ -139,9 +138,9 @@ def test_all_of_them_stop_when_asked_to_and_go_on_later(study: RunStudy) -> None
             stop.request("interrupt")
 
     with pytest.raises(Stopped) as caught:
-        study(compute=CPU, callbacks=Asking(), execution=Execution(stop=stop))
+        study(callbacks=Asking(), stop=stop)
     assert caught.value.reason == "interrupt"
-    assert not study(compute=CPU).missing
+    assert not study().missing
 
 
 @pytest.mark.parametrize("number", [1, 2])
@@ -149,16 +148,16 @@ def test_each_process_may_run_several(
     study: RunStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     """Worker processes get the number with their order, and tell of several trials at a time, until each has ended."""
-    alone = study(out=tmp_path / "alone", compute=CPU)
-    carry_out = sharing.carry_out
+    alone = study(out=tmp_path / "alone")
+    carry_out = dispatch.carry_out
 
     def in_workers(*arguments: Any) -> None:
         _, jobs, compute, execution, callbacks, after_each = arguments
-        carry_out(2, jobs, compute, Execution(2, number, stop=execution.stop), callbacks, after_each)
+        carry_out(2, jobs, compute, Execution(workers=2, streams=number, stop=execution.stop), callbacks, after_each)
 
-    monkeypatch.setattr(sharing, "carry_out", in_workers)
+    monkeypatch.setattr(dispatch, "carry_out", in_workers)
     callbacks = Telling()
-    together = study(out=tmp_path / "together", compute=CPU, callbacks=callbacks)
+    together = study(out=tmp_path / "together", callbacks=callbacks)
     assert results_of(together) == results_of(alone)
     assert all(epochs == [0, 1] for epochs in callbacks.epochs.values())
     assert len(callbacks.ended) == len(alone.trials)
@@ -193,16 +192,16 @@ def test_a_trial_that_ends_its_process_takes_no_other_with_it(
     monkeypatch.setattr(catalogue, "_OWN", {})
     (tmp_path / "fatal.py").write_text(FATAL)
     catalogue.register(f"{tmp_path / 'fatal.py'}:Fatal")
-    carry_out = sharing.carry_out
+    carry_out = dispatch.carry_out
 
     def in_a_worker(*arguments: Any) -> None:
         _, jobs, compute, execution, callbacks, after_each = arguments
-        apart = Execution(1, 2, trial_timeout=600, stop=execution.stop)
+        apart = Execution(workers=1, streams=2, trial_timeout=600, stop=execution.stop)
         carry_out(1, jobs, compute, apart, callbacks, after_each)
 
-    monkeypatch.setattr(sharing, "carry_out", in_a_worker)
+    monkeypatch.setattr(dispatch, "carry_out", in_a_worker)
     recipe = tiny_recipe("standardize", {"name": "fatal", "rung": "fatal"}, epochs=1)
-    ended = {one.rung: one.result for one in study(recipe=recipe, compute=CPU, seeds=1).trials}
+    ended = {one.rung: one.result for one in study(recipe=recipe, seeds=1).trials}
     assert {rung: result.status for rung, result in ended.items()} == {
         "baseline": "finished",
         "standardize": "finished",
@@ -258,13 +257,13 @@ def test_a_trial_without_room_beside_others_goes_on_alone(
     (tmp_path / "hungry.py").write_text(HUNGRY)
     catalogue.register(f"{tmp_path / 'hungry.py'}:{'Hungry' if name == 'hungry' else 'HungryAtOnce'}")
     recipe = tiny_recipe("standardize", {"name": name, "rung": name}, epochs=1)
-    options: dict[str, Any] = {"recipe": recipe, "compute": CPU, "seeds": 2}
+    options: dict[str, Any] = {"recipe": recipe, "seeds": 2}
     alone = study(out=tmp_path / "alone", **options)
-    carry_out = sharing.carry_out
+    carry_out = dispatch.carry_out
 
     def together(*arguments: Any) -> None:
         _, jobs, compute, execution, callbacks, after_each = arguments
-        how = Execution(1, 2, trial_timeout=600 if apart else None, stop=execution.stop)
+        how = Execution(workers=1, streams=2, trial_timeout=600 if apart else None, stop=execution.stop)
         carry_out(1, jobs, compute, how, callbacks, after_each)
 
     postponed: list[str] = []
@@ -273,7 +272,7 @@ def test_a_trial_without_room_beside_others_goes_on_alone(
         def trial_postponed(self, trial: Trial) -> None:
             self._alone(lambda: postponed.append(trial.rung))
 
-    monkeypatch.setattr(sharing, "carry_out", together)
+    monkeypatch.setattr(dispatch, "carry_out", together)
     callbacks = Noting()
     found = study(out=tmp_path / "together", callbacks=callbacks, **options)
     assert postponed == [name, name]
@@ -283,11 +282,11 @@ def test_a_trial_without_room_beside_others_goes_on_alone(
 
 
 def test_without_a_gpu_they_are_refused(study: RunStudy) -> None:
-    with pytest.raises(StudyError, match="--streams is for trials that share a CUDA GPU, and this one runs on cpu"):
-        study(execution=Execution(streams=2))
+    with pytest.raises(StudyError, match="`streams` is for trials that share a CUDA GPU, and these run on cpu"):
+        study(streams=2)
     for number in (0, 17):
-        with pytest.raises(StudyError, match=f"--streams is {number}; it must be 1 to 16"):
-            study(execution=Execution(streams=number))
+        with pytest.raises(StudyError, match=f"`streams` is {number}; it must be 1 to 16"):
+            study(streams=number)
 
 
 def test_a_gpu_that_answers_no_more_ends_the_study_and_fails_no_further_trial(
@@ -298,7 +297,7 @@ def test_a_gpu_that_answers_no_more_ends_the_study_and_fails_no_further_trial(
             raise RuntimeError("CUDA error: an illegal memory access was encountered\nCompile with ...")
 
     monkeypatch.setattr(torch.cuda, "current_stream", lambda _: Broken())
-    done = study(compute=CPU)
+    done = study()
     folder = tmp_path / "study" / "trials" / "another"
     (trial, *_), splits = planned_trials(done.record), make_splits(digits)
     gpu = Compute(torch.device("cuda"), "float32")
@@ -311,10 +310,9 @@ def test_a_gpu_that_answers_no_more_ends_the_study_and_fails_no_further_trial(
 def test_on_a_gpu_every_thread_records_and_replays_on_its_own_stream(
     study: RunStudy, tiny_recipe: Callable[..., Recipe], tmp_path: Path
 ) -> None:
-    gpu = choose_compute("cuda", "float32")
     recipe = tiny_recipe("standardize", {"name": "dropout", "rung": "dropout"}, epochs=2)
-    options = {"recipe": recipe, "compute": gpu, "seeds": 4}
-    together = study(out=tmp_path / "together", execution=Execution(streams=4), **options)
+    options: dict[str, Any] = {"recipe": recipe, "device": "cuda", "seeds": 4}
+    together = study(out=tmp_path / "together", streams=4, **options)
     alone = study(out=tmp_path / "alone", **options)
     assert all(one.result.status == "finished" and not one.result.warnings for one in together.trials)
     for one, other in zip(together.trials, alone.trials, strict=True):

@@ -1,9 +1,8 @@
-"""scikit-learn's handwritten digits: 1,797 grey images of 8×8 pixels, part of the installed package."""
+"""scikit-learn's handwritten digits: 1,797 gray images of 8×8 pixels, part of the installed package."""
 
 from __future__ import annotations
 
 import numpy as np
-from sklearn.datasets import load_digits
 
 from stepladder.datasets.image_set import ImageSet, Split
 from stepladder.datasets.sources.base import LoadOptions, NamedSource
@@ -11,6 +10,8 @@ from stepladder.datasets.sources.base import LoadOptions, NamedSource
 
 def load(options: LoadOptions) -> ImageSet:
     """Load the digits; there is no test split (Alpaydin and Kaynak, UCI, 1998; scikit-learn carries its test part)."""
+    from sklearn.datasets import load_digits  # seconds that no other image set has to wait for
+
     del options
     digits = load_digits()
     # Each value counts the ink in a 4×4 block, 0 to 16.

@@ -65,7 +65,7 @@ class Design:
     sweep: SweepRecord | None = None
 
 
-def _ladder(recipe: Recipe) -> Design:
+def _ladder(recipe: Recipe, most: int | None = None) -> Design:  # noqa: ARG001
     rungs = ladder(recipe)
     contrasts = tuple(_against(rung.name, ContrastKind.LADDER, rung, below) for below, rung in pairwise(rungs))
     return Design("ladder", rungs, contrasts)
@@ -83,7 +83,7 @@ def compare_with_below(rungs: tuple[Rung, ...]) -> Design:
     return Design("ladder", rungs, contrasts)
 
 
-def _leave_one_out(recipe: Recipe) -> Design:
+def _leave_one_out(recipe: Recipe, most: int | None) -> Design:  # noqa: ARG001
     full = Rung(FULL_RUNG, tuple(setting.name for setting in recipe.techniques), recipe)
     without = [_without(recipe, name) for name in group_techniques(recipe)]
     contrasts = [
@@ -93,7 +93,7 @@ def _leave_one_out(recipe: Recipe) -> Design:
     return Design("leave-one-out", (full, *without), tuple(contrasts))
 
 
-def _add_one(recipe: Recipe) -> Design:
+def _add_one(recipe: Recipe, most: int | None) -> Design:  # noqa: ARG001
     base = Rung(BASE_RUNG, (), recipe.with_techniques(()))
     alone = [
         Rung(name, tuple(setting.name for setting in settings), recipe.with_techniques(settings))
@@ -104,7 +104,7 @@ def _add_one(recipe: Recipe) -> Design:
     )
 
 
-def _ladder_and_leave_one_out(recipe: Recipe) -> Design:
+def _ladder_and_leave_one_out(recipe: Recipe, most: int | None) -> Design:  # noqa: ARG001
     """Both, sharing the trials: the top rung, and the one below it, which leaves out the last technique."""
     climbing = _ladder(recipe)
     full = climbing.rungs[-1]
@@ -127,9 +127,9 @@ def _against(name: str, design: ContrastKind, rung: Rung, below: Rung) -> Contra
     return Contrast(name, design, {rung.name: 1.0, below.name: -1.0})
 
 
-def _factorial(recipe: Recipe, most_cells: int | None) -> Design:
+def _factorial(recipe: Recipe, most: int | None) -> Design:
     groups = group_techniques(recipe)
-    cells, resolution = factorial_cells(len(groups), most_cells)
+    cells, resolution = factorial_cells(len(groups), most)
     rungs = []
     for cell in cells:
         chosen = [settings for on, settings in zip(cell, groups.values(), strict=True) if on]
@@ -159,7 +159,7 @@ def _factorial(recipe: Recipe, most_cells: int | None) -> Design:
             for one in range(len(listed))
             for other in range(one + 1, len(listed))
         ]
-    return Design(FACTORIAL, tuple(rungs), tuple(contrasts), tuple(notes))
+    return Design("factorial", tuple(rungs), tuple(contrasts), tuple(notes))
 
 
 _RESOLUTIONS = {
@@ -168,14 +168,28 @@ _RESOLUTIONS = {
     5: "effects and interactions of two are clear of one another, provided that three techniques do not interact.",
 }
 
-#: Every design by name, but the factorial, which needs to know how large it may be.
-PLANS: dict[str, Callable[[Recipe], Design]] = {
-    "ladder": _ladder,
-    "leave-one-out": _leave_one_out,
-    "add-one": _add_one,
-    "ladder+leave-one-out": _ladder_and_leave_one_out,
+
+@dataclass(frozen=True)
+class Plan:
+    """A design that users ask for by name.
+
+    Attributes:
+        words: what it does, in the words of the command line's help.
+        make: returns the design of a recipe in at most so many recipes, where it can be thinned out.
+    """
+
+    words: str
+    make: Callable[[Recipe, int | None], Design]
+
+
+#: Every plan by name.
+PLANS: dict[str, Plan] = {
+    "ladder": Plan("each rung adds to all below it", _ladder),
+    "leave-one-out": Plan("each technique is taken from all", _leave_one_out),
+    "add-one": Plan("each technique alone", _add_one),
+    "ladder+leave-one-out": Plan("both, recommended", _ladder_and_leave_one_out),
+    "factorial": Plan("all subsets", _factorial),
 }
-FACTORIAL = "factorial"
 
 
 def make_design(plan: str, recipe: Recipe, seeds: int = 1, max_trials: int | None = None) -> Design:
@@ -183,19 +197,17 @@ def make_design(plan: str, recipe: Recipe, seeds: int = 1, max_trials: int | Non
 
     Args:
         seeds: trials a rung.
-        max_trials: the most that a factorial may take; it is thinned out to a balanced fraction.
+        max_trials: the most that it may take; a factorial is thinned out to a balanced fraction.
 
     Raises:
         StudyError: there is no such design, the recipe has nothing to compare, or ``max_trials`` are too few.
     """
-    if plan not in (*PLANS, FACTORIAL):
-        raise StudyError(unknown("plan", plan, (*PLANS, FACTORIAL)))
+    if plan not in PLANS:
+        raise StudyError(unknown("plan", plan, PLANS))
     if not recipe.techniques:
         raise StudyError(f"recipe '{recipe.name}' lists no technique, so there is nothing to compare; add one")
     ladder(recipe)  # refuses rungs whose names or techniques do not fit together
-    if plan == FACTORIAL:
-        return _factorial(recipe, None if max_trials is None else max_trials // seeds)
-    design = PLANS[plan](recipe)
+    design = PLANS[plan].make(recipe, None if max_trials is None else max_trials // seeds)
     needed = len(design.rungs) * seeds
     if max_trials is not None and needed > max_trials:
         raise StudyError(

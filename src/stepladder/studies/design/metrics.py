@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import optimize, special, stats
-from sklearn.metrics import f1_score
 
 from stepladder.errors import StudyError, unknown
 
@@ -106,6 +105,8 @@ def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
 
 def macro_f1(logits: np.ndarray, labels: np.ndarray) -> float:
     """Return the mean over classes of the harmonic mean of precision and recall; a class never predicted has 0."""
+    from sklearn.metrics import f1_score
+
     classes = np.arange(logits.shape[1])
     return float(f1_score(labels, logits.argmax(axis=1), labels=classes, average="macro", zero_division=0))
 

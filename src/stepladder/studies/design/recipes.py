@@ -12,7 +12,7 @@ from stepladder.datasets import ImageSet
 from stepladder.errors import RecipeError, StudyError, unknown
 from stepladder.network import find_network
 from stepladder.recipe import Recipe, change_settings, default_recipe, load_recipe
-from stepladder.studies.design.designs import FACTORIAL, PLANS, Design, compare_with_below, make_design
+from stepladder.studies.design.designs import PLANS, Design, compare_with_below, make_design
 from stepladder.studies.design.rules import Rules, Seeds, looks_for
 from stepladder.studies.design.rungs import Rung, add_techniques, find_rung, make_rungs, parse_rung, read_study_file
 from stepladder.techniques import register
@@ -46,6 +46,27 @@ class RecipeOptions:
         """
         recipe = change_settings(add_techniques(self.load(image_set), self.register()), self.changes())
         return recipe if self.rung is None else find_rung(recipe, self.rung).recipe
+
+    def check(self) -> None:
+        """Refuse what no image is needed to refuse: names that do not exist, and numbers out of range.
+
+        Settings of techniques have to wait where ``auto`` or a study's rungs decide which techniques there are.
+
+        Raises:
+            RecipeError, StudyError: see :meth:`make`.
+        """
+        names, automatic = self.register(), self.recipe == "auto"
+        if self.network is not None:
+            find_network(self.network)
+        if isinstance(self.recipe, Recipe):
+            recipe = self.recipe
+        else:
+            recipe = load_recipe(default_recipe(0) if automatic else str(self.recipe))
+        of_all = [key for key in self.settings if "." not in key or (key.startswith("optimizer.") and not automatic)]
+        changes = self.changes()
+        change_settings(recipe, {key: changes[key] for key in of_all})
+        if self.rung is not None and not automatic:
+            find_rung(add_techniques(recipe, names), self.rung)
 
     def load(self, image_set: ImageSet, otherwise: str | None = None) -> Recipe:
         """Return the recipe with its network, before techniques and settings; ``otherwise`` stands for ``auto``."""
@@ -100,6 +121,19 @@ class ChosenStudy:
     name: str
 
 
+def check_plan(plan: str | Path | Sequence[str | Rung]) -> None:
+    """Refuse the name of a plan that does not exist, or a study file that cannot be read.
+
+    Raises:
+        StudyError, RecipeError: see :func:`choose_study`.
+    """
+    if isinstance(plan, str) and not plan.endswith(".toml"):
+        if plan not in PLANS:
+            raise StudyError(unknown("plan", plan, PLANS))
+    elif isinstance(plan, str | Path):
+        read_study_file(Path(plan))
+
+
 def choose_study(
     plan: str | Path | Sequence[str | Rung], recipe: RecipeOptions, image_set: ImageSet, seeds: Seeds, rules: Rules
 ) -> ChosenStudy:
@@ -113,13 +147,12 @@ def choose_study(
         StudyError: there is no such plan, or the rungs cannot be compared.
         RecipeError: see :meth:`RecipeOptions.make`.
     """
+    added = recipe.register()  # before the rungs, which may name them
+    check_plan(plan)
     if isinstance(plan, str) and not plan.endswith(".toml"):
-        if plan not in (*PLANS, FACTORIAL):
-            raise StudyError(unknown("plan", plan, (*PLANS, FACTORIAL)))
         made = recipe.make(image_set)
         seeds_at_most = looks_for(seeds, rules)[-1].seeds
         return ChosenStudy(make_design(plan, made, seeds_at_most, rules.max_trials), made, f"{recipe.label()}-{plan}")
-    added = recipe.register()  # before the rungs, which may name them
     if isinstance(plan, str | Path):
         study_file = read_study_file(Path(plan))
         base = recipe.load(image_set, otherwise=study_file.recipe)

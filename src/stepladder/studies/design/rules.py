@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
+from pydantic import BaseModel, ConfigDict
+
+from stepladder.datasets.splits import check_validation
 from stepladder.errors import StudyError, unknown
 from stepladder.studies.design.metrics import find_metric
 
@@ -32,7 +35,7 @@ class Protocol:
     """How the images of a job are used; part of what identifies its trials.
 
     Attributes:
-        validation: share of the training images held out for the curves and to choose by, 0.01 to 0.9; 0 trains on all
+        validation: share of the training images held out for the curves and to choose by, 0.001 to 0.9; 0 trains on all
             of them and draws the test curve, and every result says so.
         drop_leaks: take training images out that are copies of test or validation images, in place of only saying so.
         select: ``last``, or ``best-val``: keep the weights of the epoch with the highest validation accuracy.
@@ -43,11 +46,27 @@ class Protocol:
     select: str = "last"
 
     def check(self) -> None:
-        """Raise StudyError where values are out of range, or need validation images where there are none."""
+        """Raise DataError or StudyError where values are out of range, or need validation images that there are not."""
+        check_validation(self.validation)
         if self.select not in SELECTIONS:
             raise StudyError(unknown("selection", self.select, SELECTIONS))
         if self.validation == 0 and self.select == "best-val":
             raise StudyError("`select=best-val` chooses by validation images; give `validation` a share above 0")
+
+
+class RulesRecord(BaseModel):
+    """The rules as ``study.json`` keeps them: each is part of the plan and of its hash.
+
+    A rule that is added here needs a default by which every earlier study went; while it has that, it is left out of
+    the hash, so that earlier studies keep theirs.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    metric: str = "accuracy"
+    alpha: float = 0.05
+    smallest_effect: float = 0.005
+    select: str = "last"
 
 
 @dataclass(frozen=True)
@@ -74,8 +93,13 @@ class Rules(Protocol):
         """The smallest effect of interest, the metric's own where none was named."""
         return find_metric(self.metric).smallest_effect if self.smallest_effect is None else self.smallest_effect
 
+    def to_record(self) -> RulesRecord:
+        """Return the rules as the plan keeps them."""
+        values = {name: getattr(self, name) for name in RulesRecord.model_fields}
+        return RulesRecord(**values | {"smallest_effect": self.effect_of_interest})
+
     def check(self) -> None:
-        """Raise StudyError where values are out of range, or need validation images where there are none."""
+        """Raise DataError or StudyError where values are out of range, or need validation images that there are not."""
         super().check()
         metric = find_metric(self.metric)
         if not 2 <= self.max_seeds <= MOST_SEEDS:

@@ -99,6 +99,9 @@ class SavedBag:
     record: BagRecord
     results: tuple[BagResult, ...]
 
+    def __repr__(self) -> str:
+        return f"<SavedBag {str(self.folder)[-200:]}: {len(self.results)} of {self.record.seeds} seeds>"
+
     @property
     def parameters(self) -> int:
         """How many numbers each seed learned from the training images; the most where they differ."""

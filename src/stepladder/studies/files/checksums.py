@@ -36,13 +36,13 @@ def find_changed_files(folder: Path) -> list[str]:
     """
     try:
         lines = (folder / _NAME).read_text(encoding="utf-8").splitlines()
-        sealed = {name: checksum for checksum, name in (line.split("  ", 1) for line in lines)}
+        noted = {name: checksum for checksum, name in (line.split("  ", 1) for line in lines)}
     except FileNotFoundError:
         return [f"there is no {_NAME}"]
     except (OSError, ValueError) as error:
         return [f"{_NAME} cannot be read ({error})"]
     broken = []
-    for name, checksum in sealed.items():
+    for name, checksum in noted.items():
         try:
             content = (folder / name).read_bytes()
         except FileNotFoundError:
@@ -52,7 +52,7 @@ def find_changed_files(folder: Path) -> list[str]:
             raise StorageError(f"cannot read {folder / name}: {error.strerror or error}") from error
         if _checksum(content) != checksum:
             broken.append(f"{name} was changed")
-    return broken + [f"{name} was added" for name in _files(folder) if name not in sealed]
+    return broken + [f"{name} was added" for name in _files(folder) if name not in noted]
 
 
 def _files(folder: Path) -> list[str]:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from stepladder.studies.design.rules import RulesRecord
 from stepladder.studies.files.records import Reading, StudyRecord
 
 
@@ -15,7 +16,8 @@ def fixed_part(record: StudyRecord) -> dict[str, Any]:
     document = record.model_dump(mode="json")
     # What only the rungs of a curve have is left out of others: studies from before there were such, and their hashes.
     document["rungs"] = [_without_none(rung, "images", "split") for rung in document["rungs"]]
-    names = ["plan", "rungs", "contrasts", "looks", "metric", "alpha", "smallest_effect", "select"]
+    names = ["plan", "rungs", "contrasts", "looks"]
+    names += [name for name, field in RulesRecord.model_fields.items() if _counts(name, document[name], field.default)]
     if record.sweep is not None:  # what studies before there were sweeps do not have, and their hashes neither
         names.append("sweep")
         if record.sweep.search is not None:  # it finds its points on the way
@@ -31,6 +33,15 @@ def fixed_part(record: StudyRecord) -> dict[str, Any]:
         "images": record.data.fingerprint,
         "split": record.data.split,
     }
+
+
+#: The rules of the first studies, which are in every hash.
+_FIRST_RULES = ("metric", "alpha", "smallest_effect", "select")
+
+
+def _counts(rule: str, value: object, default: object) -> bool:
+    """Whether a rule is part of the plan's hash: one that came later only where it is not as it was before."""
+    return rule in _FIRST_RULES or value != default
 
 
 def hash_plan(record: StudyRecord) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from stepladder.studies.design.designs import ContrastKind
+from stepladder.studies.design.rules import RulesRecord
 from stepladder.studies.design.sweeps import SweepRecord
 from stepladder.training.history import EpochRecord
 
@@ -78,6 +79,17 @@ class LookRecord(_Record):
     share: Annotated[float, Field(gt=0, le=1)]
 
 
+class ArithmeticRecord(_Record):
+    """In which precision trials run, and how that came about; see ``training.arithmetic.Arithmetic``."""
+
+    precision: str
+    reason: str
+    float32_ms: float | None = None
+    bfloat16_ms: float | None = None
+    images: int | None = None
+    rounds: int = 0
+
+
 class AddedSeeds(_Record):
     """Seeds that were not in the plan, when they were asked for, and whether test had been read by then."""
 
@@ -86,11 +98,23 @@ class AddedSeeds(_Record):
     after_reading: bool
 
 
-class StudyRecord(_Record):
+class _PlanRecord(_Record):
+    """What is trained, what is judged, and when: the first keys of ``study.json``."""
+
+    schema_version: int = SCHEMA_VERSION
+    plan: str
+    plan_hash: str
+    rungs: Annotated[tuple[RungRecord, ...], Field(min_length=1)]
+    contrasts: tuple[ContrastRecord, ...]
+    notes: tuple[str, ...] = ()
+    looks: Annotated[tuple[LookRecord, ...], Field(min_length=1)]
+
+
+class StudyRecord(RulesRecord, _PlanRecord):
     """``study.json``: the plan, fixed before the first trial, and what it ran on.
 
     Attributes:
-        plan: the design, a name in ``designs.PLANS``, ``factorial``, ``curve``, ``sweep`` or ``search``.
+        plan: the design, a name in ``designs.PLANS``, ``curve``, ``sweep`` or ``search``.
         plan_hash: SHA-256 of everything that the plan fixes; see ``integrity.fixed_part``.
         contrasts: what is judged.
         notes: what the design cannot tell apart.
@@ -103,21 +127,11 @@ class StudyRecord(_Record):
         precision: ``float32`` or ``bfloat16``.
         device: ``cpu``, ``cuda`` or ``mps``.
         threads: of one training step at most; None for all cores.
+        arithmetic: how the precision came about, with what was measured; None in studies of Stepladder 0.1.
         command: what to type to run or continue the study.
         sweep: of a sweep, whose rungs are points of a grid or a search; it chooses by validation and reads no test.
     """
 
-    schema_version: int = SCHEMA_VERSION
-    plan: str
-    plan_hash: str
-    rungs: Annotated[tuple[RungRecord, ...], Field(min_length=1)]
-    contrasts: tuple[ContrastRecord, ...]
-    notes: tuple[str, ...] = ()
-    looks: Annotated[tuple[LookRecord, ...], Field(min_length=1)]
-    metric: str = "accuracy"
-    alpha: float = 0.05
-    smallest_effect: float = 0.005
-    select: str = "last"
     seeds: Annotated[tuple[int, ...], Field(min_length=1)]
     added: tuple[AddedSeeds, ...] = ()
     reached: dict[str, int] = {}
@@ -125,6 +139,7 @@ class StudyRecord(_Record):
     precision: str
     device: str
     threads: int | None = None
+    arithmetic: ArithmeticRecord | None = None
     data: DataRecord
     versions: dict[str, str]
     machine: Machine
@@ -185,6 +200,7 @@ class TrialResult(_Record):
         selected_epoch: the epoch whose weights were kept.
         model_temperature: what the saved model divides its logits by: the same, where validation tells it from 1, or
             None.
+        precision: that it was trained in; None in trials of Stepladder 0.1.
         failure: why the trial stopped early, one sentence; None when it finished.
         warnings: what a reader should know of this trial (a technique without effect, an odd untrained loss).
     """
@@ -211,6 +227,7 @@ class TrialResult(_Record):
     seconds: float
     images_per_second: float | None
     energy_joules: float | None = None
+    precision: str | None = None
     failure: str | None = None
     warnings: tuple[str, ...] = ()
     versions: dict[str, str]

@@ -89,8 +89,9 @@ def read_record(study: Path) -> StudyRecord | None:
 
 
 def write_record(study: Path, record: StudyRecord) -> None:
-    """Replace ``study.json``."""
-    replace_json(study / "study.json", record.model_dump(mode="json"))
+    """Replace ``study.json``; one that an older Stepladder began is of this version from then on."""
+    current = record.model_copy(update={"schema_version": SCHEMA_VERSION})
+    replace_json(study / "study.json", current.model_dump(mode="json"))
 
 
 def read_result(folder: Path) -> TrialResult | None:

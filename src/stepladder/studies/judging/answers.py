@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from statsmodels.stats.proportion import proportion_confint
 
 from stepladder.studies.design.metrics import ECE_BINS, equal_bins
 from stepladder.studies.files.predictions import read_confidence, read_predictions
@@ -152,5 +151,7 @@ def _bins(right: np.ndarray, confidence: np.ndarray) -> list[Bin]:
 
 
 def _wilson(right: int, images: int) -> tuple[float, float]:
+    from statsmodels.stats.proportion import proportion_confint
+
     low, high = proportion_confint(right, images, 1 - CONFIDENCE, method="wilson")
     return float(low), float(high)

@@ -9,7 +9,6 @@ from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
-import statsmodels.api as sm
 
 from stepladder.studies.files.records import SavedStudy
 from stepladder.studies.judging.curves import Curves, draw_up_curves
@@ -128,6 +127,8 @@ def fit_power_law(images: Sequence[int], errors: Sequence[float], test_images: i
         errors: 1 - test accuracy; a trial without any error counts as half an image wrong, since zero has no logarithm.
         test_images: what the errors are shares of.
     """
+    import statsmodels.api as sm
+
     assert len(set(images)) > 1
     assert len(images) > 2
     logs = np.log(np.maximum(errors, 0.5 / test_images))

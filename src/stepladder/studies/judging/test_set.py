@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from statsmodels.stats.contingency_tables import mcnemar
-from statsmodels.stats.proportion import proportion_confint
 
 from stepladder.studies.files.predictions import read_predictions
 from stepladder.studies.files.records import SavedStudy
@@ -36,7 +34,7 @@ class ModelPair:
 
 @dataclass(frozen=True)
 class TestSet:
-    """What hangs on which test images were drawn, with these same models; for accuracy alone.
+    """What depends on which test images were drawn, with these same models; for accuracy alone.
 
     Attributes:
         rungs: by rung, the 95 % interval of its mean accuracy; None where no predictions were saved.
@@ -50,9 +48,12 @@ class TestSet:
     effects: tuple[tuple[float, float] | None, ...]
     pairs: tuple[ModelPair, ...]
 
+    def __repr__(self) -> str:
+        return f"<TestSet of {len(self.rungs)} rungs and {len(self.pairs)} pairs of models>"
+
 
 def judge_test_set(study: SavedStudy) -> TestSet:
-    """Return what hangs on the test images, from the predictions that were saved.
+    """Return what depends on the test images, from the predictions that were saved.
 
     Raises:
         StorageError: a file of predictions is damaged.
@@ -90,6 +91,8 @@ def accuracy_interval(correct: Sequence[np.ndarray]) -> tuple[float, float] | No
     if not correct:
         return None
     if len(correct) == 1:
+        from statsmodels.stats.proportion import proportion_confint
+
         low, high = proportion_confint(int(correct[0].sum()), len(correct[0]), 1 - CONFIDENCE, method="beta")
         return float(low), float(high)
     return bootstrap_mean(np.sum(correct, axis=0) / len(correct))
@@ -121,6 +124,8 @@ def compare_models(study: SavedStudy, correct: Mapping[str, dict[int, np.ndarray
     Args:
         correct: by rung, as :func:`correct_by_seed` returns it.
     """
+    from statsmodels.stats.contingency_tables import mcnemar
+
     pairs = []
     for contrast in study.record.contrasts:
         if list(contrast.weights.values()) != [1.0, -1.0]:

@@ -54,6 +54,10 @@ class TrialFacts:
     versions: tuple[tuple[str, int], ...]
     machines: tuple[tuple[str, int], ...]
 
+    def __repr__(self) -> str:
+        seconds = f"{self.costs.seconds:.0f} s of training"
+        return f"<TrialFacts: {seconds}, {len(self.failed)} failed, {len(self.warnings)} kinds of warnings>"
+
 
 def gather_trial_facts(study: SavedStudy) -> TrialFacts:
     """Go through the trials of a study, finished or not."""

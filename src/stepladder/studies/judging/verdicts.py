@@ -1,8 +1,9 @@
 """From paired differences to a verdict: adjusted t-intervals, how they are read, and what more seeds would bring.
 
 Everything is for the mean of paired differences, one a seed. With m comparisons in the plan, each gets the two-sided
-t-interval of level 1 - α/m (Bonferroni; Dunn, JASA 1961), so that all of them hold at once with probability 1 - α,
-however the comparisons hang together: neighbors on a ladder share a rung. One interval serves every verdict:
+t-interval of level 1 - α/m (Bonferroni; Dunn, JASA 1961), so that all of them are right at once with probability
+1 - α, even where comparisons depend on one another: neighbors on a ladder share a rung. One interval serves every
+verdict:
 
 - it excludes zero: **helped** or **hurt**; the same as the Bonferroni-adjusted p-value being below α;
 - it lies within ± the smallest effect of interest: **equivalent**; this is two one-sided tests at α/2m each
@@ -18,8 +19,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import optimize, stats
-from statsmodels.stats.power import TTestPower
+from scipy import optimize, special, stats
 
 from stepladder.studies.design.rules import Look
 
@@ -31,8 +31,6 @@ POWER = 0.8
 
 #: More seeds than this are not looked for: an effect that small is not worth them.
 MOST_SEEDS_SOUGHT = 1000
-
-_POWER = TTestPower()
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,8 @@ def rounding_sd(images: int, weights: Sequence[float] = (1.0, -1.0)) -> float:
 def power(effect: float, sd: float, n: np.ndarray, level: float) -> np.ndarray:
     """Return the chance, for each number of seeds, that the interval excludes zero on the side of a true effect.
 
-    From the noncentral t-distribution (statsmodels' ``TTestPower``), so it holds at few seeds too.
+    From the noncentral t-distribution, so it holds at few seeds too; to the bit what statsmodels' ``TTestPower`` gives,
+    whose import takes longer than all of a study's judging.
     """
     if sd == 0:
         return np.full(len(n), float(effect != 0))
@@ -174,5 +173,6 @@ def detectable_difference(sd: float, n: int, level: float) -> float | None:
 def _one_sided_power(effect_size: float, n: np.ndarray, level: float) -> np.ndarray:
     """The side of the effect alone: the far side of a two-sided test would be the wrong verdict."""
     # scipy's noncentral t gives NaN here and there where hardly anything is left to be missed.
-    chances = np.asarray(_POWER.power(effect_size, n, level / 2, alternative="larger"), dtype=np.float64)
+    critical = stats.t.isf(level / 2, n - 1)
+    chances = np.asarray(1 - special.nctdtr(n - 1, effect_size * np.sqrt(n), critical), dtype=np.float64)
     return np.where(np.isnan(chances), 1.0, chances)

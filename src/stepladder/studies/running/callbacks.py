@@ -41,7 +41,7 @@ class Callbacks:
         """The images are in memory, and the recipe is settled."""
 
     def leaks_checked(self, look: LeakCheck) -> None:
-        """The images were looked at, before anything else."""
+        """The images were checked for copies across the splits, before anything else."""
 
     def measuring(self, rungs: int) -> None:
         """A short measurement of ``rungs`` rungs begins, for the estimate."""
@@ -53,7 +53,7 @@ class Callbacks:
         """A search is about to start, and will take ``seconds`` at most, by a short measurement."""
 
     def point_started(self, number: int, total: int, name: str) -> None:
-        """A search turns to its next point, which may have been trained before."""
+        """A search begins its next point, which may have been trained before."""
 
     def trial_started(self, trial: Trial) -> None:
         """A trial starts."""

@@ -1,4 +1,4 @@
-"""How trials are shared out: in how many processes they run, and what a watcher is told before."""
+"""In how many processes trials run, and what callbacks are told before the first."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def dispatch(
         after_each: called after every trial that ended.
 
     Raises:
-        StorageError, StudyError, Stopped: see ``conduct.run_jobs``.
+        StorageError, StudyError, Stopped: see ``jobs.run_jobs``.
     """
     total = sum(schedule.seconds[job.trial.rung] for job in jobs)
     workers = count_workers(execution.workers, compute, len(jobs), total, schedule.record.machine.memory_gb)

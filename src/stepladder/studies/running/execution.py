@@ -15,7 +15,7 @@ from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.records import DataRecord
 from stepladder.training.stop import Stop
 
-#: PyTorch has 32 CUDA streams and hands them out in turn; two trials on one would wait for each other.
+#: PyTorch has 32 CUDA streams and then begins again with the first; two trials on one would wait for each other.
 MOST_STREAMS = 16
 
 

@@ -20,8 +20,8 @@ from stepladder.studies.running.trial import CHECKPOINTS, record_failure, remove
 from stepladder.training.device import Compute
 from stepladder.training.loop import describe_failure
 
-#: Seconds between two looks at trials that another process runs.
-_PATIENCE = 0.2
+#: Seconds between two tries at trials that another process runs.
+_WAIT = 0.2
 
 
 def run_jobs(
@@ -58,7 +58,7 @@ def run_jobs(
             execution.stop.raise_if_wanted()
             _check_still_there(job.folder)
             with try_lock(job.folder) as owned:
-                # Somebody may have ended it, or left it, between the look and the lock.
+                # Somebody may have ended it, or left it, before the lock was ours.
                 if owned and not _has_ended(job) and job.trial.id not in crowded_out:
                     _check_device(compute.device)
                     ran = True
@@ -74,7 +74,7 @@ def run_jobs(
                 callbacks.waiting(len(left))
                 waiting = True
             with execution.stop.observing():
-                sleep(_PATIENCE)
+                sleep(_WAIT)
 
 
 def reopen_failed(jobs: Sequence[Job]) -> None:

@@ -22,7 +22,14 @@ from stepladder.studies.files.checksums import save_result
 from stepladder.studies.files.gallery import read_gallery, write_gallery
 from stepladder.studies.files.machine import now
 from stepladder.studies.files.predictions import write_predictions
-from stepladder.studies.files.records import DataRecord, Reading, SavedStudy, SavedTrial, TrialResult
+from stepladder.studies.files.records import (
+    SCHEMA_VERSION,
+    DataRecord,
+    Reading,
+    SavedStudy,
+    SavedTrial,
+    TrialResult,
+)
 from stepladder.studies.files.store import load_study, write_readings
 from stepladder.studies.findings import find_shown_model
 from stepladder.studies.running.callbacks import Callbacks
@@ -135,7 +142,7 @@ def read_test(
         }
     probabilities = special.softmax(logits.astype(np.float64), axis=1)
     write_predictions(folder, logits.argmax(axis=1), labels, len(data.class_names), probabilities)
-    complete = result.model_copy(update=scores)
+    complete = result.model_copy(update={**scores, "schema_version": SCHEMA_VERSION})
     calibrate_model(folder / "model", complete.model_temperature)
     replace_text(folder / "model" / "README.md", render_card(replace(card, **_scores_of(complete))))
     save_result(folder, complete)
@@ -155,6 +162,7 @@ def card_facts(result: TrialResult, recipe: str, data: DataRecord) -> CardFacts:
         counts=data.counts,
         machine=result.machine.accelerator or result.machine.processor,
         versions=result.versions,
+        precision=result.precision,
         **_scores_of(result),
     )
 

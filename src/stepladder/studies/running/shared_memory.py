@@ -65,7 +65,7 @@ def share_jobs(jobs: Sequence[Job]) -> Iterator[SharedJobs]:
 
 
 def read_shared_jobs(shared: SharedJobs) -> list[Job]:
-    """Return the trials that another process handed over; the arrays of their images are read-only.
+    """Return the trials that another process shared; the arrays of their images are read-only.
 
     Techniques of files must have been registered before.
     """

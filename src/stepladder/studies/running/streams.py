@@ -28,7 +28,7 @@ def run_jobs_in_streams(
     callbacks: Callbacks,
     after_each: Callable[[], None] | None = None,
 ) -> None:
-    """Return when every job has ended; see ``conduct.run_jobs``, which ``execution.streams`` threads run.
+    """Return when every job has ended; see ``jobs.run_jobs``, which ``execution.streams`` threads run.
 
     On a GPU each thread has a CUDA stream of its own, so that kernels of different trials overlap: those of processes
     take turns instead. Every trial has its own random streams and tensors, so its result does not depend on how many
@@ -44,9 +44,9 @@ def run_jobs_in_streams(
     if count <= 1:
         run_jobs(jobs, compute, execution, callbacks, after_each)
         return
-    stop, turn = _SharedStop(execution.stop), Lock()
-    told = _in_turn(callbacks, turn)
-    ended = None if after_each is None else _taking(turn, after_each)
+    stop, lock = _SharedStop(execution.stop), Lock()
+    told = _one_at_a_time(callbacks, lock)
+    ended = None if after_each is None else _with_lock(lock, after_each)
     errors: list[BaseException] = []
     crowded_out: set[str] = set()
 
@@ -97,17 +97,17 @@ def _load_linear_algebra(device: torch.device) -> None:
         torch.linalg.inv(torch.eye(1, device=device))
 
 
-def _in_turn(callbacks: Callbacks, turn: Lock) -> Callbacks:
+def _one_at_a_time(callbacks: Callbacks, lock: Lock) -> Callbacks:
     """Return callbacks that pass on what trials tell, one thread at a time."""
     passing = Callbacks()
     for name in _TOLD:
-        setattr(passing, name, _taking(turn, getattr(callbacks, name)))
+        setattr(passing, name, _with_lock(lock, getattr(callbacks, name)))
     return passing
 
 
-def _taking(turn: Lock, call: Callable[..., None]) -> Callable[..., None]:
-    def call_in_turn(*values: Any) -> None:
-        with turn:
+def _with_lock(lock: Lock, call: Callable[..., None]) -> Callable[..., None]:
+    def call_with_lock(*values: Any) -> None:
+        with lock:
             call(*values)
 
-    return call_in_turn
+    return call_with_lock

@@ -115,6 +115,7 @@ def record_failure(
         epochs=0,
         seconds=seconds,
         images_per_second=None,
+        precision=compute.precision,
         failure=reason,
         versions=describe_versions(),
         machine=describe_machine(compute.device),
@@ -149,6 +150,7 @@ def _result(trial: Trial, trained: TrainedNetwork, compute: Compute) -> TrialRes
         seconds=trained.seconds,
         # The harmonic mean: epochs have equal images, so this is images over time.
         images_per_second=len(steps) / sum(1 / rate for rate in steps) if steps else None,
+        precision=compute.precision,
         failure=trained.failure,
         warnings=tuple(trained.warnings),
         versions=describe_versions(),

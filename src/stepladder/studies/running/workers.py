@@ -42,7 +42,7 @@ def run_in_workers(
     callbacks: Callbacks,
     after_each: Callable[[], None] | None = None,
 ) -> None:
-    """Return when every job has ended; see ``conduct.run_jobs``, which every worker runs.
+    """Return when every job has ended; see ``jobs.run_jobs``, which every worker runs.
 
     A worker that dies is replaced; a trial during which several have died, or which takes longer than
     ``execution.trial_timeout``, has failed.
@@ -81,7 +81,7 @@ class _WorkerPool:
     ) -> None:
         self._count = count
         self._jobs = {job.trial.id: job for job in jobs}
-        self._handover, self._compute, self._execution = shared, compute, execution
+        self._shared, self._compute, self._execution = shared, compute, execution
         self._callbacks, self._after_each = callbacks, after_each or (lambda: None)
         self._workers: list[_Worker] = []
         self._selector = selectors.DefaultSelector()
@@ -91,7 +91,7 @@ class _WorkerPool:
     def start(self, streams: int | None = None) -> None:
         """Start one worker, for ``streams`` trials at a time in place of as many as were asked for."""
         order = {
-            "shared": asdict(self._handover),
+            "shared": asdict(self._shared),
             "device": self._compute.device.type,
             "precision": self._compute.precision,
             "threads": self._compute.threads,
@@ -107,7 +107,7 @@ class _WorkerPool:
             [sys.executable, "-m", "stepladder.studies.running.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            pass_fds=(self._handover.descriptor,),
+            pass_fds=(self._shared.descriptor,),
             # Ctrl-C in a terminal goes to the whole group; a worker that is still starting would die of it.
             process_group=0,
         )

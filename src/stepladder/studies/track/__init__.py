@@ -5,19 +5,35 @@ A tracker gets what the files get, on this machine and nowhere else, and one tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from stepladder.errors import StudyError, unknown
 from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.track.base import Tracker, TrackerCallbacks
 
-#: The trackers by name, each in a file of its own.
-TRACKERS = ("tensorboard", "trackio")
+#: Where each tracker's class is, by name. It is imported when it is asked for: each brings a library that others do not
+#: need.
+TRACKERS = {
+    "tensorboard": "stepladder.studies.track.tensorboard:TensorBoard",
+    "trackio": "stepladder.studies.track.trackio:Trackio",
+}
+
+
+def check_trackers(names: Iterable[str]) -> None:
+    """Refuse names that are no tracker's.
+
+    Raises:
+        StudyError: there is one.
+    """
+    for name in names:
+        if name not in TRACKERS:
+            raise StudyError(unknown("tracker", name, TRACKERS))
 
 
 def make_trackers(names: Sequence[str], out: Path, say: Callable[[str], None]) -> list[Callbacks]:
-    """Return a watcher for each tracker in ``names``, which keeps its files in ``out``/tracking/<name>.
+    """Return callbacks for each tracker in ``names``, which keeps its files in ``out``/tracking/<name>.
 
     Args:
         out: the folder of the study or trial.
@@ -27,20 +43,11 @@ def make_trackers(names: Sequence[str], out: Path, say: Callable[[str], None]) -
         StudyError: there is no tracker of that name.
         RecipeError: its library is not installed.
     """
-    watches: list[Callbacks] = []
-    for name in dict.fromkeys(names):
-        if name not in TRACKERS:
-            raise StudyError(unknown("tracker", name, TRACKERS))
-        watches.append(TrackerCallbacks(name, _make(name, out), say))
-    return watches
+    check_trackers(names)
+    return [TrackerCallbacks(name, _make(name, out), say) for name in dict.fromkeys(names)]
 
 
 def _make(name: str, out: Path) -> Tracker:
-    # Imported here: each brings a library that others do not need.
-    if name == "tensorboard":
-        from stepladder.studies.track.tensorboard import TensorBoard
-
-        return TensorBoard(out / "tracking" / name)
-    from stepladder.studies.track.trackio import Trackio
-
-    return Trackio(out / "tracking" / name, project=out.resolve().name)
+    module, _, tracker = TRACKERS[name].partition(":")
+    made: Tracker = getattr(import_module(module), tracker)(out / "tracking" / name, out.resolve().name)
+    return made

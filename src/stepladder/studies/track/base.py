@@ -50,7 +50,11 @@ RESULTS = {
 
 
 class Tracker(ABC):
-    """A place for figures, one trial at a time; any method may raise anything."""
+    """A place for figures, one trial at a time; any method may raise anything.
+
+    It is made with a folder for its files, and with the name of what its runs belong to; that raises RecipeError where
+    its library is not installed.
+    """
 
     @abstractmethod
     def start(self, run: str, settings: Mapping[str, Setting], first_epoch: int) -> None:
@@ -81,8 +85,8 @@ class _Run:
 class TrackerCallbacks(Callbacks):
     """Tells a tracker of every trial. The first error is said in one sentence, and then the tracker is left alone.
 
-    Trackers take one run at a time. Where several trials run at once, one of them is shown as it runs, and the others'
-    figures follow when it has ended.
+    Trackers take one run at a time. Where several trials run at the same time, one of them is shown as it runs, and the
+    figures of the others follow when it has ended.
 
     Args:
         name: what the sentence calls it.

@@ -20,7 +20,7 @@ class TensorBoard(Tracker):
         RecipeError: tensorboard is not installed.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, project: str = "") -> None:  # noqa: ARG002 (the folder says it)
         try:
             from torch.utils import tensorboard
         except ImportError as error:

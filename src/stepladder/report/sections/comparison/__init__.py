@@ -75,7 +75,7 @@ def describe_comparison(comparison: Comparison) -> list[str]:
     if judged:
         sentences.append(
             f"Each difference is from {comparison.labels[0]}, paired by seed. The intervals are adjusted for "
-            f"{count(len(judged), 'comparison')}: all hold together with a probability of "
+            f"{count(len(judged), 'comparison')}: all intervals are right at once with a probability of "
             f"{100 * (1 - comparison.alpha):g} %."
         )
     same = [f"{one.rung} of {one.study}" for one in comparison.differences if one.same]

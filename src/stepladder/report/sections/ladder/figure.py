@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import assert_never
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -27,7 +26,7 @@ from stepladder.report.figures.style import (
     write_header,
     write_legend,
 )
-from stepladder.report.marks import WATCHED, techniques_of
+from stepladder.report.marks import WATCHED, compared_with, techniques_of
 from stepladder.report.sections.ladder import effects_of_rungs
 from stepladder.report.units import Scale, count
 from stepladder.studies.design.designs import ContrastKind
@@ -224,20 +223,8 @@ def _write_figures(
 
 def _against(effects: list[Effect]) -> str:
     """Return what the differences beside the rungs are from."""
-    heads = {_head(effect.design) for effect in effects}
+    heads = {compared_with(effect.design) for effect in effects}
     return heads.pop() if len(heads) == 1 else "difference"
-
-
-def _head(kind: ContrastKind) -> str:
-    match kind:
-        case ContrastKind.LADDER:
-            return "vs below"
-        case ContrastKind.ADD_ONE:
-            return "vs baseline"
-        case ContrastKind.LEAVE_ONE_OUT | ContrastKind.SHAPLEY | ContrastKind.INTERACTION:
-            return "difference"  # of none of these does a rung have one of its own
-        case _:
-            assert_never(kind)
 
 
 def _header(findings: Findings, characters: int) -> list[tuple[str, str]]:

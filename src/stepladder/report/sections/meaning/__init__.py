@@ -10,7 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
-from stepladder.report.marks import SYMBOLS, WATCHED, figures_of, kind_of, question, several_kinds, verdict_word
+from stepladder.report.marks import (
+    SYMBOLS,
+    WATCHED,
+    figures_of,
+    kind_of,
+    lead_of,
+    opening_of,
+    question,
+    several_kinds,
+    verdict_word,
+)
 from stepladder.report.section import Section
 from stepladder.report.units import (
     Scale,
@@ -153,7 +163,7 @@ def _describe_verdicts(findings: Findings) -> list[str]:
     if techniques and not any(effect.verdict in ("helped", "hurt") for effect in techniques):
         sentences.append("No effect is certain yet.")
     for kind in findings.kinds:
-        opening = _opening(kind) if len(findings.kinds) > 1 else ""
+        opening = opening_of(kind) if len(findings.kinds) > 1 else ""
         chosen = [effect for effect in techniques if effect.design is kind]
         sentences += [_open(opening, sentence) for sentence in _by_verdict(findings, chosen, kind)]
     sentences += _describe_order(findings)
@@ -164,47 +174,8 @@ def _describe_verdicts(findings: Findings) -> list[str]:
     return [*sentences, _describe_confidence(findings), *_describe_sensitivity(findings)]
 
 
-def _opening(kind: ContrastKind) -> str:
-    """Return how a sentence begins that speaks of one kind of contrast among several."""
-    match kind:
-        case ContrastKind.LADDER:
-            return "On the ladder"
-        case ContrastKind.LEAVE_ONE_OUT:
-            return "On top of all others"
-        case ContrastKind.ADD_ONE:
-            return "Alone on the baseline"
-        case ContrastKind.SHAPLEY:
-            return "Averaged over all orders"
-        case ContrastKind.INTERACTION:
-            return "Two together"
-        case _:
-            assert_never(kind)
-
-
 def _open(opening: str, sentence: str) -> str:
     return f"{opening}, {sentence[0].lower()}{sentence[1:]}" if opening else sentence
-
-
-def _lead(kind: ContrastKind, verdict: Verdict) -> str:
-    """Return what is said before all effects that have one verdict."""
-    match kind:
-        case ContrastKind.LADDER | ContrastKind.LEAVE_ONE_OUT | ContrastKind.ADD_ONE | ContrastKind.SHAPLEY:
-            leads = ("Helped", "Hurt", "Equivalent to leaving it out", "Undecided")
-        case ContrastKind.INTERACTION:
-            leads = ("Stronger together", "Weaker together", "Independent of each other", "Undecided")
-        case _:
-            assert_never(kind)
-    match verdict:
-        case "helped":
-            return leads[0]
-        case "hurt":
-            return leads[1]
-        case "equivalent":
-            return leads[2]
-        case "undecided":
-            return leads[3]
-        case _:
-            assert_never(verdict)
 
 
 def _by_verdict(findings: Findings, effects: Sequence[Effect], kind: ContrastKind) -> list[str]:
@@ -216,13 +187,13 @@ def _by_verdict(findings: Findings, effects: Sequence[Effect], kind: ContrastKin
         found = [_describe_effect(findings, effect, unequal) for effect in effects if effect.verdict == verdict]
         within = f", within ± {smallest}" if verdict == "equivalent" else ""
         if found:
-            sentences.append(f"{_lead(kind, verdict)}{within}: {listing(found)}.")
+            sentences.append(f"{lead_of(kind, verdict)}{within}: {listing(found)}.")
     undecided = [effect for effect in effects if effect.verdict == "undecided"]
     if kind is ContrastKind.INTERACTION and len(undecided) > 3:
         sentences.append(f"Undecided: {len(undecided)} of {len(effects)} interactions; the table has their intervals.")
     elif undecided:
         found = [_describe_effect(findings, one, unequal, _needed(findings, one)) for one in undecided]
-        sentences.append(f"{_lead(kind, 'undecided')}: {listing(found)}.")
+        sentences.append(f"{lead_of(kind, 'undecided')}: {listing(found)}.")
     without = [effect.name for effect in effects if effect.verdict is None]
     if without:
         sentences.append(f"No verdict on {listing(without)}: too few seeds in which all rungs ended.")

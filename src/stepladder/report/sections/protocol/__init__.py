@@ -15,6 +15,7 @@ from stepladder.studies.findings import AnyFindings, Findings
 from stepladder.studies.judging.points import SweepFindings
 from stepladder.studies.judging.sizes import CurveFindings
 from stepladder.studies.judging.trial_facts import Costs, describe_machine
+from stepladder.training.arithmetic import Arithmetic
 from stepladder.training.history import TRAIN_SAMPLE
 
 
@@ -52,7 +53,7 @@ def protocol(findings: AnyFindings) -> list[tuple[str, str]]:
         ("Test images", _test(findings)),
         ("Weights kept", "the last epoch's" if record.select == "last" else "those of the epoch best on validation"),
         ("Training accuracy", f"in evaluation mode on {sample} plain training images"),
-        ("Precision and device", f"{record.precision} on {record.device}"),
+        ("Precision and device", f"{record.precision} on {record.device}{_why(record)}"),
         ("Time", f"{duration(costs.seconds)} in all trials"),
         ("Energy", _energy(costs, len(findings.study.trials))),
         ("Started", record.created),
@@ -170,6 +171,13 @@ def describe_axis(axis: AxisRecord) -> str:
 def _end(value: Value | None, axis: AxisRecord) -> str:
     assert value is not None
     return as_text(int(value) if axis.whole else value)
+
+
+def _why(record: StudyRecord) -> str:
+    """Say how the precision came about, where that was recorded."""
+    if record.arithmetic is None:
+        return ""
+    return ": " + Arithmetic(**record.arithmetic.model_dump()).describe().partition(", ")[2].rstrip(".")
 
 
 def _energy(costs: Costs, trials: int) -> str:

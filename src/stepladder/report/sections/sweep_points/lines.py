@@ -136,7 +136,8 @@ def place_values(axes: Axes, axis: AxisRecord, values: Sequence[Value]) -> list[
         axes.set_xlim(low / (high / low) ** 0.06, high * (high / low) ** 0.06)
         axes.xaxis.set_minor_locator(NullLocator())
     else:
-        axes.set_xlim(low - 0.06 * (high - low), high + 0.06 * (high - low))
+        margin = 0.06 * (high - low) or 0.5 * abs(low) or 0.5  # of a single value, half as much on both sides
+        axes.set_xlim(low - margin, high + margin)
     if axis.values and len(axis.values) <= 12:
         axes.set_xticks([float(value) for value in axis.values if is_number(value)])
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -1,0 +1,130 @@
+"""Which recipe a job trains, and which design a user asked for."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from stepladder.datasets import ImageSet
+from stepladder.errors import RecipeError, StudyError
+from stepladder.recipe import Recipe, load_recipe
+from stepladder.studies.design.recipes import ChosenStudy, RecipeOptions, as_options, check_plan, choose_study
+from stepladder.studies.design.rules import Rules
+from stepladder.studies.design.rungs import Rung
+
+MakeRecipe = Callable[..., Recipe]
+
+
+def names(recipe: Recipe) -> list[str]:
+    return [setting.name for setting in recipe.techniques]
+
+
+def test_a_name_a_file_and_a_recipe_are_the_same(digits: ImageSet, tmp_path: Path) -> None:
+    small = load_recipe("small")
+    (tmp_path / "mine.toml").write_text(small.to_toml())
+    for way in ("small", "auto", tmp_path / "mine.toml", small):  # auto, since these images are few
+        assert as_options(way).make(digits) == small
+    options = RecipeOptions("report")
+    assert as_options(options) is options
+    with pytest.raises(RecipeError, match="unknown recipe 'smal'"):
+        RecipeOptions("smal").make(digits)
+
+
+def test_techniques_settings_and_a_rung_change_it(digits: ImageSet) -> None:
+    small = load_recipe("small")
+    made = RecipeOptions(
+        "small",
+        techniques=("mixup",),
+        settings={"epochs": 3, "mixup.alpha": 0.4, "optimizer.momentum": 0.9, "optimizer.nesterov": True},
+    ).make(digits)
+    assert names(made) == [*names(small), "mixup"]
+    assert made.techniques[-1].options == {"alpha": 0.4}
+    assert (made.epochs, made.optimizer.momentum, made.optimizer.nesterov) == (3, 0.9, True)
+    below = RecipeOptions("small", techniques=("mixup",), rung=small.techniques[0].rung).make(digits)
+    assert names(below) == [one.name for one in small.techniques if one.rung == small.techniques[0].rung]
+    with pytest.raises(StudyError, match="unknown rung 'top'"):
+        RecipeOptions("small", rung="top").make(digits)
+
+
+def test_another_network_is_named_by_the_recipe_and_the_folder(digits: ImageSet) -> None:
+    options = RecipeOptions("small", network="conv3-4 pool2 fc")
+    made = options.make(digits)
+    assert [layer.kind for layer in made.network.layers if layer.kind == "conv"] == ["conv"]
+    assert made.name == f"small{options.label()}"
+    assert RecipeOptions("small").label() == ""
+    with pytest.raises(RecipeError, match="the network is given twice, with `network` and among `settings`"):
+        RecipeOptions("small", network="lenet5", settings={"network": "report"}).make(digits)
+
+
+def test_what_needs_no_image_is_refused_before_any_is_read() -> None:
+    for options, words in (
+        (RecipeOptions("smal"), "unknown recipe 'smal'"),
+        (RecipeOptions(network="conv3-x"), "conv3-x"),
+        (RecipeOptions(techniques=("mixpu",)), "unknown technique 'mixpu'"),
+        (RecipeOptions(settings={"epochs": 0}), "epochs is 0"),
+        (RecipeOptions("small", rung="top"), "unknown rung 'top'"),
+    ):
+        with pytest.raises((RecipeError, StudyError), match=words):
+            options.check()
+    RecipeOptions().check()
+    for plan, words in (("lader", "unknown plan 'lader'; did you mean 'ladder'"), ("none.toml", "cannot read")):
+        with pytest.raises(StudyError, match=words):
+            check_plan(plan)
+    check_plan("ladder")
+    check_plan(["base:", "+mix:mixup"])
+
+
+@pytest.fixture
+def choose(digits: ImageSet, tiny_recipe: MakeRecipe) -> Callable[..., ChosenStudy]:
+    def make(plan: object, techniques: tuple[str, ...] = (), **settings: object) -> ChosenStudy:
+        options = RecipeOptions(tiny_recipe("standardize", "dropout"), techniques=techniques, settings=settings)
+        return choose_study(plan, options, digits, 3, Rules())  # type: ignore[arg-type]
+
+    return make
+
+
+def rungs(chosen: ChosenStudy) -> dict[str, list[str]]:
+    return {rung.name: names(rung.recipe) for rung in chosen.design.rungs}
+
+
+def test_a_plan_by_its_name(choose: Callable[..., ChosenStudy]) -> None:
+    chosen = choose("ladder", ("mixup",), epochs=1)
+    assert rungs(chosen) == {
+        "baseline": [],
+        "standardize": ["standardize"],
+        "dropout": ["standardize", "dropout"],
+        "mixup": ["standardize", "dropout", "mixup"],
+    }
+    assert chosen.name == "-ladder"
+    assert names(chosen.recipe) == ["standardize", "dropout", "mixup"]
+    assert chosen.recipe.epochs == 1
+    with pytest.raises(StudyError, match="unknown plan 'lader'"):
+        choose("lader")
+
+
+def test_rungs_as_texts(choose: Callable[..., ChosenStudy]) -> None:
+    chosen = choose(["base:", "+mix:mixup"], ("ema",), **{"mixup.alpha": 0.4})
+    assert rungs(chosen) == {"base": [], "mix": ["mixup"], "ema": ["mixup", "ema"]}
+    assert chosen.design.rungs[1].recipe.techniques[0].options == {"alpha": 0.4}
+    assert chosen.name == "-base-mix-ema"
+    assert [one.name for one in chosen.design.contrasts] == ["mix", "ema"]
+
+
+def test_rungs_that_were_made_and_no_mixture(choose: Callable[..., ChosenStudy], tiny_recipe: MakeRecipe) -> None:
+    made = [Rung("short one", (), tiny_recipe(epochs=1)), Rung("long", (), tiny_recipe(epochs=3))]
+    chosen = choose(made)
+    assert chosen.design.rungs == tuple(made)
+    assert (chosen.recipe, chosen.name) == (made[1].recipe, "-short_one-long")
+    with pytest.raises(StudyError, match="`plan` mixes rungs and texts; give rungs alone, or texts"):
+        choose([made[0], "+mix:mixup"])
+
+
+def test_a_study_file(choose: Callable[..., ChosenStudy], tmp_path: Path) -> None:
+    file = tmp_path / "study.toml"
+    file.write_text(
+        'set = { epochs = 4 }\n[[rungs]]\nname = "a"\ntechniques = []\n[[rungs]]\nname = "b"\nadds = ["ema"]'
+    )
+    for path in (file, str(file)):
+        assert rungs(choose(path)) == {"a": [], "b": ["ema"]}
+    assert choose(file).recipe.epochs == 4
+    assert choose(file, epochs=2).recipe.epochs == 2  # what is asked for goes before what the file says

@@ -1,0 +1,82 @@
+"""README's Python runs, and shows what is printed there; its tree of the code is that of the folders."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from stepladder.datasets import load_image_set
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def section(heading: str) -> str:
+    """Return what stands in README below a heading of the second level."""
+    return README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+
+
+def blocks(text: str) -> list[tuple[str, str]]:
+    """Return the fenced blocks of a text: language and content."""
+    return re.findall(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def shown(code: str, names: dict[str, Any]) -> Iterator[str]:
+    """Run statements one by one, and yield what a prompt would show of each expression."""
+    for statement in ast.parse(code).body:
+        if isinstance(statement, ast.Expr):
+            value = eval(compile(ast.Expression(statement.value), "README", "eval"), names)
+            if value is not None:
+                yield repr(value)
+        else:
+            exec(compile(ast.Module([statement], []), "README", "exec"), names)
+
+
+def masked(text: str) -> str:
+    """Return a text with every figure, and what hangs on it, masked: another processor has others."""
+    text = re.sub(r"\b(helped|hurt|equivalent|undecided)\b", "VERDICT", text)
+    text = re.sub(r"[▲▼■◇]", "SIGN", text)
+    text = re.sub(r"(highest test accuracy: )\w+", r"\1RUNG", text)
+    text = re.sub(r"[+−-]?\d[\d,.]*", "N", text)
+    return re.sub(r"[ \[\]']+", " ", text).strip()
+
+
+def test_the_python_of_the_front_page_shows_what_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "new").mkdir()
+    for place, pixels in enumerate(load_image_set("digits").splits["train"].images[:3]):
+        Image.fromarray(pixels[..., 0]).save(tmp_path / f"new/{place}.png")
+    found = blocks(section("In Python"))
+    assert [language for language, _ in found] == ["python", "text", "python", "text"]
+    names: dict[str, Any] = {}
+    for (_, code), (_, printed) in zip(found[::2], found[1::2], strict=True):
+        assert masked("\n".join(shown(code, names))) == masked(printed)
+    assert names["study"].report_path.exists()
+
+
+def test_python_comes_first() -> None:
+    assert README.index("## In Python") < README.index("## Two commands")
+    assert README.count("\n## ", 0, README.index("## In Python")) == 0
+
+
+def test_the_tree_of_the_code_is_that_of_the_folders() -> None:
+    ((_, tree),) = blocks(section("The code"))
+    above, named = [ROOT], set()
+    for line in tree.splitlines():
+        depth = (len(line) - len(line.lstrip())) // 2
+        first, *_ = line.split()
+        del above[depth + 1 :]
+        places = (above[-1], above[-1] / first)
+        for name in [first, *re.findall(r"(?<![\w/])\w+(?:\.py\b|/(?!\w))", line.strip()[len(first) :])]:
+            found = [place / name for place in places if (place / name).exists()]
+            assert found, f"there is no {name}: {line}"
+            named.add(found[0])
+        above.append(above[-1] / first)
+    rooms = {path for path in (ROOT / "src/stepladder").iterdir() if not path.name.startswith(("_", "py.typed"))}
+    assert {path.name for path in rooms - named} == {"recipes"}  # data, which recipe.py reads
