@@ -1,4 +1,4 @@
-"""README's Python runs, and shows what is printed there; its tree of the code is that of the folders."""
+"""README's Python runs as printed, and comes first."""
 
 from __future__ import annotations
 
@@ -63,20 +63,3 @@ def test_the_python_of_the_front_page_shows_what_is_printed(tmp_path: Path, monk
 def test_python_comes_first() -> None:
     assert README.index("## In Python") < README.index("## Two commands")
     assert README.count("\n## ", 0, README.index("## In Python")) == 0
-
-
-def test_the_tree_of_the_code_is_that_of_the_folders() -> None:
-    ((_, tree),) = blocks(section("The code"))
-    above, named = [ROOT], set()
-    for line in tree.splitlines():
-        depth = (len(line) - len(line.lstrip())) // 2
-        first, *_ = line.split()
-        del above[depth + 1 :]
-        places = (above[-1], above[-1] / first)
-        for name in [first, *re.findall(r"(?<![\w/])\w+(?:\.py\b|/(?!\w))", line.strip()[len(first) :])]:
-            found = [place / name for place in places if (place / name).exists()]
-            assert found, f"there is no {name}: {line}"
-            named.add(found[0])
-        above.append(above[-1] / first)
-    rooms = {path for path in (ROOT / "src/stepladder").iterdir() if not path.name.startswith(("_", "py.typed"))}
-    assert {path.name for path in rooms - named} == {"recipes"}  # data, which recipe.py reads

@@ -120,7 +120,7 @@ def test_features_beyond_the_memory_are_refused(splits: Splits, monkeypatch: pyt
 @pytest.mark.parametrize("descriptor", ["patches", "sift"])
 def test_images_of_any_shape(descriptor: str, shape: tuple[int, int, int]) -> None:
     if descriptor == "sift":
-        pytest.importorskip("cv2", reason="the extra 'baseline' is not installed")
+        pytest.importorskip("cv2", reason="the extra 'sift' is not installed")
     random = np.random.default_rng(0)
     labels = np.arange(40) % 2
     images = random.integers(0, 100, (40, *shape), dtype=np.uint8)

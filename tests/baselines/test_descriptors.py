@@ -17,7 +17,7 @@ from stepladder.baselines.descriptors import (
     resized_shape,
     root,
     sift_grid,
-    to_grey,
+    to_gray,
     to_shorter_side,
 )
 from stepladder.errors import StepladderError
@@ -82,17 +82,17 @@ def test_the_root_of_shares() -> None:
     np.testing.assert_allclose(root(values), [[0.5, np.sqrt(0.75)], [0, 0]])
 
 
-def test_grey_is_that_of_pillow() -> None:
+def test_gray_is_that_of_pillow() -> None:
     from PIL import Image
 
     images = RANDOM.integers(0, 256, (2, 5, 6, 3), dtype=np.uint8)
     by_pillow = np.array([np.asarray(Image.fromarray(image).convert("L")) for image in images])
-    assert np.abs(to_grey(images).astype(int) - by_pillow).max() <= 1
-    np.testing.assert_array_equal(to_grey(images[..., :1]), images[..., 0])
+    assert np.abs(to_gray(images).astype(int) - by_pillow).max() <= 1
+    np.testing.assert_array_equal(to_gray(images[..., :1]), images[..., 0])
 
 
 def test_every_point_is_described_in_its_place() -> None:
-    pytest.importorskip("cv2", reason="the extra 'baseline' is not installed")
+    pytest.importorskip("cv2", reason="the extra 'sift' is not installed")
     images = RANDOM.integers(0, 256, (2, 64, 64), dtype=np.uint8)
     images[1] = 77  # flat
     points = sift_grid(64, 64, window=24, step=16)
@@ -109,7 +109,7 @@ def test_every_point_is_described_in_its_place() -> None:
 
 
 def test_an_edge_is_told_by_its_direction() -> None:
-    pytest.importorskip("cv2", reason="the extra 'baseline' is not installed")
+    pytest.importorskip("cv2", reason="the extra 'sift' is not installed")
     image = np.zeros((1, 64, 64), np.uint8)
     image[:, :, 32:] = 200  # brighter to the right: all gradients point one way
     middle = np.array([[31.5, 31.5]])

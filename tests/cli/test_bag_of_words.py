@@ -63,12 +63,12 @@ def test_without_the_extra_it_gives_the_command(stepladder: Call, monkeypatch: p
     monkeypatch.setitem(sys.modules, "cv2", None)
     outcome = stepladder("bag-of-words", "digits", "--descriptor", "sift", *FAST)
     assert outcome.code == 2
-    assert "pip install 'stepladder[baseline]'" in outcome.err
+    assert "pip install 'stepladder[sift]'" in outcome.err
     assert not Path("baselines").exists()
 
 
 def test_sift_on_a_folder_with_a_damaged_image(stepladder: Call, folder_of_images: Path) -> None:
-    pytest.importorskip("cv2", reason="the extra 'baseline' is not installed")
+    pytest.importorskip("cv2", reason="the extra 'sift' is not installed")
     (folder_of_images / "one" / "broken.png").write_bytes(b"no image")
     arguments = ("bag-of-words", str(folder_of_images), "--descriptor", "sift", "--words", "10", "--seeds", "1")
     refused = stepladder(*arguments)

@@ -127,7 +127,7 @@ WRONG = {
     "last": (["report", "--input", "32x32x3"], "which has the channels last"),
     "classes": (["report", "--classes", "0"], "--classes is 0; it must be at least 1"),
     "two classes": (["report", "--classes", "3", "--data", "digits"], "--classes is 3 and digits has 10; leave it out"),
-    "picture": (["report", "--picture", "a.jpg"], "write a name that ends in .svg or .png"),
+    "picture": (["report", "--picture", "a.jpg"], "--picture is a.jpg; give a name that ends in .svg or .png"),
     "question": (["--solve", "conv5"], "write a layer and two sizes"),
     "data": (["report", "--data", "digts"], "did you mean 'digits'?"),
     "file": (["nothing.toml"], "cannot read the network nothing.toml"),

@@ -81,7 +81,7 @@ def test_size_and_channels_are_chosen_and_always_said(stepladder: Call) -> None:
     outcome = stepladder(*command, "--out", "b", "--size", "12", "--channels", "3")
     assert "200 images of 12×12 pixels, color" in outcome.out
     assert "The images have 8×8 pixels: the shorter side of each was resized to 12 pixels" in outcome.out
-    assert "All images are grey and were given three equal channels." in outcome.out
+    assert "All images are gray and were given three equal channels." in outcome.out
     assert stepladder(*command, "--size", "0").code == 2
     assert stepladder(*command, "--channels", "2").code == 2
 

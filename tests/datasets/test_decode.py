@@ -47,12 +47,12 @@ def test_every_format_agrees_with_pillow(fmt):
 
 
 @pytest.mark.parametrize("fmt", ["JPEG", "PNG", "BMP", "TIFF"])
-def test_grey_stays_one_channel(fmt):
+def test_gray_stays_one_channel(fmt):
     content = saved(Image.fromarray(noise()).convert("L"), fmt)
     assert decode_image(content).shape == image_shape(content) == (7, 9, 1)
 
 
-def test_sixteen_bit_grey_is_scaled():
+def test_sixteen_bit_gray_is_scaled():
     wide = np.array([[0, 128, 129, 257, 32768, 65535]], dtype=np.uint16)
     decoded = decode_image(saved(Image.fromarray(wide), "PNG"))
     np.testing.assert_array_equal(decoded[0, :, 0], np.round(wide[0] / 257).astype(np.uint8))
@@ -72,8 +72,8 @@ def test_transparency_is_laid_over_white():
     decoded = decode_image(saved(Image.fromarray(rgba), "PNG"))
     expected = [round((value * alpha + 255 * (255 - alpha)) / 255) for alpha in (0, 255, 51) for value in (200, 0, 0)]
     assert decoded.ravel().tolist() == expected
-    grey_alpha = Image.fromarray(np.array([[[10, 0], [10, 255]]], dtype=np.uint8))
-    assert decode_image(saved(grey_alpha, "PNG")).tolist() == [[[255], [10]]]
+    gray_alpha = Image.fromarray(np.array([[[10, 0], [10, 255]]], dtype=np.uint8))
+    assert decode_image(saved(gray_alpha, "PNG")).tolist() == [[[255], [10]]]
 
 
 def test_a_transparent_palette_colour_is_white():
@@ -136,7 +136,7 @@ def test_a_truncated_jpeg_is_damaged_wherever_it_is_cut(progressive):
 
 
 def test_a_jpeg_cut_and_closed_is_damaged():
-    # Pillow alone reads this without a word, the lower half grey.
+    # Pillow alone reads this without a word, the lower half gray.
     content = saved(Image.fromarray(noise(64, 64)), "JPEG")
     cut = content[: len(content) // 2] + b"\xff\xd9"
     Image.open(io.BytesIO(cut)).load()

@@ -43,16 +43,16 @@ def test_splits_share_one_array(encode):
 
 
 @pytest.mark.parametrize("first", ["L", "RGB"])
-def test_channels_are_grey_only_if_all_are(encode, first):
+def test_channels_are_gray_only_if_all_are(encode, first):
     modes = ["L", "RGB"] if first == "L" else ["RGB", "L"]
     mixed = {"train": in_memory([encode(mode=modes[0], seed=1)]), "test": in_memory([encode(mode=modes[1], seed=2)])}
     splits, notes = decode_splits(mixed)
     assert splits["train"].images.shape == splits["test"].images.shape == (1, 8, 8, 3)
-    grey = splits["train" if first == "L" else "test"].images
-    assert (grey == grey[..., :1]).all()
-    assert notes == ("1 of 2 images are grey and were given three equal channels.",)
-    grey_only, _ = decode_splits({"train": in_memory([encode(mode="L")] * 2)})
-    assert grey_only["train"].images.shape == (2, 8, 8, 1)
+    gray = splits["train" if first == "L" else "test"].images
+    assert (gray == gray[..., :1]).all()
+    assert notes == ("1 of 2 images are gray and were given three equal channels.",)
+    gray_only, _ = decode_splits({"train": in_memory([encode(mode="L")] * 2)})
+    assert gray_only["train"].images.shape == (2, 8, 8, 1)
 
 
 def test_sizes_that_differ_get_the_median_shorter_side(encode):
@@ -178,11 +178,11 @@ def test_what_was_left_out_is_left_out_again(tmp_path, write_folder):
 @pytest.fixture
 def mixed(tmp_path, write_folder, encode):
     root = write_folder(tmp_path / "pets", {"cat": 3, "dog": 2}, size=(20, 12))
-    (root / "dog" / "grey.png").write_bytes(encode(mode="L", size=(16, 16), seed=77))
+    (root / "dog" / "gray.png").write_bytes(encode(mode="L", size=(16, 16), seed=77))
     return root
 
 
-def test_grey_is_what_pillow_makes():
+def test_gray_is_what_pillow_makes():
     image = np.random.default_rng(0).integers(0, 256, (50, 40, 3), dtype=np.uint8)
     np.testing.assert_array_equal(with_channels(image, 1)[:, :, 0], np.asarray(Image.fromarray(image).convert("L")))
     exact = np.rint(image @ np.array([0.299, 0.587, 0.114]))
@@ -196,7 +196,7 @@ def test_the_chosen_size_and_channels_are_said(mixed):
     assert notes == (
         "Image sizes differ (shorter side 12 to 16 pixels): the shorter side of each was resized to 12 pixels, "
         "antialiased, and the 12×12 center kept. This side is their median, at most 64; another can be asked for.",
-        "1 of 6 images are grey and were given three equal channels.",
+        "1 of 6 images are gray and were given three equal channels.",
     )
 
 
@@ -211,7 +211,7 @@ def test_encoded_images(mixed, size, channels):
     np.testing.assert_array_equal(images[0], fit_square(with_channels(first, depth), side))
     said = " ".join(image_set.notes)
     assert f"{side}×{side} center kept" in said
-    assert ("were made grey" in said) == (channels == 1)
+    assert ("were made gray" in said) == (channels == 1)
     assert ("three equal channels" in said) == (channels != 1)
 
 
@@ -239,7 +239,7 @@ def test_images_that_come_as_pixels():
     assert list(image_set.notes[-2:]) == [
         "The images have 8×8 pixels: the shorter side of each was resized to 16 pixels, antialiased, and the 16×16 "
         "center kept.",
-        "All images are grey and were given three equal channels.",
+        "All images are gray and were given three equal channels.",
     ]
     assert load_image_set("digits", size=8, channels=1).fingerprint == load_image_set("digits").fingerprint
 
@@ -249,7 +249,7 @@ def test_images_that_come_as_pixels():
     [
         ({"size": 0}, "`size` is 0; it must be 1 to 1024 pixels"),
         ({"size": 5000}, "`size` is 5000; it must be"),
-        ({"channels": 2}, r"`channels` is 2; it must be 1 \(grey\) or 3 \(color\), or be left out"),
+        ({"channels": 2}, r"`channels` is 2; it must be 1 \(gray\) or 3 \(color\), or be left out"),
     ],
 )
 def test_shapes_that_are_not_allowed(options, words):

@@ -12,6 +12,7 @@ from stepladder.errors import DataError, RecipeError, StudyError
 from stepladder.recipe import Recipe
 from stepladder.studies.curve import CURVE, SHARES, curve_design
 from stepladder.studies.design.rules import Rules
+from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.integrity import find_edit
 from stepladder.studies.files.records import SavedStudy
 from stepladder.studies.files.store import load_study
@@ -115,16 +116,20 @@ def test_two_processes_train_what_one_does(curve: RunCurve, tmp_path: Path) -> N
     assert not list(together.folder.glob("trials/*/checkpoint"))
 
 
-def test_what_is_about_to_run_is_told_with_a_guess_for_each_size(curve: RunCurve) -> None:
+def test_each_size_trains_on_its_images_and_is_told_with_a_guess(curve: RunCurve) -> None:
     told: list[Schedule] = []
+    trained: dict[str, int] = {}
 
     class Noting(Callbacks):
         def planned(self, schedule: Schedule) -> None:
             told.append(schedule)
 
+        def batch_ended(self, trial: Trial, images: int) -> None:
+            trained[trial.rung] = trained.get(trial.rung, 0) + images
+
     curve(callbacks=Noting())
     images = {"20 images": 20, "40 images": 40, "106 images": 106, "216 images": 216}
-    assert told[0].images == images
+    assert told[0].images == trained == images  # of one epoch
     assert [trial.rung for trial in told[0].trials] == list(images)[::-1]  # the longest first
     guesses = [told[0].seconds[name] for name in images]
     assert guesses == sorted(guesses)

@@ -62,8 +62,8 @@ def test_the_median_is_suggested_where_every_test_suggests(rates_of: Callable[..
     assert of(0.0123, 0.0456).suggested == 0.029  # two digits say enough
     assert of(0.1, None).suggested is None
     assert of(0.1, None).suggestions == (0.1,)
-    assert repr(of(0.0123, 0.0456)) == "<LrRange of tiny on digits: suggests 0.029, 2 seeds>"
-    assert repr(of(None)) == "<LrRange of tiny on digits: no rate suggested, 1 seeds>"
+    assert repr(of(0.0123, 0.0456)) == "<LrRange of tiny on digits: suggests 0.029; seeds: 2>"
+    assert repr(of(None)) == "<LrRange of tiny on digits: no rate suggested; seeds: 1>"
     # Where a test ended, and where its loss was lowest.
     assert found.diverged == ((one.rates[len(one.losses) - 1],) if one.diverged else ())
     assert found.lowest == (() if one.lowest is None else (one.rates[one.lowest],))

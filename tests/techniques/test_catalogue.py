@@ -52,6 +52,16 @@ def test_a_class_of_a_file_has_its_name_and_what_it_left_out(file):
     assert technique(share=0.25).share == 0.25
 
 
+def test_a_user_s_code_runs_once(file, capsys):
+    file.write_text(FILE + "print('loaded')\n")
+    first = register(f"{file}:DarkRoom")
+    assert register(f"{file}:DarkRoom") is first
+    assert capsys.readouterr().out == "loaded\n"
+    file.write_text(FILE + "print('another')\n")
+    assert register(f"{file}:DarkRoom") is not first
+    assert capsys.readouterr().out == "another\n"
+
+
 def test_another_version_of_the_file_is_another_recipe(file, tiny_recipe):
     def setting() -> TechniqueSetting:
         register(f"{file}:DarkRoom")

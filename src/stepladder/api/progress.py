@@ -71,9 +71,9 @@ class PlainLines(Callbacks):
         for note in images.notes:
             self.say(f"  {note}", "dim")
 
-    def leaks_checked(self, look: LeakCheck) -> None:
+    def leaks_checked(self, found: LeakCheck) -> None:
         """Say in one line what was found in the images."""
-        self.say(look.line, "" if look.clean else "bold")
+        self.say(found.line, "" if found.clean else "bold")
 
     def measuring(self, rungs: int) -> None:
         """Say why nothing seems to happen for a moment."""
@@ -128,7 +128,7 @@ class PlainLines(Callbacks):
         self.point = f"[{number}/{total}] "
 
     def reading(self, trials: int) -> None:
-        """Say when the test images are looked at."""
+        """Say when the test images are read."""
         self.stop()
         self.say(f"All training has ended; reading the test images of {count(trials, 'trial')}.")
 
@@ -162,8 +162,8 @@ class PlainLines(Callbacks):
     def trial_postponed(self, trial: Trial) -> None:
         """Say why the trial stands still."""
         self.say(
-            f"{self.heading(trial)}: out of memory beside other trials; it goes on alone when they have ended. Smaller "
-            "`streams` avoid that."
+            f"{self.heading(trial)}: out of memory beside other trials; it goes on alone when they have ended. A "
+            "smaller `streams` avoids that."
         )
 
     def trial_ended(self, trial: Trial, result: TrialResult) -> None:
@@ -404,10 +404,10 @@ class BagLines(BagCallbacks):
         self.heading = ""
         self.step = ""
 
-    def leaks_checked(self, look: LeakCheck) -> None:
+    def leaks_checked(self, found: LeakCheck) -> None:
         """Say in one line what was found in the images."""
         if not self.quiet:
-            self.console.print(self.translate(look.line), style="" if look.clean else "bold", markup=False)
+            self.console.print(self.translate(found.line), style="" if found.clean else "bold", markup=False)
 
     def planned(self, settings: BagSettings, todo: Sequence[int], seeds: int) -> None:
         """Say what will be fitted."""
@@ -433,7 +433,7 @@ class BagLines(BagCallbacks):
         self.console.print(f"{self.heading}: C = {result.cost:g}, {score}, {duration(result.seconds)}", markup=False)
 
     def reading(self, seeds: int) -> None:
-        """Say when the test images are looked at."""
+        """Say when the test images are read."""
         self.heading = "bag of words"
         self.console.print(f"All is fitted; reading the test images of {count(seeds, 'seed')}.")
 

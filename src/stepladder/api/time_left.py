@@ -27,7 +27,7 @@ class TimeLeft:
     """
 
     def __init__(self, schedule: Schedule, clock: Callable[[], float] = monotonic) -> None:
-        self._outlook = schedule
+        self._schedule = schedule
         self._clock = clock
         self._guessed = self._took = 0.0
         self._trials = {_name(trial): trial for trial in schedule.trials}
@@ -52,7 +52,7 @@ class TimeLeft:
         running = self._running.pop(_name(trial), None)
         if running is not None:
             self._took += self._clock() - running.started
-            self._guessed += self._outlook.seconds[trial.rung]
+            self._guessed += self._schedule.seconds[trial.rung]
 
     def trial_fraction(self, trial: Trial) -> float:
         """Share of a trial under way that is done."""
@@ -60,7 +60,7 @@ class TimeLeft:
 
     def trial_left(self, trial: Trial) -> float:
         """Seconds left for a trial under way."""
-        guess = self._outlook.seconds[trial.rung] * self._drift
+        guess = self._schedule.seconds[trial.rung] * self._drift
         done = self.trial_fraction(trial)
         # The trial's own pace counts for more the further it has come.
         own = (self._clock() - self._running[_name(trial)].started) / done if done > 0 else guess
@@ -75,12 +75,12 @@ class TimeLeft:
     def study_left(self) -> float:
         """Seconds left for the whole study."""
         under_way = [self.trial_left(self._trials[name]) for name in self._running]
-        waiting = self._drift * sum(self._outlook.seconds[trial.rung] for trial in self._waiting.values())
+        waiting = self._drift * sum(self._schedule.seconds[trial.rung] for trial in self._waiting.values())
         # Never less than the longest one under way: the last trials cannot be shared out.
-        return max([(sum(under_way) + waiting) / self._outlook.workers, *under_way])
+        return max([(sum(under_way) + waiting) / self._schedule.workers, *under_way])
 
     def _images(self, trial: Trial) -> int:
-        return self._outlook.images[trial.rung]
+        return self._schedule.images[trial.rung]
 
     @property
     def _drift(self) -> float:

@@ -462,7 +462,7 @@ def inspect(
 
 
 def data(data: object) -> ImageAudit:
-    """Look at an image set before it is trusted: counts, damage, copies, balance, and whether it may be flipped.
+    """Show what an image set holds before you trust it: counts, damage, copies, balance, and whether it may be flipped.
 
     Damaged images are listed and left out of every figure.
 

@@ -136,9 +136,9 @@ class DenseSift:
         self.centers = (self._points + 0.5) / shape
 
     def raw(self, images: np.ndarray) -> np.ndarray:
-        """Return the descriptors of grey images."""
+        """Return the descriptors of gray images."""
         return describe_points(
-            to_shorter_side(to_grey(images)[..., None], self._side)[..., 0], self._points, self._window
+            to_shorter_side(to_gray(images)[..., None], self._side)[..., 0], self._points, self._window
         )
 
     def learn(self, raw: np.ndarray) -> dict[str, np.ndarray]:  # noqa: ARG002
@@ -160,7 +160,7 @@ def load_opencv() -> Any:
         import cv2
     except ImportError as error:
         raise StepladderError(
-            f'{missing_extra("OpenCV", "baseline")}; or take `descriptor="patches"`, which needs nothing'
+            f'{missing_extra("OpenCV", "sift")}; or take `descriptor="patches"`, which needs nothing'
         ) from error
     return cv2
 
@@ -179,7 +179,7 @@ def sift_grid(height: int, width: int, window: int, step: int) -> np.ndarray:
 
 
 def describe_points(images: np.ndarray, points: np.ndarray, window: int) -> np.ndarray:
-    """Return RootSIFT of grey images at given points, upright and at one scale.
+    """Return RootSIFT of gray images at given points, upright and at one scale.
 
     Args:
         images: uint8, shape (N, H, W).
@@ -208,13 +208,13 @@ def root(values: np.ndarray) -> np.ndarray:
     return roots
 
 
-def to_grey(images: np.ndarray) -> np.ndarray:
+def to_gray(images: np.ndarray) -> np.ndarray:
     """Return uint8 (N, H, W) of uint8 images (N, H, W, C), brightness by ITU-R BT.601 as JPEG has it."""
     if images.shape[-1] == 1:
         return images[..., 0]
     weights = np.array([0.299, 0.587, 0.114], np.float32)
-    grey: np.ndarray = np.rint(images.astype(np.float32) @ weights).astype(np.uint8)
-    return grey
+    gray: np.ndarray = np.rint(images.astype(np.float32) @ weights).astype(np.uint8)
+    return gray
 
 
 def resized_shape(height: int, width: int, side: int) -> tuple[int, int]:

@@ -29,7 +29,7 @@ from stepladder.training.device import Compute, choose_compute
 _EXTRAS: Mapping[str, tuple[str, ...]] = {
     "export": ("onnx", "onnxscript", "onnxruntime"),
     "explain": ("captum",),
-    "baseline": ("opencv-python-headless",),
+    "sift": ("opencv-python-headless",),
     "search": ("optuna",),
     "track": ("tensorboard", "trackio"),
     "pandas": ("pandas",),

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError, Group
 
 from stepladder.cli.flags import to_flags
-from stepladder.cli.groups import ABOUT, COMMANDS, LOOKING, MACHINE, MODELS, STUDIES, TRAINING
+from stepladder.cli.groups import ABOUT, BEFORE, COMMANDS, MACHINE, MODELS, STUDIES, TRAINING
 from stepladder.cli.quick import leave
 from stepladder.cli.techniques_app import app as techniques_app
 from stepladder.errors import StepladderError, for_want_of_memory
@@ -115,11 +115,11 @@ _add(
 _add(
     app,
     "data:data",
-    "Look at an image set before you trust it: counts, damage, copies, balance, and whether it may be flipped.",
+    "Show what an image set holds before you trust it: counts, damage, copies, balance, and whether it may be flipped.",
     "data my_images/",
     "data digits --sheet digits.png --html digits.html",
     "data --list",
-    group=LOOKING,
+    group=BEFORE,
 )
 _add(
     app,
@@ -129,7 +129,7 @@ _add(
     "inspect resnet9 --input 3x64x64 --compare",
     "inspect 'conv5-32 pool2 fc100 fc' --data digits --explain",
     "inspect --solve 'conv5 32->32'",
-    group=LOOKING,
+    group=BEFORE,
 )
 _add(
     techniques_app,

@@ -30,7 +30,7 @@ def bag_of_words(
         str,
         Parameter(
             group=FIRST,
-            help="patches (whitened, after Coates, Lee and Ng 2011), or sift (takes the extra 'baseline').",
+            help="patches (whitened, after Coates, Lee and Ng 2011), or sift (takes the extra 'sift').",
         ),
     ] = "patches",
     words: Annotated[

@@ -53,7 +53,7 @@ def data(
     options: DataOptions = _DEFAULTS,
     as_json: AsJson = False,
 ) -> None:
-    """Look at an image set: counts, damage, copies, balance, and whether it may be flipped."""
+    """Show what an image set holds: counts, damage, copies, balance, and whether it may be flipped."""
     console = make_console(as_json)
     if clear:
         _clear(console, as_json=as_json)
@@ -64,7 +64,7 @@ def data(
     if data is None:
         raise DataError("no image set was named; give a name or a path, as in stepladder data digits, or --list")
     images, damaged = _load(console, data, options)
-    with console.status("Looking …") as status:
+    with console.status("Examining images …") as status:
         audit = audit_image_set(images, damaged, on_step=lambda step: status.update(f"{step} …"))
     show_audit(console, audit)
     if sheet is not None:

@@ -29,7 +29,7 @@ class DataOptions:
 
     limit: Annotated[
         int | None,
-        Parameter(group=FIRST, help="Use only the first N images a class of each split, for a quick look."),
+        Parameter(group=FIRST, help="Use only the first N images a class of each split, for a quick try."),
     ] = None
     size: Annotated[
         int | None,

@@ -17,7 +17,7 @@ OUTPUT = Group("Output", sort_key=6)
 
 # Of the list of all commands.
 TRAINING = Group("Train and compare", sort_key=0)
-LOOKING = Group("Look before you train", sort_key=1)
+BEFORE = Group("Before you train", sort_key=1)
 STUDIES = Group("An existing study", sort_key=2)
 MODELS = Group("A trained model", sort_key=3)
 MACHINE = Group("This machine", sort_key=4)

@@ -6,13 +6,13 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from stepladder.cli.groups import COMMANDS, LOOKING
+from stepladder.cli.groups import BEFORE, COMMANDS
 
 app = App(
     name="techniques",
     help="List the techniques by group, or show one in full.",
     help_epilogue="Examples:\n  stepladder techniques\n  stepladder techniques dropout",
-    group=LOOKING,
+    group=BEFORE,
     group_commands=COMMANDS,
     sort_key=100,
 )

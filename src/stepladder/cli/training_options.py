@@ -44,7 +44,7 @@ Precision = Annotated[
     str,
     Parameter(
         group=RUNNING,
-        help="auto, float32 or bfloat16; auto takes bfloat16 unless it is measured to be clearly slower here.",
+        help="auto, float32 or bfloat16; auto takes the one that trains faster on this processor.",
     ),
 ]
 

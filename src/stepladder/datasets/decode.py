@@ -1,4 +1,4 @@
-"""One encoded image to pixels: what may be read, what is damaged, how every colour mode becomes grey or RGB."""
+"""One encoded image to pixels: what may be read, what is damaged, how every color mode becomes gray or RGB."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _UNBOUNDED_MODES = ("I", "F")
 def decode_image(content: bytes, at_least: int = 0) -> np.ndarray:
     """Decode an image; the format is told by its content, never by a file name.
 
-    Orientation (EXIF) is applied, transparency is laid over white, 16-bit grey is scaled to 8 bits, and of an
+    Orientation (EXIF) is applied, transparency is laid over white, 16-bit gray is scaled to 8 bits, and of an
     animation the first frame is taken.
 
     Args:
@@ -37,7 +37,7 @@ def decode_image(content: bytes, at_least: int = 0) -> np.ndarray:
             many pixels: several times as fast where the image is resized afterwards anyway.
 
     Returns:
-        uint8, shape (H, W, C), values 0 to 255; C is 1 for grey modes (with or without transparency), else 3.
+        uint8, shape (H, W, C), values 0 to 255; C is 1 for gray modes (with or without transparency), else 3.
 
     Raises:
         DataError: the image is damaged, truncated, too large, or of a format or mode that is not read; the message is
@@ -106,7 +106,7 @@ def cover(image: np.ndarray, height: int, width: int) -> np.ndarray:
 def with_channels(image: np.ndarray, channels: int) -> np.ndarray:
     """Give an image (uint8, shape (H, W, C)) 1 or 3 ``channels``; what has them already is returned as it is.
 
-    Grey is the luma of ITU-R BT.601, 0.299 R + 0.587 G + 0.114 B, rounded as Pillow does it; color from grey repeats
+    Gray is the luma of ITU-R BT.601, 0.299 R + 0.587 G + 0.114 B, rounded as Pillow does it; color from gray repeats
     it.
     """
     depth = image.shape[2]
@@ -155,7 +155,7 @@ def _decode_jpeg(content: bytes, at_least: int) -> np.ndarray | None:
         return None
     channels = header[2]
     try:
-        # strict (the default) turns libjpeg's warnings into errors: without it a truncated file ends in silent grey.
+        # strict (the default) turns libjpeg's warnings into errors: without it a truncated file ends in silent gray.
         colorspace = "GRAY" if channels == 1 else "RGB"
         pixels = simplejpeg.decode_jpeg(content, colorspace, min_height=at_least, min_width=at_least)
     except ValueError as error:
@@ -166,7 +166,7 @@ def _decode_jpeg(content: bytes, at_least: int) -> np.ndarray | None:
 
 
 def _is_damage(reason: str) -> bool:
-    # libjpeg's words. Pillow would fill in grey for these. "Extraneous bytes" alone are padding that cameras write.
+    # libjpeg's words. Pillow would fill in gray for these. "Extraneous bytes" alone are padding that cameras write.
     reason = reason.lower()
     return ("premature end" in reason or "corrupt jpeg data" in reason) and "extraneous" not in reason
 

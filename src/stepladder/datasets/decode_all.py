@@ -45,7 +45,7 @@ class ShapeOptions:
 
     Attributes:
         size: side in pixels of the squares that images are resized to, 1 to :data:`MAX_SIDE`.
-        channels: 1 (grey) or 3 (RGB).
+        channels: 1 (gray) or 3 (RGB).
     """
 
     size: int | None = None
@@ -56,7 +56,7 @@ class ShapeOptions:
         if self.size is not None and not 1 <= self.size <= MAX_SIDE:
             raise DataError(f"`size` is {self.size}; it must be 1 to {MAX_SIDE} pixels")
         if self.channels not in (None, 1, 3):
-            raise DataError(f"`channels` is {self.channels}; it must be 1 (grey) or 3 (color), or be left out")
+            raise DataError(f"`channels` is {self.channels}; it must be 1 (gray) or 3 (color), or be left out")
 
 
 def decode_splits(
@@ -68,7 +68,7 @@ def decode_splits(
 ) -> tuple[dict[str, Split], tuple[str, ...]]:
     """Decode all splits to one common shape, into one array of which each split is a part.
 
-    Grey if all images are grey, else RGB. Equal sizes are kept; where they differ, see :func:`_common_shape`. ``shape``
+    Gray if all images are gray, else RGB. Equal sizes are kept; where they differ, see :func:`_common_shape`. ``shape``
     overrules both. What was decoded before comes mapped from the cache.
 
     Returns:
@@ -335,8 +335,8 @@ def _channels_note(channels: np.ndarray, depth: int) -> tuple[str, ...]:
         return ()
     which = "All images are" if changed == len(channels) else f"{changed:,} of {len(channels):,} images are"
     if depth == 1:
-        return (f"{which} color and were made grey.",)
-    return (f"{which} grey and were given three equal channels.",)
+        return (f"{which} color and were made gray.",)
+    return (f"{which} gray and were given three equal channels.",)
 
 
 def _reshaped(images: np.ndarray, side: int | None, channels: int | None) -> np.ndarray:

@@ -43,7 +43,7 @@ def load_image_set(
         limit: only the first N images of each class in each split.
         size: bring every image to squares of this many pixels (shorter side, then center); None keeps equal sizes and
             chooses one where they differ.
-        channels: 1 makes every image grey, 3 color; None takes grey where all are grey.
+        channels: 1 makes every image gray, 3 color; None takes gray where all are gray.
         skip_damaged: leave damaged images out, with a note in the image set, instead of raising.
         access: where the files of a named set are, whether they may be fetched, and who is told of progress:
             ``Access(data_dir="archives/", download=True)``.

@@ -140,8 +140,8 @@ def export_model(model: Model, path: Path, images: np.ndarray, *, form: str = "o
 def quantize_file(path: Path, images: np.ndarray, labels: np.ndarray | None = None) -> Quantized:
     """Replace the exported file at ``path`` by one with 8-bit weights and activations.
 
-    Static quantization in the QDQ form: weights a channel at a time in 7 of the 8 bits, activations by the range that they take on
-    ``images`` (Nagel et al., A White Paper on Neural Network Quantization, 2021, sections 2 and 3).
+    Static quantization in the QDQ form: weights a channel at a time in 7 of the 8 bits, activations by the range
+    that they take on ``images`` (Nagel et al., A White Paper on Neural Network Quantization, 2021, sections 2 and 3).
 
     Args:
         images: uint8 (N, H, W, C), real ones, of the kind that the model will see; the first

@@ -137,11 +137,14 @@ def _verdict_lines(findings: Findings) -> list[str]:
     known = [effect for effect in findings.techniques if effect.mean is not None]
     if not findings.limits.read or not known:
         return [describe(findings)[0]]
-    width = max(len(effect.name) for effect in known)
+    # A technique stands there once a question; which one is only said where there are several.
+    several = len({effect.design for effect in known}) > 1
+    names = [f"{effect.name} ({effect.design})" if several else effect.name for effect in known]
+    width = max(map(len, names))
     lines = [
-        f"{SYMBOLS[kind_of(effect)]} {effect.name:<{width}} {scale.difference(effect.mean)} "
+        f"{SYMBOLS[kind_of(effect)]} {name:<{width}} {scale.difference(effect.mean)} "
         f"{scale.interval(effect.interval)} {verdict_word(effect)}"
-        for effect in known
+        for name, effect in zip(names, known, strict=True)
     ]
     best = [rung for rung in findings.rungs if rung.rung in findings.highest and rung.mean is not None]
     if scale.share and best and best[0].mean is not None:

@@ -45,7 +45,7 @@ _CPU = torch.device("cpu")
 class BagCallbacks:
     """Called as a bag of words is fitted; every method does nothing until it is overridden."""
 
-    def leaks_checked(self, look: LeakCheck) -> None:
+    def leaks_checked(self, found: LeakCheck) -> None:
         """The images were checked for copies across the splits, before anything else."""
 
     def planned(self, settings: BagSettings, todo: Sequence[int], seeds: int) -> None:

@@ -429,16 +429,16 @@ def _gain(effects: Sequence[Effect]) -> float | None:
     return sum(shares) if shares and len({effect.n for effect in techniques}) == 1 else None
 
 
+#: Means of shares of the same images that are nearer than this differ by rounding alone: a millionth of an image.
+_SAME = 1e-9
+
+
 def _highest(rungs: Sequence[RungSummary], metric: Metric) -> tuple[str, ...]:
     known = [rung.mean for rung in rungs if rung.mean is not None]
     if not known:
         return ()
     top = max(known) if metric.higher_is_better else min(known)
-    return tuple(rung.rung for rung in rungs if rung.mean == top)
-
-
-#: Means of shares of the same images that are nearer than this differ by rounding alone: a millionth of an image.
-_SAME = 1e-9
+    return tuple(rung.rung for rung in rungs if rung.mean is not None and math.isclose(rung.mean, top, abs_tol=_SAME))
 
 
 def _choice(study: SavedStudy, rungs: Sequence[RungSummary]) -> Choice:

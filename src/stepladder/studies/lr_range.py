@@ -78,7 +78,7 @@ class LrRange:
 
     def __repr__(self) -> str:
         rate = "no rate suggested" if self.suggested is None else f"suggests {self.suggested:g}"
-        return f"<LrRange of {self.recipe.name} on {self.data}: {rate}, {len(self.tests)} seeds>"
+        return f"<LrRange of {self.recipe.name} on {self.data}: {rate}; seeds: {len(self.tests)}>"
 
 
 def run_lr_range(

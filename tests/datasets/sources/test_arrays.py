@@ -53,9 +53,9 @@ def test_every_order_gives_the_same_set(x, form):
     assert images.splits["train"].pixels.flags.c_contiguous
 
 
-def test_grey_images_with_and_without_their_channel(x):
-    grey = x[..., 0].copy()
-    sets = [as_image_set((form, Y)) for form in (grey, grey[..., None], grey[:, None])]
+def test_gray_images_with_and_without_their_channel(x):
+    gray = x[..., 0].copy()
+    sets = [as_image_set((form, Y)) for form in (gray, gray[..., None], gray[:, None])]
     assert sets[0].image_shape == (8, 5, 1)
     assert len({images.fingerprint for images in sets}) == 1
 

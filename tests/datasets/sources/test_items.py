@@ -86,7 +86,7 @@ def test_images_of_several_sizes_and_modes_are_brought_to_one_as_files_are():
     assert images.image_shape == (12, 12, 3)
     np.testing.assert_array_equal(images.splits["train"].images[2], fit_square(np.asarray(pictures[2]), 12))
     assert "Image sizes differ (shorter side 12 to 30 pixels)" in images.notes[0]
-    assert "1 of 4 images are grey and were given three equal channels." in images.notes
+    assert "1 of 4 images are gray and were given three equal channels." in images.notes
     assert load_image_set(Pets(pictures, [0, 1, 0, 1]), size=9, channels=1).image_shape == (9, 9, 1)
 
 

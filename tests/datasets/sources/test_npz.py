@@ -53,7 +53,7 @@ def test_keras_and_medmnist_names(save, names, splits, compress):
     assert image_set.notes == ()
 
 
-def test_grey_images_without_a_channel(save):
+def test_gray_images_without_a_channel(save):
     train = load_image_set(save(images=IMAGES[..., 0], labels=LABELS)).splits["train"]
     np.testing.assert_array_equal(train.images, IMAGES[..., :1])
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from stepladder.errors import StudyError
+from stepladder.studies.design.rules import RulesRecord
 from stepladder.studies.files.integrity import find_edit, hash_plan
 from stepladder.studies.files.records import SavedStudy
 from stepladder.studies.files.store import load_study, read_record
@@ -63,3 +64,16 @@ def test_rules_are_part_of_the_plan(study: RunStudy) -> None:
         study(seeds=1, metric="nll")
     with pytest.raises(StudyError, match=r"holds another study: .*seeds is 1 there and absent here"):
         study(seeds="auto")
+
+
+def test_a_rule_that_came_later_leaves_the_hash_of_earlier_studies(
+    study: RunStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Later(RulesRecord):
+        threads: int | None = None  # as if it were a rule: a field with a default by which earlier studies went
+
+    record = study(seeds=1).record
+    monkeypatch.setattr("stepladder.studies.files.integrity.RulesRecord", Later)
+    earlier = record.model_copy(update={"threads": None})
+    assert hash_plan(earlier) == record.plan_hash
+    assert hash_plan(record.model_copy(update={"threads": 2})) != record.plan_hash

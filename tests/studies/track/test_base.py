@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from stepladder.studies.files.records import Machine, SavedStudy, TrialResult
 from stepladder.studies.running.callbacks import CallbackList, Callbacks
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.study import run_study
-from stepladder.studies.track import make_trackers
+from stepladder.studies.track import TRACKERS, make_trackers
 from stepladder.studies.track.base import Setting, Tracker, TrackerCallbacks, run_name, settings_of
 from stepladder.training.history import EpochRecord
 
@@ -191,3 +192,11 @@ def test_trials_at_the_same_time_are_told_one_after_another(tiny_recipe: Callabl
 def test_an_unknown_tracker_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="unknown tracker 'tensorbord'; did you mean 'tensorboard'"):
         make_trackers(["tensorbord"], tmp_path, print)
+
+
+@pytest.mark.parametrize("name", TRACKERS)
+def test_every_row_leads_to_a_tracker(name: str) -> None:
+    """Though its library may not be installed."""
+    module, _, tracker = TRACKERS[name].partition(":")
+    assert issubclass(getattr(import_module(module), tracker), Tracker)
+    assert module.rpartition(".")[2] == name

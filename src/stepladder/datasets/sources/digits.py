@@ -20,4 +20,4 @@ def load(options: LoadOptions) -> ImageSet:
     return ImageSet("digits", names, {"train": Split(images, digits.target.astype(np.int64))})
 
 
-SOURCE = NamedSource("digits", "scikit-learn's 1,797 handwritten digits, 8×8 grey, embedded", load)
+SOURCE = NamedSource("digits", "scikit-learn's 1,797 handwritten digits, 8×8 gray, embedded", load)

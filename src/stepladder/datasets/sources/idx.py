@@ -125,7 +125,7 @@ def check_sizes(where: Path, splits: dict[str, Split]) -> None:
 
 
 def read_idx_split(images_path: Path, labels_path: Path, num_classes: int) -> Split:
-    """Read an IDX pair as grey images and their labels.
+    """Read an IDX pair as gray images and their labels.
 
     Raises:
         DataError: as :func:`read_idx`; the counts differ; a label is ``num_classes`` or more.

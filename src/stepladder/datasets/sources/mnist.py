@@ -54,7 +54,7 @@ SETS = {
     # LeCun, Bottou, Bengio and Haffner, Proceedings of the IEEE 86(11), 1998. The first author's page no longer gives
     # the files; these two copies are what TensorFlow Datasets and torchvision use.
     "mnist": IdxSet(
-        "70,000 handwritten digits, 28×28 grey; from a folder, the cache or its site",
+        "70,000 handwritten digits, 28×28 gray; from a folder, the cache or its site",
         tuple("0123456789"),
         _published(
             "mnist",
@@ -70,7 +70,7 @@ SETS = {
     # Xiao, Rasul and Vollgraf, arXiv:1708.07747; the class names are the authors'. Debian's and Ubuntu's package holds
     # the same files, compressed anew.
     "fashion-mnist": IdxSet(
-        "70,000 grey images of clothes, 28×28; from a folder, Debian's dataset-fashion-mnist, the cache or its site",
+        "70,000 gray images of clothes, 28×28; from a folder, Debian's dataset-fashion-mnist, the cache or its site",
         (
             "T-shirt/top",
             "Trouser",
@@ -97,7 +97,7 @@ SETS = {
     ),
     # Clanuwat et al., arXiv:1812.01718.
     "kmnist": IdxSet(
-        "70,000 cursive Japanese characters, 28×28 grey; from a folder, the cache or its site",
+        "70,000 cursive Japanese characters, 28×28 gray; from a folder, the cache or its site",
         ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
         _published(
             "kmnist",

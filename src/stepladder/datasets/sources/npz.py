@@ -241,7 +241,7 @@ def _pixels(where: str, arrays: Mapping[str, _Stored]) -> tuple[dict[str, np.nda
             f"{where} has pixels from {found.low:g} to {found.high:g}; save them as uint8, or as floats in 0..1 or "
             "0..255"
         )
-    # Only fractions tell 0..1 from 0..255: whole numbers 0 and 1 in integers are as likely two dark greys, or a mask.
+    # Only fractions tell 0..1 from 0..255: whole numbers 0 and 1 in integers are as likely two dark grays, or a mask.
     stretch = found.high <= 1
     images = {split: _to_bytes(values, 255.0 if stretch else 1.0) for split, values in arrays.items()}
     if plain:

@@ -149,7 +149,7 @@ class StudyRecord(RulesRecord, _PlanRecord):
 
     def __repr__(self) -> str:
         names = ", ".join(rung.name for rung in self.rungs)
-        return f"<StudyRecord {self.plan} on {self.data.name}: {names[:300]}; {len(self.seeds)} seeds>"
+        return f"<StudyRecord {self.plan} on {self.data.name}: {names[:300]}; seeds: {len(self.seeds)}>"
 
     def seeds_of(self, rung: str) -> tuple[int, ...]:
         """The seeds that a rung should have by now."""
@@ -236,10 +236,10 @@ class TrialResult(_Record):
 
     def __repr__(self) -> str:
         if self.status == "failed":
-            return f"<TrialResult failed after {self.epochs} epochs: {str(self.failure)[:200]}>"
+            return f"<TrialResult failed; epochs: {self.epochs}; {str(self.failure)[:200]}>"
         scores = (("train", self.train_accuracy), ("validation", self.val_accuracy), ("test", self.test_accuracy))
         each = ", ".join(f"{100 * score:.2f} % on {split}" for split, score in scores if score is not None)
-        return f"<TrialResult {self.epochs} epochs: {each}>"
+        return f"<TrialResult {each}; epochs: {self.epochs}>"
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ class Callbacks:
     def images_loaded(self, images: ImageSet, recipe: Recipe) -> None:
         """The images are in memory, and the recipe is settled."""
 
-    def leaks_checked(self, look: LeakCheck) -> None:
+    def leaks_checked(self, found: LeakCheck) -> None:
         """The images were checked for copies across the splits, before anything else."""
 
     def measuring(self, rungs: int) -> None:
