@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 study: $(READY)  ## the six rungs on handwritten digits, three seeds, under two minutes
 	$(BIN)/stepladder study digits
 
-test: $(READY)  ## all tests, under ten minutes on two cores
+test: $(READY)  ## all tests, about a quarter of an hour on two cores
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 check: $(READY)  ## format, lint, types
