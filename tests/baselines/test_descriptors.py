@@ -122,9 +122,7 @@ def test_an_edge_is_told_by_its_direction() -> None:
 
 def test_without_the_extra_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)
-    with pytest.raises(
-        StepladderError, match=r"pip install 'stepladder\[sift\]'; or take `descriptor=\"patches\"`"
-    ):
+    with pytest.raises(StepladderError, match=r"pip install 'stepladder\[sift\]'; or take `descriptor=\"patches\"`"):
         describe_points(np.zeros((1, 8, 8), np.uint8), np.array([[4.0, 4.0]]), 6)
 
 
