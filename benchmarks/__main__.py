@@ -44,6 +44,17 @@ _add(
     "growth --of images --largest 64000",
 )
 _add(
+    "photographs",
+    "Measure how time and memory of reading photographs grow with their number and with their size afterwards.",
+    "photographs photos/",
+)
+_add(
+    "estimates",
+    "Ask stepladder plan how long a study takes, run it, and compare.",
+    "estimates digits",
+    "estimates cifar10-jpeg/ --limit 500 --epochs 2 --rounds 2",
+)
+_add(
     "accuracy",
     "Measure the seconds of training that whole recipes take to a validation accuracy.",
     "accuracy cifar10-jpeg/ --wanted 80",

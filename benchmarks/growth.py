@@ -137,8 +137,9 @@ def _measure(point: Point, folder: Path) -> Measured:
     del images
     # Noise diverges at the report's rate where maps are large, and a failed trial is a short one.
     ladder = ("--recipe", "report", "--rung", "base:", "--rung", "+standardize:standardize")
+    size = ("--size", str(point.size))  # images over 64 pixels would become smaller
     short = ("--epochs", "1", "--set", "optimizer.lr=0.001", "--workers", "1", "--seeds", str(point.seeds))
-    return measure_process(stepladder("study", "images.npz", *ladder, *short, "--out", "out"), folder)
+    return measure_process(stepladder("study", "images.npz", *size, *ladder, *short, "--out", "out"), folder)
 
 
 def growth(

@@ -8,7 +8,11 @@ with :attr:`StepladderError.exit_code`.
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+_OURSELVES = Path(__file__).parent
 
 
 class StepladderError(Exception):
@@ -79,6 +83,19 @@ class StudyError(StepladderError):
 
 class StorageError(StepladderError):
     """A folder or file that cannot be written or read."""
+
+
+def described(error: BaseException) -> str:
+    """Return an exception of code that is not ours in words, with the file and line where it came from."""
+    text = str(error).partition("\n")[0] or "no message"
+    if isinstance(error, SyntaxError):  # its text names the place, and no line of the file has run
+        return f"{type(error).__name__}: {text}"
+    frames = list(traceback.extract_tb(error.__traceback__))
+    later = frames[1:] or frames
+    # The innermost line outside torch and ourselves is the one that the author can mend.
+    outside = [frame for frame in later if "site-packages" not in frame.filename]
+    own = [frame for frame in outside if not Path(frame.filename).is_relative_to(_OURSELVES)] or outside or later
+    return f"{type(error).__name__}: {text} ({own[-1].filename.rpartition('/')[2]}, line {own[-1].lineno})"
 
 
 def for_want_of_memory(error: BaseException) -> bool:

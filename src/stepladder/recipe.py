@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from stepladder.errors import LineError, RecipeError, some_of, unknown
 from stepladder.network import Network, load_network
 from stepladder.network.line import format_line
+from stepladder.network.own import is_reference, register_network
 from stepladder.network.spec import LAYER_KINDS
 from stepladder.optimizer import OPTIMIZERS, Optimizer, change_optimizer
 from stepladder.schema import check
@@ -106,7 +107,8 @@ class Recipe(BaseModel):
     def _load_network(cls, table: Any) -> Any:
         if isinstance(table, Mapping) and isinstance(table.get("network"), str):
             try:
-                return {**table, "network": load_network(table["network"])}
+                # A record may come from anybody: what it says runs no code.
+                return {**table, "network": load_network(table["network"], run_code=False)}
             except LineError as error:  # a recipe's messages are one line, and have no room for a caret
                 raise RecipeError(f"network: {error.sentence}") from error
         return table
@@ -140,6 +142,9 @@ class Recipe(BaseModel):
     def fingerprint(self) -> str:
         """SHA-256, in hex, of all that influences training. Names of the recipe and of its rungs do not."""
         table = self.model_dump(mode="json", exclude={"name": True, "techniques": {"__all__": {"rung"}}})
+        for layer, written in zip(self.network.layers, table["network"]["layers"], strict=True):
+            for key in layer.aside & set(written):
+                del written[key]
         for technique in table["techniques"]:
             if not technique["code"]:
                 del technique["code"]  # the catalogue's has none
@@ -164,13 +169,15 @@ def load_recipe(name: str) -> Recipe:
     """Return the recipe called ``name``, or the one in the TOML file of that path.
 
     A file with ``base = "report"`` states only what differs from that recipe; the path of a base is relative to the
-    file that names it.
+    file that names it. ``network = "net.py:build"`` runs that file's code, as whoever names the recipe names it too.
 
     Raises:
         RecipeError: there is none, or it does not fit.
     """
     table = _load_table(name, ())
     try:
+        if isinstance(table.get("network"), str) and is_reference(table["network"]):
+            register_network(table["network"])
         return parse_recipe(table)
     except RecipeError as error:
         raise RecipeError(f"{name}: {error}") from error

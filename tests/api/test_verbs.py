@@ -63,7 +63,7 @@ def test_it_is_printed_as_on_a_terminal_and_shown_in_a_notebook(small_study: Sma
     assert "standardize" in text
     assert "Report: " in text
     html = study._repr_html_()
-    assert "<table>" in html
+    assert "<p>Nothing was learned: " in html  # in one epoch of so few images: a table of verdicts would claim too much
     assert "data:image/svg+xml" in html
     assert 'href="study/report.html"' in html
     assert "<script" not in html

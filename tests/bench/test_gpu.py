@@ -18,7 +18,7 @@ def test_a_gpu_is_measured_with_and_without_replaying(monkeypatch):
 
     def measuring(command, folder):
         commands.append(command)
-        return Measured(2.0, 1)
+        return Measured(2.0, 1, 2.0)
 
     monkeypatch.setattr(room, "train_network", training)
     monkeypatch.setattr(room, "measure_process", measuring)

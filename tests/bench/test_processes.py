@@ -2,7 +2,8 @@
 
 import pytest
 
-from stepladder.bench.processes import WholeStudy, measure_process, measure_study, stepladder
+from stepladder.bench import processes
+from stepladder.bench.processes import TARGETS, WholeStudy, measure_process, measure_start, measure_study, stepladder
 from stepladder.errors import StudyError
 
 
@@ -12,6 +13,31 @@ def test_a_process_has_its_own_peak_and_time(tmp_path):
     assert small.peak < 100e6, "not the memory of the tests"
     assert large.peak - small.peak == pytest.approx(200e6, rel=0.05)
     assert large.seconds > 0.1
+    assert 0 < small.processor_seconds < 60
+
+
+def test_every_wait_is_measured_in_every_round(monkeypatch):
+    commands: list[str] = []
+
+    def measuring(command, folder):
+        commands.append(" ".join(command[3:]))
+        if command[3] == "study":
+            (folder / "study/trials/one/model").mkdir(parents=True)
+        return processes.Measured(2.0, 1, 1.5)
+
+    monkeypatch.setattr(processes, "measure_process", measuring)
+    monkeypatch.setattr(processes, "_first_step", lambda folder: 3.0)
+    rounds: list[None] = []
+    found = measure_start(2, lambda: rounds.append(None))
+    assert [one.what for one in found] == list(TARGETS)
+    assert all(one.seconds == [2.0, 2.0] and one.processor_seconds == [1.5, 1.5] for one in found[:-1])
+    assert (found[-1].seconds, found[-1].processor_seconds) == ([3.0, 3.0], None)
+    assert len(rounds) == 4
+    assert commands[0] == "study digits --epochs 1 --out study"
+    assert commands[1:5] == ["--help", "techniques", "techniques dropout", "inspect report"]
+    assert commands[5] == "check study"
+    assert commands[6].startswith("predict ")
+    assert commands[6].endswith("one.png")
 
 
 def test_a_process_that_fails_says_why(tmp_path):

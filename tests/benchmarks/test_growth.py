@@ -31,7 +31,7 @@ def test_growth_measures_whole_studies(monkeypatch):
 def test_growth_draws_its_picture(measure, monkeypatch, tmp_path):
     def measured(what, largest=None, advance=None):
         values = grown_values(what, largest)
-        return room.Growth(what, values, tuple(Measured(2.0 * value, 10**9) for value in values))
+        return room.Growth(what, values, tuple(Measured(2.0 * value, 10**9, 2.0 * value) for value in values))
 
     monkeypatch.setattr(room, "measure_growth", measured)
     outcome = measure("growth", "--of", "images", "--of", "seeds", "--picture", "g/growth.svg", "--json")

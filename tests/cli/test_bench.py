@@ -1,11 +1,15 @@
 """``stepladder bench``: the two commands that take options of their own, and what is refused."""
 
 import json
+from importlib import import_module
 
 import pytest
 import torch
 
+from stepladder.bench.engine import EngineSpeed
 from stepladder.bench.gpu import WORKERS_AND_STREAMS
+from stepladder.training.arithmetic import Arithmetic
+from stepladder.training.device import Compute
 
 
 def test_one_way_to_use_the_cores(stepladder):
@@ -15,6 +19,37 @@ def test_one_way_to_use_the_cores(stepladder):
     (one,) = document["studies"]
     assert one["threads"] == 1
     assert document["machine"]["matrix_product_flop_per_second"] > 1e8
+
+
+def speed_of(rung, compute, rounds, advance):
+    return EngineSpeed(
+        rung=rung.name,
+        plain=[100.0] * rounds,
+        alone=[150.0] * rounds,
+        stepladder=[200.0] * rounds,
+        trials_at_a_time=2,
+        matrix_products={"float32": [80e9] * rounds},
+        flop_an_image=2e8,
+        recipe=rung.recipe,
+        compute=compute,
+    )
+
+
+def test_the_engine_names_both_products_and_the_choice_with_its_reason(stepladder, monkeypatch):
+    chosen = Arithmetic("float32", "measured", 20.0, 36.0, 32, 5)
+    commands = import_module("stepladder.cli.bench")  # stepladder.cli.bench is the group of commands
+    monkeypatch.setattr(commands, "settle_engine", lambda *_: (Compute(torch.device("cpu"), "float32"), chosen))
+    monkeypatch.setattr(commands, "measure_engine", speed_of)
+    outcome = stepladder("bench", "engine", "--rounds", "2", "--json")
+    document = json.loads(outcome.out)
+    assert document["arithmetic"]["reason"] == "measured"
+    assert document["arithmetic"]["bfloat16_ms"] == 36.0
+    assert document["rungs"][0]["matrix_products_flop_per_second"] == {"float32": [80e9, 80e9]}
+    printed = " ".join(outcome.err.split())
+    assert "(c) float32 product, GFLOP/s 80 (80 to 80)" in printed
+    assert "(c) bfloat16 product, GFLOP/s no instructions for it" in printed
+    assert "b as a share of c, % 50 (50 to 50)" in printed
+    assert "Precision: float32, measured to be as fast or faster for this network here (20.0 ms in float32" in printed
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here, and its ladders take minutes")

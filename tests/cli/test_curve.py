@@ -7,7 +7,7 @@ Call = Callable[..., Any]
 
 
 def test_a_curve_in_one_command(stepladder: Call) -> None:
-    outcome = stepladder("curve", "digits", "--epochs", "1", "--limit", "30", "--seeds", "1", "--json")
+    outcome = stepladder("curve", "digits", "--epochs", "6", "--limit", "30", "--seeds", "1", "--json")
     assert outcome.code == 0, outcome.err
     document = json.loads(outcome.out)
     assert [size["images"] for size in document["sizes"]] == [20, 40, 106, 216]
@@ -32,3 +32,13 @@ def test_its_folder_is_named_by_the_data_alone(stepladder: Call) -> None:
     small = ("--epochs", "1", "--limit", "13", "--seeds", "1", "--network", "conv3-2 pool2 fc")
     assert stepladder("curve", "digits", *small).code == 0
     assert [path.name for path in Path("studies").iterdir()] == ["digits-curve"]
+
+
+def test_a_curve_of_which_no_size_learned_is_not_fitted(stepladder: Call) -> None:
+    options = ("--epochs", "1", "--limit", "30", "--seeds", "1", "--set", "optimizer.lr=1e-9", "--json")
+    outcome = stepladder("curve", "digits", *options)
+    document = json.loads(outcome.out)
+    assert document["power_law"] is None
+    assert document["nothing_learned"]["trials"] == 4
+    assert document["summary"][0].startswith("Nothing was learned: ")
+    assert document["summary"][-1] == "So nothing can be said of more images."

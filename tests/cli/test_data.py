@@ -89,11 +89,3 @@ def test_wrong_input_gets_a_sentence(stepladder: Call, arguments: list[str], wor
     assert outcome.code == 2
     assert words in outcome.err
     assert "Traceback" not in outcome.err
-
-
-def test_looking_imports_no_torch() -> None:
-    import subprocess
-    import sys
-
-    code = "import sys, stepladder.cli.data; assert not {'torch', 'matplotlib'} & set(sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)

@@ -16,7 +16,7 @@ from stepladder.training.arithmetic import Arithmetic, precision_by_features
 def quick(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     """Products and steps that take no time: what they measure is tested where they are."""
     monkeypatch.setenv("STEPLADDER_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(examination, "matrix_rate", lambda compute, products: 91e9)
+    monkeypatch.setattr(examination, "matrix_rates", lambda compute, products: {"float32": 91e9})
     chosen = Arithmetic("float32", "only")
     monkeypatch.setattr(examination, "choose_arithmetic", lambda *_: chosen)
     monkeypatch.setattr(examination, "measure_arithmetic", lambda *_: chosen)

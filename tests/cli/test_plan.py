@@ -14,7 +14,7 @@ def test_a_plan_says_what_would_run_and_find_and_runs_nothing(stepladder: Call, 
     assert outcome.code == 0, outcome.err
     assert "Ladder+leave-one-out of 10 rungs on digits, 9 comparisons, test accuracy, α = 0.05" in outcome.out
     assert "without augment" in outcome.out
-    assert "30 trials (3 seeds a rung), about " in outcome.out
+    assert "30 trials (3 seeds a rung): " in outcome.out
     # TTestPower at α = 0.05/9, n = 3, power 0.8: 9.83 standard deviations.
     assert "With 3 seeds, the smallest difference that it would probably find is 2.95 points." in outcome.out
     assert "of 0.3 points, as stated; an adjustment for 9 comparisons;" in outcome.out

@@ -16,6 +16,7 @@ from PIL import Image
 from stepladder.cli import run
 from stepladder.datasets import load_image_set
 from stepladder.datasets.splits import make_splits
+from stepladder.model import OnnxModel, load_model
 
 pytest.importorskip("onnx", reason="the extra 'export' is not installed")
 
@@ -48,6 +49,29 @@ def exported(trial, tmp_path_factory):
     path = tmp_path_factory.mktemp("exported") / "digits.onnx"
     assert run(["export", str(trial), "--out", str(path)]) == 0
     return path
+
+
+@pytest.mark.parametrize("fit", ["pad", "stretch"])
+def test_photographs_are_brought_to_the_model_s_shape_as_in_training(tmp_path, capsys, fit):
+    random = np.random.default_rng(0)
+    for number in range(80):
+        path = tmp_path / "set" / ("train" if number < 60 else "test") / "ab"[number % 2] / f"{number:02}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        size = tuple(int(side) for side in random.integers(70, 200, 2))
+        Image.fromarray(random.integers(0, 256, (4, 4, 3), dtype=np.uint8)).resize(size).save(path)
+    out = tmp_path / "out"
+    options = ("--size", "12", "--fit", fit, "--epochs", "1", "--out", str(out))
+    assert run(["train", str(tmp_path / "set"), *options]) == 0
+    assert {"pad": "black added up to 12×12", "stretch": "each was resized to 12×12"}[fit] in capsys.readouterr().out
+    model = load_model(next(out.rglob("config.json")).parent)
+    images = load_image_set(tmp_path / "set", size=12, fit=fit)
+    assert model.fit == images.fit == fit
+    capsys.readouterr()
+    assert run(["export", str(out), "--out", str(tmp_path / "m.onnx")]) == 0
+    files = sorted((tmp_path / "set" / "test").rglob("*.jpg"))
+    for asked in (model, OnnxModel.load(tmp_path / "m.onnx")):
+        expected = asked.probabilities(images.splits["test"].images)
+        assert asked.predict(files).probabilities.tobytes() == expected.tobytes()
 
 
 def test_the_accuracy_on_files_is_that_of_the_trial_to_the_last_image(trial, test_images, exported, capsys):

@@ -80,7 +80,7 @@ DAMAGED: dict[str, tuple[Change, str]] = {
     ),
     "no config": (lambda folder: (folder / "config.json").unlink(), "is no model; give the model folder of a trial"),
     "config of no JSON": (lambda folder: (folder / "config.json").write_text("{"), "config.json is not valid JSON"),
-    "unknown version": (configure(format_version=99), "is not a Stepladder model of format 1; train the model again"),
+    "unknown version": (configure(format_version=99), "is not a Stepladder model of format 1 or 2; train"),
     "too few class names": (
         configure(class_names=["a", "b"]),
         "config.json names 2 classes, and the weights tell 10 apart; give it the names that the model was trained with",

@@ -84,6 +84,9 @@ def test_size_and_channels_are_chosen_and_always_said(stepladder: Call) -> None:
     assert "All images are gray and were given three equal channels." in outcome.out
     assert stepladder(*command, "--size", "0").code == 2
     assert stepladder(*command, "--channels", "2").code == 2
+    outcome = stepladder(*command, "--fit", "squash")
+    assert outcome.code == 2
+    assert "'crop', 'pad', 'stretch'" in outcome.err.replace('"', "'")
 
 
 def test_nothing_is_fetched_unasked(stepladder: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -172,3 +175,27 @@ def test_what_a_pause_may_not_be(stepladder: Call) -> None:
     assert (outcome.code, "--max-time is soon; write it as 90s" in outcome.err) == (2, True)
     outcome = stepladder("train", "digits", "--checkpoint-seconds", "0")
     assert (outcome.code, "--checkpoint-seconds is 0; it must be more than 0" in outcome.err) == (2, True)
+
+
+def test_that_nothing_was_learned_is_said_first(stepladder: Call) -> None:
+    command = ("train", "digits", "--epochs", "1", "--limit", "20", "--set", "optimizer.lr=1e-9", "--out", "out")
+    outcome = stepladder(*command, "--json")
+    document = json.loads(outcome.out)
+    assert document["nothing_learned"]["trials"] == 1
+    said = outcome.err.index("Nothing was learned: ")
+    assert said < outcome.err.index("Train longer, ") < outcome.err.index("Test accuracy ")
+    # Also before test is read, by the validation images.
+    unread = stepladder(*command[:-1], "unread", "--no-test")
+    assert unread.out.index("Nothing was learned: ") < unread.out.index("Validation accuracy ")
+    learned = stepladder("train", "digits", "--epochs", "5", "--out", "learned", "--json")
+    assert json.loads(learned.out)["nothing_learned"] is None
+    assert "Nothing was learned" not in learned.err
+
+
+def test_large_images_get_another_network_in_one_line(stepladder: Call) -> None:
+    outcome = stepladder("train", "digits", "--size", "66", "--limit", "13", "--epochs", "1", "--precision", "float32")
+    assert (
+        "  Network: report_gap (229,706 weights), as the images are 66×66. Use --network report to take the "
+        in outcome.out
+    )
+    assert Path("trials/digits-small-report_gap-seed0/model").is_dir()

@@ -17,6 +17,7 @@ import pytest
 
 from stepladder.datasets import cache as room
 from stepladder.datasets.cache import FEWEST_IMAGES, Decoded, cache_folder, clear_cache, decode_once
+from stepladder.errors import DataError
 
 COUNT = FEWEST_IMAGES
 SHAPE = (COUNT, 4, 4, 3)
@@ -131,6 +132,35 @@ def test_without_room_on_the_disk_it_decodes_into_memory(empty_cache, monkeypatc
     usage = room.shutil.disk_usage(empty_cache.parent)
     monkeypatch.setattr(room.shutil, "disk_usage", lambda _: usage._replace(free=room._SPARE_BYTES))
     assert (decode_once("key", COUNT, decoder()).pixels == 7).all()
+    assert kept(empty_cache) == []
+
+
+def test_large_pixels_that_are_not_kept_are_mapped_all_the_same(empty_cache, monkeypatch):
+    monkeypatch.setattr(room, "MOST_HELD", 1000)
+    found = decode_once(None, COUNT, decoder())
+    assert (found.pixels == 7).all()
+    assert len([name for name in kept(empty_cache) if name.endswith(".part")]) == 1
+    decode_once("key", COUNT, decoder())  # which removes what killed processes left
+    assert (found.pixels == 7).all()
+    assert len([name for name in kept(empty_cache) if name.endswith(".part")]) == 1
+    del found
+    assert kept(empty_cache) == ["key.json", "key.pixels"]
+
+
+def test_pixels_that_fit_neither_disk_nor_memory_are_a_sentence(empty_cache, monkeypatch):
+    usage = room.shutil.disk_usage(empty_cache.parent)
+    monkeypatch.setattr(room, "MOST_HELD", 1000)
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda _: usage._replace(free=room._SPARE_BYTES))
+    assert (decode_once("key", COUNT, decoder()).pixels == 7).all()  # the memory has room
+    monkeypatch.setattr(room, "fits_memory", lambda _: False)
+    for key in ("other", None):
+        with pytest.raises(DataError) as caught:
+            decode_once(key, COUNT, decoder(shape=(COUNT, 4, 6, 3)))
+        assert str(caught.value) == (
+            f"100 images of 6×4×3 take 0.0 GB of memory, and {empty_cache / 'decoded-1'} cannot hold them (No space "
+            "left on device); free space there, set STEPLADDER_CACHE to a folder with room, make the images smaller "
+            "with `size`, or take fewer with `limit`"
+        )
     assert kept(empty_cache) == []
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import struct
+import threading
+import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -13,7 +16,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from stepladder.datasets.decode import FORMATS, MAX_PIXELS, decode_image, fit_square, image_shape
+from stepladder.datasets import decode as room
+from stepladder.datasets.decode import (
+    ENOUGH,
+    FORMATS,
+    MAX_PIXELS,
+    decode_fitted,
+    decode_image,
+    fit_image,
+    fit_square,
+    image_shape,
+)
+from stepladder.datasets.image_set import FITS
 from stepladder.errors import DataError
 
 LOSSLESS = ("PNG", "BMP", "TIFF")
@@ -196,7 +210,7 @@ def test_fit_square_keeps_the_center_antialiased():
 
 def test_reduced_decoding_keeps_enough_pixels():
     content = saved(Image.fromarray(noise(50, 40)).resize((1000, 800)), "JPEG")
-    reduced = decode_image(content, at_least=128)
+    reduced = decode_image(content, at_least=(128, 128))
     assert 128 <= min(reduced.shape[:2]) < 800
     whole = fit_square(decode_image(content), 64).astype(int)
     assert abs(fit_square(reduced, 64) - whole).mean() < 2
@@ -219,3 +233,128 @@ def test_damaged_bytes_give_an_image_or_a_data_error(fmt, flips, share):
             function(content)
         except DataError as error:
             assert str(error)  # noqa: PT017
+
+
+def photo(width: int, height: int, orientation: int = 1) -> bytes:
+    """A JPEG of smooth noise, as photographs are, that is to be turned as ``orientation`` says."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    smooth = Image.fromarray(noise(width // 8, height // 8)).resize((width, height), Image.Resampling.BICUBIC)
+    return saved(smooth, "JPEG", quality=95, exif=exif)
+
+
+def smallest_scale(rows: int, columns: int, needed: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns at the smallest eighth of the size, libjpeg's scales, that has the needed ones."""
+    sizes = [(-(-rows * eighths // 8), -(-columns * eighths // 8)) for eighths in range(1, 9)]
+    return next((size for size in sizes if size[0] >= needed[0] and size[1] >= needed[1]), (rows, columns))
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("target", [(64, 64), (32, 64), (90, 40), (224, 224)])
+@pytest.mark.parametrize(("width", "height"), [(640, 480), (480, 640), (1000, 125), (100, 90)])
+@pytest.mark.parametrize("fit", FITS)
+def test_a_jpeg_is_decoded_at_the_smallest_scale_that_suffices(monkeypatch, fit, width, height, target, orientation):
+    seen = decoded_sizes(monkeypatch)
+    content = photo(width, height, orientation)
+    fitted = decode_fitted(content, *target, fit=fit)
+    whole = decode_image(content)
+    rows, columns = whole.shape[:2]
+    scales = target[0] / rows, target[1] / columns
+    wanted = {
+        "crop": [max(target)] * 2,
+        "stretch": target,
+        "pad": [max(1, round(side * min(scales))) for side in (rows, columns)],
+    }[fit]
+    assert seen[0] == smallest_scale(rows, columns, (ENOUGH * wanted[0], ENOUGH * wanted[1]))
+    # Never fewer pixels than are wanted, where the image itself has as many.
+    assert seen[0][0] >= min(rows, wanted[0])
+    assert seen[0][1] >= min(columns, wanted[1])
+    assert abs(fitted - fit_image(whole, *target, fit).astype(int)).mean() < 5
+
+
+def decoded_sizes(monkeypatch) -> list[tuple[int, int]]:
+    """Rows and columns of each image that is decoded from now on."""
+    seen = []
+
+    def decode(content, at_least=(0, 0)):
+        image = decode_image(content, at_least)
+        seen.append(image.shape[:2])
+        return image
+
+    monkeypatch.setattr(room, "decode_image", decode)
+    return seen
+
+
+def test_a_photograph_is_decoded_reduced(monkeypatch):
+    seen = decoded_sizes(monkeypatch)
+    for fit in FITS:
+        decode_fitted(photo(1600, 1200), 64, 64, fit=fit)
+    assert seen == [(150, 200), (150, 200), (150, 200)]
+    decode_fitted(photo(1600, 400), 64, 64, fit="pad")  # the shorter side may have less than 64 pixels
+    assert seen[-1] == (50, 200)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("width", "height"), [(90, 60), (60, 90), (6, 9), (1, 4000), (4000, 1), (33, 32)])
+@pytest.mark.parametrize("target", [(32, 32), (20, 48)])
+def test_padding_keeps_the_whole_image_in_the_middle_of_black(width, height, target, channels):
+    image = 1 + noise(width, height)[:, :, :channels] // 2
+    padded = fit_image(image, *target, "pad")
+    assert padded.shape == (*target, channels)
+    scale = min(target[0] / height, target[1] / width)
+    inner = [max(1, min(most, round(side * scale))) for side, most in ((height, target[0]), (width, target[1]))]
+    assert inner[0] == target[0] or inner[1] == target[1]
+    top, left = (target[0] - inner[0]) // 2, (target[1] - inner[1]) // 2
+    middle = padded[top : top + inner[0], left : left + inner[1]]
+    expected = Image.fromarray(image.squeeze(2) if channels == 1 else image).resize(
+        inner[::-1], Image.Resampling.BICUBIC
+    )
+    np.testing.assert_array_equal(middle, np.asarray(expected).reshape(middle.shape))
+    assert padded.sum() == middle.sum()
+
+
+@pytest.mark.parametrize(("width", "height"), [(90, 60), (6, 9), (40, 4), (4, 40)])
+def test_stretching_resizes_both_sides(width, height):
+    stretched = fit_image(noise(width, height), 20, 30, "stretch")
+    expected = np.asarray(Image.fromarray(noise(width, height)).resize((30, 20), Image.Resampling.BICUBIC)).astype(int)
+    assert abs(stretched - expected).max() <= 1
+
+
+@pytest.mark.parametrize("fit", FITS)
+def test_a_strip_cannot_fill_the_memory(monkeypatch, fit):
+    made = []
+    resize = Image.Image.resize
+    monkeypatch.setattr(Image.Image, "resize", lambda *given, **more: made.append(given) or resize(*given, **more))
+    assert fit_image(np.zeros((100_000, 1, 1), dtype=np.uint8), 1024, 1024, fit).shape == (1024, 1024, 1)
+    # Pillow resizes along the rows first, so that 1024 columns of 100,000 rows would be in memory.
+    widened = [image for image, (width, _), *_ in made if width > image.width and image.height > 1024]
+    assert len(widened) == (1 if fit == "crop" else 0)  # where a box of one pixel is what is resized
+
+
+@pytest.mark.parametrize("fit", FITS)
+def test_an_image_of_the_size_is_left_as_it_is(fit):
+    image = noise(9, 7)
+    assert fit_image(image, 7, 9, fit) is image
+
+
+def test_large_images_wait_for_room():
+    together, most, lock = 0, 0, threading.Lock()
+    place = room._Room(100)
+
+    def hold(size: int) -> None:
+        nonlocal together, most
+        with place.room_for(size):
+            with lock:
+                together += size
+                most = max(most, together)
+            time.sleep(0.002)
+            with lock:
+                together -= size
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(hold, [40, 60, 30, 70, 250, 10] * 4))
+    assert most == 250  # one that is larger than the room has it alone
+    most = 0
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(hold, [40, 60, 30, 70, 10] * 4))
+    assert most <= 100

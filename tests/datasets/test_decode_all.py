@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import os
+import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from stepladder.datasets import Split, encoded, load_image_set
 from stepladder.datasets import decode_all as room
-from stepladder.datasets import encoded, load_image_set
-from stepladder.datasets.decode import decode_image, fit_square, with_channels
-from stepladder.datasets.decode_all import decode_splits
+from stepladder.datasets.decode import decode_fitted, decode_image, fit_image, fit_square, with_channels
+from stepladder.datasets.decode_all import DefaultSize, ShapeOptions, decode_splits
 from stepladder.datasets.encoded import Encoded, identify
+from stepladder.datasets.image_set import FITS
+from stepladder.datasets.mapped import release
 from stepladder.errors import DamagedImagesError, DataError
 
 
@@ -67,10 +74,139 @@ def test_sizes_that_differ_get_the_median_shorter_side(encode):
     np.testing.assert_array_equal(splits["train"].images, expected)
 
 
-def test_the_chosen_size_is_at_most_64(encode):
-    contents = [encode("JPEG", size=(200, 150)), encode("JPEG", size=(150, 200)), encode("JPEG", size=(300, 300))]
-    splits, _ = decode_splits({"train": in_memory(contents)})
-    assert splits["train"].images.shape == (3, 64, 64, 3)
+@pytest.mark.parametrize(
+    ("sizes", "shape"),
+    [
+        ([(224, 256)] * 3, (64, 64)),  # the same whether all are equal
+        ([(224, 256), (224, 256), (200, 260)], (64, 64)),  # or one differs
+        ([(65, 65)] * 3, (64, 64)),
+        ([(65, 12)] * 3, (12, 12)),
+        ([(64, 12)] * 3, (12, 64)),  # of one size up to 64 pixels, square or not
+        ([(64, 64)] * 3, (64, 64)),
+        ([(20, 30), (200, 300), (200, 300)], (64, 64)),
+        ([(200, 300), (20, 30), (20, 30)], (20, 20)),  # the first image lets expect another size
+    ],
+)
+def test_one_rule_for_the_size(encode, sizes, shape):
+    contents = [encode("JPEG", size=size, seed=seed) for seed, size in enumerate(sizes)]
+    splits, notes = decode_splits({"train": in_memory(contents)})
+    assert splits["train"].images.shape == (3, *shape, 3)
+    expected = np.stack([decode_fitted(content, *shape) for content in contents])
+    np.testing.assert_array_equal(splits["train"].images, expected)
+    said = "By default only images of one size up to 64 pixels keep it, and others get their median side, at most 64"
+    assert [said in note for note in notes] == ([] if set(sizes) == {shape[::-1]} else [True])
+
+
+def test_photographs_are_read_once(encode, monkeypatch):
+    calls = []
+    monkeypatch.setattr(room, "decode_fitted", lambda *given: calls.append(1) or decode_fitted(*given))
+    monkeypatch.setattr(room, "decode_image", lambda *_: pytest.fail("decoded in full"))
+    sizes = [(90 + seed, 100) for seed in range(10)]
+    decode_splits({"train": in_memory([encode("JPEG", size=size) for size in sizes])})
+    assert len(calls) == 10
+
+
+def test_a_size_that_is_asked_for_wins_over_that_of_a_network(encode):
+    contents = [encode(size=(9, 5), seed=seed) for seed in range(3)]
+    for asked, side in (
+        ({"size": 12}, 12),
+        ({"default_size": DefaultSize(20)}, 20),
+        ({"size": 12, "default_size": DefaultSize(20)}, 12),
+    ):
+        splits, notes = decode_splits({"train": in_memory(contents)}, shape=ShapeOptions(**asked))
+        assert splits["train"].image_shape == (side, side, 3)
+        assert ("The network learned from images of 20×20" in notes[0]) == (side == 20)
+        assert "median" not in notes[0]
+
+
+def test_the_size_of_a_network_takes_what_is_kept_of_the_same_size(tmp_path, write_folder, monkeypatch):
+    root = str(write_folder(tmp_path / "set", {"a": 60, "b": 60}))
+    asked = load_image_set(root, size=12)
+    monkeypatch.setattr(room, "decode_fitted", lambda *_: pytest.fail("decoded again"))
+    found = load_image_set(root, default_size=DefaultSize(12))
+    assert found.fingerprint == asked.fingerprint
+    assert found.notes[0].endswith(" The network learned from images of 12×12; `size=N` takes another.")
+    assert asked.notes[0].endswith("the 12×12 center kept.")
+
+
+NOTES = {
+    "crop": "the shorter side of each was resized to 10 pixels, antialiased, and the 10×10 center kept.",
+    "pad": "the longer side of each was resized to 10 pixels, antialiased, and black added up to 10×10.",
+    "stretch": "each was resized to 10×10 pixels, antialiased, both sides by themselves.",
+}
+
+
+@pytest.mark.parametrize("fit", FITS)
+def test_every_way_to_give_images_gives_the_same_pixels(tmp_path, encode, fit):
+    contents = [encode(size=(80, 70), seed=seed) for seed in range(6)]
+    labels = [f"class{seed % 2}" for seed in range(6)]
+    rows = sorted(zip(labels, contents, strict=True), key=lambda row: row[0])
+    (tmp_path / "shards").mkdir()
+    with tarfile.open(tmp_path / "shards" / "a.tar", "w") as archive:
+        for number, (label, content) in enumerate(rows):
+            (tmp_path / "folder" / label).mkdir(parents=True, exist_ok=True)
+            (tmp_path / "folder" / label / f"{number}.png").write_bytes(content)
+            for name, body in ((f"{number}.png", content), (f"{number}.cls", label.encode())):
+                member = tarfile.TarInfo(name)
+                member.size = len(body)
+                archive.addfile(member, io.BytesIO(body))
+    table = [f"folder/{label}/{number}.png,{label}\n" for number, (label, _) in enumerate(rows)]
+    (tmp_path / "table.csv").write_text("path,label\n" + "".join(table))
+    columns = {"image": [{"bytes": content} for _, content in rows], "label": [label for label, _ in rows]}
+    pq.write_table(pa.table(columns), tmp_path / "set.parquet")
+    arrays = np.stack([decode_image(content) for _, content in rows]), [label for label, _ in rows]
+    np.savez(tmp_path / "set.npz", images=arrays[0], labels=np.array(arrays[1]))
+    items = [(Image.open(io.BytesIO(content)), label) for label, content in rows]
+    ways = [*(tmp_path / name for name in ("folder", "table.csv", "set.parquet", "shards", "set.npz")), arrays]
+
+    dataset = type("Dataset", (), {"__len__": lambda _: len(items), "__getitem__": lambda _, at: items[at]})()
+    for asked in ({"size": 10}, {}):
+        sets = [load_image_set(way, fit=fit, **asked) for way in (*ways, dataset)]
+        side = asked.get("size", 64)
+        expected = np.stack([fit_image(image, side, side, fit) for image in arrays[0]])
+        for found in sets:
+            np.testing.assert_array_equal(found.splits["train"].images, expected)
+            assert found.fit == fit
+            assert found.notes == sets[0].notes
+        assert len({found.fingerprint for found in sets}) == 1
+        assert NOTES[fit].replace("10", str(side)) in sets[0].notes[0]
+
+
+def test_the_fit_is_part_of_the_fingerprint_where_it_is_not_the_usual_one(tmp_path, write_folder):
+    root = write_folder(tmp_path / "pets", {"cat": 2, "dog": 2})
+    sets = {fit: load_image_set(root, fit=fit) for fit in FITS}  # of one size, so that the pixels are the same
+    assert len({found.splits["train"].fingerprint for found in sets.values()}) == 1
+    assert len({found.fingerprint for found in sets.values()}) == 3
+    assert sets["crop"].fingerprint == load_image_set(root).fingerprint
+    # As it has been since the first version.
+    assert load_image_set("digits").fingerprint.startswith("39844f45b17c")
+
+
+def test_an_image_set_keeps_its_size_and_its_fit(make_set):
+    images = make_set({"train": [2, 2]})
+    large = replace(
+        images, splits={"train": Split(np.zeros((4, 100, 90, 1), np.uint8), np.array([0, 1, 0, 1]))}, fit="pad"
+    )
+    assert load_image_set(large, default_size=DefaultSize(224)) is large
+    assert load_image_set(large, channels=3).image_shape == (100, 90, 3)
+    smaller = load_image_set(large, size=30)
+    assert smaller.image_shape == (30, 30, 1)
+    assert smaller.fit == "pad"
+    assert "black added" in smaller.notes[-1]
+    assert load_image_set(large, size=30, fit="stretch").fit == "stretch"
+
+
+def test_memory_of_a_large_mapped_set_is_given_back_while_it_is_made(tmp_path, write_folder, monkeypatch):
+    root = write_folder(tmp_path / "set", {"a": 300, "b": 300})
+    expected = load_image_set(str(root)).fingerprint
+    for kept in (tmp_path / "own cache" / "decoded-1").iterdir():
+        kept.unlink()
+    given_back = []
+    monkeypatch.setattr(room, "FEWEST_RELEASED", 100 * 8 * 8 * 3)
+    monkeypatch.setattr(room, "release", lambda part: given_back.append(len(part)) or release(part))
+    again = load_image_set(str(root))
+    assert given_back == [256, 256]  # a chunk of images each, and what is left at the end is little
+    assert again.fingerprint == expected
 
 
 @pytest.mark.parametrize("threads", [1, 4])
@@ -195,7 +331,8 @@ def test_the_chosen_size_and_channels_are_said(mixed):
     notes = load_image_set(str(mixed)).notes
     assert notes == (
         "Image sizes differ (shorter side 12 to 16 pixels): the shorter side of each was resized to 12 pixels, "
-        "antialiased, and the 12×12 center kept. This side is their median, at most 64; another can be asked for.",
+        "antialiased, and the 12×12 center kept. By default only images of one size up to 64 pixels keep it, and "
+        "others get their median side, at most 64; `size=N` takes another.",
         "1 of 6 images are gray and were given three equal channels.",
     )
 
@@ -249,6 +386,8 @@ def test_images_that_come_as_pixels():
     [
         ({"size": 0}, "`size` is 0; it must be 1 to 1024 pixels"),
         ({"size": 5000}, "`size` is 5000; it must be"),
+        ({"default_size": DefaultSize(0)}, "`default_size` is 0; it must be 1 to 1024 pixels"),
+        ({"fit": "squash"}, r"unknown fit 'squash'. Known: crop, pad, stretch"),
         ({"channels": 2}, r"`channels` is 2; it must be 1 \(gray\) or 3 \(color\), or be left out"),
     ],
 )

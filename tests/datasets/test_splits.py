@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepladder.datasets import Split, load_image_set, make_splits
+from stepladder.datasets import ImageSet, Split, load_image_set, make_splits
 from stepladder.errors import DataError
 
 
@@ -162,3 +162,16 @@ def test_their_form_is_short(make_set):
     images = make_set({"train": [1200, 1200], "test": [9, 9]})
     assert repr(make_splits(images, 0.1)) == "Splits(train 2,160, validation 240, test 18 images of 4×4×1)"
     assert repr(make_splits(images, 0)) == "Splits(train 2,400, test 18 images of 4×4×1)"
+
+
+def test_splits_of_one_block_are_joined_without_a_copy():
+    block = np.random.default_rng(0).integers(0, 256, (60, 4, 5, 3), dtype=np.uint8)
+    labels = np.tile(np.array([0, 1], np.int64), 15)
+    train, held = Split(block[:30], labels), Split(block[30:], labels).take(np.arange(29, -1, -3))
+    joined = make_splits(ImageSet("made", ("a", "b"), {"train": train, "validation": held, "test": train}), 0).train
+    assert joined.pixels is block
+    np.testing.assert_array_equal(joined.images, np.concatenate([train.images, held.images]))
+    assert joined.labels.tolist() == [*train.labels, *held.labels]
+    apart = Split(held.images, held.labels)  # in memory of its own
+    copied = make_splits(ImageSet("made", ("a", "b"), {"train": train, "validation": apart, "test": train}), 0).train
+    assert copied.fingerprint == joined.fingerprint

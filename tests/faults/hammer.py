@@ -24,6 +24,7 @@ from typing import Any
 import small
 
 from stepladder.studies import study as module
+from stepladder.studies.running.timing import Estimate
 
 #: Where a file or a folder changes on disk.
 CALLS = ("fsync", "replace", "rename", "mkdir", "unlink", "rmdir")
@@ -63,7 +64,7 @@ def main(root: Path, kills: int, seed: int) -> dict[str, Any]:
     chance = random.Random(seed)
     images = small.small_images()
     # The measurement of speed before the first trial writes nothing, and would take most of the time.
-    module.estimate_seconds = lambda work, *_: dict.fromkeys(work, 1.0)  # type: ignore[assignment]
+    module.estimate_seconds = lambda work, *_, **__: Estimate(dict.fromkeys(work, 1.0), {})
     study, done, struck = 0, 0, Counter[str]()
     complete = False
     while done < kills or not complete:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from stepladder.model import OnnxModel, load_model
 from stepladder.model import export as room
 from stepladder.model.export import FORMATS, TOLERANCE, export_model
 from stepladder.model.folder import calibrate_model
+from stepladder.model.images import read_pixels
 from stepladder.model.onnx_file import METADATA
 
 onnx = pytest.importorskip("onnx", reason="the extra 'export' is not installed")
@@ -67,6 +69,26 @@ def test_calibration_is_part_of_the_file(folder, images, tmp_path, exported):
     del facts["calibrated"], graph.metadata_props[:]
     onnx.helper.set_model_props(graph, {METADATA: json.dumps(facts)})
     assert not OnnxModel(graph.SerializeToString(), "old.onnx").calibrated
+
+
+def test_how_images_are_brought_to_its_shape_is_part_of_the_file(model, images, tmp_path, exported):
+    facts = json.loads({entry.key: entry.value for entry in onnx.load(exported.path).metadata_props}[METADATA])
+    assert facts["file_version"] == 1  # which older versions read rightly
+    assert "fit" not in facts
+    assert OnnxModel.load(exported.path).fit == "crop"
+    export_model(replace(model, fit="stretch"), tmp_path / "s.onnx", images[:5])
+    read = OnnxModel.load(tmp_path / "s.onnx")
+    assert read.fit == "stretch"
+    photo = np.random.default_rng(0).integers(0, 256, (10, 40, 1), dtype=np.uint8)
+    pixels = read_pixels(photo, read.image_shape, "stretch")
+    assert read.predict(photo).probabilities.tobytes() == read.probabilities(pixels).tobytes()
+    graph = onnx.load(tmp_path / "s.onnx")
+    facts = json.loads({entry.key: entry.value for entry in graph.metadata_props}[METADATA])
+    assert facts["file_version"] == 2
+    del graph.metadata_props[:]
+    onnx.helper.set_model_props(graph, {METADATA: json.dumps(facts | {"fit": "squash"})})
+    with pytest.raises(StorageError, match="holds damaged facts of the model"):
+        OnnxModel(graph.SerializeToString(), "wrong.onnx")
 
 
 def test_the_card_is_in_the_file(exported):

@@ -18,6 +18,7 @@ from safetensors.numpy import load_file, save_file
 from stepladder.errors import RecipeError, StorageError
 from stepladder.model import load_model, save_model
 from stepladder.model.folder import calibrate_model
+from stepladder.model.images import read_pixels
 from stepladder.training.assembly import TrainingData
 from stepladder.training.device import choose_compute
 from stepladder.training.evaluate import ImageBatches, compute_logits
@@ -44,6 +45,26 @@ def test_logits_come_back_to_the_bit(saved, trained, digits, compute):
     assert logits.tobytes() == logits_of(trained, images, compute).tobytes()
     assert np.ptp(logits, axis=0).min() > 0
     assert not model.module.training
+
+
+def test_how_images_are_brought_to_its_shape_comes_back(saved, trained, digits, compute, tmp_path):
+    config = json.loads((saved / "config.json").read_text())
+    assert config["format_version"] == 1  # which older versions read rightly
+    assert "fit" not in config
+    assert load_model(saved, "cpu").fit == "crop"
+    save_model(tmp_path / "m", trained, digits.class_names, digits.image_shape, compute, "# A card\n", "pad")
+    config = json.loads((tmp_path / "m" / "config.json").read_text())
+    assert (config["format_version"], config["fit"]) == (2, "pad")
+    model = load_model(tmp_path / "m", "cpu")
+    assert model.fit == "pad"
+    photo = np.random.default_rng(0).integers(0, 256, (10, 40, 1), dtype=np.uint8)
+    found, padded, cropped = (
+        model.predict(photo).probabilities,
+        *(model.probabilities(read_pixels(photo, model.image_shape, fit)) for fit in ("pad", "crop")),
+    )
+    assert found.tobytes() == padded.tobytes() != cropped.tobytes()
+    calibrate_model(tmp_path / "m", 2.0)
+    assert load_model(tmp_path / "m", "cpu").fit == "pad"
 
 
 def test_what_it_knows_of_itself_comes_back(saved, trained, digits):
@@ -139,8 +160,12 @@ def set_to(*path_and_value: Any) -> Callable[[dict[str, Any]], object]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (set_to("format_version", 2), r"config\.json is not a Stepladder model of format 1; train"),
-        (lambda config: config.pop("format_version"), r"config\.json is not a Stepladder model of format 1; train"),
+        (set_to("format_version", 3), r"config\.json is not a Stepladder model of format 1 or 2; train"),
+        (
+            lambda config: config.pop("format_version"),
+            r"config\.json is not a Stepladder model of format 1 or 2; train",
+        ),
+        (set_to("fit", "squash"), r"config\.json is damaged \(fit: input should be 'crop', 'pad' or 'stretch'\)"),
         (lambda config: config.pop("precision"), r"config\.json is damaged \(precision: field required\)"),
         (lambda config: config.pop("network"), r"config\.json is damaged \(network: field required\)"),
         (lambda config: config.pop("class_names"), r"config\.json is damaged \(class_names: field required\)"),

@@ -118,7 +118,7 @@ def test_batch_norm_starts_as_pytorch_s():
     )
     built = build_network(network, (3, 2, 2), 2, Streams(0))
     for module, reference in ((built.norm, nn.BatchNorm2d(3)), (built.norm_row, nn.BatchNorm1d(12))):
-        assert type(module) is type(reference)
+        assert isinstance(module, type(reference))
         assert module.eps == reference.eps
         assert module.momentum == reference.momentum
         for name, value in reference.state_dict().items():

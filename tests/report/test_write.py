@@ -19,6 +19,7 @@ from stepladder.studies.findings import Findings, make_findings
 from stepladder.studies.judging.answers import read_answers
 from stepladder.studies.judging.curves import draw_up_curves
 from stepladder.studies.judging.diagnosis import diagnose
+from stepladder.studies.judging.learning import judge_learning
 from stepladder.studies.judging.statistics import summarize_rungs, weigh_effects
 from stepladder.studies.judging.test_set import judge_test_set
 
@@ -83,13 +84,14 @@ def test_one_report_weighs_and_summarizes_once(complete_study, tmp_path, monkeyp
             if name.startswith("stepladder") and vars(module).get(real.__name__) is real:
                 monkeypatch.setattr(module, real.__name__, count)
 
-    once = (weigh_effects, summarize_rungs, diagnose, draw_up_curves, judge_test_set, read_answers)
+    once = (weigh_effects, summarize_rungs, diagnose, draw_up_curves, judge_test_set, judge_learning, read_answers)
     for real in (*once, read_predictions):
         count_calls(real)
     findings = make_findings(study)
     write_report(findings)
     report_text(findings)
-    assert calls.pop("read_predictions") == len(study.trials) + 1  # once each, and once more of the model shown
+    # Of each trial by what asks whether it learned, and by the intervals over test images; and of the model shown.
+    assert calls.pop("read_predictions") == 2 * len(study.trials) + 1
     assert calls == Counter(real.__name__ for real in once)
 
 

@@ -131,7 +131,7 @@ def test_each_size_trains_on_its_images_and_is_told_with_a_guess(curve: RunCurve
     images = {"20 images": 20, "40 images": 40, "106 images": 106, "216 images": 216}
     assert told[0].images == trained == images  # of one epoch
     assert [trial.rung for trial in told[0].trials] == list(images)[::-1]  # the longest first
-    guesses = [told[0].seconds[name] for name in images]
+    guesses = [told[0].estimate.seconds[name] for name in images]
     assert guesses == sorted(guesses)
     assert guesses[0] > 0
 

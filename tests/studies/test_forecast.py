@@ -15,12 +15,14 @@ from stepladder.datasets import ImageSet
 from stepladder.errors import StudyError
 from stepladder.recipe import Recipe
 from stepladder.studies import forecast as module
+from stepladder.studies import study as planning
 from stepladder.studies.design.designs import make_design
 from stepladder.studies.design.rules import Rules, Seeds
 from stepladder.studies.files.records import ContrastRecord, SavedStudy
 from stepladder.studies.forecast import Forecast, Spread, choose_spread, forecast_study
 from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.running.execution import Execution
+from stepladder.studies.running.timing import Estimate
 from stepladder.studies.study import plan_study
 
 MadeUp = Callable[..., SavedStudy]
@@ -30,12 +32,17 @@ SECONDS = {"baseline": 1.0, "standardize": 2.0, "augment": 3.0}
 @pytest.fixture
 def forecast(digits: ImageSet, two_rungs: Recipe, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Forecast]:
     """Three rungs, two comparisons, whose trials take 1, 2 and 3 seconds."""
-    monkeypatch.setattr(module, "estimate_seconds", lambda work, *_: {name: SECONDS[name] for name in work})
+    monkeypatch.setattr(
+        planning,
+        "estimate_seconds",
+        lambda work, *_, **__: Estimate({name: SECONDS[name] for name in work}, {}, busy=1e-9),
+    )
 
-    def make(seeds: Seeds, spread: Spread, **rules: Any) -> Forecast:
+    def make(seeds: Seeds, spread: Spread, workers: int = 1, **rules: Any) -> Forecast:
         design = make_design("ladder", two_rungs)
-        planned = plan_study(digits, design, seeds=seeds, rules=Rules(**rules), execution=Execution("cpu", "float32"))
-        return forecast_study(planned, spread, Callbacks())
+        execution = Execution("cpu", "float32", workers=workers)
+        planned = plan_study(digits, design, seeds=seeds, rules=Rules(**rules), execution=execution)
+        return forecast_study(planned, spread, execution, Callbacks())
 
     return make
 
@@ -73,14 +80,24 @@ def test_one_seed_finds_nothing(forecast: Callable[..., Forecast]) -> None:
 def test_the_time_is_that_of_all_trials_one_after_another(forecast: Callable[..., Forecast]) -> None:
     found = forecast("auto", Spread(0.004, usual=True))
     assert found.seconds == SECONDS
-    assert (found.shortest, found.longest) == (18.0, 60.0)
-    assert repr(found) == "<Forecast ladder on digits: 9 to 30 trials, about 18 s in one process>"
+    assert (found.shortest.middle, found.longest.middle) == pytest.approx((18.0, 60.0))
+    assert repr(found) == "<Forecast ladder on digits: 9 to 30 trials, 14 to 78 s>"
     document = json.loads(json.dumps(found.to_document()))
     assert document["trials"] == {"fewest": 9, "most": 30}
     assert document["seconds_a_trial"] == SECONDS
+    assert document["seconds"]["fewest"] == pytest.approx({"low": 18 / 1.3, "high": 18 * 1.3})
+    assert document["seconds"]["most"] == pytest.approx({"low": 60 / 1.3, "high": 60 * 1.3})
+    assert document["trials_at_a_time"] == 1
     assert document["sd"] == 0.004
     assert document["study"]["plan_hash"] == found.record.plan_hash
     assert document["detectable"] == {str(seeds): effect for seeds, effect in found.detectable.items()}
+
+
+def test_two_processes_take_half_as_long(forecast: Callable[..., Forecast]) -> None:
+    found = forecast(2, Spread(0.004), workers=2)
+    # 1, 2, 3, 1, 2 and 3 seconds, each begun by whoever is free first: 1 + 3 + 3 and 2 + 1 + 2.
+    assert found.shortest.middle == pytest.approx(7.0)
+    assert found.at_a_time == (2, 2)
 
 
 def test_a_spread_is_stated_or_a_usual_one_in_the_unit_of_the_metric() -> None:

@@ -1,18 +1,23 @@
+import re
 import signal
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from stepladder.datasets import ImageSet, make_splits
+from stepladder.datasets import ImageSet, Split, make_splits
 from stepladder.datasets.audit import LeakCheck
 from stepladder.errors import DataError, RecipeError, StorageError, StudyError
+from stepladder.network import load_preset, trace_network
+from stepladder.network.advice import grave_notes
 from stepladder.recipe import Recipe
 from stepladder.studies import prepare as module
+from stepladder.studies.design.recipes import RecipeOptions
 from stepladder.studies.design.rules import Protocol
-from stepladder.studies.prepare import describe_data, preflight, prepare, refuse_file, time_limit
+from stepladder.studies.prepare import describe_data, grave_of, preflight, prepare, refuse_file, time_limit
 from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.running.execution import Execution
 from stepladder.training.arithmetic import Arithmetic
@@ -142,3 +147,55 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
         refuse_file(tmp_path / "file")
     with pytest.raises(StorageError, match="File name too long; choose another folder with `out`"):
         refuse_file(tmp_path / ("x" * 300))
+
+
+def grave(recipe: Recipe, images: ImageSet, **execution: object) -> tuple[str, ...]:
+    return grave_of(recipe, make_splits(images, 0), images.num_classes, Execution("cpu", **execution))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def photos() -> ImageSet:
+    """Twenty images of 128×128, on which a network that flattens has a weight for every pixel."""
+    pixels = np.zeros((20, 128, 128, 3), np.uint8)
+    split = Split(pixels, np.arange(20) % 2)
+    return ImageSet("photos", ("a", "b"), {"train": split, "test": split})
+
+
+def test_what_is_grave_about_a_network_is_said_before_a_step(photos: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "memory_of", lambda _: 1000.0)
+    large = RecipeOptions("small", network="report").make(photos)
+    mend = '`network="report_gap"`, which has as many weights for images of any size, or smaller images with `size=64`'
+    assert grave(large, photos) == (
+        "The layer fc1 has 99 % of the network's 16,543,482 weights, since each of its 1,000 outputs reads all 16,384 "
+        f"values before it: take {mend}.",
+        "The network has 16,543,482 weights, 827,174 for each of the 20 training images, and can learn them all by "
+        "heart: the same mends that, or more images.",
+    )
+    assert grave(RecipeOptions("small", network="report_gap").make(photos), photos) == ()
+    told = Told()
+    prepared = prepare(photos, large, Protocol(0), Execution("cpu", "float32"), told)
+    # Said once, before a step, and kept with the images.
+    assert [sentence for sentence in told.sentences if "by heart" in sentence] == [prepared.data.notes[-1]]
+    assert prepared.data.notes[-2:] == grave(large, photos)
+
+
+def test_nothing_is_said_of_digits_and_of_the_reference_study(digits: ImageSet) -> None:
+    assert grave(RecipeOptions("auto").make(digits), digits) == ()
+    costs = trace_network(load_preset("report"), (3, 32, 32), 10)
+    assert grave_notes(costs, 45_000) == ()
+
+
+def test_a_step_that_needs_more_memory_than_there_is(photos: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "memory_of", lambda _: 0.2)
+    monkeypatch.setattr(module, "count_workers", lambda asked, *_: 4 if asked == "auto" else asked)
+    recipe = RecipeOptions("small", network="report_gap").make(photos)
+    (note,) = grave(recipe, photos)
+    found = re.fullmatch(
+        r"A training step takes about 0\.1 GB, and 4 trials at a time (0\.[345]) GB, and there are 0\.2 GB of memory: "
+        r"take `workers=1` or `batch_size=(5|2)` or `size=64`\.",
+        note,
+    )
+    assert found is not None, note
+    assert grave(recipe, photos, workers=1) == ()
+    monkeypatch.setattr(module, "memory_of", lambda _: 0.0)  # where the system does not tell
+    assert grave(recipe, photos) == ()

@@ -222,7 +222,7 @@ def test_the_plan_is_written_and_announced_before_the_first_trial(study: RunStud
     study(callbacks=callbacks)
     assert callbacks.schedule is not None
     assert len(callbacks.schedule.trials) == 6
-    assert all(seconds > 0 for seconds in callbacks.schedule.seconds.values())
+    assert all(seconds > 0 for seconds in callbacks.schedule.estimate.seconds.values())
 
 
 def test_without_validation_all_images_train_and_the_test_curve_is_drawn(study: RunStudy, digits: ImageSet) -> None:

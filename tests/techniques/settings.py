@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import tempfile
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 
@@ -17,6 +21,8 @@ class Settings:
         color: it needs color images: the small network is trained on noise instead of digits.
         starts: the factor of the learning rate in the first step.
         alone: of the techniques that exclude one another, whether this one stands for them among all others.
+        beside: techniques that it needs before it.
+        weights: it needs a file of weights, which is made for the network at hand.
     """
 
     strong: dict[str, Any] = field(default_factory=dict)
@@ -25,6 +31,26 @@ class Settings:
     color: bool = False
     starts: float = 1.0
     alone: bool = False
+    beside: tuple[str, ...] = ()
+    weights: bool = False
+
+
+def strong_options(name: str, network: str, channels: int) -> dict[str, Any]:
+    """The options that must change the training of ``network`` on 8×8 images of ten classes."""
+    if not SETTINGS[name].weights:
+        return SETTINGS[name].strong
+    from safetensors.torch import save_file
+
+    from stepladder.network import load_network
+    from stepladder.network.build import build_network
+    from stepladder.training.rng import Streams
+
+    path = Path(tempfile.gettempdir()) / f"weights-{os.getpid()}-{channels}-{hash(network) % 10**8}.safetensors"
+    if not path.exists():
+        module = build_network(load_network(network), (channels, 8, 8), 10, Streams(99))
+        save_file({key: value.contiguous() for key, value in module.state_dict().items()}, path)
+        atexit.register(path.unlink, missing_ok=True)
+    return {**SETTINGS[name].strong, "source": str(path)}
 
 
 LAYER = "the layer is there or it is not"
@@ -38,7 +64,9 @@ SETTINGS: dict[str, Settings] = {
     "per_image_contrast": Settings(why="every image is normalized or none"),
     "zca": Settings(why=FITTED),
     "upscale": Settings(absent={"factor": 1}),
+    "center_crop": Settings(absent={"share": 1}),
     "random_crop": Settings(absent={"padding": 0}),
+    "random_resized_crop": Settings(absent={"smallest": 1}),
     "horizontal_flip": Settings(absent={"p": 0}),
     "vertical_flip": Settings(absent={"p": 0}),
     "translate": Settings(absent={"share": 0}),
@@ -52,6 +80,7 @@ SETTINGS: dict[str, Settings] = {
     "random_erasing": Settings(absent={"p": 0}),
     "mixup": Settings(absent={"alpha": 0}),
     "cutmix": Settings(absent={"p": 0}),
+    "layer_decay": Settings(absent={"factor": 1}),
     "exponential_lr": Settings(strong={"gamma": 0.5}, absent={"gamma": 1}),
     "step_lr": Settings(strong={"every": 1}, absent={"gamma": 1}, alone=True),
     "cosine_lr": Settings(absent={"floor": 1}, alone=True),
@@ -60,6 +89,10 @@ SETTINGS: dict[str, Settings] = {
     "reduce_on_plateau": Settings(
         strong={"patience": 0, "threshold": 0.9}, absent={"factor": 1, "patience": 0}, alone=True
     ),
+    "pretrained": Settings(why="the weights are there or they are not", weights=True, alone=True),
+    "freeze": Settings(why="a layer learns or it does not", alone=True),
+    "unfreeze": Settings(strong={"blocks": 1}, why="a layer learns or it does not", alone=True, beside=("freeze",)),
+    "head_init": Settings(why="at 1 the biases still begin at zero"),
     "dropout": Settings(absent={"p": 0}),
     "spatial_dropout": Settings(strong={"p": 0.3}, absent={"p": 0}),
     "batch_norm": Settings(why=LAYER),

@@ -29,12 +29,14 @@ from stepladder.training.device import choose_compute
 from stepladder.training.evaluate import ImageBatches, compute_logits
 from stepladder.training.loop import TrainedNetwork, train_network
 
-from .settings import SETTINGS
+from .settings import SETTINGS, strong_options
 
 CPU = choose_compute("cpu", "float32")
 HOOKS = (
     "fit",
     "rewrite",
+    "frozen",
+    "lr_scales",
     "initialize",
     "augment",
     "prepare",
@@ -54,9 +56,16 @@ with_strength = pytest.mark.parametrize("name", [name for name, entry in SETTING
 
 
 def make(name: str, options: dict[str, object] | None = None) -> Technique:
-    technique = find_technique(name)(**(SETTINGS[name].strong if options is None else options))
+    technique = find_technique(name)(**(strong_options(name, NETWORK, 3) if options is None else options))
     technique.begin(Context((3, 8, 8), (4,) * 16, load_preset("report"), epochs=20, steps_per_epoch=10))
     return technique
+
+
+def tables(name: str, options: dict[str, object] | None = None) -> list[str | dict[str, object]]:
+    """The technique as a recipe lists it, behind those that it needs; the last alone is the one at hand."""
+    color = SETTINGS[name].color
+    chosen = strong_options(name, NETWORK, 3 if color else 1) if options is None else options
+    return [*SETTINGS[name].beside, {"name": name, **chosen}]
 
 
 def fitted(name: str, images: Tensor) -> Technique:
@@ -127,11 +136,11 @@ def test_strength_zero_equals_absent_among_the_others_too(name, train):
 
 @every_technique
 def test_switched_on_it_changes_training_and_the_same_seed_gives_the_same_bits(name, train):
-    table, color = {"name": name, **SETTINGS[name].strong}, SETTINGS[name].color
-    trained = train(table, color=color)
-    assert bits(trained) == bits(train.again(json.dumps([table]), color, 0))
-    assert bits(trained) != bits(train(color=color))
-    assert bits(trained) != bits(train(table, color=color, seed=1))
+    listed, color = tables(name), SETTINGS[name].color
+    trained = train(*listed, color=color)
+    assert bits(trained) == bits(train.again(json.dumps(listed), color, 0))
+    assert bits(trained) != bits(train(*listed[:-1], color=color))
+    assert bits(trained) != bits(train(*listed, color=color, seed=1))
     assert trained.warnings == []
     assert trained.failure is None
 
@@ -270,7 +279,7 @@ def test_what_it_remembers_can_be_put_away_and_back(name):
 
 @every_technique
 def test_a_model_of_it_is_read_back_to_the_same_logits(name, train, tmp_path):
-    trained = train({"name": name, **SETTINGS[name].strong}, color=SETTINGS[name].color)
+    trained = train(*tables(name), color=SETTINGS[name].color)
     channels = 3 if SETTINGS[name].color else 1
     save_model(tmp_path, trained, [str(label) for label in range(10)], (8, 8, channels), CPU, "card")
     images = np.random.default_rng(1).integers(0, 256, (5, 8, 8, channels), dtype=np.uint8)
@@ -288,7 +297,7 @@ def test_it_is_documented(name):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
 def test_an_epoch_runs_on_a_gpu(name, digits_train, tiny_recipe, noise):
     images = noise if SETTINGS[name].color else digits_train
-    recipe = tiny_recipe({"name": name, **SETTINGS[name].strong}, network=NETWORK, epochs=3)
+    recipe = tiny_recipe(*tables(name), network=NETWORK, epochs=3)
     compute = choose_compute("cuda", "float32")
     runs = [train_network(recipe, TrainingData(images, images, 10), 0, compute) for _ in range(2)]
     assert runs[0].failure is None
@@ -304,6 +313,7 @@ def test_an_option_out_of_range_is_said_with_both_ends(name):
         if (
             found.annotation is bool
             or get_origin(found.annotation) is Literal
+            or found.annotation in (str, str | None)
             or range_of(TECHNIQUES[name], option).startswith("last")
         ):
             continue

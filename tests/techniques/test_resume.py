@@ -24,7 +24,7 @@ from stepladder.training.device import choose_compute
 from stepladder.training.loop import TrainedNetwork, TrainingCallbacks, train_network
 from stepladder.training.stop import Stop, Stopped
 
-from .settings import SETTINGS
+from .settings import SETTINGS, strong_options
 
 CPU = choose_compute("cpu", "float32")
 EPOCHS, STEPS = 3, 4  # of 16 images each
@@ -66,10 +66,10 @@ def test_stopped_with_it_alone_a_trial_ends_with_the_bits_of_one_that_never_was(
 ) -> None:
     split = images[SETTINGS[name].color]
     optimizer = {"name": "sgd", "lr": 0.05, "momentum": 0.9}
-    technique = {"name": name, **SETTINGS[name].strong}
-    recipe = tiny_recipe(
-        technique, epochs=EPOCHS, batch_size=16, network="conv3-2 pool2 conv3-2 fc8 fc", optimizer=optimizer
-    )
+    network = "conv3-2 pool2 conv3-2 fc8 fc"
+    technique = {"name": name, **strong_options(name, network, split.image_shape[2])}
+    listed = [*SETTINGS[name].beside, technique]
+    recipe = tiny_recipe(*listed, epochs=EPOCHS, batch_size=16, network=network, optimizer=optimizer)
 
     def train(folder: Path | None, steps: int = 0) -> tuple[TrainedNetwork, int]:
         """Train until so many steps are done, and return also how many were."""

@@ -10,18 +10,17 @@ from pathlib import Path
 
 from stepladder.api.progress import PlainLines, find_progress
 from stepladder.api.signals import stopping_politely
-from stepladder.datasets import ImageSet, load_image_set
+from stepladder.datasets import DefaultSize, ImageSet, load_image_set
 from stepladder.datasets.sources.base import Access
 from stepladder.errors import StepladderError
 from stepladder.recipe import Recipe
 from stepladder.report.write import write_page, write_report
 from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.records import TrialResult
-from stepladder.studies.files.store import load_study
+from stepladder.studies.files.store import CHECKPOINTS, load_study
 from stepladder.studies.findings import work_out
 from stepladder.studies.running.callbacks import CallbackList, Callbacks
 from stepladder.studies.running.execution import Execution
-from stepladder.studies.running.trial import CHECKPOINTS
 from stepladder.studies.track import make_trackers
 from stepladder.training.stop import Stop, Stopped
 
@@ -35,9 +34,13 @@ SAME_CALL_GOES_ON = "; the same call goes on."
 
 @dataclass(frozen=True)
 class ImagesToLoad:
-    """Images that are loaded once everything is checked that can be checked without them."""
+    """Images that are loaded once everything is checked that can be checked without them.
 
-    load: Callable[[], ImageSet]
+    Attributes:
+        load: given the size to take where nobody asked for one, or None.
+    """
+
+    load: Callable[[DefaultSize | None], ImageSet]
 
 
 class LivePage(Callbacks):
@@ -70,8 +73,11 @@ class Job:
         self.folder: Path | None = None
         self.asked: Path | None = None
 
-    def load(self, data: object) -> ImageSet:
+    def load(self, data: object, default_size: DefaultSize | None = None) -> ImageSet:
         """Return the images of a name, a path, arrays, a Dataset, or an image set that was loaded before.
+
+        Args:
+            default_size: the size that the recipe's network was pretrained at; an image set keeps its own.
 
         Raises:
             DataError: there is no such image set, or it cannot be read.
@@ -79,15 +85,15 @@ class Job:
         if isinstance(data, ImageSet):
             return data
         if isinstance(data, ImagesToLoad):
-            return data.load()
+            return data.load(default_size)
         shown = self.shown
         if not isinstance(shown, PlainLines):
-            return load_image_set(data)
+            return load_image_set(data, default_size=default_size)
         access = Access(
             on_progress=lambda done, total: shown.loading("Reading images", done, total),
             on_download=lambda name, done, total: shown.loading(f"Fetching {name}", done, total),
         )
-        return load_image_set(data, access=access)
+        return load_image_set(data, default_size=default_size, access=access)
 
     def begin(self, images: ImageSet, recipe: Recipe, folder: Path, *, live: bool = False) -> None:
         """Say what was loaded, and make the trackers that were asked for.

@@ -23,13 +23,15 @@ from stepladder.baselines.settings import BagSettings
 from stepladder.datasets import ImageSet
 from stepladder.datasets.audit import LeakCheck
 from stepladder.recipe import Recipe
-from stepladder.report.units import count, duration, percent
+from stepladder.report.how_long import how_long
+from stepladder.report.units import count, duration, percent, time_range
 from stepladder.studies.bag_of_words import BagCallbacks
 from stepladder.studies.curve import CURVE
 from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.bag_files import BagResult
 from stepladder.studies.files.records import StudyRecord, TrialResult
 from stepladder.studies.running.callbacks import Callbacks, Schedule
+from stepladder.studies.running.timing import Range
 from stepladder.training.history import EpochRecord
 
 
@@ -52,6 +54,8 @@ class PlainLines(Callbacks):
         #: Which point of a search is at hand, where nobody knows how many trials there will be.
         self.point = ""
         self.last: dict[str, EpochRecord] = {}
+        #: Images whose features are worked out and in all, of trials that wait for them.
+        self.features: dict[str, tuple[int, int]] = {}
 
     def say(self, sentence: str, style: str = "") -> None:
         """Print one line."""
@@ -89,9 +93,7 @@ class PlainLines(Callbacks):
         budgets = sorted({trial.recipe.epochs for trial in schedule.trials})
         epochs = count(budgets[0], "epoch") if len(budgets) == 1 else f"{budgets[0]} to {budgets[-1]} epochs"
         self._announce(schedule, f"{count(self.total, 'trial')} of {epochs}{kept}")
-        seconds = sum(schedule.seconds[trial.rung] for trial in schedule.trials) / schedule.workers
-        how = f", {schedule.workers} trials at a time" if schedule.workers > 1 else ""
-        self.say(f"It will take about {duration(seconds)}{how}, by a short measurement.\n")
+        self.say(f"It will take {how_long(schedule.expected, schedule.workers, schedule.estimate)}\n")
 
     def _announce(self, schedule: Schedule, trials: str) -> None:
         record = schedule.record
@@ -113,14 +115,14 @@ class PlainLines(Callbacks):
             signed = " ".join([*(f"+ {name}" for name in rung.adds), *(f"− {name}" for name in rung.lacks)])
             self.say(f"  {rung.name:<{width}}{signed}".rstrip(), "dim")
 
-    def searching(self, record: StudyRecord, seconds: float) -> None:
+    def searching(self, record: StudyRecord, seconds: Range) -> None:
         """Say how many points will be tried and for how long."""
         assert record.sweep is not None
         assert record.sweep.search is not None
         self.say(
             f"Search over {count(record.sweep.search.points, 'point')} × {count(len(record.seeds), 'seed')}; "
-            f"{record.precision} on {record.device}. It will take about {duration(seconds)} at most, by a short "
-            "measurement.\n"
+            f"{record.precision} on {record.device}. It will take {time_range(seconds.low, seconds.high)} at most, by "
+            "a short measurement.\n"
         )
 
     def point_started(self, number: int, total: int, name: str) -> None:  # noqa: ARG002
@@ -139,6 +141,12 @@ class PlainLines(Callbacks):
         if self.time:
             self.time.start(trial)
 
+    def features_computed(self, trial: Trial, done: int, total: int) -> None:
+        """Say once why the trial's first epoch does not come."""
+        if trial.id not in self.features:
+            self.say(f"{self.heading(trial)}: working out the features of {total:,} images, once for this image set")
+        self.features[trial.id] = done, total
+
     def batch_ended(self, trial: Trial, images: int) -> None:
         """Note the progress."""
         if self.time:
@@ -156,7 +164,7 @@ class PlainLines(Callbacks):
             _watched(record),
         ]
         parts += [f"{record.images_per_second:,.0f} images/s"] if record.images_per_second else []
-        parts += [f"{duration(self.time.study_left)} left"] if self.time and record.epoch else []
+        parts += [self.left] if self.time and record.epoch else []
         self.say(", ".join(parts))
 
     def trial_postponed(self, trial: Trial) -> None:
@@ -169,7 +177,7 @@ class PlainLines(Callbacks):
     def trial_ended(self, trial: Trial, result: TrialResult) -> None:
         """Print what a reader should know at once."""
         if self.time:
-            self.time.end(trial)
+            self.time.end(trial, failed=result.failure is not None)
         self.ended += 1
         for warning in result.warnings:
             self.say(f"{self.heading(trial)}: note: {warning}")
@@ -177,7 +185,7 @@ class PlainLines(Callbacks):
             self.say(f"{self.heading(trial)}: failed: {result.failure}")
         record = self.last.get(trial.id)
         if not self.epochs and not result.failure and record:
-            left = f", {duration(self.time.study_left)} left" if self.time else ""
+            left = f", {self.left}" if self.time else ""
             self.say(f"{self.heading(trial)}: {_watched(record)}, {duration(result.seconds)}{left}")
 
     def message(self, sentence: str) -> None:
@@ -192,6 +200,13 @@ class PlainLines(Callbacks):
         """Leave the screen as it should stay."""
 
     @property
+    def left(self) -> str:
+        """How long the whole study will probably still take."""
+        assert self.time is not None
+        left = self.time.study_left
+        return f"{time_range(left.low, left.high)} left"
+
+    @property
     def ran(self) -> bool:
         """Whether any trial was run."""
         return bool(self.numbers)
@@ -203,7 +218,7 @@ class PlainLines(Callbacks):
 
     def _note_epoch(self, trial: Trial, record: EpochRecord) -> None:
         if self.time:
-            self.time.go_on(trial, record.epoch)
+            self.time.end_epoch(trial, record.epoch, record.seconds)
 
 
 class LiveBars(PlainLines):
@@ -259,6 +274,11 @@ class LiveBars(PlainLines):
         self.bars.start()
         self._show(trial)
 
+    def features_computed(self, trial: Trial, done: int, total: int) -> None:
+        """Show how far the features are."""
+        self.features[trial.id] = done, total
+        self._show(trial)
+
     def batch_ended(self, trial: Trial, images: int) -> None:
         """Move the bars; they draw themselves ten times a second at most."""
         super().batch_ended(trial, images)
@@ -291,6 +311,8 @@ class LiveBars(PlainLines):
             parts.append(f"{record.images_per_second:,.0f} images/s")
         if record:
             parts.append(_watched(record))
+        elif trial.id in self.features:
+            parts = ["features of {:,} of {:,} images".format(*self.features[trial.id])]
         bar = self.trial_bars[trial.id]
         if self.time is None:
             done = (record.epoch if record else 0) / epochs
@@ -299,7 +321,7 @@ class LiveBars(PlainLines):
         parts.append(f"{duration(self.time.trial_left(trial))} left")
         self.bars.update(bar, completed=self.time.trial_fraction(trial), what=what, state=", ".join(parts))
         done = (self.done + self.ended + self.time.running) / self.total
-        state = f"{self.done + self.ended} of {self.total} trials done, {duration(self.time.study_left)} left"
+        state = f"{self.done + self.ended} of {self.total} trials done, {self.left}"
         self.bars.update(self.study_bar, completed=done, state=state, visible=True)
 
 
@@ -331,6 +353,11 @@ class NotebookBox(PlainLines):
         self.bar = ""
         super().images_loaded(images, recipe)
 
+    def features_computed(self, trial: Trial, done: int, total: int) -> None:
+        """Say how far the features are."""
+        self.bar = f"{self.heading(trial)}: features of {done:,} of {total:,} images"
+        self._show()
+
     def batch_ended(self, trial: Trial, images: int) -> None:
         """Move the bar."""
         super().batch_ended(trial, images)
@@ -338,8 +365,7 @@ class NotebookBox(PlainLines):
             done = (self.done + self.ended + self.time.running) / self.total
             filled = round(30 * done)
             self.bar = (
-                f"{'█' * filled}{'░' * (30 - filled)} {self.done + self.ended} of {self.total} trials, "
-                f"{duration(self.time.study_left)} left"
+                f"{'█' * filled}{'░' * (30 - filled)} {self.done + self.ended} of {self.total} trials, {self.left}"
             )
         self._show()
 

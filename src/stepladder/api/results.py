@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from stepladder.errors import StudyError, missing_extra
 from stepladder.model import Model, load_model
+from stepladder.report.nothing_learned import describe_nothing_learned
 from stepladder.report.terminal import report_text, short_text
 from stepladder.report.write import REPORT_PAGE, write_report
 from stepladder.studies.files.records import SavedStudy, SavedTrial, StudyRecord, TrialResult
 from stepladder.studies.files.store import load_study as load_saved_study
 from stepladder.studies.files.store import result_rows
 from stepladder.studies.findings import AnyFindings, Findings, work_out
+from stepladder.studies.judging.learning import NothingLearned
 from stepladder.studies.judging.points import Best, Point, SweepFindings
 from stepladder.studies.judging.sizes import CurveFindings, PowerLaw, SizeResult
 from stepladder.studies.judging.statistics import Effect, RungSummary
@@ -197,12 +199,14 @@ class TrainedModel:
         folder: of the trial.
         result: its scores; accuracies are fractions of 1.
         arithmetic: the precision that it was trained in, and how that came about.
+        nothing_learned: that its answers do not depend on the image; None where they do, or it cannot be told.
     """
 
     def __init__(self, saved: SavedModel) -> None:
         self.folder: Path = saved.folder
         self.result: TrialResult = saved.result
         self.arithmetic = saved.arithmetic
+        self.nothing_learned: NothingLearned | None = saved.nothing_learned
 
     @property
     def model(self) -> Model:
@@ -220,6 +224,9 @@ class TrainedModel:
             return f"<TrainedModel {self.folder}: failed, {str(self.result.failure)[:200]}>"
         scores = (("test", self.result.test_accuracy), ("validation", self.result.val_accuracy))
         each = ", ".join(f"{100 * score:.2f} % on {split}" for split, score in scores if score is not None)
+        if self.nothing_learned is not None:
+            opening, advice = describe_nothing_learned(self.nothing_learned)
+            return f"<{opening} {advice} TrainedModel {self.folder}: {each}>"
         return f"<TrainedModel {self.folder}: {each}>"
 
 

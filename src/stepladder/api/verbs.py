@@ -20,11 +20,11 @@ from stepladder.datasets import ImageSet, load_image_set, make_splits
 from stepladder.datasets.audit import ImageAudit, audit_image_set
 from stepladder.errors import DamagedImagesError, RecipeError
 from stepladder.model import Predictions
-from stepladder.network import find_network
+from stepladder.network import FoundNetwork, Network, find_network
 from stepladder.network.inspection import Inspection, inspect_network
+from stepladder.network.own import is_reference, register_network
+from stepladder.network.own_inspection import OwnInspection, inspect_own
 from stepladder.recipe import Recipe
-from stepladder.report.lr_range import check_folder as check_lr_folder
-from stepladder.report.lr_range import write_lr_range
 from stepladder.report.write import write_report
 from stepladder.studies.bag_of_words import BagCallbacks, BagOptions, add_bag_of_words, run_bag_of_words
 from stepladder.studies.curve import curve_design
@@ -38,6 +38,7 @@ from stepladder.studies.findings import work_out
 from stepladder.studies.forecast import Forecast, choose_spread, forecast_study
 from stepladder.studies.lr_range import LrRange, run_lr_range
 from stepladder.studies.running.execution import Execution
+from stepladder.studies.running.hours import say_hours
 from stepladder.studies.search import Search, run_search
 from stepladder.studies.study import plan_study, run_study
 from stepladder.studies.sweep import Grid, grid_design, write_over
@@ -91,8 +92,9 @@ def study(
     _check(options, rules, execution)
     check_plan(plan)
     with running(progress, execution) as job:
-        images = job.load(data)
+        images = job.load(data, options.default_size())
         chosen = choose_study(plan, options, images, seeds, rules)
+        images = options.with_note(images, chosen.recipe)
         folder = _folder(out, "studies", f"{images.name}{chosen.name}")
         job.begin(images, chosen.recipe, folder, live=True)
         saved = run_study(
@@ -134,13 +136,16 @@ def plan(
     check_plan(plan)
     assumed = choose_spread(spread, rules.metric)
     with running(progress, execution) as job:
-        images = job.load(data)
+        images = job.load(data, options.default_size())
         chosen = choose_study(plan, options, images, seeds, rules)
+        images = options.with_note(images, chosen.recipe)
         job.shown.images_loaded(images, chosen.recipe)
         planned = plan_study(
             images, chosen.design, seeds=seeds, rules=rules, execution=job.execution, callbacks=job.callbacks
         )
-        return forecast_study(planned, assumed, job.callbacks)
+        forecast = forecast_study(planned, assumed, job.execution, job.callbacks)
+        say_hours(forecast.shortest.middle, images.image_shape, job.callbacks)
+        return forecast
 
 
 def sweep(
@@ -173,12 +178,17 @@ def sweep(
     asked = over if isinstance(over, Grid | Search) else Grid(write_over(over))
     searches = isinstance(asked, Search)
     axes = parse_axes(asked.over, ranges=searches)
+    for value in (value for axis in axes if axis.key == "network" for value in axis.values):
+        if is_reference(str(value)):
+            register_network(str(value))
     check_seeds(seeds)
     _check(options, protocol, execution)
     with running(progress, execution) as job:
-        images = job.load(data)
+        images = job.load(data, options.default_size())
         # Settings belong to every point; a key may name a technique that only a point has.
-        made = RecipeOptions(options.recipe, options.network, options.techniques, rung=options.rung).make(images)
+        network = {key: value for key, value in options.settings.items() if key == "network"}
+        made = RecipeOptions(options.recipe, options.network, options.techniques, network, options.rung).make(images)
+        images = options.with_note(images, made)
         settings = {**asked.settings, **options.changes()}
         named = [images.name, "search" if searches else "sweep", *([options.rung] if options.rung else [])]
         folder = _folder(out, "studies", "-".join([*named, *(axis.key for axis in axes)]))
@@ -228,8 +238,9 @@ def curve(
     check_seeds(seeds)
     _check(options, protocol, execution)
     with running(progress, execution) as job:
-        images = job.load(data)
+        images = job.load(data, options.default_size())
         made = options.make(images)
+        images = options.with_note(images, made)
         folder = _folder(out, "studies", f"{images.name}-curve")
         job.begin(images, made, folder)
         saved = run_study(
@@ -266,6 +277,8 @@ def lr_range(
     Raises:
         StepladderError: see :func:`study`.
     """
+    from stepladder.report.lr_range import check_folder, write_lr_range  # matplotlib, which no other verb waits for
+
     options, protocol = as_options(recipe), protocol or Protocol()
     if "epochs" in options.settings:
         raise RecipeError("`epochs` is no budget of this test, which ends after `steps`; leave it out")
@@ -274,10 +287,11 @@ def lr_range(
     check_seeds(seeds)
     _check(options, protocol, execution)
     with running(progress, execution) as job:
-        images = job.load(data)
+        images = job.load(data, options.default_size())
         made = options.make(images)
+        images = options.with_note(images, made)
         folder = _folder(out, "studies", f"{images.name}{options.label()}-lr-range")
-        check_lr_folder(folder)
+        check_folder(folder)
         job.shown.images_loaded(images, made)
         found = run_lr_range(
             images,
@@ -317,8 +331,9 @@ def train(
     options, protocol = as_options(recipe), protocol or Protocol()
     _check(options, protocol, execution)
     with running(progress, execution) as job:
-        images = job.load(data)
+        images = job.load(data, options.default_size())
         made = options.make(images)
+        images = options.with_note(images, made)
         named = [images.name, made.name, *([options.rung] if options.rung else []), f"seed{seed}"]
         folder = _folder(out, "trials", "-".join(named))
         job.begin(images, made, folder)
@@ -400,12 +415,13 @@ def add_bag(study: Study, data: object, *, drop_leaks: bool = False, progress: b
     return cast("Study", _reported(saved))
 
 
-def predict(model: Any, images: Any) -> Predictions:
+def predict(model: Any, images: Any, *, network: str | None = None) -> Predictions:
     """Say what is on images: the class of each with its probability.
 
     Args:
         model: a folder of a trained model, an exported ``.onnx`` file, or a loaded model.
         images: files, folders, patterns, Pillow images or arrays; one or many.
+        network: ``FILE.py:function`` of a folder whose network is a module of your own; it is run only when named.
 
     Raises:
         StepladderError: the model or an image cannot be read.
@@ -413,7 +429,7 @@ def predict(model: Any, images: Any) -> Predictions:
     if isinstance(model, str | Path):
         from stepladder.model.find import find_model
 
-        model = find_model(Path(model))
+        model = find_model(Path(model), network)
     return cast("Predictions", model.predict(images))
 
 
@@ -425,11 +441,12 @@ def inspect(
     num_classes: int | None = None,
     batch_size: int = 128,
     precision: str = "float32",
-) -> Inspection:
+) -> Inspection | OwnInspection:
     """Show what a network costs and sees before a step of training: sizes, weights, MACs, receptive fields, advice.
 
     Args:
-        network: a name, one line as ``conv5-32 pool2 fc``, a ``.toml`` file, a model folder, or a network.
+        network: a name, one line as ``conv5-32 pool2 fc``, a ``.toml`` file, a model folder, or a network;
+            ``FILE.py:function`` for a module of your own, whose parts are shown.
         data: take image size, classes and number of training images from it; see :func:`study`.
         input_shape: (channels, height, width), in place of the data's.
         num_classes: classes to tell apart.
@@ -451,6 +468,10 @@ def inspect(
         if input_shape is None and getattr(found, "model", None) is None:  # a model's techniques may crop
             height, width, channels = images.image_shape
             input_shape = (channels, height, width)
+    if isinstance(found, Network) and found.own is not None:
+        found = FoundNetwork("network", found)
+    if isinstance(found, FoundNetwork) and found.network.own is not None:
+        return inspect_own(found, input_shape, num_classes, training_images)
     return inspect_network(
         found,
         input_shape,
@@ -504,7 +525,7 @@ def _check(recipe: RecipeOptions, protocol: Protocol, execution: Execution | Non
 
 def _load(data: object) -> ImageSet:
     if isinstance(data, ImagesToLoad):
-        return data.load()
+        return data.load(None)
     return data if isinstance(data, ImageSet) else load_image_set(data)
 
 

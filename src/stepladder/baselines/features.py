@@ -10,8 +10,6 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.cluster import MiniBatchKMeans
-from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 #: Added to every variance, as a share of their mean: words that hardly ever come are not blown up.
@@ -25,6 +23,9 @@ def fit_vocabulary(descriptors: np.ndarray, words: int, seed: int) -> np.ndarray
 
     Sculley, "Web-Scale K-Means Clustering", WWW 2010, as scikit-learn has it, from centers drawn by k-means++.
     """
+    from sklearn.cluster import MiniBatchKMeans  # a second that no verb without a bag of words waits for
+    from sklearn.exceptions import ConvergenceWarning
+
     # One thread: with more, sums come in any order, and the same seed would give other bits.
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from stepladder.bench.engine import matrix_rate
+from stepladder.bench.engine import matrix_rates
 from stepladder.datasets.cache import cache_folder, forget_precisions
 from stepladder.network import load_preset
 from stepladder.studies.files.machine import describe_machine, describe_versions
@@ -96,10 +96,7 @@ def examine_machine(*, again: bool = False, on_step: Callable[[str], None] | Non
         forget_precisions()
     compute = choose_compute()
     tell("Measuring matrix products")
-    # Without instructions for bfloat16 one product takes a minute, and a step of training as long as a hundred.
-    native = compute.precision == "bfloat16"
-    precisions = ("float32", "bfloat16") if native else ("float32",)
-    products = {one: matrix_rate(Compute(compute.device, one), products=5) for one in precisions}
+    products = matrix_rates(compute, products=5)
     tell("Measuring training steps")
     network = load_preset(_NETWORK)
     both = Compute(torch.device("cpu"), "bfloat16", 1)
@@ -111,7 +108,8 @@ def examine_machine(*, again: bool = False, on_step: Callable[[str], None] | Non
         features=processor_features(),
         products=products,
         chosen=chosen,
-        measured=measure_arithmetic(network, _SHAPE, _CLASSES, _BATCH, both) if native else None,
+        # Without instructions for bfloat16 a step of training takes as long as a hundred.
+        measured=measure_arithmetic(network, _SHAPE, _CLASSES, _BATCH, both) if "bfloat16" in products else None,
         by_features=precision_by_features(),
         cache=cache,
         cache_bytes=sum(path.stat().st_size for path in cache.rglob("*") if path.is_file()) if cache.exists() else 0,

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from time import perf_counter
 from types import TracebackType
@@ -20,13 +20,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stepladder.datasets import Split
+from stepladder.datasets import ImageSet, Split
 from stepladder.network import trace_network
 from stepladder.network.spec import BatchNorm, Dropout
 from stepladder.recipe import Recipe, parse_recipe
 from stepladder.studies.design.rungs import Rung
+from stepladder.studies.prepare import settle_compute
+from stepladder.studies.running.execution import Execution
+from stepladder.training.arithmetic import Arithmetic
 from stepladder.training.assembly import TrainingData
-from stepladder.training.device import Compute, available_cores, threads_for
+from stepladder.training.device import Compute, available_cores, choose_compute, threads_for
 from stepladder.training.history import EpochRecord
 from stepladder.training.loop import TrainingCallbacks, train_network
 
@@ -51,7 +54,7 @@ class EngineSpeed:
         alone: the same of Stepladder's loop with every technique of the rung on, one trial on all cores.
         stepladder: of a trial a core at the same time, together: as a study runs them. On a GPU, of one trial.
         trials_at_a_time: how many trials that are.
-        matrix_product: FLOP a second of a 2048² matrix product in the precision used.
+        matrix_products: FLOP a second of a 2048² matrix product, by precision; see :func:`matrix_rates`.
         flop_an_image: of one training step, an image: forward, weight gradients, input gradients but the first layer's.
     """
 
@@ -60,7 +63,7 @@ class EngineSpeed:
     alone: list[float]
     stepladder: list[float]
     trials_at_a_time: int
-    matrix_product: list[float]
+    matrix_products: dict[str, list[float]]
     flop_an_image: float
     recipe: Recipe
     compute: Compute
@@ -72,16 +75,26 @@ class EngineSpeed:
 
     @property
     def shares(self) -> list[float]:
-        """Stepladder's useful FLOP a second over the matrix product's, round by round."""
-        return [
-            rate * self.flop_an_image / peak for rate, peak in zip(self.stepladder, self.matrix_product, strict=True)
-        ]
+        """Stepladder's useful FLOP a second over those of the faster matrix product, round by round."""
+        best = map(max, zip(*self.matrix_products.values(), strict=True))
+        return [rate * self.flop_an_image / peak for rate, peak in zip(self.stepladder, best, strict=True)]
+
+
+def settle_engine(recipe: Recipe, device: str = "auto", precision: str = "auto") -> tuple[Compute, Arithmetic]:
+    """Return in which arithmetic a study of ``recipe`` would train on such images here, and how that came about.
+
+    Raises:
+        RecipeError: see :func:`stepladder.training.device.choose_compute`.
+    """
+    names = tuple(map(str, range(CLASSES)))
+    images = ImageSet("random", names, {"train": random_images(recipe.batch_size)})
+    return settle_compute(images, recipe, Execution(device=device, precision=precision))
 
 
 def measure_engine(
     rung: Rung, compute: Compute, rounds: int = 9, on_round: Callable[[], None] | None = None
 ) -> EngineSpeed:
-    """Measure the three rates on random 32×32 color images; the pixels do not change the speed.
+    """Measure all rates on random 32×32 color images; the pixels do not change the speed.
 
     Args:
         rung: of the reference ladder.
@@ -94,7 +107,7 @@ def measure_engine(
     plain: list[float] = []
     alone: list[float] = []
     together: list[float] = []
-    products: list[float] = []
+    products: list[dict[str, float]] = []
 
     def measure_peers(record: EpochRecord) -> None:
         """Between two epochs of one trial, measure the others."""
@@ -103,7 +116,7 @@ def measure_engine(
         alone.append(record.images_per_second)
         together.append(record.images_per_second if processes is None else processes.train_epoch())
         plain.append(plain_epoch())
-        products.append(matrix_rate(compute))
+        products.append(matrix_rates(compute))
         if on_round:
             on_round()
 
@@ -118,7 +131,7 @@ def measure_engine(
         alone=alone[1:],
         stepladder=together[1:],
         trials_at_a_time=count,
-        matrix_product=products[1:],
+        matrix_products={one: [found[one] for found in products[1:]] for one in products[0]},
         flop_an_image=flop_an_image(recipe),
         recipe=recipe,
         compute=compute,
@@ -153,6 +166,16 @@ def matrix_rate(compute: Compute, products: int = _PRODUCTS) -> float:
             product = one @ other
         _wait_for(product)
         return products * 2 * _MATRIX**3 / (perf_counter() - started)
+
+
+def matrix_rates(compute: Compute, products: int = _PRODUCTS) -> dict[str, float]:
+    """Return :func:`matrix_rate` by precision: of float32, and of bfloat16 where the device multiplies it natively.
+
+    Without instructions for bfloat16 one product takes a minute.
+    """
+    native = choose_compute(compute.device.type).precision == "bfloat16"
+    precisions = ("float32", "bfloat16") if native else ("float32",)
+    return {one: matrix_rate(replace(compute, precision=one), products) for one in precisions}
 
 
 def flop_an_image(recipe: Recipe, num_classes: int = CLASSES) -> float:

@@ -10,23 +10,39 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter, sleep
 
+import numpy as np
+from PIL import Image
+
 from stepladder.errors import StudyError
 from stepladder.studies.files.records import SavedStudy
 from stepladder.studies.files.store import load_study
 
-#: What is waited for, and the seconds that it may take.
-TARGETS = {"stepladder --help": 0.3, "stepladder inspect report": 0.5, "first step of stepladder study digits": 4.0}
+_CHECK, _PREDICT = "stepladder check, of a study of the digits", "stepladder predict, one file"
+_STUDY = "first step of stepladder study digits"
+#: What is waited for, and the seconds that it may take on two quiet cores.
+TARGETS = {
+    "stepladder --help": 0.2,
+    "stepladder techniques": 0.5,
+    "stepladder techniques dropout": 0.5,
+    "stepladder inspect report": 0.5,
+    _CHECK: 2.5,
+    _PREDICT: 1.3,
+    _STUDY: 4.0,
+}
 
 #: Seconds until a study must have taken its first step.
 _FIRST_STEP_LIMIT = 120.0
 #: ``getrusage`` counts KiB, but bytes on macOS.
 _UNIT = 1 if sys.platform == "darwin" else 1024
 
-# Prints the peak of the command, whose own output is not wanted.
+# Prints seconds, processor seconds and the peak of the command, whose own output is not wanted.
 _STARTER = """
-import os, resource, subprocess, sys
+import os, resource, subprocess, sys, time
+started = time.perf_counter()
 code = subprocess.call(sys.argv[1:], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+seconds = time.perf_counter() - started
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss)
 sys.exit(code)
 """
 
@@ -38,10 +54,12 @@ class Measured:
     Attributes:
         seconds: wall time from its start to its end.
         peak: bytes of resident memory that it held at most, its children's apart.
+        processor_seconds: time that processors worked for it, its children's with it; less sensitive to other work.
     """
 
     seconds: float
     peak: int
+    processor_seconds: float
 
 
 def stepladder(*arguments: str) -> list[str]:
@@ -59,17 +77,16 @@ def measure_process(command: Sequence[str], folder: Path) -> Measured:
         StudyError: the command failed; the message has the end of what it said.
     """
     with tempfile.TemporaryFile() as said:
-        started = perf_counter()
         process = subprocess.Popen(
             [sys.executable, "-S", "-c", _STARTER, *command], cwd=folder, stdout=subprocess.PIPE, stderr=said
         )
         printed, _ = process.communicate()
-        seconds = perf_counter() - started
         if process.returncode:
             said.seek(0)
             last = said.read().decode(errors="replace").strip().splitlines()[-3:]
             raise StudyError(f"{' '.join(command[3:])} failed with exit code {process.returncode}: {' '.join(last)}")
-    return Measured(seconds, int(printed) * _UNIT)
+    seconds, processor_seconds, peak = printed.split()
+    return Measured(float(seconds), int(peak) * _UNIT, float(processor_seconds))
 
 
 @dataclass(frozen=True)
@@ -79,32 +96,47 @@ class Start:
     Attributes:
         what: a key of :data:`TARGETS`.
         seconds: wall time from the start of the process, one a round.
+        processor_seconds: of the same processes; None where the process is ended before its end.
     """
 
     what: str
     seconds: list[float]
+    processor_seconds: list[float] | None
 
 
 def measure_start(rounds: int = 5, on_round: Callable[[], None] | None = None) -> list[Start]:
     """Measure every wait of :data:`TARGETS`, in turn, after one round that warms the file cache.
 
-    The first step of a study is taken when the checkpoint that follows it stands complete on disk, which is a little
-    later than the step itself.
+    The study that is checked is the ladder on the digits with one epoch a trial: as many files as a real one. The first
+    step of a study is taken when the checkpoint that follows it stands complete on disk, which is a little later than
+    the step itself.
+
+    Args:
+        on_round: called after each round, the first and the making of the study too.
     """
-    found: dict[str, list[float]] = {what: [] for what in TARGETS}
-    help_, inspect, study = TARGETS
-    with tempfile.TemporaryDirectory(prefix="stepladder-bench-") as folder:
+    seconds: dict[str, list[float]] = {what: [] for what in TARGETS}
+    processor: dict[str, list[float]] = {what: [] for what in TARGETS}
+    with tempfile.TemporaryDirectory(prefix="stepladder-bench-") as made:
+        folder = Path(made)
+        measure_process(stepladder("study", "digits", "--epochs", "1", "--out", "study"), folder)
+        model = min((folder / "study").glob("trials/*/model"))
+        image = folder / "one.png"
+        Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)).save(image)
+        commands = {what: stepladder(*what.split()[1:]) for what in TARGETS if what not in (_CHECK, _PREDICT, _STUDY)}
+        commands |= {_CHECK: stepladder("check", "study"), _PREDICT: stepladder("predict", str(model), str(image))}
+        if on_round:
+            on_round()
         for number in range(rounds + 1):
-            seconds = {
-                help_: measure_process(stepladder("--help"), Path(folder)).seconds,
-                inspect: measure_process(stepladder("inspect", "report"), Path(folder)).seconds,
-                study: _first_step(Path(folder) / f"study{number}"),
-            }
-            for what, value in seconds.items():
-                found[what] += [value] if number else []
+            measured = {what: measure_process(command, folder) for what, command in commands.items()}
+            first_step = _first_step(folder / f"study{number}")
+            if number:
+                for what, one in measured.items():
+                    seconds[what].append(one.seconds)
+                    processor[what].append(one.processor_seconds)
+                seconds[_STUDY].append(first_step)
             if on_round:
                 on_round()
-    return [Start(what, values) for what, values in found.items()]
+    return [Start(what, seconds[what], processor[what] or None) for what in TARGETS]
 
 
 def _first_step(folder: Path) -> float:

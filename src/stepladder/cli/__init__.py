@@ -12,7 +12,7 @@ from stepladder.cli.flags import to_flags
 from stepladder.cli.groups import ABOUT, BEFORE, COMMANDS, MACHINE, MODELS, STUDIES, TRAINING
 from stepladder.cli.quick import leave
 from stepladder.cli.techniques_app import app as techniques_app
-from stepladder.errors import StepladderError, for_want_of_memory
+from stepladder.errors import StepladderError, described, for_want_of_memory
 
 app = App(
     name="stepladder",
@@ -206,7 +206,7 @@ bench = App(
 _add(
     bench,
     "bench:engine",
-    "Measure training images a second: a plain PyTorch loop, Stepladder's, and the machine's own matrix product.",
+    "Measure training images a second: a plain PyTorch loop, Stepladder's, and the machine's own matrix products.",
     "bench engine",
 )
 _add(
@@ -224,7 +224,7 @@ _add(
 _add(
     bench,
     "bench:start",
-    "Measure what one waits for: the help, a network's table, the first training step of a study.",
+    "Measure what one waits for: help, lists, a check, one prediction, the first training step of a study.",
     "bench start",
 )
 _add(
@@ -246,7 +246,7 @@ app.register_install_completion_command()
 def main() -> None:
     """Run the command line of this process."""
     code = run(sys.argv[1:])
-    if sys.argv[1:2] == ["predict"]:  # it leaves nothing behind that would want to be closed
+    if sys.argv[1:2] in (["predict"], ["check"]):  # they leave nothing behind that would want to be closed
         leave(code)
     sys.exit(code)
 
@@ -274,7 +274,7 @@ def run(arguments: Sequence[str]) -> int:
         return _complain(f"cannot read or write {error.filename or 'the output'}: {error.strerror or error}")
     except Exception as error:
         # A technique of the user's own is theirs to mend; anything else is our mistake, and its traceback our news.
-        from stepladder.techniques.guard import described, raised_in_hook
+        from stepladder.techniques.guard import raised_in_hook
 
         sentence = raised_in_hook(error)
         if for_want_of_memory(error):

@@ -15,7 +15,7 @@ from stepladder.cli.console import AsJson, make_console, typed_command
 from stepladder.cli.data_options import Data, DataOptions
 from stepladder.cli.flags import to_flags
 from stepladder.cli.groups import FIRST, IMAGES
-from stepladder.datasets import ImageSet
+from stepladder.datasets import DefaultSize, ImageSet
 from stepladder.report.bag_of_words import bag_document, describe_bag_alone, terminal_bag
 from stepladder.studies.bag_of_words import BagOptions
 from stepladder.studies.design.rules import Protocol
@@ -70,10 +70,10 @@ def bag_of_words(
     """Fit a bag of visual words and a linear SVM, and say how often it is right."""
     console = make_console(as_json)
 
-    def load() -> ImageSet:
-        images = options.load_data(console, data, skip_damaged=skip_damaged)
+    def load(default_size: DefaultSize | None) -> ImageSet:
+        images = options.load_data(console, data, skip_damaged=skip_damaged, default_size=default_size)
         for note in images.notes:
-            console.print(f"  {note}", style="dim", markup=False)
+            console.print(to_flags(f"  {note}"), style="dim", markup=False)
         return images
 
     command = typed_command()

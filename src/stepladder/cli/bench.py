@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import torch
@@ -15,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from stepladder.bench.engine import EngineSpeed, matrix_rate, measure_engine, summarize_rates
+from stepladder.bench.engine import EngineSpeed, matrix_rate, measure_engine, settle_engine, summarize_rates
 from stepladder.bench.gpu import LADDER_TARGET, TRIAL_TARGET, WORKERS_AND_STREAMS, GpuSpeed, measure_gpu
 from stepladder.bench.loading import measure_loading
 from stepladder.bench.prediction import measure_prediction
@@ -41,22 +42,23 @@ def engine(
     precision: Precision = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Measure training images a second: a plain PyTorch loop, Stepladder's, and the machine's matrix product."""
+    """Measure training images a second: a plain PyTorch loop, Stepladder's, and the machine's matrix products."""
     at_least_one(rounds=rounds)
     console = make_console(as_json)
-    compute = choose_compute(device, precision)
     # The whole ladder, and the rung below it: batch norm costs time that the matrix product does not have.
     measured = ladder(load_recipe("report"))[-2:]
+    compute, arithmetic = settle_engine(measured[-1].recipe, device, precision)
     with progress_of(console, len(measured) * (rounds + 1)) as advance:
         speeds = [measure_engine(rung, compute, rounds, advance) for rung in measured]
     console.print(_engine_table(speeds))
     words = (
         f"Median of {rounds} rounds in turn (minimum to maximum); recipe report up to the rung, batch "
         f"{speeds[0].recipe.batch_size}, 32×32 color images in memory. (a) float32, NCHW, ReLU before pooling, nothing "
-        f"augmented. (b) {compute.precision}, all techniques of the rung, {_how(speeds[0])}. (c) 2048² in "
-        f"{compute.precision}."
+        f"augmented. (b) {compute.precision}, all techniques of the rung, {_how(speeds[0])}. (c) 2048² on all cores; "
+        f"the faster one counts.\n{arithmetic.describe()}"
     )
-    document = {"rungs": [_figures(speed) for speed in speeds], "precision": compute.precision}
+    figures = [_figures(speed) for speed in speeds]
+    document = {"rungs": figures, "precision": compute.precision, "arithmetic": arithmetic}
     finish(console, words, compute, document if as_json else None)
 
 
@@ -74,7 +76,7 @@ def _figures(speed: EngineSpeed) -> dict[str, Any]:
         "one_trial_images_per_second": speed.alone,
         "stepladder_images_per_second": speed.stepladder,
         "trials_at_a_time": speed.trials_at_a_time,
-        "matrix_product_flop_per_second": speed.matrix_product,
+        "matrix_products_flop_per_second": speed.matrix_products,
         "flop_an_image": speed.flop_an_image,
         "ratio": speed.ratios,
         "share_of_matrix_product": speed.shares,
@@ -87,13 +89,18 @@ def _engine_table(speeds: list[EngineSpeed]) -> Table:
         ("(a) plain PyTorch, images/s", lambda speed: speed.plain, ",.0f"),
         ("one trial on all cores, images/s", lambda speed: speed.alone, ",.0f"),
         ("(b) Stepladder, images/s", lambda speed: speed.stepladder, ",.0f"),
-        ("(c) matrix product, GFLOP/s", lambda speed: [rate / 1e9 for rate in speed.matrix_product], ",.0f"),
+        *((f"(c) {one} product, GFLOP/s", partial(_gflops, precision=one), ",.0f") for one in ("float32", "bfloat16")),
         ("b / a", lambda speed: speed.ratios, ".2f"),
         ("b as a share of c, %", lambda speed: [100 * share for share in speed.shares], ".0f"),
     )
     for label, values, form in rows:
-        table.add_row(label, *(spread(values(speed), form) for speed in speeds))
+        found = [values(speed) for speed in speeds]
+        table.add_row(label, *(spread(one, form) if one else "no instructions for it" for one in found))
     return table
+
+
+def _gflops(speed: EngineSpeed, precision: str) -> list[float]:
+    return [rate / 1e9 for rate in speed.matrix_products.get(precision, [])]
 
 
 def data(
@@ -159,16 +166,20 @@ def predict(
 def start(
     *, rounds: Annotated[int, Parameter(help="Measurements of each, in turn.")] = 5, as_json: AsJson = False
 ) -> None:
-    """Measure what one waits for: the help, a network's table, the first training step of a study."""
+    """Measure what one waits for: help, lists, a check, one prediction, the first training step of a study."""
     at_least_one(rounds=rounds)
     console = make_console(as_json)
-    with progress_of(console, rounds + 1) as advance:
+    with progress_of(console, rounds + 2) as advance:
         starts = measure_start(rounds, advance)
-    table = table_of("", "seconds", "target")
+    table = table_of("", "seconds", "processor time, s", "target, s")
     for one in starts:
-        table.add_row(one.what, spread(one.seconds, ".2f"), f"{TARGETS[one.what]:g}")
+        processor = spread(one.processor_seconds, ".2f") if one.processor_seconds else ""
+        table.add_row(one.what, spread(one.seconds, ".2f"), processor, f"{TARGETS[one.what]:g}")
     console.print(table)
-    words = f"From the start of the process; median of {rounds} rounds in turn (minimum to maximum)."
+    words = (
+        f"From the start of the process; median of {rounds} rounds in turn (minimum to maximum). Beside other work the "
+        f"processor time tells more; the target is for the seconds on two quiet cores."
+    )
     finish(console, words, choose_compute("cpu"), {"starts": starts} if as_json else None)
 
 

@@ -9,9 +9,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from stepladder.api import verbs
 from stepladder.cli.console import AsJson, OwnTechniques, make_console, register_own
 from stepladder.cli.flags import to_flags
+from stepladder.cli.quick import without_collection
 from stepladder.report.units import count
 
 
@@ -29,8 +29,10 @@ def check(
 ) -> int:
     """Verify every checksum and hash of a study, and that results and verdicts follow from its trials."""
     console = make_console(as_json)
+    with without_collection():
+        from stepladder.api.check import check_folder
     register_own(technique)
-    found = verbs.check(folder, repair=repair)
+    found = check_folder(folder, repair=repair)
     for one in found.faults:
         style = "bold" if one.is_fault else "dim"
         console.print(to_flags(f"{one.place} {one.what}"), style=style, markup=False)

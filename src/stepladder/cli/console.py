@@ -42,6 +42,17 @@ OwnTechniques = Annotated[
 ]
 
 
+OwnNetwork = Annotated[
+    str | None,
+    Parameter(
+        name="--network",
+        show_default=False,
+        group=MORE,
+        help="FILE.py:function that builds the model's network, where it is your own; it is run only when you name it.",
+    ),
+]
+
+
 def register_own(references: Sequence[str]) -> None:
     """Make the techniques of a user's own files known; without any, nothing heavy is imported.
 

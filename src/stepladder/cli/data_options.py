@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from stepladder.cli.groups import FIRST, IMAGES
-from stepladder.datasets import Access, ImageSet, load_image_set
+from stepladder.datasets import Access, DefaultSize, ImageSet, load_image_set
 
 Data = Annotated[
     str,
@@ -35,9 +35,18 @@ class DataOptions:
         int | None,
         Parameter(
             group=IMAGES,
-            help="Resize every image to N×N pixels. By default images of one size keep it; others get a common one.",
+            help="Resize every image to N×N pixels. By default images of one size up to 64 pixels keep it; all others "
+            "become squares of their median shorter side, at most 64.",
         ),
     ] = None
+    fit: Annotated[
+        Literal["crop", "pad", "stretch"],
+        Parameter(
+            group=IMAGES,
+            help="How images are resized: crop keeps the center; pad keeps all and adds black; stretch changes the "
+            "proportions.",
+        ),
+    ] = "crop"
     channels: Annotated[
         Literal["auto", "1", "3"],
         Parameter(group=IMAGES, help="1 makes all images gray, 3 color; auto keeps them gray where all are."),
@@ -53,8 +62,14 @@ class DataOptions:
         ),
     ] = False
 
-    def load_data(self, console: Console, data: str, *, skip_damaged: bool = False) -> ImageSet:
-        """Load an image set with a progress bar where somebody is watching."""
+    def load_data(
+        self, console: Console, data: str, *, skip_damaged: bool = False, default_size: DefaultSize | None = None
+    ) -> ImageSet:
+        """Load an image set with a progress bar where somebody is watching.
+
+        Args:
+            default_size: the size to take where none was asked for, as of a pretrained network's images.
+        """
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
             task = progress.add_task("Reading images", total=None)
@@ -69,7 +84,9 @@ class DataOptions:
                 data,
                 limit=self.limit,
                 size=self.size,
+                fit=self.fit,
                 channels=None if self.channels == "auto" else int(self.channels),
                 skip_damaged=skip_damaged,
+                default_size=default_size,
                 access=Access(self.data_dir, self.download, show_reading, show_download),
             )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from stepladder.cli.console import OwnTechniques, make_console, register_own
+from stepladder.cli.console import OwnNetwork, OwnTechniques, make_console, register_own
 from stepladder.errors import StorageError
 from stepladder.files import replace_bytes
 from stepladder.model.explain import explain_image
@@ -26,6 +26,7 @@ def explain(
         str | None, Parameter(name="--class", help="Explain this one; the likeliest by default.")
     ] = None,
     technique: OwnTechniques = (),
+    network: OwnNetwork = None,
 ) -> None:
     """Draw what in an image speaks for its class (Grad-CAM, occlusion), and the first layer's filters."""
     register_own(technique)
@@ -34,7 +35,7 @@ def explain(
         raise StorageError(
             f"{model} is an exported file, whose inside is closed; give the model folder that it came from"
         )
-    explanation = explain_image(load_model(folder, "cpu", "float32"), image, class_name)
+    explanation = explain_image(load_model(folder, "cpu", "float32", network), image, class_name)
     replace_bytes(out, to_png(draw_explanation(explanation), photographs=True))
     make_console(False).print(
         f"{explanation.class_name} {100 * explanation.probability:.1f} %: {out}", markup=False, soft_wrap=True

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import numpy as np
 from cyclopts import Parameter
 
-from stepladder.cli.console import AsJson, OwnTechniques, make_console, register_own
+from stepladder.cli.console import AsJson, OwnNetwork, OwnTechniques, make_console, register_own
 from stepladder.cli.predict import NOT_CALIBRATED
 from stepladder.errors import RecipeError, StorageError
 from stepladder.model.export import FORMATS, export_model, quantize_file, sample_photographs
@@ -44,6 +44,7 @@ def export(
         bool, Parameter(negative="", show_default=False, help="Replace a file that is there.")
     ] = False,
     technique: OwnTechniques = (),
+    network: OwnNetwork = None,
     as_json: AsJson = False,
 ) -> None:
     """Export a model with its preprocessing, checked, or not at all: uint8 images in, probabilities out."""
@@ -59,10 +60,10 @@ def export(
     path = out or Path("model.pt2" if form == "exported-program" else "model.onnx")
     if path.exists() and not overwrite:
         raise StorageError(f"{path} is there already; choose another file with --out, or give --overwrite")
-    loaded = load_model(folder, "cpu")
+    loaded = load_model(folder, "cpu", network=network)
     files = find_images(images, loaded.class_names, sys.stdin if "-" in images else ())[:_MOST_IMAGES] if images else []
     pixels = (
-        read_pixels([file.path for file in files], loaded.image_shape)
+        read_pixels([file.path for file in files], loaded.image_shape, loaded.fit)
         if files
         else sample_photographs(loaded.image_shape)
     )

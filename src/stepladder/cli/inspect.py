@@ -16,13 +16,16 @@ from stepladder.cli.inspect_tables import (
     comparison_table,
     explanation,
     layer_table,
+    own_summary,
+    own_table,
     preset_table,
     summary,
 )
 from stepladder.errors import RecipeError
-from stepladder.network import find_network
-from stepladder.network.arithmetic import parse_input
+from stepladder.network import FoundNetwork, find_network
+from stepladder.network.arithmetic import Shape3, parse_input
 from stepladder.network.inspection import Inspection, inspect_network
+from stepladder.network.own_inspection import inspect_own
 from stepladder.network.sizes import check_feeding
 from stepladder.network.solve import Answer, solve
 
@@ -32,8 +35,8 @@ def inspect(
         str | None,
         Parameter(
             group=FIRST,
-            help="A name (report, lenet5, …), one line as 'conv5-32 pool2 fc', a .toml file, or a model folder; "
-            "without one, the names are listed.",
+            help="A name (report, lenet5, …), one line as 'conv5-32 pool2 fc', a .toml file, a model folder, or "
+            "FILE.py:function of your own; without one, the names are listed.",
         ),
     ] = None,
     *,
@@ -120,13 +123,26 @@ def inspect(
         size = (channels, height, width)
     if found.num_classes is not None and classes is not None and classes != found.num_classes:
         raise RecipeError(f"the model tells {found.num_classes} classes apart, not {classes}; leave --classes out")
+    training_images = len(make_splits(images, 0).train) if images is not None else None
+    if found.network.own is not None:
+        asked = {
+            "explain": explain,
+            "compare": compare,
+            "effective": effective,
+            "picture": picture,
+            "built_for": built_for,
+        }
+        own = _inspect_own(console, found, size, classes, training_images, [name for name in asked if asked[name]])
+        if as_json:
+            print(json.dumps(document | own, ensure_ascii=False, indent=2, allow_nan=False))
+        return
     inspection = inspect_network(
         found,
         size,
         classes,
         batch_size=batch_size,
         precision=precision,
-        training_images=len(make_splits(images, 0).train) if images is not None else None,
+        training_images=training_images,
     )
     weights_for = (
         parse_input(built_for, "built_for") if built_for is not None else found.input_shape if found.model else None
@@ -149,6 +165,31 @@ def inspect(
         document |= _measure_and_draw(console, inspection, images, effective, picture)
     if as_json:
         print(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False))
+
+
+def _inspect_own(
+    console: Console,
+    found: FoundNetwork,
+    size: Shape3 | None,
+    classes: int | None,
+    training_images: int | None,
+    asked: list[str],
+) -> dict[str, Any]:
+    """Show a network of the user's own; return its figures.
+
+    Args:
+        asked: what else was asked for, which a list of layers alone can answer.
+    """
+    if asked:
+        raise RecipeError(
+            f"`{asked[0]}` goes by a list of layers, and this network is a module of your own; leave it out"
+        )
+    inspection = inspect_own(found, size, classes, training_images)
+    if inspection.parts:
+        console.print(own_table(inspection))
+    for line in own_summary(inspection):
+        console.print(line, markup=False)
+    return inspection.to_document()
 
 
 def _measure_and_draw(

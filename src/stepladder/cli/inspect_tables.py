@@ -16,6 +16,7 @@ from stepladder.network.arithmetic import format_shape
 from stepladder.network.explain import describe_layer, explain_layer, explain_memory, general_rules
 from stepladder.network.inspection import BYTES, Inspection, compare_convolutions
 from stepladder.network.line import format_line
+from stepladder.network.own_inspection import WHOLE, OwnInspection, output_in_words, sees_in_words
 from stepladder.network.receptive_field import Fields
 from stepladder.network.sizes import check_feeding, describe_sizes
 from stepladder.network.solve import Answer
@@ -71,6 +72,53 @@ def layer_table(inspection: Inspection, width: int) -> Table:
             style="" if cost.weights else "dim",
         )
     return table
+
+
+def own_table(inspection: OwnInspection) -> Table:
+    """Return a row a part of a module of the user's own: output, weights, MACs, receptive field; totals below."""
+    table = Table(box=box.SIMPLE, pad_edge=False, show_edge=False, show_footer=True)
+    table.add_column("part", footer="total", style="bold", overflow="fold")
+    table.add_column("", overflow="fold")
+    table.add_column("output", justify="right", no_wrap=True)
+    table.add_column("weights", f"{inspection.weights:,}", justify="right", no_wrap=True)
+    table.add_column("MACs", _macs(inspection.macs, exact=True), justify="right", no_wrap=True)
+    table.add_column("sees", justify="right", no_wrap=True)
+    for part in inspection.parts:
+        table.add_row(
+            Text(part.name or WHOLE),
+            Text(part.kind),
+            output_in_words(part),
+            f"{part.weights:,}" if part.weights else "",
+            _macs(part.macs, exact=True) if part.macs else "",
+            sees_in_words(part),
+            style="" if part.weights else "dim",
+        )
+    return table
+
+
+def own_summary(inspection: OwnInspection) -> Iterator[str]:
+    """Yield the sentences below the table of a module of the user's own."""
+    layer, shape = inspection.layer, format_shape(inspection.input_shape)
+    if inspection.parts:
+        yield ""
+    yield (
+        f"{inspection.found.label} on {shape}, {inspection.num_classes} classes: {inspection.weights:,} weights "
+        f"({_megabytes(inspection.weights * 4)} in float32); {inspection.macs:,} MACs an image, as torch's own counter "
+        f"has them. Built by {layer.reference}, SHA-256 {layer.sha256[:12]}…"
+    )
+    if inspection.parts:
+        yield (
+            "sees: pixels of the image, from the first to the last, that the middle of the output depends on, measured "
+            "by gradients of a network of the same connections with weights above zero."
+        )
+    else:
+        size = "x".join(map(str, inspection.input_shape))
+        yield (
+            f"Its code is not run unless you name it; its parts: stepladder inspect {layer.reference} --input {size} "
+            f"--classes {inspection.num_classes}"
+        )
+    if inspection.training_images is not None:
+        yield weights_for_each_image(inspection.weights, inspection.training_images)
 
 
 def summary(inspection: Inspection, built_for: tuple[int, int, int] | None) -> Iterator[str]:

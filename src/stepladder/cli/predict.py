@@ -15,7 +15,7 @@ import numpy as np
 from cyclopts import Parameter
 from rich.console import Console
 
-from stepladder.cli.console import AsJson, OwnTechniques, make_console, register_own
+from stepladder.cli.console import AsJson, OwnNetwork, OwnTechniques, make_console, register_own
 from stepladder.cli.quick import without_collection
 from stepladder.errors import DataError
 from stepladder.model.classifier import Classifier
@@ -54,6 +54,7 @@ def predict(
         Parameter(name="--csv", negative="", show_default=False, help="Print a row an image and class as CSV."),
     ] = False,
     technique: OwnTechniques = (),
+    network: OwnNetwork = None,
     as_json: AsJson = False,
 ) -> int:
     """Say what is on images: the likeliest classes with their probabilities."""
@@ -63,7 +64,7 @@ def predict(
         raise DataError("--csv and --json exclude each other; give one")
     register_own(technique)
     with without_collection():
-        classifier = find_model(model)
+        classifier = find_model(model, network)
     files = find_images(images, classifier.class_names, sys.stdin if "-" in images else ())
     console = make_console(as_json or as_csv)
     answers = list(_shown(console, _answers(classifier, files, top), len(files)))
@@ -107,7 +108,7 @@ def _answers(classifier: Classifier, files: Sequence[ImageFile], top: int) -> It
 
     def read(file: ImageFile) -> np.ndarray | str:
         try:
-            pixels: np.ndarray = read_pixels(file.path, classifier.image_shape)[0]
+            pixels: np.ndarray = read_pixels(file.path, classifier.image_shape, classifier.fit)[0]
             return pixels
         except DataError as error:
             return str(error)

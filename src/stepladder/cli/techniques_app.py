@@ -31,6 +31,6 @@ def techniques(
     ] = False,
 ) -> None:
     """List the techniques with what each does, or show one."""
-    from stepladder.cli.techniques import list_techniques
+    from stepladder.cli.technique_cards import list_techniques
 
     list_techniques(name, technique, as_json)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from stepladder.cli.data_options import Data
 from stepladder.cli.flags import to_flags
 from stepladder.cli.groups import FIRST, RUNNING
 from stepladder.cli.training_options import DEFAULT_PAUSES, DEFAULTS, OneRung, PauseOptions, Threads, TrainingOptions
+from stepladder.report.nothing_learned import describe_nothing_learned
 from stepladder.report.units import count, duration, percent
 
 
@@ -59,10 +61,15 @@ def train(
     if not progress.ran:
         console.print("This was trained before; nothing to do.")
     if options.as_json:
-        print(json.dumps({"folder": str(done.folder), **result.model_dump(mode="json")}, ensure_ascii=False, indent=2))
+        nothing = None if done.nothing_learned is None else asdict(done.nothing_learned)
+        document = {"folder": str(done.folder), "nothing_learned": nothing, **result.model_dump(mode="json")}
+        print(json.dumps(document, ensure_ascii=False, indent=2))
     if result.status == "failed":
         console.print(to_flags(f"Failed: {result.failure}"), markup=False)
         return 1
+    if done.nothing_learned is not None:
+        for sentence in describe_nothing_learned(done.nothing_learned):
+            console.print(sentence, markup=False)
     split, accuracy = ("Test", result.test_accuracy) if test else ("Validation", result.val_accuracy)
     assert accuracy is not None
     console.print(

@@ -110,8 +110,8 @@ class TrainingOptions(DataOptions):
         str | None,
         Parameter(
             group=RECIPE,
-            help="In place of the recipe's own: a name (lenet5, resnet9, …), one line as 'conv5-32 pool2 fc', or a "
-            ".toml file. See: stepladder inspect.",
+            help="In place of the recipe's own: a name (lenet5, resnet9, …), one line as 'conv5-32 pool2 fc', a "
+            ".toml file, or FILE.py:function of your own that returns a module. See: stepladder inspect.",
         ),
     ] = None
     technique: Annotated[
@@ -170,7 +170,9 @@ class TrainingOptions(DataOptions):
 
     def images(self, console: Console, data: str) -> ImagesToLoad:
         """Return what loads the image set, once, with a progress bar where somebody is watching."""
-        return ImagesToLoad(cache(lambda: self.load_data(console, data, skip_damaged=self.skip_damaged)))
+        return ImagesToLoad(
+            cache(lambda size: self.load_data(console, data, skip_damaged=self.skip_damaged, default_size=size))
+        )
 
     def recipe_options(self, rung: str | None = None) -> RecipeOptions:
         """Return which recipe was asked for, and what is changed of it."""

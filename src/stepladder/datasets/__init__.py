@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from stepladder.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from stepladder.datasets.decode_all import DefaultSize
     from stepladder.datasets.image_set import SPLIT_NAMES, ImageSet, Split
     from stepladder.datasets.load import as_image_set, load_image_set
     from stepladder.datasets.sources import SOURCES, Access
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Access": "sources",
+    "DefaultSize": "decode_all",
     "SOURCES": "sources",
     "SPLIT_NAMES": "image_set",
     "ImageSet": "image_set",
@@ -31,6 +33,7 @@ __all__ = [
     "SOURCES",
     "SPLIT_NAMES",
     "Access",
+    "DefaultSize",
     "ImageSet",
     "Split",
     "Splits",

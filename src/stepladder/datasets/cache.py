@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import shutil
@@ -15,7 +16,8 @@ import numpy as np
 import platformdirs
 from filelock import FileLock, Timeout
 
-from stepladder.errors import StorageError
+from stepladder.datasets.mapped import MOST_HELD, fits_memory, map_scratch, reserve
+from stepladder.errors import DataError, StorageError
 from stepladder.files import read_json, replace_json, sync_folder
 
 #: The environment variable that moves the cache.
@@ -35,6 +37,8 @@ _DECODED = "decoded-1"
 PEERS = "peers"
 #: How long a training step takes in each precision, a file a network.
 PRECISIONS = "precisions"
+#: What frozen layers make of images; the number is of the files' layout.
+FEATURES = "features-1"
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class Decoded:
     keep: bool = True
 
 
-#: Gives a writable uint8 array of a shape; raises MemoryError.
+#: Gives a writable uint8 array of a shape; raises DataError where there is no room for it.
 Allocate = Callable[[tuple[int, ...]], np.ndarray]
 
 #: Fills the array that it allocated last.
@@ -74,20 +78,24 @@ def decode_once(key: str | None, count: int, decode: Decode) -> Decoded:
 
     Two processes that ask for the same images decode them once. A kill at any moment leaves the whole set or nothing
     that is taken for one. Where the cache cannot be written, or the disk has no room, they are decoded into memory.
+    What is not kept is mapped from a file of its own where it is large.
 
     Args:
         key: a file name, which tells apart everything that the pixels depend on; None keeps nothing.
         count: how many images there are; fewer than :data:`FEWEST_IMAGES` are not kept.
         decode: called where they are not kept yet.
+
+    Raises:
+        DataError: they are too large for the memory, and the disk has no room for them either.
     """
     folder = cache_folder() / _DECODED
     if key is None or count < FEWEST_IMAGES:
-        return _in_memory(decode)
+        return decode(allocate_pixels)
     if (found := _find(folder, key)) is not None:
         return found
     with _alone(folder, key) as locked:
         if not locked:
-            return _in_memory(decode)
+            return decode(allocate_pixels)
         # Another process may have decoded them while this one waited.
         return _find(folder, key) or _decode_into(folder, key, decode)
 
@@ -98,7 +106,7 @@ def clear_cache() -> int:
     Raises:
         StorageError: something cannot be removed.
     """
-    return _remove(_DECODED, "downloads", PEERS, PRECISIONS)
+    return _remove(_DECODED, "downloads", PEERS, PRECISIONS, FEATURES)
 
 
 def forget_precisions() -> None:
@@ -127,8 +135,33 @@ def _remove(*parts: str) -> int:
     return freed
 
 
-def _in_memory(decode: Decode) -> Decoded:
-    return decode(lambda shape: np.empty(shape, dtype=np.uint8))
+def allocate_pixels(shape: tuple[int, ...]) -> np.ndarray:
+    """Return a writable uint8 array of ``shape``, (N, H, W, C): in memory, or where it is large mapped from a file.
+
+    Raises:
+        DataError: it is too large for the memory, and the disk has no room for it either.
+    """
+    size = math.prod(shape)
+    refused = None
+    if size > MOST_HELD:
+        folder = cache_folder() / _DECODED
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _make_room(folder, size)
+            return map_scratch(folder, shape)
+        except OSError as error:
+            refused = f"and {folder} cannot hold them ({error.strerror or error})"
+    try:
+        if refused is None or fits_memory(size):
+            return np.empty(shape, dtype=np.uint8)
+    except MemoryError:
+        refused = refused or "which the system does not give"
+    count, height, width, channels = shape
+    raise DataError(
+        f"{count:,} images of {width}×{height}×{channels} take {size / 1e9:.1f} GB of memory, {refused}; free space "
+        "there, set STEPLADDER_CACHE to a folder with room, make the images smaller with `size`, or take fewer with "
+        "`limit`"
+    )
 
 
 def _names(folder: Path, key: str) -> tuple[Path, Path]:
@@ -164,7 +197,7 @@ def _decode_into(folder: Path, key: str, decode: Decode) -> Decoded:
             part = _reserve(folder, key, math.prod(shape))
             mapped = np.memmap(part, dtype=np.uint8, mode="r+", shape=shape)
         except OSError:
-            return np.empty(shape, dtype=np.uint8)
+            return allocate_pixels(shape)
         return mapped.view(np.ndarray)
 
     try:
@@ -188,17 +221,9 @@ def _decode_into(folder: Path, key: str, decode: Decode) -> Decoded:
 
 
 def _reserve(folder: Path, key: str, size: int) -> Path:
-    """Make a file of ``size`` bytes, all of them reserved: writing to a map of a full disk would end the process."""
     _make_room(folder, size)
     part = folder / f"{key}.part"
-    try:
-        with part.open("wb") as file:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), 0, size)
-            file.truncate(size)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
+    reserve(part, size)
     return part
 
 
@@ -215,7 +240,7 @@ def _make_room(folder: Path, size: int) -> None:
         facts.unlink()  # first, so that no marker is left without its pixels
         pixels.unlink(missing_ok=True)
     if shutil.disk_usage(folder).free < size + _SPARE_BYTES:
-        raise OSError("no room for another set")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _remove_abandoned(folder: Path) -> None:

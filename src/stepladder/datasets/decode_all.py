@@ -8,55 +8,151 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 
 import numpy as np
 import PIL
 
-from stepladder.datasets.cache import Allocate, Decoded, decode_once
-from stepladder.datasets.decode import cover, decode_fitted, decode_image, fit_square, image_shape, with_channels
+from stepladder.datasets.cache import Allocate, Decoded, allocate_pixels, decode_once
+from stepladder.datasets.decode import decode_fitted, decode_image, fit_image, image_shape, with_channels
 from stepladder.datasets.encoded import Content, Encoded, Item, Reader, content_of
-from stepladder.datasets.image_set import SPLIT_NAMES, ImageSet, Split
+from stepladder.datasets.image_set import FITS, SPLIT_NAMES, Fit, ImageSet, Split
+from stepladder.datasets.mapped import FEWEST_RELEASED, release
 from stepladder.datasets.threads import available_cores, in_threads
-from stepladder.errors import DamagedImagesError, DataError, some_of
+from stepladder.errors import DamagedImagesError, DataError, some_of, unknown
 
 #: The largest side that images may be resized to, pixels.
 MAX_SIDE = 1024
 
-#: Called with (images done, images in all). Where sizes differ the count starts over once, for the second pass.
+#: Called with (images done, images in all). Where sizes differ the count may start over once, for the second pass.
 Progress = Callable[[int, int], None]
 
-#: Images of different sizes are resized to squares of at most this many pixels a side, unless the user says otherwise.
+#: Unless a size is asked for, images of one size keep it up to this many pixels a side; all others become squares of at
+#: most this many. A network from scratch learns little more from larger ones, and takes hours.
 MAX_CHOSEN_SIDE = 64
 
-# Raised with every change after which the same bytes become other pixels, or other notes.
-_DECODER = 2
+# Raised with every change after which the same bytes become other pixels, or other facts.
+_DECODER = 3
 # The interpreter lock is held between images; more threads than this only wait for it.
 _MAX_THREADS = 16
 
 # Pixels that come in another shape are brought to theirs so many images at a time.
 _RESHAPED = 1024
 
+# Bytes of decoded pixels that a program gives which may wait for a thread, beside one chunk.
+_MOST_WAITING = 200_000_000
+
+
+@dataclass(frozen=True)
+class DefaultSize:
+    """The size to take where nobody asked for one: that of the images that a network was pretrained on.
+
+    Attributes:
+        side: of the squares, 1 to :data:`MAX_SIDE` pixels.
+        photographs_only: whether it is for images whose shorter side has over :data:`MAX_CHOSEN_SIDE` pixels alone.
+    """
+
+    side: int
+    photographs_only: bool = False
+
 
 @dataclass(frozen=True)
 class ShapeOptions:
-    """What the user asked of the shape of the images; None leaves it to the data.
+    """What was asked of the shape of the images; None leaves it to the data.
 
     Attributes:
         size: side in pixels of the squares that images are resized to, 1 to :data:`MAX_SIDE`.
         channels: 1 (gray) or 3 (RGB).
+        fit: how an image becomes a square; see :data:`stepladder.datasets.image_set.FITS`.
+        default_size: the size to take where ``size`` is None; without, the rule for networks that learn from scratch.
+            See :func:`common_shape`.
     """
 
     size: int | None = None
     channels: int | None = None
+    fit: Fit = "crop"
+    default_size: DefaultSize | None = None
+
+    @property
+    def side(self) -> int | None:
+        """Of the squares that images of any size become, pixels; None where it depends on them."""
+        if self.size is None and self.default_size is not None and not self.default_size.photographs_only:
+            return self.default_size.side
+        return self.size
 
     def check(self) -> None:
         """Raise DataError where a value is not allowed."""
-        if self.size is not None and not 1 <= self.size <= MAX_SIDE:
-            raise DataError(f"`size` is {self.size}; it must be 1 to {MAX_SIDE} pixels")
+        default = None if self.default_size is None else self.default_size.side
+        for name, side in (("size", self.size), ("default_size", default)):
+            if side is not None and not 1 <= side <= MAX_SIDE:
+                raise DataError(f"`{name}` is {side}; it must be 1 to {MAX_SIDE} pixels")
         if self.channels not in (None, 1, 3):
             raise DataError(f"`channels` is {self.channels}; it must be 1 (gray) or 3 (color), or be left out")
+        if self.fit not in FITS:
+            raise DataError(unknown("fit", str(self.fit), FITS))
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """What notes tell of the shapes that images had; plain values, which the cache keeps.
+
+    Attributes:
+        height, width: of all images in pixels; 0 where sizes differ.
+        low, high: the shortest and the longest shorter side, pixels.
+        gray, color: how many images of each there were.
+    """
+
+    height: int
+    width: int
+    low: int
+    high: int
+    gray: int
+    color: int
+
+    @classmethod
+    def of(cls, shapes: np.ndarray) -> Shapes:
+        """Return what is told of ``shapes``, int64 (N, 3), N at least 1."""
+        sizes, gray = shapes[:, :2], int((shapes[:, 2] == 1).sum())
+        height, width = sizes[0].tolist() if (sizes == sizes[0]).all() else (0, 0)
+        shorter = sizes.min(axis=1)
+        return cls(height, width, int(shorter.min()), int(shorter.max()), gray, len(shapes) - gray)
+
+    def notes(self, target: tuple[int, ...], asked: ShapeOptions) -> tuple[str, ...]:
+        """Return a sentence for each change where such images become ``target``: height, width, channels."""
+        height, width, channels = target
+        changes = self._size_note(height, asked) if (self.height, self.width) != (height, width) else ""
+        return tuple(note for note in (changes, self._channels_note(channels)) if note)
+
+    def _size_note(self, side: int, asked: ShapeOptions) -> str:
+        had = f"The images have {self.width}×{self.height} pixels"
+        if not self.height:
+            had = f"Image sizes differ (shorter side {self.low} to {self.high} pixels)"
+        why = ""
+        if asked.size is None:
+            why = (
+                f" By default only images of one size up to {MAX_CHOSEN_SIDE} pixels keep it, and others get their "
+                f"median side, at most {MAX_CHOSEN_SIDE}; `size=N` takes another."
+            )
+            if asked.default_size is not None and side == asked.default_size.side:
+                why = f" The network learned from images of {side}×{side}; `size=N` takes another."
+        return f"{had}: {_FITTED[asked.fit].format(side=side)}.{why}"
+
+    def _channels_note(self, depth: int) -> str:
+        changed, count = (self.color if depth == 1 else self.gray), self.gray + self.color
+        if not changed:
+            return ""
+        which = "All images are" if changed == count else f"{changed:,} of {count:,} images are"
+        return (
+            f"{which} color and were made gray." if depth == 1 else f"{which} gray and were given three equal channels."
+        )
+
+
+_FITTED: dict[Fit, str] = {
+    "crop": "the shorter side of each was resized to {side} pixels, antialiased, and the {side}×{side} center kept",
+    "pad": "the longer side of each was resized to {side} pixels, antialiased, and black added up to {side}×{side}",
+    "stretch": "each was resized to {side}×{side} pixels, antialiased, both sides by themselves",
+}
 
 
 def decode_splits(
@@ -68,8 +164,8 @@ def decode_splits(
 ) -> tuple[dict[str, Split], tuple[str, ...]]:
     """Decode all splits to one common shape, into one array of which each split is a part.
 
-    Gray if all images are gray, else RGB. Equal sizes are kept; where they differ, see :func:`_common_shape`. ``shape``
-    overrules both. What was decoded before comes mapped from the cache.
+    Gray if all images are gray, else RGB; for their size see :func:`common_shape`. ``shape`` overrules both. What was
+    decoded before comes mapped from the cache.
 
     Returns:
         the splits, and the notes that a reader of results must know.
@@ -93,11 +189,13 @@ def decode_splits(
     count = int(starts[-1])
 
     def decode(allocate: Allocate) -> Decoded:
-        pixels, damaged, notes = _decode(read, count, shape, allocate, on_progress)
-        return Decoded(pixels, {"damaged": sorted(damaged.items()), "notes": notes}, keep=skip_damaged or not damaged)
+        pixels, damaged, shapes = _decode(read, count, shape, allocate, on_progress)
+        facts = {"damaged": sorted(damaged.items()), "shapes": shapes and asdict(shapes)}
+        return Decoded(pixels, facts, keep=skip_damaged or not damaged)
 
     decoded = decode_once(_cache_key(ordered, shape), count, decode)
-    pixels, notes = decoded.pixels, tuple(decoded.facts["notes"])
+    pixels, shapes = decoded.pixels, decoded.facts["shapes"]
+    notes = Shapes(**shapes).notes(pixels.shape[1:], shape) if shapes else ()
     damaged: dict[int, str] = dict(decoded.facts["damaged"])
     if damaged and not skip_damaged:
         raise DamagedImagesError((place(position), damaged[position]) for position in sorted(damaged))
@@ -118,25 +216,33 @@ def decode_splits(
     return parts_of, notes
 
 
-def reshaped(image_set: ImageSet, shape: ShapeOptions) -> ImageSet:
-    """Return ``image_set`` with images of the shape that was asked for, and notes that say what was changed.
+def reshaped(image_set: ImageSet, shape: ShapeOptions, *, keeps_size: bool = False) -> ImageSet:
+    """Return ``image_set`` with images of the shape that ``shape`` says, and notes of what was changed.
 
     For sets that come as pixels; encoded images are brought to it while they are decoded, and return as they are.
+
+    Args:
+        keeps_size: change the channels alone.
+
+    Raises:
+        DataError: there is no room for the new images.
     """
     height, width, channels = image_set.image_shape
-    side = shape.size if shape.size is not None and (height, width) != (shape.size, shape.size) else None
-    depth = shape.channels if shape.channels is not None and channels != shape.channels else None
-    if side is None and depth is None:
+    target = common_shape(np.array([image_set.image_shape]), shape)
+    if keeps_size:
+        target = height, width, target[2]
+    if target == (height, width, channels):
         return image_set
     splits = {
-        name: Split(_reshaped(split.images, side, depth), split.labels) for name, split in image_set.splits.items()
+        name: Split(_reshaped(split, target, shape.fit), split.labels) for name, split in image_set.splits.items()
     }
-    notes: tuple[str, ...] = ()
-    if side is not None:
-        notes += _resized_note(np.array([[height, width]]), side, chosen=True)
-    if depth is not None:
-        notes += _channels_note(np.array([channels]), depth)
-    return replace(image_set, splits=splits, notes=(*image_set.notes, *notes))
+    count = sum(map(len, splits.values()))
+    had = replace(
+        Shapes.of(np.array([image_set.image_shape])),
+        gray=count if channels == 1 else 0,
+        color=count if channels == 3 else 0,
+    )
+    return replace(image_set, splits=splits, notes=(*image_set.notes, *had.notes(target, shape)))
 
 
 def _cache_key(splits: Mapping[str, Encoded], shape: ShapeOptions) -> str | None:
@@ -145,32 +251,32 @@ def _cache_key(splits: Mapping[str, Encoded], shape: ShapeOptions) -> str | None
         return None
     parts = {name: (len(split.labels), split.fingerprint) for name, split in splits.items()}
     versions = (_DECODER, PIL.__version__, version("simplejpeg"))
-    return hashlib.sha256(repr((versions, parts, shape)).encode()).hexdigest()
+    # Whoever asked for the size gets the same pixels.
+    undecided = shape.default_size if shape.side is None else None
+    asked = (shape.side, shape.channels, shape.fit, *([undecided] if undecided else []))
+    return hashlib.sha256(repr((versions, parts, *asked)).encode()).hexdigest()
 
 
 def _decode(
     read: Reader, count: int, shape: ShapeOptions, allocate: Allocate, on_progress: Progress | None
-) -> tuple[np.ndarray, dict[int, str], tuple[str, ...]]:
-    # Most sets have one size, so the first pass decodes straight into an array of the first image's shape. From the
-    # first image that does not fit it reads headers only; then all shapes are known and a second pass decodes.
-    pixels, shapes, damaged = _decode_alike(read, count, shape, allocate, on_progress)
+) -> tuple[np.ndarray, dict[int, str], Shapes | None]:
+    # The first pass decodes straight into the shape that the first image lets expect, which nearly always is right.
+    # From an image on that contradicts it reads headers only; then all shapes are known and a second pass decodes.
+    pixels, shapes, damaged = _decode_as_expected(read, count, shape, allocate, on_progress)
     sound = shapes[shapes[:, 0] > 0]
     if not len(sound):
-        return _allocate(allocate, count, (1, 1, 1)), damaged, ()
-    height, width, channels = _common_shape(sound[:, :2], sound[:, 2], shape)
-    # With a size asked for, a JPEG is decoded at about that size, so its own size is not known; it is not needed.
-    resized = shape.size is not None or not (sound[:, :2] == sound[0, :2]).all()
-    notes = (
-        *_resized_note(sound[:, :2], height, chosen=shape.size is not None),
-        *_channels_note(sound[:, 2], channels),
-    )
-    if pixels is not None:
-        return pixels, damaged, notes
-    fitted = _allocate(allocate, count, (height, width, channels))
+        return allocate((count, 1, 1, 1)), damaged, None
+    height, width, channels = common_shape(sound, shape)
+    found = Shapes.of(sound)
+    if pixels is not None and pixels.shape[1:] == (height, width, channels):
+        return pixels, damaged, found
+    pixels = None  # so that its memory is free for the next
+    kept = (found.height, found.width) == (height, width)
+    fitted = allocate((count, height, width, channels))
 
     def decode_and_fit(position: int, content: Content) -> None:
-        if resized:
-            fitted[position] = _fitted(content, height, channels)
+        if not kept:
+            fitted[position] = _fitted(content, height, channels, shape.fit)
             return
         image = with_channels(_pixels_of(content), channels)
         if image.shape[:2] != (height, width):
@@ -178,22 +284,23 @@ def _decode(
             raise DataError(f"damaged: the header says {width}×{height} pixels, it holds {size}")
         fitted[position] = image
 
-    damaged |= _for_each(read, count, decode_and_fit, on_progress)
-    return fitted, damaged, notes
+    damaged |= _for_each(read, count, decode_and_fit, on_progress, fitted)
+    return fitted, damaged, found
 
 
-def _decode_alike(
+def _decode_as_expected(
     read: Reader, count: int, shape: ShapeOptions, allocate: Allocate, on_progress: Progress | None
 ) -> tuple[np.ndarray | None, np.ndarray, dict[int, str]]:
-    """Decode images that all have the first one's shape, or are to be brought to a shape that is known.
+    """Decode images to the shape that they will have if all are like the first one.
 
     Returns:
-        the pixels, or None when a shape differs; every image's shape as its header has it (int64, (N, 3), zeros where
-        damaged); what is damaged.
+        the pixels, or None when an image contradicts; every image's shape as its header has it (int64, (N, 3), zeros
+        where damaged); what is damaged.
     """
     first = _first_shape(read)
-    target = (shape.size or first[0], shape.size or first[1], shape.channels or first[2])
-    pixels = _allocate(allocate, count, target)
+    target = common_shape(np.array([first]), shape)
+    keeps = shape.side is None and target[:2] == first[:2]
+    pixels = allocate((count, *target))
     shapes = np.zeros((count, 3), dtype=np.int64)
     differ = threading.Event()
 
@@ -201,12 +308,12 @@ def _decode_alike(
         if differ.is_set():
             shapes[position] = _shape_of(content)
             return
-        if shape.size is None:
+        if keeps:
             image = _pixels_of(content)
             shapes[position] = image.shape
         else:
             shapes[position] = _shape_of(content)
-            image = _fitted(content, shape.size, shape.channels)
+            image = _fitted(content, target[0], shape.channels, shape.fit)
         if shape.channels is not None:
             image = with_channels(image, shape.channels)
         if image.shape[:2] == target[:2] and image.shape[2] <= target[2]:
@@ -214,23 +321,28 @@ def _decode_alike(
         else:
             differ.set()
 
-    damaged = _for_each(read, count, decode, on_progress)
+    damaged = _for_each(read, count, decode, on_progress, pixels)
     for position in damaged:
         shapes[position] = 0
     return None if differ.is_set() else pixels, shapes, damaged
 
 
-def _common_shape(sizes: np.ndarray, channels: np.ndarray, shape: ShapeOptions) -> tuple[int, int, int]:
-    """Choose (height, width, channels) for all images.
+def common_shape(shapes: np.ndarray, asked: ShapeOptions) -> tuple[int, int, int]:
+    """Choose (height, width, channels) for images of ``shapes``, int64 (N, 3).
 
-    Where sizes differ, the shorter side becomes the median shorter side, at most :data:`MAX_CHOSEN_SIDE`.
+    A size that is asked for always wins, then that of a pretrained network. Else images of one size up to
+    :data:`MAX_CHOSEN_SIDE` pixels keep it, and all others become squares of their median shorter side; where that is
+    larger, of that size or of the one for photographs.
     """
-    depth = shape.channels or int(channels.max())
-    if shape.size is not None:
-        return shape.size, shape.size, depth
-    if (sizes == sizes[0]).all():
+    sizes = shapes[:, :2]
+    depth = asked.channels or int(shapes[:, 2].max())
+    if asked.side is not None:
+        return asked.side, asked.side, depth
+    if (sizes == sizes[0]).all() and sizes[0].max() <= MAX_CHOSEN_SIDE:
         return int(sizes[0, 0]), int(sizes[0, 1]), depth
-    side = min(MAX_CHOSEN_SIDE, int(np.median(sizes.min(axis=1))))
+    side = int(np.median(sizes.min(axis=1)))
+    if side > MAX_CHOSEN_SIDE:
+        side = MAX_CHOSEN_SIDE if asked.default_size is None else asked.default_size.side
     return side, side, depth
 
 
@@ -242,10 +354,10 @@ def _pixels_of(content: Content) -> np.ndarray:
     return decode_image(content) if isinstance(content, bytes) else content
 
 
-def _fitted(content: Content, side: int, channels: int | None) -> np.ndarray:
+def _fitted(content: Content, side: int, channels: int | None, fit: Fit) -> np.ndarray:
     if isinstance(content, bytes):
-        return decode_fitted(content, side, side, channels)
-    return cover(content if channels is None else with_channels(content, channels), side, side)
+        return decode_fitted(content, side, side, channels, fit)
+    return fit_image(content if channels is None else with_channels(content, channels), side, side, fit)
 
 
 def _first_shape(read: Reader) -> tuple[int, ...]:
@@ -258,25 +370,18 @@ def _first_shape(read: Reader) -> tuple[int, ...]:
     return 1, 1, 1  # nothing can be decoded, which the full pass then reports image by image
 
 
-def _allocate(allocate: Allocate, count: int, shape: tuple[int, int, int]) -> np.ndarray:
-    try:
-        return allocate((count, *shape))
-    except MemoryError as error:
-        height, width, channels = shape
-        gigabytes = count * height * width * channels / 1e9
-        raise DataError(
-            f"{count} images of {width}×{height}×{channels} take {gigabytes:.1f} GB, more memory than there is; "
-            "make them smaller with `size`, or take fewer with `limit`"
-        ) from error
-
-
 def _for_each(
     read: Reader,
     count: int,
     work: Callable[[int, Content], None],
     on_progress: Progress | None,
+    pixels: np.ndarray,
 ) -> dict[int, str]:
-    """Call ``work(position, content)`` on every image, in threads; return the reasons of what failed, by position."""
+    """Call ``work(position, content)`` on every image, in threads; return the reasons of what failed, by position.
+
+    Args:
+        pixels: what the work fills; where they are mapped and large, their memory is given back on the way.
+    """
 
     def run(start: int, chunk: Sequence[Item]) -> tuple[int, dict[int, str]]:
         failed = {}
@@ -288,15 +393,21 @@ def _for_each(
         return len(chunk), failed
 
     threads = min(_MAX_THREADS, available_cores())
-    pending: deque[Future[tuple[int, dict[int, str]]]] = deque()
+    pending: deque[tuple[Future[tuple[int, dict[int, str]]], int]] = deque()
     failures: dict[int, str] = {}
-    done = started = 0
+    done = started = waiting = released = 0
+    step = FEWEST_RELEASED // max(1, pixels[:1].nbytes)
 
     def finish_one() -> None:
-        nonlocal done
-        length, failed = pending.popleft().result()
+        nonlocal done, waiting, released
+        future, size = pending.popleft()
+        length, failed = future.result()
         failures.update(failed)
         done += length
+        waiting -= size
+        if done - released >= step:
+            release(pixels[released:done])
+            released = done
         if on_progress is not None:
             on_progress(done, count)
 
@@ -304,9 +415,11 @@ def _for_each(
     with warnings.catch_warnings(), ThreadPoolExecutor(threads) as pool:
         warnings.filterwarnings("ignore", module="PIL")
         for chunk in read():
-            pending.append(pool.submit(run, started, chunk))
+            size = sum(item.nbytes for item in chunk if isinstance(item, np.ndarray))
+            pending.append((pool.submit(run, started, chunk), size))
             started += len(chunk)
-            if len(pending) > 2 * threads:
+            waiting += size
+            while len(pending) > 2 * threads or (waiting > _MOST_WAITING and pending):
                 finish_one()
         while pending:
             finish_one()
@@ -314,42 +427,15 @@ def _for_each(
     return failures
 
 
-def _resized_note(sizes: np.ndarray, side: int, *, chosen: bool) -> tuple[str, ...]:
-    """Return the note about images of ``sizes`` (int64, (N, 2)) that become squares of ``side``, if any changes."""
-    if (sizes == (side if chosen else sizes[0])).all():
-        return ()
-    shorter = sizes.min(axis=1)
-    low, high = int(shorter.min()), int(shorter.max())
-    how = f"the shorter side of each was resized to {side} pixels, antialiased, and the {side}×{side} center kept"
-    if (sizes == sizes[0]).all():
-        height, width = sizes[0]
-        return (f"The images have {width}×{height} pixels: {how}.",)
-    why = "" if chosen else f" This side is their median, at most {MAX_CHOSEN_SIDE}; another can be asked for."
-    return (f"Image sizes differ (shorter side {low} to {high} pixels): {how}.{why}",)
-
-
-def _channels_note(channels: np.ndarray, depth: int) -> tuple[str, ...]:
-    """Return the note about images of ``channels`` (int64, (N,)) that get ``depth`` channels; none if none changes."""
-    changed = int((channels != depth).sum())
-    if not changed:
-        return ()
-    which = "All images are" if changed == len(channels) else f"{changed:,} of {len(channels):,} images are"
-    if depth == 1:
-        return (f"{which} color and were made gray.",)
-    return (f"{which} gray and were given three equal channels.",)
-
-
-def _reshaped(images: np.ndarray, side: int | None, channels: int | None) -> np.ndarray:
-    count, height, width, depth = images.shape
-    target = np.empty((count, side or height, side or width, channels or depth), dtype=np.uint8)
+def _reshaped(split: Split, target: tuple[int, int, int], fit: Fit) -> np.ndarray:
+    height, width, channels = target
+    reshaped = allocate_pixels((len(split), *target))
 
     def work(start: int) -> None:
-        for position in range(start, min(start + _RESHAPED, count)):
-            image = images[position]
-            if channels is not None:
-                image = with_channels(image, channels)
-            target[position] = image if side is None else fit_square(image, side)
+        for position in range(start, min(start + _RESHAPED, len(split))):
+            image = split.pixels[position if split.rows is None else split.rows[position]]
+            reshaped[position] = fit_image(with_channels(image, channels), height, width, fit)
 
-    for _ in in_threads(work, range(0, count, _RESHAPED)):
+    for _ in in_threads(work, range(0, len(split), _RESHAPED)):
         pass
-    return target
+    return reshaped

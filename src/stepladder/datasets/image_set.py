@@ -6,14 +6,20 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
+from stepladder.datasets.mapped import FEWEST_RELEASED, release
 from stepladder.errors import DataError, some_of
 
 #: The names a split can have. ``train`` is always there; a source gives the others where its data has them.
 SPLIT_NAMES = ("train", "validation", "test")
 
+#: How an image of another shape is brought to the one that is wanted: the shorter side resized and the center kept; the
+#: longer side resized and black added; or both sides resized, each by itself.
+Fit = Literal["crop", "pad", "stretch"]
+FITS: tuple[Fit, ...] = ("crop", "pad", "stretch")
 
 # Images copied at a time where a split is not one piece of memory: few megabytes, so that no set is held twice.
 _CHUNK_PIXELS = 4_000_000
@@ -61,12 +67,19 @@ class Split:
         return self.pixels if self.rows is None else self.pixels[self.rows]
 
     def chunks(self) -> Iterator[np.ndarray]:
-        """All images in order, uint8 (n, H, W, C), a few megabytes at a time."""
+        """All images in order, uint8 (n, H, W, C), a few megabytes at a time.
+
+        Of a large set that is mapped from a file, memory is given back on the way.
+        """
         height, width, channels = self.image_shape
         count = max(1, _CHUNK_PIXELS // max(1, height * width * channels))
+        large = self.pixels.nbytes > FEWEST_RELEASED
         for start in range(0, len(self), count):
             part = slice(start, start + count)
-            yield self.pixels[part] if self.rows is None else self.pixels[self.rows[part]]
+            rows = None if self.rows is None else self.rows[part]
+            yield self.pixels[part] if rows is None else self.pixels[rows]
+            if large:
+                release(self.pixels[part] if rows is None else self.pixels[rows.min() : rows.max() + 1])
 
     def take(self, positions: np.ndarray) -> Split:
         """Return the images at ``positions`` (int64, any order) as a new split of the same pixels."""
@@ -95,12 +108,14 @@ class ImageSet:
         class_names: what the labels stand for, by position.
         splits: ``train`` and, where the source has them, ``validation`` and ``test``; equal image shapes in all.
         notes: sentences that whoever reads a result must know (what was resized, what was left out).
+        fit: how an image of another shape is brought to this one, as a model that learned of these must do it too.
     """
 
     name: str
     class_names: tuple[str, ...]
     splits: Mapping[str, Split]
     notes: tuple[str, ...] = field(default=())
+    fit: Fit = "crop"
 
     def __post_init__(self) -> None:
         assert "train" in self.splits
@@ -127,8 +142,10 @@ class ImageSet:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of class names and of every split's content, in hex. The name and the notes are not part of it."""
+        """SHA-256 of class names, every split's content and the fit, in hex. Name and notes are not part of it."""
         digest = hashlib.sha256(repr(self.class_names).encode())
+        if self.fit != "crop":  # as fingerprints were before there was another
+            digest.update(f"fit {self.fit}\n".encode())
         for name in SPLIT_NAMES:
             if name in self.splits:
                 digest.update(f"{name} {self.splits[name].fingerprint}\n".encode())

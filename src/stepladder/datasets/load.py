@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from stepladder.datasets.decode_all import ShapeOptions, reshaped
-from stepladder.datasets.image_set import SPLIT_NAMES, ImageSet
+from stepladder.datasets.decode_all import DefaultSize, ShapeOptions, reshaped
+from stepladder.datasets.image_set import SPLIT_NAMES, Fit, ImageSet
 from stepladder.datasets.sources import NAMED_SOURCES, PATH_SOURCES, Access, LoadOptions
 from stepladder.datasets.sources.arrays import read_arrays
 from stepladder.datasets.sources.base import SPLIT_WORDS, safe_name, split_of
@@ -29,8 +29,10 @@ def load_image_set(
     *,
     limit: int | None = None,
     size: int | None = None,
+    fit: Fit = "crop",
     channels: int | None = None,
     skip_damaged: bool = False,
+    default_size: DefaultSize | None = None,
     access: Access = _NOTHING,
 ) -> ImageSet:
     """Load an image set.
@@ -41,10 +43,15 @@ def load_image_set(
         data: a name in :data:`stepladder.datasets.SOURCES`; a path that one of its shapes matches; or what a program
             holds, as :func:`as_image_set` takes it: arrays, a torch ``Dataset``, a Hugging Face dataset, an image set.
         limit: only the first N images of each class in each split.
-        size: bring every image to squares of this many pixels (shorter side, then center); None keeps equal sizes and
-            chooses one where they differ.
+        size: bring every image to squares of this many pixels, 1 to 1024. With None, images of one size up to 64 pixels
+            keep it, and all others become squares of their median shorter side, at most 64. The images of an image set
+            keep theirs.
+        fit: how an image becomes a square: ``crop`` resizes the shorter side and keeps the center, ``pad`` resizes the
+            longer side and adds black, ``stretch`` resizes both sides by themselves. Models keep to it.
         channels: 1 makes every image gray, 3 color; None takes gray where all are gray.
         skip_damaged: leave damaged images out, with a note in the image set, instead of raising.
+        default_size: the size to take where ``size`` is None in place of that rule: a pretrained network's own. The
+            functions that train know it of their recipe.
         access: where the files of a named set are, whether they may be fetched, and who is told of progress:
             ``Access(data_dir="archives/", download=True)``.
 
@@ -52,7 +59,10 @@ def load_image_set(
         DataError: there is no such name or path, or what is there is no image set that can be read.
         DamagedImagesError: images cannot be decoded; all of them are listed.
     """
-    options = _checked(LoadOptions(limit, skip_damaged, ShapeOptions(size, channels), access))
+    shape = ShapeOptions(size, channels, fit, default_size)
+    options = _checked(LoadOptions(limit, skip_damaged, shape, access))
+    if isinstance(data, ImageSet):
+        return _finished_set(data, options)
     if not isinstance(data, str | os.PathLike):
         return _finished(_read_held(data, None, options), options)
     try:
@@ -69,7 +79,8 @@ def as_image_set(data: object, *, name: str | None = None) -> ImageSet:
         data: one of these, of which the first two stand for training images alone:
 
             - a pair of arrays ``(x, y)``: ``x`` uint8, (N, H, W), (N, H, W, C) or (N, C, H, W) with C 1 or 3, values 0
-              to 255; ``y`` whole numbers or texts, (N,). ``x`` is not copied where its order in memory allows;
+              to 255; ``y`` whole numbers or texts, (N,). ``x`` is not copied where its order in memory allows and its
+              images have up to 64 pixels a side; larger ones become smaller, as :func:`load_image_set` says;
             - a torch ``Dataset`` with a length, whose items are ``(image, label)``: a Pillow image, a uint8 array or a
               uint8 tensor, and a number or text. Its ``classes``, if it has them, name the numbers. Or a Hugging Face
               dataset with a column of images and one of labels;
@@ -82,7 +93,9 @@ def as_image_set(data: object, *, name: str | None = None) -> ImageSet:
     Raises:
         DataError: it is none of these, or does not fit; one sentence says what is wrong and how to mend it.
     """
-    return _read_held(data, name, LoadOptions())
+    if isinstance(data, ImageSet):
+        return data if name is None else replace(data, name=safe_name(name))
+    return _finished(_read_held(data, name, LoadOptions()), LoadOptions())
 
 
 def _checked(options: LoadOptions) -> LoadOptions:
@@ -93,7 +106,20 @@ def _checked(options: LoadOptions) -> LoadOptions:
 
 
 def _finished(image_set: ImageSet, options: LoadOptions) -> ImageSet:
-    return reshaped(image_set if options.limit is None else image_set.limited(options.limit), options.shape)
+    limited = image_set if options.limit is None else image_set.limited(options.limit)
+    return _with_fit(reshaped(limited, options.shape), options.shape.fit)
+
+
+def _finished_set(image_set: ImageSet, options: LoadOptions) -> ImageSet:
+    """Return an image set that was made before: its size was chosen then, and changes only where one is asked for."""
+    fit = image_set.fit if options.shape.fit == "crop" else options.shape.fit
+    limited = image_set if options.limit is None else image_set.limited(options.limit)
+    shape = replace(options.shape, fit=fit)
+    return _with_fit(reshaped(limited, shape, keeps_size=shape.size is None), fit)
+
+
+def _with_fit(image_set: ImageSet, fit: Fit) -> ImageSet:
+    return image_set if image_set.fit == fit else replace(image_set, fit=fit)
 
 
 def _load(data: str, options: LoadOptions) -> ImageSet:
@@ -117,9 +143,7 @@ def _load(data: str, options: LoadOptions) -> ImageSet:
 
 
 def _read_held(data: object, name: str | None, options: LoadOptions) -> ImageSet:
-    """Return what a program holds as an image set; its limit, and the shape of arrays, are left to the caller."""
-    if isinstance(data, ImageSet):
-        return data if name is None else replace(data, name=safe_name(name))
+    """Return arrays or datasets as an image set; its limit, and the shape of arrays, are left to the caller."""
     parts = _by_split(data)
     datasets = [split for split, part in parts.items() if _is_dataset(part)]
     if not datasets:

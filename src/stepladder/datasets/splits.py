@@ -168,5 +168,26 @@ def _check_classes(image_set: ImageSet) -> None:
 
 
 def _join(first: Split, second: Split) -> Split:
-    # The one place that copies: two splits of a source may lie in different blocks of memory.
-    return Split(np.concatenate([first.images, second.images]), np.concatenate([first.labels, second.labels]))
+    labels = np.concatenate([first.labels, second.labels])
+    block = _common_block(first.pixels, second.pixels)
+    if block is None:
+        # Two splits of a source that lie in different blocks of memory are copied; nothing else is.
+        return Split(np.concatenate([first.images, second.images]), labels)
+    rows = [_rows_in(block, part) for part in (first, second)]
+    return Split(block, labels, np.concatenate(rows))
+
+
+def _common_block(first: np.ndarray, second: np.ndarray) -> np.ndarray | None:
+    """Return the array that both are whole rows of, as all splits that were decoded together are; None if none is."""
+    block = first.base
+    if not isinstance(block, np.ndarray) or block is not second.base:
+        return None
+    parts = (block, first, second)
+    rows = all(part.shape[1:] == block.shape[1:] and part.flags.c_contiguous for part in parts)
+    return block if rows else None
+
+
+def _rows_in(block: np.ndarray, part: Split) -> np.ndarray:
+    """Return where in ``block`` the images of ``part`` are, int64."""
+    start = (part.pixels.ctypes.data - block.ctypes.data) // block[:1].nbytes
+    return start + (np.arange(len(part)) if part.rows is None else part.rows)

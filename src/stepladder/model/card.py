@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from stepladder.datasets.image_set import Fit
+
 
 @dataclass(frozen=True, repr=False)
 class CardFacts:
@@ -22,6 +24,7 @@ class CardFacts:
             read; None where this is the only one.
         temperature: that probabilities are calibrated by; None where none could be fitted.
         calibration_error: of the test images, a fraction of 1: before and after calibration.
+        fit: how images of another shape were brought to ``image_shape``.
     """
 
     data: str
@@ -39,9 +42,17 @@ class CardFacts:
     of_recipe: tuple[float, float, int] | None = None
     temperature: float | None = None
     calibration_error: tuple[float, float] | None = None
+    fit: Fit = "crop"
 
     def __repr__(self) -> str:
         return f"CardFacts({self.data[:100]}: recipe {self.recipe[:100]}, seed {self.seed})"
+
+
+_FITTED: dict[Fit, str] = {
+    "crop": "",
+    "pad": "; others are resized by their longer side, and black is added",
+    "stretch": "; others are stretched",
+}
 
 
 def render_card(facts: CardFacts) -> str:
@@ -68,7 +79,7 @@ license: unknown
 
 An image classifier trained by Stepladder in {facts.epochs} epochs.
 
-- **Reads** {height}×{width} images with {channels} channel{"s" if channels != 1 else ""}, uint8.
+- **Reads** {height}×{width} images with {channels} channel{"s" if channels != 1 else ""}, uint8{_FITTED[facts.fit]}.
 - **Tells apart** {len(facts.class_names)} classes: {shown}{more}.
 - **Trained on** {_plain(facts.data)} ({splits} images).
 - **Techniques:** {", ".join(facts.techniques) or "none"}.

@@ -63,7 +63,7 @@ def explain_image(model: Model, image: ImageLike, class_name: str | None = None)
     convolutions = [module for module in model.module.modules() if isinstance(module, nn.Conv2d)]
     if not convolutions:
         raise RecipeError("the network has no convolution, so there are no maps to look at; explain another model")
-    pixels = read_pixels(image, model.image_shape)
+    pixels = read_pixels(image, model.image_shape, model.fit)
     probabilities = model.probabilities(pixels)[0]
     label = int(probabilities.argmax()) if class_name is None else _find(class_name, model.class_names)
     raw = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(model.compute.device)

@@ -21,11 +21,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stepladder.errors import RecipeError, missing_extra, unknown
+from stepladder.errors import RecipeError, StepladderError, described, missing_extra, unknown
 from stepladder.files import replace_bytes
 from stepladder.model.folder import Model
 from stepladder.model.images import read_pixels
-from stepladder.model.onnx_file import FILE_VERSION, INPUT, METADATA, OUTPUT, OnnxModel
+from stepladder.model.onnx_file import FILE_VERSIONS, INPUT, METADATA, OUTPUT, OnnxModel
 from stepladder.techniques import Technique
 from stepladder.training.device import Compute
 from stepladder.training.evaluate import prepare_images
@@ -40,6 +40,11 @@ FORMATS = ("onnx", "exported-program")
 MOST_CALIBRATION_IMAGES = 512
 
 _CALIBRATION_BATCH = 32
+
+#: Of a module of the user's own.
+_FIXES_THE_NUMBER = (
+    "the module's forward pass fixes how many images it reads, as len(x) does; let it take x.shape[0], or x.flatten(1)"
+)
 
 _ANY_NUMBER = ({0: torch.export.Dim("batch")},)
 
@@ -117,14 +122,21 @@ def export_model(model: Model, path: Path, images: np.ndarray, *, form: str = "o
     techniques = [_on_cpu(technique) for technique in model.techniques]
     model = replace(model, module=copy.deepcopy(model.module).cpu(), techniques=techniques, compute=compute)
     facts = {
-        "file_version": FILE_VERSION,
+        "file_version": FILE_VERSIONS[0] if model.fit == "crop" else FILE_VERSIONS[1],
         "class_names": model.class_names,
         "image_shape": model.image_shape,
         "calibrated": model.calibrated,
-    }
+    } | ({} if model.fit == "crop" else {"fit": model.fit})
     metadata = {METADATA: json.dumps(facts, ensure_ascii=False), "card": card}
     export = _to_onnx if form == "onnx" else _to_program
-    content, run, versions = export(model, metadata)
+    try:
+        content, run, versions = export(model, metadata)
+    except Exception as error:
+        if isinstance(error, StepladderError) or not hasattr(model.module, "own"):
+            raise
+        if "Constraints violated (batch)" in str(error):
+            raise RecipeError(_FIXES_THE_NUMBER) from error
+        raise RecipeError(f"PyTorch cannot export this module of your own: {described(error)}") from error
     expected, found = model.probabilities(images), run(images)
     difference = float(np.abs(found - expected).max())
     agreement = float((found.argmax(axis=1) == expected.argmax(axis=1)).mean())
@@ -236,6 +248,8 @@ def _to_onnx(model: Model, metadata: dict[str, str]) -> tuple[bytes, _Run, dict[
         )
     assert program is not None
     graph = program.model_proto
+    if graph.graph.input[0].type.tensor_type.shape.dim[0].HasField("dim_value"):
+        raise RecipeError(_FIXES_THE_NUMBER)
     onnx.helper.set_model_props(graph, metadata)
     onnx.checker.check_model(graph, full_check=True)
     content: bytes = graph.SerializeToString()

@@ -9,10 +9,13 @@ from stepladder.model.classifier import Classifier
 from stepladder.model.onnx_file import OnnxModel
 
 
-def find_model(path: Path) -> Classifier:
+def find_model(path: Path, network: str | None = None) -> Classifier:
     """Load the model at ``path``: a model folder, the folder of a trial that holds one, or an exported ``.onnx`` file.
 
     Only a folder needs PyTorch.
+
+    Args:
+        network: see :func:`stepladder.model.folder.load_model`; an exported file needs none.
 
     Raises:
         StorageError: there is none, or it is damaged.
@@ -23,7 +26,7 @@ def find_model(path: Path) -> Classifier:
         return OnnxModel.load(path)
     from stepladder.model.folder import load_model
 
-    return load_model(folder)
+    return load_model(folder, network=network)
 
 
 def model_folder(path: Path) -> Path | None:

@@ -9,16 +9,25 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from stepladder.datasets.image_set import Fit
 from stepladder.errors import RecipeError, StorageError
 from stepladder.files import read_json, replace_bytes, replace_json, replace_text
 from stepladder.model.classifier import Classifier
 from stepladder.network import Network, trace_network
 from stepladder.network.build import build_network
+from stepladder.network.own import find_build, register_network, with_figures
 from stepladder.techniques import Technique, find_technique
 from stepladder.training.device import Compute, choose_compute, threads_for
 from stepladder.training.evaluate import ImageBatches, compute_logits
@@ -27,8 +36,9 @@ from stepladder.training.rng import Streams
 if TYPE_CHECKING:  # asking a model needs no training
     from stepladder.training.loop import TrainedNetwork
 
-#: Raised with every change that an older Stepladder would misread.
-FORMAT_VERSION: Literal[1] = 1
+#: Raised with every change that an older Stepladder would misread: 2 brings images to the model's shape by ``fit``.
+#: What an older one reads rightly is still written as 1.
+FORMAT_VERSIONS = (1, 2)
 
 _NETWORK, _TECHNIQUE = "network.", "technique."
 
@@ -48,7 +58,7 @@ class _Config(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    format_version: Literal[1] = FORMAT_VERSION
+    format_version: Literal[1, 2] = 1
     library_name: str = "stepladder"
     class_names: Annotated[tuple[str, ...], Field(min_length=1)]
     image_shape: tuple[Size, Size, Size]
@@ -58,6 +68,12 @@ class _Config(BaseModel):
     preprocessing: tuple[_Preprocessing, ...]
     #: None where none was fitted; files from before there were any lack it.
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    fit: Fit = "crop"
+
+    @model_serializer(mode="wrap")
+    def _leave_out_the_usual_fit(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        table: dict[str, Any] = write(self)
+        return table if self.fit != "crop" else {key: value for key, value in table.items() if key != "fit"}
 
 
 @dataclass(frozen=True, repr=False)
@@ -67,6 +83,7 @@ class Model(Classifier):
     Attributes:
         class_names: what the columns of the logits stand for.
         image_shape: (height, width, channels) of the images that it was trained on, in pixels.
+        fit: how images of another shape are brought to it; see :data:`stepladder.datasets.image_set.FITS`.
         module: from prepared images to logits.
         techniques: fitted, in recipe order; they prepare the images.
         compute: where it runs.
@@ -86,6 +103,7 @@ class Model(Classifier):
     macs: int = 0
     calibrated: bool = False
     folder: Path | None = None
+    fit: Fit = "crop"
 
     def __repr__(self) -> str:
         return self._described("" if self.folder is None else str(self.folder))
@@ -124,11 +142,13 @@ def save_model(
     image_shape: tuple[int, int, int],
     compute: Compute,
     card: str,
+    fit: Fit = "crop",
 ) -> None:
     """Write ``trained`` into ``folder``; what the techniques learned lies beside the weights.
 
     Args:
         image_shape: (height, width, channels) of the images before any technique.
+        fit: how images of another shape were brought to it; see :data:`stepladder.datasets.image_set.FITS`.
         card: the model card, Markdown.
     """
     tensors = {f"{_NETWORK}{name}": tensor for name, tensor in trained.module.state_dict().items()}
@@ -139,21 +159,28 @@ def save_model(
     # safetensors stores dense row-major memory; channels-last weights are laid out anew.
     replace_bytes(
         folder / "model.safetensors",
-        save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, metadata={"format": "pt"}),
+        save({name: _dense(tensor) for name, tensor in tensors.items()}, metadata={"format": "pt"}),
     )
     config = _Config(
+        format_version=1 if fit == "crop" else 2,
         class_names=tuple(class_names),
         image_shape=image_shape,
         input_shape=trained.input_shape,
         precision=compute.precision,
-        network=trained.network,
+        network=with_figures(trained.network, trained.input_shape, len(class_names)),
         preprocessing=tuple(
             _Preprocessing(technique=technique.name, options=technique.model_dump(mode="json"))
             for technique in preparing
         ),
+        fit=fit,
     )
     replace_json(folder / "config.json", config.model_dump(mode="json"))
     replace_text(folder / "README.md", card)
+
+
+def _dense(tensor: Tensor) -> Tensor:
+    """A copy of its own in row-major memory: a module of the user's own may use the same weights in two places."""
+    return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
 
 
 def calibrate_model(folder: Path, temperature: float | None) -> None:
@@ -170,18 +197,23 @@ def calibrate_model(folder: Path, temperature: float | None) -> None:
     replace_json(path, config.model_dump(mode="json"))
 
 
-def load_model(folder: Path | str, device: str = "auto", precision: str | None = None) -> Model:
+def load_model(
+    folder: Path | str, device: str = "auto", precision: str | None = None, network: str | None = None
+) -> Model:
     """Read what :func:`save_model` wrote.
 
     Args:
         precision: None is the one that the model was evaluated in.
+        network: ``FILE.py:function`` that its network is built by, where that is a module of the user's own: its code
+            is run only when it is named, here or before in this process.
 
     Raises:
         StorageError: a file is missing, damaged or of another version.
-        RecipeError: a device or precision that does not exist here.
+        RecipeError: a device or precision that does not exist here, or a file of Python that was not named.
     """
     folder = Path(folder)
     config = _read_config(folder / "config.json")
+    _check_named(config.network, network)
     compute = choose_compute(device, precision or config.precision)
     tensors = _read_tensors(folder / "model.safetensors")
     weights = {name.removeprefix(_NETWORK): tensor for name, tensor in tensors.items() if name.startswith(_NETWORK)}
@@ -217,6 +249,7 @@ def load_model(folder: Path | str, device: str = "auto", precision: str | None =
         macs=macs,
         calibrated=calibrated,
         folder=folder,
+        fit=config.fit,
     )
     try:
         model.logits(np.zeros((1, *config.image_shape), np.uint8))
@@ -228,11 +261,23 @@ def load_model(folder: Path | str, device: str = "auto", precision: str | None =
     return model
 
 
+def _check_named(network: Network, reference: str | None) -> None:
+    """Run the file that was named, if any, and refuse a network of a file that was not."""
+    if reference is not None and network.own is None:
+        raise RecipeError(
+            f"`network` is '{reference}', and the model's network is a list of layers that needs no file; leave it out"
+        )
+    if reference is not None:
+        register_network(reference)
+    if network.own is not None:
+        find_build(network.own)
+
+
 def _read_config(path: Path) -> _Config:
     document = read_json(path)
-    if not isinstance(document, dict) or document.get("format_version") != FORMAT_VERSION:
+    if not isinstance(document, dict) or document.get("format_version") not in FORMAT_VERSIONS:
         raise StorageError(
-            f"{path} is not a Stepladder model of format {FORMAT_VERSION}; train the model again with this version"
+            f"{path} is not a Stepladder model of format 1 or 2; train the model again with this version"
         )
     try:
         return _Config.model_validate(document)

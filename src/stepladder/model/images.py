@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from stepladder.datasets.decode import cover, decode_fitted, upright_pixels, with_channels
+from stepladder.datasets.decode import decode_fitted, fit_image, upright_pixels, with_channels
+from stepladder.datasets.image_set import Fit
 from stepladder.errors import DataError
 
 #: A file, an image of Pillow, or uint8 pixels (H, W), (H, W, C) or (N, H, W, C) with C 1, 3 or 4.
@@ -78,11 +79,12 @@ def name_images(images: ImageLike | Sequence[ImageLike]) -> Iterator[tuple[Image
             yield path, path
 
 
-def read_pixels(images: ImageLike | Sequence[ImageLike], shape: tuple[int, int, int]) -> np.ndarray:
+def read_pixels(images: ImageLike | Sequence[ImageLike], shape: tuple[int, int, int], fit: Fit = "crop") -> np.ndarray:
     """Bring images of any size and mode to ``shape`` (height, width, channels).
 
     Args:
         images: one or a sequence of them; of an array's four channels the last is opacity, over white.
+        fit: as the images that the model learned from were brought to it; see :class:`Classifier`.
 
     Returns:
         uint8, (N, height, width, channels).
@@ -93,7 +95,7 @@ def read_pixels(images: ImageLike | Sequence[ImageLike], shape: tuple[int, int, 
     singles = list(_singles(images))
     pixels = np.empty((len(singles), *shape), dtype=np.uint8)
     for position, image in enumerate(singles):
-        pixels[position] = _read_one(image, shape)
+        pixels[position] = _read_one(image, shape, fit)
     return pixels
 
 
@@ -109,7 +111,7 @@ def _singles(images: object) -> Iterator[ImageLike]:
         raise DataError(f"{type(images).__name__} is no image; give paths, Pillow images, or uint8 arrays (N, H, W, C)")
 
 
-def _read_one(image: ImageLike, shape: tuple[int, int, int]) -> np.ndarray:
+def _read_one(image: ImageLike, shape: tuple[int, int, int], fit: Fit) -> np.ndarray:
     height, width, channels = shape
     if isinstance(image, str | Path):
         try:
@@ -117,13 +119,13 @@ def _read_one(image: ImageLike, shape: tuple[int, int, int]) -> np.ndarray:
         except OSError as error:
             raise DataError(f"cannot read {image}: {error.strerror or error}") from error
         try:
-            return decode_fitted(content, *shape)
+            return decode_fitted(content, *shape, fit)
         except DataError as error:
             raise DataError(f"{image}: {error}") from error
     if isinstance(image, np.ndarray):
         image = _as_pillow(image)
     assert isinstance(image, Image.Image)
-    return cover(with_channels(upright_pixels(image), channels), height, width)
+    return fit_image(with_channels(upright_pixels(image), channels), height, width, fit)
 
 
 def _as_pillow(image: np.ndarray) -> Image.Image:

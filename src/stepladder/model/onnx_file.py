@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from stepladder.datasets.image_set import FITS, Fit
 from stepladder.errors import RecipeError, StorageError, missing_extra
 from stepladder.model.classifier import Classifier
 
 #: Names in the file: its one input, its one output, and the metadata entry that makes it ours.
 INPUT, OUTPUT, METADATA = "images", "probabilities", "stepladder"
 
-#: Raised with every change that an older Stepladder would misread.
-FILE_VERSION = 1
+#: Raised with every change that an older Stepladder would misread: 2 brings images to the model's shape by ``fit``.
+FILE_VERSIONS = (1, 2)
 
 
 class OnnxModel(Classifier):
@@ -45,7 +46,7 @@ class OnnxModel(Classifier):
             raise StorageError(
                 f"{place} is no readable ONNX file ({_first_line(error)}); export the model again"
             ) from error
-        self.class_names, self.image_shape, self.calibrated = _facts(place, written)
+        self.class_names, self.image_shape, self.calibrated, self.fit = _facts(place, written)
         self._place = place
 
     def __repr__(self) -> str:
@@ -80,19 +81,20 @@ class OnnxModel(Classifier):
         return np.asarray(probabilities)
 
 
-def _facts(place: str, written: str | None) -> tuple[tuple[str, ...], tuple[int, int, int], bool]:
+def _facts(place: str, written: str | None) -> tuple[tuple[str, ...], tuple[int, int, int], bool, Fit]:
     if written is None:
         raise StorageError(f"{place} was not exported by Stepladder; export the model with Stepladder")
     try:
         facts: dict[str, Any] = json.loads(written)
         version = facts["file_version"]
-        if version != FILE_VERSION:
+        if version not in FILE_VERSIONS:
             raise StorageError(
-                f"{place} has file version {version}, and this Stepladder reads {FILE_VERSION}; export the model again"
+                f"{place} has file version {version}, and this Stepladder reads 1 and 2; export the model again"
             )
         height, width, channels = (int(length) for length in facts["image_shape"])
-        return tuple(map(str, facts["class_names"])), (height, width, channels), facts.get("calibrated") is True
-    except (ValueError, KeyError, TypeError) as error:
+        fit = next(fit for fit in FITS if fit == facts.get("fit", "crop"))
+        return tuple(map(str, facts["class_names"])), (height, width, channels), facts.get("calibrated") is True, fit
+    except (ValueError, KeyError, TypeError, StopIteration) as error:
         raise StorageError(f"{place} holds damaged facts of the model ({error}); export it again") from error
 
 

@@ -1,10 +1,13 @@
-"""What each layer of a network puts out and costs, worked out from the layer list alone; no torch."""
+"""What each layer of a network puts out and costs, worked out from the layer list alone; no torch.
+
+Of a network that a user's own file builds, :mod:`stepladder.network.own` asks the module, with torch.
+"""
 
 from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stepladder.errors import LayerError, RecipeError
 from stepladder.network.spec import (
@@ -23,6 +26,7 @@ from stepladder.network.spec import (
     LocallyConnected,
     MaxPool,
     Network,
+    OwnModule,
     Pad,
     Residual,
 )
@@ -83,13 +87,8 @@ class Window:
 def windows_of(layer: BaseLayer, height: int, width: int) -> tuple[Window, Window] | None:
     """Return how ``layer`` reads rows and columns of (height, width) maps; None where no window slides."""
     if isinstance(layer, Conv | DepthwiseConv | LocallyConnected):
-        if layer.padding == "same":
-            total = layer.dilation * (layer.kernel_size - 1)
-            before, after = total // 2, total - total // 2
-        else:
-            before = after = layer.padding
-        window = Window(layer.kernel_size, layer.stride, layer.dilation, before, after)
-        return window, window
+        rows, columns = (_convolved(layer, size) for size in (height, width))
+        return rows, columns
     if isinstance(layer, MaxPool | AvgPool):
         pad, ceil = layer.padding, layer.ceil_mode
         window = Window(layer.kernel_size, layer.stride, 1, pad, pad, ceil)
@@ -98,6 +97,14 @@ def windows_of(layer: BaseLayer, height: int, width: int) -> tuple[Window, Windo
         rows, columns = (_padded(size, layer.size) for size in (height, width))
         return rows, columns
     return None
+
+
+def _convolved(layer: Conv | DepthwiseConv | LocallyConnected, size: int) -> Window:
+    window = Window(layer.kernel_size, layer.stride, layer.dilation)
+    if layer.padding == "same":
+        total = max(0, (-(-size // layer.stride) - 1) * layer.stride + window.extent - size)
+        return replace(window, before=total // 2, after=total - total // 2)
+    return replace(window, before=layer.padding, after=layer.padding)
 
 
 def _padded(size: int, wanted: int) -> Window:
@@ -171,7 +178,12 @@ def _trace(layers: tuple[Layer, ...], shape: Shape, num_classes: int, above: str
 def _cost(layer: Layer, number: str, shape: Shape, num_classes: int) -> LayerCost:
     place = f"layer {number} ({layer.name})"
     output, weights, macs, windows = shape, 0, 0, None
-    if isinstance(layer, BatchNorm):
+    if isinstance(layer, OwnModule):
+        from stepladder.network.own import figures_of  # here, as it runs a user's code, which needs torch
+
+        output = (num_classes,)
+        weights, macs = figures_of(layer, _map(place, shape, layer.name), num_classes)
+    elif isinstance(layer, BatchNorm):
         weights = 2 * shape[0]
     elif isinstance(layer, GroupNorm):
         _divides(layer.groups, shape[0], "channels", place, layer.name)
@@ -240,7 +252,8 @@ def _join(layer: Residual, number: str, shape: Shape, inner: Shape, stride: int)
             )
         return LayerCost(layer, number, shape, inner, 0, 0, None, stride)
     kernels = shape[0] * inner[0]
-    return LayerCost(layer, number, shape, inner, kernels, kernels * inner[1] * inner[2], None, stride)
+    norm = 2 * inner[0] if layer.shortcut == "conv_norm" else 0
+    return LayerCost(layer, number, shape, inner, kernels + norm, kernels * inner[1] * inner[2], None, stride)
 
 
 def _total_stride(layer: Residual, body: tuple[LayerCost, ...]) -> int:

@@ -1,4 +1,4 @@
-"""The module built from a layer list."""
+"""The module built from a layer list, or by a function of the user's own."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from torch import nn
 from stepladder.errors import RecipeError
 from stepladder.network.arithmetic import LayerCost, trace_network
 from stepladder.network.layers import (
+    BatchNorm1d,
+    BatchNorm2d,
     GlobalPool,
     LocallyConnected2d,
     MaxPool2x2,
@@ -22,6 +24,7 @@ from stepladder.network.layers import (
     SeededDropout,
     SubsampledShortcut,
 )
+from stepladder.network.own_module import build_own
 from stepladder.network.spec import (
     AvgPool,
     BatchNorm,
@@ -64,13 +67,16 @@ def build_network(
     global random state is neither read nor changed.
 
     Returns:
-        a module from (N, C, H, W) float images to (N, num_classes) logits, in channels-last layout. Its children have
-        the layers' names; a residual's are ``body``, with children of its layers' names, and ``<name>_shortcut``.
+        a module from (N, C, H, W) float images to (N, num_classes) logits, in channels-last layout (one of the user's
+        own only where it reads it). Its children have the layers' names; a residual's are ``body``, with children of
+        its layers' names, ``<name>_shortcut`` and ``<name>_shortcut_norm``.
 
     Raises:
         RecipeError: a layer does not fit what comes into it, has a name that a module cannot have, or needs more memory
             than there is.
     """
+    if network.own is not None:
+        return build_own(network.own, input_shape, num_classes, stream, device)
     costs = {cost.layer.name: cost for cost in trace_network(network, input_shape, num_classes)}
     for number, layer in walk(network.layers):
         if hasattr(nn.Sequential(), layer.name):
@@ -104,7 +110,7 @@ def _sequence(
         cost = costs[layer.name]
         if isinstance(layer, Residual):
             body = _sequence(layer.body, costs, stream, device)
-            modules[layer.name] = ResidualSum(body, layer.shortcut_name, _shortcut(layer, cost))
+            modules[layer.name] = ResidualSum(body, _shortcut(layer, cost))
         else:
             modules[layer.name] = _module(cost, stream, device)
     return nn.Sequential(modules)
@@ -123,13 +129,18 @@ def _relu_after_pooling(layers: tuple[Layer, ...]) -> list[Layer]:
     return order
 
 
-def _shortcut(layer: Residual, cost: LayerCost) -> nn.Module | None:
+def _shortcut(layer: Residual, cost: LayerCost) -> dict[str, nn.Module]:
     if cost.shortcut_stride is None:
-        return None
+        return {}
     channels_in, channels_out = cost.input_shape[0], cost.output_shape[0]
     if layer.shortcut == "pad":
-        return SubsampledShortcut(cost.shortcut_stride, channels_out - channels_in)
-    return nn.Conv2d(channels_in, channels_out, 1, cost.shortcut_stride, bias=False)
+        return {layer.shortcut_name: SubsampledShortcut(cost.shortcut_stride, channels_out - channels_in)}
+    modules: dict[str, nn.Module] = {
+        layer.shortcut_name: nn.Conv2d(channels_in, channels_out, 1, cost.shortcut_stride, bias=False)
+    }
+    if layer.shortcut == "conv_norm":
+        modules[layer.shortcut_norm_name] = BatchNorm2d(channels_out)
+    return modules
 
 
 def _module(cost: LayerCost, stream: Stream, device: torch.device) -> nn.Module:
@@ -143,7 +154,8 @@ def _module(cost: LayerCost, stream: Stream, device: torch.device) -> nn.Module:
     if isinstance(layer, AvgPool):
         return nn.AvgPool2d(layer.kernel_size, layer.stride, layer.padding, ceil_mode=layer.ceil_mode)
     if isinstance(layer, BatchNorm):
-        return nn.BatchNorm2d(channels) if len(cost.input_shape) == 3 else nn.BatchNorm1d(channels)
+        norm = BatchNorm2d if len(cost.input_shape) == 3 else BatchNorm1d
+        return norm(channels, layer.eps, layer.momentum)
     if isinstance(layer, GroupNorm):
         return nn.GroupNorm(layer.groups, channels)
     if isinstance(layer, LayerNorm):
@@ -167,21 +179,21 @@ def _module(cost: LayerCost, stream: Stream, device: torch.device) -> nn.Module:
     if isinstance(layer, Flatten):
         return nn.Flatten()
     assert isinstance(layer, Relu), layer
-    return nn.ReLU()
+    return nn.ReLU() if layer.ceiling is None else nn.Hardtanh(0.0, float(layer.ceiling))
 
 
 def _convolution(layer: Conv | DepthwiseConv | LocallyConnected, cost: LayerCost) -> nn.Module:
     assert cost.windows is not None
-    window, channels = cost.windows[0], cost.input_shape[0]
+    rows, columns = cost.windows
+    channels = cost.input_shape[0]
     maps, *positions = cost.output_shape
     if isinstance(layer, LocallyConnected):
-        return LocallyConnected2d(channels, maps, (positions[0], positions[1]), window, bias=layer.bias)
+        return LocallyConnected2d(channels, maps, (positions[0], positions[1]), cost.windows, bias=layer.bias)
     groups = channels if isinstance(layer, DepthwiseConv) else layer.groups
-    if window.before == window.after:
-        return nn.Conv2d(
-            channels, maps, layer.kernel_size, layer.stride, window.before, layer.dilation, groups, layer.bias
-        )
-    return PaddedConv2d(channels, maps, window, groups=groups, bias=layer.bias)
+    if rows.before == rows.after and columns.before == columns.after:
+        padding = (rows.before, columns.before)
+        return nn.Conv2d(channels, maps, layer.kernel_size, layer.stride, padding, layer.dilation, groups, layer.bias)
+    return PaddedConv2d(channels, maps, cost.windows, groups=groups, bias=layer.bias)
 
 
 def _allocate(built: nn.Module) -> None:

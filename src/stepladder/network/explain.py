@@ -20,6 +20,8 @@ from stepladder.network.spec import (
     Linear,
     LocallyConnected,
     MaxPool,
+    OwnModule,
+    Relu,
     Residual,
 )
 
@@ -108,8 +110,13 @@ def _weights(cost: LayerCost) -> Iterator[Working]:
         yield "weights", f"a scale and a shift for {shape[0]} channels, 2·{shape[0]} = {total}"
     elif isinstance(layer, LayerNorm):
         yield "weights", f"a scale and a shift for every value, 2·{'·'.join(map(str, shape))} = {total}"
+    elif isinstance(layer, OwnModule):
+        yield "weights", f"those of the module that {layer.reference} returns = {total}"
     elif cost.weights:
-        yield "weights", f"shortcut 1·1·{shape[0]}·{cost.output_shape[0]} (no bias) = {total}"
+        assert isinstance(layer, Residual)
+        maps = cost.output_shape[0]
+        norm = f" + 2·{maps} of its batch norm" if layer.shortcut == "conv_norm" else ""
+        yield "weights", f"shortcut 1·1·{shape[0]}·{maps} (no bias){norm} = {total}"
 
 
 def _kernels(cost: LayerCost) -> str:
@@ -129,6 +136,9 @@ def _kernels(cost: LayerCost) -> str:
 def _macs(cost: LayerCost) -> Iterator[Working]:
     layer, shape = cost.layer, cost.input_shape
     if not cost.macs:
+        return
+    if isinstance(layer, OwnModule):
+        yield "MACs", f"counted by torch in one forward pass = {cost.macs:,}"
         return
     if isinstance(layer, Linear):
         yield "MACs", f"{shape[0]}·{cost.output_shape[0]} = {cost.macs:,}"
@@ -174,9 +184,15 @@ def describe_layer(cost: LayerCost) -> str:
         parts += ["rounds up"] if layer.ceil_mode else []
     elif isinstance(layer, Linear):
         parts += [] if layer.bias else ["no bias"]
+    elif isinstance(layer, Relu):
+        words += "" if layer.ceiling is None else f", at most {layer.ceiling}"
+    elif isinstance(layer, BatchNorm):
+        parts += [f"{key} {layer.model_dump()[key]:g}" for key in ("eps", "momentum") if key in layer.model_dump()]
+    elif isinstance(layer, OwnModule):
+        words = f"module of {layer.reference}"
     elif isinstance(layer, Residual):
         if cost.shortcut_stride is not None:
-            kind = "zero channels" if layer.shortcut == "pad" else "1×1 conv"
+            kind = {"pad": "zero channels", "conv": "1×1 conv", "conv_norm": "1×1 conv, batch norm"}[layer.shortcut]
             parts.append(f"shortcut of stride {cost.shortcut_stride} and {kind}")
         words = "sum of input and body"
     else:

@@ -1,8 +1,9 @@
-"""From what a user types to a network: a preset's name, a one-line form, a TOML file or a model folder."""
+"""From what a user types to a network: a preset's name, a line, a TOML file, a file of Python, or a model folder."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from stepladder.errors import RecipeError, StorageError, unknown
 from stepladder.files import read_json
 from stepladder.network.arithmetic import LayerCost, Shape3, trace_network
 from stepladder.network.line import Line, is_line, network_of_table
+from stepladder.network.own import is_reference, known_network, register_network
 from stepladder.network.presets import preset_names, read_preset
 from stepladder.network.spec import Network
 
@@ -25,7 +27,7 @@ class FoundNetwork:
         label: short, safe in a file's name: of the preset or the file; of a line, a part of its hash.
         line: its one-line form, where it was given as one.
         input_shape: (C, H, W) that it was published for, or that its weights were trained on.
-        num_classes: where a trained model fixes them.
+        num_classes: that it was published for, or that a trained model fixes.
         paper, published: of a preset.
         model: the folder, of a trained model.
     """
@@ -51,12 +53,14 @@ class FoundNetwork:
             raise (self.line.explain(error) if self.line else error) from error
 
 
-def find_network(text: str) -> FoundNetwork:
+def find_network(text: str, run_code: bool = True) -> FoundNetwork:
     """Return the network that ``text`` names.
 
     Args:
         text: a preset's name; a one-line form; the path of a ``.toml`` file with ``layers`` or ``line`` (or of a
-            recipe); or the path of a model folder.
+            recipe); ``FILE.py:function`` for a network of the user's own; or the path of a model folder.
+        run_code: whether a file of Python that ``text`` names may be run; where ``text`` comes from a record, it may
+            not, and only one that the user has named before is found.
 
     Raises:
         RecipeError: there is none, or it does not fit.
@@ -69,10 +73,14 @@ def find_network(text: str) -> FoundNetwork:
             preset.network,
             input_shape=preset.input_shape,
             paper=preset.paper,
+            num_classes=preset.classes,
             published=preset.published,
         )
+    if is_reference(text):
+        network = register_network(text) if run_code else known_network(text)
+        return FoundNetwork(_own_label(network), network)
     if text.endswith(".toml"):
-        return _read_file(Path(text))
+        return _read_file(Path(text), run_code)
     if not is_line(text) or (text and _exists(text)):
         path = Path(text)
         if _exists(text) and (path / "config.json").is_file():
@@ -80,17 +88,24 @@ def find_network(text: str) -> FoundNetwork:
         if _exists(text) and path.is_dir():
             raise RecipeError(f"{text} holds no model (no config.json); give the folder of one, as trials/…/model")
         raise RecipeError(
-            f"{unknown('network', text, preset_names())}; or one line as 'conv5-32 pool2 fc', a .toml file, or a "
-            f"model folder"
+            f"{unknown('network', text, preset_names())}; or one line as 'conv5-32 pool2 fc', a .toml file, "
+            f"FILE.py:function of your own, or a model folder"
         )
     line = Line(text)
     digest = hashlib.sha256(line.network.model_dump_json().encode()).hexdigest()[:6]
     return FoundNetwork(f"line-{digest}", line.network, line)
 
 
-def load_network(text: str) -> Network:
+def load_network(text: str, run_code: bool = True) -> Network:
     """Return the layer list that ``text`` names; see :func:`find_network`."""
-    return find_network(text).network
+    return find_network(text, run_code).network
+
+
+def _own_label(network: Network) -> str:
+    """Name a network of the user's own after its file, and after its function where that says more than ``build``."""
+    assert network.own is not None
+    stem, function = network.own.file.removesuffix(".py"), network.own.function
+    return re.sub(r"[^\w.+-]", "-", stem if function == "build" else f"{stem}-{function}")
 
 
 def _exists(text: str) -> bool:
@@ -100,7 +115,7 @@ def _exists(text: str) -> bool:
         return False
 
 
-def _read_file(path: Path) -> FoundNetwork:
+def _read_file(path: Path, run_code: bool) -> FoundNetwork:
     try:
         text = path.read_text(encoding="utf-8-sig")  # editors on Windows put a byte-order mark first
     except (OSError, ValueError) as error:
@@ -112,10 +127,12 @@ def _read_file(path: Path) -> FoundNetwork:
     if "network" in table:  # a recipe
         table = table["network"]
         if isinstance(table, str):
-            return find_network(table)
+            return find_network(table, run_code)
     if not isinstance(table, dict):
         raise RecipeError(f"{path} has a network of {table!r}; it must be a table with layers or line")
-    table = {key: value for key, value in table.items() if key not in ("paper", "published", "input")}
+    table = {
+        key: value for key, value in table.items() if key not in ("paper", "published", "input", "classes", "weights")
+    }
     try:
         network = network_of_table(table)
     except RecipeError as error:

@@ -155,7 +155,10 @@ class Inspection:
             "weight_bytes": self.weights * BYTES["float32"],
             "training_images": self.training_images,
             "weights_per_training_image": self.weights / self.training_images if self.training_images else None,
-            "other_sizes": {
+            # A module of the user's own is not run again for every size that there could be.
+            "other_sizes": None
+            if self.found.network.own is not None
+            else {
                 "fixed_by": self.sizes.binding.layer.name if self.sizes.binding else None,
                 "height": list(self.sizes.rows),
                 "width": list(self.sizes.columns),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -54,21 +54,28 @@ class ResidualSum(nn.Module):
 
     Args:
         body: what the sum adds to its input.
-        name: of the shortcut among the children.
-        shortcut: None adds the input as it is.
+        shortcut: what the input passes before it is added, by the names that they get among the children; empty adds
+            the input as it is.
     """
 
-    def __init__(self, body: nn.Sequential, name: str, shortcut: nn.Module | None) -> None:
+    def __init__(self, body: nn.Sequential, shortcut: dict[str, nn.Module]) -> None:
         super().__init__()
         self.body = body
-        self._shortcut = name
-        if shortcut is not None:
-            self.add_module(name, shortcut)
+        self._shortcut = tuple(shortcut)
+        for name, module in shortcut.items():
+            self.add_module(name, module)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the sum, of the shape that the body puts out."""
-        shortcut = self._modules.get(self._shortcut)
-        return self.body(inputs) + (inputs if shortcut is None else shortcut(inputs))  # type: ignore[no-any-return]
+        shortcut = inputs
+        for part in self.shortcut:
+            shortcut = part(shortcut)
+        return self.body(inputs) + shortcut  # type: ignore[no-any-return]
+
+    @property
+    def shortcut(self) -> list[nn.Module]:
+        """What the input passes before it is added."""
+        return [self.get_submodule(name) for name in self._shortcut]
 
 
 class SubsampledShortcut(nn.Module):
@@ -82,6 +89,10 @@ class SubsampledShortcut(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """Return (N, C + extra, ⌈H/stride⌉, ⌈W/stride⌉) of (N, C, H, W) maps."""
         return F.pad(maps[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.extra))
+
+    def extra_repr(self) -> str:
+        """Show the figures where the network is printed."""
+        return f"stride={self.stride}, extra={self.extra}"
 
 
 class PadTo(nn.Module):
@@ -101,6 +112,15 @@ class PadTo(nn.Module):
         return f"size={self.size}"
 
 
+class RowMajor(nn.Module):
+    """Maps as rows of one channel after another, for modules that read memory in that order, as ``x.view`` does."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return (N, C, H, W) maps, the same values row by row."""
+        # Maps of one channel count as contiguous either way, and convolutions go by their strides.
+        return maps.flatten(1).view(maps.shape)
+
+
 class GlobalPool(nn.Module):
     """The mean, or the largest value, of each map: (N, C, H, W) to (N, C)."""
 
@@ -111,6 +131,10 @@ class GlobalPool(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """Return one value a map."""
         return maps.amax(dim=(2, 3)) if self.largest else maps.mean(dim=(2, 3))
+
+    def extra_repr(self) -> str:
+        """Show which it is where the network is printed."""
+        return f"largest={self.largest}"
 
 
 class Scaled(nn.Module):
@@ -132,26 +156,40 @@ class Scaled(nn.Module):
 class PaddedConv2d(nn.Conv2d):
     """A convolution whose window has other padding at the bottom and right than at the top and left.
 
-    PyTorch's own "same" does this for even kernels too, with a warning that it copies its input.
+    PyTorch's own "same" does this for even kernels at stride 1, with a warning that it copies its input.
+
+    Attributes:
+        borders: pixels of padding at the left, right, top and bottom.
     """
 
     def __init__(
-        self, channels_in: int, channels_out: int, window: Window, *, groups: int = 1, bias: bool = True
+        self,
+        channels_in: int,
+        channels_out: int,
+        windows: tuple[Window, Window],
+        *,
+        groups: int = 1,
+        bias: bool = True,
     ) -> None:
+        rows, columns = windows
         super().__init__(
             channels_in,
             channels_out,
-            window.kernel_size,
-            window.stride,
-            dilation=window.dilation,
+            rows.kernel_size,
+            rows.stride,
+            dilation=rows.dilation,
             groups=groups,
             bias=bias,
         )
-        self.before_and_after = (window.before, window.after)
+        self.borders = (columns.before, columns.after, rows.before, rows.after)
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the convolution of (N, C, H, W) maps, padded."""
-        return super().forward(F.pad(input, self.before_and_after * 2))
+        return super().forward(F.pad(input, self.borders))
+
+    def extra_repr(self) -> str:
+        """Show the padding too where the network is printed."""
+        return f"{super().extra_repr()}, borders={self.borders}"  # type: ignore[no-untyped-call]
 
 
 class LocallyConnected2d(nn.Module):
@@ -160,6 +198,7 @@ class LocallyConnected2d(nn.Module):
     Attributes:
         weight: (positions, channels_out, channels_in·kernel_size²), positions row by row.
         bias: (channels_out, rows, columns), or None.
+        borders: pixels of padding at the left, right, top and bottom.
         fan_in: inputs of one output.
     """
 
@@ -168,27 +207,51 @@ class LocallyConnected2d(nn.Module):
         channels_in: int,
         channels_out: int,
         positions: tuple[int, int],
-        window: Window,
+        windows: tuple[Window, Window],
         *,
         bias: bool = True,
     ) -> None:
         super().__init__()
-        self.kernel_size, self.stride, self.dilation = window.kernel_size, window.stride, window.dilation
-        self.before_and_after = (window.before, window.after)
-        self.fan_in = channels_in * window.kernel_size**2
-        rows, columns = positions
-        self.weight = nn.Parameter(torch.empty(rows * columns, channels_out, self.fan_in))
-        self.bias = nn.Parameter(torch.empty(channels_out, rows, columns)) if bias else None
+        rows, columns = windows
+        self.kernel_size, self.stride, self.dilation = rows.kernel_size, rows.stride, rows.dilation
+        self.borders = (columns.before, columns.after, rows.before, rows.after)
+        self.fan_in = channels_in * rows.kernel_size**2
+        self.weight = nn.Parameter(torch.empty(positions[0] * positions[1], channels_out, self.fan_in))
+        self.bias = nn.Parameter(torch.empty(channels_out, *positions)) if bias else None
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return (N, channels_out, rows, columns) of (N, C, H, W) maps of the size that it was built for."""
-        padded = F.pad(maps, self.before_and_after * 2)
+        padded = F.pad(maps, self.borders)
         windows = F.unfold(padded, self.kernel_size, self.dilation, stride=self.stride)
         # A matrix product a position: (positions, channels_out, fan_in) with (positions, fan_in, N).
         outputs = torch.bmm(self.weight, windows.permute(2, 1, 0)).permute(2, 1, 0)
         rows = (padded.shape[2] - self.dilation * (self.kernel_size - 1) - 1) // self.stride + 1
         outputs = outputs.reshape(len(maps), -1, rows, outputs.shape[2] // rows)
         return outputs if self.bias is None else outputs + self.bias
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """PyTorch's, which can be held in evaluation mode while the network around it trains.
+
+    Attributes:
+        held: whether running statistics are used, and left as they are, in training too.
+    """
+
+    held = False
+
+    def train(self, mode: bool = True) -> Self:
+        """Go to training mode, unless it is held."""
+        return super().train(mode and not self.held)
+
+
+class BatchNorm1d(nn.BatchNorm1d):
+    """The same for rows of features."""
+
+    held = False
+
+    def train(self, mode: bool = True) -> Self:
+        """Go to training mode, unless it is held."""
+        return super().train(mode and not self.held)
 
 
 class MaxPool2x2(nn.MaxPool2d):

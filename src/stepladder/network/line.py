@@ -80,7 +80,7 @@ WORDS: dict[str, Word] = {
     "gap": Word(GlobalAvgPool, "gap", "gap"),
     "gmp": Word(GlobalMaxPool, "gmp", "gmp"),
     "pad": Word(Pad, "pad", "pad32", "size"),
-    "relu": Word(Relu, "relu", "relu"),
+    "relu": Word(Relu, "relu", "relu6", "ceiling"),
     "gelu": Word(Gelu, "gelu", "gelu"),
     "celu": Word(Celu, "celu", "celu0.3", "alpha"),
     "tanh": Word(Tanh, "tanh", "tanh"),
@@ -138,7 +138,7 @@ class Names:
 def implied_padding(kernel_size: int, stride: int, dilation: int) -> int | str:
     """Return the padding of a convolution in the one-line form: the size stays, or is divided by the stride.
 
-    (kernel_size − 1)/2 zeros on each side, times the dilation; an odd sum needs "same", which only stride 1 has.
+    (kernel_size − 1)/2 zeros on each side, times the dilation; an odd sum needs "same", which is taken at stride 1.
     """
     total = dilation * (kernel_size - 1)
     return "same" if total % 2 and stride == 1 else total // 2
@@ -378,7 +378,12 @@ def _value(text: str) -> object:
 
 
 def format_line(network: Network) -> str:
-    """Return the shortest one-line form that :func:`parse_line` reads back as ``network``, names included."""
+    """Return the shortest one-line form that :func:`parse_line` reads back as ``network``, names included.
+
+    Of a network that a user's own file builds, the file and its function, as ``net.py:build``; that is no line.
+    """
+    if network.own is not None:
+        return network.own.reference
     for implied, prefix in ((True, ""), (False, ""), (False, f"{PLAIN} ")):
         line = prefix + " ".join(_format(network.layers, Names(), implied))
         try:
@@ -407,7 +412,9 @@ def _format(layers: tuple[Layer, ...], names: Names, implied: bool) -> Iterator[
 
 def _is_implied_relu(layers: tuple[Layer, ...], position: int) -> bool:
     before = [layer for layer in layers[:position] if not isinstance(layer, NORMALIZATIONS)]
-    return isinstance(layers[position], Relu) and bool(before) and isinstance(before[-1], ACTIVATED)
+    layer = layers[position]
+    plain = isinstance(layer, Relu) and layer.ceiling is None
+    return plain and bool(before) and isinstance(before[-1], ACTIVATED)
 
 
 def _format_layer(layer: BaseLayer, named: list[str]) -> str:

@@ -58,11 +58,11 @@ def _taps(layer: nn.Conv2d | LocallyConnected2d, axis: int, size: int) -> np.nda
     """Return, for each output along an axis, which input pixels its taps read: int64 (outputs, taps)."""
     if isinstance(layer, LocallyConnected2d):
         kernel, stride, dilation = layer.kernel_size, layer.stride, layer.dilation
-        before, after = layer.before_and_after
+        before, after = _border(layer.borders, axis)
     else:
         kernel, stride, dilation = layer.kernel_size[axis], layer.stride[axis], layer.dilation[axis]
         if isinstance(layer, PaddedConv2d):
-            before, after = layer.before_and_after
+            before, after = _border(layer.borders, axis)
         elif isinstance(layer.padding, str):
             total = dilation * (kernel - 1) if layer.padding == "same" else 0
             before, after = total // 2, total - total // 2
@@ -71,6 +71,12 @@ def _taps(layer: nn.Conv2d | LocallyConnected2d, axis: int, size: int) -> np.nda
     outputs = (size + before + after - dilation * (kernel - 1) - 1) // stride + 1
     starts = np.arange(max(0, outputs)) * stride - before
     return starts[:, None] + np.arange(kernel) * dilation
+
+
+def _border(borders: tuple[int, int, int, int], axis: int) -> tuple[int, int]:
+    """Padding before and after rows (axis 0) or columns (axis 1)."""
+    left, right, top, bottom = borders
+    return (top, bottom) if axis == 0 else (left, right)
 
 
 @torch.no_grad()

@@ -193,8 +193,11 @@ def _sum(layer: Residual, cost: LayerCost, before: _Values, body: _Values, found
             f"from left to right; pool between residuals instead, or use images of another width",
             layer.name,
         )
-    if stride is not None and layer.shortcut == "conv":
+    if stride is not None and layer.shortcut != "pad":
         found[f"{layer.shortcut_name}.weight"] = body.channels + before.channels + Mirror((1, 1))
+        if layer.shortcut == "conv_norm":
+            for name in ("weight", "bias", "running_mean", "running_var"):
+                found[f"{layer.shortcut_norm_name}.{name}"] = body.channels
     elif before.twins != body.twins:
         raise LayerError(
             f"{cost.place} adds channels that are twins to channels that are not; put a convolution before it",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stepladder.network.arithmetic import LayerCost, Window
-from stepladder.network.spec import Flatten, GlobalAvgPool, GlobalMaxPool, Layer, Linear, Network, Residual
+from stepladder.network.spec import Flatten, GlobalAvgPool, GlobalMaxPool, Layer, Linear, Network, OwnModule, Residual
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,10 @@ def _follow(
         elif cost.windows is not None:
             rows, columns = (field.through(window) for field, window in zip(before, cost.windows, strict=True))
             before = rows, columns
-        elif isinstance(layer, Flatten | GlobalAvgPool | GlobalMaxPool | Linear) and len(cost.input_shape) == 3:
+        elif (
+            isinstance(layer, Flatten | GlobalAvgPool | GlobalMaxPool | Linear | OwnModule)
+            and len(cost.input_shape) == 3
+        ):
             rows, columns = (field.over(size) for field, size in zip(before, cost.input_shape[1:], strict=True))
             before = rows, columns
         fields[layer.name] = entered, before

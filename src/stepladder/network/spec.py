@@ -7,6 +7,7 @@ rewriting, because a layer's initial weights are drawn from a stream of that nam
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal, get_args
@@ -33,6 +34,9 @@ class BaseLayer(BaseModel):
     #: among them, so that what was saved before stays equal, to the fingerprint, to what is saved now.
     quiet: ClassVar[frozenset[str]] = frozenset()
 
+    #: Options that say where a layer is from, and change nothing of what it computes: no part of a trial's identity.
+    aside: ClassVar[frozenset[str]] = frozenset()
+
     #: A word, because the built module's weights are stored under it.
     name: Annotated[str, Field(pattern=r"^\w+$")]
 
@@ -46,9 +50,10 @@ class BaseLayer(BaseModel):
 
 
 class _Convolution(BaseLayer):
-    """What convolutions share: square kernels; ``padding`` zeros on each side, or "same", which keeps the size.
+    """What convolutions share: square kernels; ``padding`` zeros on each side, or "same".
 
-    "same" adds dilation·(kernel_size − 1) zeros in all, the odd one at the bottom and right, and needs stride 1.
+    "same" is TensorFlow's: n pixels give ⌈n / stride⌉, with as few zeros as that takes, an odd one at the bottom and
+    right. At stride 1 it keeps the size, with dilation·(kernel_size − 1) zeros in all.
     """
 
     quiet = frozenset({"dilation", "groups", "multiplier", "bias"})
@@ -67,11 +72,6 @@ class _Convolution(BaseLayer):
             raise RecipeError(
                 f"padding is {self.padding} around kernels that reach over {most + 1} pixel{'s' * (most > 0)}; it must "
                 f"be at most {most}, or some outputs would see nothing but padding"
-            )
-        if self.padding == "same" and self.stride != 1:
-            raise RecipeError(
-                f"padding is 'same' with a stride of {self.stride}; the size stays only with stride 1, so write the "
-                f"padding as a number, as {self.dilation * (self.kernel_size - 1) // 2}"
             )
         return self
 
@@ -166,9 +166,12 @@ class Pad(BaseLayer):
 
 
 class Relu(BaseLayer):
-    """max(0, x)."""
+    """max(0, x), and with a ``ceiling`` at most that; 6 makes ReLU6 (Krizhevsky 2010, section 2)."""
+
+    quiet = frozenset({"ceiling"})
 
     kind: Literal["relu"] = "relu"
+    ceiling: Positive | None = None
 
 
 class Gelu(BaseLayer):
@@ -191,9 +194,16 @@ class Tanh(BaseLayer):
 
 
 class BatchNorm(BaseLayer):
-    """Normalization of each channel over batch and positions, with a learned scale and shift."""
+    """Normalization of each channel over batch and positions, with a learned scale and shift.
+
+    ``eps`` is added to the variance; ``momentum`` is the share of a new batch in the running statistics.
+    """
+
+    quiet = frozenset({"eps", "momentum"})
 
     kind: Literal["batch_norm"] = "batch_norm"
+    eps: Annotated[float, Field(gt=0, le=1, strict=True)] = 1e-5
+    momentum: Annotated[float, Field(gt=0, le=1, strict=True)] = 0.1
 
 
 class GroupNorm(BaseLayer):
@@ -249,15 +259,15 @@ class Residual(BaseLayer):
     """The sum of its input and of what its ``body`` makes of it (He et al. 2016, section 3.2).
 
     Where the body changes the shape, the input comes with the body's own stride through a 1×1 convolution without bias
-    (``shortcut = "conv"``, He's option B), or by leaving out pixels and padding with zero channels (``"pad"``, his
-    option A, which has no weights).
+    (``shortcut = "conv"``, He's option B), with batch norm behind it (``"conv_norm"``, as his ImageNet networks have
+    it), or by leaving out pixels and padding with zero channels (``"pad"``, his option A, which has no weights).
     """
 
     quiet = frozenset({"shortcut"})
 
     kind: Literal["residual"] = "residual"
     body: tuple[Layer, ...]
-    shortcut: Literal["conv", "pad"] = "conv"
+    shortcut: Literal["conv", "conv_norm", "pad"] = "conv"
 
     @model_validator(mode="before")
     @classmethod
@@ -270,6 +280,45 @@ class Residual(BaseLayer):
     def shortcut_name(self) -> str:
         """The name under which the weights of the shortcut's convolution are drawn and stored."""
         return f"{self.name}_shortcut"
+
+    @property
+    def shortcut_norm_name(self) -> str:
+        """The same of the batch norm behind it."""
+        return f"{self.name}_shortcut_norm"
+
+
+class OwnModule(BaseLayer):
+    """A whole network that a function of a user's own file builds; see :mod:`stepladder.network.own`.
+
+    It is the only layer of its network. The text of the file is part of it, so that every record holds the code; it is
+    run only where the user names the file.
+
+    ``file`` is the file's name without its folder, ``function`` the function that builds, ``sha256`` that of ``text``,
+    hex. ``weights`` and ``macs`` are kept with a trained model, for readers that do not run the code.
+    """
+
+    quiet = frozenset({"weights", "macs"})
+    aside = frozenset({"file", "text", "weights", "macs"})
+
+    kind: Literal["own_module"] = "own_module"
+    name: Literal["own"] = "own"
+    file: Annotated[str, Field(pattern=r"^[^/\\\x00-\x1f]+\.py$")]
+    function: Annotated[str, Field(pattern=r"^[^\W\d]\w*$")]
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    text: Annotated[str, Field(repr=False)]
+    weights: NotNegative | None = None
+    macs: Annotated[int, Field(ge=0, strict=True)] | None = None
+
+    @model_validator(mode="after")
+    def _is_what_it_was(self) -> OwnModule:
+        if hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest() != self.sha256:
+            raise RecipeError(f"the text of {self.file} in the network is not the one that its `sha256` was taken of")
+        return self
+
+    @property
+    def reference(self) -> str:
+        """The file and its function, as a user names them: ``net.py:build``."""
+        return f"{self.file}:{self.function}"
 
 
 Layer = Annotated[
@@ -292,7 +341,8 @@ Layer = Annotated[
     | Scale
     | Flatten
     | Linear
-    | Residual,
+    | Residual
+    | OwnModule,
     Field(discriminator="kind"),
 ]
 Residual.model_rebuild()
@@ -301,6 +351,8 @@ Residual.model_rebuild()
 LAYER_KINDS: dict[str, type[BaseLayer]] = {
     kind.model_fields["kind"].default: kind for kind in get_args(get_args(Layer)[0])
 }
+#: Those that a user writes into a list; the other is made of a file.
+_WRITTEN_KINDS = [kind for kind, layer in LAYER_KINDS.items() if layer is not OwnModule]
 
 
 def check_layers(tables: list[Any] | tuple[Any, ...], word: str = "layer") -> tuple[BaseLayer, ...]:
@@ -325,9 +377,9 @@ def _check_layer(table: Any, place: str) -> BaseLayer:
         place += f" ({table['name'][:40]})"
     kind = table.get("kind")
     if not isinstance(kind, str):
-        raise RecipeError(f'{place} has no kind; write one, as kind = "conv", of: {", ".join(LAYER_KINDS)}')
+        raise RecipeError(f'{place} has no kind; write one, as kind = "conv", of: {", ".join(_WRITTEN_KINDS)}')
     if kind not in LAYER_KINDS:
-        raise RecipeError(f"{place}: {unknown('kind of layer', kind[:40], LAYER_KINDS)}")
+        raise RecipeError(f"{place}: {unknown('kind of layer', kind[:40], _WRITTEN_KINDS)}")
     try:
         return check(LAYER_KINDS[kind], table, "", whole="the layer")
     except RecipeError as error:
@@ -349,7 +401,10 @@ def walk(layers: tuple[Layer, ...], above: str = "") -> Iterator[tuple[str, Laye
 
 def is_output(layer: BaseLayer) -> bool:
     """Whether ``layer`` puts out one value, or one map, a class."""
-    return "classes" in (getattr(layer, "features", None), getattr(layer, "channels", None))
+    return isinstance(layer, OwnModule) or "classes" in (
+        getattr(layer, "features", None),
+        getattr(layer, "channels", None),
+    )
 
 
 class Network(BaseModel):
@@ -384,18 +439,31 @@ class Network(BaseModel):
             if count > 1:
                 raise RecipeError(f"the network has two layers called '{name}'; give each a name of its own")
         outputs = [layer.name for layer in self.every_layer() if is_output(layer)]
+        own = [layer for layer in self.every_layer() if isinstance(layer, OwnModule)]
+        if own and len(list(self.every_layer())) > 1:
+            raise RecipeError(
+                f"the network has other layers beside {own[0].reference}, which builds a whole network; put them into "
+                f"that file"
+            )
         if len(outputs) > 1:
             raise RecipeError(
                 f"the network has two outputs, '{outputs[0]}' and '{outputs[1]}'; only the last layer gives one value "
                 f'a class, so write a number in place of "classes" in the other'
             )
         for layer in self.every_layer():
-            if isinstance(layer, Residual) and layer.shortcut_name in names:
-                raise RecipeError(
-                    f"the network has a layer called '{layer.shortcut_name}', as the shortcut of '{layer.name}' is; "
-                    f"give it another name"
-                )
+            if isinstance(layer, Residual):
+                for taken in (layer.shortcut_name, layer.shortcut_norm_name):
+                    if taken in names:
+                        raise RecipeError(
+                            f"the network has a layer called '{taken}', as the shortcut of '{layer.name}' is; give it "
+                            f"another name"
+                        )
         return self
+
+    @property
+    def own(self) -> OwnModule | None:
+        """The one layer of a network that a function of a user's own builds; None of a list of layers."""
+        return next((layer for layer in self.layers if isinstance(layer, OwnModule)), None)
 
     def every_layer(self) -> Iterator[Layer]:
         """Yield every layer, those in the bodies of residuals among them; a body before its residual."""

@@ -10,6 +10,7 @@ from typing import assert_never
 from matplotlib.figure import Figure
 
 from stepladder.report.figures.style import to_svg
+from stepladder.report.nothing_learned import opening_sentences
 from stepladder.report.section import Picture
 from stepladder.report.sections.ladder.figure import draw_ladder
 from stepladder.report.sections.meaning import verdict_marks
@@ -31,6 +32,8 @@ def notebook_view(findings: AnyFindings) -> str:
     """Return HTML that needs no other file, readable on a light and on a dark page."""
     record = findings.study.record
     parts = [f"<p><strong>{escape(record.plan.capitalize())} on {escape(record.data.name)}</strong></p>"]
+    opening = opening_sentences(findings)
+    parts += [f"<p>{escape(sentence)}</p>" for sentence in opening]
     if isinstance(findings, Findings):
         parts.append(_marks(findings))
     figure = _figure(findings)
@@ -40,7 +43,7 @@ def notebook_view(findings: AnyFindings) -> str:
             f'<img alt="Chart of the results" style="max-width:100%;background:white" '
             f'src="data:image/svg+xml;base64,{picture}">'
         )
-    said = sentences_of(findings)
+    said = sentences_of(findings)[len(opening) :]
     parts += [f"<p>{escape(sentence)}</p>" for sentence in said[:_SHOWN]]
     page = findings.study.folder / REPORT_PAGE
     more = f" ({len(said) - _SHOWN} more sentences)" if len(said) > _SHOWN else ""

@@ -8,31 +8,39 @@ from typing import assert_never
 
 from rich.console import Console, RenderableType
 
+from stepladder.report.how_long import how_long
 from stepladder.report.marks import SYMBOLS, kind_of, verdict_word
+from stepladder.report.nothing_learned import opening_sentences
 from stepladder.report.sections.effects import terminal_effects
 from stepladder.report.sections.ladder import terminal_table
 from stepladder.report.sections.meaning import describe
 from stepladder.report.sections.sizes import describe_sizes
 from stepladder.report.sections.sweep_meaning import describe_sweep
 from stepladder.report.sections.sweep_points import terminal_points
-from stepladder.report.units import Scale, amount, count, duration, listing, percent, size
+from stepladder.report.units import Scale, amount, count, listing, percent, size
 from stepladder.report.write import REPORT_PAGE
 from stepladder.studies.findings import AnyFindings, Findings
 from stepladder.studies.forecast import Forecast
 from stepladder.studies.judging.points import SweepFindings
 from stepladder.studies.judging.sizes import CurveFindings
+from stepladder.studies.running.timing import Range
 
 #: Letters of the longest ``repr``: what a notebook's cell or a traceback still shows whole.
 MOST_LETTERS = 480
 
 
 def print_report(console: Console, findings: AnyFindings) -> None:
-    """Print tables, sentences, and where the report is."""
+    """Print tables, sentences, and where the report is; that nothing was learned stands before the tables."""
+    opening = opening_sentences(findings)
+    if opening:
+        console.print()
+    for sentence in opening:
+        console.print(sentence, markup=False)
     for table in _tables(findings):
         console.print()
         console.print(table)
     console.print()
-    for sentence in sentences_of(findings):
+    for sentence in sentences_of(findings)[len(opening) :]:
         console.print(sentence, markup=False)
     console.print(f"\nReport: {findings.study.folder / REPORT_PAGE}", markup=False, soft_wrap=True)
 
@@ -89,13 +97,14 @@ def describe_forecast(forecast: Forecast) -> list[str]:
     seeds = [look.seeds for look in forecast.looks]
     if len(seeds) == 1:
         lines.append(
-            f"{count(forecast.fewest, 'trial')} ({count(seeds[0], 'seed')} a rung), about "
-            f"{duration(forecast.shortest)} by a short measurement."
+            f"{count(forecast.fewest, 'trial')} ({count(seeds[0], 'seed')} a rung): "
+            f"{how_long(forecast.shortest, forecast.at_a_time[0], forecast.estimate)}"
         )
     else:
+        either = Range(forecast.shortest.low, forecast.longest.high)
         lines.append(
             f"Looks at {listing([str(each) for each in seeds])} seeds: {forecast.fewest} to {forecast.most} trials, "
-            f"about {duration(forecast.shortest)} to {duration(forecast.longest)} by a short measurement."
+            f"{how_long(either, forecast.at_a_time[1], forecast.estimate)}"
         )
     for number, smallest in forecast.detectable.items():
         at = f"At the look at {count(number, 'seed')}" if len(seeds) > 1 else f"With {count(number, 'seed')}"
@@ -122,7 +131,8 @@ def _tables(findings: AnyFindings) -> Iterable[RenderableType]:
     match findings:
         case Findings():
             yield terminal_table(findings)
-            if len(findings.study.record.seeds) > 1 and not findings.study.unread and findings.effects:
+            judged = len(findings.study.record.seeds) > 1 and not findings.study.unread
+            if judged and findings.effects and not findings.nothing_learned:
                 yield terminal_effects(findings)
         case SweepFindings():
             yield terminal_points(findings)
@@ -135,7 +145,7 @@ def _tables(findings: AnyFindings) -> Iterable[RenderableType]:
 def _verdict_lines(findings: Findings) -> list[str]:
     scale = Scale(findings.metric.share)
     known = [effect for effect in findings.techniques if effect.mean is not None]
-    if not findings.limits.read or not known:
+    if not findings.limits.read or not known or findings.nothing_learned:
         return [describe(findings)[0]]
     # A technique stands there once a question; which one is only said where there are several.
     several = len({effect.design for effect in known}) > 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil, floor, inf
 
 #: Stands where a figure is not defined; every table says what it means there.
 UNDEFINED = "–"
@@ -173,6 +174,46 @@ def duration(seconds: float | None) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def time_range(low: float, high: float) -> str:
+    """Write a range of wall time with as many digits as an estimate has.
+
+    >>> time_range(231, 348), time_range(41, 63), time_range(95, 152), time_range(6100, 9200)
+    ('3.5 to 6 min', '40 to 65 s', '90 to 160 s', '100 to 155 min')
+    >>> time_range(0.2, 3.6), time_range(25, 290), time_range(30500, 46000), time_range(59, 60)
+    ('up to 4 s', '25 s to 5 min', '8 to 13 h', '55 to 60 s')
+    """
+    size, unit, steps = _unit_of(high)
+    last = _rounded(high / size, steps, up=True)
+    if low < size:
+        size, small, steps = _unit_of(low)
+        first = _rounded(low / size, steps, up=False)
+        if small != unit:
+            return f"{first:g} {small} to {last:g} {unit}"
+    else:
+        first = _rounded(low / size, steps, up=False)
+    if first == 0:
+        return f"up to {last:g} {unit}"
+    return f"about {last:g} {unit}" if first == last else f"{first:g} to {last:g} {unit}"
+
+
+#: Below how many seconds a range is written in which unit, and below how many of that unit in which steps.
+_UNITS: tuple[tuple[float, int, str, tuple[tuple[float, float], ...]], ...] = (
+    (180, 1, "s", ((20, 1), (75, 5), (inf, 10))),
+    (10_800, 60, "min", ((10, 0.5), (60, 1), (inf, 5))),
+    (inf, 3_600, "h", ((8, 0.5), (inf, 1))),
+)
+
+
+def _unit_of(seconds: float) -> tuple[int, str, tuple[tuple[float, float], ...]]:
+    return next((size, unit, steps) for most, size, unit, steps in _UNITS if seconds < most)
+
+
+def _rounded(value: float, steps: tuple[tuple[float, float], ...], *, up: bool) -> float:
+    step = next(step for most, step in steps if value <= most)
+    # A breath of tolerance: 60 s are no more than 60.
+    return step * (ceil(value / step - 1e-9) if up else floor(value / step + 1e-9))
 
 
 def count(number: int, noun: str) -> str:

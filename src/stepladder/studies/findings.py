@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 from functools import cached_property
 from statistics import fmean, stdev
@@ -27,6 +27,7 @@ from stepladder.studies.files.records import SavedStudy, SavedTrial
 from stepladder.studies.judging.answers import ModelAnswers, read_answers
 from stepladder.studies.judging.curves import Curves, draw_up_curves
 from stepladder.studies.judging.diagnosis import Diagnosis, diagnose
+from stepladder.studies.judging.learning import Learning, NothingLearned, judge_learning
 from stepladder.studies.judging.points import SweepFindings, make_sweep_findings
 from stepladder.studies.judging.sizes import CurveFindings, make_curve_findings
 from stepladder.studies.judging.statistics import (
@@ -41,7 +42,7 @@ from stepladder.studies.judging.test_set import TestSet, judge_test_set
 from stepladder.studies.judging.trial_facts import FailedTrial, TrialFacts, gather_trial_facts
 
 #: Raised with every change of ``verdicts.json`` that a reader of the file would misread.
-VERDICTS_VERSION = 3
+VERDICTS_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ class ChoiceReason(StrEnum):
     TIED = "tied"  # several are equal first
     NO_VALIDATION = "no validation"  # the test images may not choose
     TOO_FEW = "too few"  # fewer than two rungs without a failed trial
+    NOTHING_LEARNED = "nothing learned"  # in no trial, or not in the rung that would be first
 
 
 @dataclass(frozen=True)
@@ -196,6 +198,7 @@ class Findings:
         shown, answers, gallery: the one model whose mistakes are shown; None where there is none.
         bag: the bag of words beside the rungs; None where there is none.
         facts: what the trials took, failed at and warned of.
+        learning: which rungs learned nothing, and whether all did.
     """
 
     study: SavedStudy
@@ -217,6 +220,21 @@ class Findings:
     gallery: Gallery | None
     bag: BagResult | None
     facts: TrialFacts
+    learning: Learning
+
+    @property
+    def nothing_learned(self) -> NothingLearned | None:
+        """That no trial learned anything, which is said before all else; None where one did, or it cannot be told."""
+        return self.learning.study
+
+    @cached_property
+    def unjudged(self) -> frozenset[tuple[str, ContrastKind]]:
+        """The contrasts, by name and kind, all of whose rungs learned nothing: their difference says nothing."""
+        return frozenset(
+            (one.name, one.design)
+            for one in self.study.record.contrasts
+            if set(one.weights) <= self.learning.rungs.keys()
+        )
 
     @cached_property
     def techniques(self) -> tuple[Effect, ...]:
@@ -251,7 +269,8 @@ def make_findings(study: SavedStudy) -> Findings:
     """
     record, metric = study.record, find_metric(study.record.metric)
     rungs = summarize_rungs(study)
-    effects = weigh_effects(study, rungs)
+    learning = judge_learning(study)
+    effects = _without_claims(study, weigh_effects(study, rungs), learning)
     facts = gather_trial_facts(study)
     limits = _limits(study, rungs, metric, facts.failed)
     shown = find_shown_model(study)
@@ -270,15 +289,16 @@ def make_findings(study: SavedStudy) -> Findings:
         order=_order(effects),
         gain=_gain(effects),
         highest=_highest(rungs, metric),
-        choice=_choice(study, rungs),
+        choice=_choice(study, rungs, learning),
         test_set=judge_test_set(study) if study.trials and not study.unread else None,
-        diagnosis=diagnose(study),
+        diagnosis=diagnose(study, learning.rungs),
         curves=draw_up_curves(study),
         shown=shown,
         answers=answers,
         gallery=gallery,
         bag=_bag(study, rungs),
         facts=facts,
+        learning=learning,
     )
 
 
@@ -313,6 +333,7 @@ def to_document(findings: Findings) -> dict[str, Any]:
         "metric": record.metric,
         "alpha": record.alpha,
         "smallest_effect": record.smallest_effect,
+        "nothing_learned": None if findings.nothing_learned is None else asdict(findings.nothing_learned),
         "limits": asdict(findings.limits),
         "rungs": [_without(asdict(rung), "seconds") for rung in findings.rungs],
         "effects": [asdict(effect) for effect in findings.effects],
@@ -409,6 +430,16 @@ def _limits(study: SavedStudy, rungs: Sequence[RungSummary], metric: Metric, fai
     )
 
 
+def _without_claims(study: SavedStudy, effects: Sequence[Effect], learning: Learning) -> tuple[Effect, ...]:
+    """Take the verdict off each contrast whose rungs all learned nothing; undecided claims nothing, and stays."""
+    return tuple(
+        replace(effect, verdict=None)
+        if effect.verdict not in (None, "undecided") and set(contrast.weights) <= learning.rungs.keys()
+        else effect
+        for contrast, effect in zip(study.record.contrasts, effects, strict=True)
+    )
+
+
 def _order(effects: Sequence[Effect]) -> Order | None:
     ladder = {effect.name: effect for effect in effects if effect.design is ContrastKind.LADDER}
     left_out = {effect.name: effect for effect in effects if effect.design is ContrastKind.LEAVE_ONE_OUT}
@@ -441,7 +472,9 @@ def _highest(rungs: Sequence[RungSummary], metric: Metric) -> tuple[str, ...]:
     return tuple(rung.rung for rung in rungs if rung.mean is not None and math.isclose(rung.mean, top, abs_tol=_SAME))
 
 
-def _choice(study: SavedStudy, rungs: Sequence[RungSummary]) -> Choice:
+def _choice(study: SavedStudy, rungs: Sequence[RungSummary], learning: Learning) -> Choice:
+    if learning.study is not None:
+        return Choice(ChoiceReason.NOTHING_LEARNED)
     if study.record.validation == 0:
         return Choice(ChoiceReason.NO_VALIDATION)
     ranked = sorted(
@@ -452,6 +485,8 @@ def _choice(study: SavedStudy, rungs: Sequence[RungSummary]) -> Choice:
     if len(ranked) < 2:
         return Choice(ChoiceReason.TOO_FEW)
     (value, rung), (second_value, second) = ranked[:2]
+    if rung.rung in learning.rungs:  # refused, not passed over: test, which showed it, may choose no other
+        return Choice(ChoiceReason.NOTHING_LEARNED)
     failed = any(each.failed for each in rungs)
     if math.isclose(value, second_value, abs_tol=_SAME):
         known = {one.rung: score for score, one in ranked}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -22,7 +22,9 @@ from stepladder.studies.judging.statistics import (
 )
 from stepladder.studies.judging.verdicts import POWER, detectable_difference
 from stepladder.studies.running.callbacks import Callbacks
-from stepladder.studies.running.estimate import estimate_seconds
+from stepladder.studies.running.dispatch import count_workers
+from stepladder.studies.running.execution import Execution
+from stepladder.studies.running.timing import Estimate, Range
 from stepladder.studies.study import PlannedStudy
 
 #: Taken for the standard deviation of paired differences where nobody states one, by whether the metric is a share:
@@ -51,7 +53,8 @@ class Forecast:
 
     Attributes:
         record: its plan.
-        seconds: what one trial will probably take, by rung.
+        estimate: how long trials will probably take here.
+        at_a_time: how many trials will run at the same time at the first look, and at the last.
         fewest, most: trials at the first look and at the last; equal for a fixed number of seeds.
         detectable: smallest true difference that is found with a chance of :data:`~verdicts.POWER`, at each look's
             seeds, in the metric's unit; None where one seed shows no spread.
@@ -61,7 +64,8 @@ class Forecast:
     record: StudyRecord
     metric: Metric
     looks: tuple[Look, ...]
-    seconds: dict[str, float]
+    estimate: Estimate
+    at_a_time: tuple[int, int]
     fewest: int
     most: int
     spread: Spread
@@ -70,20 +74,25 @@ class Forecast:
     power: float = POWER
 
     @property
-    def shortest(self) -> float:
-        """Seconds of the trials of the first look, one after another."""
-        return sum(self.seconds.values()) * self.looks[0].seeds
+    def seconds(self) -> Mapping[str, float]:
+        """Seconds that one trial will probably take, by rung, beside the others that run at the same time."""
+        return self.estimate.seconds
 
     @property
-    def longest(self) -> float:
-        """Seconds of all trials, one after another."""
-        return sum(self.seconds.values()) * self.looks[-1].seeds
+    def shortest(self) -> Range:
+        """Seconds of the study where it ends at the first look, with test and the report."""
+        return self.estimate.study([*self.seconds] * self.looks[0].seeds, self.at_a_time[0])
+
+    @property
+    def longest(self) -> Range:
+        """Seconds of the study where every look is taken."""
+        return self.estimate.study([*self.seconds] * self.looks[-1].seeds, self.at_a_time[1])
 
     def __repr__(self) -> str:
         trials = f"{self.fewest}" if self.fewest == self.most else f"{self.fewest} to {self.most}"
         return (
-            f"<Forecast {self.record.plan} on {self.record.data.name}: {trials} trials, about {self.shortest:.0f} s in "
-            "one process>"
+            f"<Forecast {self.record.plan} on {self.record.data.name}: {trials} trials, {self.shortest.low:.0f} to "
+            f"{self.longest.high:.0f} s>"
         )
 
     def to_document(self) -> dict[str, Any]:
@@ -91,25 +100,40 @@ class Forecast:
         return {
             "study": self.record.model_dump(mode="json"),
             "trials": {"fewest": self.fewest, "most": self.most},
-            "seconds_a_trial": self.seconds,
+            "seconds": {"fewest": asdict(self.shortest), "most": asdict(self.longest)},
+            "trials_at_a_time": self.at_a_time[0],
+            "seconds_a_trial": dict(self.seconds),
+            "measurement": {
+                "seconds": self.estimate.took,
+                "busy": self.estimate.busy,
+                "processor_seconds": self.estimate.processor([*self.seconds] * self.looks[0].seeds, self.at_a_time[0]),
+            },
             "sd": self.spread.sd,
             "detectable": self.detectable,
         }
 
 
-def forecast_study(planned: PlannedStudy, spread: Spread, callbacks: Callbacks) -> Forecast:
-    """Return what a planned study would take and could find, by a short measurement of each recipe."""
+def forecast_study(planned: PlannedStudy, spread: Spread, execution: Execution, callbacks: Callbacks) -> Forecast:
+    """Return what a planned study would take and could find, by a short measurement of its recipes."""
     record, looks = planned.record, looks_of(planned.record)
     first = planned_trials(record)
-    seconds = estimate_seconds(planned.work(first), planned.splits, record.data, planned.compute, callbacks)
+    estimate = planned.estimate(first, execution, callbacks)
+    most = len(record.rungs) * looks[-1].seeds
+
+    def at_a_time(trials: int) -> int:
+        seconds = sum(estimate.seconds.values()) * trials / len(record.rungs)
+        memory = record.machine.memory_gb
+        return count_workers(execution.workers, planned.compute, trials, seconds, memory) * execution.streams
+
     level = level_of(record)
     return Forecast(
         record=record,
         metric=find_metric(record.metric),
         looks=looks,
-        seconds=seconds,
+        estimate=estimate,
+        at_a_time=(at_a_time(len(first)), at_a_time(most)),
         fewest=len(first),
-        most=len(record.rungs) * looks[-1].seeds,
+        most=most,
         spread=spread,
         detectable={look.seeds: detectable_difference(spread.sd, look.seeds, level * look.share) for look in looks},
         comparisons=judged_together(record),

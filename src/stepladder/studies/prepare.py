@@ -6,6 +6,7 @@ that the same images, protocol and machine give the same trials whatever is aske
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -16,16 +17,26 @@ from types import FrameType
 
 from stepladder.datasets import ImageSet, Splits, make_splits
 from stepladder.datasets.audit import LeakCheck, check_leaks
-from stepladder.errors import RecipeError, StorageError, StudyError
+from stepladder.errors import RecipeError, StepladderError, StorageError, StudyError
+from stepladder.network import trace_network
+from stepladder.network.advice import LARGEST_FLATTENED, grave_notes, training_memory
+from stepladder.network.presets import preset_of
 from stepladder.recipe import Recipe
 from stepladder.studies.design.rules import Protocol
+from stepladder.studies.files.machine import memory_of
 from stepladder.studies.files.records import DataRecord
 from stepladder.studies.running.callbacks import Callbacks
+from stepladder.studies.running.dispatch import count_workers
 from stepladder.studies.running.execution import Execution
 from stepladder.techniques.guard import hook_at
 from stepladder.training.arithmetic import Arithmetic, choose_arithmetic
 from stepladder.training.assembly import check_recipe, trained_network
 from stepladder.training.device import Compute, choose_compute
+
+#: Share of the memory that training steps may take before that is said: images, libraries and the system need the rest.
+_MOST_MEMORY = 0.7
+#: As many trials as any machine has cores: how many there will be is not known yet.
+_MOST_TRIALS = 1000
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,7 @@ def prepare(
     callbacks: Callbacks,
     begun_with: str | None = None,
 ) -> Prepared:
-    """Split the images, look for leaks, and settle the arithmetic.
+    """Split the images, look for leaks, say what is grave about the network, and settle the arithmetic.
 
     Args:
         recipe: whose network decides which precision is faster; of a study, with all its techniques.
@@ -59,11 +70,49 @@ def prepare(
     """
     execution.check()
     splits, data = split_images(image_set, protocol, callbacks.leaks_checked)
+    notes = grave_of(recipe, splits, image_set.num_classes, execution)
+    for note in notes:
+        callbacks.message(note)
+    data = data.model_copy(update={"notes": (*data.notes, *notes)})
     compute, arithmetic = settle_compute(image_set, recipe, execution, begun_with)
     if arithmetic.reason in ("measured", "features"):
         other = "bfloat16" if compute.precision == "float32" else "float32"
         callbacks.message(f"{arithmetic.describe()} Use `precision={other}` to force the other.")
     return Prepared(splits, data, compute, arithmetic)
+
+
+def grave_of(recipe: Recipe, splits: Splits, num_classes: int, execution: Execution) -> tuple[str, ...]:
+    """Return what should be known before a step: far too many weights, or more memory than there is.
+
+    Each is a sentence with what mends it. A network that does not fit the images is left to what refuses it.
+    """
+    compute = choose_compute(execution.device, "float32", execution.threads)
+    try:
+        network, shape = trained_network(recipe, splits.train, num_classes)
+        costs = trace_network(network, shape, num_classes)
+    except StepladderError:
+        return ()
+    published = preset_of(recipe.network)
+    # One with published weights is there to begin from them, and knows more than these images can tell it.
+    notes = () if published is not None and published.weights else grave_notes(costs, len(splits.train))
+    memory = memory_of(compute.device)
+    processes = count_workers(execution.workers, compute, _MOST_TRIALS, math.inf, memory) * execution.streams
+    batch = min(recipe.batch_size, len(splits.train))
+    needed = training_memory(costs, batch) / 1e9
+    if not memory or processes * needed <= _MOST_MEMORY * memory:
+        return notes
+    beside = f", and {processes} trials at a time {processes * needed:,.1f} GB" if processes > 1 else ""
+    mends = ["`workers=1`"] if processes > 1 and needed <= _MOST_MEMORY * memory else []
+    smaller = batch
+    while smaller > 2 and processes * training_memory(costs, smaller) / 1e9 > _MOST_MEMORY * memory:
+        smaller //= 2
+    mends += [f"`batch_size={smaller}`"] if smaller < batch else []
+    mends += [f"`size={LARGEST_FLATTENED}`"] if max(shape[1:]) > LARGEST_FLATTENED else []
+    return (
+        *notes,
+        f"A training step takes about {needed:,.1f} GB{beside}, and there are {memory:,.1f} GB of memory: take "
+        f"{' or '.join(mends)}.",
+    )
 
 
 def split_images(
@@ -117,6 +166,7 @@ def describe_data(image_set: ImageSet, splits: Splits) -> DataRecord:
         image_shape=image_set.image_shape,
         counts=counts,
         notes=(*image_set.notes, *splits.notes),
+        fit=image_set.fit,
     )
 
 

@@ -45,6 +45,7 @@ from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.running.dispatch import carry_out
 from stepladder.studies.running.estimate import Work, estimate_seconds
 from stepladder.studies.running.execution import Execution
+from stepladder.studies.running.hours import say_hours
 from stepladder.studies.study import PlannedStudy, plan_study, refuse_other_results
 from stepladder.studies.sweep import refuse_many, refuse_no_validation
 
@@ -138,8 +139,12 @@ def run_search(
     runner = _Runner(out, _begin(out, planned), planned, execution, callbacks)
     if any(read_result(trial_folder(out, trial)) is None for trial in _trials(runner.record, ends[0][0], range(seeds))):
         work = {"": Work(ends[0][0].recipe, len(planned.splits.train))}
-        seconds = estimate_seconds(work, planned.splits, planned.record.data, planned.compute, callbacks)[""]
-        callbacks.searching(runner.record, seconds * search.points * seeds)
+        estimate = estimate_seconds(
+            work, planned.splits, planned.record.data, planned.compute, callbacks, reads_test=False
+        )
+        expected = estimate.study([""] * (search.points * seeds), 1)
+        say_hours(expected.middle, runner.record.data.image_shape, callbacks)
+        callbacks.searching(runner.record, expected)
     out.mkdir(parents=True, exist_ok=True)
     url = search.storage or str(sqlite_url(out / "search.db"))
     with open_storage(optuna, url, search.storage) as kept:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -44,12 +45,13 @@ from stepladder.studies.files.store import (
 from stepladder.studies.judging.statistics import summarize_rungs, weigh_effects
 from stepladder.studies.prepare import describe_data, preflight, prepare, refuse_file
 from stepladder.studies.running.callbacks import Callbacks, Schedule
-from stepladder.studies.running.dispatch import dispatch
+from stepladder.studies.running.dispatch import count_workers, dispatch
 from stepladder.studies.running.estimate import Work, estimate_seconds
 from stepladder.studies.running.execution import Execution, Job
 from stepladder.studies.running.jobs import remove_old_checkpoints, reopen_failed
 from stepladder.studies.running.locks import locked
 from stepladder.studies.running.reading import read_study_test
+from stepladder.studies.running.timing import Estimate
 from stepladder.training.device import Compute
 
 #: Seconds between two rebuildings of ``results.csv``.
@@ -87,6 +89,20 @@ class PlannedStudy:
         """Return what is to be estimated of each rung that has a trial."""
         images = {trial.rung: len(self.parts.get(trial.rung, (self.splits,))[0].train) for trial in trials}
         return {trial.rung: Work(trial.recipe, images[trial.rung]) for trial in trials}
+
+    def estimate(self, trials: Sequence[Trial], execution: Execution, callbacks: Callbacks) -> Estimate:
+        """Return how long trials of the study will probably take, in as many processes as ``execution`` has."""
+        memory = self.record.machine.memory_gb
+        return estimate_seconds(
+            self.work(trials),
+            self.splits,
+            self.record.data,
+            self.compute,
+            callbacks,
+            limit=execution.trial_timeout,
+            at_a_time=count_workers(execution.workers, self.compute, len(trials), math.inf, memory),
+            reads_test=self.record.sweep is None,
+        )
 
 
 def plan_study(
@@ -210,15 +226,13 @@ def run_study(
         todo = [job for job in jobs if read_result(job.folder) is None]
         # The longest of a seed first: then little is left for the last process.
         todo.sort(key=lambda job: (job.trial.seed, -len(job.splits.train)))
-        seconds: dict[str, float] = {}
         if first or todo:
-            work = planned.work([job.trial for job in todo])
-            seconds = estimate_seconds(work, splits, record.data, compute, callbacks, execution.trial_timeout)
+            estimate = planned.estimate([job.trial for job in todo], execution, callbacks)
             record = _write_plan(out, record, splits, execution)
         if todo:
             trials = tuple(job.trial for job in todo)
             images = {job.trial.rung: len(job.splits.train) for job in todo}
-            schedule = Schedule(record, trials, len(asked) - len(todo), seconds, images)
+            schedule = Schedule(record, trials, len(asked) - len(todo), estimate, images)
             dispatch(todo, schedule, compute, execution, callbacks, _Refresh(out, callbacks))
         first = False
         remove_old_checkpoints(jobs)

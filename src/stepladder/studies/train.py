@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import chdir
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stepladder.datasets import ImageSet
@@ -13,22 +13,26 @@ from stepladder.studies.design.rules import Protocol
 from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.records import TrialResult
 from stepladder.studies.files.store import read_result
-from stepladder.studies.prepare import prepare
+from stepladder.studies.judging.learning import NothingLearned, judge_trial
+from stepladder.studies.prepare import Prepared, prepare
 from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.running.execution import Execution, Job
+from stepladder.studies.running.hours import say_hours_of_training
 from stepladder.studies.running.locks import try_lock
 from stepladder.studies.running.reading import card_facts, read_test
 from stepladder.studies.running.trial import run_trial
 from stepladder.training.arithmetic import Arithmetic
+from stepladder.training.history import read_history
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """One training as its folder holds it, and how its precision came about."""
+    """One training as its folder holds it, how its precision came about, and whether it learned nothing."""
 
     folder: Path
     result: TrialResult
     arithmetic: Arithmetic
+    nothing_learned: NothingLearned | None = None
 
 
 def train_model(
@@ -64,15 +68,17 @@ def train_model(
             "share above 0"
         )
     found = read_result(out)
-    prepared = prepare(image_set, recipe, protocol, execution, callbacks, None if found is None else found.precision)
+    alone = replace(execution, workers=1, streams=1)
+    prepared = prepare(image_set, recipe, protocol, alone, callbacks, None if found is None else found.precision)
     splits, data, compute = prepared.splits, prepared.data, prepared.compute
     trial = Trial(recipe.name, recipe, seed, data.split, compute.precision, protocol.select)
     if found is not None and found.trial == trial.id:
         if test and found.status == "finished" and found.test_accuracy is None:  # not wanted then, or stopped before
             found = read_test(out, found, splits, data, card_facts(found, recipe.name, data), compute)
-        return TrainedModel(out, found, prepared.arithmetic)
+        return _trained(out, found, recipe, prepared)
     if found is not None or (out / "study.json").exists():
         raise StudyError(f"{out} holds another result, which would be lost; choose another folder with `out`")
+    say_hours_of_training(recipe, splits, data, compute, callbacks)
     with try_lock(out) as owned:
         if not owned:
             raise StudyError(f"another process trains in {out}; wait for it, or choose another folder with `out`")
@@ -81,4 +87,14 @@ def train_model(
     if result.status == "finished" and test:
         result = read_test(out, result, splits, data, card_facts(result, recipe.name, data), compute)
         callbacks.test_read(trial, result)
-    return TrainedModel(out, result, prepared.arithmetic)
+    return _trained(out, result, recipe, prepared)
+
+
+def _trained(out: Path, result: TrialResult, recipe: Recipe, prepared: Prepared) -> TrainedModel:
+    splits = prepared.splits
+    labels = {"train": splits.train.labels}
+    if splits.validation is not None:
+        labels["validation"] = splits.validation.labels
+    history = read_history(out / "history.csv")
+    nothing = judge_trial(out, result, history, labels, prepared.data.class_names, recipe.batch_size)
+    return TrainedModel(out, result, prepared.arithmetic, nothing)

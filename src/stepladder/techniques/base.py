@@ -7,6 +7,8 @@ Before the trial a technique is told what the trial is (:class:`Context`), and i
 |---|---|---|
 | ``check(context)`` | once, before anything trains | refuse or warn, in a sentence |
 | ``rewrite(network)`` | before the network is built | insert or replace layers |
+| ``frozen(before, network)`` | once, after rewriting | say which first layers never change |
+| ``lr_scales(network)`` | once, after rewriting | train layers at other rates |
 | ``fit(batches)`` | once, on the training split alone | learn statistics; the only place that may |
 | ``initialize(module, stream, inputs)`` | once, after the network is built | draw other initial weights |
 | ``batch_started(positions, progress)`` | every training batch | see which images it holds |
@@ -119,6 +121,20 @@ class Context:
         return sum(self.class_counts)
 
 
+@dataclass(frozen=True)
+class Frozen:
+    """What of a network never changes in training.
+
+    Attributes:
+        layers: how many of its layers, from the first on.
+        views: random views of each training image for which what these layers make of it is worked out; used where the
+            images are augmented.
+    """
+
+    layers: int = 0
+    views: int = 8
+
+
 class Technique(BaseModel):
     """Base class: every hook is "no change" until a technique overrides it.
 
@@ -136,6 +152,7 @@ class Technique(BaseModel):
         slot: techniques of the same slot exclude one another; the text says what they would both do.
         mixes_targets: whether ``augment`` gives targets as shares of the classes.
         takes_soft_targets: whether ``loss`` takes such targets.
+        reads_layers: whether it needs the network as a list of layers, at other hooks than those that are given it.
         quiet: options that came later: at their default no file mentions them, so that older results keep their names.
     """
 
@@ -152,6 +169,7 @@ class Technique(BaseModel):
     slot: ClassVar[str | None] = None
     mixes_targets: ClassVar[bool] = False
     takes_soft_targets: ClassVar[bool] = False
+    reads_layers: ClassVar[bool] = False
     quiet: ClassVar[frozenset[str]] = frozenset()
 
     _learned: dict[str, Tensor] = PrivateAttr(default_factory=dict)
@@ -221,6 +239,11 @@ class Technique(BaseModel):
         """Whether this technique does anything at ``hook``."""
         return getattr(cls, hook) is not getattr(Technique, hook)
 
+    @classmethod
+    def needs_layers(cls) -> bool:
+        """Whether this technique works on a list of layers, and so not on a module of the user's own."""
+        return cls.reads_layers or any(map(cls.overrides, ("rewrite", "frozen", "lr_scales")))
+
     def check(self, context: Context) -> list[str]:  # noqa: ARG002
         """Say what is wrong with switching this on for that trial, before anything trains.
 
@@ -248,6 +271,14 @@ class Technique(BaseModel):
     def rewrite(self, network: Network) -> Network:
         """Insert or replace layers, before the network is built."""
         return network
+
+    def frozen(self, before: Frozen, network: Network) -> Frozen:  # noqa: ARG002
+        """Say which layers of ``network`` never change, given what the techniques before said."""
+        return before
+
+    def lr_scales(self, network: Network) -> Mapping[str, float]:  # noqa: ARG002
+        """Return what the learning rate is multiplied by in layers of ``network``, by name; 1 where it is not told."""
+        return {}
 
     def initialize(self, module: nn.Sequential, stream: Stream, inputs: Iterable[Tensor]) -> None:
         """Draw other initial weights, in place and without gradients; weights may be frozen (``requires_grad_``).

@@ -9,120 +9,94 @@ import hashlib
 import importlib.util
 import re
 import sys
-from collections.abc import Iterable
+from collections import UserDict
+from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import Any
 
-from stepladder.errors import RecipeError, unknown
+from stepladder.errors import RecipeError, described, unknown
 from stepladder.techniques.base import Technique
-from stepladder.techniques.batch_norm import BatchNorm
-from stepladder.techniques.class_weights import ClassWeights
-from stepladder.techniques.color_jitter import ColorJitter
-from stepladder.techniques.cosine_lr import CosineLR
-from stepladder.techniques.cutmix import Cutmix
-from stepladder.techniques.cutout import Cutout
-from stepladder.techniques.dirac_init import DiracInit
-from stepladder.techniques.dropout import Dropout
-from stepladder.techniques.ema import EMA
-from stepladder.techniques.exponential_lr import ExponentialLR
-from stepladder.techniques.focal_loss import FocalLoss
-from stepladder.techniques.global_average_pooling import GlobalAveragePooling
-from stepladder.techniques.gradient_clipping import GradientClipping
-from stepladder.techniques.group_norm import GroupNorm
-from stepladder.techniques.guard import described
-from stepladder.techniques.he_init import HeInit
-from stepladder.techniques.horizontal_flip import HorizontalFlip
-from stepladder.techniques.label_smoothing import LabelSmoothing
-from stepladder.techniques.layer_norm import LayerNorm
-from stepladder.techniques.lighting import Lighting
-from stepladder.techniques.lookahead import Lookahead
-from stepladder.techniques.min_max import MinMax
-from stepladder.techniques.mirror_symmetry import MirrorSymmetry
-from stepladder.techniques.mixup import Mixup
-from stepladder.techniques.one_cycle import OneCycle
-from stepladder.techniques.pca_init import PCAInit
-from stepladder.techniques.per_image_contrast import PerImageContrast
-from stepladder.techniques.rand_augment import RandAugment
-from stepladder.techniques.random_crop import RandomCrop
-from stepladder.techniques.random_erasing import RandomErasing
-from stepladder.techniques.reduce_on_plateau import ReduceOnPlateau
-from stepladder.techniques.rotate import Rotate
-from stepladder.techniques.scale import Scale
-from stepladder.techniques.spatial_dropout import SpatialDropout
-from stepladder.techniques.standardize import Standardize
-from stepladder.techniques.step_lr import StepLR
-from stepladder.techniques.subtract_mean_image import SubtractMeanImage
-from stepladder.techniques.swa import SWA
-from stepladder.techniques.translate import Translate
-from stepladder.techniques.trivial_augment import TrivialAugment
-from stepladder.techniques.upscale import Upscale
-from stepladder.techniques.vertical_flip import VerticalFlip
-from stepladder.techniques.warmup import Warmup
-from stepladder.techniques.weight_decay import WeightDecay
-from stepladder.techniques.whitening_stem import WhiteningStem
-from stepladder.techniques.xavier_init import XavierInit
-from stepladder.techniques.zca import ZCA
+from stepladder.techniques.cards import ENTRY_POINTS
 
-_CATALOGUE: tuple[type[Technique], ...] = (
-    # inputs
-    Standardize,
-    MinMax,
-    SubtractMeanImage,
-    PerImageContrast,
-    ZCA,
-    Upscale,
-    # augmentation
-    RandomCrop,
-    HorizontalFlip,
-    VerticalFlip,
-    Translate,
-    Rotate,
-    Scale,
-    ColorJitter,
-    Lighting,
-    TrivialAugment,
-    RandAugment,
-    Cutout,
-    RandomErasing,
-    Mixup,
-    Cutmix,
-    # learning rate
-    ExponentialLR,
-    StepLR,
-    CosineLR,
-    OneCycle,
-    Warmup,
-    ReduceOnPlateau,
-    # network
-    Dropout,
-    SpatialDropout,
-    BatchNorm,
-    GroupNorm,
-    LayerNorm,
-    GlobalAveragePooling,
-    HeInit,
-    XavierInit,
-    DiracInit,
-    PCAInit,
-    MirrorSymmetry,
-    WhiteningStem,
-    # loss and weights
-    LabelSmoothing,
-    FocalLoss,
-    ClassWeights,
-    GradientClipping,
-    WeightDecay,
-    EMA,
-    SWA,
-    Lookahead,
+
+class _Catalogue(UserDict[str, Any]):
+    """Techniques by name, each loaded when it is first asked for: a process needs two or three of them, not all."""
+
+    def __getitem__(self, name: str) -> type[Technique]:
+        found: type[Technique] | str = self.data[name]  # the name of a class until it is loaded
+        if isinstance(found, str):
+            loaded: type[Technique] = getattr(import_module(f"stepladder.techniques.{name}"), found)
+            self.data[name] = found = loaded
+        return found
+
+
+#: The class of every technique of the catalogue by name, in the order of the groups that the list shows. The module is
+#: called as the technique is.
+TECHNIQUES: MutableMapping[str, type[Technique]] = _Catalogue(
+    {
+        # inputs
+        "standardize": "Standardize",
+        "min_max": "MinMax",
+        "subtract_mean_image": "SubtractMeanImage",
+        "per_image_contrast": "PerImageContrast",
+        "zca": "ZCA",
+        "upscale": "Upscale",
+        "center_crop": "CenterCrop",
+        # augmentation
+        "random_crop": "RandomCrop",
+        "random_resized_crop": "RandomResizedCrop",
+        "horizontal_flip": "HorizontalFlip",
+        "vertical_flip": "VerticalFlip",
+        "translate": "Translate",
+        "rotate": "Rotate",
+        "scale": "Scale",
+        "color_jitter": "ColorJitter",
+        "lighting": "Lighting",
+        "trivial_augment": "TrivialAugment",
+        "rand_augment": "RandAugment",
+        "cutout": "Cutout",
+        "random_erasing": "RandomErasing",
+        "mixup": "Mixup",
+        "cutmix": "Cutmix",
+        # learning rate
+        "layer_decay": "LayerDecay",
+        "exponential_lr": "ExponentialLR",
+        "step_lr": "StepLR",
+        "cosine_lr": "CosineLR",
+        "one_cycle": "OneCycle",
+        "warmup": "Warmup",
+        "reduce_on_plateau": "ReduceOnPlateau",
+        # network
+        "pretrained": "Pretrained",
+        "freeze": "Freeze",
+        "unfreeze": "Unfreeze",
+        "head_init": "HeadInit",
+        "dropout": "Dropout",
+        "spatial_dropout": "SpatialDropout",
+        "batch_norm": "BatchNorm",
+        "group_norm": "GroupNorm",
+        "layer_norm": "LayerNorm",
+        "global_average_pooling": "GlobalAveragePooling",
+        "he_init": "HeInit",
+        "xavier_init": "XavierInit",
+        "dirac_init": "DiracInit",
+        "pca_init": "PCAInit",
+        "mirror_symmetry": "MirrorSymmetry",
+        "whitening_stem": "WhiteningStem",
+        # loss and weights
+        "label_smoothing": "LabelSmoothing",
+        "focal_loss": "FocalLoss",
+        "class_weights": "ClassWeights",
+        "gradient_clipping": "GradientClipping",
+        "weight_decay": "WeightDecay",
+        "ema": "EMA",
+        "swa": "SWA",
+        "lookahead": "Lookahead",
+    }
 )
-
-#: Every technique of the catalogue by name, in the order of the groups that the list shows.
-TECHNIQUES: dict[str, type[Technique]] = {technique.name: technique for technique in _CATALOGUE}
-
-#: Where packages announce their techniques: ``blur = "my_package.blur:Blur"``.
-ENTRY_POINTS = "stepladder.techniques"
 
 
 @dataclass(frozen=True)
@@ -159,10 +133,15 @@ def find_technique(name: str) -> type[Technique]:
 
 def known_techniques() -> dict[str, type[Technique]]:
     """Return all techniques by name: the catalogue's first, then those of packages and files."""
+    return {**TECHNIQUES, **own_techniques()}
+
+
+def own_techniques() -> dict[str, type[Technique]]:
+    """Return the techniques of packages and of files by name."""
     for entry in entry_points(group=ENTRY_POINTS):
         if entry.name not in _OWN and entry.name not in TECHNIQUES:
             _load_entry(entry)
-    return TECHNIQUES | {name: found.technique for name, found in _OWN.items()}
+    return {name: found.technique for name, found in _OWN.items()}
 
 
 def register(reference: str) -> type[Technique]:

@@ -28,7 +28,8 @@ class DiracInit(Technique):
 
     def check(self, context: Context) -> list[str]:
         """Refuse a network without convolutions."""
-        need_convolution(self.name, context.network)
+        if context.network.own is None:  # what a module of the user's own has is known once it is built
+            need_convolution(self.name, context.network)
         return []
 
     def initialize(self, module: nn.Sequential, stream: Stream, inputs: Iterable[Tensor]) -> None:  # noqa: ARG002

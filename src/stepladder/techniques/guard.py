@@ -8,19 +8,16 @@ import random
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from stepladder.errors import RecipeError, StepladderError, for_want_of_memory
+from stepladder.errors import RecipeError, StepladderError, described, for_want_of_memory
 from stepladder.network import Network
 from stepladder.network.arithmetic import format_shape
 from stepladder.techniques.base import Technique
-
-_OURSELVES = Path(__file__).parents[1]
 
 #: Exit status of a copy of the process that a technique forked and that came back to train as well.
 FORKED = 70
@@ -221,17 +218,6 @@ def _method_at(frame: FrameType) -> tuple[Technique, str] | tuple[None, None]:
                 if name == code.co_name or getattr(value, "__code__", None) is code:
                     return first, name
     return None, None
-
-
-def described(error: Exception) -> str:
-    """Return an exception in words, with the file and line where it came from."""
-    frames = list(traceback.extract_tb(error.__traceback__))
-    later = frames[1:] or frames
-    # The innermost line outside torch and ourselves is the one that the author can mend.
-    outside = [frame for frame in later if "site-packages" not in frame.filename]
-    own = [frame for frame in outside if not Path(frame.filename).is_relative_to(_OURSELVES)] or outside or later
-    text = str(error).partition("\n")[0] or "no message"
-    return f"{type(error).__name__}: {text} ({own[-1].filename.rpartition('/')[2]}, line {own[-1].lineno})"
 
 
 def _global_states() -> dict[str, object]:

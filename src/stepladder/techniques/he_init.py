@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import torch
@@ -35,10 +36,16 @@ class HeInit(Technique):
 
 
 def weighted_layers(module: nn.Sequential) -> Iterator[tuple[str, nn.Conv2d | nn.Linear]]:
-    """Yield the name and the layer of every convolution and fully connected layer that is not frozen."""
-    for path, layer in module.named_modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear) and layer.weight.requires_grad:
-            yield path.rpartition(".")[2], layer
+    """Yield the name and the layer of every convolution and fully connected layer that is not frozen.
+
+    The name is the last part of its path; where several have that, as within a module of the user's own, the path.
+    """
+    weighted = [(path, one) for path, one in module.named_modules() if isinstance(one, nn.Conv2d | nn.Linear)]
+    names = Counter(path.rpartition(".")[2] for path, _ in weighted)
+    for path, layer in weighted:
+        if layer.weight.requires_grad:
+            name = path.rpartition(".")[2]
+            yield name if names[name] == 1 else path, layer
 
 
 def set_weights(layer: nn.Conv2d | nn.Linear, weight: Tensor) -> None:

@@ -39,6 +39,7 @@ class MirrorSymmetry(Technique):
         "treat left and right differently, make it approximate; does not go with whitening_stem, whose weights are "
         "frozen"
     )
+    reads_layers = True
 
     _mirrors: list[Mirror] = PrivateAttr(default_factory=list)
     _statistics: list[tuple[Tensor, Mirror]] = PrivateAttr(default_factory=list)

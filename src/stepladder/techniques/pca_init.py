@@ -37,6 +37,7 @@ class PCAInit(Technique):
         "list it after dirac_init, he_init and xavier_init, which would draw over it; excludes whitening_stem"
     )
     slot = FIRST_LAYER
+    reads_layers = True
 
     def check(self, context: Context) -> list[str]:
         """Refuse a network that does not begin with a convolution of whole patches."""

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from stepladder.errors import RecipeError
 from stepladder.network import Network
-from stepladder.techniques.base import Context, Progress, Technique
+from stepladder.techniques.base import Context, Frozen, Progress, Technique
+from stepladder.techniques.catalogue import TECHNIQUES
 from stepladder.techniques.guard import (
     check_augmented,
     check_factor,
@@ -35,10 +36,13 @@ def begin_techniques(techniques: Sequence[Technique], context: Context) -> tuple
     """Tell the techniques of the trial; return the network as all rewrite it, and the (C, H, W) of what it reads.
 
     Raises:
-        RecipeError: two of them exclude one another, or one breaks the rules of its hook.
+        RecipeError: two of them exclude one another, one needs a list of layers where the network is a module of the
+            user's own, or one breaks the rules of its hook.
     """
     _check_clashes(techniques)
     network = context.network
+    if network.own is not None:
+        _refuse_layer_work(techniques, network.own.reference)
     for position, technique in enumerate(techniques):
         technique.begin(context, techniques[:position])
         with guarded(technique, "rewrite"):
@@ -97,6 +101,7 @@ def techniques_without_effect(
         RecipeError: a hook raised, returned what it may not, or drew from a global random generator.
     """
     idle = []
+    frozen = Frozen()
     prepared = images.float() / 255
     for technique in techniques:
         probe = technique.model_copy(deep=True)
@@ -106,8 +111,12 @@ def techniques_without_effect(
         with guarded(technique, "prepare"):
             after = probe.prepare(prepared)
         after = check_prepared(technique, prepared, after)
+        with guarded(technique, "frozen"):
+            kept = probe.frozen(frozen, rewritten)
         if not (
             rewritten != network
+            or kept != frozen
+            or any(factor != 1 for factor in _rates(probe, rewritten))
             or not _same(augmented, images)
             or not _same(mixed, targets)
             or not _same(after, prepared)
@@ -118,7 +127,7 @@ def techniques_without_effect(
             or _changes_weights(probe, progress)
         ):
             idle.append(technique.name)
-        network, prepared = rewritten, after
+        network, prepared, frozen = rewritten, after, kept
     return idle
 
 
@@ -136,6 +145,20 @@ def _check_clashes(techniques: Sequence[Technique]) -> None:
             f"{mixing[0].name} gives each image shares of several classes, and the loss of {replacing[0].name} takes "
             f"one label an image; leave one of them out"
         )
+
+
+def _refuse_layer_work(techniques: Sequence[Technique], reference: str) -> None:
+    """Refuse what works on a list of layers where ``reference`` builds a module, which has none."""
+    refused = next((technique for technique in techniques if technique.needs_layers()), None)
+    if refused is None:
+        return
+    what = "rewrites" if refused.overrides("rewrite") else "goes by"
+    group = [name for name, kind in TECHNIQUES.items() if kind.group == refused.group and not kind.needs_layers()]
+    others = f"; of the group {refused.group} it takes {', '.join(group)}" if group else ""
+    raise RecipeError(
+        f"{refused.name} {what} the layers of a list, and {reference} builds a module, which is none; leave "
+        f"{refused.name} out, or do the same in that file{others}"
+    )
 
 
 def _augment(probe: Technique, images: Tensor, targets: Tensor, progress: Progress) -> tuple[Tensor, Tensor]:
@@ -215,6 +238,11 @@ def _changes_weights(probe: Technique, progress: Progress) -> bool:
         if step in ends and not _same(averaged["weight"], current["weight"]):
             return True
     return False
+
+
+def _rates(probe: Technique, network: Network) -> list[float]:
+    with guarded(probe, "lr_scales"):
+        return list(probe.lr_scales(network).values())
 
 
 def _num_classes(probe: Technique) -> int | None:

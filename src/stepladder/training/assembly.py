@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,15 +15,28 @@ from stepladder.errors import RecipeError
 from stepladder.network import Network, trace_network
 from stepladder.network.build import build_network
 from stepladder.network.layers import SeededDropout
+from stepladder.network.spec import walk
+from stepladder.optimizer import Optimizer
 from stepladder.recipe import Recipe
 from stepladder.techniques import Context, Progress, Technique
 from stepladder.techniques.guard import check_learned, guarded
 from stepladder.techniques.requirements import begin_techniques, check_techniques, techniques_without_effect
 from stepladder.training.device import Compute, choose_threads
-from stepladder.training.evaluate import DeviceSplit, prepare_images
+from stepladder.training.evaluate import DeviceSplit, Examples, prepare_images
+from stepladder.training.frozen import (
+    FeatureSplit,
+    FrozenLayers,
+    Tell,
+    divided,
+    find_frozen,
+    freeze_layers,
+    keeps_features,
+)
 from stepladder.training.history import TRAIN_SAMPLE
 from stepladder.training.optimizer import Steps, make_optimizer
 from stepladder.training.rng import Streams
+
+_Kind = TypeVar("_Kind", DeviceSplit, FeatureSplit)
 
 
 @dataclass(frozen=True, repr=False)
@@ -55,13 +69,14 @@ class Assembly:
     """A trial before its first step; the same recipe, data and seed always give the same one.
 
     Attributes:
-        data: the training images, on the device.
+        data: the training images, on the device; or what the frozen layers make of them.
         sample: those of them on which training accuracy and loss are measured.
         watched: the images whose curve is drawn.
         network: the layer list after the techniques' rewriting.
         input_shape: (C, H, W) of what the network reads, after the techniques' ``prepare``.
-        module: the network that the steps change.
+        module: the network that the steps change: the layers behind the frozen ones, where these are worked out once.
         averaged: its average, evaluated and saved in its place; None where no technique averages.
+        trained: the whole network that is saved; it shares its layers with ``averaged`` or ``module``.
         techniques: fitted, in recipe order.
         parameters: those of ``module`` that learn.
         streams: every generator that the steps draw from: ``order``, ``augment/<technique>``, ``dropout/<layer>``.
@@ -69,13 +84,14 @@ class Assembly:
         warnings: what a reader of the result should know, a sentence each.
     """
 
-    data: DeviceSplit
-    sample: DeviceSplit
-    watched: DeviceSplit
+    data: Examples
+    sample: Examples
+    watched: Examples
     network: Network
     input_shape: tuple[int, int, int]
     module: nn.Sequential
     averaged: nn.Sequential | None
+    trained: nn.Sequential
     techniques: list[Technique]
     optimizer: Steps
     parameters: list[Tensor]
@@ -90,15 +106,26 @@ class Assembly:
 
     @property
     def evaluated(self) -> nn.Sequential:
-        """The network that is evaluated and saved."""
+        """The network that is evaluated: ``trained``, or its layers behind the frozen ones."""
         return self.module if self.averaged is None else self.averaged
 
 
-def assemble(recipe: Recipe, images: TrainingData, seed: int, compute: Compute, *, rehearsal: bool = False) -> Assembly:
+def assemble(
+    recipe: Recipe,
+    images: TrainingData,
+    seed: int,
+    compute: Compute,
+    *,
+    rehearsal: bool = False,
+    make_steps: Callable[[Optimizer, nn.Module, Mapping[str, float]], Steps] = make_optimizer,
+    tell: Tell | None = None,
+) -> Assembly:
     """Settle everything about a trial, and take no step.
 
     Args:
         rehearsal: do not ask whether the techniques fit: there may be only a handful of training images.
+        make_steps: makes the optimizer; a measurement may take one that is made in less time.
+        tell: called while the features of frozen layers are worked out, with images done and in all.
 
     Raises:
         RecipeError: the recipe does not fit the images, or a technique does not keep to the rules of its hooks.
@@ -124,8 +151,12 @@ def assemble(recipe: Recipe, images: TrainingData, seed: int, compute: Compute, 
     )
     warnings += [f"{name} is switched on and changed nothing when tried on one batch" for name in idle]
 
+    frozen = find_frozen(techniques, network)
+    # Layers whose features are worked out beforehand are no part of a step.
+    apart = {layer.name for _, layer in walk(network.layers[: frozen.layers])} if keeps_features(techniques) else set()
     costs = trace_network(network, input_shape, num_classes)
-    choose_threads(recipe.batch_size * sum(cost.macs for cost in costs), compute.threads)
+    macs = sum(cost.macs for cost in costs if cost.layer.name not in apart)
+    choose_threads(recipe.batch_size * macs, compute.threads)
     module = build_network(network, input_shape, num_classes, streams, device)
     averaged: nn.Sequential | None = None
     if overriding(techniques, "weights"):
@@ -134,21 +165,35 @@ def assemble(recipe: Recipe, images: TrainingData, seed: int, compute: Compute, 
         inputs = (prepare_images(batch, techniques) for batch in sample.batches)
         with torch.no_grad(), guarded(technique, "initialize"):
             technique.initialize(module, streams, inputs)
+    freeze_layers(module, frozen.layers)
     if averaged is not None:
         averaged.load_state_dict(module.state_dict())
+        freeze_layers(averaged, frozen.layers)
 
+    scales = {name: factor for one in techniques for name, factor in one.lr_scales(network).items()}
     own_streams = {"order": streams("order")}
     own_streams |= {f"augment/{one.name}": streams(f"augment/{one.name}", device) for one in techniques}
+    trained, watched = module if averaged is None else averaged, DeviceSplit.load(images.watched, device)
+    examples: tuple[Examples, Examples, Examples] = (data, sample, watched)
+    if apart:
+        own_streams["views"] = streams("views")
+        below, module = divided(module, frozen.layers)
+        layers = FrozenLayers(below, techniques, compute, tell)
+        features = layers.split(data, frozen.views, own_streams["views"])
+        examples = (features, _fixed_sample(features), layers.split(watched))
+        averaged = None if averaged is None else divided(averaged, frozen.layers)[1]
+    elif frozen.layers:
+        mixing = next(technique.name for technique in techniques if technique.mixes_targets)
+        warnings.append(f"{mixing} mixes images, so that the frozen layers are worked out anew in every step")
     return Assembly(
-        data,
-        sample,
-        DeviceSplit.load(images.watched, device),
+        *examples,
         network,
         input_shape,
         module,
         averaged,
+        trained,
         techniques,
-        make_optimizer(recipe.optimizer, module),
+        make_steps(recipe.optimizer, module, scales),
         [parameter for parameter in module.parameters() if parameter.requires_grad],
         own_streams | _dropout_streams(module),
         context.steps_per_epoch,
@@ -200,6 +245,15 @@ def trained_network(recipe: Recipe, train: Split, num_classes: int) -> tuple[Net
         return recipe.network, context.image_shape
 
 
+def frozen_layers(recipe: Recipe, train: Split, num_classes: int) -> int:
+    """Return how many of its first layers ``recipe`` never changes on those images; see ``Technique.frozen``."""
+    techniques = recipe.make_techniques()
+    if not overriding(techniques, "frozen"):
+        return 0
+    network, _ = begin_techniques(techniques, make_context(recipe, train, num_classes, has_validation=True))
+    return find_frozen(techniques, network).layers
+
+
 def overriding(techniques: Sequence[Technique], hook: str) -> list[Technique]:
     """Return the techniques that do something at ``hook``."""
     return [technique for technique in techniques if technique.overrides(hook)]
@@ -210,7 +264,7 @@ def _dropout_streams(module: nn.Module) -> dict[str, torch.Generator]:
     return {f"dropout/{name}": layer.generator for name, layer in layers.items()}
 
 
-def _fixed_sample(data: DeviceSplit) -> DeviceSplit:
+def _fixed_sample(data: _Kind) -> _Kind:
     """Evenly spaced training images: the same in every trial, and spread over whatever order the files had."""
     if len(data) <= TRAIN_SAMPLE:
         return data

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -51,6 +52,23 @@ class ImageBatches:
             parts = (self.pixels.index_select(0, rows) for rows in self.rows.split(size))
         for part in parts:
             yield part.permute(0, 3, 1, 2)
+
+
+class Examples(Protocol):
+    """What the loop needs of a split, of images or of what frozen layers make of them."""
+
+    @property
+    def labels(self) -> Tensor:
+        """Labels, int64 (N,)."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def batches(self) -> Iterable[Tensor]:
+        """All of them in order, as evaluation sees them; can be gone through any number of times."""
+
+    def take(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Return those at ``positions`` (int64 (B,)) as training sees them, and their labels (B,)."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -104,7 +122,12 @@ class DeviceSplit:
 
 
 def prepare_images(images: Tensor, techniques: Sequence[Technique]) -> Tensor:
-    """Turn uint8 images (B, C, H, W) into what the network reads: float32, 0 to 1, as each technique prepares it."""
+    """Turn uint8 images (B, C, H, W) into what the network reads: float32, 0 to 1, as each technique prepares it.
+
+    Features of frozen layers, float32, come as they are: their images were prepared before.
+    """
+    if images.is_floating_point():
+        return images
     prepared = images.float().div_(255)
     for technique in techniques:
         prepared = technique.prepare(prepared)
@@ -124,7 +147,7 @@ def compute_logits(
     return torch.cat(logits)
 
 
-def evaluate(module: nn.Module, techniques: Sequence[Technique], split: DeviceSplit, compute: Compute) -> Score:
+def evaluate(module: nn.Module, techniques: Sequence[Technique], split: Examples, compute: Compute) -> Score:
     """Score the network on plain images in evaluation mode."""
     logits = compute_logits(module, techniques, split.batches, compute)
     loss = F.cross_entropy(logits.double(), split.labels)

@@ -13,16 +13,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stepladder.errors import StepladderError, for_want_of_memory
+from stepladder.errors import StepladderError, described, for_want_of_memory
 from stepladder.network import Network
 from stepladder.recipe import Recipe
 from stepladder.techniques import Progress, Technique
-from stepladder.techniques.guard import described, end_copy, raised_in_hook
+from stepladder.techniques.guard import end_copy, raised_in_hook
 from stepladder.training.assembly import Assembly, TrainingData, assemble, overriding
 from stepladder.training.checkpoint import Checkpoints
 from stepladder.training.cuda_graphs import StepRecorder
 from stepladder.training.device import Compute, keep_freed_memory
 from stepladder.training.evaluate import evaluate, prepare_images
+from stepladder.training.frozen import FeatureSplit
 from stepladder.training.history import EpochRecord
 from stepladder.training.optimizer import takes_rate_as_tensor
 from stepladder.training.snapshot import Place, restore_snapshot, take_snapshot
@@ -35,10 +36,12 @@ class TrainingCallbacks:
     Attributes:
         on_batch: called after every step with the number of its images.
         on_epoch: called with every finished epoch's record, epoch 0 among them.
+        on_features: called while the features of frozen layers are worked out, with images done and in all.
     """
 
     on_batch: Callable[[int], None] | None = None
     on_epoch: Callable[[EpochRecord], None] | None = None
+    on_features: Callable[[int, int], None] | None = None
 
 
 def train_network(
@@ -72,7 +75,8 @@ def train_network(
     keep_freed_memory()
     owner = os.getpid()
     clock = _Clock()
-    assembly = assemble(recipe, images, seed, compute, rehearsal=rehearsal)
+    callbacks = callbacks or TrainingCallbacks()
+    assembly = assemble(recipe, images, seed, compute, rehearsal=rehearsal, tell=callbacks.on_features)
     # How many threads its steps take is known only now that the network is.
     conditions = {"threads": str(torch.get_num_threads())}
     saved = None if checkpoints is None else checkpoints.load(conditions)
@@ -88,7 +92,7 @@ def train_network(
         clock,
         compute,
         images.watches_test,
-        callbacks or TrainingCallbacks(),
+        callbacks,
         checkpoints,
         conditions,
         owner,
@@ -115,7 +119,7 @@ def train_network(
     return TrainedNetwork(
         network=assembly.network,
         input_shape=assembly.input_shape,
-        module=assembly.evaluated,
+        module=assembly.trained,
         techniques=assembly.techniques,
         history=place.history,
         warnings=place.warnings,
@@ -240,10 +244,12 @@ class TrainingStep:
         self._assembly, self._base_lr, self._compute = assembly, base_lr, compute
         self._loss_sum, self._recorder = loss_sum, recorder
         self._compute_loss = training_loss(assembly.techniques)
+        # Views of frozen layers' features were augmented before.
+        image_hooks = () if isinstance(assembly.data, FeatureSplit) else ("augment",)
         self._weights: tuple[dict[str, Tensor], dict[str, Tensor]] | None = None
         self._hooks = {
             hook: overriding(assembly.techniques, hook)
-            for hook in ("batch_started", "augment", "lr_factor", "before_step", "after_step", "weights")
+            for hook in ("batch_started", *image_hooks, "lr_factor", "before_step", "after_step", "weights")
         }
 
     @property
@@ -275,7 +281,7 @@ class TrainingStep:
         """
         assembly = self._assembly
         images, targets = assembly.data.take(positions)
-        for technique in self._hooks["augment"]:
+        for technique in self._hooks.get("augment", ()):
             images, targets = technique.augment(images, targets, assembly.streams[f"augment/{technique.name}"])
         with self._compute.autocast():
             logits = assembly.module(prepare_images(images, assembly.techniques))
@@ -304,7 +310,9 @@ class TrainingStep:
 def make_step(assembly: Assembly, base_lr: float, compute: Compute, loss_sum: Tensor, batch_size: int) -> TrainingStep:
     """Return the step that is fastest on the device: recorded on a CUDA GPU, where the optimizer lets it be."""
     recorder = None
-    if compute.replay and compute.device.type == "cuda" and takes_rate_as_tensor(assembly.optimizer):
+    # Features are drawn by a generator on the CPU, which no recording repeats; without their layers a step is short.
+    recordable = takes_rate_as_tensor(assembly.optimizer) and not isinstance(assembly.data, FeatureSplit)
+    if compute.replay and compute.device.type == "cuda" and recordable:
         recorder = StepRecorder(assembly, compute, batch_size)
     return TrainingStep(assembly, base_lr, compute, loss_sum, recorder)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from torch import Tensor, nn, optim
 
+from stepladder.errors import RecipeError
 from stepladder.optimizer import Optimizer
 
 
@@ -27,14 +29,30 @@ class Steps(Protocol):
         """Put back what ``state_dict`` returned."""
 
 
-def make_optimizer(settings: Optimizer, module: nn.Module) -> Steps:
+def make_optimizer(settings: Optimizer, module: nn.Module, scales: Mapping[str, float] | None = None) -> Steps:
     """Return torch's optimizer over all parameters of ``module`` that learn.
 
     Fused where torch has it so: it updates them in one pass over memory. Weight decay is off, adamw's too.
+
+    Args:
+        scales: what the learning rate is multiplied by in children of ``module``, by name; 1 where it is not told.
+
+    Raises:
+        RecipeError: the optimizer cannot have several rates.
     """
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    learning = [(name, parameter) for name, parameter in module.named_parameters() if parameter.requires_grad]
+    scaled = [(scales or {}).get(name.partition(".")[0], 1.0) for name, _ in learning]
+    parameters: list[Any] = [parameter for _, parameter in learning]
     # On a GPU the counts of steps lie there too, so that a recorded step can go on counting.
-    there = all(parameter.is_cuda for parameter in parameters)
+    there = all(parameter.is_cuda for _, parameter in learning)
+    if any(scale != 1 for scale in scaled):
+        if settings.name == "muon":
+            raise RecipeError("muon has its own rates for its layers; use another optimizer, or leave out layer_decay")
+        # A group a rate; the loop sets each by its lr_scale.
+        parameters = [
+            {"params": [one for one, own in zip(parameters, scaled, strict=True) if own == scale], "lr_scale": scale}
+            for scale in dict.fromkeys(scaled)
+        ]
     lr, momentum, betas = settings.lr, settings.momentum or 0.0, (settings.beta1 or 0.0, settings.beta2 or 0.0)
     if settings.name == "adam":
         return optim.Adam(parameters, lr=lr, betas=betas, fused=True, capturable=there)
@@ -70,7 +88,7 @@ class MuonAndAdamW:
         chosen = {id(weight) for weight in hidden}
         rest = [weight for weight in module.parameters() if weight.requires_grad and id(weight) not in chosen]
         #: Hidden weights, and the same memory as matrices.
-        self._matrices = [(weight, nn.Parameter(_matrix(weight.detach()))) for weight in hidden]
+        self._matrices = [(weight, nn.Parameter(_matrix(weight.detach(), weight))) for weight in hidden]
         self._rest = rest
         self._optimizers: list[optim.Optimizer] = []
         if hidden:
@@ -88,7 +106,7 @@ class MuonAndAdamW:
     def step(self) -> None:
         """Change every parameter by its gradient."""
         for weight, matrix in self._matrices:
-            matrix.grad = None if weight.grad is None else _matrix(weight.grad)
+            matrix.grad = None if weight.grad is None else _matrix(weight.grad, weight)
         for optimizer in self._optimizers:
             optimizer.step()
 
@@ -108,6 +126,13 @@ class MuonAndAdamW:
         self.param_groups = [group for optimizer in self._optimizers for group in optimizer.param_groups]
 
 
-def _matrix(weight: Tensor) -> Tensor:
-    """(O, I) as it is; (O, I, H, W) as (O, H·W·I), the same memory where it lies channels-last, as we build it."""
-    return weight if weight.ndim == 2 else weight.permute(0, 2, 3, 1).flatten(1)
+def _matrix(values: Tensor, weight: Tensor) -> Tensor:
+    """(O, I) as it is; (O, I, H, W) as (O, H·W·I) where ``weight`` lies channels-last, as we build it, else (O, I·H·W).
+
+    Of the weight itself that is the same memory. A module of the user's own may lie row by row; the order of the
+    columns means nothing to Muon.
+    """
+    if values.ndim == 2:
+        return values
+    channels_last = weight.permute(0, 2, 3, 1).is_contiguous()
+    return (values.permute(0, 2, 3, 1) if channels_last else values).flatten(1)

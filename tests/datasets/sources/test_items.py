@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, Tenso
 
 from stepladder.datasets import as_image_set, load_image_set
 from stepladder.datasets.decode import decode_image, fit_square
+from stepladder.datasets.sources import items as room
 from stepladder.errors import DamagedImagesError, DataError
 
 X = np.random.default_rng(0).integers(0, 256, (7, 8, 5, 3), dtype=np.uint8)
@@ -88,6 +89,20 @@ def test_images_of_several_sizes_and_modes_are_brought_to_one_as_files_are():
     assert "Image sizes differ (shorter side 12 to 30 pixels)" in images.notes[0]
     assert "1 of 4 images are gray and were given three equal channels." in images.notes
     assert load_image_set(Pets(pictures, [0, 1, 0, 1]), size=9, channels=1).image_shape == (9, 9, 1)
+
+
+def test_few_large_items_are_held_at_a_time(monkeypatch, encode):
+    pictures = [Image.fromarray(np.full((20, 20, 3), number, np.uint8)) for number in range(7)]
+    data = hugging_face(encode, Y, ClassLabel("int64", list("abc")))
+    longest = max(len(content) for content in data._columns["image"])
+    for most, expected in ((1200 * 2, [3, 3, 1]), (1, [1] * 7)):
+        monkeypatch.setattr(room, "CHUNK_BYTES", most)
+        assert [len(chunk) for chunk in room._Torch(Pets(pictures, Y), "train").read()] == expected
+    monkeypatch.setattr(room, "CHUNK_BYTES", 3 * longest)
+    chunks = [len(chunk) for chunk in room._HuggingFace(data, "train").read()]
+    assert sum(chunks) == 7
+    assert chunks[0] == 1
+    assert max(chunks) <= 4
 
 
 def test_a_pass_over_many_items_reads_each_once():

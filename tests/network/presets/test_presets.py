@@ -9,7 +9,7 @@ from stepladder.network import load_preset, preset_names, read_preset, trace_net
 
 
 def total(name: str, shape: tuple[int, int, int]) -> int:
-    return sum(cost.weights for cost in trace_network(load_preset(name), shape, 10))
+    return sum(cost.weights for cost in trace_network(load_preset(name), shape, read_preset(name).classes))
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -28,10 +28,15 @@ def test_their_exact_counts():
     assert counts == {
         "airbench94": 1_972_792,
         "all_cnn": 1_369_738,
+        "efficientnet_lite0": 4_652_008,
         "lenet5": 61_706,
         "mlp": 266_610,
+        "mobilenet_v2": 3_504_872,
         "report": 1_191_170,
+        "report_gap": 231_306,
+        "resnet18": 11_689_512,
         "resnet20": 269_722,
+        "resnet50": 25_557_032,
         "resnet9": 6_573_120,
         "vgg_small": 4_660_106,
     }
@@ -54,3 +59,7 @@ def test_lenet5_centers_small_images_so_that_its_weights_stay():
 def test_a_misspelt_name():
     with pytest.raises(RecipeError, match=r"unknown network 'reprot'; did you mean 'report'\? Known: airbench94, "):
         load_preset("reprot")
+
+
+def test_the_preset_for_large_images_has_as_many_weights_at_any_size():
+    assert {total("report_gap", (3, size, size)) for size in (32, 65, 128, 224, 1024)} == {231_306}

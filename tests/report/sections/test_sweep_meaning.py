@@ -77,6 +77,13 @@ def test_with_one_seed_nothing_is_told(made_up_sweep: MakeSweep) -> None:
         ),
         (
             [[None, None]] * 4,
+            [
+                "Nothing was learned: every trial diverged or ended no better than guessing (11.90 % or less on 1,000 "
+                "validation images).\nTry a third of the learning rate, or a warm-up: every loss diverged.\nDiverged",
+            ],
+        ),
+        (
+            [[None, None], [0.91, None], [0.1, 0.1], [0.1, 0.1]],
             ["There is no best point: in every point some seed failed or ended no better than guessing."],
         ),
     ],

@@ -1,12 +1,16 @@
 """Which recipe a job trains, and which design a user asked for."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from stepladder.datasets import ImageSet
+from stepladder.datasets import ImageSet, Split
 from stepladder.errors import RecipeError, StudyError
+from stepladder.network import load_preset
+from stepladder.network.advice import GAP_NETWORK
 from stepladder.recipe import Recipe, load_recipe
 from stepladder.studies.design.recipes import ChosenStudy, RecipeOptions, as_options, check_plan, choose_study
 from stepladder.studies.design.rules import Rules
@@ -54,6 +58,48 @@ def test_another_network_is_named_by_the_recipe_and_the_folder(digits: ImageSet)
     assert RecipeOptions("small").label() == ""
     with pytest.raises(RecipeError, match="the network is given twice, with `network` and among `settings`"):
         RecipeOptions("small", network="lenet5", settings={"network": "report"}).make(digits)
+
+
+def images_of(size: int) -> ImageSet:
+    split = Split(np.zeros((6, size, size, 3), np.uint8), np.arange(6) % 2)
+    return ImageSet("photos", ("a", "b"), {"train": split, "test": split})
+
+
+def test_large_images_get_a_network_that_ends_in_global_pooling() -> None:
+    small, large = images_of(64), images_of(65)
+    gap, report = load_preset(GAP_NETWORK), load_preset("report")
+    for name in ("auto", "small", "report", "strong", "express"):
+        options = RecipeOptions(name)
+        assert options.make(small).network == report
+        assert options.with_note(small, options.make(small)) is small
+        made = options.make(large)
+        assert made.network == gap
+        assert made.name == f"{'small' if name == 'auto' else name}-report_gap"
+        (note,) = options.with_note(large, made).notes
+        assert re.fullmatch(
+            r"Network: report_gap \([\d,]+ weights\), as the images are 65×65\. Use `network=\"report\"` to take the "
+            r"report's, whose weights grow with the image\.",
+            note,
+        )
+    # A plan of any kind has it, on every rung.
+    for plan in ("ladder", ["base:", "+mix:mixup"]):
+        chosen = choose_study(plan, RecipeOptions(), large, 3, Rules())
+        assert {rung.recipe.network == gap for rung in chosen.design.rungs} == {True}
+
+
+def test_a_network_that_somebody_named_is_kept_on_large_images(tmp_path: Path) -> None:
+    large, report = images_of(100), load_preset("report")
+    (tmp_path / "mine.toml").write_text('base = "small"\nname = "mine"')
+    for options in (
+        RecipeOptions(network="report"),
+        RecipeOptions(settings={"network": "report"}),
+        RecipeOptions(tmp_path / "mine.toml"),
+        RecipeOptions(load_recipe("small")),
+    ):
+        made = options.make(large)
+        assert made.network == report
+        assert options.with_note(large, made) is large
+    assert RecipeOptions("fast94").make(large).network == load_recipe("fast94").network
 
 
 def test_what_needs_no_image_is_refused_before_any_is_read() -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from stepladder.datasets.decode import upright_pixels
 from stepladder.datasets.decode_all import decode_splits
-from stepladder.datasets.encoded import Encoded, Item
+from stepladder.datasets.encoded import CHUNK_BYTES, Encoded, Item
 from stepladder.datasets.image_set import ImageSet, Split
 from stepladder.datasets.labels import NamedLabels, match_classes, named_labels
 from stepladder.datasets.sources.arrays import as_array, checked_pixels, label_text
@@ -22,7 +22,7 @@ from stepladder.datasets.sources.base import LoadOptions, safe_name
 from stepladder.datasets.sources.parquet import IMAGE_COLUMNS, LABEL_COLUMNS
 from stepladder.errors import DataError, some_of
 
-#: Items read at a time: few, since the first of them are read twice.
+#: Items read at a time: few, since the first of them are read twice; and fewer where they are large.
 _CHUNK = 32
 
 
@@ -97,8 +97,14 @@ class _Torch:
         return len(self._texts)
 
     def read(self) -> Iterator[Sequence[Item]]:
-        for start in range(0, len(self), _CHUNK):
-            yield [self._item(position) for position in range(start, min(start + _CHUNK, len(self)))]
+        chunk: list[Item] = []
+        for position in range(len(self)):
+            chunk.append(self._item(position))
+            if len(chunk) == _CHUNK or _bytes_of(chunk) > CHUNK_BYTES:
+                yield chunk
+                chunk = []
+        if chunk:
+            yield chunk
 
     def _item(self, position: int) -> Item:
         place = _place(self._split, position)
@@ -126,6 +132,10 @@ class _Torch:
                 f"{len(names)} classes, 0 to {len(names) - 1}; mend one of the two"
             )
         return NamedLabels(names, positions)
+
+
+def _bytes_of(chunk: Sequence[Item]) -> int:
+    return sum(item.nbytes if isinstance(item, np.ndarray) else len(item or ()) for item in chunk)
 
 
 def _class_names(dataset: Any) -> tuple[str, ...] | None:
@@ -164,9 +174,14 @@ class _HuggingFace:
         return len(self._dataset)
 
     def read(self) -> Iterator[Sequence[Item]]:
-        for start in range(0, len(self), _CHUNK):
-            rows = self._dataset[start : start + _CHUNK][self._image]
-            yield [_pixels(_place(self._split, start + at), image) for at, image in enumerate(rows)]
+        start, count = 0, 1
+        while start < len(self):
+            rows = self._dataset[start : start + count][self._image]
+            chunk = [_pixels(_place(self._split, start + at), image) for at, image in enumerate(rows)]
+            start += len(chunk)
+            each = max(1, _bytes_of(chunk) // len(chunk))
+            count = max(1, min(_CHUNK, CHUNK_BYTES // each))
+            yield chunk
 
     def labels(self) -> NamedLabels:
         values = list(self._dataset[self._label])

@@ -1,15 +1,43 @@
-"""Networks by name, one TOML file each, with the paper and the weight count that it gives."""
+"""Networks by name, one TOML file each, with the paper, the weight count that it gives, and published weights."""
 
 from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 
 from stepladder.errors import RecipeError, unknown
 from stepladder.network.arithmetic import parse_input
 from stepladder.network.line import network_of_table
 from stepladder.network.spec import Network
+
+
+@dataclass(frozen=True)
+class PublishedWeights:
+    """Trained weights of a preset, as their authors publish them.
+
+    Attributes:
+        name: what they were trained on, as ``imagenet``.
+        source: whose they are, their license and their accuracy.
+        sha256: of the file, hex; or its first figures, where its authors publish no more.
+        resize: pixels of the shorter side of an image before its center is cut out to the preset's size.
+        mean, scale: of each channel, in levels 0 to 255: the network reads (level − mean) / scale.
+        tensors: the authors' names of the layers with weights, in the order of the layer list.
+        package, file: an installed package that holds the file, and where in it; empty where none does.
+        url: where it can be fetched, when asked; empty where a package holds it.
+    """
+
+    name: str
+    source: str
+    sha256: str
+    resize: int
+    mean: tuple[float, float, float]
+    scale: tuple[float, float, float]
+    tensors: tuple[str, ...]
+    package: str = ""
+    file: str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True)
@@ -20,8 +48,10 @@ class Preset:
         name: of the file, and what users type.
         network: the layer list.
         paper: where it comes from, with section.
-        published: its weight count as published for ``input_shape`` and ten classes, as ``61,706`` or ``0.27 M``.
+        published: its weight count as published for ``input_shape`` and ``classes``, as ``61,706`` or ``0.27 M``.
         input_shape: (C, H, W) of the images that it was published for.
+        classes: how many classes it was published for.
+        weights: trained weights, by name.
     """
 
     name: str
@@ -29,6 +59,8 @@ class Preset:
     paper: str
     published: str
     input_shape: tuple[int, int, int]
+    classes: int
+    weights: dict[str, PublishedWeights]
 
 
 def preset_names() -> list[str]:
@@ -44,9 +76,27 @@ def read_preset(name: str) -> Preset:
     """
     if name not in preset_names():
         raise RecipeError(unknown("network", name, preset_names()))
+    return _read(name)
+
+
+@cache
+def _read(name: str) -> Preset:
     table = tomllib.loads((_folder() / f"{name}.toml").read_text(encoding="utf-8"))
     paper, published, size = (table.pop(key) for key in ("paper", "published", "input"))
-    return Preset(name, network_of_table(table), paper, published, parse_input(size))
+    classes, published_weights = table.pop("classes", 10), table.pop("weights", {})
+    weights = {
+        key: PublishedWeights(
+            **{
+                "name": key,
+                **entry,
+                "mean": tuple(entry["mean"]),
+                "scale": tuple(entry["scale"]),
+                "tensors": tuple(entry["tensors"].split()),
+            }
+        )
+        for key, entry in published_weights.items()
+    }
+    return Preset(name, network_of_table(table), paper, published, parse_input(size), classes, weights)
 
 
 def load_preset(name: str) -> Network:
@@ -56,6 +106,11 @@ def load_preset(name: str) -> Network:
         RecipeError: there is none of that name.
     """
     return read_preset(name).network
+
+
+def preset_of(network: Network) -> Preset | None:
+    """Return the preset whose layer list ``network`` is, or None."""
+    return next((preset for name in preset_names() if (preset := _read(name)).network == network), None)
 
 
 def _folder() -> resources.abc.Traversable:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from stepladder.errors import StudyError, unknown
 from stepladder.recipe import Recipe
 from stepladder.studies.design.factorial import factorial_cells, interaction_weights, shapley_weights
-from stepladder.studies.design.rungs import BASE_RUNG, Rung, group_techniques, ladder
+from stepladder.studies.design.rungs import BASE_RUNG, Rung, base_techniques, group_techniques, ladder
 from stepladder.studies.design.sweeps import SweepRecord
 
 #: The rung with every technique, where no ladder gives it another name.
@@ -94,9 +94,10 @@ def _leave_one_out(recipe: Recipe, most: int | None) -> Design:  # noqa: ARG001
 
 
 def _add_one(recipe: Recipe, most: int | None) -> Design:  # noqa: ARG001
-    base = Rung(BASE_RUNG, (), recipe.with_techniques(()))
+    shared = base_techniques(recipe)
+    base = Rung(BASE_RUNG, tuple(setting.name for setting in shared), recipe.with_techniques(shared))
     alone = [
-        Rung(name, tuple(setting.name for setting in settings), recipe.with_techniques(settings))
+        Rung(name, tuple(setting.name for setting in settings), recipe.with_techniques((*shared, *settings)))
         for name, settings in group_techniques(recipe).items()
     ]
     return Design(
@@ -118,7 +119,8 @@ def _ladder_and_leave_one_out(recipe: Recipe, most: int | None) -> Design:  # no
 
 def _without(recipe: Recipe, name: str) -> Rung:
     groups = group_techniques(recipe)
-    kept = [setting for other, settings in groups.items() if other != name for setting in settings]
+    kept = [*base_techniques(recipe)]
+    kept += [setting for other, settings in groups.items() if other != name for setting in settings]
     lacking = tuple(setting.name for setting in groups[name])
     return Rung(f"without {name}", (), recipe.with_techniques(kept), lacking)
 
@@ -134,7 +136,7 @@ def _factorial(recipe: Recipe, most: int | None) -> Design:
     for cell in cells:
         chosen = [settings for on, settings in zip(cell, groups.values(), strict=True) if on]
         name = "+".join(name for on, name in zip(cell, groups, strict=True) if on) or BASE_RUNG
-        settings = [setting for group in chosen for setting in group]
+        settings = [*base_techniques(recipe), *(setting for group in chosen for setting in group)]
         adds = tuple(setting.name for setting in settings)
         rungs.append(Rung(name, adds, recipe.with_techniques(settings)))
     names = [rung.name for rung in rungs]
@@ -204,7 +206,7 @@ def make_design(plan: str, recipe: Recipe, seeds: int = 1, max_trials: int | Non
     """
     if plan not in PLANS:
         raise StudyError(unknown("plan", plan, PLANS))
-    if not recipe.techniques:
+    if not group_techniques(recipe):
         raise StudyError(f"recipe '{recipe.name}' lists no technique, so there is nothing to compare; add one")
     ladder(recipe)  # refuses rungs whose names or techniques do not fit together
     design = PLANS[plan].make(recipe, None if max_trials is None else max_trials // seeds)

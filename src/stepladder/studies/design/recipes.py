@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from stepladder.datasets import ImageSet
+from stepladder.datasets import DefaultSize, ImageSet
 from stepladder.errors import RecipeError, StudyError, unknown
-from stepladder.network import find_network
-from stepladder.recipe import Recipe, change_settings, default_recipe, load_recipe
+from stepladder.network import find_network, load_preset, trace_network
+from stepladder.network.advice import GAP_NETWORK, LARGEST_FLATTENED
+from stepladder.network.own import is_reference, register_network
+from stepladder.network.presets import Preset, preset_of
+from stepladder.network.pretrained import locate_weights
+from stepladder.recipe import Recipe, change_settings, default_recipe, load_recipe, recipe_names
 from stepladder.studies.design.designs import PLANS, Design, compare_with_below, make_design
 from stepladder.studies.design.rules import Rules, Seeds, looks_for
 from stepladder.studies.design.rungs import Rung, add_techniques, find_rung, make_rungs, parse_rung, read_study_file
-from stepladder.techniques import register
+from stepladder.techniques import find_technique, register
 
 
 @dataclass(frozen=True)
@@ -23,9 +27,11 @@ class RecipeOptions:
     """A recipe and what is changed of it.
 
     Attributes:
-        recipe: a name, a ``.toml`` file or a recipe; ``auto`` takes ``small`` for fewer than 5,000 training images, and
-            ``report`` otherwise.
-        network: in place of the recipe's own: a name, one line as ``conv5-32 pool2 fc``, or a ``.toml`` file.
+        recipe: a name, a ``.toml`` file or a recipe; ``auto`` takes ``transfer`` for photographs where its weights are
+            on this computer, ``small`` for fewer than 5,000 training images, and ``report`` otherwise.
+        network: in place of the recipe's own: a name, one line as ``conv5-32 pool2 fc``, a ``.toml`` file, or
+            ``FILE.py:function`` of the user's own, which gets (C, H, W) and the number of classes and returns a module.
+            None for the recipe's own; large images get :func:`default_network` in place of the report's.
         techniques: added on top, each on a rung of its own: names, or ``FILE.py:Class`` for those of the user's own.
         settings: changed, by dotted name: ``{"epochs": 5, "optimizer.lr": 0.05, "dropout.p": 0.3}``.
         rung: only the techniques up to this rung; None for all.
@@ -70,15 +76,72 @@ class RecipeOptions:
 
     def load(self, image_set: ImageSet, otherwise: str | None = None) -> Recipe:
         """Return the recipe with its network, before techniques and settings; ``otherwise`` stands for ``auto``."""
+        own = self.network is not None and is_reference(self.network)
         if isinstance(self.recipe, Recipe):
             recipe = self.recipe
         else:
-            automatic = otherwise or default_recipe(len(image_set.splits["train"]))
+            automatic = otherwise or (default_recipe(_count(image_set)) if own else automatic_recipe(image_set))
             recipe = load_recipe(automatic if self.recipe == "auto" else str(self.recipe))
-        return recipe if self.network is None else self._with_network(recipe, self.network, image_set)
+            if own and self.recipe == "auto" and otherwise is None:  # nobody asked for what cannot be had; see with_note
+                fitting = (one for one in recipe.techniques if not find_technique(one.name).needs_layers())
+                recipe = recipe.with_techniques(fitting)
+        network = self.network or self._default_network(image_set, otherwise)
+        return recipe if network is None else self._with_network(recipe, network, image_set)
+
+    def default_size(self) -> DefaultSize | None:
+        """Return the size to bring images to where the user asked for none; None leaves it to the images.
+
+        A network that has published weights gets images of the size that these were trained at. Where the recipe cuts
+        the center out of them, they come as large as its authors resized them before doing the same. ``auto`` takes
+        that size for photographs, where the weights are on this computer.
+        """
+        network = self.network or self.settings.get("network")
+        if self.recipe == "auto" and network is None:
+            preset = transfer_preset()
+            return None if preset is None else DefaultSize(preset.input_shape[1], photographs_only=True)
+        named = default_recipe(0) if self.recipe == "auto" else str(self.recipe)
+        recipe = self.recipe if isinstance(self.recipe, Recipe) else load_recipe(named)
+        preset = preset_of(recipe.network if network is None else find_network(str(network)).network)
+        if preset is None or not preset.weights:
+            return None
+        resized = next(iter(preset.weights.values())).resize
+        shape = (preset.input_shape[0], resized, resized)
+        for technique in add_techniques(recipe, self.register()).make_techniques():
+            shape = technique.prepared_shape(shape)
+        return DefaultSize(resized if shape == preset.input_shape else preset.input_shape[1])
+
+    def with_note(self, image_set: ImageSet, recipe: Recipe) -> ImageSet:
+        """Return the images with a note of what was chosen for them, where nobody asked for it."""
+        if self.recipe == "auto" and self.network is None and recipe.name == TRANSFER:
+            note = (
+                f"Recipe: {TRANSFER}, as these are photographs and weights for them are on this computer. "
+                'Use `recipe="small"` with `size=64` to train from scratch.'
+            )
+            return replace(image_set, notes=(*image_set.notes, note))
+        if self.recipe == "auto" and self.network is not None and is_reference(self.network):
+            whole = load_recipe(default_recipe(_count(image_set)))
+            left = [one.name for one in whole.techniques if find_technique(one.name).needs_layers()]
+            note = (
+                f"Recipe: {whole.name} without {' and '.join(left)}, as your network is a module and these rewrite a "
+                "list of layers."
+            )
+            return replace(image_set, notes=(*image_set.notes, note))
+        name = self._default_network(image_set)
+        if name is None or recipe.network != load_preset(name):
+            return image_set
+        height, width, channels = image_set.image_shape
+        costs = trace_network(load_preset(name), (channels, height, width), image_set.num_classes)
+        note = (
+            f"Network: {name} ({sum(cost.weights for cost in costs):,} weights), as the images are {height}×{width}. "
+            'Use `network="report"` to take the report\'s, whose weights grow with the image.'
+        )
+        return replace(image_set, notes=(*image_set.notes, note))
 
     def register(self) -> list[str]:
-        """Make the techniques of files known, and return the names of all that were asked for."""
+        """Make networks and techniques of files known, and return the names of all techniques that were asked for."""
+        for network in (self.network, self.settings.get("network")):
+            if isinstance(network, str) and is_reference(network):
+                register_network(network)
         return [register(reference).name for reference in self.techniques]
 
     def changes(self) -> dict[str, str]:
@@ -91,6 +154,17 @@ class RecipeOptions:
         """Return what names the network in a folder's name, with a hyphen; empty for the recipe's own."""
         return "" if self.network is None else f"-{find_network(self.network).label}"
 
+    def _default_network(self, image_set: ImageSet, otherwise: str | None = None) -> str | None:
+        """Return the network that large images get; None where one was named, with the recipe or without."""
+        if self.network is not None or "network" in self.settings or isinstance(self.recipe, Recipe):
+            return None
+        asked = (otherwise or "auto") if self.recipe == "auto" else str(self.recipe)
+        if asked == "auto" and automatic_recipe(image_set) == TRANSFER:
+            return None
+        if asked != "auto" and (asked not in recipe_names() or load_recipe(asked).network != load_preset("report")):
+            return None
+        return default_network(image_set.image_shape)
+
     def _with_network(self, recipe: Recipe, text: str, image_set: ImageSet) -> Recipe:
         """Return the recipe with another network, once that fits the images; its name says so."""
         if "network" in self.settings:
@@ -100,6 +174,45 @@ class RecipeOptions:
         found.trace((channels, height, width), image_set.num_classes)
         label = re.sub(r"[^\w .+-]", "-", found.label)
         return recipe.model_copy(update={"name": f"{recipe.name}-{label}", "network": found.network})
+
+
+#: The recipe for photographs.
+TRANSFER = "transfer"
+
+
+def transfer_preset() -> Preset | None:
+    """Return the network of the recipe for photographs, where its weights are on this computer."""
+    preset = preset_of(load_recipe(TRANSFER).network)
+    assert preset is not None
+    try:
+        locate_weights(preset, next(iter(preset.weights.values())))
+    except RecipeError:
+        return None
+    return preset
+
+
+def automatic_recipe(image_set: ImageSet) -> str:
+    """Return the recipe for users who name none.
+
+    ``transfer`` for images at least as large as its network was trained on, where the weights are on this computer;
+    else by the number of training images, see :func:`stepladder.recipe.default_recipe`.
+    """
+    preset = transfer_preset()
+    if preset is not None and min(image_set.image_shape[:2]) >= preset.input_shape[1]:
+        return TRANSFER
+    return default_recipe(_count(image_set))
+
+
+def _count(image_set: ImageSet) -> int:
+    return len(image_set.splits["train"])
+
+
+def default_network(image_shape: tuple[int, int, int]) -> str | None:
+    """Return the network for images of (height, width, channels) where the user names none; None for the recipe's own.
+
+    The report's network flattens its last maps, and so has 57 million weights at 224×224, where it has one at 32×32.
+    """
+    return GAP_NETWORK if max(image_shape[:2]) > LARGEST_FLATTENED else None
 
 
 def as_options(recipe: str | Path | Recipe | RecipeOptions) -> RecipeOptions:

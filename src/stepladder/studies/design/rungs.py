@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,9 +38,13 @@ class Rung:
 
 
 def ladder(recipe: Recipe) -> tuple[Rung, ...]:
-    """Return the prefixes of the recipe's techniques: nothing, then each rung's techniques added to all before it."""
-    rungs = [Rung(BASE_RUNG, (), recipe.with_techniques(()))]
-    for position, setting in enumerate(recipe.techniques):
+    """Return the prefixes of the recipe's techniques, each rung's added to all before it.
+
+    The lowest rung has none, or those that the recipe puts on a rung called ``baseline``.
+    """
+    base = base_techniques(recipe)
+    rungs = [Rung(BASE_RUNG, tuple(setting.name for setting in base), recipe.with_techniques(base))]
+    for position, setting in enumerate(recipe.techniques[len(base) :], start=len(base)):
         following = recipe.techniques[position + 1 : position + 2]
         if following and following[0].rung == setting.rung:
             continue  # the rung is not complete yet
@@ -65,10 +70,18 @@ def find_rung(recipe: Recipe, name: str) -> Rung:
     return rungs[name]
 
 
+def base_techniques(recipe: Recipe) -> tuple[TechniqueSetting, ...]:
+    """Return the techniques that every rung has: those that the recipe lists first, on a rung called ``baseline``."""
+    return tuple(takewhile(lambda setting: setting.rung == BASE_RUNG, recipe.techniques))
+
+
 def group_techniques(recipe: Recipe) -> dict[str, tuple[TechniqueSetting, ...]]:
-    """Return the recipe's techniques by rung, in its order: what comes together is one thing to compare."""
+    """Return the recipe's techniques by rung, in its order: what comes together is one thing to compare.
+
+    Those of the baseline are none of them.
+    """
     groups: dict[str, tuple[TechniqueSetting, ...]] = {}
-    for setting in recipe.techniques:
+    for setting in recipe.techniques[len(base_techniques(recipe)) :]:
         groups[setting.rung] = (*groups.get(setting.rung, ()), setting)
     return groups
 

@@ -80,6 +80,9 @@ def differences(there: StudyRecord, here: StudyRecord, places: tuple[str, str] =
                 phrases[f"the {name} differ{'s' if name == 'split' else ''}"] = None
                 continue
             values = _written(old.get(key)), _written(new.get(key))
+            if any("\n" in value for value in values):  # the text of a file
+                phrases[f"{name} differs"] = None
+                continue
             phrases[f"{name} is {values[0]} {places[0]} and {values[1]} {places[1]}"] = None
     return list(phrases)
 

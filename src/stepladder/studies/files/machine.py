@@ -30,6 +30,13 @@ def describe_machine(device: torch.device) -> Machine:
     )
 
 
+def memory_of(device: torch.device) -> float:
+    """Return the memory in GB that trainings on ``device`` share; 0 where the system does not tell."""
+    if device.type == "cuda":
+        return float(torch.cuda.get_device_properties(device).total_memory) / 1e9
+    return _memory_gb()
+
+
 def describe_versions() -> dict[str, str]:
     """Return the versions that a result depends on."""
     packages = {name: version(name) for name in ("stepladder", "torch", "numpy")}

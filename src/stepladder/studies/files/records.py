@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
+from stepladder.datasets.image_set import Fit
 from stepladder.studies.design.designs import ContrastKind
 from stepladder.studies.design.rules import RulesRecord
 from stepladder.studies.design.sweeps import SweepRecord
@@ -37,7 +38,13 @@ class Machine(_Record):
 
 
 class DataRecord(_Record):
-    """The image set of a study. ``counts`` are images a split; ``image_shape`` is height, width, channels."""
+    """The image set of a study.
+
+    Attributes:
+        counts: images a split.
+        image_shape: height, width, channels.
+        fit: how images of another shape were brought to it, and are by the models; left out where it is the usual one.
+    """
 
     name: str
     fingerprint: str
@@ -46,6 +53,12 @@ class DataRecord(_Record):
     image_shape: tuple[int, int, int]
     counts: dict[str, int]
     notes: tuple[str, ...]
+    fit: Fit = "crop"
+
+    @model_serializer(mode="wrap")
+    def _leave_out_the_usual_fit(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        table: dict[str, Any] = write(self)
+        return table if self.fit != "crop" else {key: value for key, value in table.items() if key != "fit"}
 
 
 class RungRecord(_Record):

@@ -28,6 +28,9 @@ from stepladder.studies.files.records import (
 )
 from stepladder.training.history import read_history
 
+#: Where a trial keeps its checkpoints while it runs, in its folder.
+CHECKPOINTS = "checkpoint"
+
 _RESULT_COLUMNS = (
     "rung",
     "seed",

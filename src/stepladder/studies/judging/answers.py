@@ -9,6 +9,7 @@ import numpy as np
 from stepladder.studies.design.metrics import ECE_BINS, equal_bins
 from stepladder.studies.files.predictions import read_confidence, read_predictions
 from stepladder.studies.files.records import SavedStudy, SavedTrial
+from stepladder.studies.judging.distributions import wilson_interval
 from stepladder.studies.judging.statistics import CONFIDENCE
 
 
@@ -134,7 +135,9 @@ def _classes(matrix: np.ndarray, names: tuple[str, ...]) -> list[ClassResult]:
         others[index] = 0
         precision = float(right / said[index]) if said[index] else None
         rival = names[int(others.argmax())] if others.any() else None
-        found.append(ClassResult(name, images, right / images, _wilson(right, images), precision, rival))
+        found.append(
+            ClassResult(name, images, right / images, wilson_interval(right, images, CONFIDENCE), precision, rival)
+        )
     return sorted(found, key=lambda one: one.accuracy)  # stable: of equals, the one that comes first among the names
 
 
@@ -144,14 +147,7 @@ def _bins(right: np.ndarray, confidence: np.ndarray) -> list[Bin]:
             images=len(part),
             confidence=float(confidence[part].mean()),
             right=int(right[part].sum()) / len(part),
-            interval=_wilson(int(right[part].sum()), len(part)),
+            interval=wilson_interval(int(right[part].sum()), len(part), CONFIDENCE),
         )
         for part in equal_bins(confidence, ECE_BINS)
     ]
-
-
-def _wilson(right: int, images: int) -> tuple[float, float]:
-    from statsmodels.stats.proportion import proportion_confint
-
-    low, high = proportion_confint(right, images, 1 - CONFIDENCE, method="wilson")
-    return float(low), float(high)

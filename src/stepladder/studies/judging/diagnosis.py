@@ -2,20 +2,22 @@
 
 Read on the mean over the finished seeds, epoch by epoch. Losses are cross-entropy in nats an image, in evaluation mode
 on plain images; "watched" is validation, or test where no image was left for validation. A rung can have several
-findings; one that has none is healthy. The rules describe; they choose nothing.
+findings; one that has none is healthy. Of a rung that learned nothing (``judging.learning``) the curves say no more.
+The rules describe; they choose nothing.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean, stdev
-
-from scipy import stats
+from types import MappingProxyType
 
 from stepladder.studies.files.records import SavedStudy, SavedTrial
+from stepladder.studies.judging.distributions import falling_slope
+from stepladder.studies.judging.learning import NothingLearned
 from stepladder.studies.judging.points import is_broken
 
 #: Over-fitting: training accuracy is so far above the watched one, and the watched loss so far above its lowest.
@@ -102,8 +104,14 @@ class Curves:
         return values[max(1, len(values) - max(LAST_EPOCHS, self.epochs // 4)) :]
 
 
-def diagnose(study: SavedStudy) -> tuple[Diagnosis, ...]:
-    """Return what the curves of each rung show, in plan order; a rung that has no ended trial is left out."""
+def diagnose(
+    study: SavedStudy, unlearned: Mapping[str, NothingLearned] = MappingProxyType({})
+) -> tuple[Diagnosis, ...]:
+    """Return what the curves of each rung show, in plan order; a rung that has no ended trial is left out.
+
+    Args:
+        unlearned: the rungs that learned nothing, by name.
+    """
     guessing = math.log(len(study.record.data.class_names))
     found = []
     for rung in study.record.rungs:
@@ -112,7 +120,10 @@ def diagnose(study: SavedStudy) -> tuple[Diagnosis, ...]:
             continue
         finished = [trial for trial in trials if trial.result.status == "finished"]
         findings = _failures(trials)
-        if finished:
+        if finished and rung.name in unlearned:
+            nothing = unlearned[rung.name]
+            findings.append(Finding("nothing learned", nothing.evidence, nothing.experiment))
+        elif finished:
             curves = mean_curves(finished, study.record.validation == 0, guessing)
             findings += [finding for rule in _RULES if (finding := rule(curves)) is not None]
             findings += _unstable(finished, study.record.validation == 0)
@@ -214,9 +225,9 @@ def _still_improving(curves: Curves) -> Finding | None:
     losses = curves.last(curves.watched_loss)
     if len(losses) < 3 or len(set(losses)) == 1:
         return None
-    fit = stats.linregress(range(len(losses)), losses, alternative="less")
-    fall = -float(fit.slope) / fmean(losses)
-    if fall < FALL or float(fit.pvalue) > SLOPE_P:
+    slope, p_value = falling_slope(losses)
+    fall = -slope / fmean(losses)
+    if fall < FALL or p_value > SLOPE_P:
         return None
     evidence = f"{curves.watched} loss falls by {100 * fall:.1f} % an epoch over the last {len(losses)} epochs"
     return Finding("still improving", evidence, "try more epochs; the comparison with other rungs may then change")

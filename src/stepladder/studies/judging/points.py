@@ -18,13 +18,13 @@ from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from stepladder.errors import RecipeError
 from stepladder.recipe import Recipe, change_settings, parse_recipe
 from stepladder.studies.design.sweeps import BATCH, RATE, AxisRecord, SweepRecord, Value, as_text, is_number
 from stepladder.studies.files.records import SavedStudy, TrialResult
 from stepladder.studies.judging.curves import Curves, draw_up_curves
+from stepladder.studies.judging.learning import advise_study
 from stepladder.studies.judging.trial_facts import TrialFacts, gather_trial_facts
 from stepladder.studies.judging.verdicts import rounding_sd
 
@@ -194,6 +194,7 @@ class SweepFindings:
         rates: how the best learning rate moves with the other keys of a grid.
         curves: of every point.
         facts: what the trials took, failed at and warned of.
+        advice: what to try where no trial learned anything, a sentence each; empty where one did.
     """
 
     study: SavedStudy
@@ -205,6 +206,12 @@ class SweepFindings:
     rates: tuple[RateMove, ...]
     curves: Curves
     facts: TrialFacts
+    advice: tuple[str, ...] = ()
+
+    @property
+    def nothing_learned(self) -> bool:
+        """Whether every trial so far diverged or ended no better than guessing; False where one failed otherwise."""
+        return learned_nothing(self.points)
 
     @property
     def sweep(self) -> SweepRecord:
@@ -240,6 +247,7 @@ def make_sweep_findings(study: SavedStudy) -> SweepFindings:
         rates=() if best is None else _rate_moves(study, points, best),
         curves=draw_up_curves(study),
         facts=gather_trial_facts(study),
+        advice=advise_study(study) if learned_nothing(points) else (),
     )
 
 
@@ -252,6 +260,7 @@ def to_sweep_document(findings: SweepFindings) -> dict[str, Any]:
         "validation_images": findings.validation_images,
         "no_better_than_guessing": findings.chance_level,
         "unfinished_trials": findings.study.missing,
+        "nothing_learned": list(findings.advice) if findings.nothing_learned else None,
         "points": [
             {**asdict(point), "mean": point.mean, "sd": point.sd, "learned": point.learned} for point in findings.points
         ],
@@ -316,11 +325,19 @@ def summarize_points(study: SavedStudy) -> tuple[Point, ...]:
     return tuple(points)
 
 
+def learned_nothing(points: Sequence[Point]) -> bool:
+    """Whether there are trials, and every one diverged or ended no better than guessing (:func:`chance_level`)."""
+    ended = [point for point in points if point.n]
+    return bool(ended) and all(not one.broken and one.n == len(one.failed) + len(one.at_chance) for one in ended)
+
+
 def chance_level(study: SavedStudy) -> float:
     """Return the accuracy that guessing passes with a chance of 2.5 % at most, on as many validation images.
 
     Guessing is naming the largest class always; binomial.
     """
+    from scipy import stats  # longer to import than all that judges a study; only sweeps need it
+
     images = study.record.data.counts["validation"]
     return float(stats.binom.ppf(1 - _CHANCE, images, sweep_of(study).guess)) / images
 
@@ -364,6 +381,8 @@ def tukey_margin(points: Sequence[Point], images: int) -> float | None:
 @cache
 def _studentized_range(k: int, degrees: int) -> float:
     """Its quantile at 1 - α; scipy integrates for some tenths of a second."""
+    from scipy import stats
+
     return float(stats.studentized_range.ppf(1 - ALPHA, k, degrees))
 
 

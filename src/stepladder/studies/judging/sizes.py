@@ -12,6 +12,7 @@ import numpy as np
 
 from stepladder.studies.files.records import SavedStudy
 from stepladder.studies.judging.curves import Curves, draw_up_curves
+from stepladder.studies.judging.learning import NothingLearned, judge_learning
 from stepladder.studies.judging.trial_facts import TrialFacts, gather_trial_facts
 
 #: Confidence of the intervals here.
@@ -68,9 +69,10 @@ class CurveFindings:
     Attributes:
         study: as its folder holds it; its rungs are the sizes.
         sizes: from the smallest on; without scores before test was read.
-        law: fitted to all trials; None before test was read.
+        law: fitted to all trials; None before test was read, and where nothing was learned.
         curves: of each size, epoch by epoch.
         facts: what the trials took, failed at and warned of.
+        nothing_learned: that no trial of any size learned anything; None where one did, or it cannot be told.
     """
 
     study: SavedStudy
@@ -78,6 +80,7 @@ class CurveFindings:
     law: PowerLaw | None
     curves: Curves
     facts: TrialFacts
+    nothing_learned: NothingLearned | None = None
 
     def __repr__(self) -> str:
         gain = "not read yet" if self.law is None else f"twice the images: {100 * self.law.gain:+.2f} points"
@@ -97,19 +100,21 @@ def make_curve_findings(study: SavedStudy) -> CurveFindings:
         sizes.append(SizeResult(rung.images or study.record.data.counts["train"], scores, failed))
     points = [(size.images, 1 - score) for size in sizes for score in size.scores.values()]
     law = None
-    if len({images for images, _ in points}) > 1 and len(points) > 2:
+    nothing = judge_learning(study).study
+    if nothing is None and len({images for images, _ in points}) > 1 and len(points) > 2:
         test_images = study.record.data.counts["test"]
         law = fit_power_law([images for images, _ in points], [error for _, error in points], test_images)
-    return CurveFindings(study, tuple(sizes), law, draw_up_curves(study), gather_trial_facts(study))
+    return CurveFindings(study, tuple(sizes), law, draw_up_curves(study), gather_trial_facts(study), nothing)
 
 
 def to_curve_document(findings: CurveFindings) -> dict[str, Any]:
     """Return findings as plain values, as ``verdicts.json`` has them; accuracies are fractions of 1."""
     return {
-        "version": 3,
+        "version": 4,
         "plan": findings.study.record.plan,
         "plan_hash": findings.study.record.plan_hash,
         "edited": findings.study.edited,
+        "nothing_learned": None if findings.nothing_learned is None else asdict(findings.nothing_learned),
         "sizes": [asdict(size) for size in findings.sizes],
         "power_law": None if findings.law is None else asdict(findings.law),
     }

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from statistics import fmean, stdev, variance  # exact: no rounding where all seeds agree
 
 import numpy as np
-from scipy import stats
 
 from stepladder.studies.design.designs import ContrastKind
 from stepladder.studies.design.metrics import METRICS, Metric, find_metric
 from stepladder.studies.design.rules import Look
 from stepladder.studies.files.records import ContrastRecord, SavedStudy, StudyRecord
+from stepladder.studies.judging.distributions import correlation, t_quantile
 from stepladder.studies.judging.verdicts import (
     VERDICTS,
     Verdict,
@@ -223,7 +223,7 @@ def welch_interval(first: Sequence[float], second: Sequence[float]) -> tuple[flo
     if error == 0:
         return None
     freedom = error**2 / (parts[0] ** 2 / (len(first) - 1) + parts[1] ** 2 / (len(second) - 1))
-    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(error)
+    reach = float(t_quantile((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(error)
     middle = fmean(first) - fmean(second)
     return middle - reach, middle + reach
 
@@ -292,4 +292,4 @@ def _correlation(one: dict[int, float], other: dict[int, float], seeds: list[int
     first, second = [one[seed] for seed in seeds], [other[seed] for seed in seeds]
     if len(seeds) < 3 or len(set(first)) == 1 or len(set(second)) == 1:
         return None
-    return float(stats.pearsonr(first, second).statistic)
+    return correlation(first, second)

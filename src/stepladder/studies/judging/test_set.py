@@ -9,6 +9,7 @@ import numpy as np
 
 from stepladder.studies.files.predictions import read_predictions
 from stepladder.studies.files.records import SavedStudy
+from stepladder.studies.judging.distributions import exact_interval, mcnemar_p_value
 from stepladder.studies.judging.statistics import CONFIDENCE
 
 #: Resamples of the bootstrap; its ends are then known to about a hundredth of the interval's width.
@@ -91,10 +92,7 @@ def accuracy_interval(correct: Sequence[np.ndarray]) -> tuple[float, float] | No
     if not correct:
         return None
     if len(correct) == 1:
-        from statsmodels.stats.proportion import proportion_confint
-
-        low, high = proportion_confint(int(correct[0].sum()), len(correct[0]), 1 - CONFIDENCE, method="beta")
-        return float(low), float(high)
+        return exact_interval(int(correct[0].sum()), len(correct[0]), CONFIDENCE)
     return bootstrap_mean(np.sum(correct, axis=0) / len(correct))
 
 
@@ -124,8 +122,6 @@ def compare_models(study: SavedStudy, correct: Mapping[str, dict[int, np.ndarray
     Args:
         correct: by rung, as :func:`correct_by_seed` returns it.
     """
-    from statsmodels.stats.contingency_tables import mcnemar
-
     pairs = []
     for contrast in study.record.contrasts:
         if list(contrast.weights.values()) != [1.0, -1.0]:
@@ -133,8 +129,7 @@ def compare_models(study: SavedStudy, correct: Mapping[str, dict[int, np.ndarray
         rung, below = contrast.weights
         for seed in sorted(correct[rung].keys() & correct[below].keys()):
             one, other = correct[rung][seed], correct[below][seed]
-            table = [[int((one & other).sum()), int((one & ~other).sum())]]
-            table.append([int((~one & other).sum()), int((~one & ~other).sum())])
-            test = mcnemar(table, exact=True)
-            pairs.append(ModelPair(rung, below, seed, table[0][1], table[1][0], min(1.0, float(test.pvalue))))
+            only_one, only_other = int((one & ~other).sum()), int((~one & other).sum())
+            p_value = mcnemar_p_value(only_one, only_other)
+            pairs.append(ModelPair(rung, below, seed, only_one, only_other, p_value))
     return tuple(pairs)

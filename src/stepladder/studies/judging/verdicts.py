@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import optimize, special, stats
+from scipy import optimize, special
 
 from stepladder.studies.design.rules import Look
+from stepladder.studies.judging.distributions import t_quantile, t_tail
 
 Verdict = Literal["helped", "hurt", "equivalent", "undecided"]
 VERDICTS: tuple[Verdict, ...] = ("helped", "hurt", "equivalent", "undecided")
@@ -66,11 +67,11 @@ def weigh(differences: np.ndarray, level: float, floor: float = 0.0) -> Evidence
     mean = differences.mean(axis=-1)
     sd = np.maximum(differences.std(axis=-1, ddof=1), floor)
     error = sd / math.sqrt(n)
-    reach = stats.t.ppf(1 - level / 2, n - 1) * error
+    reach = t_quantile(1 - level / 2, n - 1) * error
     with np.errstate(divide="ignore", invalid="ignore"):
         # No spread at all: a mean of zero says nothing against zero, any other everything.
         statistic = np.where(error > 0, np.abs(mean) / error, np.where(mean == 0, 0.0, np.inf))
-    return Evidence(mean, sd, mean - reach, mean + reach, 2 * stats.t.sf(statistic, n - 1))
+    return Evidence(mean, sd, mean - reach, mean + reach, 2 * t_tail(statistic, n - 1))
 
 
 def judge(low: np.ndarray, high: np.ndarray, smallest_effect: float) -> np.ndarray:
@@ -173,6 +174,6 @@ def detectable_difference(sd: float, n: int, level: float) -> float | None:
 def _one_sided_power(effect_size: float, n: np.ndarray, level: float) -> np.ndarray:
     """The side of the effect alone: the far side of a two-sided test would be the wrong verdict."""
     # scipy's noncentral t gives NaN here and there where hardly anything is left to be missed.
-    critical = stats.t.isf(level / 2, n - 1)
+    critical = -t_quantile(level / 2, n - 1)
     chances = np.asarray(1 - special.nctdtr(n - 1, effect_size * np.sqrt(n), critical), dtype=np.float64)
     return np.where(np.isnan(chances), 1.0, chances)

@@ -11,6 +11,7 @@ from stepladder.datasets.audit import LeakCheck
 from stepladder.recipe import Recipe
 from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.records import StudyRecord, TrialResult
+from stepladder.studies.running.timing import Estimate, Range
 from stepladder.training.history import EpochRecord
 
 
@@ -21,7 +22,7 @@ class Schedule:
     Attributes:
         trials: those to run, in order.
         done: how many of the trials asked for have ended before.
-        seconds: measured guess for one trial, by rung.
+        estimate: how long its trials take, by a measurement.
         images: training images of one epoch, by rung.
         workers: how many trials run at a time.
     """
@@ -29,9 +30,14 @@ class Schedule:
     record: StudyRecord
     trials: tuple[Trial, ...]
     done: int
-    seconds: Mapping[str, float]
+    estimate: Estimate
     images: Mapping[str, int]
     workers: int = 1
+
+    @property
+    def expected(self) -> Range:
+        """Seconds of all that is about to run, with test and the report after it."""
+        return self.estimate.study([trial.rung for trial in self.trials], self.workers)
 
 
 class Callbacks:
@@ -49,14 +55,17 @@ class Callbacks:
     def planned(self, schedule: Schedule) -> None:
         """All is checked, the plan is written, the first trial is about to start."""
 
-    def searching(self, record: StudyRecord, seconds: float) -> None:
-        """A search is about to start, and will take ``seconds`` at most, by a short measurement."""
+    def searching(self, record: StudyRecord, seconds: Range) -> None:
+        """A search is about to start, and will take ``seconds`` where no point is given up, by a short measurement."""
 
     def point_started(self, number: int, total: int, name: str) -> None:
         """A search begins its next point, which may have been trained before."""
 
     def trial_started(self, trial: Trial) -> None:
         """A trial starts."""
+
+    def features_computed(self, trial: Trial, done: int, total: int) -> None:
+        """What frozen layers make of ``done`` of ``total`` images is in the cache; the trial waits for all."""
 
     def batch_ended(self, trial: Trial, images: int) -> None:
         """A trial has trained on ``images`` more; several trials may run at a time."""

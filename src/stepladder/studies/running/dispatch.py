@@ -9,6 +9,7 @@ from typing import Literal
 
 from stepladder.studies.running.callbacks import Callbacks, Schedule
 from stepladder.studies.running.execution import Execution, Job
+from stepladder.studies.running.hours import say_hours
 from stepladder.studies.running.streams import run_jobs_in_streams
 from stepladder.studies.running.workers import run_in_workers
 from stepladder.training.device import Compute
@@ -38,9 +39,11 @@ def dispatch(
     Raises:
         StorageError, StudyError, Stopped: see ``jobs.run_jobs``.
     """
-    total = sum(schedule.seconds[job.trial.rung] for job in jobs)
+    total = sum(schedule.estimate.seconds[job.trial.rung] for job in jobs)
     workers = count_workers(execution.workers, compute, len(jobs), total, schedule.record.machine.memory_gb)
-    callbacks.planned(replace(schedule, workers=workers * execution.streams))
+    schedule = replace(schedule, workers=workers * execution.streams)
+    say_hours(schedule.expected.middle, schedule.record.data.image_shape, callbacks)
+    callbacks.planned(schedule)
     carry_out(workers, jobs, compute, execution, callbacks, after_each)
 
 

@@ -1,24 +1,61 @@
-"""How long trials will take, from a short measurement."""
+"""How long trials will take, from a measurement of two seconds.
+
+Every step costs the same whatever the images show, so a few steps on a few images tell what an epoch takes. What is
+timed is processor time of one thread, which other programs hardly change; how much longer the clock runs beside them
+is one figure for all, measured meanwhile with as many threads at work as trials will run at a time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import chdir
-from dataclasses import dataclass
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import chdir, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from time import perf_counter, thread_time
+from typing import Any
+
+import torch
+from torch import nn
 
 from stepladder.datasets import Splits
+from stepladder.errors import StepladderError
+from stepladder.network import trace_network
+from stepladder.optimizer import Optimizer
 from stepladder.recipe import Recipe
 from stepladder.studies.files.records import DataRecord
 from stepladder.studies.running.callbacks import Callbacks
+from stepladder.studies.running.timing import READING, TRIAL, Estimate
 from stepladder.studies.running.trial import training_data
-from stepladder.training.assembly import TrainingData
-from stepladder.training.device import Compute
-from stepladder.training.history import TRAIN_SAMPLE, EpochRecord
-from stepladder.training.loop import TrainingCallbacks, train_network
+from stepladder.techniques import Progress
+from stepladder.techniques.guard import end_copy
+from stepladder.training.assembly import Assembly, TrainingData, assemble, count_steps, trained_network
+from stepladder.training.cuda_graphs import StepRecorder
+from stepladder.training.device import Compute, keep_freed_memory
+from stepladder.training.evaluate import evaluate
+from stepladder.training.history import TRAIN_SAMPLE
+from stepladder.training.loop import make_step
+from stepladder.training.optimizer import make_optimizer
 
-#: Batches of the short run behind the estimate, and images of the watched split that it evaluates, three times.
-_MEASURED_BATCHES, _MEASURED_WATCHED = 6, 1000
+#: Seconds after which no further recipe is measured: the others are taken from those that are most like them.
+_BUDGET = 1.5
+
+#: Multiply-accumulates of a step that is timed, forward alone: 30 ms on one core. Fewer images than a batch has are
+#: timed where images are large; from 8 on, an image of a smaller batch took at most 1.2 times as long.
+_STEP_MACS, _FEWEST = 750_000_000, 8
+
+#: Images that are evaluated at most, wall time of the steps of one recipe after which none is added, and their number.
+_EVALUATED, _ENOUGH, _MOST_STEPS = 1000, 0.1, 12
+
+#: Wall time after which the first timed step is the only one.
+_LONG = 0.5
+
+#: Where in a training the timed steps are taken: techniques may cost more at its end. Any first few are spread over it.
+_PLACES = (0.5, 0.25, 0.75, 0.125, 0.625, 0.375, 0.875, 0.0, 0.9375, 0.3125, 0.6875, 0.1875)
+
+#: Threads that compute beside the measurement at most: they take turns in Python.
+_MOST_BESIDE = 15
 
 
 @dataclass(frozen=True)
@@ -29,68 +66,265 @@ class Work:
     images: int
 
 
+@dataclass(frozen=True)
+class Pace:
+    """What a recipe costs.
+
+    Attributes:
+        training, evaluating: seconds an image.
+        whole: seconds of a whole trial, where its steps cannot be measured; None where they were.
+    """
+
+    training: float
+    evaluating: float
+    whole: float | None = None
+
+
+@dataclass
+class Clock:
+    """Adds up what was timed.
+
+    Attributes:
+        alone: whether one thread does all the work, so that its processor time tells.
+        processor, wall: seconds of that thread and of the clock, over all that was timed so.
+    """
+
+    alone: bool = True
+    processor: float = 0.0
+    wall: float = 0.0
+    _begun: tuple[float, float] = field(default=(0.0, 0.0), repr=False)
+
+    def start(self) -> None:
+        """Begin to time."""
+        self._begun = thread_time(), perf_counter()
+
+    def stop(self) -> float:
+        """Return the seconds since ``start``: processor time where one thread does all the work, else of the clock."""
+        processor, wall = thread_time() - self._begun[0], perf_counter() - self._begun[1]
+        if not self.alone:
+            return wall
+        self.processor += processor
+        self.wall += wall
+        return processor
+
+    @property
+    def busy(self) -> float:
+        """How many times as long the clock ran as the processor was at work; 1 where nothing was timed."""
+        return max(1.0, self.wall / self.processor) if self.processor else 1.0
+
+
 def estimate_seconds(
     work: Mapping[str, Work],
     splits: Splits,
     data: DataRecord,
     compute: Compute,
     callbacks: Callbacks,
+    *,
     limit: float | None = None,
-) -> dict[str, float]:
-    """Return the seconds that each trial of ``work`` will probably take, from two short epochs of each recipe.
+    at_a_time: int = 1,
+    reads_test: bool = True,
+) -> Estimate:
+    """Return how long each trial of ``work`` will probably take, from a few steps of its recipe.
 
-    The trials themselves are not touched: no random stream is shared with them. A recipe whose short run fails takes as
-    long as that did: its trials will probably fail there too, and are recorded.
+    The trials themselves are not touched: no random stream is shared with them. Where the time is up, the recipes that
+    are left are taken from those most like them. A recipe whose steps fail takes as long as that did: its trials will
+    probably fail there too, and are recorded.
 
     Args:
         splits: of all training images; one measurement serves for all sizes.
         limit: seconds that a trial may take. Techniques of the user's own are then not tried here, where nobody would
             end them, and their trials are said to take so long.
+        at_a_time: how many trials will probably run at the same time.
+        reads_test: whether the test images are read afterwards.
     """
+    begun, clock = perf_counter(), Clock()
     # Points of a sweep often differ by their rate alone, and take as long.
     alike = {name: _at_any_rate(one.recipe).fingerprint for name, one in work.items()}
-    callbacks.measuring(len(set(alike.values())))
-    measured: dict[str, Callable[[int], float]] = {}
+    recipes = {alike[name]: one.recipe for name, one in work.items()}
+    callbacks.measuring(len(recipes))
+    own = {key for key, recipe in recipes.items() if limit is not None and any(one.code for one in recipe.techniques)}
+    macs = {key: _macs(recipe, splits, data) for key, recipe in recipes.items()}
+    paces: dict[str, Pace] = {key: Pace(0.0, 0.0, limit) for key in own}
+    longest = 0.0
+    for key in _order([key for key in recipes if key not in own], recipes, macs):
+        before = perf_counter()
+        if before - begun + longest > _BUDGET:
+            break
+        paces[key] = _measure(recipes[key], macs[key], splits, len(data.class_names), compute, at_a_time, clock)
+        longest = max(longest, perf_counter() - before)
+    measured = [key for key in paces if key not in own]
+    for key in recipes.keys() - paces.keys():
+        nearest = max(measured, key=lambda one: _likeness(recipes[one], recipes[key]))
+        scale = macs[key] / macs[nearest]
+        pace = paces[nearest]
+        paces[key] = Pace(pace.training * scale, pace.evaluating * scale, pace.whole)
+    watched, tested = len(training_data(splits, len(data.class_names)).watched), len(splits.test)
+    seconds, reading = {}, {}
     for name, one in work.items():
-        if alike[name] not in measured:
-            measured[alike[name]] = _measure(one.recipe, splits, len(data.class_names), compute, limit)
-    return {name: measured[alike[name]](one.images) for name, one in work.items()}
+        pace = paces[alike[name]]
+        seconds[name] = clock.busy * _trial(one, pace, watched) if pace.whole is None else pace.whole
+        if reads_test:
+            held_out = tested + (0 if splits.validation is None else watched)
+            reading[name] = clock.busy * (held_out * pace.evaluating + READING)
+    return Estimate(seconds, reading, clock.busy, took=perf_counter() - begun)
+
+
+def _trial(work: Work, pace: Pace, watched: int) -> float:
+    """Seconds of a trial: its steps, what is evaluated before the first epoch and after each, and its files."""
+    evaluated = min(TRAIN_SAMPLE, work.images) + watched
+    epochs = work.recipe.epochs
+    return epochs * work.images * pace.training + (1 + epochs) * evaluated * pace.evaluating + TRIAL
+
+
+def _order(keys: Sequence[str], recipes: Mapping[str, Recipe], macs: Mapping[str, int]) -> list[str]:
+    """The costliest recipe first, then the cheapest, then the others: what is left out lies between two measured."""
+
+    def cost(key: str) -> tuple[int, int]:
+        return macs[key], len(recipes[key].techniques)
+
+    if len(keys) < 3:
+        return sorted(keys, key=cost, reverse=True)
+    costliest, cheapest = max(keys, key=cost), min(keys, key=cost)
+    return [*dict.fromkeys((costliest, cheapest, *keys))]
+
+
+def _likeness(one: Recipe, other: Recipe) -> tuple[bool, int]:
+    """How alike two recipes are: the same network, then techniques that only one of them has, fewest best."""
+    names = [{setting.name for setting in recipe.techniques} for recipe in (one, other)]
+    return one.network == other.network, -len(names[0] ^ names[1])
+
+
+def _macs(recipe: Recipe, splits: Splits, data: DataRecord) -> int:
+    """Multiply-accumulates of an image forward."""
+    network, shape = trained_network(recipe, splits.train, len(data.class_names))
+    try:
+        return max(1, sum(cost.macs for cost in trace_network(network, shape, len(data.class_names))))
+    except StepladderError:  # a network that does not fit the images, as its trial says better
+        return 1
 
 
 def _measure(
-    recipe: Recipe, splits: Splits, num_classes: int, compute: Compute, limit: float | None
-) -> Callable[[int], float]:
-    """Return what tells a trial's seconds by its training images, from two short epochs."""
-    if limit is not None and any(setting.code for setting in recipe.techniques):
-        return lambda _: limit
-    whole = training_data(splits, num_classes)
-    some, some_watched = (
-        splits.train.first(_MEASURED_BATCHES * recipe.batch_size),
-        whole.watched.first(_MEASURED_WATCHED),
+    recipe: Recipe, macs: int, splits: Splits, num_classes: int, compute: Compute, at_a_time: int, clock: Clock
+) -> Pace:
+    """Return what an image costs in training and evaluation, from a few steps on a few images."""
+    keep_freed_memory()
+    owner = os.getpid()
+    on_cpu, whole = compute.device.type == "cpu", training_data(splits, num_classes)
+    few = max(_FEWEST, _STEP_MACS // macs)
+    size = min(recipe.batch_size, few if on_cpu else recipe.batch_size, len(splits.train))
+    some = TrainingData(
+        splits.train.first(size),
+        whole.watched.first(min(_EVALUATED, 2 * few if on_cpu else _EVALUATED)),
+        num_classes,
+        whole.watches_test,
     )
-    history: list[EpochRecord] = []
+    # torch's Muon is no small part of a step; and a recording on a GPU wants torch's own.
+    make_steps = _PlainSteps if on_cpu and recipe.optimizer.name != "muon" else make_optimizer
+    begun = perf_counter()
     with chdir(Path.cwd()):  # and back: a technique of the user's own may go elsewhere
-        trained = train_network(
-            _at_any_rate(recipe),
-            TrainingData(some, some_watched, num_classes, whole.watches_test),
-            0,
-            compute,
-            TrainingCallbacks(on_epoch=history.append),
-            rehearsal=True,
-        )
-    speed = history[-1].images_per_second if history else None
-    if speed is None:
-        return lambda _: trained.seconds
-    evaluating = history[-1].seconds - len(some) / speed
-    evaluated = min(TRAIN_SAMPLE, len(some)) + len(some_watched)
+        assembly = assemble(_at_any_rate(recipe), some, 0, compute, rehearsal=True, make_steps=make_steps)
+        clock.alone = on_cpu and torch.get_num_threads() == 1
+        with _others(at_a_time - 1 if on_cpu else 0):
+            try:
+                training = _time_steps(assembly, recipe, len(splits.train), size, compute, clock)
+                evaluating = _time_evaluation(assembly, compute, clock)
+            except StepladderError:
+                raise
+            except Exception:
+                end_copy(owner)
+                return Pace(0.0, 0.0, perf_counter() - begun)  # its trials say why
+    return Pace(training / size, evaluating / len(assembly.watched))
 
-    def seconds(images: int) -> float:
-        share = (min(TRAIN_SAMPLE, images) + len(whole.watched)) / evaluated
-        return recipe.epochs * (images / speed + evaluating * share)
 
-    return seconds
+def _time_steps(assembly: Assembly, recipe: Recipe, images: int, size: int, compute: Compute, clock: Clock) -> float:
+    """Return the seconds of one step on ``size`` images, the mean over places in a training on ``images``."""
+    owner, losses = os.getpid(), torch.zeros((), device=compute.device)
+    take_step = make_step(assembly, _ANY_RATE, compute, losses, size)
+    positions = torch.arange(size, device=compute.device)
+    steps_per_epoch = count_steps(images, recipe.batch_size)
+    assembly.module.train()
+    spent, seconds = 0.0, []
+    # The first steps make what later ones keep; those before a GPU's recording and the recording itself as well.
+    warm_up = 1 if compute.device.type == "cpu" else StepRecorder.WARM_UP + 1
+    for place in (*[0.0] * warm_up, *_PLACES[:_MOST_STEPS]):
+        step = int(place * steps_per_epoch * recipe.epochs)
+        before = perf_counter()
+        clock.start()
+        take_step(positions, Progress(step, steps_per_epoch, recipe.epochs))
+        float(losses)  # waits for the device
+        taken = clock.stop()
+        end_copy(owner)
+        if warm_up > 0:
+            warm_up -= 1
+            continue
+        seconds.append(taken)
+        spent += perf_counter() - before
+        if spent > (_ENOUGH if len(seconds) > 1 else _LONG):
+            break
+    return sum(seconds) / len(seconds)
+
+
+def _time_evaluation(assembly: Assembly, compute: Compute, clock: Clock) -> float:
+    """Return the seconds of evaluating the watched images, the second time."""
+    taken = 0.0
+    for _ in range(2):
+        clock.start()
+        evaluate(assembly.evaluated, assembly.techniques, assembly.watched, compute)
+        taken = clock.stop()
+    return taken
+
+
+class _PlainSteps:
+    """Steps down the gradient, which take as long as torch's optimizers; the first of those loads torch's compiler."""
+
+    def __init__(self, settings: Optimizer, module: nn.Module, _: Mapping[str, float]) -> None:
+        self._weights = [weight for weight in module.parameters() if weight.requires_grad]
+        self.param_groups = [{"lr": settings.lr}]
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Change every weight by its gradient."""
+        for weight in self._weights:
+            if weight.grad is not None:
+                weight.sub_(weight.grad, alpha=self.param_groups[0]["lr"])
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for weight in self._weights:
+            weight.grad = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return nothing: nothing is remembered."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take nothing back."""
+
+
+@contextmanager
+def _others(count: int) -> Iterator[None]:
+    """Let ``count`` threads compute meanwhile, as other trials will: cores share caches, memory and units."""
+    over = threading.Event()
+
+    def compute() -> None:
+        matrix = torch.ones(512, 512)
+        while not over.is_set():
+            torch.mm(matrix, matrix)  # Python is free meanwhile
+
+    threads = [threading.Thread(target=compute, daemon=True) for _ in range(min(count, _MOST_BESIDE))]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+#: Hardly any learning rate: a loss that is not finite would end the measurement.
+_ANY_RATE = 1e-9
 
 
 def _at_any_rate(recipe: Recipe) -> Recipe:
-    """At hardly any learning rate: a loss that is not finite would end the measurement."""
-    return recipe.model_copy(update={"optimizer": recipe.optimizer.model_copy(update={"lr": 1e-9})})
+    return recipe.model_copy(update={"optimizer": recipe.optimizer.model_copy(update={"lr": _ANY_RATE})})

@@ -12,11 +12,11 @@ from time import sleep
 import torch
 
 from stepladder.errors import RecipeError, StepladderError, StudyError, for_want_of_memory
-from stepladder.studies.files.store import read_result
+from stepladder.studies.files.store import CHECKPOINTS, read_result
 from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.running.execution import Execution, Job
 from stepladder.studies.running.locks import try_lock
-from stepladder.studies.running.trial import CHECKPOINTS, record_failure, remove_checkpoints, run_trial
+from stepladder.studies.running.trial import record_failure, remove_checkpoints, run_trial
 from stepladder.training.device import Compute
 from stepladder.training.loop import describe_failure
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, stdev
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from scipy import special
+from torch import Tensor
 
 from stepladder.datasets import Split, Splits
 from stepladder.files import remove_parts, replace_text
@@ -34,8 +35,10 @@ from stepladder.studies.files.store import load_study, write_readings
 from stepladder.studies.findings import find_shown_model
 from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.running.execution import Job
+from stepladder.training.assembly import frozen_layers
 from stepladder.training.device import Compute
 from stepladder.training.evaluate import DeviceSplit, compute_logits
+from stepladder.training.frozen import FrozenLayers, divided
 
 
 def read_study_test(study: SavedStudy, jobs: Sequence[Job], compute: Compute, callbacks: Callbacks) -> SavedStudy:
@@ -57,7 +60,8 @@ def read_study_test(study: SavedStudy, jobs: Sequence[Job], compute: Compute, ca
     for trial in unread:
         job = by_id[trial.result.trial]
         card = trial_card(trial, study)
-        callbacks.test_read(job.trial, read_test(trial.folder, trial.result, job.splits, job.data, card, compute))
+        result = read_test(trial.folder, trial.result, job.splits, job.data, card, compute, _frozen(job))
+        callbacks.test_read(job.trial, result)
     _keep_images(load_study(study.folder), by_id, compute)
     write_readings(study.folder, (*readings[:-1], readings[-1].model_copy(update={"ended": True})))
     complete = load_study(study.folder)
@@ -77,7 +81,8 @@ def _keep_images(study: SavedStudy, jobs: Mapping[str, Job], compute: Compute) -
         return
     splits = jobs[shown.trial.result.trial].splits
     model = load_model(shown.trial.folder / "model", compute.device.type, compute.precision)
-    probabilities = special.softmax(_logits(model, splits.test).astype(np.float64), axis=1)
+    frozen = _frozen(jobs[shown.trial.result.trial])
+    probabilities = special.softmax(_logits(model, splits.test, frozen).astype(np.float64), axis=1)
     classes = len(study.record.data.class_names)
     write_gallery(study.folder, shown.trial.result.trial, probabilities, splits, classes)
 
@@ -112,17 +117,26 @@ def _note_reading(study: SavedStudy, unread: Sequence[SavedTrial]) -> tuple[Read
 
 
 def read_test(
-    folder: Path, result: TrialResult, splits: Splits, data: DataRecord, card: CardFacts, compute: Compute
+    folder: Path,
+    result: TrialResult,
+    splits: Splits,
+    data: DataRecord,
+    card: CardFacts,
+    compute: Compute,
+    frozen: int = 0,
 ) -> TrialResult:
     """Evaluate the saved model of a trial on the test images, and complete its ``result.json`` and model card.
 
     What it predicts goes to ``predictions.safetensors``. The temperature is fitted on the validation images, and the
     saved model gets it where they tell it from 1; without them it stays None.
+
+    Args:
+        frozen: how many of its first layers never changed, so that what they make of the images is in the cache.
     """
     remove_parts(folder)
     model = load_model(folder / "model", compute.device.type, compute.precision)
     labels = splits.test.labels
-    logits = _logits(model, splits.test)
+    logits = _logits(model, splits.test, frozen)
     scores: dict[str, float] = {
         "test_loss": metrics.negative_log_likelihood(logits, labels),
         "test_accuracy": metrics.accuracy(logits, labels),
@@ -130,7 +144,7 @@ def read_test(
         "test_ece": metrics.calibration_error(logits, labels),
     }
     if splits.validation is not None:
-        held_out = _logits(model, splits.validation), splits.validation.labels
+        held_out = _logits(model, splits.validation, frozen), splits.validation.labels
         temperature = metrics.fit_temperature(*held_out)
         told = metrics.tells_temperature(*held_out, temperature)
         if told:
@@ -155,6 +169,7 @@ def card_facts(result: TrialResult, recipe: str, data: DataRecord) -> CardFacts:
         data=data.name,
         class_names=data.class_names,
         image_shape=data.image_shape,
+        fit=data.fit,
         recipe=recipe,
         techniques=result.techniques,
         epochs=result.epochs,
@@ -185,7 +200,16 @@ def _scores_of(result: TrialResult) -> dict[str, Any]:
     }
 
 
-def _logits(model: Model, split: Split) -> np.ndarray:
+def _frozen(job: Job) -> int:
+    """How many first layers never changed in a trial."""
+    return frozen_layers(job.trial.recipe, job.splits.train, len(job.data.class_names))
+
+
+def _logits(model: Model, split: Split, frozen: int = 0) -> np.ndarray:
+    module, examples = model.module, DeviceSplit.load(split, model.compute.device)
+    batches: Iterable[Tensor] = examples.batches
+    if frozen:
+        below, module = divided(model.module, frozen)
+        batches = FrozenLayers(below, model.techniques, model.compute).split(examples).batches
     with torch.inference_mode():
-        batches = DeviceSplit.load(split, model.compute.device).batches
-        return compute_logits(model.module, model.techniques, batches, model.compute).cpu().numpy()
+        return compute_logits(module, model.techniques, batches, model.compute).cpu().numpy()

@@ -18,7 +18,15 @@ from stepladder.training.device import Compute
 from stepladder.training.stop import Stop, Stopped
 
 #: What one trial tells; ``waiting`` is left out, since here it would only mean another thread.
-_TOLD = ("trial_started", "batch_ended", "epoch_ended", "message", "trial_postponed", "trial_ended")
+_TOLD = (
+    "trial_started",
+    "features_computed",
+    "batch_ended",
+    "epoch_ended",
+    "message",
+    "trial_postponed",
+    "trial_ended",
+)
 
 
 def run_jobs_in_streams(

@@ -14,6 +14,7 @@ from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.checksums import save_result
 from stepladder.studies.files.machine import describe_machine, describe_versions, now
 from stepladder.studies.files.records import TrialResult
+from stepladder.studies.files.store import CHECKPOINTS
 from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.running.energy import EnergyMeter
 from stepladder.studies.running.execution import Execution, Job
@@ -23,9 +24,6 @@ from stepladder.training.checkpoint import Checkpoints
 from stepladder.training.device import Compute
 from stepladder.training.history import EpochRecord, write_history
 from stepladder.training.loop import TrainedNetwork, TrainingCallbacks, train_network
-
-#: Where a trial keeps its checkpoints while it runs.
-CHECKPOINTS = "checkpoint"
 
 
 def training_data(splits: Splits, num_classes: int) -> TrainingData:
@@ -64,13 +62,17 @@ def run_trial(job: Job, compute: Compute, callbacks: Callbacks, execution: Execu
         energy.add()
         callbacks.epoch_ended(trial, record)
 
+    def features_computed(done: int, total: int) -> None:
+        callbacks.features_computed(trial, done, total)
+        execution.stop.raise_if_wanted()  # what is there is kept
+
     with execution.stop.observing():
         trained = train_network(
             trial.recipe,
             training_data(splits, len(data.class_names)),
             trial.seed,
             compute,
-            TrainingCallbacks(lambda images: callbacks.batch_ended(trial, images), epoch_ended),
+            TrainingCallbacks(lambda images: callbacks.batch_ended(trial, images), epoch_ended, features_computed),
             select_best=trial.select == "best-val",
             checkpoints=checkpoints,
         )
@@ -84,7 +86,7 @@ def run_trial(job: Job, compute: Compute, callbacks: Callbacks, execution: Execu
     result = _result(trial, trained, compute).model_copy(update={"energy_joules": energy.joules() if alone else None})
     if result.status == "finished":
         card = render_card(card_facts(result, trial.recipe.name, data))
-        save_model(folder / "model", trained, data.class_names, data.image_shape, compute, card)
+        save_model(folder / "model", trained, data.class_names, data.image_shape, compute, card, data.fit)
     elif trained.error:
         replace_text(folder / "failure.txt", trained.error)
     save_result(folder, result)

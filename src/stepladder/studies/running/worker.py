@@ -19,6 +19,7 @@ from typing import Any, TextIO
 import torch
 
 from stepladder.errors import StepladderError
+from stepladder.network.own import register_network
 from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.records import TrialResult
 from stepladder.studies.running.callbacks import Callbacks
@@ -66,6 +67,9 @@ class _Telling(Callbacks):
             self._images.clear()
             self._last = monotonic()
 
+    def features_computed(self, trial: Trial, done: int, total: int) -> None:
+        self.say("features", trial=trial.id, done=done, total=total)
+
     def epoch_ended(self, trial: Trial, record: EpochRecord) -> None:
         self.say("epoch", trial=trial.id, record=asdict(record))
 
@@ -106,6 +110,8 @@ def main() -> int:
 def _train(order: dict[str, Any], stop: Stop, telling: _Telling) -> None:
     for reference in order["techniques"]:
         register(reference)
+    for reference, text in order["networks"]:
+        register_network(reference, text.encode())
     jobs = read_shared_jobs(SharedJobs(**order["shared"]))
     compute = Compute(torch.device(order["device"]), order["precision"], order["threads"])
     execution = Execution(

@@ -16,6 +16,7 @@ from typing import Any
 
 from stepladder import errors
 from stepladder.errors import StepladderError, StudyError
+from stepladder.network import own
 from stepladder.studies.files.records import TrialResult
 from stepladder.studies.files.store import read_result
 from stepladder.studies.running.callbacks import Callbacks
@@ -102,6 +103,7 @@ class _WorkerPool:
             "techniques": files_of(
                 setting.name for job in self._jobs.values() for setting in job.trial.recipe.techniques
             ),
+            "networks": own.files_of(job.trial.recipe.network for job in self._jobs.values()),
         }
         process = subprocess.Popen(
             [sys.executable, "-m", "stepladder.studies.running.worker"],
@@ -183,6 +185,8 @@ class _WorkerPool:
             # What a worker that was killed had still said is of a trial that others have at worker by now.
             case "images" if job and job.trial.id in worker.trials:
                 self._callbacks.batch_ended(job.trial, said["images"])
+            case "features" if job and job.trial.id in worker.trials:
+                self._callbacks.features_computed(job.trial, said["done"], said["total"])
             case "epoch" if job and job.trial.id in worker.trials:
                 self._callbacks.epoch_ended(job.trial, EpochRecord(**said["record"]))
             case "postponed" if job:

@@ -24,6 +24,10 @@ class EffectsSection(Section[Findings]):
     key = "effects"
     heading = "The effects"
 
+    def applies(self, findings: Findings) -> bool:
+        """Whether any trial learned something: differences between networks that did not are no effects."""
+        return findings.nothing_learned is None
+
     def pictures(self, findings: Findings) -> tuple[Picture, ...]:
         """Return the forest plot, where the plan asks anything of a technique."""
         from stepladder.report.sections.effects.figure import draw_forest

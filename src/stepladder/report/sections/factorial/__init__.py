@@ -18,8 +18,10 @@ class FactorialSection(Section[Findings]):
     short = "Shares of the gain"
 
     def applies(self, findings: Findings) -> bool:
-        """Whether the plan asks for either."""
-        return any(effect.design in (ContrastKind.SHAPLEY, ContrastKind.INTERACTION) for effect in findings.effects)
+        """Whether the plan asks for either, and any trial learned something."""
+        return findings.nothing_learned is None and any(
+            effect.design in (ContrastKind.SHAPLEY, ContrastKind.INTERACTION) for effect in findings.effects
+        )
 
     def pictures(self, findings: Findings) -> tuple[Picture, ...]:
         """Return the bars and the matrix, each where the plan has it."""

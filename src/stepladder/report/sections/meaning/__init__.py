@@ -21,6 +21,7 @@ from stepladder.report.marks import (
     several_kinds,
     verdict_word,
 )
+from stepladder.report.nothing_learned import opening_sentences
 from stepladder.report.section import Section
 from stepladder.report.units import (
     Scale,
@@ -75,8 +76,11 @@ class Mark:
 
 
 def verdict_marks(findings: Findings) -> list[Mark]:
-    """Return a mark for every effect but the interactions, in plan order; none before test is read, or of one seed."""
-    if not findings.limits.read or len(findings.study.record.seeds) == 1:
+    """Return a mark for every effect but the interactions, in plan order.
+
+    None before test is read, of one seed, or where nothing was learned.
+    """
+    if not findings.limits.read or len(findings.study.record.seeds) == 1 or findings.nothing_learned:
         return []
     scale, effects = Scale(findings.metric.share), findings.techniques
     several = several_kinds(effects)
@@ -101,7 +105,7 @@ def describe(findings: Findings) -> list[str]:
 def describe_limits(findings: Findings) -> list[str]:
     """Return what a reader must know before any figure, a sentence or two an item."""
     limits, scale = findings.limits, Scale(findings.metric.share)
-    sentences = []
+    sentences = opening_sentences(findings)
     if limits.edited:
         sentences.append(f"Do not trust these verdicts: {limits.edited}.")
     if limits.added_before:
@@ -139,6 +143,8 @@ def describe_results(findings: Findings) -> list[str]:
     if not findings.limits.read:
         waiting = "No verdict yet: test has not been read. It is read once, when every planned trial has ended."
         return [waiting, *_describe_choice(findings)]
+    if findings.nothing_learned:
+        return ["So no technique has a verdict, and no recipe is recommended."]
     return [
         *_describe_verdicts(findings),
         *_describe_choice(findings),
@@ -194,7 +200,11 @@ def _by_verdict(findings: Findings, effects: Sequence[Effect], kind: ContrastKin
     elif undecided:
         found = [_describe_effect(findings, one, unequal, _needed(findings, one)) for one in undecided]
         sentences.append(f"{lead_of(kind, 'undecided')}: {listing(found)}.")
-    without = [effect.name for effect in effects if effect.verdict is None]
+    silent = [effect for effect in effects if effect.verdict is None]
+    nothing = [effect.name for effect in silent if (effect.name, effect.design) in findings.unjudged]
+    if nothing:
+        sentences.append(f"No verdict on {listing(nothing)}: the rungs compared learned nothing.")
+    without = [effect.name for effect in silent if effect.name not in nothing]
     if without:
         sentences.append(f"No verdict on {listing(without)}: too few seeds in which all rungs ended.")
     return sentences
@@ -282,6 +292,10 @@ def _describe_choice(findings: Findings) -> list[str]:
     match choice.reason:
         case ChoiceReason.TOO_FEW:
             return []
+        case ChoiceReason.NOTHING_LEARNED:
+            which = "no trial" if findings.nothing_learned else "the rung with the highest validation accuracy did not"
+            learned = "learned anything" if findings.nothing_learned else "learn anything"
+            return [f"No recipe is recommended: {which} {learned}."]
         case ChoiceReason.NO_VALIDATION:
             return [
                 "No recipe is recommended: test images must not choose one, and none were held out for validation. "

@@ -8,6 +8,7 @@ from typing import Any
 from stepladder.network import format_line
 from stepladder.network.explain import describe_layer
 from stepladder.network.inspection import Inspection
+from stepladder.network.spec import OwnModule
 from stepladder.report.page import Embedded, embed_figures
 from stepladder.report.section import Section, TextTable
 from stepladder.report.units import UNDEFINED
@@ -45,6 +46,8 @@ def layer_table(inspection: Inspection) -> TextTable:
     for cost in inspection.costs:
         sees = inspection.fields[cost.layer.name][1]
         sizes = {field.size for field in sees}
+        if isinstance(cost.layer, OwnModule):  # what is in it is known to its code alone
+            sizes = set()
         rows.append(
             (
                 cost.layer.name,
@@ -52,7 +55,9 @@ def layer_table(inspection: Inspection) -> TextTable:
                 _shape(cost.output_shape),
                 f"{cost.weights:,}" if cost.weights else UNDEFINED,
                 f"{cost.macs:,}" if cost.macs else UNDEFINED,
-                "×".join(str(size) for size in (sizes if len(sizes) == 1 else [field.size for field in sees])),
+                "×".join(str(size) for size in (sizes if len(sizes) == 1 else [field.size for field in sees]))
+                if sizes
+                else UNDEFINED,
             )
         )
     return TextTable(

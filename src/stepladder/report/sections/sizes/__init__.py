@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from stepladder.report.marks import WATCHED
+from stepladder.report.nothing_learned import opening_sentences
 from stepladder.report.section import Picture, Section, TextTable
 from stepladder.report.units import UNDEFINED, count, interval, listing, mean_and_spread, percent, points
 from stepladder.studies.judging.sizes import CurveFindings, PowerLaw
@@ -40,11 +41,14 @@ class SizesSection(Section[CurveFindings]):
 def describe_sizes(findings: CurveFindings) -> list[str]:
     """Return what twice as many images would bring, and on what that rests."""
     study, law = findings.study, findings.law
-    sentences = [f"Do not trust these figures: {study.edited}."] if study.edited else []
+    sentences = opening_sentences(findings)
+    sentences += [f"Do not trust these figures: {study.edited}."] if study.edited else []
     if study.record.validation == 0:
         sentences.append(f"{WATCHED[0].upper()}{WATCHED[1:]}.")
     if failed := [f"{one.rung}, seed {one.seed}" for one in findings.facts.failed]:
         sentences.append(f"{count(len(failed), 'trial')} failed and counted as guessing: {listing(failed)}.")
+    if findings.nothing_learned is not None and not study.missing and not study.unread:
+        return [*sentences, "So nothing can be said of more images."]
     if law is not None:
         return [*sentences, *_gain(law), _fit(findings, law)]
     if study.missing:

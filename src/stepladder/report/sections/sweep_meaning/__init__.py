@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from stepladder.report.nothing_learned import opening_sentences
 from stepladder.report.section import Section
 from stepladder.report.units import count, hundredths, listing, percent
 from stepladder.studies.design.sweeps import RATE, AxisRecord, Value, as_text
@@ -29,14 +30,14 @@ class SweepMeaningSection(Section[SweepFindings]):
 def describe_sweep(findings: SweepFindings) -> list[str]:
     """Return what the sweep says: what limits it, what did not learn, the best point and its rivals, where it lies."""
     best = findings.best
-    sentences = list(_limits(findings))
+    sentences = [*opening_sentences(findings), *_limits(findings)]
     if not findings.study.trials:
         return [*sentences, "No trial has ended, so there is nothing to compare."]
     sentences += _unlearned(findings)
-    if best is None:
+    if best is None and not findings.nothing_learned:
         why = "in every point some seed failed or ended no better than guessing"
         sentences.append(f"There is no best point: {why if findings.complete else 'no point has all its seeds'}.")
-    else:
+    elif best is not None:
         sentences += _best(best)
         sentences += map(_edge, findings.edges)
         if findings.edges and best.by_chance:

@@ -1,0 +1,43 @@
+"""The center of each image."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+from torch import Tensor
+
+from stepladder.techniques.base import Technique
+
+
+class CenterCrop(Technique):
+    """Cut the center out of every image, ``share`` of its height and width, in training and evaluation alike.
+
+    7/8, as 224 of 256 pixels, is how published networks for ImageNet are evaluated (Krizhevsky et al. 2012, section
+    4.1, with nine more windows): objects stand in the middle of photographs.
+    """
+
+    name = "center_crop"
+    group = "inputs"
+    summary = "cut out the center of each image, seven eighths of its height and width"
+    paper = "Krizhevsky, Sutskever and Hinton, ImageNet Classification with Deep CNNs, 2012, section 4.1"
+    caveat = "what stands at the rim is lost"
+    cost = "none; what follows has a quarter fewer pixels to work on"
+    interactions = "random_crop with a size cuts the center in evaluation too: use one of them"
+
+    share: Annotated[float, Field(gt=0, le=1, description="of height and width that stays; 1 keeps all")] = 0.875
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """Return the center, a view."""
+        height, width = images.shape[2:]
+        rows, columns = self._window(height, width)
+        top, left = (height - rows) // 2, (width - columns) // 2
+        return images[:, :, top : top + rows, left : left + columns]
+
+    def prepared_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Return the shape of the center."""
+        channels, height, width = shape
+        return (channels, *self._window(height, width))
+
+    def _window(self, height: int, width: int) -> tuple[int, int]:
+        return max(1, round(self.share * height)), max(1, round(self.share * width))

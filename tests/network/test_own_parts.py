@@ -1,0 +1,162 @@
+"""What the modules within a user's own put out, cost and see, against figures worked out by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from stepladder.errors import RecipeError
+from stepladder.network import Network, find_network
+from stepladder.network.find import FoundNetwork
+from stepladder.network.own import with_figures
+from stepladder.network.own_inspection import OwnInspection, inspect_own
+
+WriteNetwork = Callable[..., str]
+
+RESIDUAL = """
+import torch
+from torch import nn
+
+
+class Block(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, (3, 1), padding=(1, 0), bias=False)
+        self.scale = nn.Parameter(torch.zeros(channels, 1, 1))
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x):
+        y = self.conv2(self.relu(self.norm1(self.conv1(x))))
+        y *= self.scale
+        y += x
+        return self.relu(y)
+
+
+def build(shape, classes):
+    first = nn.Conv2d(shape[0], 8, 5, padding=2)
+    nn.init.constant_(first.bias, -100.0)  # no unit of it ever answers
+    layers = [first, nn.ReLU(), nn.MaxPool2d(2), Block(8), nn.GroupNorm(2, 8)]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, classes))
+"""
+
+
+def rows(inspection: OwnInspection) -> dict[str, tuple[object, ...]]:
+    return {part.name: (part.kind, part.output_shape, part.weights, part.macs, part.sees) for part in inspection.parts}
+
+
+def test_every_figure_of_a_residual_network(write: WriteNetwork) -> None:
+    inspection = inspect_own(find_network(write(RESIDUAL)), (3, 32, 32), 10)
+    assert rows(inspection) == {
+        # 5·5·3·8 + 8; 600 at 32·32 positions
+        "0": ("Conv2d", (8, 32, 32), 608, 614_400, (5, 5)),
+        "1": ("ReLU", (8, 32, 32), 0, 0, (5, 5)),
+        "2": ("MaxPool2d", (8, 16, 16), 0, 0, (6, 6)),
+        "3": ("Block", (8, 16, 16), 8, 0, (14, 10)),  # its own scale
+        "3.conv1": ("Conv2d", (8, 16, 16), 576, 147_456, (10, 10)),  # 6 + (3 − 1)·2
+        "3.norm1": ("BatchNorm2d", (8, 16, 16), 16, 0, (10, 10)),
+        "3.conv2": ("Conv2d", (8, 16, 16), 192, 49_152, (14, 10)),  # 3 rows, 1 column
+        "3.relu": ("ReLU", (8, 16, 16), 0, 0, (14, 10)),
+        # Statistics of a whole map count as constants.
+        "4": ("GroupNorm", (8, 16, 16), 16, 0, (14, 10)),
+        "5": ("AdaptiveAvgPool2d", (8, 1, 1), 0, 0, (32, 32)),
+        "6": ("Flatten", (8,), 0, 0, (32, 32)),
+        "7": ("Linear", (10,), 90, 80, (32, 32)),
+    }
+    assert inspection.weights == sum(part.weights for part in inspection.parts)
+    assert inspection.macs == sum(part.macs for part in inspection.parts)
+    lines = str(inspection).splitlines()
+    assert lines[1].split() == ["0", "Conv2d", "8×32×32", "608", "614,400", "5"]
+    assert [line.split()[-1] for line in lines if line.startswith("3.conv2")] == ["14×10"]
+    assert lines[-1].split() == ["total", "1,506", "811,088"]
+    document = json.loads(json.dumps(inspection.to_document()))
+    assert document["built_by"] == "net.py:build"
+    assert document["parts"][6]["sees"] == {"height": 14, "width": 10}
+
+
+def test_tokens_shared_weights_and_what_is_not_used(write: WriteNetwork) -> None:
+    text = """
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.patches = nn.Conv2d(3, 6, 4, stride=4)
+        self.norm = nn.LayerNorm(6)
+        self.up = nn.Linear(6, 6)
+        self.same = nn.Linear(6, 6)
+        self.same.weight = self.up.weight
+        self.idle = nn.Linear(6, 6)
+        self.kernel = nn.Parameter(torch.randn(6, 6, 3, 3))
+        self.head = nn.Linear(6, classes)
+
+    def forward(self, x):
+        x = self.patches(x).permute(0, 2, 3, 1)  # (N, H, W, C)
+        x = self.same(self.up(self.norm(x))).permute(0, 3, 1, 2)
+        x = nn.functional.conv2d(x, self.kernel, padding=1)
+        return self.head(x.mean((2, 3)))
+
+
+def build(shape, classes):
+    return Net(classes)
+"""
+    found = rows(inspect_own(find_network(write(text)), (3, 16, 16), 5))
+    assert found == {
+        "": ("Net", (5,), 324, 324 * 16, (16, 16)),  # the kernel, used by a function
+        "patches": ("Conv2d", (6, 4, 4), 4 * 4 * 3 * 6 + 6, 4 * 4 * 3 * 6 * 16, (4, 4)),
+        "norm": ("LayerNorm", (4, 4, 6), 12, 0, (4, 4)),
+        "up": ("Linear", (4, 4, 6), 42, 36 * 16, (4, 4)),
+        "same": ("Linear", (4, 4, 6), 6, 36 * 16, (4, 4)),  # its bias; the rest is counted with up
+        "idle": ("Linear", None, 42, 0, None),
+        "head": ("Linear", (5,), 35, 30, (16, 16)),
+    }
+
+
+def test_neither_dead_units_nor_sums_in_place_change_what_is_seen(write: WriteNetwork) -> None:
+    text = """
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.small, self.large = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 7, padding=3)
+        self.relu, self.pool = nn.ReLU(inplace=True), nn.MaxPool2d(3, 1)
+        self.fc = nn.Linear(4, classes)
+
+    def forward(self, x):
+        y = self.small(x)
+        y += self.pool(self.relu(-self.large(nn.functional.pad(x, (1, 1, 1, 1)))))
+        return self.fc(y.mean((2, 3)))
+
+
+def build(shape, classes):
+    return Net(classes)
+"""
+    found = rows(inspect_own(find_network(write(text)), (3, 16, 16), 5))
+    assert {name: row[-1] for name, row in found.items()} == {
+        "small": (1, 1),
+        "large": (7, 7),
+        "relu": (7, 7),
+        "pool": (9, 9),
+        "fc": (16, 16),
+    }
+
+
+def test_a_trained_model_s_figures_are_known_without_its_code(
+    write: WriteNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from stepladder.network import own
+
+    recorded = with_figures(find_network(write(RESIDUAL)).network, (3, 32, 32), 10)
+    monkeypatch.setattr(own, "_NAMED", {})
+    inspection = inspect_own(FoundNetwork("model", recorded, input_shape=(3, 32, 32), num_classes=10))
+    assert (inspection.weights, inspection.macs, inspection.parts) == (1_506, 811_088, ())
+    bare = Network(layers=(recorded.layers[0].model_copy(update={"weights": None, "macs": None}),))
+    with pytest.raises(RecipeError, match="whose code is not run unless you name it"):
+        inspect_own(FoundNetwork("model", bare))
