@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -360,6 +361,17 @@ def test_lazy_layers_draw_their_weights_from_the_seed(write: WriteNetwork) -> No
     one, same = (build_network(network, SHAPE, CLASSES, Streams(0)).state_dict() for _ in range(2))
     assert one["own.6.weight"].shape == (CLASSES, 96)
     assert all(torch.equal(one[name], same[name]) for name in one)
+
+
+def test_the_file_of_the_documentation_is_one(write: WriteNetwork) -> None:
+    page = Path(__file__).parents[2] / "docs/networks.md"
+    blocks = re.findall(
+        r"^```python\n(# net\.py\n.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    small, timm = blocks
+    (cost,) = trace_network(load_network(write(small)), (3, 32, 32), 10)
+    assert f"{cost.weights:,}   {cost.macs:,}" in page.read_text(encoding="utf-8")
+    compile(timm, "net.py", "exec")  # it is no library of ours
 
 
 def test_nothing_is_written_beside_the_file(write: WriteNetwork, tmp_path: Path) -> None:

@@ -72,10 +72,10 @@ def test_what_works_on_a_list_of_layers_is_refused_and_nothing_else(begin: Begin
     sentence, _, others = str(raised.value).partition("; of the group ")
     verb = "rewrites" if technique.overrides("rewrite") else "goes by"
     assert sentence == (
-        f"{name} {verb} the layers of a list, and net.py:build builds a module, which is none; leave {name} out, or do "
+        f"{name} {verb} the layers of a list, and net.py:build builds a module; leave {name} out, or do "
         "the same in that file"
     )
-    group, _, names = others.partition(" it takes ")
+    group, _, names = others.partition(" these work there: ")
     assert group == technique.group
     assert set(names.split(", ")) == {
         each for each, kind in TECHNIQUES.items() if kind.group == group and each not in NEED_LAYERS

@@ -154,10 +154,10 @@ def _refuse_layer_work(techniques: Sequence[Technique], reference: str) -> None:
         return
     what = "rewrites" if refused.overrides("rewrite") else "goes by"
     group = [name for name, kind in TECHNIQUES.items() if kind.group == refused.group and not kind.needs_layers()]
-    others = f"; of the group {refused.group} it takes {', '.join(group)}" if group else ""
+    others = f"; of the group {refused.group} these work there: {', '.join(group)}" if group else ""
     raise RecipeError(
-        f"{refused.name} {what} the layers of a list, and {reference} builds a module, which is none; leave "
-        f"{refused.name} out, or do the same in that file{others}"
+        f"{refused.name} {what} the layers of a list, and {reference} builds a module; leave {refused.name} out, or do "
+        f"the same in that file{others}"
     )
 
 
