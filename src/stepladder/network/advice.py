@@ -91,7 +91,8 @@ def grave_notes(costs: tuple[LayerCost, ...], training_images: int) -> tuple[str
     if total >= max(_GRAVE_FOR_EACH * training_images, _GRAVE_FROM):
         notes.append(
             f"The network has {total:,} weights, {total / training_images:,.0f} for each of the {training_images:,} "
-            f"training images, and can learn them all by heart: {'the same mends that, or more images' if notes else mend}."
+            "training images, and can learn them all by heart: "
+            f"{'the same mends that, or more images' if notes else mend}."
         )
     return tuple(notes)
 

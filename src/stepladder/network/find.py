@@ -27,7 +27,8 @@ class FoundNetwork:
         label: short, safe in a file's name: of the preset or the file; of a line, a part of its hash.
         line: its one-line form, where it was given as one.
         input_shape: (C, H, W) that it was published for, or that its weights were trained on.
-        num_classes: that it was published for, or that a trained model fixes.
+        num_classes: where a trained model fixes them.
+        published_classes: that a preset was published for.
         paper, published: of a preset.
         model: the folder, of a trained model.
     """
@@ -37,6 +38,7 @@ class FoundNetwork:
     line: Line | None = None
     input_shape: Shape3 | None = None
     num_classes: int | None = None
+    published_classes: int | None = None
     paper: str | None = None
     published: str | None = None
     model: Path | None = None
@@ -73,7 +75,7 @@ def find_network(text: str, run_code: bool = True) -> FoundNetwork:
             preset.network,
             input_shape=preset.input_shape,
             paper=preset.paper,
-            num_classes=preset.classes,
+            published_classes=preset.classes,
             published=preset.published,
         )
     if is_reference(text):

@@ -219,7 +219,8 @@ def inspect_network(
     elif isinstance(network, Network):
         network = FoundNetwork("network", network)
     shape = input_shape or network.input_shape or USUAL_INPUT
-    classes = num_classes or network.num_classes or _stated_classes(network.network) or USUAL_CLASSES
+    classes = num_classes or network.num_classes or _stated_classes(network.network)
+    classes = classes or network.published_classes or USUAL_CLASSES
     costs = network.trace(shape, classes)
     return Inspection(network, shape, classes, batch_size, precision, costs, training_images)
 

@@ -44,6 +44,7 @@ class Pretrained(Technique):
     cost = "0.1 s a trial to read 19 MB; nothing in a step"
     interactions = "brings its own standardization: leave out standardize; freeze keeps what it brings"
     slot = WEIGHTS
+    same_for_every_seed = True
     quiet = frozenset({"sha256"})
 
     source: Annotated[

@@ -82,7 +82,9 @@ class RecipeOptions:
         else:
             automatic = otherwise or (default_recipe(_count(image_set)) if own else automatic_recipe(image_set))
             recipe = load_recipe(automatic if self.recipe == "auto" else str(self.recipe))
-            if own and self.recipe == "auto" and otherwise is None:  # nobody asked for what cannot be had; see with_note
+            if (
+                own and self.recipe == "auto" and otherwise is None
+            ):  # nobody asked for what cannot be had; see with_note
                 fitting = (one for one in recipe.techniques if not find_technique(one.name).needs_layers())
                 recipe = recipe.with_techniques(fitting)
         network = self.network or self._default_network(image_set, otherwise)

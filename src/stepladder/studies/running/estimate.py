@@ -22,6 +22,8 @@ from torch import nn
 from stepladder.datasets import Splits
 from stepladder.errors import StepladderError
 from stepladder.network import trace_network
+from stepladder.network.build import build_network
+from stepladder.network.spec import walk
 from stepladder.optimizer import Optimizer
 from stepladder.recipe import Recipe
 from stepladder.studies.files.records import DataRecord
@@ -30,13 +32,23 @@ from stepladder.studies.running.timing import READING, TRIAL, Estimate
 from stepladder.studies.running.trial import training_data
 from stepladder.techniques import Progress
 from stepladder.techniques.guard import end_copy
-from stepladder.training.assembly import Assembly, TrainingData, assemble, count_steps, trained_network
+from stepladder.training.assembly import (
+    Assembly,
+    TrainingData,
+    assemble,
+    count_steps,
+    overriding,
+    trained_network,
+)
 from stepladder.training.cuda_graphs import StepRecorder
 from stepladder.training.device import Compute, keep_freed_memory
+from stepladder.training.engine import ForwardEngine
 from stepladder.training.evaluate import evaluate
+from stepladder.training.frozen import divided, find_frozen, keeps_features
 from stepladder.training.history import TRAIN_SAMPLE
 from stepladder.training.loop import make_step
 from stepladder.training.optimizer import make_optimizer
+from stepladder.training.rng import Streams
 
 #: Seconds after which no further recipe is measured: the others are taken from those that are most like them.
 _BUDGET = 1.5
@@ -160,13 +172,63 @@ def estimate_seconds(
         paces[key] = Pace(pace.training * scale, pace.evaluating * scale, pace.whole)
     watched, tested = len(training_data(splits, len(data.class_names)).watched), len(splits.test)
     seconds, reading = {}, {}
+    shared, apart = _features({name: one.recipe for name, one in work.items()}, splits, data, compute)
     for name, one in work.items():
         pace = paces[alike[name]]
         seconds[name] = clock.busy * _trial(one, pace, watched) if pace.whole is None else pace.whole
+        seconds[name] += clock.busy * apart.get(name, 0.0)
         if reads_test:
             held_out = tested + (0 if splits.validation is None else watched)
             reading[name] = clock.busy * (held_out * pace.evaluating + READING)
-    return Estimate(seconds, reading, clock.busy, took=perf_counter() - begun)
+    return Estimate(seconds, reading, clock.busy, took=perf_counter() - begun, features=clock.busy * shared)
+
+
+def _features(
+    recipes: Mapping[str, Recipe], splits: Splits, data: DataRecord, compute: Compute
+) -> tuple[float, dict[str, float]]:
+    """Return the seconds of one core that frozen layers take for all trials together, and by rung for each of its own.
+
+    The engine is timed on a few images with the layers of one recipe; the others' take as long a multiply-accumulate.
+    """
+    whole = training_data(splits, len(data.class_names))
+    plain = len(whole.train) + len(whole.watched) + len(splits.test)
+    rate: float | None = None
+    once: dict[tuple[int, str, int], float] = {}
+    apart: dict[str, float] = {}
+    for name, recipe in recipes.items():
+        techniques = recipe.make_techniques()
+        if not overriding(techniques, "frozen") or not keeps_features(techniques):
+            continue
+        network, shape = trained_network(recipe, splits.train, len(data.class_names))
+        frozen = find_frozen(techniques, network)
+        below = {layer.name for _, layer in walk(network.layers[: frozen.layers])}
+        costs = trace_network(network, shape, len(data.class_names))
+        macs = sum(cost.macs for cost in costs if cost.layer.name in below)
+        if not macs:
+            continue
+        if rate is None:
+            module = build_network(network, shape, len(data.class_names), Streams(0), compute.device)
+            rate = _time_engine(divided(module, frozen.layers)[0], shape, compute) / macs
+        augmented = "+".join(technique.name for technique in overriding(techniques, "augment"))
+        views = frozen.views * len(whole.train) if augmented else 0
+        if any(technique.same_for_every_seed for technique in techniques):
+            once[frozen.layers, "", plain] = plain * macs * rate
+            once[frozen.layers, augmented, views] = views * macs * rate
+        else:
+            apart[name] = (plain + views) * macs * rate
+    return sum(once.values()), apart
+
+
+def _time_engine(layers: nn.Sequential, shape: tuple[int, int, int], compute: Compute) -> float:
+    """Return the seconds an image that frozen layers take, by one thread."""
+    engine = ForwardEngine(layers.eval(), compute)
+    images = torch.rand(4, *shape, device=compute.device).contiguous(memory_format=torch.channels_last)
+    times = []
+    for _ in range(3):
+        before = thread_time()
+        engine(images)
+        times.append(thread_time() - before)
+    return min(times) / len(images)
 
 
 def _trial(work: Work, pace: Pace, watched: int) -> float:

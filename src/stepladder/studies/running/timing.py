@@ -47,6 +47,7 @@ class Estimate:
         busy: how many times as long everything takes as it would without other programs; 1 where none is noticed.
         spread: how far the truth may lie from it, as a factor.
         took: seconds of the measurement; 0 where none was needed.
+        features: seconds of what frozen layers make of the images, worked out once for all trials by one process.
     """
 
     seconds: Mapping[str, float]
@@ -54,6 +55,7 @@ class Estimate:
     busy: float = 1.0
     spread: float = SPREAD
     took: float = 0.0
+    features: float = 0.0
 
     def start(self, workers: int) -> float:
         """Return the seconds before the first trial: what is loaded, by several processes at the same time."""
@@ -66,7 +68,7 @@ class Estimate:
     def processor(self, rungs: Sequence[str], workers: int) -> float:
         """Return the processor time of a whole study, all processes together; it does not depend on their load."""
         trials = sum(self.seconds[rung] for rung in rungs)
-        return (workers * self.start(workers) + trials + self.after(rungs)) / self.busy
+        return (workers * self.start(workers) + self.features + trials + self.after(rungs)) / self.busy
 
     def study(self, rungs: Sequence[str], workers: int) -> Range:
         """Return the seconds of a whole study.
@@ -75,7 +77,7 @@ class Estimate:
             rungs: of its trials, in the order in which they begin; a rung as often as it has trials.
             workers: how many of them run at a time.
         """
-        trials = share_out([self.seconds[rung] for rung in rungs], workers)
+        trials = self.features / workers + share_out([self.seconds[rung] for rung in rungs], workers)
         return Range.around(self.start(workers) + trials + self.after(rungs), self.spread)
 
 
