@@ -55,6 +55,11 @@ _add(
     "estimates cifar10-jpeg/ --limit 500 --epochs 2 --rounds 2",
 )
 _add(
+    "transfer",
+    "Measure features and training steps of a pretrained network beside onnxruntime and plain PyTorch.",
+    "transfer photos/",
+)
+_add(
     "accuracy",
     "Measure the seconds of training that whole recipes take to a validation accuracy.",
     "accuracy cifar10-jpeg/ --wanted 80",
