@@ -10,8 +10,8 @@ READY := $(VENV)/.ready
 study: $(READY)  ## the six rungs on handwritten digits, three seeds, under two minutes
 	$(BIN)/stepladder study digits
 
-test: $(READY)  ## all tests, about a quarter of an hour on two cores
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+test: $(READY)  ## all tests but the long ones of make soak
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m 'not soak'
 
 check: $(READY)  ## format, lint, types
 	$(BIN)/ruff format --check .
@@ -24,7 +24,8 @@ bench: $(READY)  ## training speed against plain PyTorch, measured here
 simulate: $(READY)  ## do the verdicts keep their error rates? 10,000 made-up studies a setting, seconds
 	$(BIN)/python -m benchmarks simulate
 
-soak: $(READY)  ## an hour of studies killed at random moments: the same bits, memory and open files flat?
+soak: $(READY)  ## the long tests, then an hour of studies killed at random moments: the same bits, memory and files flat?
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m soak
 	$(BIN)/python -m benchmarks soak
 
 setup: $(READY)  ## the virtual environment, and everything installed into it

@@ -1,6 +1,9 @@
 import json
 
+import pytest
 
+
+@pytest.mark.soak
 def test_the_time_to_an_accuracy(measure):
     outcome = measure("accuracy", "digits", "--recipe", "small", "--wanted", "60", "--json")
     assert outcome.code == 0, outcome.err

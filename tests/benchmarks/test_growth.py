@@ -20,6 +20,7 @@ def test_the_exponent_is_the_steepest_of_the_upper_half():
     assert exponent(values, late) == pytest.approx(2)
 
 
+@pytest.mark.soak
 def test_growth_measures_whole_studies(monkeypatch):
     monkeypatch.setitem(room._GROWN, "classes", (2, 4))
     monkeypatch.setitem(room._FROM, "classes", room.Point(images=200, size=16))

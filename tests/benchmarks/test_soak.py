@@ -16,6 +16,7 @@ SMALL = Settings(minutes=0.15, gap=2.0, seeds=1, epochs=1, limit=12)
 needs_proc = pytest.mark.skipif(not can_be_watched(), reason="there is no /proc here")
 
 
+@pytest.mark.soak
 @needs_proc
 def test_a_soak_of_seconds_passes_and_one_changed_bit_is_found(tmp_path: Path) -> None:
     told: list[str] = []

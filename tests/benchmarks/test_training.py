@@ -27,6 +27,7 @@ def one_step_of_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "matrix_rate", lambda compute: 1e12)
 
 
+@pytest.mark.soak
 def test_all_that_needs_no_installation_trains_the_same_network() -> None:
     train, val = noise(160)
     peers = choose_peers(["notebook", "notebook-2", "tensors", "tensors-together"])

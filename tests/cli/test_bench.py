@@ -12,6 +12,7 @@ from stepladder.training.arithmetic import Arithmetic
 from stepladder.training.device import Compute
 
 
+@pytest.mark.soak
 def test_one_way_to_use_the_cores(stepladder):
     outcome = stepladder("bench", "study", "--way", "processes", "--seeds", "1", "--epochs", "1", "--json")
     assert outcome.code == 0, outcome.err

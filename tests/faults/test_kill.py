@@ -7,12 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from stepladder.studies.check import check_study
 from stepladder.studies.files.bits import bits
 
 from .small import run_small
 
 
+@pytest.mark.soak
 def test_killed_a_hundred_times_it_ends_with_the_same_bits(tmp_path: Path) -> None:
     run_small(tmp_path / "whole")
     whole = bits(tmp_path / "whole")

@@ -87,7 +87,10 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+# One signal stands for the others in make test; make soak tries them all.
+@pytest.mark.parametrize(
+    "case", [name if name == "once" else pytest.param(name, marks=pytest.mark.soak) for name in CASES]
+)
 def test_signals_stop_it_after_the_step(
     terminal: Terminal, tmp_path: Path, whole: dict[str, object], case: str
 ) -> None:
@@ -106,6 +109,7 @@ def test_signals_stop_it_after_the_step(
     check_it_goes_on(terminal, tmp_path, whole, "--workers", "1")
 
 
+@pytest.mark.soak
 def test_with_workers_too(terminal: Terminal, tmp_path: Path, whole: dict[str, object]) -> None:
     pid = terminal.start(tmp_path, *COMMAND, "--workers", "2")
     until_it_trains(tmp_path, 2)
@@ -120,7 +124,7 @@ def test_with_workers_too(terminal: Terminal, tmp_path: Path, whole: dict[str, o
     check_it_goes_on(terminal, tmp_path, whole, "--workers", "1")
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.soak)])
 def test_its_own_time_is_over(terminal: Terminal, tmp_path: Path, whole: dict[str, object], workers: str) -> None:
     # Longer each time: loading torch in a worker counts, and takes its time on a busy machine.
     codes, seconds = [], 1.0 if workers == "1" else 12.0

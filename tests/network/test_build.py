@@ -233,8 +233,9 @@ def test_even_kernels_are_padded_as_pytorch_pads_them():
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_trains_a_step_in_every_precision(name, precision):
     preset = read_preset(name)
-    module = build_network(preset.network, preset.input_shape, 10, Streams(0))
-    images = torch.rand(2, *preset.input_shape, generator=torch.Generator().manual_seed(0))
+    shape = (preset.input_shape[0], *(min(64, size) for size in preset.input_shape[1:]))
+    module = build_network(preset.network, shape, 10, Streams(0))
+    images = torch.rand(2, *shape, generator=torch.Generator().manual_seed(0))
     before = {key: value.clone() for key, value in module.named_parameters()}
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
         loss = nn.functional.cross_entropy(module(images), torch.tensor([0, 1]))

@@ -20,7 +20,8 @@ class Settings:
             strength, with the reason in ``why``.
         color: it needs color images: the small network is trained on noise instead of digits.
         starts: the factor of the learning rate in the first step.
-        alone: of the techniques that exclude one another, whether this one stands for them among all others.
+        alone: of the techniques that exclude one another, whether another stands for them among all others;
+            or it leaves others maps that they cannot work on.
         beside: techniques that it needs before it.
         weights: it needs a file of weights, which is made for the network at hand.
     """
@@ -64,7 +65,7 @@ SETTINGS: dict[str, Settings] = {
     "per_image_contrast": Settings(why="every image is normalized or none"),
     "zca": Settings(why=FITTED),
     "upscale": Settings(absent={"factor": 1}),
-    "center_crop": Settings(absent={"share": 1}),
+    "center_crop": Settings(absent={"share": 1}, alone=True),
     "random_crop": Settings(absent={"padding": 0}),
     "random_resized_crop": Settings(absent={"smallest": 1}),
     "horizontal_flip": Settings(absent={"p": 0}),

@@ -120,9 +120,9 @@ def test_dropout_changes_neither_the_order_nor_the_shared_weights(
     starts = []
     make_optimizer = assembly.make_optimizer
 
-    def remember(settings: Any, module: nn.Module) -> torch.optim.Optimizer:
+    def remember(settings: Any, module: nn.Module, scales: Any) -> torch.optim.Optimizer:
         starts.append({name: value.clone() for name, value in module.state_dict().items()})
-        return make_optimizer(settings, module)
+        return make_optimizer(settings, module, scales)
 
     monkeypatch.setattr(assembly, "make_optimizer", remember)
     train(tiny_recipe("recorder"), digits_train)

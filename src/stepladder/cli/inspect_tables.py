@@ -219,7 +219,7 @@ def answer_table(answer: Answer) -> Table | str:
 
 
 def preset_table(width: int) -> Table:
-    """Return the presets with their cost on the images of their papers."""
+    """Return the presets with their cost on the images and classes of their papers."""
     table = _table()
     table.add_column("network", style="bold", no_wrap=True)
     table.add_column("images", no_wrap=True)
@@ -228,7 +228,7 @@ def preset_table(width: int) -> Table:
     table.add_column("from")
     for name in preset_names():
         preset = read_preset(name)
-        costs = trace_network(preset.network, preset.input_shape, 10)
+        costs = trace_network(preset.network, preset.input_shape, preset.classes)
         weights, macs = sum(cost.weights for cost in costs), sum(cost.macs for cost in costs)
         shape = "×".join(map(str, preset.input_shape))
         table.add_row(name, shape, f"{weights:,}", _macs(macs, width >= _WIDE), preset.paper)

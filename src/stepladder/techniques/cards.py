@@ -1,6 +1,6 @@
 """What is said of each technique: the catalogue's from a file beside this one, so that a list of them needs no torch.
 
-``cards.json`` is made of the classes; ``pytest --refresh-golden tests/techniques/test_cards.py`` writes it anew.
+``cards.json`` is made of the classes by ``tests/techniques/test_cards.py``; CONTRIBUTING.md has the command.
 """
 
 from __future__ import annotations

@@ -117,14 +117,15 @@ def assemble(
     compute: Compute,
     *,
     rehearsal: bool = False,
-    make_steps: Callable[[Optimizer, nn.Module, Mapping[str, float]], Steps] = make_optimizer,
+    make_steps: Callable[[Optimizer, nn.Module, Mapping[str, float]], Steps] | None = None,
     tell: Tell | None = None,
 ) -> Assembly:
     """Settle everything about a trial, and take no step.
 
     Args:
         rehearsal: do not ask whether the techniques fit: there may be only a handful of training images.
-        make_steps: makes the optimizer; a measurement may take one that is made in less time.
+        make_steps: makes the optimizer in place of :func:`make_optimizer`; a measurement takes one that is made in less
+            time.
         tell: called while the features of frozen layers are worked out, with images done and in all.
 
     Raises:
@@ -193,7 +194,7 @@ def assemble(
         averaged,
         trained,
         techniques,
-        make_steps(recipe.optimizer, module, scales),
+        (make_steps or make_optimizer)(recipe.optimizer, module, scales),
         [parameter for parameter in module.parameters() if parameter.requires_grad],
         own_streams | _dropout_streams(module),
         context.steps_per_epoch,

@@ -247,6 +247,7 @@ def test_a_page_that_unpacks_to_far_more_is_refused(tmp_path, write):
         load_image_set(str(path))
 
 
+@pytest.mark.soak
 def test_one_value_for_many_rows_is_not_written_out_for_all_at_once(tmp_path, write, monkeypatch):
     # 60 rows that share an image of 30 MB: 1.8 GB, if they were read together.
     path = tmp_path / "x.parquet"

@@ -5,6 +5,7 @@ import pytest
 
 from stepladder.errors import StudyError
 from stepladder.recipe import Recipe, load_recipe
+from stepladder.studies.design.designs import make_design
 from stepladder.studies.design.rungs import group_techniques, ladder
 from stepladder.studies.design.trials import Trial
 
@@ -38,9 +39,24 @@ def test_a_rung_whose_techniques_lie_apart_is_refused(tiny_recipe: MakeRecipe) -
         ladder(recipe)
 
 
-def test_a_technique_may_not_take_the_name_of_the_lowest_rung(tiny_recipe: MakeRecipe) -> None:
+def test_techniques_that_a_recipe_lists_first_on_the_lowest_rung_are_in_every_rung(tiny_recipe: MakeRecipe) -> None:
+    shared = {"name": "standardize", "rung": "baseline"}
+    recipe = tiny_recipe(shared, "dropout", "batch_norm")
+    rungs = ladder(recipe)
+    assert [(rung.name, rung.adds) for rung in rungs] == [
+        ("baseline", ("standardize",)),
+        ("dropout", ("dropout",)),
+        ("batch_norm", ("batch_norm",)),
+    ]
+    assert all(rung.recipe.techniques[0].name == "standardize" for rung in rungs)
+    for plan in ("leave-one-out", "add-one", "factorial"):
+        design = make_design(plan, recipe)
+        assert all("standardize" in {one.name for one in rung.recipe.techniques} for rung in design.rungs), plan
+        assert not any("standardize" in contrast.name for contrast in design.contrasts), plan
     with pytest.raises(StudyError, match="two rungs are called 'baseline'"):
-        ladder(tiny_recipe({"name": "standardize", "rung": "baseline"}))
+        ladder(tiny_recipe("dropout", shared))
+    with pytest.raises(StudyError, match="lists no technique, so there is nothing to compare"):
+        make_design("ladder", tiny_recipe(shared))
 
 
 def test_the_identity_of_a_trial_is_recipe_seed_split_and_precision(tiny_recipe: MakeRecipe) -> None:
