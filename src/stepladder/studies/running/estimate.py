@@ -284,9 +284,11 @@ def _measure(
     make_steps = _PlainSteps if on_cpu and recipe.optimizer.name != "muon" else make_optimizer
     begun = perf_counter()
     with chdir(Path.cwd()):  # and back: a technique of the user's own may go elsewhere
-        # Without techniques of the user's own: one that ends its process would end this one, before any trial.
-        known = recipe.with_techniques(setting for setting in recipe.techniques if not setting.code)
-        assembly = assemble(_at_any_rate(known), some, 0, compute, rehearsal=True, make_steps=make_steps)
+        assembly = assemble(_at_any_rate(recipe), some, 0, compute, rehearsal=True, make_steps=make_steps)
+        if any(setting.code for setting in recipe.techniques):
+            # What breaks the rules of its hooks was refused; one that ends its process in a step would end this one.
+            known = recipe.with_techniques(setting for setting in recipe.techniques if not setting.code)
+            assembly = assemble(_at_any_rate(known), some, 0, compute, rehearsal=True, make_steps=make_steps)
         clock.alone = on_cpu and torch.get_num_threads() == 1
         with _others(at_a_time - 1 if on_cpu else 0):
             try:
