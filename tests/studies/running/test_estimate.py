@@ -272,3 +272,30 @@ def test_a_process_that_a_technique_forked_ends_in_the_measurement(
     splits, data = dots(100)
     estimate_seconds({"": Work(tiny_recipe(), 80)}, splits, data, CPU, Callbacks())
     assert set(ended) == {owner}
+
+
+def test_frozen_layers_are_no_part_of_a_step_and_are_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    splits, data = dots(200)
+    network = "conv3-4 relu pool2 conv3-4 relu gap fc"
+
+    def recipe(*techniques: str | dict[str, object]) -> Recipe:
+        listed = [{"name": one} if isinstance(one, str) else one for one in techniques]
+        return Recipe.model_validate({"name": "tiny", "network": network, "techniques": listed})
+
+    whole, frozen, mixed = recipe(), recipe("freeze"), recipe("freeze", "mixup")
+    head = 4 * 2  # four pooled maps to two classes
+    assert estimate._macs(frozen, splits, data) == head
+    assert estimate._macs(whole, splits, data) == estimate._macs(mixed, splits, data) > head
+
+    monkeypatch.setattr(estimate, "_time_engine", lambda *_: 1e-3)  # seconds an image
+    watched = splits.train if splits.validation is None else splits.validation
+    plain = len(splits.train) + len(watched) + len(splits.test)
+    flipped = recipe({"name": "freeze", "views": 3}, "horizontal_flip")
+    shared, apart = estimate._features({"whole": whole, "frozen": frozen, "flipped": flipped}, splits, data, CPU)
+    # From random weights each trial has features of its own, with three views of each training image.
+    assert shared == 0
+    assert apart == pytest.approx({"frozen": 1e-3 * plain, "flipped": 1e-3 * (plain + 3 * len(splits.train))})
+    monkeypatch.setattr("stepladder.techniques.freeze.Freeze.same_for_every_seed", True)
+    shared, apart = estimate._features({"frozen": frozen, "flipped": flipped}, splits, data, CPU)
+    assert apart == {}
+    assert shared == pytest.approx(1e-3 * (plain + 3 * len(splits.train)))

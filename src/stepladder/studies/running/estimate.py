@@ -257,10 +257,14 @@ def _likeness(one: Recipe, other: Recipe) -> tuple[bool, int]:
 
 
 def _macs(recipe: Recipe, splits: Splits, data: DataRecord) -> int:
-    """Multiply-accumulates of an image forward."""
+    """Multiply-accumulates of an image forward in a step; frozen layers, whose features are kept, are no part of it."""
     network, shape = trained_network(recipe, splits.train, len(data.class_names))
     try:
-        return max(1, sum(cost.macs for cost in trace_network(network, shape, len(data.class_names))))
+        techniques = [setting.make() for setting in recipe.techniques if not setting.code]
+        kept = find_frozen(techniques, network).layers if keeps_features(techniques) else 0
+        frozen = {layer.name for _, layer in walk(network.layers[:kept])}
+        costs = trace_network(network, shape, len(data.class_names))
+        return max(1, sum(cost.macs for cost in costs if cost.layer.name not in frozen))
     except StepladderError:  # a network that does not fit the images, as its trial says better
         return 1
 
