@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,6 +22,19 @@ from stepladder.network.spec import Conv, DepthwiseConv, Flatten, Linear, Networ
 BYTES = {"float32": 4, "bfloat16": 2}
 #: What is assumed where nothing else is known: color images of 32×32, in ten classes.
 USUAL_INPUT, USUAL_CLASSES = (3, 32, 32), 10
+
+
+def align_rows(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows of cells as lines: the first two columns to the left, figures to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if at < 2 else cell.rjust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+    return "\n".join(line.rstrip() for line in lines)
 
 
 @dataclass(frozen=True)
@@ -58,15 +72,7 @@ class Inspection:
             sees = f"{seen[0].size}" if seen[0].size == seen[1].size else f"{seen[0].size}×{seen[1].size}"
             rows.append((cost.layer.name, describe_layer(cost), output, f"{cost.weights:,}", f"{cost.macs:,}", sees))
         rows.append(("total", "", "", f"{self.weights:,}", f"{self.macs:,}", ""))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            "  ".join(
-                cell.ljust(width) if at < 2 else cell.rjust(width)
-                for at, (cell, width) in enumerate(zip(row, widths, strict=True))
-            )
-            for row in rows
-        ]
-        return "\n".join(line.rstrip() for line in lines)
+        return align_rows(rows)
 
     @cached_property
     def fields(self) -> dict[str, tuple[Fields, Fields]]:

@@ -8,7 +8,7 @@ from typing import Any
 from stepladder.errors import RecipeError
 from stepladder.network.arithmetic import Shape, Shape3, format_shape
 from stepladder.network.find import FoundNetwork
-from stepladder.network.inspection import USUAL_CLASSES, USUAL_INPUT
+from stepladder.network.inspection import USUAL_CLASSES, USUAL_INPUT, align_rows
 from stepladder.network.own import figures_of, is_named
 from stepladder.network.spec import OwnModule
 
@@ -87,15 +87,7 @@ class OwnInspection:
             for part in self.parts
         ]
         rows.append(("total", "", "", f"{self.weights:,}", f"{self.macs:,}", ""))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            "  ".join(
-                cell.ljust(width) if at < 2 else cell.rjust(width)
-                for at, (cell, width) in enumerate(zip(row, widths, strict=True))
-            )
-            for row in rows
-        ]
-        return "\n".join(line.rstrip() for line in lines)
+        return align_rows(rows)
 
     def to_document(self) -> dict[str, Any]:
         """Return every figure as plain values, for JSON."""

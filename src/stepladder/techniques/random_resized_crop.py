@@ -26,7 +26,7 @@ class RandomResizedCrop(Technique):
     summary = "show a random part of each training image, resized to the whole"
     paper = "Szegedy et al., Going Deeper with Convolutions, 2015, section 6"
     caveat = "small windows may lack the object; hurts where size or place tells the class"
-    cost = "1.5 ms a batch of 128 color images of 32×32"
+    cost = "2 ms a batch of 128 color images of 32×32"
     interactions = "does more of what random_crop, scale and translate do"
 
     smallest: Annotated[

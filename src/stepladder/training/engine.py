@@ -1,6 +1,6 @@
 """The fastest way to run frozen layers forward: onnxruntime on a CPU where it is installed and knows the layers.
 
-PyTorch runs EfficientNet-Lite0 at half of onnxruntime's speed on a CPU (docs/performance.md): its kernels go through
+PyTorch runs EfficientNet-Lite0 at a third of onnxruntime's speed on a CPU (docs/performance.md): its kernels go through
 memory between a convolution, its norm and its activation. So batch norms are put into the convolutions before them,
 and the layers become an ONNX graph in memory. Elsewhere, and for layers that the graph lacks, PyTorch does the same.
 
