@@ -209,19 +209,30 @@ def test_what_is_cleared_is_gone(images, tiny_recipe, own_cache):
     assert not (cache_folder() / FEATURES).exists()
 
 
-def test_the_layers_are_told_apart_by_weights_and_preparation(images, tiny_recipe, own_cache):
+def test_the_layers_are_told_apart_by_weights_and_images(images, tiny_recipe, own_cache):
     """The content is the key: nothing else finds another's features."""
-    split = DeviceSplit.load(images.train, CPU.device)
     for changed in ("nothing", "a weight", "an image"):
         module = assemble(tiny_recipe("freeze", network=NETWORK), images, 0, CPU).trained
         below, _ = divided(module, 10)
-        examples = split
+        split = images.train
         if changed == "a weight":
             with torch.no_grad():
                 next(below.parameters())[0] += 1
         if changed == "an image":
-            pixels = split.pixels.clone()
+            pixels = split.pixels.copy()
             pixels[7, 3, 3, 1] ^= 1
-            examples = DeviceSplit(pixels, split.labels)
-        FrozenLayers(below, [], CPU).features(examples)
+            split = Split(pixels, split.labels)
+        FrozenLayers(below, [], CPU).features(DeviceSplit.load(split, CPU.device), split.fingerprint)
     assert len(list(own_cache.iterdir())) == 4  # training, validation, and one more for each change
+
+
+def test_images_where_others_lay_in_memory_have_features_of_their_own(images, tiny_recipe, own_cache):
+    """An address tells nothing: it is given away again as soon as its images are gone."""
+    below, _ = divided(assemble(tiny_recipe("freeze", network=NETWORK), images, 0, CPU).trained, 10)
+    pixels, labels, means = np.empty((60, 8, 8, 3), np.uint8), np.zeros(60, np.int64), set()
+    for seed in range(3):
+        pixels[...] = np.random.default_rng(seed).integers(0, 256, pixels.shape, np.uint8)
+        split = Split(pixels, labels)
+        features = FrozenLayers(below, [], CPU).features(DeviceSplit.load(split, CPU.device), split.fingerprint)
+        means.add(features.mean().item())
+    assert len(means) == 3

@@ -180,8 +180,8 @@ def assemble(
         own_streams["views"] = streams("views")
         below, module = divided(module, frozen.layers)
         layers = FrozenLayers(below, techniques, compute, tell)
-        features = layers.split(data, frozen.views, own_streams["views"])
-        examples = (features, _fixed_sample(features), layers.split(watched))
+        features = layers.split(data, images.train.fingerprint, frozen.views, own_streams["views"])
+        examples = (features, _fixed_sample(features), layers.split(watched, images.watched.fingerprint))
         averaged = None if averaged is None else divided(averaged, frozen.layers)[1]
     elif frozen.layers:
         mixing = next(technique.name for technique in techniques if technique.mixes_targets)

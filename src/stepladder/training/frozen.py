@@ -167,25 +167,32 @@ class FrozenLayers:
                 for name, tensor in technique.learned.items():
                     self._digest.update(name.encode() + _bytes(tensor))
 
-    def split(self, split: DeviceSplit, views: int = 0, rng: torch.Generator | None = None) -> FeatureSplit:
-        """Return ``split`` as these layers see it; training draws from so many random ``views``, if any, by ``rng``."""
-        rows = torch.arange(len(split), device=split.labels.device)
-        seen = self.views(split, views) if views else None
-        return FeatureSplit(self.features(split), split.labels, rows, seen, rng)
+    def split(
+        self, split: DeviceSplit, fingerprint: str, views: int = 0, rng: torch.Generator | None = None
+    ) -> FeatureSplit:
+        """Return ``split`` as these layers see it.
 
-    def features(self, split: DeviceSplit) -> Tensor:
+        Args:
+            fingerprint: of the :class:`Split` that was loaded; what was worked out is found again by it.
+            views: how many random views of each image are worked out, of which training draws by ``rng``.
+        """
+        rows = torch.arange(len(split), device=split.labels.device)
+        seen = self.views(split, fingerprint, views) if views else None
+        return FeatureSplit(self.features(split, fingerprint), split.labels, rows, seen, rng)
+
+    def features(self, split: DeviceSplit, fingerprint: str) -> Tensor:
         """Return float32 (N, …) features of the plain images of ``split``, on the device of the layers."""
         digest = self._digest.copy()
-        digest.update(_content(split))
+        digest.update(f"{fingerprint}\n".encode())
         return self._kept(digest.hexdigest(), (len(split),), lambda part: self._run(self._take(split, part)))
 
-    def views(self, split: DeviceSplit, count: int) -> Tensor | None:
+    def views(self, split: DeviceSplit, fingerprint: str, count: int) -> Tensor | None:
         """Return float32 (count, N, …) features of random views of ``split``; None where nothing is augmented."""
         augmenting = [technique for technique in self._techniques if technique.overrides("augment")]
         if not augmenting:
             return None
         digest = self._digest.copy()
-        digest.update(_content(split) + f"{count} views".encode() + b"".join(map(_described, augmenting)))
+        digest.update(f"{fingerprint}\n{count} views".encode() + b"".join(map(_described, augmenting)))
 
         def work_out(part: _Part) -> Tensor:
             images = self._take(split, part)
@@ -348,19 +355,3 @@ def _described(technique: Technique) -> bytes:
 
 def _bytes(tensor: Tensor) -> bytes:
     return tensor.detach().cpu().contiguous().numpy().tobytes()
-
-
-#: The content of splits that were looked at, by where their pixels lie: a process trains many trials on the same ones.
-_CONTENTS: dict[tuple[int, tuple[int, ...], bytes], bytes] = {}
-
-
-def _content(split: DeviceSplit) -> bytes:
-    """The SHA-256 of the pixels of a split, in order."""
-    rows = b"" if split.rows is None else hashlib.sha256(_bytes(split.rows)).digest()
-    key = (split.pixels.data_ptr(), tuple(split.pixels.shape), rows)
-    if key not in _CONTENTS:
-        digest = hashlib.sha256(str(tuple(split.pixels.shape[1:])).encode())
-        for images in split.batches:
-            digest.update(_bytes(images.permute(0, 2, 3, 1)))
-        _CONTENTS[key] = digest.digest()
-    return _CONTENTS[key]

@@ -210,6 +210,6 @@ def _logits(model: Model, split: Split, frozen: int = 0) -> np.ndarray:
     batches: Iterable[Tensor] = examples.batches
     if frozen:
         below, module = divided(model.module, frozen)
-        batches = FrozenLayers(below, model.techniques, model.compute).split(examples).batches
+        batches = FrozenLayers(below, model.techniques, model.compute).split(examples, split.fingerprint).batches
     with torch.inference_mode():
         return compute_logits(module, model.techniques, batches, model.compute).cpu().numpy()
