@@ -35,7 +35,7 @@ def in_memory(contents: list[bytes | None], labels: list[int] | None = None, chu
 
 def test_equal_sizes_are_kept_in_order(encode):
     contents = [encode(seed=i, size=(9, 5)) for i in range(40)]
-    splits, notes = decode_splits({"train": in_memory(contents[:30]), "test": in_memory(contents[30:])})
+    splits, notes, _ = decode_splits({"train": in_memory(contents[:30]), "test": in_memory(contents[30:])})
     assert notes == ()
     assert splits["train"].images.shape == (30, 5, 9, 3)
     images = np.concatenate([splits["train"].images, splits["test"].images])
@@ -45,7 +45,7 @@ def test_equal_sizes_are_kept_in_order(encode):
 
 def test_splits_share_one_array(encode):
     contents = [encode(seed=i) for i in range(4)]
-    splits, _ = decode_splits({"test": in_memory(contents[:2]), "train": in_memory(contents[2:])})
+    splits, _, _ = decode_splits({"test": in_memory(contents[:2]), "train": in_memory(contents[2:])})
     assert splits["train"].images.base is splits["test"].images.base
 
 
@@ -53,19 +53,19 @@ def test_splits_share_one_array(encode):
 def test_channels_are_gray_only_if_all_are(encode, first):
     modes = ["L", "RGB"] if first == "L" else ["RGB", "L"]
     mixed = {"train": in_memory([encode(mode=modes[0], seed=1)]), "test": in_memory([encode(mode=modes[1], seed=2)])}
-    splits, notes = decode_splits(mixed)
+    splits, notes, _ = decode_splits(mixed)
     assert splits["train"].images.shape == splits["test"].images.shape == (1, 8, 8, 3)
     gray = splits["train" if first == "L" else "test"].images
     assert (gray == gray[..., :1]).all()
     assert notes == ("1 of 2 images are gray and were given three equal channels.",)
-    gray_only, _ = decode_splits({"train": in_memory([encode(mode="L")] * 2)})
+    gray_only, _, _ = decode_splits({"train": in_memory([encode(mode="L")] * 2)})
     assert gray_only["train"].images.shape == (2, 8, 8, 1)
 
 
 def test_sizes_that_differ_get_the_median_shorter_side(encode):
     sizes = [(20, 20)] * 5 + [(30, 24)] * 3 + [(12, 40)] * 2
     contents = [encode(seed=i, size=size) for i, size in enumerate(sizes)]
-    splits, notes = decode_splits({"train": in_memory(contents)})
+    splits, notes, _ = decode_splits({"train": in_memory(contents)})
     assert splits["train"].images.shape == (10, 20, 20, 3)
     (note,) = notes
     assert "12 to 24 pixels" in note
@@ -89,7 +89,7 @@ def test_sizes_that_differ_get_the_median_shorter_side(encode):
 )
 def test_one_rule_for_the_size(encode, sizes, shape):
     contents = [encode("JPEG", size=size, seed=seed) for seed, size in enumerate(sizes)]
-    splits, notes = decode_splits({"train": in_memory(contents)})
+    splits, notes, _ = decode_splits({"train": in_memory(contents)})
     assert splits["train"].images.shape == (3, *shape, 3)
     expected = np.stack([decode_fitted(content, *shape) for content in contents])
     np.testing.assert_array_equal(splits["train"].images, expected)
@@ -113,7 +113,7 @@ def test_a_size_that_is_asked_for_wins_over_that_of_a_network(encode):
         ({"default_size": DefaultSize(20)}, 20),
         ({"size": 12, "default_size": DefaultSize(20)}, 12),
     ):
-        splits, notes = decode_splits({"train": in_memory(contents)}, shape=ShapeOptions(**asked))
+        splits, notes, _ = decode_splits({"train": in_memory(contents)}, shape=ShapeOptions(**asked))
         assert splits["train"].image_shape == (side, side, 3)
         assert ("The network learned from images of 20×20" in notes[0]) == (side == 20)
         assert "median" not in notes[0]
@@ -213,7 +213,7 @@ def test_memory_of_a_large_mapped_set_is_given_back_while_it_is_made(tmp_path, w
 def test_threads_change_nothing(encode, monkeypatch, threads):
     contents = [encode(seed=i, size=(8 + i % 3, 8)) for i in range(50)]
     monkeypatch.setattr(room, "available_cores", lambda: threads)
-    splits, _ = decode_splits({"train": in_memory(contents)})
+    splits, _, _ = decode_splits({"train": in_memory(contents)})
     expected = np.stack([fit_square(decode_image(content), 8) for content in contents])
     np.testing.assert_array_equal(splits["train"].images, expected)
 
@@ -239,11 +239,11 @@ def test_skipped_images_leave_the_others_with_their_labels(encode, sizes):
     for bad in (2, 3, 11, 19):
         contents[bad] = good[bad][:50]
     parts = {"train": in_memory(contents[:12]), "test": in_memory(contents[12:])}
-    splits, notes = decode_splits(parts, skip_damaged=True)
+    splits, notes, _ = decode_splits(parts, skip_damaged=True)
     assert splits["train"].labels.tolist() == [0, 1, 4, 5, 6, 7, 8, 9, 10]
     assert splits["test"].labels.tolist() == [0, 1, 2, 3, 4, 5, 6]
     clean = {"train": in_memory([good[i] for i in (0, 1, *range(4, 11))]), "test": in_memory(good[12:19])}
-    expected, _ = decode_splits(clean)
+    expected, _, _ = decode_splits(clean)
     for name in expected:
         np.testing.assert_array_equal(splits[name].images, expected[name].images)
     assert notes[-1].startswith("4 damaged images were left out: row 2, row 3, row 11")

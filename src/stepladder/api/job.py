@@ -87,9 +87,8 @@ class Job:
         if isinstance(data, ImagesToLoad):
             return data.load(default_size)
         shown = self.shown
-        if not isinstance(shown, PlainLines):
-            return load_image_set(data, default_size=default_size)
         access = Access(
+            download=self.execution.download,
             on_progress=lambda done, total: shown.loading("Reading images", done, total),
             on_download=lambda name, done, total: shown.loading(f"Fetching {name}", done, total),
         )

@@ -61,9 +61,6 @@ class PlainLines(Callbacks):
         """Print one line."""
         self.console.print(self.translate(sentence), style=style, markup=False)
 
-    def loading(self, what: str, done: int, total: int) -> None:
-        """So much of the images is fetched or read."""
-
     def images_loaded(self, images: ImageSet, recipe: Recipe) -> None:
         """Say how many images there are, of what size and channels, and what was decided about them."""
         height, width, channels = images.image_shape
@@ -245,16 +242,19 @@ class LiveBars(PlainLines):
         self.loader = Progress(*columns, console=console, transient=True)
 
     def loading(self, what: str, done: int, total: int) -> None:
-        """Move the bar of the images."""
+        """Move the bar of what is read or fetched."""
         if self.reading_task is None:
             self.reading_task = self.loader.add_task(what, total=total)
             self.loader.start()
         self.loader.update(self.reading_task, description=what, completed=done, total=total)
 
-    def images_loaded(self, images: ImageSet, recipe: Recipe) -> None:
-        """Take that bar away."""
-        self.loader.stop()
-        super().images_loaded(images, recipe)
+    def say(self, sentence: str, style: str = "") -> None:
+        """Take that bar away, and print one line."""
+        if self.reading_task is not None:
+            self.loader.stop()
+            self.loader.remove_task(self.reading_task)
+            self.reading_task = None
+        super().say(sentence, style)
 
     def planned(self, schedule: Schedule) -> None:
         """Say what will run, then show the bars."""
@@ -352,6 +352,11 @@ class NotebookBox(PlainLines):
         """Say what was loaded."""
         self.bar = ""
         super().images_loaded(images, recipe)
+
+    def message(self, sentence: str) -> None:
+        """Say it, of what was read or fetched too."""
+        self.bar = "" if self.time is None else self.bar
+        super().message(sentence)
 
     def features_computed(self, trial: Trial, done: int, total: int) -> None:
         """Say how far the features are."""

@@ -28,6 +28,7 @@ from stepladder.recipe import Recipe
 from stepladder.report.write import write_report
 from stepladder.studies.bag_of_words import BagCallbacks, BagOptions, add_bag_of_words, run_bag_of_words
 from stepladder.studies.curve import curve_design
+from stepladder.studies.design.designs import PLANS
 from stepladder.studies.design.recipes import RecipeOptions, as_options, check_plan, choose_study
 from stepladder.studies.design.rules import Protocol, Rules, Seeds, check_seeds
 from stepladder.studies.design.rungs import Rung
@@ -40,6 +41,7 @@ from stepladder.studies.lr_range import LrRange, run_lr_range
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.running.hours import say_hours
 from stepladder.studies.search import Search, run_search
+from stepladder.studies.starts import forecast_starts
 from stepladder.studies.study import plan_study, run_study
 from stepladder.studies.sweep import Grid, grid_design, write_over
 from stepladder.studies.track import check_trackers
@@ -145,7 +147,11 @@ def plan(
         )
         forecast = forecast_study(planned, assumed, job.execution, job.callbacks)
         say_hours(forecast.shortest.middle, images.image_shape, job.callbacks)
-        return forecast
+        own_rungs = not isinstance(plan, str) or plan not in PLANS
+        if own_rungs or options.network is not None or isinstance(options.recipe, Recipe):
+            return forecast  # who chose so much knows how to begin
+        starts = forecast_starts(images, without=chosen.recipe.name, seeds=seeds, rules=rules, execution=job.execution)
+        return replace(forecast, instead=starts)
 
 
 def sweep(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 from rich import box
@@ -14,6 +15,7 @@ from rich.text import Text
 
 from stepladder.cli.console import AsJson, make_console
 from stepladder.cli.data_options import DataOptions
+from stepladder.cli.flags import to_flags
 from stepladder.cli.groups import FIRST, MORE
 from stepladder.datasets import SOURCES, ImageSet
 from stepladder.datasets.audit import ImageAudit, audit_image_set, draw_sheet
@@ -66,17 +68,20 @@ def data(
     images, damaged = _load(console, data, options)
     with console.status("Examining images …") as status:
         audit = audit_image_set(images, damaged, on_step=lambda step: status.update(f"{step} …"))
-    show_audit(console, audit)
+        status.update("Measuring how long training takes …")
+        starts, training = _starts(images)
+    show_audit(console, audit, training)
     if sheet is not None:
         replace_bytes(sheet, draw_sheet(images))
     if html is not None:
         # A path on disk may hold bytes that are no UTF-8; a page with a "?" is better than none.
-        replace_text(html, render_audit_page(audit).encode(errors="replace").decode())
+        replace_text(html, render_audit_page(audit, training).encode(errors="replace").decode())
     written = [str(path) for path in (sheet, html) if path is not None]
     if written:
         console.print(f"\nWritten: {', '.join(written)}", markup=False)
     if as_json:
-        print(json.dumps(build_audit_document(audit), ensure_ascii=False, indent=2, allow_nan=False))
+        document = {**build_audit_document(audit), "starts": starts}
+        print(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False))
 
 
 def _load(console: Console, data: str, options: DataOptions) -> tuple[ImageSet, tuple[tuple[str, str], ...]]:
@@ -87,10 +92,22 @@ def _load(console: Console, data: str, options: DataOptions) -> tuple[ImageSet, 
         return options.load_data(console, data, skip_damaged=True), error.damaged
 
 
-def show_audit(console: Console, audit: ImageAudit) -> None:
+def _starts(images: ImageSet) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the ways to begin on photographs, as plain values and as sentences; none for other images."""
+    if not images.are_photographs:
+        return [], []
+    # PyTorch, which takes a second to load: only where something is measured.
+    from stepladder.report.how_long import tell_starts
+    from stepladder.studies.starts import forecast_starts
+
+    starts = forecast_starts(images)
+    return [start.to_document() for start in starts], [to_flags(sentence) for sentence in tell_starts(starts)]
+
+
+def show_audit(console: Console, audit: ImageAudit, training: Sequence[str] = ()) -> None:
     """Print an audit, section by section."""
     console.print(Text(audit.image_set.name, style="bold"))
-    for section in audit_sections(audit):
+    for section in audit_sections(audit, training):
         _show(console, section)
 
 

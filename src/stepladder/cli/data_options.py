@@ -58,7 +58,10 @@ class DataOptions:
     download: Annotated[
         bool,
         Parameter(
-            group=IMAGES, negative="", show_default=False, help="Fetch a named image set that is not on this computer."
+            group=IMAGES,
+            negative="",
+            show_default=False,
+            help="Fetch a named image set, or published weights, that are not on this computer.",
         ),
     ] = False
 

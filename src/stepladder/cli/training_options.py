@@ -281,6 +281,7 @@ class PauseOptions:
         return Execution(
             device=options.device,
             precision=options.precision,
+            download=options.download,
             threads=threads,
             checkpoint_seconds=self.checkpoint_seconds,
             accept_different_bits=self.accept_different_bits,
@@ -341,6 +342,7 @@ class ExecutionOptions:
         return Execution(
             device=options.device,
             precision=options.precision,
+            download=options.download,
             threads=self.threads,
             workers=self._number_of_workers(),
             streams=self.streams,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
+from typing import NamedTuple
 
 import numpy as np
 import PIL
@@ -17,7 +18,7 @@ import PIL
 from stepladder.datasets.cache import Allocate, Decoded, allocate_pixels, decode_once
 from stepladder.datasets.decode import decode_fitted, decode_image, fit_image, image_shape, with_channels
 from stepladder.datasets.encoded import Content, Encoded, Item, Reader, content_of
-from stepladder.datasets.image_set import FITS, SPLIT_NAMES, Fit, ImageSet, Split
+from stepladder.datasets.image_set import FITS, MAX_CHOSEN_SIDE, SPLIT_NAMES, Fit, ImageSet, Split
 from stepladder.datasets.mapped import FEWEST_RELEASED, release
 from stepladder.datasets.threads import available_cores, in_threads
 from stepladder.errors import DamagedImagesError, DataError, some_of, unknown
@@ -27,10 +28,6 @@ MAX_SIDE = 1024
 
 #: Called with (images done, images in all). Where sizes differ the count may start over once, for the second pass.
 Progress = Callable[[int, int], None]
-
-#: Unless a size is asked for, images of one size keep it up to this many pixels a side; all others become squares of at
-#: most this many. A network from scratch learns little more from larger ones, and takes hours.
-MAX_CHOSEN_SIDE = 64
 
 # Raised with every change after which the same bytes become other pixels, or other facts.
 _DECODER = 3
@@ -101,6 +98,7 @@ class Shapes:
         height, width: of all images in pixels; 0 where sizes differ.
         low, high: the shortest and the longest shorter side, pixels.
         gray, color: how many images of each there were.
+        median: of the shorter sides, pixels; 0 where the cache was written before that was kept.
     """
 
     height: int
@@ -109,6 +107,7 @@ class Shapes:
     high: int
     gray: int
     color: int
+    median: int = 0
 
     @classmethod
     def of(cls, shapes: np.ndarray) -> Shapes:
@@ -116,7 +115,8 @@ class Shapes:
         sizes, gray = shapes[:, :2], int((shapes[:, 2] == 1).sum())
         height, width = sizes[0].tolist() if (sizes == sizes[0]).all() else (0, 0)
         shorter = sizes.min(axis=1)
-        return cls(height, width, int(shorter.min()), int(shorter.max()), gray, len(shapes) - gray)
+        low, high, median = int(shorter.min()), int(shorter.max()), int(np.median(shorter))
+        return cls(height, width, low, high, gray, len(shapes) - gray, median)
 
     def notes(self, target: tuple[int, ...], asked: ShapeOptions) -> tuple[str, ...]:
         """Return a sentence for each change where such images become ``target``: height, width, channels."""
@@ -148,6 +148,23 @@ class Shapes:
         )
 
 
+class DecodedSplits(NamedTuple):
+    """What encoded images came to.
+
+    Attributes:
+        notes: what a reader of results must know.
+        original_side: median shorter side of the images before they were brought to one size, pixels.
+    """
+
+    splits: dict[str, Split]
+    notes: tuple[str, ...]
+    original_side: int
+
+    def image_set(self, name: str, class_names: tuple[str, ...], notes: Sequence[str]) -> ImageSet:
+        """Return them as an image set; ``notes`` tell what was found before decoding."""
+        return ImageSet(name, class_names, self.splits, (*notes, *self.notes), original_side=self.original_side)
+
+
 _FITTED: dict[Fit, str] = {
     "crop": "the shorter side of each was resized to {side} pixels, antialiased, and the {side}×{side} center kept",
     "pad": "the longer side of each was resized to {side} pixels, antialiased, and black added up to {side}×{side}",
@@ -161,14 +178,11 @@ def decode_splits(
     shape: ShapeOptions = ShapeOptions(),
     skip_damaged: bool = False,
     on_progress: Progress | None = None,
-) -> tuple[dict[str, Split], tuple[str, ...]]:
+) -> DecodedSplits:
     """Decode all splits to one common shape, into one array of which each split is a part.
 
     Gray if all images are gray, else RGB; for their size see :func:`common_shape`. ``shape`` overrules both. What was
     decoded before comes mapped from the cache.
-
-    Returns:
-        the splits, and the notes that a reader of results must know.
 
     Raises:
         DamagedImagesError: images cannot be decoded and ``skip_damaged`` is off; all of them are listed.
@@ -195,7 +209,8 @@ def decode_splits(
 
     decoded = decode_once(_cache_key(ordered, shape), count, decode)
     pixels, shapes = decoded.pixels, decoded.facts["shapes"]
-    notes = Shapes(**shapes).notes(pixels.shape[1:], shape) if shapes else ()
+    had = Shapes(**shapes) if shapes else None
+    notes = had.notes(pixels.shape[1:], shape) if had else ()
     damaged: dict[int, str] = dict(decoded.facts["damaged"])
     if damaged and not skip_damaged:
         raise DamagedImagesError((place(position), damaged[position]) for position in sorted(damaged))
@@ -213,7 +228,7 @@ def decode_splits(
         whole = Split(pixels[start : start + len(part.labels)], part.labels)
         kept = np.flatnonzero(sound[start : start + len(part.labels)])
         parts_of[name] = whole if len(kept) == len(whole) else whole.take(kept)
-    return parts_of, notes
+    return DecodedSplits(parts_of, notes, (had.median or had.low) if had else 0)
 
 
 def reshaped(image_set: ImageSet, shape: ShapeOptions, *, keeps_size: bool = False) -> ImageSet:
@@ -242,7 +257,8 @@ def reshaped(image_set: ImageSet, shape: ShapeOptions, *, keeps_size: bool = Fal
         gray=count if channels == 1 else 0,
         color=count if channels == 3 else 0,
     )
-    return replace(image_set, splits=splits, notes=(*image_set.notes, *had.notes(target, shape)))
+    side = image_set.original_side or min(height, width)
+    return replace(image_set, splits=splits, notes=(*image_set.notes, *had.notes(target, shape)), original_side=side)
 
 
 def _cache_key(splits: Mapping[str, Encoded], shape: ShapeOptions) -> str | None:

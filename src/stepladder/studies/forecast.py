@@ -25,6 +25,7 @@ from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.running.dispatch import count_workers
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.running.timing import Estimate, Range
+from stepladder.studies.starts import Start
 from stepladder.studies.study import PlannedStudy
 
 #: Taken for the standard deviation of paired differences where nobody states one, by whether the metric is a share:
@@ -59,6 +60,7 @@ class Forecast:
         detectable: smallest true difference that is found with a chance of :data:`~verdicts.POWER`, at each look's
             seeds, in the metric's unit; None where one seed shows no spread.
         comparisons: that share the error rate.
+        instead: how else these images could be learned from, where they are photographs.
     """
 
     record: StudyRecord
@@ -72,6 +74,7 @@ class Forecast:
     detectable: dict[int, float | None]
     comparisons: int
     power: float = POWER
+    instead: tuple[Start, ...] = ()
 
     @property
     def seconds(self) -> Mapping[str, float]:
@@ -110,6 +113,7 @@ class Forecast:
             },
             "sd": self.spread.sd,
             "detectable": self.detectable,
+            "instead": [start.to_document() for start in self.instead],
         }
 
 

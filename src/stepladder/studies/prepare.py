@@ -17,6 +17,7 @@ from types import FrameType
 
 from stepladder.datasets import ImageSet, Splits, make_splits
 from stepladder.datasets.audit import LeakCheck, check_leaks
+from stepladder.datasets.download import fetch, kept
 from stepladder.errors import RecipeError, StepladderError, StorageError, StudyError
 from stepladder.network import trace_network
 from stepladder.network.advice import LARGEST_FLATTENED, grave_notes, training_memory
@@ -69,6 +70,8 @@ def prepare(
         RecipeError: a device, precision or number of threads that cannot be.
     """
     execution.check()
+    if execution.download:
+        fetch_published(recipe, callbacks)
     splits, data = split_images(image_set, protocol, callbacks.leaks_checked)
     notes = grave_of(recipe, splits, image_set.num_classes, execution)
     for note in notes:
@@ -79,6 +82,22 @@ def prepare(
         other = "bfloat16" if compute.precision == "float32" else "float32"
         callbacks.message(f"{arithmetic.describe()} Use `precision={other}` to force the other.")
     return Prepared(splits, data, compute, arithmetic)
+
+
+def fetch_published(recipe: Recipe, callbacks: Callbacks) -> None:
+    """Fetch the published files that the recipe's techniques read and that are not on this computer, as weights.
+
+    Raises:
+        DataError: no address answers, or what it gives is not the published file.
+        StorageError: the cache cannot be written.
+        RecipeError: there is no such file for this network.
+    """
+    for technique in recipe.make_techniques():
+        for file in technique.downloads(recipe.network):
+            if kept(file) is not None:
+                continue
+            path = fetch(file, lambda name, done, total: callbacks.loading(f"Fetching {name}", done, total))
+            callbacks.message(f"{file.name} ({file.size / 1e6:,.0f} MB from {file.host}) is in {path.parent}.")
 
 
 def grave_of(recipe: Recipe, splits: Splits, num_classes: int, execution: Execution) -> tuple[str, ...]:

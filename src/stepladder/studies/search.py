@@ -140,7 +140,7 @@ def run_search(
     if any(read_result(trial_folder(out, trial)) is None for trial in _trials(runner.record, ends[0][0], range(seeds))):
         work = {"": Work(ends[0][0].recipe, len(planned.splits.train))}
         estimate = estimate_seconds(
-            work, planned.splits, planned.record.data, planned.compute, callbacks, reads_test=False
+            work, planned.splits, len(planned.record.data.class_names), planned.compute, callbacks, reads_test=False
         )
         expected = estimate.study([""] * (search.points * seeds), 1)
         say_hours(expected.middle, runner.record.data.image_shape, callbacks)

@@ -53,6 +53,7 @@ from stepladder.studies.running.locks import locked
 from stepladder.studies.running.reading import read_study_test
 from stepladder.studies.running.timing import Estimate
 from stepladder.training.device import Compute
+from stepladder.training.engine import engine_versions
 
 #: Seconds between two rebuildings of ``results.csv``.
 _REFRESH_SECONDS = 5.0
@@ -96,7 +97,7 @@ class PlannedStudy:
         return estimate_seconds(
             self.work(trials),
             self.splits,
-            self.record.data,
+            len(self.record.data.class_names),
             self.compute,
             callbacks,
             limit=execution.trial_timeout,
@@ -172,7 +173,7 @@ def plan_study(
         threads=compute.threads,
         arithmetic=ArithmeticRecord.model_validate(asdict(prepared.arithmetic)),
         data=data,
-        versions=describe_versions(),
+        versions=describe_versions() | engine_versions((rung.recipe for rung in design.rungs), compute),
         machine=describe_machine(compute.device),
         command=execution.command,
         created=now(),

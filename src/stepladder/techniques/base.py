@@ -27,13 +27,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 from torch import Tensor, nn
 
 from stepladder.network import Network
+
+if TYPE_CHECKING:
+    from stepladder.datasets.download import Published
 
 #: Gives the random stream of a name on the CPU; the same name always starts the same stream.
 Stream = Callable[[str], torch.Generator]
@@ -245,6 +248,10 @@ class Technique(BaseModel):
     def needs_layers(cls) -> bool:
         """Whether this technique works on a list of layers, and so not on a module of the user's own."""
         return cls.reads_layers or any(map(cls.overrides, ("rewrite", "frozen", "lr_scales")))
+
+    def downloads(self, network: Network) -> tuple[Published, ...]:  # noqa: ARG002
+        """Return published files that it reads, and that may be fetched when somebody asks for it."""
+        return ()
 
     def check(self, context: Context) -> list[str]:  # noqa: ARG002
         """Say what is wrong with switching this on for that trial, before anything trains.

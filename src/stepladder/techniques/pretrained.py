@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from stepladder.errors import RecipeError
+from stepladder.network import Network
 from stepladder.network.own_module import output_path
 from stepladder.network.presets import preset_of
 from stepladder.network.pretrained import (
@@ -24,6 +25,9 @@ from stepladder.network.pretrained import (
 )
 from stepladder.techniques.base import WEIGHTS, Context, Stream, Technique
 from stepladder.techniques.standardize import spread
+
+if TYPE_CHECKING:
+    from stepladder.datasets.download import Published
 
 
 class Pretrained(Technique):
@@ -50,7 +54,8 @@ class Pretrained(Technique):
     source: Annotated[
         str,
         Field(
-            min_length=1, description="imagenet, or the path of a .safetensors file, a state dict or a model's folder"
+            min_length=1,
+            description="imagenet or imagenet_a1; or the path of a .safetensors file, a state dict or a model's folder",
         ),
     ] = "imagenet"
     sha256: Annotated[
@@ -69,6 +74,13 @@ class Pretrained(Technique):
             if path is not None:
                 return {**table, "sha256": sha256_of(path)}
         return table
+
+    def downloads(self, network: Network) -> tuple[Published, ...]:
+        """Return the file of published weights that no package holds."""
+        if self.sha256 or _file(self.source) is not None:
+            return ()
+        _, weights = published_weights(network, self.source)
+        return (weights.published,) if weights.url else ()
 
     def check(self, context: Context) -> list[str]:
         """Refuse networks without such weights, and weights that are not on this computer."""

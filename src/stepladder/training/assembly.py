@@ -15,6 +15,7 @@ from stepladder.errors import RecipeError
 from stepladder.network import Network, trace_network
 from stepladder.network.build import build_network
 from stepladder.network.layers import SeededDropout
+from stepladder.network.own_random import SeededModules
 from stepladder.network.spec import walk
 from stepladder.optimizer import Optimizer
 from stepladder.recipe import Recipe
@@ -79,7 +80,8 @@ class Assembly:
         trained: the whole network that is saved; it shares its layers with ``averaged`` or ``module``.
         techniques: fitted, in recipe order.
         parameters: those of ``module`` that learn.
-        streams: every generator that the steps draw from: ``order``, ``augment/<technique>``, ``dropout/<layer>``.
+        streams: every generator that the steps draw from: ``order``, ``augment/<technique>``, ``dropout/<layer>``,
+            ``random/own/<device>``.
         steps_per_epoch: steps in one pass over the training images.
         warnings: what a reader of the result should know, a sentence each.
     """
@@ -196,7 +198,7 @@ def assemble(
         techniques,
         (make_steps or make_optimizer)(recipe.optimizer, module, scales),
         [parameter for parameter in module.parameters() if parameter.requires_grad],
-        own_streams | _dropout_streams(module),
+        own_streams | _layer_streams(module),
         context.steps_per_epoch,
         warnings,
     )
@@ -260,9 +262,10 @@ def overriding(techniques: Sequence[Technique], hook: str) -> list[Technique]:
     return [technique for technique in techniques if technique.overrides(hook)]
 
 
-def _dropout_streams(module: nn.Module) -> dict[str, torch.Generator]:
+def _layer_streams(module: nn.Module) -> dict[str, torch.Generator]:
     layers = {name: layer for name, layer in module.named_modules() if isinstance(layer, SeededDropout)}
-    return {f"dropout/{name}": layer.generator for name, layer in layers.items()}
+    streams = {f"dropout/{name}": layer.generator for name, layer in layers.items()}
+    return streams | (module.streams if isinstance(module, SeededModules) else {})
 
 
 def _fixed_sample(data: _Kind) -> _Kind:

@@ -10,7 +10,8 @@ the cores.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from stepladder.network.layers import GlobalPool, PaddedConv2d, ResidualSum, SeededDropout
+from stepladder.recipe import Recipe
 from stepladder.training.device import Compute
 
 if TYPE_CHECKING:
@@ -27,6 +29,18 @@ if TYPE_CHECKING:
 
 #: Of the ONNX standard; onnxruntime reads all from 7 on.
 _OPSET, _IR = 18, 9
+
+
+def engine_versions(recipes: Iterable[Recipe], compute: Compute) -> dict[str, str]:
+    """Return the version of what works out the features of frozen layers, where that is not PyTorch."""
+    techniques = [technique for recipe in recipes for technique in recipe.make_techniques()]
+    if not _has_onnxruntime(compute) or not any(technique.overrides("frozen") for technique in techniques):
+        return {}
+    return {"onnxruntime": version("onnxruntime")}
+
+
+def _has_onnxruntime(compute: Compute) -> bool:
+    return compute.device.type == "cpu" and all(find_spec(name) is not None for name in ("onnxruntime", "onnx"))
 
 
 class ForwardEngine:
@@ -45,9 +59,8 @@ class ForwardEngine:
         self._compute = compute
         self._session: Any = None
         self.name = f"torch {torch.__version__} {compute.device.type} {compute.precision}"
-        on_cpu = compute.device.type == "cpu"
-        self.parallel = on_cpu
-        if on_cpu and find_spec("onnxruntime") is not None and find_spec("onnx") is not None:
+        self.parallel = compute.device.type == "cpu"
+        if _has_onnxruntime(compute):
             folded = _folded(layers)
             if all(isinstance(part, _KNOWN) for part in folded.modules()):
                 self._session = _session(_graph(folded))

@@ -36,6 +36,7 @@ from stepladder.network.layers import BatchNorm1d, BatchNorm2d
 from stepladder.techniques import Progress, Technique, code_of
 from stepladder.techniques.base import Frozen
 from stepladder.techniques.guard import guarded
+from stepladder.training.arithmetic import processor_features
 from stepladder.training.device import Compute, available_cores
 from stepladder.training.engine import ForwardEngine
 from stepladder.training.evaluate import DeviceSplit, prepare_images
@@ -157,7 +158,8 @@ class FrozenLayers:
     ) -> None:
         self._techniques, self._compute, self._tell = techniques, compute, tell
         self._engine = ForwardEngine(layers.eval(), compute)
-        self._digest = hashlib.sha256(f"{self._engine.name}\n{layers!r}\n".encode())
+        # Another processor rounds otherwise, and a cache may lie on a disk that several machines share.
+        self._digest = hashlib.sha256(f"{self._engine.name}\n{processor_features()}\n{layers!r}\n".encode())
         for name, tensor in layers.state_dict().items():
             self._digest.update(f"{name} {tuple(tensor.shape)}\n".encode())
             self._digest.update(_bytes(tensor))

@@ -37,10 +37,10 @@ def load(path: Path, options: LoadOptions) -> ImageSet:
         named[split_name] = NamedLabels(class_names, labels)
     class_names, labels_by_split, class_notes = match_classes(str(path), named)
     encoded = {name: files(entries[name], labels_by_split[name]) for name in entries}
-    splits, decode_notes = decode_splits(
+    decoded = decode_splits(
         encoded, shape=options.shape, skip_damaged=options.skip_damaged, on_progress=options.access.on_progress
     )
-    return ImageSet(name_of(path), class_names, splits, (*notes, *class_notes, *decode_notes))
+    return decoded.image_set(name_of(path), class_names, (*notes, *class_notes))
 
 
 def _split_folders(path: Path) -> tuple[dict[str, Path], tuple[str, ...]]:

@@ -7,6 +7,7 @@ brought to one as those of files are.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,7 +16,7 @@ from PIL import Image
 from stepladder.datasets.decode import upright_pixels
 from stepladder.datasets.decode_all import decode_splits
 from stepladder.datasets.encoded import CHUNK_BYTES, Encoded, Item
-from stepladder.datasets.image_set import ImageSet, Split
+from stepladder.datasets.image_set import ImageSet
 from stepladder.datasets.labels import NamedLabels, match_classes, named_labels
 from stepladder.datasets.sources.arrays import as_array, checked_pixels, label_text
 from stepladder.datasets.sources.base import LoadOptions, safe_name
@@ -64,15 +65,16 @@ def read_datasets(parts: Mapping[str, Any], name: str | None, options: LoadOptio
             raise DataError(f"the {split} split is an empty dataset; give it images, or leave it out")
     # In place of the labels, which reading brings, the positions of the images.
     encoded = {split: _encoded(split, dataset) for split, dataset in datasets.items()}
-    splits, notes = decode_splits(
+    decoded = decode_splits(
         encoded, shape=options.shape, skip_damaged=options.skip_damaged, on_progress=options.access.on_progress
     )
     set_name = safe_name(name or datasets["train"].name)
     class_names, labels, class_notes = match_classes(
         set_name, {split: part.labels() for split, part in datasets.items()}
     )
-    labelled = {split: Split(part.pixels, labels[split][part.labels], part.rows) for split, part in splits.items()}
-    return ImageSet(set_name, class_names, labelled, (*class_notes, *notes))
+    found = decoded.image_set(set_name, class_names, class_notes)
+    labelled = {name: replace(part, labels=labels[name][part.labels]) for name, part in found.splits.items()}
+    return replace(found, splits=labelled)
 
 
 def _encoded(split: str, dataset: _Dataset) -> Encoded:

@@ -50,10 +50,10 @@ def load(path: Path, options: LoadOptions) -> ImageSet:
     named = {name: _labels(parts) for name, parts in tables.items()}
     class_names, labels, class_notes = match_classes(str(path), named)
     encoded = {name: _encoded(parts, labels[name], options.limit) for name, parts in tables.items()}
-    splits, notes_of_decoding = decode_splits(
+    decoded = decode_splits(
         encoded, shape=options.shape, skip_damaged=options.skip_damaged, on_progress=options.access.on_progress
     )
-    return ImageSet(name_of(path), class_names, splits, (*notes, *class_notes, *notes_of_decoding))
+    return decoded.image_set(name_of(path), class_names, (*notes, *class_notes))
 
 
 @dataclass(frozen=True)

@@ -59,10 +59,10 @@ def load(path: Path, options: LoadOptions) -> ImageSet:
     named = {name: named_labels([row.label for row in by_split[name]]) for name in SPLIT_NAMES if name in by_split}
     class_names, labels, class_notes = match_classes(str(path), named)
     encoded = {name: _encoded(path, by_split[name], labels[name], options.limit) for name in named}
-    splits, notes = decode_splits(
+    decoded = decode_splits(
         encoded, shape=options.shape, skip_damaged=options.skip_damaged, on_progress=options.access.on_progress
     )
-    return ImageSet(name_of(path), class_names, splits, (*class_notes, *notes))
+    return decoded.image_set(name_of(path), class_names, class_notes)
 
 
 def _read(path: Path) -> list[_Row]:

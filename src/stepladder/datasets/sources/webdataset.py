@@ -52,10 +52,10 @@ def load(path: Path, options: LoadOptions) -> ImageSet:
     named = {name: named_labels([sample.label for sample in part]) for name, part in samples.items()}
     class_names, labels, class_notes = match_classes(str(path), named)
     encoded = {name: _encoded(part, by_split[name], labels[name], options.limit) for name, part in samples.items()}
-    splits, decode_notes = decode_splits(
+    decoded = decode_splits(
         encoded, shape=options.shape, skip_damaged=options.skip_damaged, on_progress=options.access.on_progress
     )
-    return ImageSet(name_of(path), class_names, splits, (*notes, *class_notes, *decode_notes))
+    return decoded.image_set(name_of(path), class_names, (*notes, *class_notes))
 
 
 def _shards_at(path: Path) -> list[Path]:

@@ -6,11 +6,15 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import TYPE_CHECKING
 
 from stepladder.errors import RecipeError, unknown
 from stepladder.network.arithmetic import parse_input
 from stepladder.network.line import network_of_table
 from stepladder.network.spec import Network
+
+if TYPE_CHECKING:
+    from stepladder.datasets.download import Published
 
 
 @dataclass(frozen=True)
@@ -20,12 +24,14 @@ class PublishedWeights:
     Attributes:
         name: what they were trained on, as ``imagenet``.
         source: whose they are, their license and their accuracy.
-        sha256: of the file, hex; or its first figures, where its authors publish no more.
+        sha256: of the file, hex.
         resize: pixels of the shorter side of an image before its center is cut out to the preset's size.
         mean, scale: of each channel, in levels 0 to 255: the network reads (level − mean) / scale.
         tensors: the authors' names of the layers with weights, in the order of the layer list.
-        package, file: an installed package that holds the file, and where in it; empty where none does.
+        package: an installed package that holds the file; empty where none does.
+        file: where in the package it is, or what it is called once fetched; empty for the last part of ``url``.
         url: where it can be fetched, when asked; empty where a package holds it.
+        size: of what can be fetched, bytes.
     """
 
     name: str
@@ -38,6 +44,14 @@ class PublishedWeights:
     package: str = ""
     file: str = ""
     url: str = ""
+    size: int = 0
+
+    @property
+    def published(self) -> Published:
+        """The file as it can be fetched; there is a ``url``."""
+        from stepladder.datasets.download import Published  # what asks a model needs none of it
+
+        return Published(self.file or self.url.rpartition("/")[2], (self.url,), self.size, self.sha256)
 
 
 @dataclass(frozen=True)
@@ -83,19 +97,11 @@ def read_preset(name: str) -> Preset:
 def _read(name: str) -> Preset:
     table = tomllib.loads((_folder() / f"{name}.toml").read_text(encoding="utf-8"))
     paper, published, size = (table.pop(key) for key in ("paper", "published", "input"))
-    classes, published_weights = table.pop("classes", 10), table.pop("weights", {})
-    weights = {
-        key: PublishedWeights(
-            **{
-                "name": key,
-                **entry,
-                "mean": tuple(entry["mean"]),
-                "scale": tuple(entry["scale"]),
-                "tensors": tuple(entry["tensors"].split()),
-            }
-        )
-        for key, entry in published_weights.items()
-    }
+    classes, weights, tensors = table.pop("classes", 10), {}, ""
+    for key, entry in table.pop("weights", {}).items():
+        tensors = entry.pop("tensors", tensors)  # others of the same network have the same names
+        entry |= {"mean": tuple(entry["mean"]), "scale": tuple(entry["scale"])}
+        weights[key] = PublishedWeights(name=key, tensors=tuple(tensors.split()), **entry)
     return Preset(name, network_of_table(table), paper, published, parse_input(size), classes, weights)
 
 

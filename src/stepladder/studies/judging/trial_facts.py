@@ -70,7 +70,7 @@ def gather_trial_facts(study: SavedStudy) -> TrialFacts:
         ),
         costs=_costs(study),
         warnings=_count(warning for result in results for warning in dict.fromkeys(result.warnings)),
-        versions=_unlike(_named(result.versions) for result in results),
+        versions=_unlike(_named({**study.record.versions, **result.versions}) for result in results),
         machines=_unlike(describe_machine(result.machine) for result in results),
     )
 

@@ -43,6 +43,9 @@ class Schedule:
 class Callbacks:
     """Called as a job goes on; every method does nothing until it is overridden."""
 
+    def loading(self, what: str, done: int, total: int) -> None:
+        """So much of ``what`` is there: images that are decoded, or bytes of a file that is fetched."""
+
     def images_loaded(self, images: ImageSet, recipe: Recipe) -> None:
         """The images are in memory, and the recipe is settled."""
 

@@ -26,7 +26,6 @@ from stepladder.network.build import build_network
 from stepladder.network.spec import walk
 from stepladder.optimizer import Optimizer
 from stepladder.recipe import Recipe
-from stepladder.studies.files.records import DataRecord
 from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.running.timing import READING, TRIAL, Estimate
 from stepladder.studies.running.trial import training_data
@@ -128,7 +127,7 @@ class Clock:
 def estimate_seconds(
     work: Mapping[str, Work],
     splits: Splits,
-    data: DataRecord,
+    num_classes: int,
     compute: Compute,
     callbacks: Callbacks,
     *,
@@ -155,14 +154,14 @@ def estimate_seconds(
     recipes = {alike[name]: one.recipe for name, one in work.items()}
     callbacks.measuring(len(recipes))
     own = {key for key, recipe in recipes.items() if limit is not None and any(one.code for one in recipe.techniques)}
-    macs = {key: _macs(recipe, splits, data) for key, recipe in recipes.items()}
+    macs = {key: _macs(recipe, splits, num_classes) for key, recipe in recipes.items()}
     paces: dict[str, Pace] = {key: Pace(0.0, 0.0, limit) for key in own}
     longest = 0.0
     for key in _order([key for key in recipes if key not in own], recipes, macs):
         before = perf_counter()
         if before - begun + longest > _BUDGET:
             break
-        paces[key] = _measure(recipes[key], macs[key], splits, len(data.class_names), compute, at_a_time, clock)
+        paces[key] = _measure(recipes[key], macs[key], splits, num_classes, compute, at_a_time, clock)
         longest = max(longest, perf_counter() - before)
     measured = [key for key in paces if key not in own]
     for key in recipes.keys() - paces.keys():
@@ -170,9 +169,9 @@ def estimate_seconds(
         scale = macs[key] / macs[nearest]
         pace = paces[nearest]
         paces[key] = Pace(pace.training * scale, pace.evaluating * scale, pace.whole)
-    watched, tested = len(training_data(splits, len(data.class_names)).watched), len(splits.test)
+    watched, tested = len(training_data(splits, num_classes).watched), len(splits.test)
     seconds, reading = {}, {}
-    shared, apart = _features({name: one.recipe for name, one in work.items()}, splits, data, compute)
+    shared, apart = _features({name: one.recipe for name, one in work.items()}, splits, num_classes, compute)
     for name, one in work.items():
         pace = paces[alike[name]]
         seconds[name] = clock.busy * _trial(one, pace, watched) if pace.whole is None else pace.whole
@@ -184,13 +183,13 @@ def estimate_seconds(
 
 
 def _features(
-    recipes: Mapping[str, Recipe], splits: Splits, data: DataRecord, compute: Compute
+    recipes: Mapping[str, Recipe], splits: Splits, num_classes: int, compute: Compute
 ) -> tuple[float, dict[str, float]]:
     """Return the seconds of one core that frozen layers take for all trials together, and by rung for each of its own.
 
     The engine is timed on a few images with the layers of one recipe; the others' take as long a multiply-accumulate.
     """
-    whole = training_data(splits, len(data.class_names))
+    whole = training_data(splits, num_classes)
     plain = len(whole.train) + len(whole.watched) + len(splits.test)
     rate: float | None = None
     once: dict[tuple[int, str, int], float] = {}
@@ -199,15 +198,15 @@ def _features(
         techniques = recipe.make_techniques()
         if not overriding(techniques, "frozen") or not keeps_features(techniques):
             continue
-        network, shape = trained_network(recipe, splits.train, len(data.class_names))
+        network, shape = trained_network(recipe, splits.train, num_classes)
         frozen = find_frozen(techniques, network)
         below = {layer.name for _, layer in walk(network.layers[: frozen.layers])}
-        costs = trace_network(network, shape, len(data.class_names))
+        costs = trace_network(network, shape, num_classes)
         macs = sum(cost.macs for cost in costs if cost.layer.name in below)
         if not macs:
             continue
         if rate is None:
-            module = build_network(network, shape, len(data.class_names), Streams(0), compute.device)
+            module = build_network(network, shape, num_classes, Streams(0), compute.device)
             rate = _time_engine(divided(module, frozen.layers)[0], shape, compute) / macs
         augmented = "+".join(technique.name for technique in overriding(techniques, "augment"))
         views = frozen.views * len(whole.train) if augmented else 0
@@ -256,14 +255,14 @@ def _likeness(one: Recipe, other: Recipe) -> tuple[bool, int]:
     return one.network == other.network, -len(names[0] ^ names[1])
 
 
-def _macs(recipe: Recipe, splits: Splits, data: DataRecord) -> int:
+def _macs(recipe: Recipe, splits: Splits, num_classes: int) -> int:
     """Multiply-accumulates of an image forward in a step; frozen layers, whose features are kept, are no part of it."""
-    network, shape = trained_network(recipe, splits.train, len(data.class_names))
+    network, shape = trained_network(recipe, splits.train, num_classes)
     try:
         techniques = [setting.make() for setting in recipe.techniques if not setting.code]
         kept = find_frozen(techniques, network).layers if keeps_features(techniques) else 0
         frozen = {layer.name for _, layer in walk(network.layers[:kept])}
-        costs = trace_network(network, shape, len(data.class_names))
+        costs = trace_network(network, shape, num_classes)
         return max(1, sum(cost.macs for cost in costs if cost.layer.name not in frozen))
     except StepladderError:  # a network that does not fit the images, as its trial says better
         return 1

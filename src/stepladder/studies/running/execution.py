@@ -44,6 +44,8 @@ class Execution:
         checkpoint_seconds: keep a trial inside an epoch too where the epoch takes longer.
         trial_timeout: seconds after which a trial has failed; None for never.
         max_time: seconds after which the job stops by itself, with checkpoints; None for never.
+        download: whether a named image set, or published weights, may be fetched where they are not on this computer;
+            nothing is ever fetched without it.
         retry_failed: run trials again that had failed.
         accept_different_bits: go on from checkpoints of another thread count, version or processor.
         track: experiment trackers that see every trial as it runs: ``tensorboard``, ``trackio``.
@@ -59,6 +61,7 @@ class Execution:
     checkpoint_seconds: float = 60.0
     trial_timeout: float | None = None
     max_time: float | None = None
+    download: bool = False
     retry_failed: bool = False
     accept_different_bits: bool = False
     track: tuple[str, ...] = ()

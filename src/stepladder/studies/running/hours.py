@@ -48,5 +48,5 @@ def say_hours_of_training(
         return
     if 3 * macs * images * recipe.epochs < _SHORT:
         return
-    estimate = estimate_seconds({recipe.name: Work(recipe, images)}, splits, data, compute, callbacks)
+    estimate = estimate_seconds({recipe.name: Work(recipe, images)}, splits, len(data.class_names), compute, callbacks)
     say_hours(estimate.study([recipe.name], 1).middle, data.image_shape, callbacks)

@@ -22,6 +22,7 @@ from stepladder.studies.running.reading import card_facts
 from stepladder.training.assembly import TrainingData
 from stepladder.training.checkpoint import Checkpoints
 from stepladder.training.device import Compute
+from stepladder.training.engine import engine_versions
 from stepladder.training.history import EpochRecord, write_history
 from stepladder.training.loop import TrainedNetwork, TrainingCallbacks, train_network
 
@@ -50,7 +51,12 @@ def run_trial(job: Job, compute: Compute, callbacks: Callbacks, execution: Execu
     replace_text(folder / "recipe.toml", trial.recipe.to_toml())
     checkpoints = Checkpoints(
         folder / CHECKPOINTS,
-        {"trial": trial.id, **describe_versions(), "processor": describe_machine(compute.device).processor},
+        {
+            "trial": trial.id,
+            **describe_versions(),
+            **engine_versions([trial.recipe], compute),
+            "processor": describe_machine(compute.device).processor,
+        },
         every_seconds=execution.checkpoint_seconds,
         stop=execution.stop,
         accept_different_bits=execution.accept_different_bits,
@@ -155,7 +161,7 @@ def _result(trial: Trial, trained: TrainedNetwork, compute: Compute) -> TrialRes
         precision=compute.precision,
         failure=trained.failure,
         warnings=tuple(trained.warnings),
-        versions=describe_versions(),
+        versions=describe_versions() | engine_versions([trial.recipe], compute),
         machine=describe_machine(compute.device),
         finished=now(),
     )
