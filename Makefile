@@ -21,7 +21,7 @@ check: $(READY)  ## format, lint, types
 bench: $(READY)  ## training speed against plain PyTorch, measured here
 	$(BIN)/stepladder bench engine
 
-simulate: $(READY)  ## do the verdicts keep their error rates? 10,000 made-up studies a setting, seconds
+simulate: $(READY)  ## do the verdicts keep their error rates? 20,000 made-up studies a setting, a minute
 	$(BIN)/python -m benchmarks simulate
 
 soak: $(READY)  ## the long tests, then an hour of studies killed at random moments: the same bits, memory and files flat?

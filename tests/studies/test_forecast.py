@@ -56,7 +56,9 @@ def test_a_detectable_difference_is_found_four_times_of_five(forecast: Callable[
     found = forecast(3, Spread(0.004), alpha=0.1)
     assert (found.fewest, found.most, found.comparisons) == (9, 9, 2)
     assert found.detectable.keys() == {3}
-    assert chance(found.detectable[3] or 0, 0.004, 3, 0.1 / 2) == pytest.approx(0.8, abs=1e-4)
+    assert chance(found.detectable[3] or 0, 0.004, 3, 0.1 / 2 * 0.5) == pytest.approx(0.8, abs=1e-4)
+    final = forecast(3, Spread(0.004), alpha=0.1, final=True)
+    assert chance(final.detectable[3] or 0, 0.004, 3, 0.1 / 2) == pytest.approx(0.8, abs=1e-4)
     # It grows with the spread, in the unit of the spread.
     twice = forecast(3, Spread(0.008), alpha=0.1)
     assert twice.detectable[3] == pytest.approx(2 * (found.detectable[3] or 0))
@@ -65,7 +67,7 @@ def test_a_detectable_difference_is_found_four_times_of_five(forecast: Callable[
 def test_each_look_has_its_share_of_the_error(forecast: Callable[..., Forecast]) -> None:
     found = forecast("auto", Spread(0.004))
     assert (found.fewest, found.most) == (9, 30)
-    assert [look.seeds for look in found.looks] == list(found.detectable) == [3, 5, 8, 10]
+    assert [look.seeds for look in found.looks] == list(found.detectable) == [3, 5, 7, 10]
     for look in found.looks:
         effect = found.detectable[look.seeds]
         assert effect is not None

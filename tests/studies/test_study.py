@@ -14,10 +14,12 @@ from stepladder.datasets.audit import LeakCheck
 from stepladder.errors import StorageError, StudyError
 from stepladder.recipe import Recipe, change_settings, load_recipe
 from stepladder.studies.design.designs import make_design
-from stepladder.studies.design.rules import Rules, single_look
+from stepladder.studies.design.rules import Look, Rules
 from stepladder.studies.design.trials import Trial
-from stepladder.studies.files.records import SavedStudy, TrialResult
+from stepladder.studies.files.integrity import hash_plan
+from stepladder.studies.files.records import LookRecord, SavedStudy, TrialResult
 from stepladder.studies.files.store import planned_trials
+from stepladder.studies.findings import make_findings
 from stepladder.studies.judging.statistics import summarize_rungs, weigh_effects
 from stepladder.studies.judging.verdicts import VERDICTS, rounding_sd, settle
 from stepladder.studies.running.callbacks import Callbacks, Schedule
@@ -111,7 +113,9 @@ def ids(digits: ImageSet, recipe: Recipe, plan: str, seeds: int, rules: Rules) -
     found: dict[str, list[str]] = {}
     for trial in planned_trials(planned.record):
         found.setdefault(trial.rung, []).append(trial.id)
-    return planned.record.plan_hash[:16], found
+    # As plans were before looks were open: all of α at the seeds that were asked for.
+    declared = {"looks": (LookRecord(seeds=seeds, share=1.0),), "spending": "declared"}
+    return hash_plan(planned.record.model_copy(update=declared))[:16], found
 
 
 def test_trials_and_plan_are_those_of_stepladder_0_1(digits: ImageSet, two_rungs: Recipe) -> None:
@@ -127,7 +131,10 @@ def test_trials_and_plan_are_those_of_stepladder_0_1(digits: ImageSet, two_rungs
         "without standardize": ["5437a1a9c098b1b9"],
         "without augment": ["7d4b31857ab5db5f"],
     }
-    assert ids(digits, two_rungs, "leave-one-out", 1, Rules(select="best-val")) == ("5d09f703431cc69e", best)
+    assert ids(digits, two_rungs, "leave-one-out", 1, Rules(select="best-val")) == (
+        "5d09f703431cc69e",
+        best,
+    )
 
 
 def test_a_file_is_no_folder_for_a_study(study: RunStudy, tmp_path: Path) -> None:
@@ -276,14 +283,50 @@ def test_auto_adds_seeds_to_undecided_rungs_alone(made_up: MadeUp) -> None:
     assert next_look(made_up(scores, looks=(3,))) is None
 
 
-def test_auto_looks_as_declared_and_keeps_what_is_there(study: RunStudy) -> None:
+class Said(Callbacks):
+    def __init__(self) -> None:
+        self.sentences: list[str] = []
+
+    def message(self, sentence: str) -> None:
+        self.sentences.append(sentence)
+
+
+def test_auto_adds_seeds_look_by_look_and_keeps_what_is_there(study: RunStudy) -> None:
     # One epoch on few digits: everything is undecided, so that every look is taken.
-    saved = study(seeds="auto", max_seeds=4)
-    assert [look.seeds for look in saved.record.looks] == [3, 4]
-    assert [(reading.kind, reading.look) for reading in saved.readings] == [("look", 1), ("look", 2)]
-    assert (saved.missing, saved.edited, saved.record.added) == (0, None, ())
-    assert len(saved.trials) in (11, 12)
-    assert study(seeds="auto", max_seeds=4) == saved
+    saved = study(seeds="auto", max_seeds=6)
+    assert [look.seeds for look in saved.record.looks] == [3]
+    assert [(reading.kind, reading.look) for reading in saved.readings] == [("planned", 1), ("look", 2)]
+    assert [added.seeds for added in saved.record.added] == [(3, 4)]
+    assert (saved.missing, saved.edited) == (0, None)
+    assert len(saved.trials) in (13, 15)
+    assert study(seeds="auto", max_seeds=6) == saved
+
+
+def test_seeds_are_added_as_often_as_somebody_likes(study: RunStudy) -> None:
+    """A fixed number, then more, then as many as it takes: one plan, whose error covers all of its looks."""
+    told = Said()
+    first = study(seeds=2)
+    assert first.record.spending == "open"
+    second = study(seeds=4, callbacks=told)
+    assert told.sentences == ["This study was begun with 2 seeds and looks next at 5, so 5 are trained."]
+    assert [len(second.of_rung(rung.name)) for rung in second.record.rungs] == [5, 5, 5]
+    third = study(seeds="auto", max_seeds=7)
+    assert [(reading.kind, reading.look) for reading in third.readings] == [("planned", 1), ("look", 2), ("look", 3)]
+    assert [added.seeds for added in third.record.added] == [(2, 3, 4), (5, 6)]
+    assert (third.edited, third.missing) == (None, 0)
+    effects = weigh_effects(third, summarize_rungs(third))
+    assert all(effect.level < 0.05 / 2 for effect in effects)
+    limits = make_findings(third).limits
+    assert (limits.added_before, limits.added_after, limits.read_again) == ((), (), False)
+    assert study(seeds=2) == third, "fewer seeds train nothing and take nothing away"
+
+
+def test_one_look_with_all_of_alpha_notes_every_seed_that_comes_later(study: RunStudy) -> None:
+    final = study(seeds=3, final=True)
+    assert [(look.seeds, look.share) for look in final.record.looks] == [(3, 1)]
+    more = study(seeds=4, final=True)
+    assert [added.after_reading for added in more.record.added] == [True]
+    assert make_findings(more).limits.added_after == (3,)
 
 
 def test_an_a_a_study_has_no_verdict_and_the_same_bits(
@@ -318,7 +361,7 @@ def test_real_luck_keeps_the_error_rate(study: RunStudy, tiny_recipe: Callable[.
         assert len(set(luck)) > 5
         dealt = np.diff(random.choice(luck, (10_000, 6, 5)), axis=1)
         floor = rounding_sd(saved.record.data.counts["test"])
-        verdicts, _ = settle(dealt, single_look(5), 0.05 / 5, 0.005, floor)
+        verdicts, _ = settle(dealt, (Look(5, 1.0),), 0.05 / 5, 0.005, floor)
         wrong = (verdicts == VERDICTS.index("helped")) | (verdicts == VERDICTS.index("hurt"))
         assert 0.001 < wrong.any(axis=1).mean() < 0.06
 

@@ -78,8 +78,8 @@ def study(
             of images.
         plan: ``ladder``, ``leave-one-out``, ``add-one``, ``ladder+leave-one-out`` or ``factorial``; rungs of your own
             from below, as ``["base:", "+mixup:mixup"]``; or a study file in TOML.
-        seeds: trials a rung, with seeds 0 to ``seeds`` - 1; ``"auto"`` adds seeds to what is undecided, in looks that
-            are declared before the first trial.
+        seeds: trials a rung, with seeds 0 to ``seeds`` - 1; more may be added at any time by the same call with a
+            larger number; ``"auto"`` adds them to what is undecided.
         out: the study's folder; ``studies/<data>-<plan>`` in the current folder by default.
         rules: validation share, metric, error rate, smallest effect of interest.
         execution: device, precision, processes, time limits, trackers.

@@ -203,8 +203,8 @@ class RuleOptions:
         str,
         Parameter(
             group=FIRST,
-            help="Trials a rung: 1 gives no verdict, 2 a first interval, 5 a better one; auto adds seeds to what is "
-            "undecided, in looks declared beforehand.",
+            help="Trials a rung: 1 gives no verdict, 2 a first interval, 5 a better one; more may be added at any "
+            "time. auto adds them to what is undecided.",
         ),
     ] = "3"
     plan: Annotated[
@@ -212,6 +212,15 @@ class RuleOptions:
         Parameter(group=FIRST, help="; ".join(f"{name}: {plan.words}" for name, plan in PLANS.items()) + "."),
     ] = "ladder"
     max_seeds: Annotated[int, Parameter(group=JUDGING, help="The most seeds that --seeds auto may take.")] = 10
+    final: Annotated[
+        bool,
+        Parameter(
+            group=JUDGING,
+            negative="",
+            show_default=False,
+            help="Look once, with all of alpha; seeds that are added later are marked as a breach of the plan.",
+        ),
+    ] = False
     max_trials: Annotated[
         int | None,
         Parameter(group=JUDGING, help="Thin a factorial out to a balanced fraction of at most so many trials."),
@@ -251,6 +260,7 @@ class RuleOptions:
             smallest_effect=smallest,
             max_seeds=self.max_seeds,
             max_trials=self.max_trials,
+            final=self.final,
         )
 
     def number_of_seeds(self) -> Seeds:

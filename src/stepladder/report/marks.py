@@ -12,7 +12,7 @@ from typing import assert_never
 from stepladder.report.units import Scale
 from stepladder.studies.design.designs import ContrastKind
 from stepladder.studies.judging.statistics import Effect, RungSummary
-from stepladder.studies.judging.verdicts import Verdict
+from stepladder.studies.judging.verdicts import POWER, Verdict
 
 #: Marks every result of a study without validation images.
 WATCHED = "no validation images, so the test curve was watched"
@@ -99,6 +99,22 @@ def lead_of(kind: ContrastKind, verdict: Verdict) -> str:
             return leads[3]
         case _:
             assert_never(verdict)
+
+
+def seeds_range(effect: Effect) -> str:
+    """Write how many seeds in all would decide an undecided effect: from an even chance to a probable one.
+
+    >>> seeds_range(effect)  # doctest: +SKIP
+    '7 to 14'
+    """
+    even, probably = (
+        next((seeds for seeds, chance in effect.decided_by.items() if chance >= least), None) for least in (0.5, POWER)
+    )
+    if even is None:
+        return f"more than {max(effect.decided_by)}"
+    if probably is None:
+        return f"{even} to more than {max(effect.decided_by)}"
+    return f"{probably}" if even == probably else f"{even} to {probably}"
 
 
 def verdict_word(effect: Effect) -> str:

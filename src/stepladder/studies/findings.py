@@ -336,7 +336,7 @@ def to_document(findings: Findings) -> dict[str, Any]:
         "nothing_learned": None if findings.nothing_learned is None else asdict(findings.nothing_learned),
         "limits": asdict(findings.limits),
         "rungs": [_without(asdict(rung), "seconds") for rung in findings.rungs],
-        "effects": [asdict(effect) for effect in findings.effects],
+        "effects": [asdict(effect) | {"seeds_needed": effect.seeds_needed} for effect in findings.effects],
         "judged_together": {"techniques": findings.together, "interactions": findings.interactions},
         "order": None if findings.order is None else asdict(findings.order),
         "gain": findings.gain,
@@ -415,10 +415,11 @@ def find_shown_network(study: SavedStudy, shown: ShownModel | None) -> ShownNetw
 
 def _limits(study: SavedStudy, rungs: Sequence[RungSummary], metric: Metric, failed: tuple[FailedTrial, ...]) -> Limits:
     record = study.record
+    added = () if record.spending == "open" else record.added  # there, any further look is planned
     return Limits(
         edited=study.edited,
-        added_before=tuple(seed for added in record.added if not added.after_reading for seed in added.seeds),
-        added_after=tuple(seed for added in record.added if added.after_reading for seed in added.seeds),
+        added_before=tuple(seed for each in added if not each.after_reading for seed in each.seeds),
+        added_after=tuple(seed for each in added if each.after_reading for seed in each.seeds),
         read_again=any(reading.kind == "again" for reading in study.readings),
         failed=failed,
         failed_counts_as=metric.failed(len(record.data.class_names)),

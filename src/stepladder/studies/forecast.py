@@ -10,7 +10,7 @@ from typing import Any
 
 from stepladder.errors import StudyError
 from stepladder.studies.design.metrics import Metric, find_metric
-from stepladder.studies.design.rules import Look
+from stepladder.studies.design.rules import FEWEST_JUDGED, Look
 from stepladder.studies.files.records import StudyRecord
 from stepladder.studies.files.store import load_study, planned_trials
 from stepladder.studies.judging.statistics import (
@@ -119,7 +119,8 @@ class Forecast:
 
 def forecast_study(planned: PlannedStudy, spread: Spread, execution: Execution, callbacks: Callbacks) -> Forecast:
     """Return what a planned study would take and could find, by a short measurement of its recipes."""
-    record, looks = planned.record, looks_of(planned.record)
+    record, level = planned.record, level_of(planned.record)
+    looks = looks_of(record, level, planned.most) if planned.most >= FEWEST_JUDGED else (Look(1, 1.0),)
     first = planned_trials(record)
     estimate = planned.estimate(first, execution, callbacks)
     most = len(record.rungs) * looks[-1].seeds
@@ -129,7 +130,6 @@ def forecast_study(planned: PlannedStudy, spread: Spread, execution: Execution, 
         memory = record.machine.memory_gb
         return count_workers(execution.workers, planned.compute, trials, seconds, memory) * execution.streams
 
-    level = level_of(record)
     return Forecast(
         record=record,
         metric=find_metric(record.metric),

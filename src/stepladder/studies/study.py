@@ -16,7 +16,7 @@ from stepladder.datasets.splits import SPLIT_SEED
 from stepladder.errors import DataError, StorageError, StudyError
 from stepladder.files import remove_stale_parts
 from stepladder.studies.design.designs import Design
-from stepladder.studies.design.rules import Rules, Seeds, check_seeds, looks_for
+from stepladder.studies.design.rules import Look, Rules, Seeds, check_seeds, looks_for, most_seeds, next_size
 from stepladder.studies.design.sweeps import settle_sweep
 from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.images import describe_changes, read_images, write_images
@@ -71,11 +71,13 @@ class PlannedStudy:
         splits: of all images.
         compute: device, precision and threads of its trials.
         parts: of a curve, by rung: the splits of those rungs that train on fewer images.
+        most: seeds a rung may get by this call: those asked for, or those that ``auto`` may take.
     """
 
     record: StudyRecord
     splits: Splits
     compute: Compute
+    most: int
     parts: dict[str, tuple[Splits, DataRecord]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -120,8 +122,8 @@ def plan_study(
 
     Args:
         design: what is trained and judged.
-        seeds: trials a rung, with seeds 0 to ``seeds`` - 1; ``auto`` adds seeds to what is undecided, in looks that are
-            declared here, up to ``rules.max_seeds``.
+        seeds: trials a rung, with seeds 0 to ``seeds`` - 1; ``auto`` adds seeds to what is undecided, look by look, up
+            to ``rules.max_seeds``.
         out: the folder of a study that this may go on with; it keeps the precision that it was begun with.
 
     Raises:
@@ -132,6 +134,8 @@ def plan_study(
     rules, callbacks = rules or Rules(), callbacks or Callbacks()
     execution = _one_thread_each(execution or Execution())
     check_seeds(seeds, auto=True)
+    if seeds == "auto" and rules.final:
+        raise StudyError("`final` looks once and `seeds=auto` as often as it takes; leave one of them out")
     begun = read_record(out) if out is not None else None
     fullest = max(design.rungs, key=lambda rung: len(rung.recipe.techniques)).recipe
     prepared = prepare(image_set, fullest, rules, execution, callbacks, begun.precision if begun else None)
@@ -155,7 +159,9 @@ def plan_study(
             f"{image_set.name} has {len(splits.train)} training images, too few to take "
             f"{min(rung.share for rung in design.rungs):.0%} of; add images"
         )
-    looks = looks_for(seeds, rules)
+    # Points of a sweep and sizes of a curve are not judged, so there is no error to spend.
+    rules = rules if design.contrasts else replace(rules, final=True)
+    looks = looks_for(seeds, rules) if design.contrasts else (Look(most_seeds(seeds, rules), 1.0),)
     record = StudyRecord(
         plan=design.name,
         plan_hash="",
@@ -180,7 +186,7 @@ def plan_study(
         sweep=sweep,
     )
     record = record.model_copy(update={"plan_hash": hash_plan(record)})
-    return PlannedStudy(record, splits, compute, parts)
+    return PlannedStudy(record, splits, compute, most_seeds(seeds, rules), parts)
 
 
 def run_study(
@@ -196,7 +202,7 @@ def run_study(
     """Run every trial of the plan that ``out`` does not hold yet, read test once, and return the whole study.
 
     Args:
-        out: the study's folder. A study of the same plan in it is continued; more seeds add to it, and are marked.
+        out: the study's folder. A study of the same plan in it is continued; more seeds are its next look.
         design, seeds, rules: see :func:`plan_study`; fewer seeds than the plan in the folder has train only those, and
             leave test unread until the plan has been run.
         execution: in how many processes, and what to do when something goes wrong. Several processes may also work on
@@ -215,12 +221,17 @@ def run_study(
     refuse_other_results(out)
     planned = plan_study(image_set, design, seeds=seeds, rules=rules, execution=execution, callbacks=callbacks, out=out)
     splits, compute = planned.splits, planned.compute
-    record = _continue_record(out, planned.record, splits, execution)
+    record = _continue_record(out, planned.record, seeds, splits, execution)
+    upto = _upto(record, seeds)
+    if seeds != "auto" and upto > seeds:
+        callbacks.message(
+            f"This study was begun with {record.looks[0].seeds} seeds and looks next at {upto}, so {upto} are trained."
+        )
 
     first = True
     while True:
         # Seeds that an earlier call asked for stay in the plan; this one trains those that it asks for.
-        asked = [trial for trial in planned_trials(record) if seeds == "auto" or trial.seed < seeds]
+        asked = [trial for trial in planned_trials(record) if trial.seed < upto]
         jobs = [planned.job(trial, out) for trial in asked]
         if first and execution.retry_failed:
             reopen_failed(jobs)
@@ -229,7 +240,7 @@ def run_study(
         todo.sort(key=lambda job: (job.trial.seed, -len(job.splits.train)))
         if first or todo:
             estimate = planned.estimate([job.trial for job in todo], execution, callbacks)
-            record = _write_plan(out, record, splits, execution)
+            record = _write_plan(out, record, seeds, splits, execution)
         if todo:
             trials = tuple(job.trial for job in todo)
             images = {job.trial.rung: len(job.splits.train) for job in todo}
@@ -244,31 +255,55 @@ def run_study(
             study = read_study_test(
                 study, [planned.job(trial, out) for trial in planned_trials(record)], compute, callbacks
             )
-            following = next_look(study)
+            following = next_look(study, planned.most if seeds == "auto" else None)
             if following is None:
                 break
-            record = following
+            record, upto = following, len(following.seeds)
             write_record(out, record)
     _Refresh(out, callbacks)()
     return study
 
 
-def next_look(study: SavedStudy) -> StudyRecord | None:
-    """Return the record of the next declared look; None where there is none, or nothing is left to decide.
+def next_look(study: SavedStudy, most: int | None = None) -> StudyRecord | None:
+    """Return the record of the next look; None where there is none, or nothing is left to decide.
 
     Only the rungs of undecided contrasts get its seeds; the others stay where they are.
+
+    Args:
+        most: seeds that open looks may take; None where nobody asked for more.
     """
     record = study.record
-    position = next((i for i, look in enumerate(record.looks) if look.seeds == len(record.seeds)), None)
-    if position is None or position + 1 == len(record.looks):
-        return None
+    if record.spending == "open":
+        following = next_size(record.looks[0].seeds, len(record.seeds) + 1)
+        if most is None or following > most:
+            return None
+    else:
+        position = next((i for i, look in enumerate(record.looks) if look.seeds == len(record.seeds)), None)
+        if position is None or position + 1 == len(record.looks):
+            return None
+        following = record.looks[position + 1].seeds
     effects = zip(record.contrasts, weigh_effects(study, summarize_rungs(study)), strict=True)
     open_rungs = {name for contrast, effect in effects if effect.verdict == "undecided" for name in contrast.weights}
     if not open_rungs:
         return None
     reached = {rung.name: len(record.seeds_of(rung.name)) for rung in record.rungs if rung.name not in open_rungs}
-    seeds = tuple(range(record.looks[position + 1].seeds))
-    return record.model_copy(update={"seeds": seeds, "reached": reached})
+    update: dict[str, object] = {"seeds": tuple(range(following)), "reached": reached}
+    if record.spending == "open":
+        update["added"] = (*record.added, _noted(record, following, after_reading=True))
+    return record.model_copy(update=update)
+
+
+def _noted(record: StudyRecord, upto: int, *, after_reading: bool) -> AddedSeeds:
+    """Return the note that a record goes on to ``upto`` seeds."""
+    return AddedSeeds(seeds=tuple(range(len(record.seeds), upto)), time=now(), after_reading=after_reading)
+
+
+def _upto(record: StudyRecord, seeds: Seeds) -> int:
+    """Return how many seeds a call trains: those asked for, rounded up to a look where they go beyond the first."""
+    if seeds == "auto":
+        return len(record.seeds)
+    first = record.looks[0].seeds
+    return next_size(first, seeds) if record.spending == "open" and seeds > first else seeds
 
 
 def refuse_other_results(out: Path) -> None:
@@ -317,12 +352,12 @@ def _one_thread_each(execution: Execution) -> Execution:
     return execution if execution.threads is not None else replace(execution, threads=1)
 
 
-def _write_plan(out: Path, record: StudyRecord, splits: Splits, execution: Execution) -> StudyRecord:
+def _write_plan(out: Path, record: StudyRecord, asked: Seeds, splits: Splits, execution: Execution) -> StudyRecord:
     """Write the plan before the first trial, unless another process has just done so; return the one that holds."""
     with locked(out):
         remove_stale_parts(out, _OWNED)
         remove_stale_parts(out / "figures", ())
-        record = _continue_record(out, record, splits, execution)
+        record = _continue_record(out, record, asked, splits, execution)
         if read_record(out) != record:
             write_record(out, record)
         if read_images(out) is None:
@@ -330,7 +365,7 @@ def _write_plan(out: Path, record: StudyRecord, splits: Splits, execution: Execu
     return record
 
 
-def _continue_record(out: Path, record: StudyRecord, splits: Splits, execution: Execution) -> StudyRecord:
+def _continue_record(out: Path, record: StudyRecord, asked: Seeds, splits: Splits, execution: Execution) -> StudyRecord:
     """Return the record to go on with: that of ``out`` where it has the same plan, with the seeds of both."""
     found = read_record(out)
     if found is None:
@@ -338,9 +373,11 @@ def _continue_record(out: Path, record: StudyRecord, splits: Splits, execution: 
     readings = read_readings(out)
     if (edit := find_edit(found, readings)) is not None:
         raise StudyError(f"{out}: {edit}; restore it from a copy, or choose another folder with `out`")
-    # More or fewer seeds are no other plan, unless they were to be found in declared looks.
+    # More or fewer seeds are no other plan. A study from before looks were open keeps those that it declared.
     alike = record
-    if len(found.looks) == len(record.looks) == 1:
+    if record.spending == "open" and (len(found.looks) == 1 or asked == "auto"):
+        alike = record.model_copy(update={"looks": found.looks, "spending": found.spending})
+    elif len(found.looks) == len(record.looks) == 1:
         alike = record.model_copy(update={"looks": found.looks})
     if found.plan_hash != hash_plan(alike):
         if is_other_grid(found, record):
@@ -352,6 +389,15 @@ def _continue_record(out: Path, record: StudyRecord, splits: Splits, execution: 
             f"{out} was begun with `threads={found.threads}`, and this would be {here}, so bits may differ; continue "
             f"with `threads={found.threads}`, or with `accept_different_bits=True`"
         )
+    if found.spending == "open":
+        upto = _upto(found, asked)
+        if asked == "auto" or (upto <= len(found.seeds) and not found.reached):
+            return found
+        more: dict[str, object] = {"reached": {}, "command": record.command}
+        if upto > len(found.seeds):
+            more["seeds"] = tuple(range(upto))
+            more["added"] = (*found.added, _noted(found, upto, after_reading=bool(readings)))
+        return found.model_copy(update=more)
     new = tuple(seed for seed in record.seeds if seed not in found.seeds)
     if not new or len(found.looks) > 1:
         return found

@@ -61,7 +61,7 @@ def test_fields_stand_where_the_central_output_looks(digits):
 def test_every_text_is_inside_and_none_covers_another(name):
     figure = draw_network(inspect_network(*CASES[name]))
     with house_style():
-        figure.canvas.draw()
+        figure.draw_without_rendering()
     shown = [text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()]
     boxes = [(text.get_text(), text.get_window_extent()) for text in shown]
     for text, box in boxes:

@@ -50,7 +50,7 @@ def test_several_seeds(make_study):
         # The other one has +1.0, −1.2 and +0.3 points: s = 1.12, 6.205 s / √3 = 4.03.
         # Differences +10.0, +10.2 and +9.9 points: mean 10.03, s = 0.153; t(0.9875, 2) = 6.205, 6.205 s / √3 = 0.55.
         "Helped: high (+10.03 points, [+9.49, +10.58]).",
-        "Undecided: same (+0.03 points, [−3.99, +4.06], needs about 67 seeds).",
+        "Undecided: same (+0.03 points, [−3.99, +4.06], no look is left).",
         "Each interval is of 3 pairs of trials and is adjusted for 2 comparisons. All intervals are right at once with "
         "a probability of 95 %.",
         "With 80 % probability this study detects a difference of 0.706 points in its least noisy comparison and 5.2 "
@@ -79,7 +79,7 @@ def test_every_verdict_has_its_sentence(make_study):
     assert said[1].startswith("Hurt: worse (−4.99 points, [−")
     assert said[2].startswith("Equivalent to leaving it out, within ± 0.5 points: same (0.00 points, [−")
     assert said[3].startswith("Undecided: open (+0.89 points, [−")
-    assert re.search(r", needs about \d+ seeds\)\.$", said[3])
+    assert said[3].endswith(", no look is left).")
     assert not any(word in " ".join(said).lower() for word in CLAIMS)
 
 
@@ -118,12 +118,23 @@ def test_an_effect_of_no_interest_says_so(make_study):
     assert describe(study)[0].endswith(", less than the 0.5 points of interest).")
 
 
+def test_looks_without_an_end_say_how_many_seeds_would_decide(make_study):
+    study = make_study(rungs=3, seeds=3, ladder=PLAIN, spending="open", looks=(LookRecord(seeds=3, share=0.5),))
+    said = describe(with_scores(study, SCORES))
+    assert re.search(
+        r"Undecided: same \(\+0\.03 points, .*, (\d+ to )?(more than )?\d+ seeds in all would decide it\)", said[1]
+    )
+    assert said[2].endswith(
+        "All intervals are right at once, however often seeds are added, with a probability of 95 %."
+    )
+
+
 def test_only_undecided(make_study):
     study = with_scores(make_study(rungs=2, seeds=2, ladder=PLAIN), {"low": (0.60, 0.61), "high": (0.61, 0.60)})
     said = describe(study)
     assert said[:3] == [
         "No effect is certain yet.",
-        "Undecided: high (0.00 points, [−12.71, +12.71], needs about 87 seeds).",
+        "Undecided: high (0.00 points, [−12.71, +12.71], no look is left).",
         "The interval, of 2 pairs of trials, is right with a probability of 95 %.",
     ]
     assert said[3].startswith("With 80 % probability this study detects a difference of ")
@@ -171,7 +182,7 @@ def test_failed_trials_come_first_and_count_against_their_rung(make_study):
         "1 of 9 trials failed (augment, seed 1, after 7 epochs). In every difference a failed seed counts as a result "
         "of 10.00 %. The mean of a rung is over the seeds that finished."
     )
-    assert ", 1 failed seed, needs " in said[2]
+    assert ", 1 failed seed, no look" in said[2]
     assert said[2].startswith("Undecided: augment (−")
 
 

@@ -6,9 +6,11 @@ from stepladder.studies.design.rules import (
     Rules,
     Seeds,
     check_seeds,
-    declare_looks,
+    first_share,
+    look_sizes,
     looks_for,
-    single_look,
+    most_seeds,
+    next_size,
 )
 
 
@@ -64,24 +66,31 @@ def test_the_values_that_a_study_has_where_nobody_names_any() -> None:
     rules = Rules()
     assert (rules.validation, rules.drop_leaks, rules.select) == (0.1, False, "last")
     assert (rules.metric, rules.alpha, rules.max_seeds, rules.max_trials) == ("accuracy", 0.05, 10, None)
-    assert [look.seeds for look in looks_for("auto", rules)] == [3, 5, 8, 10]
-    assert looks_for(4, rules) == single_look(4)
+    assert (rules.final, rules.spending) == (False, "open")
+    assert [(look.seeds, look.share) for look in looks_for("auto", rules)] == [(3, 0.5)]
+    assert [(look.seeds, look.share) for look in looks_for(5, rules)] == [(5, 0.78)]
+    assert (most_seeds("auto", rules), most_seeds(7, rules)) == (10, 7)
 
 
-@pytest.mark.parametrize(("most", "sizes"), [(1, [1]), (2, [2]), (3, [3]), (4, [3, 4]), (10, [3, 5, 8, 10])])
-def test_looks_start_at_three_seeds_and_end_at_the_most(most: int, sizes: list[int]) -> None:
-    assert [look.seeds for look in declare_looks(most)] == sizes
+@pytest.mark.parametrize(
+    ("first", "sizes"),
+    [(1, [2, 3, 5, 7, 10, 14, 20]), (2, [2, 3, 5, 7, 10, 14, 20]), (3, [3, 5, 7, 10, 14, 20]), (6, [6, 9, 13, 19])],
+)
+def test_looks_follow_from_the_first(first: int, sizes: list[int]) -> None:
+    assert look_sizes(first, 20) == sizes
+    for seeds in range(1, 21):
+        expected = next((size for size in sizes if size >= seeds), None)
+        assert expected is None or next_size(first, seeds) == expected
 
 
-@pytest.mark.parametrize("most", range(1, 60))
-def test_the_looks_spend_the_error_once_and_by_seeds(most: int) -> None:
-    looks = declare_looks(most)
-    assert sum(look.share for look in looks) == pytest.approx(1)
-    spent = 0.0
-    for look in looks:
-        spent += look.share
-        assert spent == pytest.approx(look.seeds / most)
+def test_a_study_may_look_once_with_all_of_alpha() -> None:
+    rules = Rules(final=True)
+    assert rules.spending == rules.to_record().spending == "declared"
+    assert [(look.seeds, look.share) for look in looks_for(3, rules)] == [(3, 1)]
 
 
-def test_a_fixed_number_of_seeds_is_one_look() -> None:
-    assert [(look.seeds, look.share) for look in single_look(3)] == [(3, 1)]
+def test_few_seeds_spend_little_at_their_first_look() -> None:
+    shares = [first_share(seeds) for seeds in (1, 2, 3, 4, 5, 50)]
+    assert shares == sorted(shares)
+    assert shares[0] == shares[1] == 0.2
+    assert shares[-2] == shares[-1] == 0.78

@@ -8,6 +8,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
+from stepladder.studies.design.rules import first_share
 from stepladder.studies.files.records import ContrastRecord, SavedStudy
 from stepladder.studies.judging.statistics import (
     Effect,
@@ -54,10 +55,11 @@ def test_hurt_is_helped_the_other_way_round(made_up: MadeUp) -> None:
 
 
 def test_an_undecided_effect_says_how_many_seeds_would_decide_it(made_up: MadeUp) -> None:
-    (effect,) = weigh(made_up({"low": [0.70, 0.71, 0.69], "high": [0.72, 0.715, 0.725]}))
+    (effect,) = weigh(made_up({"low": [0.70, 0.71, 0.69], "high": [0.72, 0.715, 0.725]}, spending="open"))
     assert effect.verdict == "undecided"
-    assert effect.seeds_needed is not None
-    assert 3 < effect.seeds_needed < 20
+    assert effect.level == pytest.approx(0.05 * first_share(3))
+    assert list(effect.decided_by) == [5, 7, 10, 14, 20, 28, 40]
+    assert effect.seeds_needed == next((n for n, chance in effect.decided_by.items() if chance >= 0.8), None)
     assert effect.detectable is not None
     assert effect.detectable > abs(effect.mean or 0)
 

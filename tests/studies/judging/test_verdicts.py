@@ -5,15 +5,14 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import DescrStatsW
 
-from stepladder.studies.design.rules import Look, single_look
+from stepladder.studies.design.rules import Look
 from stepladder.studies.judging.verdicts import (
     VERDICTS,
+    chances_to_decide,
     detectable_difference,
-    equivalence_power,
     judge,
     power,
     rounding_sd,
-    seeds_to_decide,
     settle,
     weigh,
 )
@@ -103,15 +102,6 @@ def test_power_is_that_of_statsmodels() -> None:
     assert power(0.0, 0.0, np.array([3]), 0.05) == [0]
 
 
-def test_the_power_of_equivalence_is_hardly_less_than_what_happens() -> None:
-    random = np.random.default_rng(0)
-    evidence = weigh(random.normal(0.001, 0.003, (20_000, 8)), 0.05)
-    happens = float(((evidence.low >= -0.005) & (evidence.high <= 0.005)).mean())
-    bound = equivalence_power(0.001, 0.003, np.array([8]), 0.05, 0.005)[0]
-    assert happens - 0.02 < bound <= happens + 0.01
-    assert equivalence_power(0.006, 0.003, np.array([8]), 0.05, 0.005) == [0]
-
-
 def test_a_detectable_difference_is_found_four_times_of_five() -> None:
     for n in (2, 3, 5, 10):
         effect = detectable_difference(0.003, n, 0.01)
@@ -121,14 +111,29 @@ def test_a_detectable_difference_is_found_four_times_of_five() -> None:
     assert detectable_difference(0.0, 3, 0.01) == 0
 
 
-def test_seeds_to_decide_are_the_fewest_that_would() -> None:
-    seeds = seeds_to_decide(0.004, 0.003, 3, 0.01, 0.005)
-    assert seeds is not None
-    chances = power(0.004, 0.003, np.array([seeds - 1, seeds]), 0.01)
-    assert chances[0] < 0.8 <= chances[1]
-    # No effect: equivalence decides. Half-way between no interest and much noise: nothing does.
-    assert seeds_to_decide(0.0, 0.003, 3, 0.01, 0.005) is not None
-    assert seeds_to_decide(0.0049, 0.1, 3, 0.01, 0.005) is None
+LATER = tuple(Look(seeds, 0.2) for seeds in (5, 7, 10, 14))
+
+
+def test_the_chance_to_be_decided_grows_with_the_seeds_and_with_what_they_show() -> None:
+    small, large = (chances_to_decide(mean, 0.003, 3, LATER, 0.01, 0.0) for mean in (0.002, 0.01))
+    for chances in (small, large):
+        assert list(chances) == [5, 7, 10, 14]
+        assert list(chances.values()) == sorted(chances.values())
+    assert all(large[seeds] > small[seeds] for seeds in large)
+    assert chances_to_decide(0.01, 0.003, 3, LATER, 0.01, 0.0) == large, "the same figures, the same chances"
+    assert chances_to_decide(0.01, 0.003, 3, (), 0.01, 0.0) == {}
+
+
+def test_few_seeds_promise_less_than_many_with_the_same_figures() -> None:
+    few, many = (chances_to_decide(0.004, 0.003, n, (Look(14, 0.2),), 0.01, 0.0)[14] for n in (3, 10))
+    assert few < many
+
+
+def test_no_effect_may_be_decided_too() -> None:
+    """Equivalence decides where the smallest effect of interest is wide beside the spread."""
+    wide, narrow = (chances_to_decide(0.0, 0.003, 5, LATER, 0.01, smallest)[14] for smallest in (0.02, 0.0005))
+    assert wide > 0.9
+    assert narrow < 0.1
 
 
 def test_the_first_look_that_decides_is_kept() -> None:
@@ -144,4 +149,4 @@ def test_the_first_look_that_decides_is_kept() -> None:
     assert list(at) == [0, 1]
     # What a look may not see yet: fewer seeds than it was declared for.
     assert list(settle(differences[:, :4], looks, 0.05, 0.005)[1]) == [0, 0]
-    assert VERDICTS[int(settle(np.array([0.1]), single_look(1), 0.05, 0.005)[0])] == "undecided"
+    assert VERDICTS[int(settle(np.array([0.1]), (Look(1, 1.0),), 0.05, 0.005)[0])] == "undecided"

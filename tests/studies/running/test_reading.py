@@ -144,10 +144,10 @@ def test_a_temperature_that_validation_does_not_tell_from_1_is_left_out(
     assert "not calibrated" in (trial.folder / "model" / "README.md").read_text()
 
 
-def test_seeds_added_later_are_a_second_reading_and_marked(study: RunStudy) -> None:
+def test_seeds_added_later_are_a_second_look_and_noted(study: RunStudy) -> None:
     study(seeds=1)
     saved = study(seeds=2)
-    assert [reading.kind for reading in saved.readings] == ["planned", "added"]
+    assert [(reading.kind, reading.look) for reading in saved.readings] == [("planned", 1), ("look", 2)]
     assert [len(reading.trials) for reading in saved.readings] == [3, 3]
     (added,) = saved.record.added
     assert (added.seeds, added.after_reading) == ((1,), True)

@@ -101,7 +101,7 @@ def test_they_do_run_at_the_same_time(study: RunStudy, monkeypatch: pytest.Monke
     train = trial.train_network
 
     def training(*arguments: Any, **options: Any) -> Any:
-        meeting.wait(timeout=30)
+        meeting.wait(timeout=120)
         threads.add(current_thread().name)
         return train(*arguments, **options)
 
@@ -143,7 +143,7 @@ def test_all_of_them_stop_when_asked_to_and_go_on_later(study: RunStudy) -> None
     assert not study().missing
 
 
-@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("number", [pytest.param(1, marks=pytest.mark.soak), 2])
 def test_each_process_may_run_several(
     study: RunStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
@@ -242,8 +242,15 @@ class HungryAtOnce(Hungry):
 '''
 
 
-@pytest.mark.parametrize("name", ["hungry", "hungry_at_once"])
-@pytest.mark.parametrize("apart", [False, True], ids=["in this process", "in a worker"])
+@pytest.mark.parametrize(
+    ("name", "apart"),
+    [
+        pytest.param("hungry", False, id="later, in this process"),
+        pytest.param("hungry_at_once", False, id="at once, in this process"),
+        pytest.param("hungry", True, id="later, in a worker"),
+        pytest.param("hungry_at_once", True, id="at once, in a worker", marks=pytest.mark.soak),
+    ],
+)
 def test_a_trial_without_room_beside_others_goes_on_alone(
     study: RunStudy,
     tiny_recipe: Callable[..., Recipe],

@@ -17,7 +17,7 @@ from stepladder.network.presets import Preset, preset_of
 from stepladder.network.pretrained import locate_weights
 from stepladder.recipe import Recipe, change_settings, default_recipe, load_recipe, recipe_names
 from stepladder.studies.design.designs import PLANS, Design, compare_with_below, make_design
-from stepladder.studies.design.rules import Rules, Seeds, looks_for
+from stepladder.studies.design.rules import Rules, Seeds, most_seeds
 from stepladder.studies.design.rungs import Rung, add_techniques, find_rung, make_rungs, parse_rung, read_study_file
 from stepladder.techniques import find_technique, register
 
@@ -266,8 +266,9 @@ def choose_study(
     check_plan(plan)
     if isinstance(plan, str) and not plan.endswith(".toml"):
         made = recipe.make(image_set)
-        seeds_at_most = looks_for(seeds, rules)[-1].seeds
-        return ChosenStudy(make_design(plan, made, seeds_at_most, rules.max_trials), made, f"{recipe.label()}-{plan}")
+        return ChosenStudy(
+            make_design(plan, made, most_seeds(seeds, rules), rules.max_trials), made, f"{recipe.label()}-{plan}"
+        )
     if isinstance(plan, str | Path):
         study_file = read_study_file(Path(plan))
         base = recipe.load(image_set, otherwise=study_file.recipe)

@@ -1,18 +1,15 @@
-"""What a study is judged by, settled before its first trial: splits, metric, error rate, looks.
+"""What a study is judged by, settled before its first trial: splits, metric, error rate, and when it may look.
 
-Looks are declared before the first trial, so that adding seeds keeps the error rate. The error α of the study is spent
-over the looks in proportion to the seeds (α-spending, Lan and DeMets, Biometrika 1983, with the linear function of Kim
-and DeMets, Biometrika 1987, ρ = 1). Each look's tests are made at that look's share alone. By Bonferroni's inequality
-the chance of any false verdict at any look is then at most α, with t-tests at few seeds too and whatever the looks have
-in common; the usual boundaries are less strict and rest on large samples. A comparison keeps the verdict of the first
-look that decides it.
+Adding seeds is part of every design: a study looks at the seeds that it was begun with, and again at sizes that follow
+from these, as often as its user likes. What each look may conclude keeps the error rate over all of them; see
+:mod:`stepladder.studies.judging.boundaries`. A study with ``final`` looks once, with all of α. A comparison keeps the
+verdict of the first look that decides it.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -28,6 +25,10 @@ MOST_SEEDS = 1000
 SELECTIONS = ("last", "best-val")
 
 Seeds = int | Literal["auto"]
+
+#: How α is spent: over looks that the plan lists, each with its share; or over looks at sizes that follow from the
+#: first, without an end.
+Spending = Literal["declared", "open"]
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class RulesRecord(BaseModel):
     alpha: float = 0.05
     smallest_effect: float = 0.005
     select: str = "last"
+    spending: Spending = "declared"
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class Rules(Protocol):
         smallest_effect: smallest effect of interest, in the metric's unit (a fraction of 1 or nats); None takes the
             metric's own.
         max_seeds: the last look of ``seeds="auto"``.
+        final: look once, with all of α; seeds that are added afterwards are marked as a breach of the plan.
         max_trials: a factorial larger than this is thinned out to a balanced fraction.
     """
 
@@ -87,6 +90,12 @@ class Rules(Protocol):
     smallest_effect: float | None = None
     max_seeds: int = 10
     max_trials: int | None = None
+    final: bool = False
+
+    @property
+    def spending(self) -> Spending:
+        """How α is spent over looks."""
+        return "declared" if self.final else "open"
 
     @property
     def effect_of_interest(self) -> float:
@@ -132,8 +141,19 @@ def check_seeds(seeds: Seeds, *, auto: bool = False) -> None:
         raise StudyError(f"`seeds` is {seeds}; it must be 1 to {MOST_SEEDS}{or_auto}")
 
 
-#: The first look is at as many seeds, or fewer where there are fewer.
+#: ``seeds="auto"`` looks first at as many seeds.
 FIRST_LOOK = 3
+
+#: One seed shows no spread, so that nothing can be judged.
+FEWEST_JUDGED = 2
+
+#: Each look has at least so many times the seeds of the one before: between looks closer together nearly nothing is
+#: learned, and each costs a part of α.
+_GROWTH = 1.4
+
+#: Share of α for the first look, by its seeds; five or more have the last. Few seeds can decide little, whatever they
+#: may spend; at five, 0.78 keep nine tenths of the power of a single look, and leave enough for the next ones.
+_FIRST_SHARES = {2: 0.2, 3: 0.5, 4: 0.65, 5: 0.78}
 
 
 @dataclass(frozen=True)
@@ -142,30 +162,54 @@ class Look:
 
     Attributes:
         seeds: seeds a rung of an undecided comparison has by then.
-        share: share of α that is spent at this look; those of all looks add up to 1.
+        share: the level of its intervals, as a share of the error of one comparison.
     """
 
     seeds: int
     share: float
 
 
-def declare_looks(most: int) -> tuple[Look, ...]:
-    """Return the looks of a study of at most ``most`` seeds: 3, then half as many again each time, and last ``most``.
+def first_share(seeds: int) -> float:
+    """Return the share of α that a study spends on its first look, at ``seeds`` seeds."""
+    return _FIRST_SHARES[min(max(seeds, FEWEST_JUDGED), max(_FIRST_SHARES))]
 
-    >>> [look.seeds for look in declare_looks(12)]
-    [3, 5, 8, 12]
+
+def final_share(seeds: int) -> float:
+    """Return the share of α that a single look takes: all of it, but where a trial that fails twice out of two would.
+
+    With two seeds a rung that happens to diverge in both looks as sure as can be; a tenth of α makes room for that.
     """
-    sizes = [min(FIRST_LOOK, most)]
-    while sizes[-1] < most:
-        sizes.append(min(math.ceil(1.5 * sizes[-1]), most))
-    return tuple(Look(size, (size - before) / most) for before, size in pairwise([0, *sizes]))
+    return 0.9 if seeds <= FEWEST_JUDGED else 1.0
+
+
+def look_sizes(first: int, most: int) -> list[int]:
+    """Return the sizes at which a study that was begun with ``first`` seeds looks, up to ``most``.
+
+    >>> look_sizes(5, 20)
+    [5, 7, 10, 14, 20]
+    """
+    sizes = []
+    size = max(first, FEWEST_JUDGED)
+    while size <= most:
+        sizes.append(size)
+        size = math.ceil(round(_GROWTH * size, 6))
+    return sizes
+
+
+def next_size(first: int, seeds: int) -> int:
+    """Return the first size of a look that is at least ``seeds``."""
+    size = max(first, FEWEST_JUDGED)
+    while size < seeds:
+        size = math.ceil(round(_GROWTH * size, 6))
+    return size
 
 
 def looks_for(seeds: Seeds, rules: Rules) -> tuple[Look, ...]:
-    """Return the looks of a study that was asked for so many seeds."""
-    return declare_looks(rules.max_seeds) if seeds == "auto" else single_look(seeds)
+    """Return the look that a study is begun with; all others follow from it."""
+    size = min(FIRST_LOOK, rules.max_seeds) if seeds == "auto" else seeds
+    return (Look(size, final_share(size) if rules.final else first_share(size)),)
 
 
-def single_look(seeds: int) -> tuple[Look, ...]:
-    """Return the one look of a study with a fixed number of seeds."""
-    return (Look(seeds, 1.0),)
+def most_seeds(seeds: Seeds, rules: Rules) -> int:
+    """Return how many seeds a rung has at most by one call."""
+    return rules.max_seeds if seeds == "auto" else seeds

@@ -108,6 +108,8 @@ def _readable(record: StudyRecord) -> dict[str, Any]:
         fixed["keys"] = {axis["key"]: axis for axis in fixed["sweep"]["axes"]}
         fixed["recipe"] = fixed.pop("sweep")["base"]
     fixed["rungs"] = {rung["name"]: rung for rung in fixed["rungs"]}
+    if record.contrasts:
+        fixed["final"] = fixed.pop("spending", "declared") == "declared" and len(fixed["looks"]) == 1
     fixed["looks"] = [look["seeds"] for look in fixed["looks"]]
     if len(fixed["looks"]) == 1:
         fixed["seeds"] = fixed.pop("looks")

@@ -11,15 +11,18 @@ import numpy as np
 
 from stepladder.studies.design.designs import ContrastKind
 from stepladder.studies.design.metrics import METRICS, Metric, find_metric
-from stepladder.studies.design.rules import Look
+from stepladder.studies.design.rules import FEWEST_JUDGED, Look
 from stepladder.studies.files.records import ContrastRecord, SavedStudy, StudyRecord
+from stepladder.studies.judging.boundaries import nominal_levels
 from stepladder.studies.judging.distributions import correlation, t_quantile
 from stepladder.studies.judging.verdicts import (
+    MOST_SEEDS_SOUGHT,
+    POWER,
     VERDICTS,
     Verdict,
+    chances_to_decide,
     detectable_difference,
     rounding_sd,
-    seeds_to_decide,
     settle,
     weigh,
 )
@@ -89,14 +92,14 @@ class Effect:
         n: pairs that the verdict rests on: all, or those of the look that decided.
         mean, sd: of those differences; None below one and two.
         interval: two-sided t-interval of the mean at ``level``; None below two pairs.
-        level: error of this one interval: α over the contrasts judged together, times the look's share.
+        level: error of this one interval: what the look may spend of α over the contrasts judged together.
         p_value: adjusted alike, so that it is at most α where the interval excludes zero.
         verdict: None where none is possible: fewer than two pairs, or a rung that failed in every seed on both sides.
         look: number of the look that the verdict is of, from 1.
         correlation: Pearson's, of the two rungs over seeds; None where it is not defined or below three pairs.
         detectable: smallest true difference that as many seeds with this spread find with a chance of 0.8.
-        seeds_needed: of an undecided contrast: how many seeds in all would probably decide it; None for more than
-            are worth looking for, and where no more can be added.
+        decided_by: of an undecided contrast to which seeds can be added: the chance that it is decided by each later
+            look, by its number of seeds; see ``verdicts.chances_to_decide``.
     """
 
     name: str
@@ -115,7 +118,12 @@ class Effect:
     look: int
     correlation: float | None
     detectable: float | None
-    seeds_needed: int | None
+    decided_by: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def seeds_needed(self) -> int | None:
+        """The fewest seeds in all that probably decide it, with a chance of 0.8; None for more than are looked for."""
+        return next((seeds for seeds, chance in self.decided_by.items() if chance >= POWER), None)
 
     @property
     def is_interaction(self) -> bool:
@@ -197,9 +205,18 @@ def level_of(record: StudyRecord, interaction: bool = False) -> float:
     return record.alpha / max(judged_together(record, interaction), 1)
 
 
-def looks_of(record: StudyRecord) -> tuple[Look, ...]:
-    """Return the looks of the plan."""
-    return tuple(Look(look.seeds, look.share) for look in record.looks)
+def looks_of(record: StudyRecord, level: float, most: int | None = None) -> tuple[Look, ...]:
+    """Return the looks of a study, with the share of ``level`` that each has.
+
+    Args:
+        level: error of one comparison over all looks.
+        most: seeds up to which there may be looks, where these are open; those so far by default.
+    """
+    if record.spending == "declared":
+        return tuple(Look(look.seeds, look.share) for look in record.looks)
+    first = record.looks[0].seeds
+    levels = nominal_levels(first, max(most or len(record.seeds), first, FEWEST_JUDGED), level)
+    return tuple(Look(seeds, each / level) for seeds, each in levels.items())
 
 
 def paired_interval(differences: Sequence[float], level: float = 1 - CONFIDENCE) -> tuple[float, float] | None:
@@ -248,14 +265,17 @@ def _weigh(
     floor = rounding_sd(record.data.counts["test"], weights) if metric.share else 0.0
     family_level = level_of(record, contrast.design is ContrastKind.INTERACTION)
     values = np.array([differences[seed] for seed in seeds])
-    looks = looks_of(record)
-    if len(looks) == 1:
-        looks = (Look(len(values), 1.0),)  # seeds that were added are not left out; the report says what they cost
+    looks = looks_of(record, family_level)
+    listed = record.spending == "open" or len(looks) > 1
+    if not listed:
+        looks = (
+            Look(len(values), looks[0].share),
+        )  # seeds that were added are not left out; the report says what they cost
     code, at = settle(values, looks, family_level, record.smallest_effect, floor)
     look = looks[int(at)]
     level = family_level * look.share
     used = values[: look.seeds]
-    if len(looks) > 1 and len(used) < look.seeds:
+    if listed and len(used) < look.seeds:
         level = family_level  # an unfinished first look has no verdict yet
     evidence = weigh(used, level, floor) if len(used) >= 2 else None
     known = len(used) >= 2 and len(used) == look.seeds and len(empty) < len(seeds)
@@ -264,7 +284,10 @@ def _weigh(
         verdict = "undecided"
     sd = float(evidence.sd) if evidence else None
     mean = math.fsum(used) / len(used) if len(used) else None
-    open_end = verdict == "undecided" and len(looks) == 1 and mean is not None and sd is not None
+    chances: dict[int, float] = {}
+    if verdict == "undecided" and record.spending == "open" and mean is not None and sd is not None:
+        later = looks_of(record, family_level, MOST_SEEDS_SOUGHT)[int(at) + 1 :]
+        chances = chances_to_decide(mean, sd, len(used), later, family_level, record.smallest_effect)
     return Effect(
         name=contrast.name,
         design=contrast.design,
@@ -282,9 +305,7 @@ def _weigh(
         look=int(at) + 1,
         correlation=_correlation(rungs[pair[0]][0], rungs[pair[1]][0], seeds) if pair[0] and pair[1] else None,
         detectable=detectable_difference(sd, len(used), level) if sd is not None else None,
-        seeds_needed=seeds_to_decide(mean, sd, len(used), level, record.smallest_effect)
-        if open_end and mean is not None and sd is not None
-        else None,
+        decided_by=chances,
     )
 
 

@@ -98,6 +98,8 @@ def _note_reading(study: SavedStudy, unread: Sequence[SavedTrial]) -> tuple[Read
     seen = {trial for reading in past for trial in reading.trials}
     if seen & set(ids):
         kind = "again"
+    elif study.record.spending == "open":
+        kind = "look" if past else "planned"
     elif number > len(looks) or set(study.record.seeds) - set(range(looks[number - 1].seeds)):
         # Seeds that were added before any reading are still read once, with all others.
         kind = "added" if past else "planned"
@@ -107,7 +109,7 @@ def _note_reading(study: SavedStudy, unread: Sequence[SavedTrial]) -> tuple[Read
         {
             "time": now(),
             "kind": kind,
-            "look": min(number, len(looks)),
+            "look": number if study.record.spending == "open" else min(number, len(looks)),
             "plan_hash": study.record.plan_hash,
             "trials": ids,
             "ended": False,

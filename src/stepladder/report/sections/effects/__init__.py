@@ -10,12 +10,12 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from stepladder.report.marks import chart_verdict, question, several_kinds, verdict_word
+from stepladder.report.marks import chart_verdict, question, seeds_range, several_kinds, verdict_word
 from stepladder.report.section import Picture, Section, TextTable
 from stepladder.report.units import UNDEFINED, Scale, amount, correlation, count, interval, p_value, size
 from stepladder.studies.findings import Findings
 from stepladder.studies.judging.statistics import Effect
-from stepladder.studies.judging.verdicts import MOST_SEEDS_SOUGHT, POWER
+from stepladder.studies.judging.verdicts import POWER
 
 
 class EffectsSection(Section[Findings]):
@@ -170,9 +170,7 @@ def seeds_word(effect: Effect) -> str:
     """Return how many seeds would probably decide an undecided contrast."""
     if effect.verdict != "undecided":
         return UNDEFINED
-    if effect.seeds_needed is None:
-        return f"> {MOST_SEEDS_SOUGHT:,}" if effect.look == 1 else UNDEFINED
-    return f"about {effect.seeds_needed}"
+    return seeds_range(effect) if effect.decided_by else UNDEFINED
 
 
 def _detectable(scale: Scale, difference: float | None) -> str:
@@ -188,6 +186,8 @@ def _caption(findings: Findings, pairs: bool) -> str:
     record, scale = findings.study.record, Scale(findings.metric.share)
     share = f"{100 * (1 - record.alpha):g} %"
     looks = f" at any of {len(record.looks)} looks" if len(record.looks) > 1 else ""
+    if record.spending == "open":
+        looks = ", however often seeds are added,"
     judged = findings.together or findings.interactions
     if judged == 1:
         right = f"The interval is right{looks} with a probability of {share}."
@@ -204,8 +204,13 @@ def _caption(findings: Findings, pairs: bool) -> str:
         f"way. Helped or hurt: the interval excludes zero. Equivalent: it lies within ± "
         f"{amount(scale, record.smallest_effect)}, the smallest effect of interest. Correlation: of the two rungs over "
         f"seeds. Detectable: the smallest true difference that as many seeds with this spread find with a probability "
-        f"of {100 * POWER:.0f} %. Seeds to decide: how many in all, if the figures so far were the truth."
+        f"of {100 * POWER:.0f} %."
     )
+    if any(effect.decided_by for effect in findings.effects):
+        text += (
+            " Seeds to decide: how many in all would decide it with an even chance, and with one of "
+            f"{100 * POWER:.0f} %; neither the effect nor its spread is known better than the seeds so far tell."
+        )
     if pairs:
         text += (
             " Other test images: the 95 % bootstrap interval of the mean difference over images, for these same "

@@ -18,6 +18,7 @@ from stepladder.report.marks import (
     lead_of,
     opening_of,
     question,
+    seeds_range,
     several_kinds,
     verdict_word,
 )
@@ -39,7 +40,7 @@ from stepladder.studies.design.designs import ContrastKind
 from stepladder.studies.files.bag_files import BAG_NAME
 from stepladder.studies.findings import ChoiceReason, Findings
 from stepladder.studies.judging.statistics import Effect, RungSummary
-from stepladder.studies.judging.verdicts import MOST_SEEDS_SOUGHT, POWER, Verdict
+from stepladder.studies.judging.verdicts import POWER, Verdict
 
 #: Rungs that are equal first are named up to so many; of more, the first three.
 _NAMED = 4
@@ -225,12 +226,10 @@ def _describe_effect(findings: Findings, effect: Effect, with_n: bool, *more: st
 
 def _needed(findings: Findings, effect: Effect) -> str:
     """Say what would decide an undecided effect."""
-    looks = len(findings.study.record.looks)
-    if looks > 1:
-        return "another look is planned" if effect.look < looks else "no look is left"
-    if effect.seeds_needed is None:
-        return f"needs more than {MOST_SEEDS_SOUGHT:,} seeds"
-    return f"needs about {effect.seeds_needed} seeds"
+    record = findings.study.record
+    if record.spending == "open":
+        return f"{seeds_range(effect)} seeds in all would decide it"
+    return "another look is planned" if effect.look < len(record.looks) else "no look is left"
 
 
 def _describe_order(findings: Findings) -> list[str]:
@@ -266,11 +265,12 @@ def _describe_confidence(findings: Findings) -> str:
     ns = sorted({effect.n for effect in findings.techniques or findings.effects if effect.interval})
     pairs = f"{ns[0]} pairs" if len(ns) == 1 else f"{ns[0]} to {ns[-1]} pairs"
     together = findings.together or findings.interactions
+    however = ", however often seeds are added," if findings.study.record.spending == "open" else ""
     if together == 1:
-        return f"The interval, of {pairs} of trials, is right with a probability of {share}."
+        return f"The interval, of {pairs} of trials, is right{however} with a probability of {share}."
     return (
         f"Each interval is of {pairs} of trials and is adjusted for {together} comparisons. All intervals are right at "
-        f"once with a probability of {share}."
+        f"once{however} with a probability of {share}."
     )
 
 

@@ -9,6 +9,7 @@ from stepladder.report.marks import WATCHED
 from stepladder.report.section import Section
 from stepladder.report.sections.data import describe_images
 from stepladder.report.units import Scale, amount, count, duration, listing, percent
+from stepladder.studies.design.rules import look_sizes, next_size
 from stepladder.studies.design.sweeps import AxisRecord, Value, as_text
 from stepladder.studies.files.records import Reading, SavedStudy, StudyRecord
 from stepladder.studies.findings import AnyFindings, Findings
@@ -71,11 +72,12 @@ def platform(record: StudyRecord) -> list[tuple[str, str]]:
 def describe_readings(study: SavedStudy) -> str:
     """Return how often the test images were read, and when, one sentence without its end."""
     past, looks = study.readings, len(study.record.looks)
+    is_open = study.record.spending == "open"
     if not past:
         return "not read yet; read once, when every planned trial has ended"
     if looks == 1 and len(past) == 1:
         return f"read once, after all training had ended ({past[0].time})"
-    each = [f"{_describe_reading(reading, looks)} ({reading.time})" for reading in past]
+    each = [f"{_describe_reading(reading, 0 if is_open else looks)} ({reading.time})" for reading in past]
     times = "once" if len(past) == 1 else "twice" if len(past) == 2 else f"{len(past)} times"
     return f"read {times}: {listing(each)}"
 
@@ -85,7 +87,7 @@ def _describe_reading(reading: Reading, looks: int) -> str:
         case "planned":
             return "as planned"
         case "look":
-            return f"at declared look {reading.look} of {looks}"
+            return f"at declared look {reading.look} of {looks}" if looks else f"at look {reading.look}"
         case "added":
             return "for seeds added later"
         case "again":
@@ -123,7 +125,13 @@ def _rules(findings: AnyFindings) -> list[tuple[str, str]]:
         case Findings():
             interest = amount(Scale(findings.metric.share), record.smallest_effect)
             rules = f"{findings.metric.label}, α = {record.alpha:g}, smallest effect of interest {interest}"
-            if len(record.looks) > 1:
+            if record.spending == "open":
+                taken = look_sizes(record.looks[0].seeds, len(record.seeds))
+                later = next_size(record.looks[0].seeds, len(record.seeds) + 1)
+                rules += (
+                    f", looks at {listing([str(each) for each in taken] or ['2'])} seeds so far, the next at {later}"
+                )
+            elif len(record.looks) > 1:
                 rules += f", looks at {listing([str(look.seeds) for look in record.looks])} seeds"
             return [("Judged by", rules)]
         case SweepFindings():
