@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +14,7 @@ from stepladder.files import json_text
 from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.checksums import find_changed_files
 from stepladder.studies.files.integrity import find_edit
+from stepladder.studies.files.records import TrialResult
 from stepladder.studies.files.store import (
     CHECKPOINTS,
     load_study,
@@ -60,13 +62,15 @@ def check_study(study: Path) -> list[Fault]:
     if record is None:
         raise StudyError(f"there is no study in {study} (no study.json)")
     faults = []
+    planned = planned_trials(record)
     try:
-        edit = find_edit(record, read_readings(study))
+        edit = find_edit(record, read_readings(study), _sound_results(study, planned))
     except StorageError as error:
         faults.append(Fault("plan", "test-readings.json", str(error)))
     else:
-        faults += [] if edit is None else [Fault("plan", "study.json", edit)]
-    planned = planned_trials(record)
+        if edit is not None:
+            name, _, what = edit.partition(" ")
+            faults.append(Fault("plan", name, what))
     for trial in planned:
         faults += _check_trial(study, trial)
     faults += _strangers(study, {trial.id for trial in planned})
@@ -142,6 +146,14 @@ def set_aside(study: Path, faults: Sequence[Fault]) -> list[str]:
                 folder.rename(target)
             done.append(f"{place} was set aside as trials/{target.name}; the study's command runs it again")
     return done
+
+
+def _sound_results(study: Path, planned: Sequence[Trial]) -> Iterator[TrialResult]:
+    """The results that can be read; those that cannot are faults of their own."""
+    for trial in planned:
+        with suppress(StorageError):
+            if (result := read_result(trial_folder(study, trial))) is not None:
+                yield result
 
 
 def _check_trial(study: Path, trial: Trial) -> list[Fault]:

@@ -371,7 +371,8 @@ def _continue_record(out: Path, record: StudyRecord, asked: Seeds, splits: Split
     if found is None:
         return record
     readings = read_readings(out)
-    if (edit := find_edit(found, readings)) is not None:
+    results = (read_result(trial_folder(out, trial)) for trial in planned_trials(found))
+    if (edit := find_edit(found, readings, (result for result in results if result is not None))) is not None:
         raise StudyError(f"{out}: {edit}; restore it from a copy, or choose another folder with `out`")
     # More or fewer seeds are no other plan. A study from before looks were open keeps those that it declared.
     alike = record

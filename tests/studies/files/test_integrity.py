@@ -6,10 +6,13 @@ from typing import Any
 import pytest
 
 from stepladder.errors import StudyError
+from stepladder.report.sections.meaning import describe_limits
+from stepladder.studies.check import check_study
 from stepladder.studies.design.rules import RulesRecord
 from stepladder.studies.files.integrity import find_edit, hash_plan
-from stepladder.studies.files.records import SavedStudy
+from stepladder.studies.files.records import Reading, SavedStudy
 from stepladder.studies.files.store import load_study, read_record
+from stepladder.studies.findings import make_findings
 
 RunStudy = Callable[..., SavedStudy]
 
@@ -77,3 +80,53 @@ def test_a_rule_that_came_later_leaves_the_hash_of_earlier_studies(
     earlier = record.model_copy(update={"threads": None})
     assert hash_plan(earlier) == record.plan_hash
     assert hash_plan(record.model_copy(update={"threads": 2})) != record.plan_hash
+
+
+def reading_lines(folder: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((folder / "test-readings.json").read_text())
+    return document
+
+
+def test_a_study_whose_readings_were_removed_is_not_gone_on_with(study: RunStudy) -> None:
+    """Without the list test could be read as if for the first time."""
+    folder = study(seeds=1).folder
+    (folder / "test-readings.json").unlink()
+    edited = load_study(folder).edited or ""
+    assert "has a test score, and no reading of test lists it" in edited
+    assert "no reading of test lists it" in next(iter(describe_limits(make_findings(load_study(folder)))))
+    assert [(fault.kind, fault.place) for fault in check_study(folder)] == [("plan", "test-readings.json")]
+    with pytest.raises(StudyError, match=r"no reading of test lists it; restore it from a copy"):
+        study(seeds=2)
+
+
+@pytest.mark.parametrize("change", ["a trial taken out", "a plan hash made to fit", "a time", "the last reading gone"])
+def test_a_reading_that_was_changed_shows(study: RunStudy, change: str) -> None:
+    study(seeds=1)
+    folder = study(seeds=2).folder
+    document = reading_lines(folder)
+    first, last = document["readings"]
+    if change == "a trial taken out":
+        first["trials"] = first["trials"][1:]
+    elif change == "a plan hash made to fit":
+        edit(folder, alpha=0.3)
+        record = read_record(folder)
+        assert record is not None
+        edit(folder, plan_hash=hash_plan(record))
+        for one in (first, last):
+            one["plan_hash"] = hash_plan(record)
+    elif change == "a time":
+        last["time"] = "2020-01-01T00:00:00+00:00"
+    else:
+        document["readings"] = [first]
+    (folder / "test-readings.json").write_text(json.dumps(document))
+    assert "test-readings.json was edited" in (load_study(folder).edited or "")
+
+
+def test_seals_that_were_made_to_fit_do_not_fit_the_trials(study: RunStudy) -> None:
+    folder = study(seeds=1).folder
+    document = reading_lines(folder)
+    document["readings"][0] |= {"time": "2020-01-01T00:00:00+00:00"}
+    reading = Reading.model_validate(document["readings"][0])
+    document["readings"][0] = reading.sealed("").model_dump(mode="json")
+    (folder / "test-readings.json").write_text(json.dumps(document))
+    assert "no reading of test lists it" in (load_study(folder).edited or "")

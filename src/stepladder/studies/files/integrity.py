@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from stepladder.studies.design.rules import RulesRecord
-from stepladder.studies.files.records import Reading, StudyRecord
+from stepladder.studies.files.records import Reading, StudyRecord, TrialResult
 
 
 def fixed_part(record: StudyRecord) -> dict[str, Any]:
@@ -49,15 +49,35 @@ def hash_plan(record: StudyRecord) -> str:
     return hashlib.sha256(json.dumps(fixed_part(record), sort_keys=True).encode()).hexdigest()
 
 
-def find_edit(record: StudyRecord, readings: Sequence[Reading]) -> str | None:
-    """Return how the plan was changed after it had been written, one sentence; None where nothing shows it.
+def find_edit(record: StudyRecord, readings: Sequence[Reading], results: Iterable[TrialResult] = ()) -> str | None:
+    """Return how plan or readings were changed after they had been written, one sentence; None where nothing shows it.
 
     A plan whose hash was made to fit again is caught by the readings of test, each of which noted the hash of its time.
+    A reading that is gone is caught by the trials that were read in it, and one that was changed by its seal. Nothing
+    of this holds up somebody who changes all of it.
+
+    Args:
+        results: of the trials that have ended.
     """
     if hash_plan(record) != record.plan_hash:
         return "study.json was edited: its plan no longer has the hash that was taken before the first trial"
     if any(reading.plan_hash != record.plan_hash for reading in readings):
         return "study.json was edited: test was read under a plan with another hash"
+    before, seals = "", {""}
+    for reading in readings:
+        if reading.seal and reading.sealed(before).seal != reading.seal:
+            return "test-readings.json was edited: a reading of test no longer has the seal that it was given"
+        before = reading.seal
+        seals.add(before)
+    listed = {trial for reading in readings for trial in reading.trials}
+    for result in results:
+        if result.test_accuracy is None:
+            continue
+        if result.trial not in listed or (result.reading or "") not in seals:
+            return (
+                f"test-readings.json was edited or removed: trial {result.trial} has a test score, and no reading of "
+                f"test lists it"
+            )
     declared = {seed for look in record.looks for seed in range(look.seeds)}
     noted = {seed for added in record.added for seed in added.seeds}
     if not set(record.seeds) <= declared | noted:

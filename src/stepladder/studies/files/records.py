@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,10 +17,10 @@ from stepladder.studies.design.sweeps import SweepRecord
 from stepladder.training.history import EpochRecord
 
 #: Raised with every change that an older Stepladder would misread.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 #: Those that this version reads and goes on with: of 2, only the sizes of a curve are missing.
-READABLE_VERSIONS = (2, 3)
+READABLE_VERSIONS = (2, 3, 4)
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -180,8 +182,10 @@ class Reading(_Record):
     Attributes:
         kind: ``planned``; ``look``, one of several that were declared beforehand; ``added``, for seeds that were not in
             the plan; ``again``, for trials that a reading had covered before.
-        look: its number among the declared looks, from 1.
+        look: its number among the looks, from 1.
         ended: whether all of its trials were read; an interrupted reading goes on under the same entry.
+        seal: SHA-256, hex, of this entry and the seal before it; each trial that was read keeps that of its reading, so
+            that an entry which is gone or was changed shows. Empty in entries of earlier versions.
     """
 
     time: str
@@ -190,6 +194,13 @@ class Reading(_Record):
     plan_hash: str
     trials: tuple[str, ...]
     ended: bool
+    seal: str = ""
+
+    def sealed(self, before: str) -> Reading:
+        """Return the entry with its seal, behind one with the seal ``before``."""
+        told = self.model_dump(mode="json", exclude={"ended", "seal"})
+        content = f"{before}\n{json.dumps(told, sort_keys=True)}"
+        return self.model_copy(update={"seal": hashlib.sha256(content.encode()).hexdigest()})
 
 
 class Readings(_Record):
@@ -209,6 +220,8 @@ class TrialResult(_Record):
         energy_joules: of the processor packages over those seconds, everything that ran on them; None where the machine
             does not tell.
         test_...: on the test images, None until they are read: after all trials of the plan have ended.
+        reading: the seal of the reading that these are of; None before, in a training of its own, and in trials of
+            earlier versions.
         temperature: fitted on the validation images, for the two ``..._calibrated`` figures.
         selected_epoch: the epoch whose weights were kept.
         model_temperature: what the saved model divides its logits by: the same, where validation tells it from 1, or
@@ -233,6 +246,7 @@ class TrialResult(_Record):
     test_accuracy: Share | None = None
     test_macro_f1: Share | None = None
     test_ece: Share | None = None
+    reading: str | None = None
     temperature: float | None = None
     test_nll_calibrated: float | None = None
     test_ece_calibrated: Share | None = None

@@ -157,7 +157,8 @@ def load_study(study: Path | str) -> SavedStudy:
     order = [rung.name for rung in record.rungs]
     saved.sort(key=lambda trial: (order.index(trial.rung), trial.seed))
     readings = read_readings(study)
-    return SavedStudy(study, record, tuple(saved), readings, find_edit(record, readings))
+    edited = find_edit(record, readings, (trial.result for trial in saved))
+    return SavedStudy(study, record, tuple(saved), readings, edited)
 
 
 def _saved_trial(trial: Trial, folder: Path, result: TrialResult) -> SavedTrial:

@@ -60,7 +60,9 @@ def read_study_test(study: SavedStudy, jobs: Sequence[Job], compute: Compute, ca
     for trial in unread:
         job = by_id[trial.result.trial]
         card = trial_card(trial, study)
-        result = read_test(trial.folder, trial.result, job.splits, job.data, card, compute, _frozen(job))
+        result = read_test(
+            trial.folder, trial.result, job.splits, job.data, card, compute, _frozen(job), readings[-1].seal
+        )
         callbacks.test_read(job.trial, result)
     _keep_images(load_study(study.folder), by_id, compute)
     write_readings(study.folder, (*readings[:-1], readings[-1].model_copy(update={"ended": True})))
@@ -115,7 +117,7 @@ def _note_reading(study: SavedStudy, unread: Sequence[SavedTrial]) -> tuple[Read
             "ended": False,
         }
     )
-    return (*past, entry)
+    return (*past, entry.sealed(past[-1].seal if past else ""))
 
 
 def read_test(
@@ -126,6 +128,7 @@ def read_test(
     card: CardFacts,
     compute: Compute,
     frozen: int = 0,
+    reading: str | None = None,
 ) -> TrialResult:
     """Evaluate the saved model of a trial on the test images, and complete its ``result.json`` and model card.
 
@@ -134,6 +137,7 @@ def read_test(
 
     Args:
         frozen: how many of its first layers never changed, so that what they make of the images is in the cache.
+        reading: the seal of the study's reading that this is a part of.
     """
     remove_parts(folder)
     model = load_model(folder / "model", compute.device.type, compute.precision)
@@ -158,7 +162,7 @@ def read_test(
         }
     probabilities = special.softmax(logits.astype(np.float64), axis=1)
     write_predictions(folder, logits.argmax(axis=1), labels, len(data.class_names), probabilities)
-    complete = result.model_copy(update={**scores, "schema_version": SCHEMA_VERSION})
+    complete = result.model_copy(update={**scores, "reading": reading, "schema_version": SCHEMA_VERSION})
     calibrate_model(folder / "model", complete.model_temperature)
     replace_text(folder / "model" / "README.md", render_card(replace(card, **_scores_of(complete))))
     save_result(folder, complete)
