@@ -163,6 +163,13 @@ _add(
 )
 _add(
     app,
+    "readings:readings",
+    "List the test images that were read on this computer, with the plans that read them.",
+    "readings",
+    group=STUDIES,
+)
+_add(
+    app,
     "predict:predict",
     "Say what is on images, by a model or an exported file.\n\n"
     "In folders named after classes, it also says how often it is right.",

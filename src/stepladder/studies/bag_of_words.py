@@ -33,6 +33,7 @@ from stepladder.studies.files.bag_files import (
     read_bag_result,
     seed_folder,
 )
+from stepladder.studies.files.ledger import PlanRead, note_reading
 from stepladder.studies.files.machine import describe_machine, describe_versions, now
 from stepladder.studies.files.predictions import write_predictions
 from stepladder.studies.files.records import DataRecord, Reading, SavedStudy
@@ -199,6 +200,8 @@ def _read_test(out: Path, record: BagRecord, splits: Splits, seeds: int, callbac
         }
         past = (*past, Reading.model_validate(entry))
     write_readings(out, past)
+    plan = PlanRead(record.plan_hash, "bag of words", record.data.name, str(out.absolute()), now())
+    note_reading(splits.test, plan)
     callbacks.reading(len(unread))
     labels, classes = splits.test.labels, len(record.data.class_names)
     for result in unread:

@@ -11,6 +11,8 @@ from stepladder.errors import StudyError
 from stepladder.recipe import Recipe
 from stepladder.studies.design.rules import Protocol
 from stepladder.studies.design.trials import Trial
+from stepladder.studies.files.ledger import PlanRead, note_reading
+from stepladder.studies.files.machine import now
 from stepladder.studies.files.records import TrialResult
 from stepladder.studies.files.store import read_result
 from stepladder.studies.judging.learning import NothingLearned, judge_trial
@@ -19,7 +21,7 @@ from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.running.execution import Execution, Job
 from stepladder.studies.running.hours import say_hours_of_training
 from stepladder.studies.running.locks import try_lock
-from stepladder.studies.running.reading import card_facts, read_test
+from stepladder.studies.running.reading import card_facts, read_test, tell_elsewhere
 from stepladder.studies.running.trial import run_trial
 from stepladder.training.arithmetic import Arithmetic
 from stepladder.training.history import read_history
@@ -74,6 +76,7 @@ def train_model(
     trial = Trial(recipe.name, recipe, seed, data.split, compute.precision, protocol.select)
     if found is not None and found.trial == trial.id:
         if test and found.status == "finished" and found.test_accuracy is None:  # not wanted then, or stopped before
+            _note(out, trial, prepared, callbacks)
             found = read_test(out, found, splits, data, card_facts(found, recipe.name, data), compute)
         return _trained(out, found, recipe, prepared)
     if found is not None or (out / "study.json").exists():
@@ -85,9 +88,15 @@ def train_model(
         with chdir(Path.cwd()):  # and back: a technique of the user's own may go elsewhere
             result = run_trial(Job(trial, splits, data, out), compute, callbacks, execution)
     if result.status == "finished" and test:
+        _note(out, trial, prepared, callbacks)
         result = read_test(out, result, splits, data, card_facts(result, recipe.name, data), compute)
         callbacks.test_read(trial, result)
     return _trained(out, result, recipe, prepared)
+
+
+def _note(out: Path, trial: Trial, prepared: Prepared, callbacks: Callbacks) -> None:
+    plan = PlanRead(trial.id, "training", prepared.data.name, str(out.absolute()), now())
+    tell_elsewhere(note_reading(prepared.splits.test, plan), callbacks)
 
 
 def _trained(out: Path, result: TrialResult, recipe: Recipe, prepared: Prepared) -> TrainedModel:

@@ -184,6 +184,7 @@ class Reading(_Record):
             the plan; ``again``, for trials that a reading had covered before.
         look: its number among the looks, from 1.
         ended: whether all of its trials were read; an interrupted reading goes on under the same entry.
+        elsewhere: other plans that had read these test images on this computer by then.
         seal: SHA-256, hex, of this entry and the seal before it; each trial that was read keeps that of its reading, so
             that an entry which is gone or was changed shows. Empty in entries of earlier versions.
     """
@@ -194,11 +195,13 @@ class Reading(_Record):
     plan_hash: str
     trials: tuple[str, ...]
     ended: bool
+    elsewhere: int = 0
     seal: str = ""
 
     def sealed(self, before: str) -> Reading:
         """Return the entry with its seal, behind one with the seal ``before``."""
-        told = self.model_dump(mode="json", exclude={"ended", "seal"})
+        # Without defaults, so that a field which comes later leaves the seals of today.
+        told = self.model_dump(mode="json", exclude={"ended", "seal"}, exclude_defaults=True)
         content = f"{before}\n{json.dumps(told, sort_keys=True)}"
         return self.model_copy(update={"seal": hashlib.sha256(content.encode()).hexdigest()})
 

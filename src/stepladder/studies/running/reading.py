@@ -21,6 +21,7 @@ from stepladder.model.folder import calibrate_model
 from stepladder.studies.design import metrics
 from stepladder.studies.files.checksums import save_result
 from stepladder.studies.files.gallery import read_gallery, write_gallery
+from stepladder.studies.files.ledger import PlanRead, note_reading
 from stepladder.studies.files.machine import now
 from stepladder.studies.files.predictions import write_predictions
 from stepladder.studies.files.records import (
@@ -52,11 +53,15 @@ def read_study_test(study: SavedStudy, jobs: Sequence[Job], compute: Compute, ca
     unread = [trial for trial in study.trials if trial.result.status == "finished" and trial.result.test_loss is None]
     if not unread and (not study.readings or study.readings[-1].ended):
         return study
-    readings = _note_reading(study, unread)
+    by_id = {job.trial.id: job for job in jobs}
+    record = study.record
+    plan = PlanRead(record.plan_hash, record.plan, record.data.name, str(study.folder.absolute()), now())
+    elsewhere = note_reading(jobs[0].splits.test, plan)
+    readings = _note_reading(study, unread, elsewhere)
     write_readings(study.folder, readings)
     if unread:
         callbacks.reading(len(unread))
-    by_id = {job.trial.id: job for job in jobs}
+    tell_elsewhere(elsewhere, callbacks)
     for trial in unread:
         job = by_id[trial.result.trial]
         card = trial_card(trial, study)
@@ -71,6 +76,16 @@ def read_study_test(study: SavedStudy, jobs: Sequence[Job], compute: Compute, ca
         if trial.result.test_accuracy is not None:  # each card tells what all seeds of its recipe came to
             replace_text(trial.folder / "model" / "README.md", render_card(trial_card(trial, complete)))
     return complete
+
+
+def tell_elsewhere(plans: int, callbacks: Callbacks) -> None:
+    """Say that other plans have read the same test images before, if any have."""
+    if plans:
+        which = "1 other plan" if plans == 1 else f"{plans} other plans"
+        callbacks.message(
+            f"These test images were read before in {which} on this computer (stepladder readings lists them). Keeping "
+            "the plan that does best on them makes its result too good."
+        )
 
 
 def _keep_images(study: SavedStudy, jobs: Mapping[str, Job], compute: Compute) -> None:
@@ -89,7 +104,7 @@ def _keep_images(study: SavedStudy, jobs: Mapping[str, Job], compute: Compute) -
     write_gallery(study.folder, shown.trial.result.trial, probabilities, splits, classes)
 
 
-def _note_reading(study: SavedStudy, unread: Sequence[SavedTrial]) -> tuple[Reading, ...]:
+def _note_reading(study: SavedStudy, unread: Sequence[SavedTrial], elsewhere: int) -> tuple[Reading, ...]:
     """Return the log with this reading in it: a new entry, or the last one where that was broken off."""
     ids = tuple(trial.result.trial for trial in unread)
     past = study.readings
@@ -115,6 +130,7 @@ def _note_reading(study: SavedStudy, unread: Sequence[SavedTrial]) -> tuple[Read
             "plan_hash": study.record.plan_hash,
             "trials": ids,
             "ended": False,
+            "elsewhere": elsewhere,
         }
     )
     return (*past, entry.sealed(past[-1].seal if past else ""))

@@ -75,11 +75,12 @@ def describe_readings(study: SavedStudy) -> str:
     is_open = study.record.spending == "open"
     if not past:
         return "not read yet; read once, when every planned trial has ended"
+    others = f"; {count(past[-1].elsewhere, 'other plan')} had read them before" if past[-1].elsewhere else ""
     if looks == 1 and len(past) == 1:
-        return f"read once, after all training had ended ({past[0].time})"
+        return f"read once, after all training had ended ({past[0].time}){others}"
     each = [f"{_describe_reading(reading, 0 if is_open else looks)} ({reading.time})" for reading in past]
     times = "once" if len(past) == 1 else "twice" if len(past) == 2 else f"{len(past)} times"
-    return f"read {times}: {listing(each)}"
+    return f"read {times}: {listing(each)}{others}"
 
 
 def _describe_reading(reading: Reading, looks: int) -> str:
