@@ -134,7 +134,7 @@ def test_a_study_of_another_schema_is_refused_by_its_version(stepladder, study: 
     (study / "study.json").write_text(json.dumps({**document, "schema_version": 1}))
     done = stepladder("report", str(study))
     assert done.code == 2
-    assert "has schema version 1; this Stepladder reads versions 2 to 3" in done.err
+    assert "has schema version 1; this Stepladder reads versions 2 to 4" in done.err
 
 
 @pytest.mark.parametrize("name", ["two words", "naïve 画像", "x" * 200])

@@ -122,11 +122,11 @@ def test_a_reading_that_was_changed_shows(study: RunStudy, change: str) -> None:
     assert "test-readings.json was edited" in (load_study(folder).edited or "")
 
 
-def test_seals_that_were_made_to_fit_do_not_fit_the_trials(study: RunStudy) -> None:
+def test_hashes_that_were_made_to_fit_do_not_fit_the_trials(study: RunStudy) -> None:
     folder = study(seeds=1).folder
     document = reading_lines(folder)
     document["readings"][0] |= {"time": "2020-01-01T00:00:00+00:00"}
     reading = Reading.model_validate(document["readings"][0])
-    document["readings"][0] = reading.sealed("").model_dump(mode="json")
+    document["readings"][0] = reading.chained("").model_dump(mode="json")
     (folder / "test-readings.json").write_text(json.dumps(document))
     assert "no reading of test lists it" in (load_study(folder).edited or "")

@@ -55,7 +55,7 @@ def test_a_newer_schema_is_refused_and_not_misread(study: RunStudy) -> None:
     folder = study(seeds=1).folder
     document = json.loads((folder / "study.json").read_text())
     (folder / "study.json").write_text(json.dumps({**document, "schema_version": 99}))
-    with pytest.raises(StorageError, match=r"has schema version 99; this Stepladder reads versions 2 to 3"):
+    with pytest.raises(StorageError, match=r"has schema version 99; this Stepladder reads versions 2 to 4"):
         load_study(folder)
 
 

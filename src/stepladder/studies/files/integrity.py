@@ -53,7 +53,7 @@ def find_edit(record: StudyRecord, readings: Sequence[Reading], results: Iterabl
     """Return how plan or readings were changed after they had been written, one sentence; None where nothing shows it.
 
     A plan whose hash was made to fit again is caught by the readings of test, each of which noted the hash of its time.
-    A reading that is gone is caught by the trials that were read in it, and one that was changed by its seal. Nothing
+    A reading that is gone is caught by the trials that were read in it, and one that was changed by its chained hash. Nothing
     of this holds up somebody who changes all of it.
 
     Args:
@@ -63,17 +63,17 @@ def find_edit(record: StudyRecord, readings: Sequence[Reading], results: Iterabl
         return "study.json was edited: its plan no longer has the hash that was taken before the first trial"
     if any(reading.plan_hash != record.plan_hash for reading in readings):
         return "study.json was edited: test was read under a plan with another hash"
-    before, seals = "", {""}
+    before, chains = "", {""}
     for reading in readings:
-        if reading.seal and reading.sealed(before).seal != reading.seal:
-            return "test-readings.json was edited: a reading of test no longer has the seal that it was given"
-        before = reading.seal
-        seals.add(before)
+        if reading.chain and reading.chained(before).chain != reading.chain:
+            return "test-readings.json was edited: a reading of test no longer has the chained hash that it was given"
+        before = reading.chain
+        chains.add(before)
     listed = {trial for reading in readings for trial in reading.trials}
     for result in results:
         if result.test_accuracy is None:
             continue
-        if result.trial not in listed or (result.reading or "") not in seals:
+        if result.trial not in listed or (result.reading or "") not in chains:
             return (
                 f"test-readings.json was edited or removed: trial {result.trial} has a test score, and no reading of "
                 f"test lists it"

@@ -185,8 +185,8 @@ class Reading(_Record):
         look: its number among the looks, from 1.
         ended: whether all of its trials were read; an interrupted reading goes on under the same entry.
         elsewhere: other plans that had read these test images on this computer by then.
-        seal: SHA-256, hex, of this entry and the seal before it; each trial that was read keeps that of its reading, so
-            that an entry which is gone or was changed shows. Empty in entries of earlier versions.
+        chain: SHA-256, hex, of this entry and the chain before it; each trial that was read keeps that of its reading,
+            so that an entry which is gone or was changed shows. Empty in entries of earlier versions.
     """
 
     time: str
@@ -196,14 +196,14 @@ class Reading(_Record):
     trials: tuple[str, ...]
     ended: bool
     elsewhere: int = 0
-    seal: str = ""
+    chain: str = ""
 
-    def sealed(self, before: str) -> Reading:
-        """Return the entry with its seal, behind one with the seal ``before``."""
-        # Without defaults, so that a field which comes later leaves the seals of today.
-        told = self.model_dump(mode="json", exclude={"ended", "seal"}, exclude_defaults=True)
+    def chained(self, before: str) -> Reading:
+        """Return the entry with its hash, behind one with the hash ``before``."""
+        # Without defaults, so that a field which comes later leaves the hashes of today.
+        told = self.model_dump(mode="json", exclude={"ended", "chain"}, exclude_defaults=True)
         content = f"{before}\n{json.dumps(told, sort_keys=True)}"
-        return self.model_copy(update={"seal": hashlib.sha256(content.encode()).hexdigest()})
+        return self.model_copy(update={"chain": hashlib.sha256(content.encode()).hexdigest()})
 
 
 class Readings(_Record):
@@ -223,7 +223,7 @@ class TrialResult(_Record):
         energy_joules: of the processor packages over those seconds, everything that ran on them; None where the machine
             does not tell.
         test_...: on the test images, None until they are read: after all trials of the plan have ended.
-        reading: the seal of the reading that these are of; None before, in a training of its own, and in trials of
+        reading: the chained hash of the reading that these are of; None before, in a training of its own, and in trials of
             earlier versions.
         temperature: fitted on the validation images, for the two ``..._calibrated`` figures.
         selected_epoch: the epoch whose weights were kept.

@@ -66,7 +66,7 @@ def read_study_test(study: SavedStudy, jobs: Sequence[Job], compute: Compute, ca
         job = by_id[trial.result.trial]
         card = trial_card(trial, study)
         result = read_test(
-            trial.folder, trial.result, job.splits, job.data, card, compute, _frozen(job), readings[-1].seal
+            trial.folder, trial.result, job.splits, job.data, card, compute, _frozen(job), readings[-1].chain
         )
         callbacks.test_read(job.trial, result)
     _keep_images(load_study(study.folder), by_id, compute)
@@ -133,7 +133,7 @@ def _note_reading(study: SavedStudy, unread: Sequence[SavedTrial], elsewhere: in
             "elsewhere": elsewhere,
         }
     )
-    return (*past, entry.sealed(past[-1].seal if past else ""))
+    return (*past, entry.chained(past[-1].chain if past else ""))
 
 
 def read_test(
@@ -153,7 +153,7 @@ def read_test(
 
     Args:
         frozen: how many of its first layers never changed, so that what they make of the images is in the cache.
-        reading: the seal of the study's reading that this is a part of.
+        reading: the chained hash of the study's reading that this is a part of.
     """
     remove_parts(folder)
     model = load_model(folder / "model", compute.device.type, compute.precision)
