@@ -7,10 +7,11 @@ import os
 # One thread: on images this small two are no faster, and beside another busy process they can be twenty times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import itertools
 import math
 import signal
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from stepladder.studies.files.records import (
     TrialResult,
 )
 from stepladder.training.history import EpochRecord
+from tests.terminal import Terminal
 
 # Who runs the tests in the background ignores Ctrl-C, and so would every process that they start.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -53,6 +55,40 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep decoded images in a folder of this run, here and in the processes that tests start."""
     os.environ["STEPLADDER_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def states(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Folders that are not there yet."""
+    folder = tmp_path_factory.mktemp("states")
+    return (folder / str(number) for number in itertools.count())
+
+
+@pytest.fixture(autouse=True)
+def own_state(states: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test read test images that another one has read before, here and in the processes that it starts."""
+    monkeypatch.setenv("STEPLADDER_STATE", str(next(states)))
+
+
+@pytest.fixture(scope="session")
+def terminal() -> Iterator[Terminal]:
+    """The command line in other processes, as from a terminal; none of them has to load torch."""
+    opened = Terminal()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_process_unless_told() -> Iterator[None]:
+    """Train in this process where a test says nothing of ``workers``.
+
+    What a study takes is measured, and on a busy machine even a small one would be spread over processes, of which each
+    loads torch for seconds. ``tests/studies/running/test_dispatch.py`` has what is chosen when.
+    """
+    a_quarter_of_an_hour = 900.0  # more than any of the tests' studies takes
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stepladder.studies.running.dispatch.SHORT_STUDY", a_quarter_of_an_hour)
+        yield
 
 
 @dataclass(frozen=True)
@@ -84,6 +120,15 @@ def stepladder(
         return Outcome(code, captured.out, captured.err)
 
     return call
+
+
+@pytest.fixture
+def pictures_as_dots() -> Iterator[None]:
+    """Pictures of reports are drawn, and dots are written in their place."""
+    from tests.pictures import as_dots  # here: it loads matplotlib
+
+    with as_dots():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,13 @@ def masked(text: str) -> str:
     return re.sub(r"[ \[\]']+", " ", text).strip()
 
 
-def test_the_python_of_the_front_page_shows_what_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("limit", [40, pytest.param(None, marks=pytest.mark.soak)], ids=["few digits", "all digits"])
+def test_the_python_of_the_front_page_shows_what_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int | None
+) -> None:
+    """With few digits it takes a quarter of the time, and what is compared are the words around the figures."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("stepladder.api.job.load_image_set", partial(load_image_set, limit=limit))
     (tmp_path / "new").mkdir()
     for place, pixels in enumerate(load_image_set("digits").splits["train"].images[:3]):
         Image.fromarray(pixels[..., 0]).save(tmp_path / f"new/{place}.png")

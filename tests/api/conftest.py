@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,17 @@ import pytest
 
 import stepladder as sl
 from stepladder.datasets import ImageSet
+from tests.pictures import as_dots
 
 #: Two channels and eight hidden units: a trial takes a tenth of a second.
 LINE = "conv3-2 pool2 fc8 fc"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick_reports() -> Iterator[None]:
+    """Studies write reports whose pictures are dots."""
+    with as_dots():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
-import textwrap
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +16,7 @@ import stepladder as sl
 from stepladder.datasets import ImageSet
 from stepladder.errors import RecipeError, StudyError
 from stepladder.studies.design.rungs import Rung
+from tests.terminal import Terminal, wait_until
 
 Small = Callable[..., sl.Study]
 
@@ -230,40 +229,34 @@ def test_a_study_of_the_command_line_keeps_its_precision(
         assert len(list((study.folder / "trials").iterdir())) == 6
 
 
-def test_ctrl_c_keeps_a_checkpoint_and_says_how_to_go_on(tmp_path: Path) -> None:
-    script = tmp_path / "long.py"
-    script.write_text(
-        textwrap.dedent(
-            """
-            import stepladder as sl
+LONG = """
+import stepladder as sl
 
-            class Telling(sl.Callbacks):
-                def epoch_ended(self, trial, record):
-                    print(record.epoch, flush=True)
+class Telling(sl.Callbacks):
+    def epoch_ended(self, trial, record):
+        print(record.epoch, flush=True)
 
-            sl.study(
-                sl.load_image_set("digits", limit=40),
-                sl.RecipeOptions("small", settings={"epochs": 500}),
-                plan=["base:", "+standardize:standardize"],
-                seeds=1,
-                out="study",
-                execution=sl.Execution(workers=1, checkpoint_seconds=0.05),
-                progress=Telling(),
-            )
-            """
-        )
-    )
-    process = subprocess.Popen(
-        [sys.executable, str(script)], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    while int(process.stdout.readline()) < 2:
-        pass
-    os.kill(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=120)
-    assert process.returncode != 0
-    assert "0 of 2 trials are finished and those under way have a checkpoint" in err
-    assert "the same call goes on" in err
+sl.study(
+    sl.load_image_set("digits", limit=40),
+    sl.RecipeOptions("small", settings={"epochs": 500}),
+    plan=["base:", "+standardize:standardize"],
+    seeds=1,
+    out="study",
+    execution=sl.Execution(workers=1, checkpoint_seconds=0.05),
+    progress=Telling(),
+)
+"""
+
+
+def test_ctrl_c_keeps_a_checkpoint_and_says_how_to_go_on(terminal: Terminal, tmp_path: Path) -> None:
+    printed = tmp_path / "printed"
+    pid = terminal.start(tmp_path, program=LONG)
+    wait_until(lambda: "2" in printed.read_text().split(), printed)
+    os.kill(pid, signal.SIGINT)
+    assert terminal.wait(pid) != 0
+    said = printed.read_text()
+    assert "0 of 2 trials are finished and those under way have a checkpoint" in said
+    assert "the same call goes on" in said
     assert any((tmp_path / "study/trials").glob("*/checkpoint/*"))
     assert (tmp_path / "study/report.html").exists()
 

@@ -14,6 +14,7 @@ from stepladder.training.device import choose_compute
 def test_a_run_gives_one_figure_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "_STEPS", 1)
     monkeypatch.setattr(engine, "_MATRIX", 64)
+    monkeypatch.setattr(engine, "available_cores", lambda: 1)
     rounds: list[None] = []
     top = ladder(load_recipe("report"))[-1]
     speed = engine.measure_engine(top, choose_compute("cpu", "float32"), 2, lambda: rounds.append(None))

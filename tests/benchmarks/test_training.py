@@ -49,7 +49,7 @@ def test_all_that_needs_no_installation_trains_the_same_network() -> None:
     assert speed.product_shares(speed.alone) == [speed.alone.images_per_second[0] * speed.flop_an_image / 1e12]
 
 
-@pytest.mark.parametrize("name", ["notebook", "tensors", "stepladder"])
+@pytest.mark.parametrize("name", ["notebook", pytest.param("tensors", marks=pytest.mark.soak), "stepladder"])
 def test_a_peer_learns(name: str, tmp_path: Path) -> None:
     # Dark and bright: with labels that stay with their images, they are told apart in no time.
     random = np.random.default_rng(0)
@@ -75,6 +75,7 @@ def test_the_peers_are_told_the_mean_and_spread_of_the_training_images(tmp_path:
 
 
 def test_what_cannot_be_installed_is_left_out_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "available_cores", lambda: 1)
     # No index is asked, so that the test needs no network.
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_DISABLE_PIP_VERSION_CHECK", "1")

@@ -81,6 +81,7 @@ def test_larger_images(stepladder: Call) -> None:
     assert "1,369,738 weights" in accepted.out
 
 
+@pytest.mark.usefixtures("pictures_rendered")
 def test_a_trained_model_and_its_picture(stepladder: Call, tmp_path: Path) -> None:
     small = ("--limit", "20", "--epochs", "1", "--rung", "baseline", "--out", "out")
     trained = stepladder("train", "digits", "--network", "conv3-4 pool2 res(conv3-4 relu) fc", *small)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from stepladder.cli import run
 from stepladder.techniques import catalogue
 
 Call = Callable[..., Any]
@@ -131,15 +133,23 @@ class Dim(Technique):
 '''
 
 
-@pytest.fixture
-def dimmed(stepladder: Call, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The model of a study whose technique is in a file, which the process has not heard of since."""
-    Path("dim.py").write_text(DIM)
+@pytest.fixture(scope="module")
+def dimmed_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a technique in dim.py and a study of it in o, trained once for all that follow."""
+    folder = tmp_path_factory.mktemp("dimmed")
     rungs = ("--rung", "base:", "--rung", "+dim:dim", "--technique", "dim.py:Dim")
-    assert (
-        stepladder("study", "digits", *rungs, "--epochs", "1", "--seeds", "2", "--limit", "20", "--out", "o").code == 0
-    )
-    monkeypatch.setattr(catalogue, "_OWN", {})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalogue, "_OWN", {})
+        patch.chdir(folder)
+        Path("dim.py").write_text(DIM)
+        assert run(["study", "digits", *rungs, "--epochs", "1", "--seeds", "2", "--limit", "20", "--out", "o"]) == 0
+    return folder
+
+
+@pytest.fixture
+def dimmed(stepladder: Call, dimmed_study: Path) -> Path:
+    """The model of that study, copied here, in a process that has not heard of the technique since."""
+    shutil.copytree(dimmed_study, ".", dirs_exist_ok=True)
     found = [path for path in Path("o/trials").glob("*/model") if '"dim"' in (path / "config.json").read_text()]
     return found[0]
 

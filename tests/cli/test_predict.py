@@ -234,6 +234,7 @@ def test_the_pixels_of_a_prediction_survive_any_container(trial, test_images):
     np.testing.assert_array_equal(model.predict(files).probabilities, model.predict(arrays).probabilities)
 
 
+@pytest.mark.usefixtures("pictures_rendered")
 def test_an_explanation_is_a_picture(trial, exported, test_images, tmp_path, capsys):
     pytest.importorskip("captum", reason="the extra 'explain' is not installed")
     image, out = next((test_images / "3").iterdir()), tmp_path / "why.png"

@@ -3,9 +3,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 Call = Callable[..., Any]
 
 
+@pytest.mark.usefixtures("pictures_rendered")
 def test_a_report_is_rebuilt_from_the_files_alone(stepladder: Call) -> None:
     stepladder("study", "digits", "--seeds", "1", "--epochs", "1", "--limit", "20", "--out", "out")
     derived = [Path("out/report.md"), Path("out/report.html"), Path("out/results.csv"), Path("out/figures/ladder.svg")]

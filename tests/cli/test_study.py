@@ -1,20 +1,40 @@
 import json
 import os
+import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from stepladder.cli import run
 from stepladder.studies.files.store import load_study
+from tests.terminal import Terminal, wait_until
 
 Call = Callable[..., Any]
 SMALL = ("--seeds", "1", "--epochs", "1", "--limit", "20")
 
 
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The smallest study in a folder of its own, trained once for all that only go on from it."""
+    folder = tmp_path_factory.mktemp("ended")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr("sys.argv", ["stepladder", "study", "digits", *SMALL])
+        assert run(["study", "digits", *SMALL]) == 0
+    return folder
+
+
+@pytest.fixture
+def ended_here(stepladder: Call, ended: Path) -> Path:
+    """A copy of that study in the current folder."""
+    shutil.copytree(ended, ".", dirs_exist_ok=True)
+    return Path("studies/digits-ladder")
+
+
+@pytest.mark.usefixtures("pictures_rendered")
 def test_the_smallest_real_study(stepladder: Call, tmp_path: Path) -> None:
     outcome = stepladder("study", "digits", *SMALL)
     assert outcome.code == 0, outcome.err
@@ -46,9 +66,8 @@ def test_the_smallest_real_study(stepladder: Call, tmp_path: Path) -> None:
     }
 
 
-def test_again_it_trains_nothing_and_rebuilds_the_report(stepladder: Call, tmp_path: Path) -> None:
-    first = stepladder("study", "digits", *SMALL)
-    page = tmp_path / "studies" / "digits-ladder" / "report.html"
+def test_again_it_trains_nothing_and_rebuilds_the_report(stepladder: Call, ended_here: Path) -> None:
+    page = ended_here / "report.html"
     written = page.read_bytes()
     page.unlink()
     second = stepladder("study", "digits", *SMALL)
@@ -56,7 +75,7 @@ def test_again_it_trains_nothing_and_rebuilds_the_report(stepladder: Call, tmp_p
     assert "epoch 1/1" not in second.out
     assert "All of it was trained before" in second.out
     assert page.read_bytes() == written
-    assert second.out.splitlines()[-1] == first.out.splitlines()[-1]
+    assert second.out.splitlines()[-1] == "Report: studies/digits-ladder/report.html"
 
 
 def test_fewer_seeds_than_planned_are_announced_as_asked(stepladder: Call) -> None:
@@ -114,8 +133,7 @@ def test_a_class_too_small_to_split_is_named(stepladder: Call, folder_of_images:
     assert "the class 'two' has 1 training image, fewer than the splits need" in outcome.err
 
 
-def test_another_study_in_the_folder_is_refused(stepladder: Call) -> None:
-    stepladder("study", "digits", *SMALL)
+def test_another_study_in_the_folder_is_refused(stepladder: Call, ended_here: Path) -> None:
     outcome = stepladder("study", "digits", *SMALL, "--set", "optimizer.lr=0.05")
     assert outcome.code == 2
     assert "studies/digits-ladder holds another study: optimizer.lr is 0.1 there and 0.05 here" in outcome.err
@@ -128,39 +146,44 @@ def test_failed_trials_give_exit_code_1_and_stand_in_the_report(stepladder: Call
     assert "not finite in epoch 1" in Path("out/report.md").read_text()
 
 
+#: Stands still where a trial begins: all of them, or those of one rung.
+STANDING_STILL = """
+import sys, time
+from stepladder.studies.running import jobs
+from stepladder.cli import run
+real = jobs.run_trial
+def run_trial(job, *rest):
+    if {rung!r} in ("", job.trial.rung):
+        print("now", file=sys.stderr, flush=True)
+        time.sleep(60)
+    return real(job, *rest)
+jobs.run_trial = run_trial
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+def stopped_by(
+    number: signal.Signals, terminal: Terminal, folder: Path, *arguments: str, rung: str = ""
+) -> tuple[int, str, str]:
+    """Stop a study where the first trial of ``rung`` begins; return the exit code and what both streams were told."""
+    out, err = folder / "printed", folder / "complaints"
+    err.touch()
+    command = ("study", "digits", "--seeds", "1", "--limit", "20", "--workers", "1", *arguments)
+    program = STANDING_STILL.format(rung=rung)
+    pid = terminal.start(folder, *command, errors=str(err), program=program)
+    wait_until(lambda: "now\n" in err.read_text(), err)
+    os.kill(pid, number)
+    return terminal.wait(pid), out.read_text(), err.read_text()
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for another process")
-def test_ctrl_c_keeps_what_is_finished_and_says_how_to_continue(tmp_path: Path) -> None:
-    command = ["study", "digits", "--seeds", "1", "--epochs", "2", "--limit", "20", "--out", "a study"]
-    # Slow enough to be stopped between two trials: the second one waits for the signal.
-    slow = (
-        "import sys, time\n"
-        "from stepladder.studies.running import jobs\n"
-        "from stepladder.cli import run as run_command\n"
-        "real = jobs.run_trial\n"
-        "def run_trial(job, *rest):\n"
-        "    if job.trial.rung == 'augment': print('now', flush=True); time.sleep(60)\n"
-        "    return real(job, *rest)\n"
-        "jobs.run_trial = run_trial\n"
-        "sys.exit(run_command(sys.argv[1:]))\n"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", slow, *command],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line == "now\n":
-                process.send_signal(signal.SIGINT)
-                break
-        rest = process.stdout.read()
-    assert process.returncode == 130, rest
+def test_ctrl_c_keeps_what_is_finished_and_says_how_to_continue(terminal: Terminal, tmp_path: Path) -> None:
+    code, out, err = stopped_by(signal.SIGINT, terminal, tmp_path, "--epochs", "2", "--out", "a study", rung="augment")
+    assert code == 130, out + err
     assert (
-        "Stopped. 2 of 6 trials are finished and those under way have a checkpoint, in a study; continue with:" in rest
+        "Stopped. 2 of 6 trials are finished and those under way have a checkpoint, in a study; continue with:" in out
     )
-    assert "Traceback" not in rest
+    assert "Traceback" not in out + err
     assert len(load_study(tmp_path / "a study").trials) == 2
     assert "unfinished" in (tmp_path / "a study" / "report.md").read_text()
 
@@ -202,14 +225,13 @@ def test_what_does_not_fit_is_said_before_anything_trains(stepladder: Call) -> N
     assert not Path("studies").exists()
 
 
-def test_an_edited_plan_is_said_first_and_not_continued(stepladder: Call) -> None:
-    stepladder("study", "digits", *SMALL, "--out", "out")
-    path = Path("out/study.json")
+def test_an_edited_plan_is_said_first_and_not_continued(stepladder: Call, ended_here: Path) -> None:
+    path = ended_here / "study.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"smallest_effect": 0.2}))
-    assert "Do not trust these verdicts: study.json was edited" in stepladder("report", "out").out
-    again = stepladder("study", "digits", *SMALL, "--out", "out")
+    assert "Do not trust these verdicts: study.json was edited" in stepladder("report", str(ended_here)).out
+    again = stepladder("study", "digits", *SMALL)
     assert again.code == 2
-    assert "out: study.json was edited: its plan no longer has the hash" in again.err
+    assert "digits-ladder: study.json was edited: its plan no longer has the hash" in again.err
 
 
 def test_a_factorial_in_one_command(stepladder: Call, tmp_path: Path) -> None:
@@ -241,43 +263,19 @@ def test_a_factorial_in_one_command(stepladder: Call, tmp_path: Path) -> None:
     assert (record.metric, record.smallest_effect, record.select) == ("nll", 0.5, "best-val")
 
 
-SLOW = (
-    "import sys, time\n"
-    "from stepladder.studies.running import jobs\n"
-    "from stepladder.cli import run\n"
-    "def run_trial(*_):\n"
-    "    print('now', file=sys.stderr, flush=True); time.sleep(60)\n"
-    "jobs.run_trial = run_trial\n"
-    "sys.exit(run(sys.argv[1:]))\n"
-)
-
-
-def stopped_by(number: signal.Signals, folder: Path, *more: str) -> tuple[int, str, str]:
-    """Stop a study in its first trial, and return the exit code and what was printed on both streams."""
-    command = [sys.executable, "-c", SLOW, "study", "digits", *SMALL, "--workers", "1", "--out", "out", *more]
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=folder, text=True, **streams) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if line == "now\n":
-                process.send_signal(number)
-                break
-        out, err = process.communicate(timeout=120)
-    return process.returncode, out, err
-
-
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals for another process")
 @pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
-def test_who_stops_it_decides_the_exit_code(number: str, code: int, tmp_path: Path) -> None:
-    returned, out, err = stopped_by(getattr(signal, number), tmp_path)
+def test_who_stops_it_decides_the_exit_code(number: str, code: int, terminal: Terminal, tmp_path: Path) -> None:
+    returned, out, err = stopped_by(getattr(signal, number), terminal, tmp_path, "--epochs", "1", "--out", "out")
     assert returned == code
     assert "Stopped. 0 of 6 trials are finished and those under way have a checkpoint, in out; continue with:\n" in out
     assert "Stopped" not in err
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals for another process")
-def test_with_json_only_the_document_may_be_on_stdout(tmp_path: Path) -> None:
-    returned, out, err = stopped_by(signal.SIGTERM, tmp_path, "--json")
+def test_with_json_only_the_document_may_be_on_stdout(terminal: Terminal, tmp_path: Path) -> None:
+    command = ("--epochs", "1", "--out", "out", "--json")
+    returned, out, err = stopped_by(signal.SIGTERM, terminal, tmp_path, *command)
     assert returned == 143
     assert out == ""
     assert "in out; continue with:\n  stepladder study digits --seeds 1" in err

@@ -1,13 +1,13 @@
 import json
+import os
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.terminal import Terminal, wait_until
 
 Call = Callable[..., Any]
 SMALL = ("--epochs", "1", "--limit", "20", "--set", "batch_size=16", "--seeds", "1", "--rung", "standardize")
@@ -80,18 +80,13 @@ def test_a_technique_of_the_users_own_can_be_swept(stepladder: Call, tmp_path: P
     assert "[2/2] dim.share=0.3, seed 0" in outcome.out
 
 
-def test_ctrl_c_keeps_what_is_finished_and_the_command_goes_on(tmp_path: Path) -> None:
-    command = [
-        sys.executable, "-m", "stepladder", "sweep", "digits", "--over", "optimizer.lr=0.1,0.05,0.01", "--seeds", "6",
-        "--epochs", "8", "--limit", "40", "--out", "out", "--rung", "standardize",
-    ]  # fmt: skip
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("out/trials/*/result.json")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=120)
-    assert process.returncode == 130
+def test_ctrl_c_keeps_what_is_finished_and_the_command_goes_on(terminal: Terminal, tmp_path: Path) -> None:
+    over = ("--over", "optimizer.lr=0.1,0.05,0.01", "--seeds", "6", "--epochs", "8", "--limit", "40")
+    pid = terminal.start(tmp_path, "sweep", "digits", *over, "--rung", "standardize", "--workers", "2", "--out", "out")
+    wait_until(lambda: list(tmp_path.glob("out/trials/*/result.json")), tmp_path / "printed")
+    os.kill(pid, signal.SIGINT)
+    assert terminal.wait(pid) == 130
+    out = (tmp_path / "printed").read_text()
     assert "under way have a checkpoint, in out; continue with:\n  stepladder sweep digits --over" in out
     assert (tmp_path / "out" / "report.html").exists()
     kept = {path.parent.name for path in tmp_path.glob("out/trials/*/result.json")}

@@ -222,7 +222,7 @@ def test_two_processes_fetch_one_file(server, own_cache):
     processes = [context.Process(target=_fetch_in_process, args=arguments) for _ in range(3)]
     for process in processes:
         process.start()
-    assert [results.get(timeout=30) for _ in processes] == [True] * 3
+    assert [results.get(timeout=120) for _ in processes] == [True] * 3
     for process in processes:
         process.join()
     assert len(server.ranges) == 1

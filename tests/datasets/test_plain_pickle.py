@@ -136,7 +136,7 @@ def test_numpys_own_tricks():
 )
 def test_small_files_that_claim_much(content):
     tracemalloc.start()
-    started = time.perf_counter()
+    started = time.process_time()  # not the time that other programs take
     try:
         read(content)
     except DataError as error:
@@ -145,7 +145,7 @@ def test_small_files_that_claim_much(content):
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert peak < 300_000_000
-    assert time.perf_counter() - started < 30
+    assert time.process_time() - started < 30
 
 
 def test_opcodes_are_counted():

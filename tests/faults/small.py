@@ -94,6 +94,8 @@ class Ended(Callbacks):
 
 def run_as_pair(study: Path, kill: bool) -> list[Any]:
     """Run the study in two processes at once, and return the trials that ended in each; kill the first, if so."""
+    import torch._dynamo  # noqa: F401  (making an optimizer loads it, in either fork)
+
     images, children, pipes = small_images(), [], []
     for _ in range(2):
         read, write = os.pipe()
@@ -112,7 +114,7 @@ def run_as_pair(study: Path, kill: bool) -> list[Any]:
         pipes.append(read)
     if kill:
         while len(list(study.glob("trials/*/checkpoint/0*"))) < 2:
-            time.sleep(0.002)
+            time.sleep(0.01)
         os.kill(children[0], signal.SIGKILL)
     found = []
     for read, child in zip(pipes, children, strict=True):

@@ -51,7 +51,7 @@ def test_one_host_dies_and_the_other_ends_the_study_with_the_same_bits(tmp_path:
         deadline = time.monotonic() + 300
         while len(list(study.glob("trials/*/checkpoint/0*"))) < 2:
             assert time.monotonic() < deadline
-            time.sleep(0.002)
+            time.sleep(0.01)
         hosts[0].send_signal(signal.SIGKILL)
         assert hosts[0].communicate()[0] == ""
         host, process, trials = json.loads(hosts[1].communicate()[0])

@@ -118,7 +118,7 @@ def test_a_loss_that_is_not_finite_is_a_failure_with_its_epoch(
 def test_one_that_hangs_fails_by_its_time_and_the_others_go_on(stepladder, tmp_path: Path) -> None:
     started = time.monotonic()
     done = study_with(stepladder, "Hangs", "--trial-timeout", "10s")
-    assert time.monotonic() - started < 120
+    assert time.monotonic() - started < 500, "it hangs for 600"
     assert done.code == 1
     trials = {trial.rung: trial.result for trial in load_study(tmp_path / "study").trials}
     assert trials["hangs"].failure == "it took longer than the 10 seconds of `trial_timeout`"
@@ -129,7 +129,7 @@ def test_one_that_hangs_fails_by_its_time_and_the_others_go_on(stepladder, tmp_p
 def test_one_that_hangs_before_the_first_trial_ends_in_a_sentence(stepladder, tmp_path: Path) -> None:
     started = time.monotonic()
     done = study_with(stepladder, "HangsWhenTried", "--trial-timeout", "1s")
-    assert time.monotonic() - started < 60
+    assert time.monotonic() - started < 500, "it hangs for 600"
     assert done.code == 2
     assert "rung hangs_when_tried hangs in hangs_when_tried.rewrite: before the first trial it took longer" in done.err
     assert not (tmp_path / "study" / "study.json").exists()
@@ -139,7 +139,8 @@ def test_one_that_hangs_before_the_first_trial_ends_in_a_sentence(stepladder, tm
 
 
 def test_one_that_takes_its_process_along_fails_after_three_times(stepladder, tmp_path: Path) -> None:
-    done = study_with(stepladder, "Dies", "--workers", "2")
+    # One process, apart from this: whoever is replaced has to load torch.
+    done = study_with(stepladder, "Dies", "--workers", "1", "--trial-timeout", "10m")
     assert done.code == 1
     trials = {trial.rung: trial.result for trial in load_study(tmp_path / "study").trials}
     assert trials["dies"].failure == "the process that ran it ended 3 times (signal SIGKILL); memory may be short"

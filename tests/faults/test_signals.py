@@ -2,57 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pty
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from stepladder.studies.files.bits import bits
+from tests.terminal import Terminal, wait_until
 
 COMMAND = (
-    *("study", "digits", "--limit", "30", "--seeds", "1", "--epochs", "12", "--batch-size", "16"),
+    *("study", "digits", "--limit", "30", "--seeds", "1", "--epochs", "16", "--batch-size", "16"),
+    *("--network", "conv3-4 pool2 fc16 fc"),
+    *("--rung", "base:", "--rung", "+augment:standardize,random_crop", "--rung", "+dropout:dropout"),
     *("--checkpoint-seconds", "0.05", "--out", "my study"),
 )
-
-
-class Terminal:
-    """Commands in other processes; see ``zygote.py``."""
-
-    def __init__(self) -> None:
-        program = [sys.executable, str(Path(__file__).with_name("zygote.py"))]
-        self.process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def ask(self, **order: Any) -> int:
-        """Order something, and return the number that comes back."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps(order) + "\n")
-        self.process.stdin.flush()
-        return int(self.process.stdout.readline())
-
-    def start(self, folder: Path, *arguments: str, output: str | None = None) -> int:
-        """Start ``stepladder``, and return its process id."""
-        folder.mkdir(exist_ok=True)
-        return self.ask(arguments=arguments, folder=str(folder), output=output or str(folder / "printed"))
-
-    def wait(self, pid: int) -> int:
-        """Return the exit status."""
-        return self.ask(wait=pid)
-
-
-@pytest.fixture(scope="module")
-def terminal() -> Iterator[Terminal]:
-    opened = Terminal()
-    yield opened
-    opened.process.communicate()
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +31,8 @@ def whole(terminal: Terminal, tmp_path_factory: pytest.TempPathFactory) -> dict[
 
 def until_it_trains(folder: Path, checkpoints: int = 1) -> None:
     """Wait until trials are under way."""
-    deadline = time.monotonic() + 120
-    while len(list(folder.glob("my study/trials/*/checkpoint/0*/complete.json"))) < checkpoints:
-        assert time.monotonic() < deadline, (folder / "printed").read_text()
-        time.sleep(0.002)
+    kept = "my study/trials/*/checkpoint/0*/complete.json"
+    wait_until(lambda: len(list(folder.glob(kept))) >= checkpoints, folder / "printed")
 
 
 def check_it_goes_on(terminal: Terminal, folder: Path, whole: dict[str, object], *how: str) -> None:
@@ -149,7 +113,7 @@ def test_the_terminal_is_closed(terminal: Terminal, tmp_path: Path, whole: dict[
         try:
             os.read(master, 2**16)  # as a terminal shows it; a full one would make the writer wait
         except BlockingIOError:
-            time.sleep(0.005)
+            time.sleep(0.02)
     os.close(slave)  # only now: with nobody at the other end, reading is an error
     os.close(master)
     assert terminal.wait(pid) == 129

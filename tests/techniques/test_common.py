@@ -77,7 +77,8 @@ def fitted(name: str, images: Tensor) -> Technique:
 @pytest.fixture(scope="session")
 def train(digits_train, tiny_recipe):
     """Train a tiny network on digits, with unequal classes so that weights of classes matter, or on color noise."""
-    gray = digits_train.take(np.flatnonzero((digits_train.labels > 0) | (np.arange(len(digits_train)) % 2 == 0)))
+    few = digits_train.take(np.arange(0, len(digits_train), 2))
+    gray = few.take(np.flatnonzero((few.labels > 0) | (np.arange(len(few)) % 2 == 0)))
     random = np.random.default_rng(0)
     color = Split(random.integers(0, 256, (64, 8, 8, 3), dtype=np.uint8), np.arange(64, dtype=np.int64) % 10)
 
@@ -306,7 +307,7 @@ def test_an_epoch_runs_on_a_gpu(name, digits_train, tiny_recipe, noise):
     )
 
 
-@pytest.mark.parametrize("name", [name for name in TECHNIQUES for _ in TECHNIQUES[name].model_fields])
+@pytest.mark.parametrize("name", [name for name in TECHNIQUES if TECHNIQUES[name].model_fields])
 def test_an_option_out_of_range_is_said_with_both_ends(name):
     """Every numeric option has a lowest and a highest value, and the message names them."""
     for option, found in TECHNIQUES[name].model_fields.items():

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 import pytest
@@ -107,10 +107,10 @@ def test_digits_are_checked_in_half_a_second():
     images = load_image_set("digits")
     splits = make_splits(images)
     check_leaks(splits, images.class_names)
-    started = perf_counter()
+    started = process_time()  # not the time that other programs take
     _, check = check_leaks(splits, images.class_names)
-    # Measured 0.1 s; ten times that on a busy machine still shows what a slow search would cost.
-    assert perf_counter() - started < 2
+    # Measured 0.1 s; twenty times that still shows what a slow search would cost.
+    assert process_time() - started < 2
     assert check.shared == 0
 
 
