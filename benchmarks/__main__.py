@@ -60,6 +60,12 @@ _add(
     "transfer photos/",
 )
 _add(
+    "foreign_networks",
+    "Train, repeat to the bit, ask and export networks of timm and torchvision, as networks of a user's own.",
+    "foreign_networks photos/",
+    "foreign_networks photos/ --only resnet18 --only swin_t",
+)
+_add(
     "accuracy",
     "Measure the seconds of training that whole recipes take to a validation accuracy.",
     "accuracy cifar10-jpeg/ --wanted 80",

@@ -92,9 +92,11 @@ def described(error: BaseException) -> str:
         return f"{type(error).__name__}: {text}"
     frames = list(traceback.extract_tb(error.__traceback__))
     later = frames[1:] or frames
-    # The innermost line outside torch and ourselves is the one that the author can mend.
-    outside = [frame for frame in later if "site-packages" not in frame.filename]
-    own = [frame for frame in outside if not Path(frame.filename).is_relative_to(_OURSELVES)] or outside or later
+    # The innermost line outside torch and ourselves is the one that the author can mend; a library's is a clue.
+    others = [frame for frame in later if not Path(frame.filename).is_relative_to(_OURSELVES)]
+    outside = [frame for frame in others if "site-packages" not in frame.filename]
+    libraries = [frame for frame in others if "torch" not in Path(frame.filename).parts]
+    own = outside or libraries or later
     return f"{type(error).__name__}: {text} ({own[-1].filename.rpartition('/')[2]}, line {own[-1].lineno})"
 
 

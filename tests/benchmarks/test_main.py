@@ -12,7 +12,9 @@ import stepladder
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("name", ["accuracy", "estimates", "growth", "precision", "simulate", "soak", "training"])
+@pytest.mark.parametrize(
+    "name", ["accuracy", "estimates", "foreign_networks", "growth", "precision", "simulate", "soak", "training"]
+)
 def test_every_measurement_has_help_with_an_example(measure: Callable[..., Any], name: str) -> None:
     outcome = measure(name, "--help")
     assert outcome.code == 0

@@ -17,9 +17,10 @@ from stepladder.model import OnnxModel, load_model, save_model
 from stepladder.model.export import TOLERANCE, export_model
 from stepladder.network import load_network, own
 from stepladder.recipe import Recipe
-from stepladder.training.assembly import TrainingData
+from stepladder.training.assembly import TrainingData, assemble
 from stepladder.training.device import Compute
 from stepladder.training.loop import TrainedNetwork, train_network
+from stepladder.training.snapshot import Place, restore_snapshot, take_snapshot
 
 MakeRecipe = Callable[..., Recipe]
 
@@ -73,6 +74,52 @@ def test_the_same_seed_gives_the_same_bits(
     states = one.module.state_dict(), other.module.state_dict()
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
     assert one.history[-1].train_loss == other.history[-1].train_loss
+
+
+DEEP = """
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, channels, classes):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, 4, 3, padding=1)
+        self.conv2 = nn.Conv2d(4, 4, 3, padding=1)
+        self.fc = nn.Linear(4, classes)
+
+    def forward(self, images):
+        maps = self.conv1(images).relu()
+        kept = maps.new_ones(len(maps), 1, 1, 1)
+        if self.training:  # stochastic depth
+            kept.bernoulli_(0.5)
+        maps = maps + kept * self.conv2(maps).relu()
+        return self.fc(nn.functional.dropout(maps.mean((2, 3)), 0.2, self.training))
+
+
+def build(shape, classes):
+    return Net(shape[0], classes)
+"""
+
+
+def test_stochastic_depth_repeats_and_goes_on_from_a_snapshot(
+    reference: str, tiny_recipe: MakeRecipe, digits: ImageSet, compute: Compute
+) -> None:
+    Path(reference.removesuffix(":build")).write_text(DEEP)
+    recipe = tiny_recipe(network=load_network(reference).model_dump(), epochs=1)
+    one, other = (train(recipe, digits, compute) for _ in range(2))
+    assert one.failure is None
+    states = one.module.state_dict(), other.module.state_dict()
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+    split = digits.splits["train"]
+    assembly, again = (assemble(recipe, TrainingData(split, split, 10), 0, compute) for _ in range(2))
+    images = torch.rand(8, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    assembly.module.train()(images)
+    place = Place(torch.zeros(()), assembly.streams["order"].get_state())
+    restore_snapshot(take_snapshot(assembly, place), again)
+    torch.rand(3)
+    assert torch.equal(again.module.train()(images), assembly.module(images)), "the same numbers come next"
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "muon"])

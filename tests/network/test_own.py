@@ -16,6 +16,7 @@ from stepladder.network import own as room
 from stepladder.network.build import build_network
 from stepladder.network.layers import RowMajor, SeededDropout
 from stepladder.network.own import files_of, known_network, register_network, with_figures
+from stepladder.network.own_random import SeededModules
 from stepladder.recipe import Recipe, change_settings, load_recipe, parse_recipe
 from stepladder.training.rng import Streams
 
@@ -78,7 +79,7 @@ def test_the_same_seed_gives_the_same_bits_and_moves_no_other_random_number(writ
 
 
 def build_of(text: str) -> nn.Module:
-    names: dict[str, Callable[..., nn.Module]] = {}
+    names: dict[str, Callable[..., nn.Module]] = {"__name__": "net"}
     exec(text, names)
     return names["build"](SHAPE, CLASSES)
 
@@ -258,14 +259,30 @@ def forward(line: str) -> str:
         ),
         (
             forward("return x"),
-            r"build: its module returned \(2, 3, 8, 8\) for 2 images of 3×8×8; it must return logits, .* \(2, 4\)$",
+            r"build: its module returned \(2, 3, 8, 8\) for 2 images of 3×8×8 in training; it must return .* \(2, 4\)$",
         ),
         (forward("return logits, x"), r"its module returned a value of type tuple for 2 images"),
         (forward("return logits.argmax(1)"), r"its module returned \(2,\) of int64 for 2 images"),
-        (forward("return logits.squeeze()"), r"its module returned \(4,\) for 1 image of 3×8×8; .* \(1, 4\)$"),
         (
-            forward("return logits + torch.rand(1) * self.training"),
-            r"draws from PyTorch's global random generator in training",
+            forward("return logits.squeeze()"),
+            r"its module returned \(4,\) for 1 image of 3×8×8 in evaluation; .* \(1, 4\)$",
+        ),
+        # As torchvision's GoogLeNet and Inception do with their auxiliary outputs.
+        (
+            forward("return (logits, logits) if self.training else logits"),
+            r"type tuple for 2 images of 3×8×8 in training; it must return logits, .* no other outputs beside them; ",
+        ),
+        (
+            forward("return nn.functional.dropout(logits, 0.2)"),
+            r"draws random numbers in evaluation, .*: F\.dropout needs training=self\.training$",
+        ),
+        (
+            forward("import random; return logits * random.random()"),
+            r"its module draws random numbers of Python's, .*; draw with torch$",
+        ),
+        (
+            forward("import numpy; return logits * numpy.random.rand() if self.training else logits"),
+            r"its module draws random numbers of NumPy's, .*; draw with torch$",
         ),
         (
             forward("return logits") + "    \nnet = Net()\ndef build(shape, classes): return net\n",
@@ -298,6 +315,19 @@ def test_a_module_that_is_not_what_it_should_be(write: WriteNetwork, text: str, 
     with pytest.raises(RecipeError, match=message):
         build_network(network, SHAPE, CLASSES, Streams(0))
     assert torch.equal(state, torch.get_rng_state())
+
+
+def test_an_error_within_a_library_names_its_line(
+    write: WriteNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No line of the user's own ran, as where ``build`` returns a network of timm's."""
+    (tmp_path / "site-packages").mkdir()
+    library = HEAD + "    def forward(self, x):\n        return self.fc(x)\n"
+    (tmp_path / "site-packages/foreign.py").write_text(library)
+    monkeypatch.syspath_prepend(tmp_path / "site-packages")
+    network = load_network(write("from foreign import Net\ndef build(shape, classes): return Net()\n"))
+    with pytest.raises(RecipeError, match=r"given 2 images of 3×8×8, raised RuntimeError: .* \(foreign\.py, line 8\)$"):
+        build_network(network, SHAPE, CLASSES, Streams(0))
 
 
 def test_it_stands_alone(write: WriteNetwork) -> None:
@@ -342,6 +372,62 @@ def build(shape, classes):
     assert torch.equal(module.eval()(images), module(images))
 
 
+DEEP = """
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 6, 3, padding=1)
+        self.norm = nn.BatchNorm2d(6)
+        self.drop = nn.Dropout(0.5)
+        self.fc = nn.Linear(6, classes)
+
+    def forward(self, x):
+        x = self.norm(self.conv(x))
+        if self.training:  # stochastic depth, as timm and torchvision write it
+            x = x + x * x.new_empty((len(x), 1, 1, 1)).bernoulli_(0.5)
+        x = nn.functional.dropout(self.drop(x.mean((2, 3))), 0.5, self.training)
+        return self.fc(x)
+
+
+def build(shape, classes):
+    return Net(classes)
+"""
+
+
+def test_what_a_module_draws_itself_comes_from_a_stream_of_its_own(write: WriteNetwork) -> None:
+    network = load_network(write(DEEP))
+    images = torch.rand(64, *SHAPE)
+    module, same, other = (build_network(network, SHAPE, CLASSES, Streams(seed)) for seed in (0, 0, 1))
+    assert isinstance(module, SeededModules)
+    assert set(module.state_dict()) == {f"own.{name}" for name in build_of(DEEP).state_dict()}
+    other.load_state_dict(module.state_dict())
+    state = torch.get_rng_state()
+    first = module(images)
+    torch.rand(3)  # what others draw changes nothing
+    assert torch.equal(first, same(images))
+    assert not torch.equal(first, other(images))
+    assert not torch.equal(first, module(images)), "the next step draws other numbers"
+    torch.set_rng_state(state)
+    module(images)
+    module.eval()(images)
+    assert torch.equal(state, torch.get_rng_state())
+    assert torch.equal(module(images), module(images))
+    # What draws nothing beside its dropouts is built as it always was.
+    assert type(build_network(load_network(write(PLAIN)), SHAPE, CLASSES, Streams(0))) is nn.Sequential
+
+
+def test_an_error_in_a_step_puts_the_random_numbers_back(write: WriteNetwork) -> None:
+    module = build_network(load_network(write(DEEP)), SHAPE, CLASSES, Streams(0))
+    state = torch.get_rng_state()
+    with pytest.raises(RuntimeError, match="expected input"):
+        module(torch.rand(2, 5, 8, 8, generator=torch.Generator().manual_seed(0)))
+    assert torch.equal(state, torch.get_rng_state())
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_module_that_reads_memory_row_by_row_gets_it_so(write: WriteNetwork, channels: int) -> None:
     shape = (channels, 8, 8)
@@ -368,10 +454,12 @@ def test_the_file_of_the_documentation_is_one(write: WriteNetwork) -> None:
     blocks = re.findall(
         r"^```python\n(# net\.py\n.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
     )
-    small, timm = blocks
+    small, *foreign = blocks
     (cost,) = trace_network(load_network(write(small)), (3, 32, 32), 10)
     assert f"{cost.weights:,}   {cost.macs:,}" in page.read_text(encoding="utf-8")
-    compile(timm, "net.py", "exec")  # it is no library of ours
+    assert len(foreign) == 2
+    for text in foreign:  # timm is no library of ours
+        compile(text, "net.py", "exec")
 
 
 def test_nothing_is_written_beside_the_file(write: WriteNetwork, tmp_path: Path) -> None:

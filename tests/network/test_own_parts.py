@@ -6,12 +6,15 @@ import json
 from collections.abc import Callable
 
 import pytest
+import torch
+from torch import nn
 
 from stepladder.errors import RecipeError
 from stepladder.network import Network, find_network
 from stepladder.network.find import FoundNetwork
 from stepladder.network.own import with_figures
 from stepladder.network.own_inspection import OwnInspection, inspect_own
+from stepladder.network.own_parts import _reads_its_middle
 
 WriteNetwork = Callable[..., str]
 
@@ -146,6 +149,111 @@ def build(shape, classes):
         "pool": (9, 9),
         "fc": (16, 16),
     }
+
+
+def test_attention_counts_as_the_products_that_it_is(write: WriteNetwork) -> None:
+    """PyTorch runs it as one kernel on a CPU, or by a path that calls none of its parts; its counter knows neither."""
+    text = """
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.patches = nn.Conv2d(3, 8, 4, stride=4)
+        self.attend = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.qkv = nn.Linear(8, 24)
+        self.head = nn.Linear(8, classes)
+
+    def forward(self, x):
+        x = self.patches(x).flatten(2).transpose(1, 2)  # 16 tokens
+        x, _ = self.attend(x, x, x, need_weights=False)
+        q, k, v = self.qkv(x).chunk(3, dim=-1)
+        x = nn.functional.scaled_dot_product_attention(q, k, v)
+        return self.head(x.mean(1))
+
+
+def build(shape, classes):
+    return Net(classes)
+"""
+    network = find_network(write(text))
+    inspection = inspect_own(network, (3, 16, 16), 5)
+    assert rows(inspection) == {
+        "": ("Net", (5,), 0, 2 * 16 * 16 * 8, (16, 16)),  # queries with keys, and shares with values
+        "patches": ("Conv2d", (8, 4, 4), 4 * 4 * 3 * 8 + 8, 4 * 4 * 3 * 8 * 16, (4, 4)),
+        # Into queries, keys and values, the two products, and out; all within the module, of which it calls no other.
+        "attend": ("MultiheadAttention", (16, 8), 8 * 24 + 24, 16 * 8 * 24 + 2 * 16 * 16 * 8 + 16 * 8 * 8, (16, 16)),
+        "attend.out_proj": ("NonDynamicallyQuantizableLinear", None, 8 * 8 + 8, 0, None),
+        "qkv": ("Linear", (16, 24), 8 * 24 + 24, 16 * 8 * 24, (16, 16)),
+        "head": ("Linear", (5,), 45, 40, (16, 16)),
+    }
+    assert inspection.macs == sum(part.macs for part in inspection.parts)
+    recorded = with_figures(network.network, (3, 16, 16), 5).own
+    assert recorded is not None
+    assert recorded.macs == inspection.macs
+    assert [line.split()[2:4] for line in str(inspection).splitlines() if "out_proj" in line] == [["not", "called"]]
+    assert torch.backends.mha.get_fastpath_enabled()
+
+
+def test_modules_in_a_list_a_gate_and_several_outputs(write: WriteNetwork) -> None:
+    text = """
+from torch import nn
+
+
+class Branches(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.each = nn.ModuleList([nn.Conv2d(4, 4, 3, padding=1, bias=False) for _ in range(2)])
+
+    def forward(self, x):
+        return [one(x) for one in self.each]
+
+
+class Net(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 1, bias=False)
+        self.branches = Branches()
+        self.squeeze = nn.Linear(4, 4, bias=False)
+        self.gate = nn.Sigmoid()
+        self.fc = nn.Linear(4, classes, bias=False)
+
+    def forward(self, x):
+        one, other = self.branches(self.stem(x))
+        gates = self.gate(1000 * self.squeeze(one.mean((2, 3))))  # in float64, 1 to the last bit
+        return self.fc((gates[..., None, None] * other).mean((2, 3)))
+
+
+def build(shape, classes):
+    return Net(classes)
+"""
+    inspection = inspect_own(find_network(write(text)), (3, 8, 8), 5)
+    assert rows(inspection) == {
+        "stem": ("Conv2d", (4, 8, 8), 12, 12 * 64, (1, 1)),
+        "branches.each.0": ("Conv2d", (4, 8, 8), 144, 144 * 64, (3, 3)),
+        "branches.each.1": ("Conv2d", (4, 8, 8), 144, 144 * 64, (3, 3)),
+        "squeeze": ("Linear", (4,), 16, 16, (8, 8)),
+        "gate": ("Sigmoid", (4,), 0, 0, (8, 8)),
+        "fc": ("Linear", (5,), 20, 20, (8, 8)),
+    }
+    assert inspection.macs == sum(part.macs for part in inspection.parts)
+
+
+@pytest.mark.parametrize(
+    ("part", "reads"),
+    [
+        (nn.Conv2d(2, 2, 3, padding=1), True),
+        (nn.Conv2d(2, 2, (1, 5), padding=(0, 4), dilation=(1, 2)), True),
+        (nn.Linear(2, 2), True),
+        (nn.Conv2d(2, 2, 3, padding=1, stride=2), False),
+        (nn.Conv2d(2, 2, 3), False),
+        (nn.Conv2d(2, 2, 2, padding=1), False),
+        (nn.MaxPool2d(3, 1, 1), False),
+    ],
+)
+def test_what_sees_all_that_the_middle_of_its_input_sees(part: nn.Module, reads: bool) -> None:
+    assert _reads_its_middle(part) is reads
 
 
 def test_a_trained_model_s_figures_are_known_without_its_code(

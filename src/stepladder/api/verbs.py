@@ -30,7 +30,7 @@ from stepladder.studies.bag_of_words import BagCallbacks, BagOptions, add_bag_of
 from stepladder.studies.curve import curve_design
 from stepladder.studies.design.designs import PLANS
 from stepladder.studies.design.recipes import RecipeOptions, as_options, check_plan, choose_study
-from stepladder.studies.design.rules import Protocol, Rules, Seeds, check_seeds
+from stepladder.studies.design.rules import DEFAULT_SEEDS, Protocol, Rules, Seeds, check_seeds
 from stepladder.studies.design.rungs import Rung
 from stepladder.studies.design.sweeps import parse_axes
 from stepladder.studies.files.bag_files import SavedBag
@@ -58,7 +58,7 @@ def study(
     recipe: AnyRecipe = "auto",
     *,
     plan: str | Path | Sequence[str | Rung] = "ladder",
-    seeds: Seeds = 3,
+    seeds: Seeds = DEFAULT_SEEDS,
     out: Path | str | None = None,
     rules: Rules | None = None,
     execution: Execution | None = None,
@@ -116,7 +116,7 @@ def plan(
     recipe: AnyRecipe = "auto",
     *,
     plan: str | Path | Sequence[str | Rung] = "ladder",
-    seeds: Seeds = 3,
+    seeds: Seeds = DEFAULT_SEEDS,
     spread: float | Path | str | None = None,
     rules: Rules | None = None,
     execution: Execution | None = None,

@@ -21,7 +21,7 @@ from stepladder.recipe import SMALL_SET, recipe_names
 from stepladder.studies.design.designs import PLANS
 from stepladder.studies.design.metrics import METRICS, find_metric
 from stepladder.studies.design.recipes import RecipeOptions
-from stepladder.studies.design.rules import Protocol, Rules, Seeds
+from stepladder.studies.design.rules import DEFAULT_SEEDS, Protocol, Rules, Seeds
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.track import TRACKERS
 from stepladder.training.stop import Stop
@@ -206,7 +206,7 @@ class RuleOptions:
             help="Trials a rung: 1 gives no verdict, 2 a first interval, 5 a better one; more may be added at any "
             "time. auto adds them to what is undecided.",
         ),
-    ] = "3"
+    ] = str(DEFAULT_SEEDS)
     plan: Annotated[
         str,
         Parameter(group=FIRST, help="; ".join(f"{name}: {plan.words}" for name, plan in PLANS.items()) + "."),

@@ -23,7 +23,8 @@ class OwnPart:
     Attributes:
         name: its path, as ``layer1.0.conv2``; empty for the whole.
         kind: its class, as ``Conv2d``.
-        output_shape: what came out of it last, without the batch; None where it is not used.
+        output_shape: what came out of it last, without the batch, the first of several; None where it was not called:
+            it is not used, or the module around it goes by its weights alone.
         weights: learned numbers, those that another part has too left out.
         macs: multiply-accumulates an image, as torch's own counter has them.
         sees: rows and columns of the image that the middle of its output depends on, measured; None where it cannot be.
@@ -147,7 +148,7 @@ def inspect_own(
 
 def output_in_words(part: OwnPart) -> str:
     """Write what comes out of a part as ``16×8×8``."""
-    return "not used" if part.output_shape is None else "×".join(f"{size:,}" for size in part.output_shape)
+    return "not called" if part.output_shape is None else "×".join(f"{size:,}" for size in part.output_shape)
 
 
 def sees_in_words(part: OwnPart) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -15,10 +15,11 @@ from stepladder.errors import RecipeError, StepladderError, described, for_want_
 from stepladder.network.arithmetic import Shape3, format_shape
 from stepladder.network.layers import RowMajor, SeededDropout
 from stepladder.network.own import find_build
+from stepladder.network.own_random import BORROWING, SeededModules, Stream, draws_elsewhere, standing_in, streams_of
 from stepladder.network.spec import OwnModule
 
-#: Gives the random stream of a name on a device; the same name always starts the same stream.
-Stream = Callable[[str, torch.device], torch.Generator]
+if TYPE_CHECKING:
+    from torch.utils.flop_counter import FlopCounterMode
 
 #: PyTorch's dropouts, which draw from the global generator, and whether they drop whole maps.
 _DROPOUTS: dict[type[nn.Module], bool] = {
@@ -29,8 +30,6 @@ _DROPOUTS: dict[type[nn.Module], bool] = {
 }
 
 _CPU = torch.device("cpu")
-#: One build at a time: it borrows the process's only global generator.
-_BUILDING = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -42,11 +41,13 @@ class Facts:
         macs: multiply-accumulates an image forward, as torch's own counter has them.
         row_major: whether its forward pass needs images as rows of each channel (``x.view`` does), and not the
             channels of each pixel side by side, which is faster.
+        draws: whether it draws from PyTorch's global generator in training, beside its dropouts.
     """
 
     weights: int
     macs: int
     row_major: bool
+    draws: bool
 
 
 _FACTS: dict[tuple[str, str, Shape3, int], Facts] = {}
@@ -59,7 +60,7 @@ def build_own(
 
     The function's own initialization draws from PyTorch's global generator, seeded by the stream ``weights/own`` and
     put back afterwards: the same seed gives the same bits, and nothing else moves. Dropouts are replaced by ones with
-    streams of their own, ``dropout/own.<path>``.
+    streams of their own, ``dropout/own.<path>``; what else the module draws in training comes from ``random/own``.
 
     Returns:
         a module from (N, C, H, W) float images to (N, num_classes) logits, with one child that has weights, ``own``.
@@ -72,10 +73,15 @@ def build_own(
     module = make_module(layer, input_shape, num_classes, seed)
     _seed_dropouts(module, layer.name, stream, device)
     module.train()
+    modules: OrderedDict[str, nn.Module] = OrderedDict(own=module)
     if facts.row_major:
-        return nn.Sequential(OrderedDict(row_major=RowMajor(), own=module)).to(device)
-    built = nn.Sequential(OrderedDict(own=module)).to(device)
-    return built.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+        modules = OrderedDict(row_major=RowMajor(), own=module)
+    if facts.draws:
+        built: nn.Sequential = SeededModules(modules, streams_of(layer.name, stream, device))
+    else:
+        built = nn.Sequential(modules)
+    built = built.to(device)
+    return built if facts.row_major else built.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def facts_of(layer: OwnModule, input_shape: Shape3, num_classes: int) -> Facts:
@@ -86,7 +92,7 @@ def facts_of(layer: OwnModule, input_shape: Shape3, num_classes: int) -> Facts:
     """
     key = (layer.sha256, layer.function, input_shape, num_classes)
     if key not in _FACTS:
-        with _BUILDING:
+        with BORROWING:
             _FACTS[key] = _look_at(layer, input_shape, num_classes)
     return _FACTS[key]
 
@@ -136,14 +142,31 @@ def _look_at(layer: OwnModule, input_shape: Shape3, num_classes: int) -> Facts:
         row_major = False
     except RecipeError:
         row_major = True
-    _forward(layer, module, images, num_classes)  # where both fail, this one's words are about the user's code
+    # Where both fail, this one's words are about the user's code.
+    draws = _forward(layer, module, images, num_classes)
+    with counting() as counter:
+        module.eval()(images[:1])
+    weights = sum(parameter.numel() for parameter in module.parameters())
+    return Facts(weights, counter.get_total_flops() // 2, row_major, draws)
+
+
+@contextmanager
+def counting() -> Iterator[FlopCounterMode]:
+    """Count the operations inside, two a multiply-accumulate, by torch's own counter; no gradients are kept.
+
+    It knows products of matrices and convolutions, and none of the kernels for whole attention layers on a CPU; so
+    attention is worked out as the products that it is.
+    """
+    from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode  # with sympy, a third of a second
 
-    module.eval()
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        module(images[:1])
-    weights = sum(parameter.numel() for parameter in module.parameters())
-    return Facts(weights, counter.get_total_flops() // 2, row_major)
+    fast = torch.backends.mha.get_fastpath_enabled()
+    with BORROWING, torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        torch.backends.mha.set_fastpath_enabled(False)
+        try:
+            yield counter
+        finally:
+            torch.backends.mha.set_fastpath_enabled(fast)
 
 
 def _check_weights(layer: OwnModule, module: nn.Module, again: nn.Module) -> None:
@@ -170,34 +193,56 @@ def _check_weights(layer: OwnModule, module: nn.Module, again: nn.Module) -> Non
         )
 
 
-def _forward(layer: OwnModule, module: nn.Module, images: Tensor, num_classes: int) -> None:
-    """Refuse a module that does not make logits of two images, or of one in evaluation, or draws random numbers."""
+def _forward(layer: OwnModule, module: nn.Module, images: Tensor, num_classes: int) -> bool:
+    """Refuse a module that does not make logits of two images, or of one in evaluation, or draws where it must not.
+
+    Returns:
+        whether it draws from PyTorch's global generator in training.
+    """
     shape = format_shape(tuple(images.shape[1:]))
+    drew = False
     for training, count in ((True, 2), (False, 2), (False, 1)):
         reads = f"{count} image{'s' * (count > 1)} of {shape}"
         module.train(training)
         # A seed of its own, so that trying moves no random number of the process.
         with _own_random_numbers(0), _blaming(f"{layer.reference}: its module, given {reads}, raised"):
-            before = torch.get_rng_state()
+            before, elsewhere = torch.get_rng_state(), draws_elsewhere()
             with torch.no_grad():
                 logits = module(images[:count].clone(memory_format=torch.preserve_format))
-            drew = training and not torch.equal(before, torch.get_rng_state())
-        if not isinstance(logits, Tensor) or not logits.is_floating_point() or logits.shape != (count, num_classes):
-            kind = (
-                f"{tuple(logits.shape)}" if isinstance(logits, Tensor) else f"a value of type {type(logits).__name__}"
-            )
-            if isinstance(logits, Tensor) and not logits.is_floating_point():
-                kind += f" of {str(logits.dtype).removeprefix('torch.')}"
+            drawing = not torch.equal(before, torch.get_rng_state())
+            others = [name for name, state in draws_elsewhere().items() if state != elsewhere[name]]
+        _check_logits(layer, logits, (count, num_classes), f"{reads} in {'training' if training else 'evaluation'}")
+        if others:
             raise RecipeError(
-                f"{layer.reference}: its module returned {kind} for {reads}; it must return logits, floating point "
-                f"({count}, {num_classes})"
+                f"{layer.reference}: its module draws random numbers of {others[0]}'s, so that the same seed would not "
+                f"give the same bits; draw with torch"
             )
-        if drew:
+        if drawing and not training:
             raise RecipeError(
-                f"{layer.reference}: its module draws from PyTorch's global random generator in training, so that the "
-                f"same seed would not give the same bits; use torch.nn.Dropout, which gets a stream of its own, and "
-                f"set other random layers (stochastic depth, dropout in attention) to 0"
+                f"{layer.reference}: its module draws random numbers in evaluation, so that the same image would get "
+                f"another answer each time; draw in training alone: F.dropout needs training=self.training"
             )
+        drew |= drawing
+    return drew
+
+
+def _check_logits(layer: OwnModule, logits: object, shape: tuple[int, int], reads: str) -> None:
+    """Refuse what is no floating-point tensor of ``shape``."""
+    if isinstance(logits, Tensor) and logits.is_floating_point() and logits.shape == shape:
+        return
+    several = ""
+    if isinstance(logits, Tensor):
+        kind = f"{tuple(logits.shape)}"
+        if not logits.is_floating_point():
+            kind += f" of {str(logits.dtype).removeprefix('torch.')}"
+    else:
+        kind = f"a value of type {type(logits).__name__}"
+        if isinstance(logits, tuple | list | dict):
+            several = ", and no other outputs beside them; torchvision builds such with aux_logits=False"
+    raise RecipeError(
+        f"{layer.reference}: its module returned {kind} for {reads}; it must return logits, floating point "
+        f"{shape}{several}"
+    )
 
 
 def _as_channels_last(images: Tensor) -> Tensor:
@@ -221,8 +266,8 @@ def _seed_dropouts(module: nn.Module, name: str, stream: Stream, device: torch.d
 @contextmanager
 def _own_random_numbers(seed: int) -> Iterator[None]:
     """Let PyTorch's global generator on the CPU begin at ``seed`` inside, and put it back as it was."""
-    with _BUILDING, torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed GPUs too
+    # By its own generator; torch.manual_seed would seed GPUs too.
+    with standing_in([torch.Generator().manual_seed(seed)]):
         yield
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from stepladder.network.arithmetic import Shape3
 from stepladder.network.own_inspection import OwnPart
-from stepladder.network.own_module import make_module
+from stepladder.network.own_module import counting, make_module
 from stepladder.network.spec import OwnModule
 
 #: Weights and images that the field is measured with; what any of them shows is seen.
@@ -32,6 +33,28 @@ _POINTWISE = (
 _NORMS = (nn.GroupNorm, nn.LayerNorm, nn.modules.instancenorm._InstanceNorm)
 
 
+#: Functions that become flat, so that no gradient comes through at large values; of modules and of tensors.
+_FLATTENING = {
+    torch.sigmoid,
+    Tensor.sigmoid,
+    Tensor.sigmoid_,
+    nn.functional.sigmoid,
+    nn.functional.hardsigmoid,
+    torch.tanh,
+    Tensor.tanh,
+    nn.functional.tanh,
+}
+
+
+class _Unsaturated(TorchFunctionMode):
+    """Inside, x / (1 + |x|) stands in for functions that become flat: its gradient is nowhere zero."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in _FLATTENING:
+            return nn.functional.softsign(args[0])
+        return func(*args, **(kwargs or {}))
+
+
 class _LastAxis(nn.Identity):
     """In place of a norm over the last axis."""
 
@@ -46,8 +69,9 @@ def measure_parts(layer: OwnModule, input_shape: Shape3, num_classes: int) -> tu
     What they see is the bounding box of the pixels from which a gradient comes that is not zero, of the middle position
     of what they put out, or of all of it where it has no positions. So that no dead unit hides a pixel, the gradient is
     that of another network of the same connections, in float64: weights drawn above zero, biases at zero, norms that
-    change nothing, softplus in place of ReLU, means in place of maxima, and images above zero; each drawn twice. A ReLU
-    or maximum that the forward pass calls as a function stays, and may hide pixels.
+    change nothing, softplus in place of ReLU, softsign in place of sigmoid and tanh, means in place of maxima, and
+    images above zero; each drawn twice. A ReLU or maximum that the forward pass calls as a function stays, and may hide
+    pixels.
 
     Raises:
         RecipeError: see :func:`stepladder.network.own_module.build_own`.
@@ -66,39 +90,54 @@ def measure_parts(layer: OwnModule, input_shape: Shape3, num_classes: int) -> tu
 
 def _costs(module: nn.Module, images: Tensor) -> list[OwnPart]:
     """Return the modules that have no modules of their own, and those that have weights or MACs beside theirs."""
-    from torch.utils.flop_counter import FlopCounterMode  # with sympy, a third of a second
-
     shapes: dict[str, tuple[int, ...]] = {}
+    spent: dict[str, int] = {}
+    begun: list[tuple[int, int]] = []  # of the modules that are running: the count so far, and that of those within
 
-    def note(path: str) -> Any:
-        def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            if isinstance(output, Tensor):
-                shapes[path] = tuple(output.shape[1:])
+    with counting() as counter:
 
-        return hook
+        def enter(_module: nn.Module, _inputs: Any) -> None:
+            begun.append((counter.get_total_flops(), 0))
 
-    handles = [one.register_forward_hook(note(path)) for path, one in module.named_modules()]
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        def leave(path: str) -> Any:
+            def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
+                before, within = begun.pop()
+                total = counter.get_total_flops() - before
+                spent[path] = spent.get(path, 0) + total - within
+                if begun:
+                    begun[-1] = begun[-1][0], begun[-1][1] + total
+                first = _first_tensor(output)
+                if first is not None:
+                    shapes[path] = tuple(first.shape[1:])
+
+            return hook
+
+        handles = []
+        for path, part in module.named_modules():
+            handles += [part.register_forward_pre_hook(enter), part.register_forward_hook(leave(path))]
         module(images)
     for handle in handles:
         handle.remove()
-    # The counter calls the whole by its class, and what is in it by that and the path.
-    root = type(module).__name__
-    macs = {
-        path.removeprefix(root).removeprefix("."): sum(kinds.values()) // 2
-        for path, kinds in counter.get_flop_counts().items()
-        if path != "Global"
-    }
     counted: set[int] = set()
     parts = []
     for path, part in module.named_modules():
         new = {id(one): one.numel() for one in part.parameters(recurse=False) if id(one) not in counted}
         counted |= set(new)
-        below = sum(macs.get(f"{path}.{child}" if path else child, 0) for child, _ in part.named_children())
-        own = max(0, macs.get(path, 0) - below)
+        own = spent.get(path, 0) // 2
         if new or own or not list(part.children()):
             parts.append(OwnPart(path, type(part).__name__, shapes.get(path), sum(new.values()), own))
     return parts
+
+
+def _first_tensor(output: Any) -> Tensor | None:
+    """Return the first tensor of what a module put out, which may be several."""
+    if isinstance(output, Tensor):
+        return output
+    if isinstance(output, dict):
+        output = tuple(output.values())
+    if not isinstance(output, tuple | list):
+        return None
+    return next((found for one in output if (found := _first_tensor(one)) is not None), None)
 
 
 def _fields(module: nn.Module, input_shape: Shape3, dtype: torch.dtype) -> dict[str, tuple[int, int]]:
@@ -110,7 +149,8 @@ def _fields(module: nn.Module, input_shape: Shape3, dtype: torch.dtype) -> dict[
         rng = torch.Generator().manual_seed(number)
         _draw_above_zero(module, rng)
         image = (torch.rand(1, *input_shape, generator=rng) + 0.5).to(dtype).requires_grad_()
-        for path, pixels in _gradients(module, image).items():
+        whole = {path for path, pixels in seen.items() if pixels.all()}  # more than all is not to be found
+        for path, pixels in _gradients(module, image, whole).items():
             seen[path] = seen.get(path, torch.zeros_like(pixels)) | pixels
     fields = {}
     for path, pixels in seen.items():
@@ -157,40 +197,56 @@ def _draw_above_zero(module: nn.Module, rng: torch.Generator) -> None:
                 weight.abs_().clamp_(min=0.1)
 
 
-def _gradients(module: nn.Module, image: Tensor) -> dict[str, Tensor]:
-    """Return from which pixels (H, W) a gradient comes, by the path of the module whose output it is of."""
+def _gradients(module: nn.Module, image: Tensor, known: set[str]) -> dict[str, Tensor]:
+    """Return from which pixels (H, W) a gradient comes, by the path of the module whose output it is of.
+
+    Args:
+        known: paths that are left out.
+    """
     outputs: dict[str, Tensor] = {}
-    same: dict[str, str] = {}
+    sources: dict[str, str] = {}
     names: dict[int, str] = {}
     kept: list[Tensor] = []
 
     def note(path: str) -> Any:
-        def hook(part: nn.Module, inputs: Any, output: Any) -> None:
-            if not isinstance(output, Tensor) or not output.requires_grad:
+        def hook(_part: nn.Module, inputs: Any, output: Any) -> None:
+            output = _first_tensor(output)
+            if output is None or not output.requires_grad:
                 return
             outputs[path] = output.clone()  # the forward pass may go on to change the tensor itself, as x += y does
-            source = names.get(id(inputs[0])) if inputs else None
-            if isinstance(part, _POINTWISE) and source is not None:
-                same[path] = source
+            if inputs and id(inputs[0]) in names:
+                sources[path] = names[id(inputs[0])]
             names[id(output)] = path
             kept.append(output)  # so that no two have one id
 
         return hook
 
     handles = [part.register_forward_hook(note(path)) for path, part in module.named_modules()]
-    module(image)
+    with _Unsaturated():
+        module(image)
     for handle in handles:
         handle.remove()
     parts = dict(module.named_modules())
-    seen: dict[str, Tensor] = {}
+    seen = {path: torch.ones(image.shape[2:], dtype=torch.bool) for path in known}
     for path, output in outputs.items():
-        if path in same and same[path] in seen:
-            seen[path] = seen[same[path]]
+        if path in known:
             continue
-        (gradient,) = torch.autograd.grad(_middle(parts[path], output), image, retain_graph=True, allow_unused=True)
+        part, before = parts[path], seen.get(sources[path]) if path in sources else None
+        if before is not None and (isinstance(part, _POINTWISE) or (before.all() and _reads_its_middle(part))):
+            seen[path] = before
+            continue
+        (gradient,) = torch.autograd.grad(_middle(part, output), image, retain_graph=True, allow_unused=True)
         if gradient is not None:
             seen[path] = (gradient != 0).any(dim=1)[0]
     return seen
+
+
+def _reads_its_middle(part: nn.Module) -> bool:
+    """Whether the middle of what ``part`` puts out depends on the middle of its input, and so sees what that sees."""
+    if not isinstance(part, nn.Conv2d):
+        return isinstance(part, _ON_LAST_AXIS)
+    same = [distance * (size - 1) / 2 for distance, size in zip(part.dilation, part.kernel_size, strict=True)]
+    return set(part.stride) == {1} and [*part.padding] == same and all(size % 2 for size in part.kernel_size)
 
 
 def _middle(part: nn.Module, output: Tensor) -> Tensor:

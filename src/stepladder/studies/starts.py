@@ -13,7 +13,7 @@ from stepladder.datasets import ImageSet, Split, Splits, make_splits
 from stepladder.datasets.image_set import MAX_CHOSEN_SIDE
 from stepladder.recipe import default_recipe
 from stepladder.studies.design.recipes import TRANSFER, RecipeOptions, choose_study, transfer_preset
-from stepladder.studies.design.rules import Rules, Seeds, looks_for
+from stepladder.studies.design.rules import DEFAULT_SEEDS, Rules, Seeds, looks_for
 from stepladder.studies.files.machine import memory_of
 from stepladder.studies.prepare import settle_compute
 from stepladder.studies.running.callbacks import Callbacks
@@ -53,7 +53,7 @@ def forecast_starts(
     image_set: ImageSet,
     *,
     without: str | None = None,
-    seeds: Seeds = 3,
+    seeds: Seeds = DEFAULT_SEEDS,
     rules: Rules | None = None,
     execution: Execution | None = None,
 ) -> tuple[Start, ...]:

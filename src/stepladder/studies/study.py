@@ -16,7 +16,16 @@ from stepladder.datasets.splits import SPLIT_SEED
 from stepladder.errors import DataError, StorageError, StudyError
 from stepladder.files import remove_stale_parts
 from stepladder.studies.design.designs import Design
-from stepladder.studies.design.rules import Look, Rules, Seeds, check_seeds, looks_for, most_seeds, next_size
+from stepladder.studies.design.rules import (
+    DEFAULT_SEEDS,
+    Look,
+    Rules,
+    Seeds,
+    check_seeds,
+    looks_for,
+    most_seeds,
+    next_size,
+)
 from stepladder.studies.design.sweeps import settle_sweep
 from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.images import describe_changes, read_images, write_images
@@ -112,7 +121,7 @@ def plan_study(
     image_set: ImageSet,
     design: Design,
     *,
-    seeds: Seeds = 3,
+    seeds: Seeds = DEFAULT_SEEDS,
     rules: Rules | None = None,
     execution: Execution | None = None,
     callbacks: Callbacks | None = None,
@@ -194,7 +203,7 @@ def run_study(
     design: Design,
     out: Path,
     *,
-    seeds: Seeds = 3,
+    seeds: Seeds = DEFAULT_SEEDS,
     rules: Rules | None = None,
     execution: Execution | None = None,
     callbacks: Callbacks | None = None,

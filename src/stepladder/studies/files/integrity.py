@@ -53,8 +53,8 @@ def find_edit(record: StudyRecord, readings: Sequence[Reading], results: Iterabl
     """Return how plan or readings were changed after they had been written, one sentence; None where nothing shows it.
 
     A plan whose hash was made to fit again is caught by the readings of test, each of which noted the hash of its time.
-    A reading that is gone is caught by the trials that were read in it, and one that was changed by its chained hash. Nothing
-    of this holds up somebody who changes all of it.
+    A reading that is gone is caught by the trials that were read in it, and one that was changed by its chained hash.
+    Nothing of this holds up somebody who changes all of it.
 
     Args:
         results: of the trials that have ended.

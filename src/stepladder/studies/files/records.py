@@ -223,8 +223,8 @@ class TrialResult(_Record):
         energy_joules: of the processor packages over those seconds, everything that ran on them; None where the machine
             does not tell.
         test_...: on the test images, None until they are read: after all trials of the plan have ended.
-        reading: the chained hash of the reading that these are of; None before, in a training of its own, and in trials of
-            earlier versions.
+        reading: the chained hash of the reading that these are of; None before, in a training of its own, and in
+            trials of earlier versions.
         temperature: fitted on the validation images, for the two ``..._calibrated`` figures.
         selected_epoch: the epoch whose weights were kept.
         model_temperature: what the saved model divides its logits by: the same, where validation tells it from 1, or
