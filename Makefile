@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 
 .PHONY: study test check bench simulate soak setup clean help
 
-study: $(READY)  ## the six rungs on handwritten digits, three seeds, under two minutes
+study: $(READY)  ## the six rungs on handwritten digits, five seeds, in two to three minutes
 	$(BIN)/stepladder study digits
 
 test: $(READY)  ## all tests but the long ones of make soak

@@ -65,7 +65,7 @@ def test_the_example_shows_what_it_was_saved_with(tmp_path: Path, request: pytes
         output.data["text/html"] for cell in cells for output in cell.outputs if "text/html" in output.get("data", {})
     ]
     assert any("Reading" not in text and "crops" in text and "data:image/svg+xml" in text for text in html)
-    assert any("of 6 trials" in text or "It will take about" in text for text in html)
+    assert any("of 10 trials" in text or "It will take" in text for text in html)
     assert cells[-1].outputs[-1].data["text/plain"] == "True"
 
 

@@ -222,9 +222,22 @@ def test_a_study_of_the_command_line_keeps_its_precision(
     rungs = ("--rung", "base:", "--rung", "+standardize:standardize")
     line = ("--network", str(tiny.network), "--epochs", "1", "--batch-size", "16")
     for precision in ("bfloat16", "float32"):
-        stepladder("study", "digits", "--limit", "13", *line, *rungs, "--precision", precision, "--out", precision)
+        stepladder(
+            "study",
+            "digits",
+            "--limit",
+            "13",
+            *line,
+            *rungs,
+            "--precision",
+            precision,
+            "--out",
+            precision,
+            "--seeds",
+            "3",
+        )
         plan = ["base:", "+standardize:standardize"]
-        study = sl.study(few, tiny, plan=plan, out=precision, progress=False)
+        study = sl.study(few, tiny, plan=plan, seeds=3, out=precision, progress=False)
         assert study.record.precision == precision
         assert len(list((study.folder / "trials").iterdir())) == 6
 

@@ -47,18 +47,18 @@ def test_both_are_measured_in_their_own_size_on_as_many_images(photographs, meas
     assert [shape for shape, *_ in measured] == [(224, 224, 3), (64, 64, 3)]
     assert {count for _, count, _ in measured} == {43}, "without a fifth for test and a tenth for validation"
     rungs = measured[0][2]
-    assert found[0].seconds.middle == pytest.approx(3 * rungs * 10, rel=0.1)
+    assert found[0].seconds.middle == pytest.approx(5 * rungs * 10, rel=0.1)
     assert [start.recipe for start in forecast_starts(photographs, without="transfer")] == ["small"]
 
 
 def test_without_the_weights_it_says_how_to_get_them(photographs, measured, monkeypatch):
     monkeypatch.setattr(module, "transfer_preset", lambda: None)
     first, second = forecast_starts(photographs, execution=Execution("cpu", "float32", workers=1))
-    assert first == Start("transfer", 0, True, None, 3)
+    assert first == Start("transfer", 0, True, None, 5)
     assert second.seconds is not None
     told = tell_starts([first, replace(second, seconds=Range(60, 120))])
     assert "pip install 'stepladder[pretrained]'" in told[0]
-    assert told[1] == 'From scratch (`recipe="small"` with `size=64`): a ladder with 3 seeds takes 60 to 120 s.'
+    assert told[1] == 'From scratch (`recipe="small"` with `size=64`): a ladder with 5 seeds takes 60 to 120 s.'
 
 
 @pytest.mark.parametrize("changes", [{"original_side": 0}, {"original_side": 64}])

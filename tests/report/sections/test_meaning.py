@@ -122,7 +122,7 @@ def test_looks_without_an_end_say_how_many_seeds_would_decide(make_study):
     study = make_study(rungs=3, seeds=3, ladder=PLAIN, spending="open", looks=(LookRecord(seeds=3, share=0.5),))
     said = describe(with_scores(study, SCORES))
     assert re.search(
-        r"Undecided: same \(\+0\.03 points, .*, (\d+ to )?(more than )?\d+ seeds in all would decide it\)", said[1]
+        r"Undecided: same \(\+0\.03 points, .*, (\d+ to )?(more than )?\d+ seeds would decide it\)", said[1]
     )
     assert said[2].endswith(
         "All intervals are right at once, however often seeds are added, with a probability of 95 %."

@@ -73,7 +73,7 @@ class Telling(Callbacks):
 
 def results_of(study: SavedStudy) -> list[dict[str, Any]]:
     """All that a trial's result says, but for times."""
-    times = {"seconds", "images_per_second", "finished", "energy_joules"}
+    times = {"seconds", "images_per_second", "finished", "energy_joules", "reading"}
     documents = [json.loads((one.folder / "result.json").read_text()) for one in study.trials]
     return [{name: value for name, value in each.items() if name not in times} for each in documents]
 

@@ -141,8 +141,8 @@ def check_seeds(seeds: Seeds, *, auto: bool = False) -> None:
         raise StudyError(f"`seeds` is {seeds}; it must be 1 to {MOST_SEEDS}{or_auto}")
 
 
-#: Trials a rung where nobody says how many: of differences of one point with the spread that ladders have on small images,
-#: three seeds find one in five, and five find two in three.
+#: Trials a rung where nobody says how many: of differences of one point with the spread that ladders have on small
+#: images, three seeds find one in five, and five find two in three.
 DEFAULT_SEEDS = 5
 
 #: ``seeds="auto"`` looks first at as many seeds.

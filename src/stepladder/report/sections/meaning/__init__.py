@@ -228,7 +228,7 @@ def _needed(findings: Findings, effect: Effect) -> str:
     """Say what would decide an undecided effect."""
     record = findings.study.record
     if record.spending == "open":
-        return f"{seeds_range(effect)} seeds in all would decide it"
+        return f"{seeds_range(effect)} seeds would decide it"
     return "another look is planned" if effect.look < len(record.looks) else "no look is left"
 
 
