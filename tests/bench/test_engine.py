@@ -67,6 +67,7 @@ def test_a_summary_is_median_and_range() -> None:
     assert engine.summarize_rates([3.0, 1.0, 2.0]) == (2.0, 1.0, 3.0)
 
 
+@pytest.mark.soak
 def test_every_process_answers_each_time_and_none_is_left() -> None:
     recipe = ladder(load_recipe("report"))[0].recipe.model_copy(update={"epochs": 3, "batch_size": 8})
     with OneThreadProcesses(recipe, choose_compute("cpu", "float32"), images=16) as processes:

@@ -45,6 +45,7 @@ def test_a_process_that_fails_says_why(tmp_path):
         measure_process(stepladder("study", "nothing.npz"), tmp_path)
 
 
+@pytest.mark.soak
 def test_a_whole_study_is_accounted_for():
     (one,) = measure_study("digits", ((1, 1),), seeds=1, epochs=1)
     assert one.trials == 6

@@ -60,6 +60,7 @@ def test_without_validation_images_nothing_is_compared():
         compare_trainings(load_recipe("small"), replace(DIGITS, validation=None), 10, CPU, (0,))
 
 
+@pytest.mark.soak
 def test_the_command_says_differences_and_what_it_did_not_read(measure, monkeypatch):
     small = load_recipe("small").model_copy(update={"epochs": 1})
     monkeypatch.setattr(precision, "load_recipe", lambda _: small)

@@ -18,13 +18,13 @@ from benchmarks.simulate import (
 
 Call = Callable[..., Any]
 
-#: 2,000 studies have a standard error of half a point at 5 %: four of them above it.
-MOST_OF_2000 = 0.07
+#: 1,000 studies have a standard error of 0.7 points at 5 %: four of them above it.
+MOST_OF_1000 = 0.078
 
 
 @pytest.fixture(scope="module")
 def rates() -> list[SimulatedRates]:
-    return list(simulate_verdicts(studies=2000))
+    return list(simulate_verdicts(studies=1000))
 
 
 def test_every_setting_is_simulated(rates: list[SimulatedRates]) -> None:
@@ -36,10 +36,10 @@ def test_every_setting_is_simulated(rates: list[SimulatedRates]) -> None:
 
 def test_the_promises_hold_however_seeds_are_added(rates: list[SimulatedRates]) -> None:
     for one in rates:
-        assert max(one.once, one.estimate, one.on, one.equivalent) < MOST_OF_2000 or one.noise.endswith("skewed")
+        assert max(one.once, one.estimate, one.on, one.equivalent) < MOST_OF_1000 or one.noise.endswith("skewed")
         if one.noise == "normal":
-            assert one.coverage == pytest.approx(0.95, abs=0.015)
-            assert one.power == pytest.approx(0.8, abs=0.03)
+            assert one.coverage == pytest.approx(0.95, abs=0.02)
+            assert one.power == pytest.approx(0.8, abs=0.04)
 
 
 def test_power_and_forecasts_are_as_promised() -> None:

@@ -49,7 +49,10 @@ def test_all_that_needs_no_installation_trains_the_same_network() -> None:
     assert speed.product_shares(speed.alone) == [speed.alone.images_per_second[0] * speed.flop_an_image / 1e12]
 
 
-@pytest.mark.parametrize("name", ["notebook", pytest.param("tensors", marks=pytest.mark.soak), "stepladder"])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param("notebook", marks=pytest.mark.soak), pytest.param("tensors", marks=pytest.mark.soak), "stepladder"],
+)
 def test_a_peer_learns(name: str, tmp_path: Path) -> None:
     # Dark and bright: with labels that stay with their images, they are told apart in no time.
     random = np.random.default_rng(0)
@@ -74,6 +77,7 @@ def test_the_peers_are_told_the_mean_and_spread_of_the_training_images(tmp_path:
     assert (order["batch_size"], order["lr"], order["epochs"]) == (128, 0.1, 2)
 
 
+@pytest.mark.soak
 def test_what_cannot_be_installed_is_left_out_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "available_cores", lambda: 1)
     # No index is asked, so that the test needs no network.

@@ -80,6 +80,7 @@ def test_a_technique_of_the_users_own_can_be_swept(stepladder: Call, tmp_path: P
     assert "[2/2] dim.share=0.3, seed 0" in outcome.out
 
 
+@pytest.mark.soak
 def test_ctrl_c_keeps_what_is_finished_and_the_command_goes_on(terminal: Terminal, tmp_path: Path) -> None:
     over = ("--over", "optimizer.lr=0.1,0.05,0.01", "--seeds", "6", "--epochs", "8", "--limit", "40")
     pid = terminal.start(tmp_path, "sweep", "digits", *over, "--rung", "standardize", "--workers", "2", "--out", "out")

@@ -32,6 +32,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     return bits(study)
 
 
+@pytest.mark.soak
 def test_two_at_once_share_the_trials_and_one_takes_over_from_the_other(
     tmp_path: Path, whole: dict[str, object]
 ) -> None:

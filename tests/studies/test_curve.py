@@ -105,6 +105,7 @@ def test_too_few_images_and_no_seed_are_refused(curve: RunCurve, digits: ImageSe
         curve(seeds=0)
 
 
+@pytest.mark.soak
 def test_two_processes_train_what_one_does(curve: RunCurve, tmp_path: Path) -> None:
     """Each process gets every size, whose images are parts of the same block; the bits are the same."""
     alone, together = curve(out=tmp_path / "alone", workers=1), curve(out=tmp_path / "together", workers=2)

@@ -16,6 +16,7 @@ from benchmarks.peers.running import (
 WEIGHTS = 1_191_170
 
 
+@pytest.mark.soak
 def test_an_environment_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     python = make_environment("empty", ("pip",))
     assert python.is_relative_to(environments_folder())

@@ -193,6 +193,7 @@ def test_a_truncated_file(tmp_path, write):
         load_image_set(str(path))
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(not CIFAR.is_dir(), reason=f"{CIFAR} is absent; set STEPLADDER_TEST_DATA to the folder above it")
 def test_sixty_thousand_real_images():
     image_set = load_image_set(str(CIFAR))

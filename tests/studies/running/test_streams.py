@@ -185,6 +185,7 @@ class Fatal(Technique):
 '''
 
 
+@pytest.mark.soak
 def test_a_trial_that_ends_its_process_takes_no_other_with_it(
     study: RunStudy, tiny_recipe: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,7 +248,7 @@ class HungryAtOnce(Hungry):
     [
         pytest.param("hungry", False, id="later, in this process"),
         pytest.param("hungry_at_once", False, id="at once, in this process"),
-        pytest.param("hungry", True, id="later, in a worker"),
+        pytest.param("hungry", True, id="later, in a worker", marks=pytest.mark.soak),
         pytest.param("hungry_at_once", True, id="at once, in a worker", marks=pytest.mark.soak),
     ],
 )
