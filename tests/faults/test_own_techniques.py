@@ -177,6 +177,7 @@ def test_nor_does_it_get_into_the_document_of_any_other_command(stepladder, comm
     assert '{"not": "a document"}' in done.err
 
 
+@pytest.mark.soak
 def test_in_other_processes_too_they_change_no_bit(stepladder, plain, tmp_path: Path) -> None:
     # All in one study: what takes the time here is that every process has to load torch.
     here, names = os.getpid(), ("Prints", "Moves", "Seeds", "Forks", "Lingers")

@@ -143,7 +143,8 @@ def test_all_of_them_stop_when_asked_to_and_go_on_later(study: RunStudy) -> None
     assert not study().missing
 
 
-@pytest.mark.parametrize("number", [pytest.param(1, marks=pytest.mark.soak), 2])
+@pytest.mark.soak
+@pytest.mark.parametrize("number", [1, 2])
 def test_each_process_may_run_several(
     study: RunStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
