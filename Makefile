@@ -11,7 +11,7 @@ study: $(READY)  ## the six rungs on handwritten digits, five seeds, in two to t
 	$(BIN)/stepladder study digits
 
 test: $(READY)  ## all tests but the long ones of make soak
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m 'not soak'
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m 'not soak'
 
 check: $(READY)  ## format, lint, types
 	$(BIN)/ruff format --check .
@@ -25,7 +25,7 @@ simulate: $(READY)  ## do the verdicts keep their error rates? 20,000 made-up st
 	$(BIN)/python -m benchmarks simulate
 
 soak: $(READY)  ## the long tests, then an hour of studies killed at random moments: the same bits, memory and files flat?
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m soak
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m soak
 	$(BIN)/python -m benchmarks soak
 
 setup: $(READY)  ## the virtual environment, and everything installed into it

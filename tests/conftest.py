@@ -44,6 +44,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--refresh-golden", action="store_true", help="write the golden files anew")
 
 
+#: Files of few tests that take long. They come first, so that no worker is left alone with one of them at the end.
+LONG = (
+    *("test_readme.py", "test_notebook.py", "test_own_techniques.py", "test_processes.py", "test_streams.py"),
+    *("test_training.py", "test_signals.py", "test_hosts.py", "test_precisions.py", "test_simulate.py"),
+    *("test_engine.py", "test_storage.py", "test_verbs.py", "test_study.py", "test_own_network.py"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long files first; the others stay in their order."""
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say in one line a kind what was skipped and why."""
     reasons = Counter(str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", []))

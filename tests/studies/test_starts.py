@@ -28,7 +28,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[int, ...], int
     """What is measured: the images' shape, how many train and how many rungs there are."""
     seen = []
 
-    def estimate(work, splits, num_classes, compute, callbacks, *, at_a_time, budget):
+    def estimate(work, splits, num_classes, compute, callbacks, *, at_a_time):
         assert num_classes == 3
         seen.append((splits.train.images.shape[1:], len(splits.train), len(work)))
         return Estimate(dict.fromkeys(work, 10.0), {})

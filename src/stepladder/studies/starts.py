@@ -22,9 +22,6 @@ from stepladder.studies.running.estimate import Work, estimate_seconds
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.running.timing import Range
 
-#: Seconds for each way: it is told beside what was asked for.
-_BUDGET = 0.5
-
 #: Of each split, images that stand for all where only their shape and number matter.
 _STANDING_IN = 256
 
@@ -62,7 +59,7 @@ def forecast_starts(
 ) -> tuple[Start, ...]:
     """Return the ways to begin on ``image_set``, pretrained first; none where these are no photographs.
 
-    Each is measured for about a second, on a few of the images in its own size; nothing is decoded anew.
+    Each is measured for about two seconds, on a few of the images in its own size; nothing is decoded anew.
 
     Args:
         without: a recipe that is forecast already.
@@ -100,9 +97,7 @@ def _forecast(
     work: Mapping[str, Work] = {rung.name: Work(rung.recipe, len(parts.train)) for rung in chosen.design.rungs}
     trials, memory = [*work] * looks_for(seeds, rules)[0].seeds, memory_of(compute.device)
     most = count_workers(execution.workers, compute, len(trials), math.inf, memory)
-    estimate = estimate_seconds(
-        work, parts, image_set.num_classes, compute, Callbacks(), at_a_time=most, budget=_BUDGET
-    )
+    estimate = estimate_seconds(work, parts, image_set.num_classes, compute, Callbacks(), at_a_time=most)
     alone = sum(estimate.seconds[rung] for rung in trials)
     at_a_time = count_workers(execution.workers, compute, len(trials), alone, memory) * execution.streams
     return estimate.study(trials, at_a_time)

@@ -49,8 +49,8 @@ from stepladder.training.loop import make_step
 from stepladder.training.optimizer import make_optimizer
 from stepladder.training.rng import Streams
 
-#: What a measurement may take, seconds.
-BUDGET = 1.5
+#: Seconds after which no further recipe is measured: the others are taken from those that are most like them.
+_BUDGET = 1.5
 
 #: Multiply-accumulates of a step that is timed, forward alone: 30 ms on one core. Fewer images than a batch has are
 #: timed where images are large; from 8 on, an image of a smaller batch took at most 1.2 times as long.
@@ -134,7 +134,6 @@ def estimate_seconds(
     limit: float | None = None,
     at_a_time: int = 1,
     reads_test: bool = True,
-    budget: float = BUDGET,
 ) -> Estimate:
     """Return how long each trial of ``work`` will probably take, from a few steps of its recipe.
 
@@ -148,7 +147,6 @@ def estimate_seconds(
             end them, and their trials are said to take so long.
         at_a_time: how many trials will probably run at the same time.
         reads_test: whether the test images are read afterwards.
-        budget: seconds after which no further recipe is measured: the others are taken from those most like them.
     """
     begun, clock = perf_counter(), Clock()
     # Points of a sweep often differ by their rate alone, and take as long.
@@ -161,7 +159,7 @@ def estimate_seconds(
     longest = 0.0
     for key in _order([key for key in recipes if key not in own], recipes, macs):
         before = perf_counter()
-        if before - begun + longest > budget:
+        if before - begun + longest > _BUDGET:
             break
         paces[key] = _measure(recipes[key], macs[key], splits, num_classes, compute, at_a_time, clock)
         longest = max(longest, perf_counter() - before)
