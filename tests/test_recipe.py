@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stepladder.errors import RecipeError
@@ -270,6 +270,7 @@ def complaint(act: Callable[[], object]) -> str | None:
 
 @settings(max_examples=300, deadline=None)
 @given(place=st.sampled_from(places), value=odd)
+@example(place=("optimizer", "name"), value="\n")
 def test_an_odd_value_anywhere_gives_a_recipe_or_a_sentence(place, value):
     content = REPORT.to_table()
     target = content

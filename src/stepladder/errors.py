@@ -129,7 +129,9 @@ def unknown(kind: str, value: str, known: Iterable[str], listed_by: str | None =
     names = sorted(known)
     near = difflib.get_close_matches(value, names, n=1)
     hint = f"; did you mean '{near[0]}'?" if near else "."
-    return f"unknown {kind} '{value}'{hint} {f'All: {listed_by}' if listed_by else 'Known: ' + ', '.join(names)}"
+    # A line break or a control character in a name would break the sentence, or the terminal.
+    shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in value)
+    return f"unknown {kind} '{shown}'{hint} {f'All: {listed_by}' if listed_by else 'Known: ' + ', '.join(names)}"
 
 
 def some_of(names: Sequence[str], at_most: int = 5) -> str:
