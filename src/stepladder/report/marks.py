@@ -107,6 +107,8 @@ def seeds_range(effect: Effect) -> str:
     >>> seeds_range(effect)  # doctest: +SKIP
     '7 to 14'
     """
+    if not effect.decided_by:  # beyond what a forecast looks for
+        return f"more than {effect.n}"
     even, probably = (
         next((seeds for seeds, chance in effect.decided_by.items() if chance >= least), None) for least in (0.5, POWER)
     )

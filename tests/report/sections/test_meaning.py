@@ -129,6 +129,14 @@ def test_looks_without_an_end_say_how_many_seeds_would_decide(make_study):
     )
 
 
+def test_beyond_what_is_looked_for_nothing_is_forecast(make_study):
+    study = make_study(rungs=2, seeds=45, ladder=PLAIN, spending="open", looks=(LookRecord(seeds=45, share=0.78),))
+    swinging = tuple(0.6 + 0.1 * (seed % 2) for seed in range(45))
+    still = (0.65,) * 45
+    said = describe(with_scores(study, {"low": still, "high": swinging}))
+    assert any("more than 45 seeds would decide it" in sentence for sentence in said)
+
+
 def test_only_undecided(make_study):
     study = with_scores(make_study(rungs=2, seeds=2, ladder=PLAIN), {"low": (0.60, 0.61), "high": (0.61, 0.60)})
     said = describe(study)

@@ -9,7 +9,9 @@ verdict of the first look that decides it.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -192,20 +194,19 @@ def look_sizes(first: int, most: int) -> list[int]:
     >>> look_sizes(5, 20)
     [5, 7, 10, 14, 20]
     """
-    sizes = []
-    size = max(first, FEWEST_JUDGED)
-    while size <= most:
-        sizes.append(size)
-        size = math.ceil(round(_GROWTH * size, 6))
-    return sizes
+    return list(takewhile(lambda size: size <= most, _sizes(first)))
 
 
 def next_size(first: int, seeds: int) -> int:
     """Return the first size of a look that is at least ``seeds``."""
+    return next(size for size in _sizes(first) if size >= seeds)
+
+
+def _sizes(first: int) -> Iterator[int]:
     size = max(first, FEWEST_JUDGED)
-    while size < seeds:
+    while True:
+        yield size
         size = math.ceil(round(_GROWTH * size, 6))
-    return size
 
 
 def looks_for(seeds: Seeds, rules: Rules) -> tuple[Look, ...]:
