@@ -233,9 +233,9 @@ def run_study(
     record = _continue_record(out, planned.record, seeds, splits, execution)
     upto = _upto(record, seeds)
     if seeds != "auto" and upto > seeds:
-        callbacks.message(
-            f"This study was begun with {record.looks[0].seeds} seeds and looks next at {upto}, so {upto} are trained."
-        )
+        first_seeds = record.looks[0].seeds
+        begun_with = "1 seed" if first_seeds == 1 else f"{first_seeds} seeds"
+        callbacks.message(f"This study was begun with {begun_with} and looks next at {upto}, so {upto} are trained.")
 
     first = True
     while True:
