@@ -11,11 +11,13 @@ from typing import Annotated
 
 import numpy as np
 from cyclopts import Parameter
+from scipy import special
 
 from stepladder.cli.console import AsJson, make_console
 from stepladder.errors import StudyError
 from stepladder.studies.design.rules import Look, final_share
 from stepladder.studies.judging.boundaries import nominal_levels
+from stepladder.studies.judging.test_set import crossed_interval
 from stepladder.studies.judging.verdicts import (
     MOST_SEEDS_SOUGHT,
     POWER,
@@ -245,7 +247,7 @@ def _named_table(n: int, level: float) -> np.ndarray:
     looks = _looks(n, MOST_SEEDS_SOUGHT)[1:]
     named = []
     for ratio in _RATIOS:
-        chances = chances_to_decide(ratio, 1.0, n, looks, level, 0.0)
+        chances = chances_to_decide((ratio, 1.0, n), looks, level, 0.0)
         named.append(next((seeds for seeds, chance in chances.items() if chance >= POWER), MOST_SEEDS_SOUGHT))
     return np.array(named)
 
@@ -319,6 +321,99 @@ def simulate_promises(studies: int = 20_000, seed: int = 0) -> Promises:
     return Promises(found(looks[:1]), found((Look(5, 1.0),)), found((looks[0], looks[-1])), decided, named)
 
 
+@dataclass(frozen=True)
+class Difficulty:
+    """How test images differ: the standard deviations of what makes each answer right, its own luck having 1.
+
+    Attributes:
+        shared: of an image's difficulty for all rungs.
+        own: of its difficulty for one rung alone.
+        seed: of a whole seed's luck in one rung.
+    """
+
+    name: str
+    shared: float
+    own: float
+    seed: float
+
+
+#: From networks that all fail at the same images, to techniques that each help with others.
+DIFFICULTIES = (
+    Difficulty("images alike for all rungs", 1.5, 0.0, 0.0),
+    Difficulty("some images harder for a rung", 1.5, 0.3, 0.05),
+    Difficulty("each rung its own hard images", 3.0, 1.0, 0.2),
+)
+#: Accuracy of the rung below, and what is added to it, as fractions of 1.
+ACCURACIES = ((0.7, 0.0), (0.9, 0.02), (0.98, 0.005), (0.995, 0.0))
+#: Images that are wrong in the mean, at least, for coverage to be promised.
+_FEWEST_WRONG = 5
+#: Test images, and seeds at which coverage is promised.
+IMAGES, CROSSED_SEEDS = (360, 2_000), (5, 10)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How often the 95 % interval on new images holds the true difference, over new images and new seeds.
+
+    Attributes:
+        difficulty: a name of :data:`DIFFICULTIES`.
+        accuracy: of the rung below.
+        coverage: share of intervals that hold it; ``on_these``: of those over seeds alone, which do not promise it.
+    """
+
+    difficulty: str
+    images: int
+    accuracy: float
+    seeds: int
+    coverage: float
+    on_these: float
+
+    @property
+    def promised(self) -> bool:
+        """Whether it is to hold: of two images that are wrong no interval tells much, and this one is too wide."""
+        return self.images * (1 - self.accuracy) >= _FEWEST_WRONG
+
+    def broken(self, margin: float) -> list[str]:
+        """Return whether it is less or more than promised, by more than ``margin``, in words."""
+        held = not self.promised or 0.93 - margin <= self.coverage <= 0.97 + margin
+        return [] if held else [f"coverage on new images {self.coverage:.3f}"]
+
+
+def simulate_new_images(studies: int = 20_000, seed: int = 0) -> Iterator[Coverage]:
+    """Simulate test sets of images that differ, one setting after another; where they are many, fewer of them.
+
+    An answer is right where the rung's strength, the image's difficulty, that for this rung, the seed's luck and the
+    answer's own luck add up to more than zero, all of them normal.
+    """
+    for number, (images, (accuracy, added), difficulty, seeds) in enumerate(
+        product(IMAGES, ACCURACIES, DIFFICULTIES, CROSSED_SEEDS)
+    ):
+        random = np.random.default_rng([seed, 2000 + number])
+        spread = float(np.sqrt(1 + difficulty.shared**2 + difficulty.own**2 + difficulty.seed**2))
+        strengths = [spread * float(special.ndtri(share)) for share in (accuracy, accuracy + added)]
+        number_of, held, on_these = max(1, studies * IMAGES[0] // images), 0, 0
+        for size in _batches(number_of, seeds * images):
+            values = np.zeros((size, seeds, images), dtype=np.float32)
+            shared = difficulty.shared * random.standard_normal((size, 1, images), dtype=np.float32)
+            for sign, strength in zip((-1, 1), strengths, strict=True):
+                latent = random.standard_normal((size, seeds, images), dtype=np.float32) + shared + strength
+                latent += difficulty.own * random.standard_normal((size, 1, images), dtype=np.float32)
+                latent += difficulty.seed * random.standard_normal((size, seeds, 1), dtype=np.float32)
+                values += sign * (latent > 0)
+            low, high = crossed_interval(values.astype(np.float64), ALPHA)
+            held += int(((low <= added) & (added <= high)).sum())
+            alone = weigh(values.mean(axis=2, dtype=np.float64), ALPHA, rounding_sd(images))
+            on_these += int(((alone.low <= added) & (added <= alone.high)).sum())
+        yield Coverage(difficulty.name, images, accuracy, seeds, held / number_of, on_these / number_of)
+
+
+def _batches(whole: int, numbers: int) -> Iterator[int]:
+    """Split studies so that one batch has some ten million numbers."""
+    size = max(1, 10_000_000 // numbers)
+    for start in range(0, whole, size):
+        yield min(size, whole - start)
+
+
 _HEADINGS = {
     "noise": "noise",
     "correlation": "correlation",
@@ -353,6 +448,17 @@ def simulate(
         broken += [
             f"{rates.noise}, correlation {rates.correlation:g}, n = {rates.n}: {one}" for one in rates.broken(margin)
         ]
+    console.print("\n| images differ | images | accuracy | n | on new images | over seeds alone |", soft_wrap=True)
+    console.print("| --- | ---: | ---: | ---: | ---: | ---: |", soft_wrap=True)
+    coverages = []
+    for one in simulate_new_images(studies, seed):
+        coverages.append(one)
+        shares = f"{100 * one.accuracy:g} | {one.seeds} | {100 * one.coverage:.1f} | {100 * one.on_these:.1f}"
+        console.print(f"| {one.difficulty} | {one.images:,} | {shares} |", soft_wrap=True)
+        # Twice the standard error of a coverage of 95 %.
+        slack = margin * float(np.sqrt(one.images / IMAGES[0]))
+        where = f"{one.difficulty}, {one.images:,} images at {100 * one.accuracy:g} %, n = {one.seeds}"
+        broken += [f"{where}: {what}" for what in one.broken(slack)]
     promises = simulate_promises(studies, seed)
     broken += promises.broken()
     console.print(
@@ -370,6 +476,7 @@ def simulate(
     console.print("\n".join(f"Broken: {one}" for one in broken) or "Every promise holds.", markup=False)
     if as_json:
         document = {"settings": [asdict(rates) for rates in settings], "promises": asdict(promises)}
+        document["new_images"] = [asdict(one) for one in coverages]
         print(json.dumps(document, indent=2))
     return 1 if broken else 0
 

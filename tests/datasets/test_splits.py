@@ -56,6 +56,19 @@ def test_the_split_of_the_digits_is_pinned():
     assert splits.fingerprint == "893227f495acbc2ba3560fe7870d44be598a5ce20743bd28eb11da5995babc9f"
 
 
+def test_another_seed_draws_other_images_and_as_many(make_set):
+    image_set = make_set({"train": [50, 70, 30]})
+    first, second = make_splits(image_set), make_splits(image_set, seed=7)
+    assert [len(part) for part in (first.train, first.validation, first.test)] == [
+        len(part) for part in (second.train, second.validation, second.test)
+    ]
+    assert sorted(rows(second.train) + rows(second.validation) + rows(second.test)) == sorted(
+        rows(image_set.splits["train"])
+    )
+    assert set(rows(first.test)) != set(rows(second.test))
+    assert rows(make_splits(image_set, seed=7).test) == rows(second.test)
+
+
 def test_the_fingerprint_tells_splits_apart(make_set):
     image_set = make_set({"train": [40, 40], "validation": [9, 9], "test": [9, 9]})
     plain = make_set({"train": [40, 40], "test": [9, 9]})

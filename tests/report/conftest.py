@@ -79,8 +79,8 @@ def build_study(
         plan="ladder",
         plan_hash="5f0c" * 16,
         rungs=tuple(
-            RungRecord(name=name, adds=level[1], recipe={"epochs": epochs, "name": "report"})
-            for name, level in zip(names, levels, strict=True)
+            RungRecord(name=name, adds=level[1], recipe={"epochs": epochs, "name": "report", "techniques": techniques})
+            for name, level, techniques in zip(names, levels, _techniques(names, levels), strict=True)
         ),
         contrasts=neighbors(names) if contrasts is None else contrasts,
         looks=(LookRecord(seeds=seeds, share=1.0),),
@@ -117,6 +117,12 @@ def build_study(
         trials = [replace(trial, result=trial.result.model_copy(update=nothing)) for trial in trials]
         return SavedStudy(folder=folder, record=record, trials=tuple(trials))
     return SavedStudy(folder, record, tuple(trials), (make_reading(record),))
+
+
+def _techniques(names: Sequence[str], levels: Sequence[tuple[Any, ...]]) -> list[list[dict[str, str]]]:
+    """What each rung of a ladder has, as a recipe lists it."""
+    added = [[{"name": one, "rung": name} for one in level[1]] for name, level in zip(names, levels, strict=True)]
+    return [[one for group in added[: place + 1] for one in group] for place in range(len(added))]
 
 
 def make_reading(record: StudyRecord, kind: str = "planned", time: str = "2026-01-31T13:30:00+00:00") -> Reading:

@@ -71,7 +71,10 @@ def test_newlines_become_spaces():
                 "failed": [("augment", 1)],
                 "missing": [("augment", 2)],
                 "channels": 1,
-                "data": {"notes": ("3 damaged images were left out | <b>",), "counts": {"train": 900, "test": 100}},
+                "data": {
+                    "notes": ("3 damaged images were left out | <b>",),
+                    "counts": {"train": 900, "validation": 100, "test": 100},
+                },
             },
         ),
         ("report_watched.md", {"rungs": 2, "seeds": 3, "validation": 0, "classes": 30}),

@@ -19,14 +19,16 @@ from stepladder.report.terminal import report_text, short_text
 from stepladder.report.write import study_head
 from stepladder.studies.files.predictions import write_predictions
 from stepladder.studies.files.records import SavedStudy
-from stepladder.studies.findings import ChoiceReason, Findings, make_findings, to_document
+from stepladder.studies.findings import Findings, make_findings, to_document
+from stepladder.studies.judging.choice import ChoiceReason
+from stepladder.studies.judging.diagnosis import State
 
 LABELS = np.repeat([0, 1], [190, 10])
 #: What rungs answer: one class for everything, the other class for everything, and every image rightly.
 ANSWERS = {"big": np.zeros(200, int), "small": np.ones(200, int), "right": LABELS}
 
 #: Words that claim something.
-CLAIMS = ("Helped", "Hurt", "helped", "hurt", "healthy", "memorized", "recipe to use now", "equal first")
+CLAIMS = ("Helped", "Hurt", "helped", "hurt", "| good", "memoriz", "recipe to use now", "within noise")
 
 
 @pytest.fixture
@@ -58,8 +60,11 @@ def test_it_comes_first_and_nothing_else_is_claimed(answering: Callable[..., Fin
     assert findings.effects[0].mean == pytest.approx(0.9)
     assert [effect.verdict for effect in findings.effects] == [None, None]
     assert findings.choice.reason is ChoiceReason.NOTHING_LEARNED
-    assert findings.choice.rungs == ()
-    assert {diagnosis.names() for diagnosis in findings.diagnosis} == {("nothing learned",)}
+    assert findings.choice.rung is None
+    assert {one.state for one in findings.diagnosis} == {State.NOTHING_LEARNED}
+    # What to try is said once, and so the same of every rung.
+    assert len({one.advice for one in findings.diagnosis}) == 1
+    assert findings.advice is None
 
     text = report_text(findings, 200)
     assert text.startswith(OPENING)
@@ -86,14 +91,15 @@ def test_it_comes_first_and_nothing_else_is_claimed(answering: Callable[..., Fin
 def test_rungs_that_learned_nothing_are_named_and_not_compared(answering: Callable[..., Findings]) -> None:
     findings = answering("small", "big", "right")
     assert findings.nothing_learned is None
-    names = {diagnosis.rung: diagnosis.names() for diagnosis in findings.diagnosis}
-    assert names["baseline"] == names["standardize"] == ("nothing learned",)
-    assert "nothing learned" not in names["augment"]
+    found = {one.rung: one for one in findings.diagnosis}
+    assert found["baseline"].state is found["standardize"].state is State.NOTHING_LEARNED
+    assert found["augment"].state is not State.NOTHING_LEARNED
+    assert found["baseline"].advice == "take augment, which learned"
     assert [effect.verdict for effect in findings.effects] == [None, "helped"]
     text = report_text(findings, 200)
     assert "Nothing was learned" not in text
     assert "No verdict on standardize: the rungs compared learned nothing." in text
-    assert findings.choice.rungs == ("augment",)
+    assert findings.choice.rung == "augment"
 
 
 def test_a_rung_that_learned_nothing_is_not_recommended(answering: Callable[..., Findings]) -> None:
@@ -105,13 +111,13 @@ def test_a_rung_that_learned_nothing_is_not_recommended(answering: Callable[...,
         else trial
         for trial in study.trials
     )
-    assert findings.choice.rungs == ("baseline",)
+    assert findings.choice.rung == "baseline"
     refused = make_findings(replace(study, trials=worse))
     assert refused.choice.reason is ChoiceReason.NOTHING_LEARNED
-    assert (
-        "No recipe is recommended: the rung with the highest validation accuracy did not learn anything."
-        in report_text(refused, 200)
+    assert "No recipe is recommended: validation chooses standardize, which did not learn anything." in report_text(
+        refused, 200
     )
+    assert str(refused.advice).startswith("standardize learned nothing: ")
 
 
 def _page(findings: Findings) -> str:

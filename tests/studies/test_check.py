@@ -49,6 +49,20 @@ def test_a_document_of_this_version_is_held_to_the_letter(tmp_path: Path) -> Non
     assert odd.what.startswith("cannot be read")
 
 
+def test_an_older_document_may_have_intervals_beyond_what_is_possible(tmp_path: Path) -> None:
+    now = {"version": 5, "effects": [{"interval": [-1.0, 0.4], "most": 1.0}, {"interval": [-2.5, 0.1], "most": None}]}
+
+    def agrees(first: list[float], second: list[float], version: int = 4) -> bool:
+        effects = [{"interval": first}, {"interval": second}]
+        (tmp_path / "verdicts.json").write_text(json.dumps({"version": version, "effects": effects}))
+        return check_document(tmp_path, "verdicts.json", now) == []
+
+    assert agrees([-4.39, 0.4], [-2.5, 0.1])
+    assert not agrees([-4.39, 0.5], [-2.5, 0.1])
+    assert not agrees([-1.0, 0.4], [-3.5, 0.1])
+    assert not agrees([-4.39, 0.4], [-2.5, 0.1], version=5)
+
+
 def test_an_unfinished_study_has_notes_and_no_fault(study: RunStudy) -> None:
     saved = study()
     assert check_study(saved.folder) == []

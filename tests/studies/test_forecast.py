@@ -19,7 +19,7 @@ from stepladder.studies import study as planning
 from stepladder.studies.design.designs import make_design
 from stepladder.studies.design.rules import Rules, Seeds
 from stepladder.studies.files.records import ContrastRecord, SavedStudy
-from stepladder.studies.forecast import Forecast, Spread, choose_spread, forecast_study
+from stepladder.studies.forecast import Forecast, Spread, choose_spread, forecast_study, usual_spread
 from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.running.timing import Estimate
@@ -104,12 +104,29 @@ def test_two_processes_take_half_as_long(forecast: Callable[..., Forecast]) -> N
 
 def test_a_spread_is_stated_or_a_usual_one_in_the_unit_of_the_metric() -> None:
     assert choose_spread(0.02, "accuracy") == Spread(0.02)
-    # Half a point of a share, a hundredth of a nat of a loss.
-    assert choose_spread(None, "accuracy") == choose_spread(None, "ece") == Spread(0.005, usual=True)
-    assert choose_spread(None, "nll") == Spread(0.01, usual=True)
+    assert choose_spread(None, "accuracy") is None
+    assert usual_spread("nll", 100) == usual_spread("nll", 10_000) == Spread(0.01, usual=True)
     for sd in (0.0, -0.1, float("inf"), float("nan")):
         with pytest.raises(StudyError, match=r"`spread` is .*; it must be above 0"):
             choose_spread(sd, "accuracy")
+
+
+def test_few_test_images_spread_a_share_more_than_many() -> None:
+    # Of 100 studies of two networks with the same accuracy that differ on 4 % of the images, coin by coin.
+    random = np.random.default_rng(0)
+    for images in (72, 360, 10_000):
+        found = usual_spread("accuracy", images)
+        assert found.usual
+        assert found == usual_spread("ece", images)
+        differ = random.binomial(images, 0.04, 4000)
+        by_chance = (2 * random.binomial(differ, 0.5) - differ) / images
+        assert found.sd == pytest.approx(np.hypot(by_chance.std(), 0.003), rel=0.05)
+    assert usual_spread("accuracy", 72).sd > 2 * usual_spread("accuracy", 360).sd
+
+
+def test_a_forecast_without_a_stated_spread_goes_by_its_test_images(forecast: Callable[..., Forecast]) -> None:
+    found = forecast(5, None)
+    assert found.spread == usual_spread("accuracy", found.record.data.counts["test"])
 
 
 def test_a_pilot_gives_the_median_of_its_comparisons_and_no_interaction(
@@ -128,6 +145,7 @@ def test_a_pilot_gives_the_median_of_its_comparisons_and_no_interaction(
     monkeypatch.setattr(module, "load_study", lambda _: replace(pilot, record=record))
     differences = [np.subtract(scores[rung], scores[below]) for rung, below in ("ba", "cb", "dc")]
     found = choose_spread(Path("pilot"), "accuracy")
+    assert found is not None
     assert found.sd == pytest.approx(median(stdev(each) for each in differences))
     assert (found.pilot, found.comparisons, found.usual) == (Path("pilot"), 3, False)
     with pytest.raises(StudyError, match="the pilot pilot was judged by accuracy, not by nll; give `spread` a number"):

@@ -13,18 +13,22 @@ from stepladder.datasets import ImageSet, Split
 from stepladder.datasets.audit import LeakCheck
 from stepladder.errors import StorageError, StudyError
 from stepladder.recipe import Recipe, change_settings, load_recipe
+from stepladder.studies.check import check_study
 from stepladder.studies.design.designs import make_design
-from stepladder.studies.design.rules import Look, Rules
+from stepladder.studies.design.rules import Look, Rules, seeds_or_default
 from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.integrity import hash_plan
+from stepladder.studies.files.predictions import read_predictions
 from stepladder.studies.files.records import LookRecord, SavedStudy, TrialResult
 from stepladder.studies.files.store import planned_trials
 from stepladder.studies.findings import make_findings
 from stepladder.studies.judging.statistics import summarize_rungs, weigh_effects
-from stepladder.studies.judging.verdicts import VERDICTS, rounding_sd, settle
+from stepladder.studies.judging.trial_facts import gather_trial_facts
+from stepladder.studies.judging.verdicts import VERDICTS, rounding_sd, settle, weigh
 from stepladder.studies.running.callbacks import Callbacks, Schedule
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.study import next_look, plan_study, thin_out
+from stepladder.training.stop import Stop
 
 RunStudy = Callable[..., SavedStudy]
 MadeUp = Callable[..., SavedStudy]
@@ -321,12 +325,85 @@ def test_seeds_are_added_as_often_as_somebody_likes(study: RunStudy) -> None:
     assert study(seeds=2) == third, "fewer seeds train nothing and take nothing away"
 
 
+class _AlmostOver(Stop):
+    """Has a second left, always."""
+
+    def left(self) -> float:
+        return 1.0
+
+
+def test_a_look_that_would_not_end_in_time_is_not_begun(
+    study: RunStudy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    told = Said()
+    costly = gather_trial_facts(study(seeds=3))
+    costly = replace(costly, costs=replace(costly.costs, seconds=900.0, at_a_time=1.0))
+    monkeypatch.setattr("stepladder.studies.study.gather_trial_facts", lambda _: costly)
+    first = study(seeds="auto", max_seeds=6, stop=_AlmostOver(), callbacks=told)
+    assert (len(first.record.seeds), first.missing) == (3, 0)
+    # 900 s for 9 trials; the look at 5 seeds adds 2 a rung that is undecided.
+    assert told.sentences[-1].startswith("The next look, at 5 seeds, would take about ")
+    assert told.sentences[-1].endswith(" min, and 0.0 min are left of `max_time`; the same command goes on with it.")
+    assert len(study(seeds="auto", max_seeds=6).record.seeds) > 3
+
+
+def test_seeds_nobody_asked_for_are_five_or_as_many_as_a_time_limit_allows() -> None:
+    assert seeds_or_default(None, Rules(), bounded=False) == 5
+    assert seeds_or_default(None, Rules(), bounded=True) == "auto"
+    assert seeds_or_default(None, Rules(final=True), bounded=True) == 5
+    assert seeds_or_default(2, Rules(), bounded=True) == 2
+    assert not Execution().is_bounded
+    assert Execution(max_time=3.0).is_bounded
+    assert Execution(stop=Stop(3.0)).is_bounded
+
+
 def test_one_look_with_all_of_alpha_notes_every_seed_that_comes_later(study: RunStudy) -> None:
     final = study(seeds=3, final=True)
     assert [(look.seeds, look.share) for look in final.record.looks] == [(3, 1)]
     more = study(seeds=4, final=True)
     assert [added.after_reading for added in more.record.added] == [True]
     assert make_findings(more).limits.added_after == (3,)
+
+
+def test_each_seed_can_draw_its_own_images(study: RunStudy, digits: ImageSet, tmp_path: Path) -> None:
+    saved = study(resplit=True, out=tmp_path / "resplit")
+    assert saved.record.resplit
+    assert (saved.edited, saved.missing) == (None, 0)
+    labels = {
+        (trial.rung, trial.seed): read_predictions(trial.folder)[1].tolist()  # type: ignore[index]
+        for trial in saved.trials
+    }
+    one, other = (labels["baseline", seed] for seed in (0, 1))
+    assert len(one) == len(other) == saved.record.data.counts["test"]
+    assert one != other, "another seed, other test images"
+    assert labels["augment", 0] == one, "the rungs of a seed share theirs"
+    assert {trial.result.trial for trial in saved.trials}.isdisjoint(trial.result.trial for trial in study().trials)
+    assert study(resplit=True, out=tmp_path / "resplit") == saved
+    assert study(resplit=True, out=tmp_path / "again", workers=2).trials[-1].history[-1].train_loss == (
+        saved.trials[-1].history[-1].train_loss
+    )
+    effects = weigh_effects(saved, summarize_rungs(saved))
+    counts = saved.record.data.counts
+    for effect in effects:
+        values = np.array(list(effect.differences.values()))
+        if values.std() and effect.interval and abs(effect.interval[1]) < 1:
+            evidence = weigh(values, effect.level, rounding_sd(counts["test"]), counts["test"] / counts["train"])
+            assert effect.interval == pytest.approx((evidence.low, evidence.high))
+    assert not [fault for fault in check_study(saved.folder) if fault.is_fault]
+
+
+def test_images_with_a_split_of_their_own_are_not_drawn_anew(
+    study: RunStudy, three_splits: ImageSet, tmp_path: Path
+) -> None:
+    with pytest.raises(StudyError, match=r"`resplit` draws .* has a test split of its own"):
+        study(resplit=True, image_set=three_splits)
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_study_whose_seeds_draw_their_own_images_is_another_plan(study: RunStudy) -> None:
+    study()
+    with pytest.raises(StudyError, match="resplit is False there and True here"):
+        study(resplit=True)
 
 
 def test_an_a_a_study_has_no_verdict_and_the_same_bits(

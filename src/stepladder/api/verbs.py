@@ -30,7 +30,7 @@ from stepladder.studies.bag_of_words import BagCallbacks, BagOptions, add_bag_of
 from stepladder.studies.curve import curve_design
 from stepladder.studies.design.designs import PLANS
 from stepladder.studies.design.recipes import RecipeOptions, as_options, check_plan, choose_study
-from stepladder.studies.design.rules import DEFAULT_SEEDS, Protocol, Rules, Seeds, check_seeds
+from stepladder.studies.design.rules import Protocol, Rules, Seeds, check_seeds, seeds_or_default
 from stepladder.studies.design.rungs import Rung
 from stepladder.studies.design.sweeps import parse_axes
 from stepladder.studies.files.bag_files import SavedBag
@@ -58,7 +58,7 @@ def study(
     recipe: AnyRecipe = "auto",
     *,
     plan: str | Path | Sequence[str | Rung] = "ladder",
-    seeds: Seeds = DEFAULT_SEEDS,
+    seeds: Seeds | None = None,
     out: Path | str | None = None,
     rules: Rules | None = None,
     execution: Execution | None = None,
@@ -79,7 +79,7 @@ def study(
         plan: ``ladder``, ``leave-one-out``, ``add-one``, ``ladder+leave-one-out`` or ``factorial``; rungs of your own
             from below, as ``["base:", "+mixup:mixup"]``; or a study file in TOML.
         seeds: trials a rung, with seeds 0 to ``seeds`` - 1; more may be added at any time by the same call with a
-            larger number; ``"auto"`` adds them to what is undecided.
+            larger number; ``"auto"`` adds them to what is undecided. Five by default, and ``"auto"`` with a time limit.
         out: the study's folder; ``studies/<data>-<plan>`` in the current folder by default.
         rules: validation share, metric, error rate, smallest effect of interest.
         execution: device, precision, processes, time limits, trackers.
@@ -90,6 +90,7 @@ def study(
         Stopped: Ctrl-C or the time limit; the same call goes on.
     """
     options, rules = as_options(recipe), rules or Rules()
+    seeds = seeds_or_default(seeds, rules, bounded=execution is not None and execution.is_bounded)
     check_seeds(seeds, auto=True)
     _check(options, rules, execution)
     check_plan(plan)
@@ -116,7 +117,7 @@ def plan(
     recipe: AnyRecipe = "auto",
     *,
     plan: str | Path | Sequence[str | Rung] = "ladder",
-    seeds: Seeds = DEFAULT_SEEDS,
+    seeds: Seeds | None = None,
     spread: float | Path | str | None = None,
     rules: Rules | None = None,
     execution: Execution | None = None,
@@ -133,6 +134,7 @@ def plan(
         StepladderError: see :func:`study`.
     """
     options, rules = as_options(recipe), rules or Rules()
+    seeds = seeds_or_default(seeds, rules, bounded=execution is not None and execution.is_bounded)
     check_seeds(seeds, auto=True)
     _check(options, rules, execution)
     check_plan(plan)

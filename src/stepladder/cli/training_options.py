@@ -200,13 +200,13 @@ class RuleOptions:
     """The plan and its rules, settled and hashed before the first trial."""
 
     seeds: Annotated[
-        str,
+        str | None,
         Parameter(
             group=FIRST,
             help="Trials a rung: 1 gives no verdict, 2 a first interval, 5 a better one; more may be added at any "
-            "time. auto adds them to what is undecided.",
+            f"time. auto adds them to what is undecided. {DEFAULT_SEEDS} by default, and auto with --max-time.",
         ),
-    ] = str(DEFAULT_SEEDS)
+    ] = None
     plan: Annotated[
         str,
         Parameter(group=FIRST, help="; ".join(f"{name}: {plan.words}" for name, plan in PLANS.items()) + "."),
@@ -219,6 +219,15 @@ class RuleOptions:
             negative="",
             show_default=False,
             help="Look once, with all of alpha; seeds that are added later are marked as a breach of the plan.",
+        ),
+    ] = False
+    resplit: Annotated[
+        bool,
+        Parameter(
+            group=JUDGING,
+            negative="",
+            show_default=False,
+            help="Each seed draws its own training, validation and test images: for small sets without a test split.",
         ),
     ] = False
     max_trials: Annotated[
@@ -261,12 +270,13 @@ class RuleOptions:
             max_seeds=self.max_seeds,
             max_trials=self.max_trials,
             final=self.final,
+            resplit=self.resplit,
         )
 
-    def number_of_seeds(self) -> Seeds:
-        """Return how many seeds, or ``auto``."""
-        if self.seeds == "auto":
-            return "auto"
+    def number_of_seeds(self) -> Seeds | None:
+        """Return how many seeds, or ``auto``; None where nothing was said."""
+        if self.seeds is None or self.seeds == "auto":
+            return "auto" if self.seeds else None
         try:
             return int(self.seeds)
         except ValueError:

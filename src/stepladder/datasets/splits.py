@@ -58,7 +58,12 @@ def check_validation(share: float) -> None:
         )
 
 
-def make_splits(image_set: ImageSet, validation: float = 0.1) -> Splits:
+def drawn_fingerprint(split: str, seed: int) -> str:
+    """Return the fingerprint of the splits that a seed draws anew, from that of the protocol's own."""
+    return hashlib.sha256(f"{split} drawn anew by seed {seed}\n".encode()).hexdigest()
+
+
+def make_splits(image_set: ImageSet, validation: float = 0.1, seed: int = SPLIT_SEED) -> Splits:
     """Split ``image_set`` as the protocol says; the same set and share always give the same splits.
 
     Splits that the source brings are used as they are. Without a test split, :data:`TEST_SHARE` of the training images
@@ -68,6 +73,7 @@ def make_splits(image_set: ImageSet, validation: float = 0.1) -> Splits:
     Args:
         image_set: as loaded; not changed.
         validation: share of the training images: 0, or 0.001 to 0.9.
+        seed: of the draw. Only studies of which each seed draws its own images have another than the protocol's.
 
     Raises:
         DataError: the share is out of range, there are fewer than two classes, a class has fewer images than the splits
@@ -84,8 +90,8 @@ def make_splits(image_set: ImageSet, validation: float = 0.1) -> Splits:
 
     chosen = np.arange(len(splits["train"]), dtype=np.int64)
     shares = (test_share, validation_share)
-    chosen, from_test = _set_aside(image_set, chosen, test_share, shares)
-    chosen, from_validation = _set_aside(image_set, chosen, validation_share, shares)
+    chosen, from_test = _set_aside(image_set, chosen, test_share, shares, seed)
+    chosen, from_validation = _set_aside(image_set, chosen, validation_share, shares, seed)
 
     train = splits["train"] if len(chosen) == len(splits["train"]) else splits["train"].take(chosen)
     if "test" in splits:
@@ -116,7 +122,7 @@ def make_splits(image_set: ImageSet, validation: float = 0.1) -> Splits:
 
 
 def _set_aside(
-    image_set: ImageSet, positions: np.ndarray, share: float, shares: tuple[float, ...]
+    image_set: ImageSet, positions: np.ndarray, share: float, shares: tuple[float, ...], seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Split positions in train into (kept, set aside), both sorted, each class in both."""
     if share == 0:
@@ -125,7 +131,7 @@ def _set_aside(
 
     labels = image_set.splits["train"].labels
     try:
-        kept, aside = train_test_split(positions, test_size=share, random_state=SPLIT_SEED, stratify=labels[positions])
+        kept, aside = train_test_split(positions, test_size=share, random_state=seed, stratify=labels[positions])
     except ValueError as error:  # fewer images than classes, or a class with one image
         raise _too_few(image_set, shares) from error
     for part in (kept, aside):

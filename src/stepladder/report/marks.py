@@ -7,12 +7,13 @@ which a new kind still lacks.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import floor, log10
 from typing import assert_never
 
 from stepladder.report.units import Scale
 from stepladder.studies.design.designs import ContrastKind
 from stepladder.studies.judging.statistics import Effect, RungSummary
-from stepladder.studies.judging.verdicts import POWER, Verdict
+from stepladder.studies.judging.verdicts import EVEN, POWER, Verdict
 
 #: Marks every result of a study without validation images.
 WATCHED = "no validation images, so the test curve was watched"
@@ -101,6 +102,21 @@ def lead_of(kind: ContrastKind, verdict: Verdict) -> str:
             assert_never(verdict)
 
 
+def roughly(scale: Scale, effect: Effect) -> str:
+    """Write the size of an effect, without its unit, with no more digits than half its interval leaves it.
+
+    >>> roughly(Scale(share=True), effect)  # doctest: +SKIP
+    '4'
+    """
+    size = abs(effect.mean or 0.0) * scale.factor
+    half = 0.0 if effect.interval is None else (effect.interval[1] - effect.interval[0]) / 2 * scale.factor
+    most = 1 if scale.share else 3
+    digits = min(max(0, -floor(log10(half))), most) if half > 0 else most
+    if 0 < size < 10**-digits:
+        digits = -floor(log10(size))
+    return f"{size:.{digits}f}"
+
+
 def seeds_range(effect: Effect) -> str:
     """Write how many seeds in all would decide an undecided effect: from an even chance to a probable one.
 
@@ -110,7 +126,7 @@ def seeds_range(effect: Effect) -> str:
     if not effect.decided_by:  # beyond what a forecast looks for
         return f"more than {effect.n}"
     even, probably = (
-        next((seeds for seeds, chance in effect.decided_by.items() if chance >= least), None) for least in (0.5, POWER)
+        next((seeds for seeds, chance in effect.decided_by.items() if chance >= least), None) for least in (EVEN, POWER)
     )
     if even is None:
         return f"more than {max(effect.decided_by)}"
@@ -123,6 +139,8 @@ def verdict_word(effect: Effect) -> str:
     """Return the verdict in a word or two."""
     if effect.verdict is None:
         return "no verdict"
+    if effect.identical:
+        return "same bits"
     match effect.design:
         case ContrastKind.LADDER | ContrastKind.LEAVE_ONE_OUT | ContrastKind.ADD_ONE | ContrastKind.SHAPLEY:
             return effect.verdict
@@ -154,7 +172,12 @@ def kind_of(effect: Effect) -> str:
 def figures_of(scale: Scale, effect: Effect, between: str = " ") -> str:
     """Write an effect's mean and its interval: "+7.02 points [+6.10, +7.94]"."""
     mean = f"{scale.difference(effect.mean)} {scale.step}"
-    return f"{mean}{between}{scale.interval(effect.interval)}" if effect.interval else mean
+    return f"{mean}{between}{interval_of(scale, effect)}" if effect.interval else mean
+
+
+def interval_of(scale: Scale, effect: Effect) -> str:
+    """Write an effect's interval: "[+6.10, +7.94]"."""
+    return scale.interval(effect.interval, effect.most)
 
 
 def chart_verdict(scale: Scale, effect: Effect | None) -> dict[str, str]:

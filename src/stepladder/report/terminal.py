@@ -9,11 +9,11 @@ from typing import assert_never
 from rich.console import Console, RenderableType
 
 from stepladder.report.how_long import how_long, tell_starts
-from stepladder.report.marks import SYMBOLS, kind_of, verdict_word
+from stepladder.report.marks import SYMBOLS, interval_of, kind_of, verdict_word
 from stepladder.report.nothing_learned import opening_sentences
 from stepladder.report.sections.effects import terminal_effects
 from stepladder.report.sections.ladder import terminal_table
-from stepladder.report.sections.meaning import describe
+from stepladder.report.sections.meaning import describe, describe_answer, describe_limits
 from stepladder.report.sections.sizes import describe_sizes
 from stepladder.report.sections.sweep_meaning import describe_sweep
 from stepladder.report.sections.sweep_points import terminal_points
@@ -30,8 +30,8 @@ MOST_LETTERS = 480
 
 
 def print_report(console: Console, findings: AnyFindings) -> None:
-    """Print tables, sentences, and where the report is; that nothing was learned stands before the tables."""
-    opening = opening_sentences(findings)
+    """Print the answer, tables, all else that is said, and where the report is."""
+    opening = _opening(findings)
     if opening:
         console.print()
     for sentence in opening:
@@ -81,6 +81,17 @@ def sentences_of(findings: AnyFindings) -> list[str]:
             assert_never(findings)
 
 
+def _opening(findings: AnyFindings) -> list[str]:
+    """Return what stands before the tables: what limits a study and its answer, or that nothing was learned."""
+    match findings:
+        case Findings():
+            return [*describe_limits(findings), *describe_answer(findings)]
+        case SweepFindings() | CurveFindings():
+            return opening_sentences(findings)
+        case _:
+            assert_never(findings)
+
+
 def describe_forecast(forecast: Forecast) -> list[str]:
     """Return what a study would run, for how long, and what it could find, a line an item."""
     record, scale = forecast.record, Scale(forecast.metric.share)
@@ -117,7 +128,8 @@ def describe_forecast(forecast: Forecast) -> list[str]:
     if spread.pilot is not None:
         source = f"the median of {count(spread.comparisons, 'comparison')} in {spread.pilot}"
     elif spread.usual:
-        source = "which is only a usual one: state yours with `spread`"
+        images = count(forecast.record.data.counts["test"], "test image")
+        source = f"which is a usual one on {images}: state yours with `spread`"
     else:
         source = "as stated"
     lines.append(
@@ -154,7 +166,7 @@ def _verdict_lines(findings: Findings) -> list[str]:
     width = max(map(len, names))
     lines = [
         f"{SYMBOLS[kind_of(effect)]} {name:<{width}} {scale.difference(effect.mean)} "
-        f"{scale.interval(effect.interval)} {verdict_word(effect)}"
+        f"{interval_of(scale, effect)} {verdict_word(effect)}"
         for name, effect in zip(names, known, strict=True)
     ]
     best = [rung for rung in findings.rungs if rung.rung in findings.highest and rung.mean is not None]

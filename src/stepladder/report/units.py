@@ -52,13 +52,19 @@ def points(difference: float | None) -> str:
     return ("+" if difference > 0 else _MINUS) + text
 
 
-def interval(bounds: tuple[float, float] | None) -> str:
-    """Write an interval of differences in percentage points.
+def interval(bounds: tuple[float, float] | None, most: float = 1.0) -> str:
+    """Write an interval of differences in percentage points; "any" stands at an end that is the largest possible.
 
-    >>> interval((-0.003, 0.012))
-    '[−0.30, +1.20]'
+    >>> interval((-0.003, 0.012)), interval((-1.0, 0.452)), interval((-1.0, 1.0))
+    ('[−0.30, +1.20]', '[any, +45.20]', 'anything')
+
+    Args:
+        most: the largest difference that there can be, a fraction of 1.
     """
-    return UNDEFINED if bounds is None else f"[{points(bounds[0])}, {points(bounds[1])}]"
+    if bounds is None:
+        return UNDEFINED
+    low, high = ("any" if abs(end) >= most else points(end) for end in bounds)
+    return "anything" if low == high == "any" else f"[{low}, {high}]"
 
 
 @dataclass(frozen=True)
@@ -102,9 +108,11 @@ class Scale:
         text = f"{abs(difference):.4f}"
         return text if float(text) == 0 else ("+" if difference > 0 else _MINUS) + text
 
-    def interval(self, bounds: tuple[float, float] | None) -> str:
-        """Write an interval of differences."""
-        return UNDEFINED if bounds is None else f"[{self.difference(bounds[0])}, {self.difference(bounds[1])}]"
+    def interval(self, bounds: tuple[float, float] | None, most: float | None = None) -> str:
+        """Write an interval of differences; ``most`` is the largest possible one, 1 for shares where none is given."""
+        if bounds is None or self.share:
+            return interval(bounds, most or 1.0)
+        return f"[{self.difference(bounds[0])}, {self.difference(bounds[1])}]"
 
     @property
     def factor(self) -> int:

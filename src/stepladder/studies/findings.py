@@ -24,7 +24,9 @@ from stepladder.studies.design.metrics import Metric, find_metric
 from stepladder.studies.files.bag_files import SavedBag, study_bag
 from stepladder.studies.files.gallery import Gallery, read_gallery
 from stepladder.studies.files.records import SavedStudy, SavedTrial
+from stepladder.studies.judging.advice import advise
 from stepladder.studies.judging.answers import ModelAnswers, read_answers
+from stepladder.studies.judging.choice import SAME, Choice, choose_recipe, rank_on_validation
 from stepladder.studies.judging.curves import Curves, draw_up_curves
 from stepladder.studies.judging.diagnosis import Diagnosis, diagnose
 from stepladder.studies.judging.learning import Learning, NothingLearned, judge_learning
@@ -33,6 +35,7 @@ from stepladder.studies.judging.sizes import CurveFindings, make_curve_findings
 from stepladder.studies.judging.statistics import (
     Effect,
     RungSummary,
+    cut_interval,
     judged_together,
     summarize_rungs,
     weigh_effects,
@@ -42,7 +45,7 @@ from stepladder.studies.judging.test_set import TestSet, judge_test_set
 from stepladder.studies.judging.trial_facts import FailedTrial, TrialFacts, gather_trial_facts
 
 #: Raised with every change of ``verdicts.json`` that a reader of the file would misread.
-VERDICTS_VERSION = 4
+VERDICTS_VERSION = 5
 
 
 @dataclass(frozen=True)
@@ -78,41 +81,10 @@ class Limits:
         return f"<Limits: {trials}, test {'read' if self.read else 'not read'}{', edited' if self.edited else ''}>"
 
 
-class ChoiceReason(StrEnum):
-    """Why a recipe is recommended, or none is."""
-
-    HIGHEST = "highest"  # on validation accuracy, alone
-    TIED = "tied"  # several are equal first
-    NO_VALIDATION = "no validation"  # the test images may not choose
-    TOO_FEW = "too few"  # fewer than two rungs without a failed trial
-    NOTHING_LEARNED = "nothing learned"  # in no trial, or not in the rung that would be first
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The recipe to use now, by validation accuracy, the only score that may choose.
-
-    Attributes:
-        rungs: the rung chosen; all that are equal first; none where nothing may be chosen.
-        validation: their mean validation accuracy.
-        seeds: trials of the rung chosen.
-        second, ahead: the next rung, and by how much the chosen one is ahead of it.
-        without_failed: whether rungs were passed over since a trial of theirs failed.
-    """
-
-    reason: ChoiceReason
-    rungs: tuple[str, ...] = ()
-    validation: float | None = None
-    seeds: int = 0
-    second: str | None = None
-    ahead: float | None = None
-    without_failed: bool = False
-
-
 class ShownReason(StrEnum):
     """How the one model was found whose mistakes are shown."""
 
-    CHOSEN = "chosen"  # by validation
+    CHOSEN = "chosen"  # by validation, as the recipe to use now is
     NO_VALIDATION = "no validation"  # nothing may choose: the highest rung's first seed
     ALL_FAILED = "all failed"  # in every rung a trial failed: the highest rung's first seed
 
@@ -123,13 +95,13 @@ class ShownModel:
 
     Attributes:
         seeds: finished seeds of its rung; the one shown is the best of them on validation.
-        tied: other rungs with the same validation accuracy; of equals the lowest is taken.
+        best: the rung with the highest validation accuracy, where its own is another one, within noise and simpler.
     """
 
     trial: SavedTrial
     reason: ShownReason
     seeds: int
-    tied: tuple[str, ...] = ()
+    best: str | None = None
 
     @property
     def recommended(self) -> bool:
@@ -193,8 +165,9 @@ class Findings:
         order: of a plan with ladder and leave-one-out; None for others.
         gain: what the Shapley values add up to; None where the plan has none, or their seeds differ.
         highest: rungs with the best mean on test: a description, which chooses nothing.
-        test_set: what depends on which test images were drawn; None before they were read.
-        diagnosis: what the curves of each rung show.
+        test_set: what holds on new images like the test images; None before these were read.
+        diagnosis: what the curves of each rung show, and what to try next.
+        advice: what to try next, one sentence, for the rung that matters; None where there is nothing to say.
         shown, answers, gallery: the one model whose mistakes are shown; None where there is none.
         bag: the bag of words beside the rungs; None where there is none.
         facts: what the trials took, failed at and warned of.
@@ -214,6 +187,7 @@ class Findings:
     choice: Choice
     test_set: TestSet | None
     diagnosis: tuple[Diagnosis, ...]
+    advice: str | None
     curves: Curves
     shown: ShownModel | None
     answers: ModelAnswers | None
@@ -235,6 +209,12 @@ class Findings:
             for one in self.study.record.contrasts
             if set(one.weights) <= self.learning.rungs.keys()
         )
+
+    def on_new_images(self, effect: Effect) -> tuple[float, float] | None:
+        """Return the interval of an effect on new images like the test images; None where there is none."""
+        if self.test_set is None:
+            return None
+        return next(bounds for each, bounds in zip(self.effects, self.test_set.effects, strict=True) if each is effect)
 
     @cached_property
     def techniques(self) -> tuple[Effect, ...]:
@@ -274,6 +254,9 @@ def make_findings(study: SavedStudy) -> Findings:
     facts = gather_trial_facts(study)
     limits = _limits(study, rungs, metric, facts.failed)
     shown = find_shown_model(study)
+    choice = choose_recipe(study, effects, learning)
+    matters = (choice.rung, choice.best, None if shown is None else shown.trial.rung)
+    advice = advise(study, diagnose(study, learning), learning, matters)
     answers = read_answers(study, shown.trial) if shown and not study.unread else None
     gallery = read_gallery(study.folder) if answers else None
     if gallery is not None and shown is not None and gallery.trial != shown.trial.result.trial:
@@ -289,9 +272,10 @@ def make_findings(study: SavedStudy) -> Findings:
         order=_order(effects),
         gain=_gain(effects),
         highest=_highest(rungs, metric),
-        choice=_choice(study, rungs, learning),
-        test_set=judge_test_set(study) if study.trials and not study.unread else None,
-        diagnosis=diagnose(study, learning.rungs),
+        choice=choice,
+        test_set=judge_test_set(study, effects) if study.trials and not study.unread else None,
+        diagnosis=advice.diagnosis,
+        advice=advice.study,
         curves=draw_up_curves(study),
         shown=shown,
         answers=answers,
@@ -345,7 +329,8 @@ def to_document(findings: Findings) -> dict[str, Any]:
         "test_set": None
         if findings.test_set is None
         else {field.name: _plain(getattr(findings.test_set, field.name)) for field in fields(findings.test_set)},
-        "diagnosis": [asdict(diagnosis) for diagnosis in findings.diagnosis],
+        "diagnosis": [_without(asdict(diagnosis), "steps") for diagnosis in findings.diagnosis],
+        "advice": findings.advice,
         "shown": None
         if findings.shown is None
         else {
@@ -354,7 +339,7 @@ def to_document(findings: Findings) -> dict[str, Any]:
             "trial": findings.shown.trial.result.trial,
             "reason": findings.shown.reason,
             "seeds": findings.shown.seeds,
-            "tied": list(findings.shown.tied),
+            "best": findings.shown.best,
         },
         "answers": None if findings.answers is None else asdict(findings.answers),
         "bag_of_words": None if findings.bag is None else _without(asdict(findings.bag), "saved", "seconds"),
@@ -365,29 +350,26 @@ def to_document(findings: Findings) -> dict[str, Any]:
 def find_shown_model(study: SavedStudy) -> ShownModel | None:
     """Return the model whose mistakes are shown; None where no trial has finished.
 
-    The rung with the highest mean validation accuracy among those without a failed trial, the lower one where two tie,
-    and of its seeds the best on validation; the test images choose nothing. Without validation images nothing may
-    choose, so it is the first seed of the highest rung that has finished.
+    The rung that validation chooses among those without a failed trial (``judging.choice``), and of its seeds the best
+    on validation; the test images choose nothing. Without validation images nothing may choose, so it is the first seed
+    of the highest rung that has finished.
     """
     finished = [trial for trial in study.trials if trial.result.status == "finished"]
     if not finished:
         return None
-    names = [rung.name for rung in study.record.rungs]
-    known = {name: [trial for trial in finished if trial.rung == name] for name in names}
-    scores: dict[str, float] = {}
-    for name, trials in known.items():
-        values = [trial.result.val_accuracy for trial in trials if trial.result.val_accuracy is not None]
-        if values and len(values) == len(trials) == len(study.of_rung(name)):
-            scores[name] = fmean(values)
-    if not scores:
-        name = next(name for name in reversed(names) if known[name])
+    ranking = rank_on_validation(study) if study.record.validation else None
+    if ranking is None:
+        name = next(
+            rung.name for rung in reversed(study.record.rungs) if any(one.rung == rung.name for one in finished)
+        )
         reason = ShownReason.NO_VALIDATION if study.record.validation == 0 else ShownReason.ALL_FAILED
-        return ShownModel(known[name][0], reason, len(known[name]))
-    top = max(scores.values())
-    equals = [name for name, score in scores.items() if math.isclose(score, top, abs_tol=_SAME)]
-    best, *tied = equals  # the first of equals is the lowest rung
-    trial = max(known[best], key=lambda each: each.result.val_accuracy or 0.0)
-    return ShownModel(trial, ShownReason.CHOSEN, len(known[best]), tuple(tied))
+    else:
+        name, reason = ranking.chosen, ShownReason.CHOSEN
+    trials = [trial for trial in finished if trial.rung == name]
+    if ranking is None:
+        return ShownModel(trials[0], reason, len(trials))
+    trial = max(trials, key=lambda each: each.result.val_accuracy or 0.0)
+    return ShownModel(trial, reason, len(trials), None if ranking.best == name else ranking.best)
 
 
 def find_shown_network(study: SavedStudy, shown: ShownModel | None) -> ShownNetwork | None:
@@ -461,40 +443,12 @@ def _gain(effects: Sequence[Effect]) -> float | None:
     return sum(shares) if shares and len({effect.n for effect in techniques}) == 1 else None
 
 
-#: Means of shares of the same images that are nearer than this differ by rounding alone: a millionth of an image.
-_SAME = 1e-9
-
-
 def _highest(rungs: Sequence[RungSummary], metric: Metric) -> tuple[str, ...]:
     known = [rung.mean for rung in rungs if rung.mean is not None]
     if not known:
         return ()
     top = max(known) if metric.higher_is_better else min(known)
-    return tuple(rung.rung for rung in rungs if rung.mean is not None and math.isclose(rung.mean, top, abs_tol=_SAME))
-
-
-def _choice(study: SavedStudy, rungs: Sequence[RungSummary], learning: Learning) -> Choice:
-    if learning.study is not None:
-        return Choice(ChoiceReason.NOTHING_LEARNED)
-    if study.record.validation == 0:
-        return Choice(ChoiceReason.NO_VALIDATION)
-    ranked = sorted(
-        ((rung.validation, rung) for rung in rungs if rung.validation is not None and not rung.failed),
-        key=lambda pair: pair[0],
-        reverse=True,
-    )
-    if len(ranked) < 2:
-        return Choice(ChoiceReason.TOO_FEW)
-    (value, rung), (second_value, second) = ranked[:2]
-    if rung.rung in learning.rungs:  # refused, not passed over: test, which showed it, may choose no other
-        return Choice(ChoiceReason.NOTHING_LEARNED)
-    failed = any(each.failed for each in rungs)
-    if math.isclose(value, second_value, abs_tol=_SAME):
-        known = {one.rung: score for score, one in ranked}
-        tied = tuple(rung.rung for rung in rungs if math.isclose(known.get(rung.rung, -1.0), value, abs_tol=_SAME))
-        return Choice(ChoiceReason.TIED, tied, value, rung.ended, without_failed=failed)
-    ahead = value - second_value
-    return Choice(ChoiceReason.HIGHEST, (rung.rung,), value, rung.ended, second.rung, ahead, failed)
+    return tuple(rung.rung for rung in rungs if rung.mean is not None and math.isclose(rung.mean, top, abs_tol=SAME))
 
 
 #: Metrics that a machine without probabilities has, and where its ``result.json`` keeps them.
@@ -522,7 +476,7 @@ def _bag(study: SavedStudy, rungs: Sequence[RungSummary]) -> BagResult | None:
         missing=found.record.seeds - len(results),
         rung=rungs[0].rung,
         difference=fmean(theirs) - fmean(scores) if comparable else None,
-        bounds=welch_interval(theirs, scores) if comparable else None,
+        bounds=cut_interval(welch_interval(theirs, scores), 1.0) if comparable else None,
     )
 
 

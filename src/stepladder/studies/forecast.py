@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import sqrt
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -17,6 +18,7 @@ from stepladder.studies.judging.statistics import (
     judged_together,
     level_of,
     looks_of,
+    overlap_of,
     summarize_rungs,
     weigh_effects,
 )
@@ -28,9 +30,12 @@ from stepladder.studies.running.timing import Estimate, Range
 from stepladder.studies.starts import Start
 from stepladder.studies.study import PlannedStudy
 
-#: Taken for the standard deviation of paired differences where nobody states one, by whether the metric is a share:
-#: between that of 0.2 points on 10,000 test images and that of a point on a few hundred.
-_USUAL_SPREAD = {True: 0.005, False: 0.01}
+#: What the seeds of two rungs differ by where nobody states it: some 0.3 points on ten thousand test images and more.
+_USUAL_SPREAD = {True: 0.003, False: 0.01}
+
+#: Share of test images on which the difference of two rungs changes by chance from seed to seed. Seen were 0.02 to
+#: 0.09, from digits to photographs.
+_USUAL_SHARE = 0.04
 
 
 @dataclass(frozen=True)
@@ -117,9 +122,16 @@ class Forecast:
         }
 
 
-def forecast_study(planned: PlannedStudy, spread: Spread, execution: Execution, callbacks: Callbacks) -> Forecast:
-    """Return what a planned study would take and could find, by a short measurement of its recipes."""
+def forecast_study(
+    planned: PlannedStudy, spread: Spread | None, execution: Execution, callbacks: Callbacks
+) -> Forecast:
+    """Return what a planned study would take and could find, by a short measurement of its recipes.
+
+    Args:
+        spread: of paired differences; a usual one for so many test images where nobody states it.
+    """
     record, level = planned.record, level_of(planned.record)
+    spread = spread or usual_spread(record.metric, record.data.counts["test"])
     looks = looks_of(record, level, planned.most) if planned.most >= FEWEST_JUDGED else (Look(1, 1.0),)
     first = planned_trials(record)
     estimate = planned.estimate(first, execution, callbacks)
@@ -139,19 +151,33 @@ def forecast_study(planned: PlannedStudy, spread: Spread, execution: Execution, 
         fewest=len(first),
         most=most,
         spread=spread,
-        detectable={look.seeds: detectable_difference(spread.sd, look.seeds, level * look.share) for look in looks},
+        detectable={
+            look.seeds: detectable_difference(spread.sd, look.seeds, level * look.share, overlap_of(record))
+            for look in looks
+        },
         comparisons=judged_together(record),
     )
 
 
-def choose_spread(spread: float | Path | str | None, metric: str) -> Spread:
-    """Return the standard deviation of paired differences: as stated, as a pilot study has it, or a usual one.
+def usual_spread(metric: str, test_images: int) -> Spread:
+    """Return a usual standard deviation of paired differences on so many test images.
+
+    Of a share it has two parts: what seeds do to the networks, and that two networks differ by chance on a few of the
+    test images, which is binomial and all that counts where these are few.
+    """
+    share = find_metric(metric).share
+    seeds = _USUAL_SPREAD[share]
+    return Spread(sqrt(seeds**2 + _USUAL_SHARE / test_images) if share else seeds, usual=True)
+
+
+def choose_spread(spread: float | Path | str | None, metric: str) -> Spread | None:
+    """Return the standard deviation of paired differences, as stated or as a pilot study has it; None for neither.
 
     Raises:
         StudyError: the number is not above 0, or the pilot is judged by another metric or shows no spread.
     """
     if spread is None:
-        return Spread(_USUAL_SPREAD[find_metric(metric).share], usual=True)
+        return None
     if isinstance(spread, int | float):
         if not 0 < spread < float("inf"):
             raise StudyError(f"`spread` is {spread:g}; it must be above 0")

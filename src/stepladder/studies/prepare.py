@@ -18,6 +18,7 @@ from types import FrameType
 from stepladder.datasets import ImageSet, Splits, make_splits
 from stepladder.datasets.audit import LeakCheck, check_leaks
 from stepladder.datasets.download import fetch, kept
+from stepladder.datasets.splits import SPLIT_SEED, drawn_fingerprint
 from stepladder.errors import RecipeError, StepladderError, StorageError, StudyError
 from stepladder.network import trace_network
 from stepladder.network.advice import LARGEST_FLATTENED, grave_notes, training_memory
@@ -151,6 +152,26 @@ def split_images(
     splits, leaks = check_leaks(splits, image_set.class_names, drop_leaks=protocol.drop_leaks)
     leaks_checked(leaks)
     return splits, describe_data(image_set, splits)
+
+
+def draw_splits(image_set: ImageSet, protocol: Protocol, split: str, seed: int) -> Splits:
+    """Return the splits that a seed of a study draws anew, each as large as those of the protocol's own.
+
+    Args:
+        split: fingerprint of the protocol's own splits.
+
+    Raises:
+        StudyError: the images have a split of their own.
+        DataError: the images do not fit the splits.
+    """
+    if own := [name for name in ("test", "validation") if name in image_set.splits]:
+        raise StudyError(
+            f"`resplit` draws training and test images out of all, and {image_set.name} has a {own[0]} split of its "
+            "own, which would then be trained on; leave `resplit` out"
+        )
+    splits = make_splits(image_set, protocol.validation, SPLIT_SEED + 1 + seed)
+    splits, _ = check_leaks(splits, image_set.class_names, drop_leaks=protocol.drop_leaks)
+    return replace(splits, fingerprint=drawn_fingerprint(split, seed))
 
 
 def settle_compute(

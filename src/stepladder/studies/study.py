@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from time import monotonic
 
@@ -52,7 +53,8 @@ from stepladder.studies.files.store import (
     write_results,
 )
 from stepladder.studies.judging.statistics import summarize_rungs, weigh_effects
-from stepladder.studies.prepare import describe_data, preflight, prepare, refuse_file
+from stepladder.studies.judging.trial_facts import gather_trial_facts
+from stepladder.studies.prepare import describe_data, draw_splits, preflight, prepare, refuse_file
 from stepladder.studies.running.callbacks import Callbacks, Schedule
 from stepladder.studies.running.dispatch import count_workers, dispatch
 from stepladder.studies.running.estimate import Work, estimate_seconds
@@ -79,8 +81,9 @@ class PlannedStudy:
         record: the plan.
         splits: of all images.
         compute: device, precision and threads of its trials.
-        parts: of a curve, by rung: the splits of those rungs that train on fewer images.
         most: seeds a rung may get by this call: those asked for, or those that ``auto`` may take.
+        parts: of a curve, by rung: the splits of those rungs that train on fewer images.
+        draw: gives the splits that a seed draws anew; None where all seeds have the same.
     """
 
     record: StudyRecord
@@ -88,6 +91,7 @@ class PlannedStudy:
     compute: Compute
     most: int
     parts: dict[str, tuple[Splits, DataRecord]] = field(default_factory=dict)
+    draw: Callable[[int], Splits] | None = None
 
     def __repr__(self) -> str:
         return f"<PlannedStudy of {self.record!r}>"
@@ -95,6 +99,8 @@ class PlannedStudy:
     def job(self, trial: Trial, out: Path) -> Job:
         """Return what carries out one trial of the study in the folder ``out``."""
         splits, data = self.parts.get(trial.rung, (self.splits, self.record.data))
+        if self.draw is not None:
+            splits = self.draw(trial.seed)
         return Job(trial, splits, data, trial_folder(out, trial).absolute())
 
     def work(self, trials: Sequence[Trial]) -> dict[str, Work]:
@@ -145,6 +151,8 @@ def plan_study(
     check_seeds(seeds, auto=True)
     if seeds == "auto" and rules.final:
         raise StudyError("`final` looks once and `seeds=auto` as often as it takes; leave one of them out")
+    if rules.resplit and (design.sweep or any(rung.share < 1 for rung in design.rungs)):
+        raise StudyError("`resplit` is for studies that compare rungs on test; leave it out")
     begun = read_record(out) if out is not None else None
     fullest = max(design.rungs, key=lambda rung: len(rung.recipe.techniques)).recipe
     prepared = prepare(image_set, fullest, rules, execution, callbacks, begun.precision if begun else None)
@@ -195,7 +203,10 @@ def plan_study(
         sweep=sweep,
     )
     record = record.model_copy(update={"plan_hash": hash_plan(record)})
-    return PlannedStudy(record, splits, compute, most_seeds(seeds, rules), parts)
+    draw = cache(partial(draw_splits, image_set, rules, splits.fingerprint)) if rules.resplit else None
+    if draw is not None:
+        draw(0)  # refused before anything is written
+    return PlannedStudy(record, splits, compute, most_seeds(seeds, rules), parts, draw)
 
 
 def run_study(
@@ -265,7 +276,7 @@ def run_study(
                 study, [planned.job(trial, out) for trial in planned_trials(record)], compute, callbacks
             )
             following = next_look(study, planned.most if seeds == "auto" else None)
-            if following is None:
+            if following is None or _lacks_time(study, following, execution, callbacks):
                 break
             record, upto = following, len(following.seeds)
             write_record(out, record)
@@ -300,6 +311,23 @@ def next_look(study: SavedStudy, most: int | None = None) -> StudyRecord | None:
     if record.spending == "open":
         update["added"] = (*record.added, _noted(record, following, after_reading=True))
     return record.model_copy(update=update)
+
+
+def _lacks_time(study: SavedStudy, following: StudyRecord, execution: Execution, callbacks: Callbacks) -> bool:
+    """Whether the next look would not end in the time that is left; then say so: seeds without a look tell nothing."""
+    left = execution.stop.left()
+    if left is None:
+        return False
+    facts = gather_trial_facts(study)
+    more = following.planned_trials - study.record.planned_trials
+    needed = facts.costs.seconds / len(study.trials) * more / facts.costs.at_a_time
+    if needed <= left:
+        return False
+    callbacks.message(
+        f"The next look, at {len(following.seeds)} seeds, would take about {needed / 60:,.1f} min, and {left / 60:,.1f} "
+        "min are left of `max_time`; the same command goes on with it."
+    )
+    return True
 
 
 def _noted(record: StudyRecord, upto: int, *, after_reading: bool) -> AddedSeeds:

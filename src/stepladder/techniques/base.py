@@ -157,6 +157,7 @@ class Technique(BaseModel):
         mixes_targets: whether ``augment`` gives targets as shares of the classes.
         takes_soft_targets: whether ``loss`` takes such targets.
         reads_layers: whether it needs the network as a list of layers, at other hooks than those that are given it.
+        regularizes: whether it is there to keep a network from memorizing; augmentation, which is too, has its group.
         quiet: options that came later: at their default no file mentions them, so that older results keep their names.
     """
 
@@ -175,6 +176,7 @@ class Technique(BaseModel):
     mixes_targets: ClassVar[bool] = False
     takes_soft_targets: ClassVar[bool] = False
     reads_layers: ClassVar[bool] = False
+    regularizes: ClassVar[bool] = False
     quiet: ClassVar[frozenset[str]] = frozenset()
 
     _learned: dict[str, Tensor] = PrivateAttr(default_factory=dict)

@@ -35,7 +35,8 @@ class Card:
     """What is said of one technique.
 
     Attributes:
-        name, group, summary, paper, caveat, cost, interactions: see :class:`stepladder.techniques.Technique`.
+        name, group, summary, paper, caveat, cost, interactions, regularizes: see
+            :class:`stepladder.techniques.Technique`.
         options: by name, in the order of the fields.
         explanation: the docstring as plain text, a line a paragraph.
     """
@@ -47,6 +48,7 @@ class Card:
     caveat: str
     cost: str
     interactions: str
+    regularizes: bool
     options: dict[str, Option]
     explanation: str
 
@@ -62,7 +64,7 @@ def all_cards(references: Sequence[str] = ()) -> list[Card]:
     Raises:
         RecipeError: one of them cannot be loaded.
     """
-    cards = _catalogue_cards()
+    cards = catalogue_cards()
     if references or entry_points(group=ENTRY_POINTS):
         from stepladder.techniques.catalogue import own_techniques, register
 
@@ -78,7 +80,7 @@ def find_card(name: str, references: Sequence[str] = ()) -> Card:
     Raises:
         RecipeError: there is none of that name, or a file cannot be loaded.
     """
-    found = next((card for card in _catalogue_cards() if card.name == name), None)
+    found = next((card for card in catalogue_cards() if card.name == name), None)
     if found is None or references:
         from stepladder.techniques.catalogue import find_technique, register
 
@@ -101,6 +103,7 @@ def make_card(technique: type[Technique]) -> Card:
         caveat=technique.caveat,
         cost=technique.cost,
         interactions=technique.interactions,
+        regularizes=technique.regularizes,
         options={
             option: Option(field.default, range_of(technique, option), field.description)
             for option, field in technique.model_fields.items()
@@ -114,7 +117,8 @@ def to_json(cards: Iterable[Card]) -> str:
     return json.dumps([asdict(card) for card in cards], indent=2, ensure_ascii=False)
 
 
-def _catalogue_cards() -> list[Card]:
+def catalogue_cards() -> list[Card]:
+    """Return the cards of the techniques that come with Stepladder."""
     text = (resources.files("stepladder.techniques") / "cards.json").read_text(encoding="utf-8")
     return [
         Card(**{**card, "options": {name: Option(**option) for name, option in card["options"].items()}})

@@ -22,6 +22,7 @@ class Dropout(Technique):
 
     name = "dropout"
     group = "network"
+    regularizes = True
     summary = "zero random inputs of the last layer while training"
     paper = "Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, 2014, section 4"
     caveat = "slows learning; on a network that under-fits, or before batch norm, it costs accuracy"

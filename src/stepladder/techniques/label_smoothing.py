@@ -21,6 +21,7 @@ class LabelSmoothing(Technique):
 
     name = "label_smoothing"
     group = "loss and weights"
+    regularizes = True
     summary = "give every wrong class a small share of the target"
     paper = "Szegedy et al., Rethinking the Inception Architecture, 2016, section 7"
     caveat = "the training loss no longer goes to zero, and probabilities are less sharp than the accuracy deserves"

@@ -24,6 +24,7 @@ class SpatialDropout(Technique):
 
     name = "spatial_dropout"
     group = "network"
+    regularizes = True
     summary = "zero whole maps before every convolution but the first while training"
     paper = "Tompson et al., Efficient Object Localization Using Convolutional Networks, 2015, section 3.2"
     caveat = "slows learning; narrow layers lose too much"

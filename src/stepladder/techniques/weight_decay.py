@@ -21,6 +21,7 @@ class WeightDecay(Technique):
 
     name = "weight_decay"
     group = "loss and weights"
+    regularizes = True
     summary = "shrink every weight a little in every step"
     paper = "Krogh and Hertz, A Simple Weight Decay Can Improve Generalization, 1991, section 2"
     caveat = "its effect scales with the learning rate and the number of steps: after changing those, tune it again"

@@ -39,6 +39,10 @@ class Stop:
         """Ask to stop. The first reason stays."""
         self.reason = self.reason or reason
 
+    def left(self) -> float | None:
+        """Return the seconds until it stops by itself, at least 0; None for never."""
+        return None if self._deadline is None else max(0.0, self._deadline - monotonic())
+
     def wanted(self) -> bool:
         """Whether to stop now."""
         if self.reason is None and self._deadline is not None and monotonic() >= self._deadline:

@@ -81,14 +81,19 @@ def test_many_classes_are_listed_and_not_drawn(findings):
 
 def test_the_model_shown_is_explained(findings):
     trial = findings.shown.trial
-    for reason, seeds, tied, words in (
-        (ShownReason.CHOSEN, 3, (), "has the highest validation accuracy; of its 3 seeds, this one is the best"),
-        (ShownReason.CHOSEN, 1, ("b",), "accuracy. b is equal; of equal rungs the lowest is taken."),
-        (ShownReason.CHOSEN, 1, ("b", "c"), "b and c are equal; of equal rungs the lowest is taken."),
-        (ShownReason.NO_VALIDATION, 1, (), "no recommendation: without validation images nothing may choose."),
-        (ShownReason.ALL_FAILED, 1, (), "no recommendation: in every rung a trial failed."),
+    for reason, seeds, best, words in (
+        (ShownReason.CHOSEN, 3, None, "has the highest validation accuracy; of its 3 seeds, this one is the best"),
+        (ShownReason.CHOSEN, 1, None, "Its rung has the highest validation accuracy."),
+        (
+            ShownReason.CHOSEN,
+            1,
+            "b",
+            "simplest of those whose validation accuracy lies within noise of the highest (b).",
+        ),
+        (ShownReason.NO_VALIDATION, 1, None, "no recommendation: without validation images nothing may choose."),
+        (ShownReason.ALL_FAILED, 1, None, "no recommendation: in every rung a trial failed."),
     ):
-        assert words in describe_shown(ShownModel(trial, reason, seeds, tied))
+        assert words in describe_shown(ShownModel(trial, reason, seeds, best))
 
 
 def test_calibration_in_words(findings):

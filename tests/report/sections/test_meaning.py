@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from stepladder.report.marks import SYMBOLS
 from stepladder.report.sections import meaning
-from stepladder.report.sections.meaning import verdict_marks
+from stepladder.report.sections.meaning import describe_answer, describe_results, verdict_marks
+from stepladder.report.units import time_range
 from stepladder.studies.files.records import AddedSeeds, ContrastRecord, LookRecord
 from stepladder.studies.findings import make_findings
+from stepladder.studies.judging.choice import Choice, ChoiceReason
 
 #: Each rung's accuracies are set by hand, so that every sentence can be worked out on paper.
 PLAIN = (("low", (), 0.60, 0.9, 3.0), ("high", ("dropout",), 0.70, 0.9, 3.0), ("same", ("ema",), 0.70, 0.9, 3.0))
@@ -47,16 +50,17 @@ def test_several_seeds(make_study):
         validation={"low": (0.5,) * 3, "high": (0.69, 0.7, 0.71), "same": (0.68, 0.68, 0.68)},
     )
     assert describe(study) == [
-        # The other one has +1.0, −1.2 and +0.3 points: s = 1.12, 6.205 s / √3 = 4.03.
         # Differences +10.0, +10.2 and +9.9 points: mean 10.03, s = 0.153; t(0.9875, 2) = 6.205, 6.205 s / √3 = 0.55.
-        "Helped: high (+10.03 points, [+9.49, +10.58]).",
-        "Undecided: same (+0.03 points, [−3.99, +4.06], no look is left).",
+        # The other one has +1.0, −1.2 and +0.3 points: s = 1.12, 6.205 s / √3 = 4.03.
+        "high helps by about 10.0 points; nothing can be told yet of same.",
+        "Undecided: same (no look is left).",
         "Each interval is of 3 pairs of trials and is adjusted for 2 comparisons. All intervals are right at once with "
         "a probability of 95 %.",
         "With 80 % probability this study detects a difference of 0.706 points in its least noisy comparison and 5.2 "
         "points in its noisiest.",
-        "The recipe to use now is high: it has the highest mean validation accuracy (70.00 %, n = 3), "
-        "2.00 points above same.",
+        "The recipe to use now is high: it has the highest mean validation accuracy (70.00 %, n = 3), and no simpler "
+        "one lies within noise of it.",
+        "Next, try augmentation: high memorizes its training images.",
         "The highest mean test accuracy is 71.07 ± 1.10 % (sd, n = 3), on same. The first rung, low, has "
         "61.00 ± 1.00 % (sd, n = 3). This describes the test images and is no verdict.",
     ]
@@ -75,11 +79,11 @@ def test_every_verdict_has_its_sentence(make_study):
         },
     )
     said = describe(study)
-    assert said[0].startswith("Helped: high (+10.00 points, [+")
-    assert said[1].startswith("Hurt: worse (−4.99 points, [−")
-    assert said[2].startswith("Equivalent to leaving it out, within ± 0.5 points: same (0.00 points, [−")
-    assert said[3].startswith("Undecided: open (+0.89 points, [−")
-    assert said[3].endswith(", no look is left).")
+    assert said[:2] == [
+        "high helps by about 10.0 points; worse hurts by about 5.0 points; same makes less than 0.5 points of "
+        "difference; nothing can be told yet of open.",
+        "Undecided: open (no look is left).",
+    ]
     assert not any(word in " ".join(said).lower() for word in CLAIMS)
 
 
@@ -92,16 +96,21 @@ CLAIMS = ("best", "significant", "proves", "clearly", "always", "better", "worse
 @pytest.mark.parametrize("failed", [(), [("dropout", 0)]])
 def test_no_sentence_claims_more_than_its_interval(make_study, seeds, validation, failed):
     study = make_study(seeds=seeds, validation=validation, failed=failed, epochs=2)
-    said = describe(study)
+    # What validation chooses is said of validation, by its own rule.
+    said = [sentence for sentence in describe(study) if not sentence.startswith("The recipe to use now")]
     text = " ".join(said).lower()
     assert not any(word in text for word in CLAIMS)
+    (answer,) = describe_answer(make_findings(study))
+    parts = answer.rstrip(".").split("; ")
     lists = {
-        "helped": [sentence for sentence in said if sentence.startswith("Helped: ")],
-        "hurt": [sentence for sentence in said if sentence.startswith("Hurt: ")],
-        "undecided": [sentence for sentence in said if sentence.startswith("Undecided: ")],
+        "helped": [part for part in parts if " helps by " in part],
+        "hurt": [part for part in parts if " hurts by " in part],
+        "undecided": [part for part in parts if "can be told yet" in part],
     }
     for effect in make_findings(study).effects:
-        named = {verdict: any(f" {effect.name} (" in one for one in found) for verdict, found in lists.items()}
+        named = {
+            verdict: any(re.search(rf"\b{effect.name}\b", one) for one in found) for verdict, found in lists.items()
+        }
         low, high = effect.interval or (-1, 1)
         assert named["helped"] == (low > 0)
         assert named["hurt"] == (high < 0)
@@ -115,15 +124,61 @@ def test_an_effect_of_no_interest_says_so(make_study):
     study = with_scores(
         make_study(rungs=2, seeds=3, ladder=PLAIN), {"low": (0.6, 0.61, 0.62), "high": (0.6021, 0.612, 0.6219)}
     )
-    assert describe(study)[0].endswith(", less than the 0.5 points of interest).")
+    assert "What high changed is real, and less than the 0.5 points of interest." in describe(study)
+
+
+def test_the_answer_says_what_the_next_look_takes(make_study):
+    study = make_study(rungs=3, seeds=3, ladder=PLAIN, spending="open", looks=(LookRecord(seeds=3, share=0.5),))
+    (answer,) = describe_answer(make_findings(with_scores(study, SCORES)))
+    # Two more seeds of three rungs are six trials, as long as the others, and as many at a time.
+    costs = make_findings(study).facts.costs
+    seconds = 6 * costs.seconds / len(study.trials) / costs.at_a_time
+    assert answer == (
+        "high helps by about 10.0 points; nothing can be told yet of same (2 more seeds, "
+        f"{time_range(0.8 * seconds, 1.25 * seconds)}, which would probably not be enough)."
+    )
+
+
+def test_several_that_help_are_named_with_their_sizes_the_largest_first(make_study):
+    ladder = (*PLAIN, ("more", ("mixup",), 0.7, 0.9, 3.0))
+    study = with_scores(
+        make_study(rungs=4, seeds=3, ladder=ladder),
+        {
+            "low": (0.60, 0.601, 0.602),
+            "high": (0.65, 0.6512, 0.6521),
+            "same": (0.8, 0.8012, 0.8021),
+            "more": (0.8, 0.8012, 0.8021),
+        },
+    )
+    (answer,) = describe_answer(make_findings(study))
+    assert answer.startswith("same helps by about 15.0 points and high by about 5.0; ")
+
+
+def test_a_rung_with_the_same_bits_has_no_effect_at_all(make_study):
+    study = with_scores(make_study(rungs=3, seeds=3, ladder=PLAIN), {**SCORES, "same": SCORES["high"]})
+    twin = {trial.seed: trial for trial in study.of_rung("high")}
+    trials = tuple(
+        replace(trial, history=twin[trial.seed].history, result=twin[trial.seed].result)
+        if trial.rung == "same"
+        else trial
+        for trial in study.trials
+    )
+    findings = make_findings(replace(study, trials=trials))
+    (answer,) = describe_answer(findings)
+    assert answer == "high helps by about 10.0 points; same has no effect at all: the same bits."
+    assert [mark.word for mark in verdict_marks(findings)] == ["helped", "same bits"]
+
+
+def test_impossible_ends_are_not_written(make_study):
+    study = with_scores(make_study(rungs=2, seeds=2, ladder=PLAIN), {"low": (0.2, 0.9), "high": (0.9, 0.3)})
+    (mark,) = verdict_marks(make_findings(study))
+    assert mark.figures == "+5.00 points, anything"
 
 
 def test_looks_without_an_end_say_how_many_seeds_would_decide(make_study):
     study = make_study(rungs=3, seeds=3, ladder=PLAIN, spending="open", looks=(LookRecord(seeds=3, share=0.5),))
     said = describe(with_scores(study, SCORES))
-    assert re.search(
-        r"Undecided: same \(\+0\.03 points, .*, (\d+ to )?(more than )?\d+ seeds would decide it\)", said[1]
-    )
+    assert re.fullmatch(r"Undecided: same \((\d+ to )?(more than )?\d+ seeds would decide it\)\.", said[1])
     assert said[2].endswith(
         "All intervals are right at once, however often seeds are added, with a probability of 95 %."
     )
@@ -141,13 +196,16 @@ def test_only_undecided(make_study):
     study = with_scores(make_study(rungs=2, seeds=2, ladder=PLAIN), {"low": (0.60, 0.61), "high": (0.61, 0.60)})
     said = describe(study)
     assert said[:3] == [
-        "No effect is certain yet.",
-        "Undecided: high (0.00 points, [−12.71, +12.71], no look is left).",
+        "Nothing can be told yet of high.",
+        "Undecided: high (no look is left).",
         "The interval, of 2 pairs of trials, is right with a probability of 95 %.",
     ]
     assert said[3].startswith("With 80 % probability this study detects a difference of ")
     assert said[3].endswith(" points.")
-    assert said[4] == ("On validation accuracy, the only score used to choose, low and high are equal first (60.50 %).")
+    assert (
+        "The recipe to use now is low: it has the highest mean validation accuracy (60.50 %, n = 2), and is the "
+        "simplest." in said
+    )
 
 
 def test_the_choice_follows_validation_even_where_test_says_otherwise(make_study):
@@ -157,17 +215,60 @@ def test_the_choice_follows_validation_even_where_test_says_otherwise(make_study
         validation={"low": (0.7, 0.7), "high": (0.6, 0.6)},
     )
     assert (
-        "The recipe to use now is low: it has the highest mean validation accuracy (70.00 %, n = 2), 10.00 points "
-        "above high." in describe(study)
+        "The recipe to use now is low: it has the highest mean validation accuracy (70.00 %, n = 2), and is the "
+        "simplest." in describe(study)
     )
+
+
+HURT: dict[str, Any] = {"refused": "schedule", "hurt": ("augment", "schedule"), "best": "dropout"}
+WITH_BEST: dict[str, Any] = {"validation": 0.97, "seeds": 3, "best": "dropout", "best_validation": 0.972}
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        (
+            Choice(ChoiceReason.SIMPLEST, "schedule", **WITH_BEST),
+            "The recipe to use now is schedule: of the rungs whose mean validation accuracy lies within noise of the "
+            "best (97.20 %, dropout), it is the simplest.",
+        ),
+        (
+            Choice(ChoiceReason.SIMPLEST, "schedule", **{**WITH_BEST, "seeds": 1}, without_failed=True),
+            "The recipe to use now is schedule: of the rungs without a failed trial whose validation accuracy lies "
+            "within noise of the best (97.20 %, dropout), it is the simplest; with one seed this may be luck.",
+        ),
+        (
+            Choice(ChoiceReason.LOWEST, "baseline", **WITH_BEST),
+            "The recipe to use now is baseline, the simplest: no rung is above it by more than noise in mean "
+            "validation accuracy (highest: 97.20 %, dropout).",
+        ),
+        (
+            Choice(ChoiceReason.BEST, "dropout", **WITH_BEST, without_failed=True),
+            "The recipe to use now is dropout: it has the highest mean validation accuracy of the rungs without a "
+            "failed trial (97.00 %, n = 3), and no simpler one lies within noise of it.",
+        ),
+        (
+            Choice(ChoiceReason.CONTRADICTED, **HURT),
+            "No recipe is recommended: validation chooses schedule, and on test augment and schedule hurt. More "
+            "validation images would tell which is right.",
+        ),
+        (
+            Choice(ChoiceReason.NOTHING_LEARNED, refused="baseline"),
+            "No recipe is recommended: validation chooses baseline, which did not learn anything.",
+        ),
+    ],
+)
+def test_the_recipe_to_use_now_stands_with_its_reason(make_study, choice, said):
+    assert said in describe_results(replace(make_findings(make_study(rungs=2)), choice=choice))
 
 
 def test_one_seed(make_study):
     study = with_scores(make_study(rungs=3, seeds=1, ladder=PLAIN), SCORES)
     assert describe(study) == [
-        "No verdict is possible: one seed shows no spread. Run it with three seeds or more.",
-        "The recipe to use now is same: it has the highest validation accuracy (71.00 %, n = 1), 1.00 points above "
-        "high; with one seed this order may be luck.",
+        "No verdict is possible: one seed shows no spread. Run it with 5 seeds.",
+        "The recipe to use now is same: it has the highest validation accuracy (71.00 %, n = 1), and no simpler one "
+        "lies within noise of it; with one seed this may be luck.",
+        "Next, try augmentation: same memorizes its training images.",
         "The highest test accuracy is 71.00 % (n = 1), on same. The first rung, low, has 60.00 % (n = 1). This "
         "describes the test images and is no verdict.",
     ]
@@ -190,8 +291,7 @@ def test_failed_trials_come_first_and_count_against_their_rung(make_study):
         "1 of 9 trials failed (augment, seed 1, after 7 epochs). In every difference a failed seed counts as a result "
         "of 10.00 %. The mean of a rung is over the seeds that finished."
     )
-    assert ", 1 failed seed, no look" in said[2]
-    assert said[2].startswith("Undecided: augment (−")
+    assert "nothing can be told yet of augment" in said[1]
 
 
 def test_many_failed_trials_are_counted(make_study):
@@ -199,7 +299,7 @@ def test_many_failed_trials_are_counted(make_study):
     said = describe(study)
     assert said[0].startswith("5 of 15 trials failed (augment, seed 0, after 7 epochs; ")
     assert "seed 2, after 7 epochs; and 2 more)." in said[0]
-    assert "Hurt: augment (−64.62 points, [−64.76, −64.48], 5 failed seeds)." in said
+    assert "augment hurts by about 64.6 points" in said[1]
 
 
 def test_unfinished_says_that_test_waits(make_study):
@@ -239,9 +339,9 @@ def test_declared_looks_are_waited_for(make_study):
     study = with_scores(make_study(rungs=2, seeds=3, ladder=PLAIN), {"low": (0.6, 0.61, 0.6), "high": (0.61, 0.6, 0.6)})
     looks = (LookRecord(seeds=3, share=0.6), LookRecord(seeds=5, share=0.4))
     said = describe(with_record(study, looks=looks))
-    assert said[1].endswith(", another look is planned).")
+    assert said[1] == "Undecided: high (another look is planned)."
     said = describe(with_record(study, looks=(LookRecord(seeds=2, share=0.4), LookRecord(seeds=3, share=0.6))))
-    assert said[1].endswith(", no look is left).")
+    assert said[1] == "Undecided: high (no look is left)."
 
 
 def contrast(name, design, rung, below):
@@ -259,8 +359,8 @@ def test_order_matters_only_where_the_intervals_do_not_overlap(make_study):
     study = make_study(rungs=4, seeds=3, ladder=ladder, contrasts=contrasts)
     scores = {"low": (0.6, 0.61, 0.62), "high": (0.7, 0.711, 0.7205), "same": (0.7, 0.711, 0.72)}
     said = describe(with_scores(study, {**scores, "without high": (0.699, 0.711, 0.7201)}))
-    assert said[0].startswith("On the ladder, helped: high (+10.05 points, ")
-    assert any(one.startswith("On top of all others, equivalent to leaving it out, within ± 0.5 ") for one in said)
+    assert said[0].startswith("On the ladder, high helps by about 10.0 points; same makes less than 0.5 points of ")
+    assert said[1].startswith("On top of all others, high and same make less than 0.5 points of difference")
     assert "Order matters for high: the intervals on the ladder and on top of all others do not overlap." in said
     assert (
         "For same the intervals on the ladder and on top of all others overlap, so the study does not show that order "
@@ -290,11 +390,11 @@ def test_a_factorial_shares_the_gain_out_and_tells_interactions(make_study):
         {"low": (0.6, 0.61, 0.62), "high": (0.7, 0.711, 0.72), "same": (0.7, 0.71, 0.721), "both": (0.72, 0.731, 0.74)},
     )
     said = describe(study)
-    assert said[0].startswith("Helped: a (+6.02 points, [")
+    assert said[0].startswith("a helps by about 6.0 points and b by about 6.0")
     assert (
         "The shares (Shapley values) add up to +12.03 points, the difference between all techniques and none." in said
     )
-    assert any(one.startswith("Weaker together: a × b (−8.03 points, [") for one in said)
+    assert "Weaker together: a × b." in said
     fraction = with_record(study, notes=("A balanced fraction.",))
     assert (
         "The shares (Shapley values) add up to +12.03 points, an estimate from a fraction of the subsets."

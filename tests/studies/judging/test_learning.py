@@ -184,3 +184,19 @@ def test_studies_without_predictions_say_nothing(made_up: Callable[..., SavedStu
     assert not list(tmp_path.rglob("predictions.safetensors"))
     learning = judge_learning(made_up({"base": [0.1, 0.1], "more": [0.1, 0.1]}))
     assert (dict(learning.rungs), learning.study) == ({}, None)
+
+
+def test_seeds_with_images_of_their_own_are_judged_in_one_row(made_up: Callable[..., SavedStudy]) -> None:
+    study = made_up({"low": [0.5, 0.5]})
+    random = np.random.default_rng(0)
+    for trial in study.trials:
+        labels = random.permutation(np.arange(400) % 2)
+        right = random.random(400) < (0.9 if trial.seed else 0.5)
+        write_predictions(trial.folder, np.where(right, labels, 1 - labels), labels, 10)
+    assert judge_learning(study).study is None
+    for trial in study.trials:
+        labels = random.permutation(np.arange(400) % 2)
+        write_predictions(trial.folder, random.integers(0, 2, 400), labels, 10)
+    found = judge_learning(study).study
+    assert found is not None
+    assert found.images == 800

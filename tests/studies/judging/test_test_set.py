@@ -4,16 +4,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from stepladder.studies.files.predictions import write_predictions
 from stepladder.studies.files.records import SavedStudy
+from stepladder.studies.judging.statistics import summarize_rungs, weigh_effects
 from stepladder.studies.judging.test_set import (
     accuracy_interval,
-    bootstrap_mean,
     compare_models,
     correct_by_seed,
-    difference_interval,
+    crossed_interval,
     judge_test_set,
 )
 
@@ -27,13 +30,6 @@ def test_one_model_has_the_exact_binomial_interval() -> None:
     assert accuracy_interval([]) is None
 
 
-def test_the_bootstrap_is_that_of_scipy() -> None:
-    values = RANDOM.integers(0, 4, 500) / 3
-    result = stats.bootstrap((values,), np.mean, method="percentile", rng=np.random.default_rng(1))
-    expected = result.confidence_interval
-    assert bootstrap_mean(values) == pytest.approx((expected.low, expected.high), abs=0.003)
-
-
 def test_models_that_are_wrong_on_the_same_images_count_those_once() -> None:
     right = RANDOM.random(1000) < 0.8
     one, several = accuracy_interval([right]), accuracy_interval([right] * 5)
@@ -42,14 +38,44 @@ def test_models_that_are_wrong_on_the_same_images_count_those_once() -> None:
     assert several[1] - several[0] == pytest.approx(one[1] - one[0], rel=0.1)
 
 
-def test_a_difference_is_paired_by_image() -> None:
-    below = RANDOM.random(1000) < 0.8
-    better = below.copy()
-    better[np.flatnonzero(~below)[:20]] = True
-    bounds = difference_interval({0: better, 1: better}, {0: below, 2: below})
-    assert bounds is not None
-    assert 0.01 < bounds[0] < 0.02 < bounds[1] < 0.03
-    assert difference_interval({0: better}, {1: below}) is None
+def test_without_an_effect_of_images_the_interval_is_that_over_seeds() -> None:
+    by_seed = np.array([0.1, 0.3, 0.2, 0.5, 0.4])
+    low, high = crossed_interval(np.repeat(by_seed[:, None], 50, axis=1), 0.05)
+    expected = stats.t.interval(0.95, 4, by_seed.mean(), stats.sem(by_seed))
+    assert (low, high) == pytest.approx(expected)
+
+
+def test_without_an_effect_of_seeds_the_interval_is_that_over_images() -> None:
+    values = RANDOM.normal(size=400)
+    low, high = crossed_interval(np.tile(values, (6, 1)), 0.05)
+    expected = stats.t.interval(0.95, 399, values.mean(), stats.sem(values))
+    assert (low, high) == pytest.approx(expected)
+
+
+def test_the_variance_of_a_mean_over_seeds_and_images_is_told_without_bias() -> None:
+    sd_seed, sd_image, sd_left, seeds, images = 0.05, 0.6, 0.8, 40, 200
+    made_up = (
+        RANDOM.normal(0, sd_seed, (300, seeds, 1))
+        + RANDOM.normal(0, sd_image, (300, 1, images))
+        + RANDOM.normal(0, sd_left, (300, seeds, images))
+    )
+    reach = [(high - low) / 2 for low, high in (crossed_interval(each, 0.05) for each in made_up)]
+    sd = np.sqrt(sd_seed**2 / seeds + sd_image**2 / images + sd_left**2 / (seeds * images))
+    assert np.mean(np.square(reach)) == pytest.approx((1.96 * sd) ** 2, rel=0.05)
+
+
+@settings(max_examples=60)
+@given(
+    arrays(np.float64, st.tuples(st.integers(2, 6), st.integers(2, 30)), elements=st.sampled_from([-1.0, 0.0, 1.0])),
+    st.sampled_from([0.2, 0.05, 0.002]),
+)
+def test_an_interval_for_new_images_holds_that_for_these(values: np.ndarray, level: float) -> None:
+    low, high = crossed_interval(values, level)
+    means = values.mean(axis=1)
+    reach = stats.t.ppf(1 - level / 2, len(means) - 1) * means.std(ddof=1) / np.sqrt(len(means))
+    assert low <= means.mean() - reach + 1e-9
+    assert high >= means.mean() + reach - 1e-9
+    assert np.isfinite([low, high]).all()
 
 
 def test_mcnemars_test_is_the_binomial_test_of_the_images_that_differ(
@@ -77,11 +103,55 @@ def test_all_that_hangs_on_the_test_images_is_one_value(made_up: Callable[..., S
     right = {"low": np.arange(40) < 20, "high": np.arange(40) < 24}
     for trial in study.trials[:2]:
         write_predictions(trial.folder, np.where(right[trial.rung], labels, 1 - labels), labels, 10)
-    found = judge_test_set(study)
+    found = judge_test_set(study, weigh_effects(study, summarize_rungs(study)))
     exact = stats.binomtest(24, 40).proportion_ci(0.95, method="exact")
     assert found.rungs["high"] == pytest.approx((exact.low, exact.high))
     assert found.rungs["unsaved"] is None
-    assert found.effects[0] is not None
-    assert found.effects[0][0] < 0.1 < found.effects[0][1]
-    assert found.effects[1] is None
+    assert found.effects == (None, None)  # one seed shows no spread
     assert [(pair.rung, pair.only_first, pair.only_second) for pair in found.pairs] == [("high", 4, 0)]
+
+
+def saved(made_up: Callable[..., SavedStudy], differ: int, seeds: int = 3, failed: bool = False) -> SavedStudy:
+    """Return a study of two rungs, whose predictions differ on so many of 40 images, the same ones in every seed."""
+    high = [0.5 + differ / 40] * (seeds - failed) + [None] * failed
+    study = made_up({"low": [0.5] * seeds, "high": high})
+    labels = np.arange(40) % 2
+    right = {"low": np.arange(40) < 20, "high": np.arange(40) < 20 + differ}
+    for trial in study.trials:
+        if trial.result.status == "finished":
+            write_predictions(trial.folder, np.where(right[trial.rung], labels, 1 - labels), labels, 10)
+    return study
+
+
+def test_seeds_that_agree_say_nothing_of_other_images(made_up: Callable[..., SavedStudy]) -> None:
+    study = saved(made_up, differ=2)
+    (effect,) = weigh_effects(study, summarize_rungs(study))
+    assert effect.verdict == "helped"
+    assert effect.interval is not None
+    (bounds,) = judge_test_set(study, [effect]).effects
+    assert bounds is not None
+    assert bounds[0] < 0 < effect.interval[0] < effect.interval[1] < bounds[1]
+
+
+def test_a_failed_seed_counts_as_guessing_on_every_image(made_up: Callable[..., SavedStudy]) -> None:
+    study = saved(made_up, differ=12, failed=True)
+    (effect,) = weigh_effects(study, summarize_rungs(study))
+    (bounds,) = judge_test_set(study, [effect]).effects
+    assert bounds is not None
+    assert effect.interval is not None
+    assert effect.mean is not None
+    assert bounds[0] <= effect.interval[0] < effect.mean < effect.interval[1] <= bounds[1]
+
+
+def test_an_interval_beyond_what_is_possible_is_cut(made_up: Callable[..., SavedStudy]) -> None:
+    study = saved(made_up, differ=12, seeds=2, failed=True)
+    (effect,) = weigh_effects(study, summarize_rungs(study))
+    assert effect.interval == (-1.0, 1.0)
+    assert judge_test_set(study, [effect]).effects == ((-1.0, 1.0),)
+
+
+def test_another_metric_than_accuracy_has_no_interval_for_new_images(made_up: Callable[..., SavedStudy]) -> None:
+    study = saved(made_up, differ=2)
+    study = replace(study, record=study.record.model_copy(update={"metric": "macro_f1"}))
+    effects = weigh_effects(study, summarize_rungs(study))
+    assert judge_test_set(study, effects).effects == (None,)

@@ -12,9 +12,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from stepladder.datasets.splits import check_validation
 from stepladder.errors import StudyError, unknown
@@ -71,6 +71,13 @@ class RulesRecord(BaseModel):
     smallest_effect: float = 0.005
     select: str = "last"
     spending: Spending = "declared"
+    resplit: bool = False
+
+    @model_serializer(mode="wrap")
+    def _leave_out_later_rules(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write what came later only where it is used: other studies can still be read by who does not know of it."""
+        table: dict[str, Any] = write(self)
+        return table if self.resplit else {key: value for key, value in table.items() if key != "resplit"}
 
 
 @dataclass(frozen=True)
@@ -84,6 +91,8 @@ class Rules(Protocol):
             metric's own.
         max_seeds: the last look of ``seeds="auto"``.
         final: look once, with all of α; seeds that are added afterwards are marked as a breach of the plan.
+        resplit: each seed draws its own training, validation and test images out of all of them, for small sets
+            without a test split of their own.
         max_trials: a factorial larger than this is thinned out to a balanced fraction.
     """
 
@@ -93,6 +102,7 @@ class Rules(Protocol):
     max_seeds: int = 10
     max_trials: int | None = None
     final: bool = False
+    resplit: bool = False
 
     @property
     def spending(self) -> Spending:
@@ -207,6 +217,17 @@ def _sizes(first: int) -> Iterator[int]:
     while True:
         yield size
         size = math.ceil(round(_GROWTH * size, 6))
+
+
+def seeds_or_default(seeds: Seeds | None, rules: Rules, *, bounded: bool) -> Seeds:
+    """Return the seeds asked for; where nobody asked, a usual number, or as many as it takes in a time that is bounded.
+
+    Args:
+        bounded: whether the study stops by itself after some time.
+    """
+    if seeds is not None:
+        return seeds
+    return "auto" if bounded and not rules.final else DEFAULT_SEEDS
 
 
 def looks_for(seeds: Seeds, rules: Rules) -> tuple[Look, ...]:

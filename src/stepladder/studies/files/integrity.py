@@ -17,7 +17,8 @@ def fixed_part(record: StudyRecord) -> dict[str, Any]:
     # What only the rungs of a curve have is left out of others: studies from before there were such, and their hashes.
     document["rungs"] = [_without_none(rung, "images", "split") for rung in document["rungs"]]
     names = ["plan", "rungs", "contrasts", "looks"]
-    names += [name for name, field in RulesRecord.model_fields.items() if _counts(name, document[name], field.default)]
+    rules = {name: document.get(name, field.default) for name, field in RulesRecord.model_fields.items()}
+    names += [name for name, value in rules.items() if _counts(name, value, RulesRecord.model_fields[name].default)]
     if record.sweep is not None:  # what studies before there were sweeps do not have, and their hashes neither
         names.append("sweep")
         if record.sweep.search is not None:  # it finds its points on the way
@@ -128,6 +129,7 @@ def _readable(record: StudyRecord) -> dict[str, Any]:
         fixed["keys"] = {axis["key"]: axis for axis in fixed["sweep"]["axes"]}
         fixed["recipe"] = fixed.pop("sweep")["base"]
     fixed["rungs"] = {rung["name"]: rung for rung in fixed["rungs"]}
+    fixed.setdefault("resplit", False)
     if record.contrasts:
         fixed["final"] = fixed.pop("spending", "declared") == "declared" and len(fixed["looks"]) == 1
     fixed["looks"] = [look["seeds"] for look in fixed["looks"]]

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from stepladder.datasets.image_set import Fit
+from stepladder.datasets.splits import drawn_fingerprint
 from stepladder.studies.design.designs import ContrastKind
 from stepladder.studies.design.rules import RulesRecord
 from stepladder.studies.design.sweeps import SweepRecord
@@ -169,6 +170,11 @@ class StudyRecord(RulesRecord, _PlanRecord):
     def seeds_of(self, rung: str) -> tuple[int, ...]:
         """The seeds that a rung should have by now."""
         return self.seeds[: self.reached.get(rung, len(self.seeds))]
+
+    def split_of(self, rung: RungRecord, seed: int) -> str:
+        """The fingerprint of the splits that a seed of a rung has."""
+        split = rung.split or self.data.split
+        return drawn_fingerprint(split, seed) if self.resplit else split
 
     @property
     def planned_trials(self) -> int:

@@ -69,7 +69,7 @@ def planned_trials(record: StudyRecord) -> tuple[Trial, ...]:
             f"study.json does not fit this Stepladder ({error}); if it was changed, restore it from a copy"
         ) from error
     return tuple(
-        Trial(rung.name, recipes[rung.name], seed, rung.split or record.data.split, record.precision, record.select)
+        Trial(rung.name, recipes[rung.name], seed, record.split_of(rung, seed), record.precision, record.select)
         for seed in record.seeds
         for rung in record.rungs
         if seed in record.seeds_of(rung.name)

@@ -19,7 +19,7 @@ from stepladder.errors import StudyError
 from stepladder.studies.design.metrics import find_metric
 from stepladder.studies.files.integrity import differences
 from stepladder.studies.files.records import SavedStudy, StudyRecord
-from stepladder.studies.judging.statistics import paired_interval
+from stepladder.studies.judging.statistics import cut_interval, paired_interval
 from stepladder.studies.judging.verdicts import judge, rounding_sd, weigh
 
 #: What is compared, whatever metric each study judges by: every study has it.
@@ -180,7 +180,7 @@ def _scores(label: str, study: SavedStudy, rung: str) -> RungScores:
         failed=tuple(trial.seed for trial in trials if trial.result.status == "failed"),
         mean=math.fsum(values) / len(values) if values else None,
         sd=stdev(values) if len(values) > 1 else None,
-        interval=paired_interval(values),
+        interval=cut_interval(paired_interval(values), 1.0, 0.0),
     )
 
 
@@ -214,7 +214,7 @@ def _difference(
         by_seed=by_seed,
         same=same,
         mean=math.fsum(values) / len(values) if len(values) else None,
-        interval=(float(evidence.low), float(evidence.high)) if evidence else None,
+        interval=cut_interval((float(evidence.low), float(evidence.high)), 1.0) if evidence else None,
         level=level,
         reading=_READINGS[int(judge(evidence.low, evidence.high, smallest_effect))] if evidence else None,
     )

@@ -1,85 +1,126 @@
-"""What the curves of each rung show, by rules that stand here, with the figures and the next experiment worth running.
+"""What the curves of each rung show: one state a rung, out of a small table, with the figures.
 
 Read on the mean over the finished seeds, epoch by epoch. Losses are cross-entropy in nats an image, in evaluation mode
-on plain images; "watched" is validation, or test where no image was left for validation. A rung can have several
-findings; one that has none is healthy. Of a rung that learned nothing (``judging.learning``) the curves say no more.
-The rules describe; they choose nothing.
+on plain images; "watched" is validation, or test where no image was left for validation.
+
+Nothing is said that noise could have made. A share of N images has its binomial error, on the watched images and on
+the training images that are measured; a mean over seeds has that of their spread; one epoch differs from the next. A
+figure is *told* where it is at least :data:`TOLD` standard errors from what it is held against.
+
+The states are asked in the order of :data:`RULES`, and the first that holds is the rung's: a state stands before those
+that its cure may remove. So a trial that failed is mended before anything else is asked, and training that goes on is
+ended before it is called under-fitting. What to try next is said in ``judging.advice``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import pairwise
-from statistics import fmean, stdev
-from types import MappingProxyType
+from statistics import fmean, median, stdev
 
-from stepladder.studies.files.records import SavedStudy, SavedTrial
-from stepladder.studies.judging.distributions import falling_slope
-from stepladder.studies.judging.learning import NothingLearned
+from stepladder.studies.files.records import RungRecord, SavedStudy, SavedTrial
+from stepladder.studies.judging.distributions import falling_slope, residual_spread, share_error, spreads_more
+from stepladder.studies.judging.learning import Learning
 from stepladder.studies.judging.points import is_broken
+from stepladder.training.history import TRAIN_SAMPLE
 
-#: Over-fitting: training accuracy is so far above the watched one, and the watched loss so far above its lowest.
+#: Standard errors from which a figure is told from chance: 97.7 % on one side.
+TOLD = 2.0
+#: A gap between training and watched accuracy that matters; a watched loss that has turned is so many times its lowest.
 GAP, TURNED = 0.10, 1.10
-#: Under-fitting: training accuracy is below this and the gap below that.
-LEARNED, CLOSE = 0.90, 0.05
-#: Memorized: the training loss is below this many nats, 95 % sure of every label.
+#: Under-fitting: training accuracy is below this.
+LEARNED = 0.90
+#: Below this many nats the training images are memorized, 95 % sure of every label, and a rise of their loss is none.
 MEMORIZED = 0.05
-#: Still improving: the watched loss falls by so large a share an epoch, at this one-sided p-value of its slope, over
-#: the last quarter of the epochs, at least as many as given.
+#: Falling: by so large a share an epoch, at this one-sided p-value of the slope, over the last quarter of the epochs,
+#: at least as many as given.
 FALL, SLOPE_P, LAST_EPOCHS = 0.01, 0.05, 5
-#: Dead start: the training loss is within this share of ln(classes), what guessing costs, for so large a part of the
-#: epochs and at least two.
-GUESSING, STUCK = 0.02, 0.1
+#: A loss ends where the median of so many epochs lies, so that one epoch alone is no turn.
+END_EPOCHS = 3
 #: Diverging: the training loss ends above guessing and so many times above its lowest.
 DIVERGED = 1.5
-#: Learning rate too high: the training loss rises by more than the one share in at least the other share of epochs.
+#: Jumping: the training loss rises by more than the one share in at least the other share of epochs.
 JUMP, JUMPS = 0.05, 1 / 3
-#: Learning rate too low: the training loss still is above this share of ln(classes), never jumps, and falls in the last
-#: quarter at least that much as fast as on average.
-HIGH_LOSS, STEADY = 0.5, 0.5
-#: Unstable: the watched accuracy of the seeds at the last epoch has this standard deviation, or this range.
-SEEDS_SD, SEEDS_RANGE = 0.02, 0.05
+#: Learning slowly: the training loss still is above this share of ln(classes), never rises, and falls in the last
+#: quarter at least that much as fast as on average. Stuck: it is within that share of ln(classes) in every epoch.
+HIGH_LOSS, STEADY, STUCK = 0.5, 0.5, 0.02
+#: Noisy: the watched accuracy differs by this standard deviation, between seeds or between the last epochs.
+SWING = 0.02
+
+
+class State(StrEnum):
+    """What the curves of a rung show; each rung has exactly one."""
+
+    FAILED = "failed"
+    DIVERGING = "diverging"
+    NOTHING_LEARNED = "nothing learned"
+    MEMORIZING = "memorizing"
+    IMPROVING = "still improving"
+    UNDER_FITTING = "under-fitting"
+    LIMITED = "limited by data"
+    NOISY = "noisy"
+    UNCLEAR = "unclear"
+    GOOD = "good"
+
+
+class Step(StrEnum):
+    """What an experiment changes; ``judging.advice`` has the words."""
+
+    MEND = "mend"
+    OTHER_RUNG = "other rung"
+    LOWER_RATE = "lower rate"
+    HIGHER_RATE = "higher rate"
+    MORE_EPOCHS = "more epochs"
+    AUGMENTATION = "augmentation"
+    REGULARIZATION = "regularization"
+    LARGER_NETWORK = "larger network"
+    MORE_IMAGES = "more images"
+    MORE_SEEDS = "more seeds"
+    MORE_WATCHED = "more watched images"
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One thing that the curves of a rung show.
+class Sign:
+    """That a rule holds: the figures, a sentence without its end, and what may be tried, the likeliest cure first."""
 
-    Attributes:
-        name: what it is called.
-        evidence: the figures, one sentence without its end.
-        experiment: what is worth trying next; empty where nothing is.
-    """
-
-    name: str
     evidence: str
-    experiment: str
+    steps: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The findings of one rung, at least one."""
+    """The state of one rung.
+
+    Attributes:
+        evidence: the figures, one sentence without its end.
+        steps: what may be tried, the likeliest cure first, by the curves alone.
+        advice: what to try next, as an order without its end; None where there is nothing, or where it would speak
+            against what is said of another rung. Given by ``judging.advice``.
+    """
 
     rung: str
-    findings: tuple[Finding, ...]
-
-    def names(self) -> tuple[str, ...]:
-        """What the findings are called."""
-        return tuple(finding.name for finding in self.findings)
+    state: State
+    evidence: str
+    steps: tuple[Step, ...] = ()
+    advice: str | None = None
 
     def __repr__(self) -> str:
-        return f"<Diagnosis of {self.rung}: {', '.join(self.names())}>"
+        return f"<Diagnosis of {self.rung}: {self.state}>"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Curves:
-    """Mean curves of a rung from epoch 0 on, and what belongs to them.
+    """Mean curves of a rung from epoch 0 on, and what belongs to them; accuracies are fractions of 1.
 
     Attributes:
         watched: what the second split is called, ``validation`` or ``test``.
         guessing: ln(classes), the loss of a network that knows nothing.
+        chance: what naming the largest class always is right on.
+        train_images, watched_images: what the accuracies are shares of.
+        seeds_train, seeds_watched, seeds_loss: accuracies at the last epoch, and the watched loss, of each seed.
     """
 
     train_loss: list[float]
@@ -88,6 +129,12 @@ class Curves:
     watched_accuracy: list[float]
     watched: str
     guessing: float
+    chance: float
+    train_images: int
+    watched_images: int
+    seeds_train: list[float]
+    seeds_watched: list[float]
+    seeds_loss: list[list[float]]
 
     @property
     def epochs(self) -> int:
@@ -95,199 +142,378 @@ class Curves:
         return len(self.train_loss) - 1
 
     @property
+    def train(self) -> float:
+        """Training accuracy at the last epoch."""
+        return self.train_accuracy[-1]
+
+    @property
+    def end(self) -> float:
+        """Watched accuracy at the last epoch."""
+        return self.watched_accuracy[-1]
+
+    @property
     def gap(self) -> float:
         """Training accuracy less the watched one, at the last epoch."""
-        return self.train_accuracy[-1] - self.watched_accuracy[-1]
+        return self.train - self.end
 
-    def last(self, values: list[float]) -> list[float]:
+    @property
+    def train_error(self) -> float:
+        """Standard error of the training accuracy."""
+        images = share_error(self.train, self.train_images)
+        return math.hypot(images, self._jitter(self.train_accuracy, self.seeds_train))
+
+    @property
+    def end_error(self) -> float:
+        """Binomial standard error of the watched accuracy."""
+        return share_error(self.end, self.watched_images)
+
+    @property
+    def gap_jitter(self) -> float:
+        """The part of the gap's error that seeds and epochs have."""
+        curve = [one - other for one, other in zip(self.train_accuracy, self.watched_accuracy, strict=True)]
+        seeds = [one - other for one, other in zip(self.seeds_train, self.seeds_watched, strict=True)]
+        return self._jitter(curve, seeds)
+
+    @property
+    def gap_error(self) -> float:
+        """Standard error of the gap: that of both shares of images, and what seeds and epochs add."""
+        return math.hypot(share_error(self.train, self.train_images), self.end_error, self.gap_jitter)
+
+    @property
+    def has_gap(self) -> bool:
+        """Whether the gap matters and is told from none."""
+        return self.gap >= GAP and self.gap >= TOLD * self.gap_error
+
+    @property
+    def rise_error(self) -> float:
+        """Standard error of how far the watched loss ends above its lowest."""
+        turn = self.watched_loss.index(min(self.watched_loss))
+        return self._jitter(self.watched_loss, [end_of(losses) - losses[turn] for losses in self.seeds_loss])
+
+    def last(self, values: Sequence[float]) -> list[float]:
         """The last quarter of a curve, never epoch 0."""
-        return values[max(1, len(values) - max(LAST_EPOCHS, self.epochs // 4)) :]
+        return list(values[max(1, len(values) - max(LAST_EPOCHS, self.epochs // 4)) :])
+
+    def falls(self, values: Sequence[float]) -> float | None:
+        """By which share of itself a loss falls an epoch, over the last quarter; None where that is not told."""
+        losses = self.last(values)
+        if len(losses) < 3 or len(set(losses)) == 1:
+            return None
+        slope, p_value = falling_slope(losses)
+        fall = -slope / fmean(losses)
+        return fall if fall >= FALL and p_value <= SLOPE_P else None
+
+    @property
+    def jumps(self) -> int | None:
+        """In how many epochs the training loss jumped up; None where that is not often."""
+        steps = list(pairwise(self.train_loss[1:]))
+        jumps = sum(after > (1 + JUMP) * before for before, after in steps if before > MEMORIZED)
+        return jumps if len(steps) >= LAST_EPOCHS and jumps >= JUMPS * len(steps) else None
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether the training loss creeps down in every epoch, or has not left what guessing costs."""
+        losses = self.train_loss
+        if self.epochs < LAST_EPOCHS or losses[-1] < HIGH_LOSS * self.guessing:
+            return False
+        if all(abs(loss - self.guessing) <= STUCK * self.guessing for loss in losses):
+            return True
+        tail = self.last(losses)
+        late, average = (tail[0] - tail[-1]) / (len(tail) - 1), (losses[0] - losses[-1]) / self.epochs
+        return average > 0 and late >= STEADY * average and all(one >= other for one, other in pairwise(losses))
+
+    def _jitter(self, curve: Sequence[float], seeds: Sequence[float]) -> float:
+        """What seeds and epochs add to the error of a mean curve's end; that of epochs is in that of seeds."""
+        over_seeds = stdev(seeds) / math.sqrt(len(seeds)) if len(seeds) > 1 else 0.0
+        return max(over_seeds, residual_spread(self.last(curve)))
 
 
-def diagnose(
-    study: SavedStudy, unlearned: Mapping[str, NothingLearned] = MappingProxyType({})
-) -> tuple[Diagnosis, ...]:
-    """Return what the curves of each rung show, in plan order; a rung that has no ended trial is left out.
+def end_of(losses: Sequence[float]) -> float:
+    """Return where a loss ends, whatever its last epoch alone."""
+    return median(losses[-END_EPOCHS:])
+
+
+def mean_curves(study: SavedStudy, rung: RungRecord, trials: Sequence[SavedTrial], chance: float | None) -> Curves:
+    """Return the mean over finished trials of a rung, of each epoch that all of them have.
 
     Args:
-        unlearned: the rungs that learned nothing, by name.
+        chance: what naming the largest class always is right on; None where that is not known.
     """
-    guessing = math.log(len(study.record.data.class_names))
-    found = []
-    for rung in study.record.rungs:
-        trials = study.of_rung(rung.name)
-        if not trials:
-            continue
-        finished = [trial for trial in trials if trial.result.status == "finished"]
-        findings = _failures(trials)
-        if finished and rung.name in unlearned:
-            nothing = unlearned[rung.name]
-            findings.append(Finding("nothing learned", nothing.evidence, nothing.experiment))
-        elif finished:
-            curves = mean_curves(finished, study.record.validation == 0, guessing)
-            findings += [finding for rule in _RULES if (finding := rule(curves)) is not None]
-            findings += _unstable(finished, study.record.validation == 0)
-        found.append(Diagnosis(rung.name, tuple(findings) or (_healthy(curves),)))
-    return tuple(found)
-
-
-def mean_curves(trials: list[SavedTrial], watch_test: bool, guessing: float) -> Curves:
-    """Return the mean over trials of each epoch that all of them have."""
-    split = "test" if watch_test else "val"
+    data, split = study.record.data, "test" if study.record.validation == 0 else "val"
     rows = list(zip(*(trial.history for trial in trials), strict=False))
 
     def curve(column: str) -> list[float]:
         return [fmean(getattr(record, column) for record in row) for row in rows]
 
+    def ends(column: str) -> list[float]:
+        return [getattr(record, column) for record in rows[-1]]
+
     return Curves(
-        curve("train_loss"),
-        curve("train_accuracy"),
-        curve(f"{split}_loss"),
-        curve(f"{split}_accuracy"),
-        "test" if watch_test else "validation",
-        guessing,
+        train_loss=curve("train_loss"),
+        train_accuracy=curve("train_accuracy"),
+        watched_loss=curve(f"{split}_loss"),
+        watched_accuracy=curve(f"{split}_accuracy"),
+        watched="test" if split == "test" else "validation",
+        guessing=math.log(len(data.class_names)),
+        chance=chance or 1 / len(data.class_names),
+        train_images=min(rung.images or data.counts["train"], TRAIN_SAMPLE),
+        watched_images=data.counts["test" if split == "test" else "validation"],
+        seeds_train=ends("train_accuracy"),
+        seeds_watched=ends(f"{split}_accuracy"),
+        seeds_loss=[[getattr(record, f"{split}_loss") for record in each] for each in zip(*rows, strict=True)],
     )
 
 
-def _failures(trials: tuple[SavedTrial, ...]) -> list[Finding]:
-    failed = [trial for trial in trials if trial.result.status == "failed"]
+def diagnose(study: SavedStudy, learning: Learning) -> tuple[Diagnosis, ...]:
+    """Return the state of each rung, in plan order; a rung that has no ended trial is left out."""
+    found = []
+    for rung in study.record.rungs:
+        trials = study.of_rung(rung.name)
+        finished = [trial for trial in trials if trial.result.status == "finished"]
+        failure = _failure(trials) or _not_finite(trials)
+        if failure is not None:
+            found.append(Diagnosis(rung.name, failure[0], failure[1].evidence, failure[1].steps))
+        elif finished and rung.name in learning.rungs:
+            evidence = learning.rungs[rung.name].evidence
+            found.append(Diagnosis(rung.name, State.NOTHING_LEARNED, evidence, (Step.OTHER_RUNG,)))
+        elif finished:
+            state, sign = read_curves(mean_curves(study, rung, finished, learning.largest))
+            found.append(Diagnosis(rung.name, state, sign.evidence, sign.steps))
+    return tuple(found)
+
+
+def read_curves(curves: Curves) -> tuple[State, Sign]:
+    """Return the first state whose rule holds, with its sign; the last rule always does."""
+    return next((rule.state, sign) for rule in RULES if rule.reads and (sign := rule.reads(curves)) is not None)
+
+
+def _failure(trials: Sequence[SavedTrial]) -> tuple[State, Sign] | None:
+    broken = [trial for trial in trials if is_broken(trial.result)]
+    if not broken:
+        return None
+    evidence = f"{len(broken)} of {len(trials)} seeds failed: {broken[0].result.failure}"
+    return State.FAILED, Sign(evidence, (Step.MEND,))
+
+
+def _not_finite(trials: Sequence[SavedTrial]) -> tuple[State, Sign] | None:
+    failed = sum(trial.result.status == "failed" for trial in trials)
     if not failed:
-        return []
-    broken = [trial for trial in failed if is_broken(trial.result)]
-    findings = []
-    if len(failed) > len(broken):
-        evidence = f"{len(failed) - len(broken)} of {len(trials)} seeds ended in a loss that is no number"
-        findings.append(Finding("diverging", evidence, "try a learning rate of a third, or a warm-up"))
-    if broken:
-        evidence = f"{len(broken)} of {len(trials)} seeds failed: {broken[0].result.failure}"
-        findings.append(Finding("failed", evidence, "mend what the sentence names, and run the failed trials again"))
-    return findings
+        return None
+    evidence = f"{failed} of {len(trials)} seeds ended in a loss that is no number"
+    return State.DIVERGING, Sign(evidence, (Step.LOWER_RATE,))
 
 
-def _diverging(curves: Curves) -> Finding | None:
+def _diverging(curves: Curves) -> Sign | None:
     lowest, last = min(curves.train_loss), curves.train_loss[-1]
     if last <= curves.guessing or last < DIVERGED * lowest:
         return None
-    evidence = f"training loss fell to {lowest:.3f} and ends at {last:.3f}, above the {curves.guessing:.3f} of guessing"
-    return Finding("diverging", evidence, "try a learning rate of a third, or a warm-up")
+    turn = curves.train_loss.index(lowest)
+    evidence = (
+        f"training loss fell to {lowest:.3f} at epoch {turn} and ends at {last:.3f}, above the {curves.guessing:.3f} "
+        "of guessing"
+    )
+    return Sign(evidence, (Step.LOWER_RATE,))
 
 
-def _dead_start(curves: Curves) -> Finding | None:
-    stuck = 0
-    for loss in curves.train_loss[1:]:
-        if abs(loss - curves.guessing) > GUESSING * curves.guessing:
-            break
-        stuck += 1
-    if stuck == curves.epochs:
-        evidence = f"training loss stays at {curves.train_loss[-1]:.3f}, ln(classes) being {curves.guessing:.3f}"
-        return Finding("dead start", evidence, "try ten times the learning rate, then standardized inputs")
-    if stuck < max(2, STUCK * curves.epochs):
-        return None
-    evidence = f"training loss stays at ln(classes) = {curves.guessing:.3f} through epoch {stuck}, then falls"
-    return Finding("dead start", evidence, "try a higher learning rate or standardized inputs; it lost those epochs")
-
-
-def _over_fitting(curves: Curves) -> Finding | None:
-    lowest = min(curves.watched_loss)
+def _memorizing(curves: Curves) -> Sign | None:
+    lowest, end = min(curves.watched_loss), end_of(curves.watched_loss)
     turn = curves.watched_loss.index(lowest)
-    if curves.gap < GAP or curves.watched_loss[-1] < TURNED * lowest or curves.train_loss[-1] > curves.train_loss[turn]:
+    if not curves.has_gap or end < TURNED * lowest or end - lowest < TOLD * curves.rise_error:
+        return None
+    if curves.train_loss[-1] > curves.train_loss[turn]:
         return None
     evidence = (
-        f"{curves.watched} loss turned at epoch {turn} ({lowest:.3f}) and rose to {curves.watched_loss[-1]:.3f} while "
-        f"training loss went on to {curves.train_loss[-1]:.3f}; accuracy is {100 * curves.train_accuracy[-1]:.1f} % on "
-        f"training and {100 * curves.watched_accuracy[-1]:.1f} % on {curves.watched} images"
+        f"{curves.watched} loss turned at epoch {turn} ({lowest:.3f}) and rose to {end:.3f} while training loss went "
+        f"on to {curves.train_loss[-1]:.3f}; {_accuracies(curves)}"
     )
-    return Finding("over-fitting", evidence, "try more augmentation, dropout or weight decay, or more images")
+    return Sign(evidence, (Step.AUGMENTATION, Step.REGULARIZATION, Step.MORE_IMAGES))
 
 
-def _under_fitting(curves: Curves) -> Finding | None:
-    accuracy = curves.train_accuracy[-1]
-    if accuracy >= LEARNED or curves.gap >= CLOSE:
+def _improving(curves: Curves) -> Sign | None:
+    fall = curves.falls(curves.watched_loss)
+    if fall is None or curves.train_loss[-1] >= curves.last(curves.train_loss)[0]:
+        return None
+    if 1 - curves.end <= TOLD * curves.end_error:
+        return None  # so few images are still wrong that more right ones could not be told
+    number = len(curves.last(curves.watched_loss))
+    evidence = (
+        f"{curves.watched} loss falls by {100 * fall:.1f} % an epoch over the last {number} epochs, to "
+        f"{curves.watched_loss[-1]:.3f} at epoch {curves.epochs}"
+    )
+    return Sign(evidence, (*((Step.HIGHER_RATE,) if curves.is_slow else ()), Step.MORE_EPOCHS))
+
+
+def _under_fitting(curves: Curves) -> Sign | None:
+    if curves.train + TOLD * curves.train_error >= LEARNED or (curves.has_gap and curves.gap > 1 - curves.train):
+        return None
+    steps = [Step.LARGER_NETWORK]
+    if curves.epochs < LAST_EPOCHS or curves.falls(curves.train_loss):
+        steps.insert(0, Step.MORE_EPOCHS)
+    evidence = f"accuracy on the training images themselves ends at {100 * curves.train:.1f} %"
+    if curves.jumps is not None:
+        steps.insert(0, Step.LOWER_RATE)
+        evidence += f", and their loss rose by more than {100 * JUMP:.0f} % in {curves.jumps} of {curves.epochs} epochs"
+    elif curves.is_slow:
+        steps.insert(0, Step.HIGHER_RATE)
+        evidence += f", and their loss still is {curves.train_loss[-1]:.3f}, {curves.guessing:.3f} being a guess's"
+    else:
+        evidence += f", {_points(curves.gap)} from that on {curves.watched} images"
+    return Sign(evidence, tuple(steps))
+
+
+def _limited(curves: Curves) -> Sign | None:
+    if not curves.has_gap:
+        return None
+    evidence = f"{curves.watched} loss ends at {curves.watched_loss[-1]:.3f} and has not turned, yet "
+    return Sign(evidence + _accuracies(curves), (Step.MORE_IMAGES,))
+
+
+def _noisy(curves: Curves) -> Sign | None:
+    if curves.jumps is not None:
+        evidence = f"training loss rose by more than {100 * JUMP:.0f} % in {curves.jumps} of {curves.epochs} epochs"
+        return Sign(evidence, (Step.LOWER_RATE, Step.MORE_SEEDS))
+    last = curves.last(curves.watched_accuracy)
+    swing = residual_spread(last)
+    if swing >= SWING and spreads_more(swing, len(last) - 2, curves.end_error):
+        evidence = f"{curves.watched} accuracy swings by {_points(swing)} (sd) over the last {len(last)} epochs"
+        return Sign(evidence, (Step.LOWER_RATE, Step.MORE_SEEDS))
+    ends = curves.seeds_watched
+    if len(ends) < 2 or stdev(ends) < SWING or not spreads_more(stdev(ends), len(ends) - 1, curves.end_error):
         return None
     evidence = (
-        f"accuracy on the training images themselves ends at {100 * accuracy:.1f} %, {100 * curves.gap:.1f} points "
-        f"from that on {curves.watched} images"
+        f"{curves.watched} accuracy ends between {100 * min(ends):.1f} and {100 * max(ends):.1f} % over {len(ends)} "
+        f"seeds (sd {_points(stdev(ends))}; {curves.watched_images:,} images explain {_points(curves.end_error)})"
     )
-    return Finding("under-fitting", evidence, "try more epochs, a wider network, or less regularization")
+    return Sign(evidence, (Step.MORE_SEEDS,))
 
 
-def _memorized(curves: Curves) -> Finding | None:
-    if curves.train_loss[-1] > MEMORIZED:
-        return None
-    epoch = next(epoch for epoch, loss in enumerate(curves.train_loss) if loss <= MEMORIZED)
-    evidence = f"training loss ends at {curves.train_loss[-1]:.4f}, below {MEMORIZED:g} since epoch {epoch}"
-    return Finding(
-        "memorized", evidence, "more epochs will teach it little: try stronger augmentation, or fewer epochs"
+def _unclear(curves: Curves) -> Sign | None:
+    steps = (Step.MORE_WATCHED,) if curves.end_error >= curves.gap_jitter else (Step.MORE_SEEDS,)
+    if TOLD * curves.gap_error > GAP:
+        evidence = (
+            f"on {curves.watched_images:,} {curves.watched} images and {_seeds(curves)} the gap to training accuracy "
+            f"is {_gap(curves)}, so one of {100 * GAP:.0f} would not show"
+        )
+        return Sign(evidence, steps)
+    if curves.end - TOLD * curves.end_error <= curves.chance:
+        evidence = (
+            f"accuracy on {curves.watched_images:,} {curves.watched} images ends at {100 * curves.end:.1f} %, and "
+            f"naming one class always gives {100 * curves.chance:.1f} %"
+        )
+        return Sign(evidence, steps)
+    return None
+
+
+def _good(curves: Curves) -> Sign:
+    return Sign(_accuracies(curves))
+
+
+def _accuracies(curves: Curves) -> str:
+    return (
+        f"accuracy is {100 * curves.train:.1f} % on training and {100 * curves.end:.1f} % on {curves.watched} images, "
+        f"a gap of {_gap(curves)}"
     )
 
 
-def _still_improving(curves: Curves) -> Finding | None:
-    losses = curves.last(curves.watched_loss)
-    if len(losses) < 3 or len(set(losses)) == 1:
-        return None
-    slope, p_value = falling_slope(losses)
-    fall = -slope / fmean(losses)
-    if fall < FALL or p_value > SLOPE_P:
-        return None
-    evidence = f"{curves.watched} loss falls by {100 * fall:.1f} % an epoch over the last {len(losses)} epochs"
-    return Finding("still improving", evidence, "try more epochs; the comparison with other rungs may then change")
+def _gap(curves: Curves) -> str:
+    return f"{100 * curves.gap:.1f} ± {100 * TOLD * curves.gap_error:.1f} points".replace("-", "−")
 
 
-def _lr_too_high(curves: Curves) -> Finding | None:
-    losses = curves.train_loss[1:]
-    steps = list(pairwise(losses))
-    jumps = sum(after > (1 + JUMP) * before for before, after in steps if before > MEMORIZED)
-    if len(steps) < LAST_EPOCHS or jumps < JUMPS * len(steps):
-        return None
-    evidence = f"training loss rose by more than {100 * JUMP:.0f} % in {jumps} of {len(steps)} epochs"
-    return Finding("learning rate too high", evidence, "try a third of it, or a schedule that lowers it")
+def _points(share: float) -> str:
+    return f"{100 * share:.1f} points".replace("-", "−")
 
 
-def _lr_too_low(curves: Curves) -> Finding | None:
-    losses = curves.train_loss
-    if curves.epochs < LAST_EPOCHS or losses[-1] < HIGH_LOSS * curves.guessing:
-        return None
-    if any(after > before for before, after in pairwise(losses)):
-        return None
-    tail = curves.last(losses)
-    late, average = (tail[0] - tail[-1]) / (len(tail) - 1), (losses[0] - losses[-1]) / curves.epochs
-    if average <= 0 or late < STEADY * average:
-        return None
-    evidence = (
-        f"training loss falls in every epoch, by {late:.3f} in the last ones and {average:.3f} on average, and still "
-        f"is {losses[-1]:.3f}"
-    )
-    return Finding("learning rate too low", evidence, "try three times the learning rate")
+def _seeds(curves: Curves) -> str:
+    number = len(curves.seeds_watched)
+    return f"{number} seed{'' if number == 1 else 's'}"
 
 
-#: Each rule reads the mean curves of a rung and finds one thing or nothing.
-_RULES: tuple[Callable[[Curves], Finding | None], ...] = (
-    _diverging,
-    _dead_start,
-    _over_fitting,
-    _memorized,
-    _under_fitting,
-    _lr_too_high,
-    _lr_too_low,
-    _still_improving,
+@dataclass(frozen=True)
+class Rule:
+    """One row of the table of states; ``docs/report.md`` has the same rows.
+
+    Attributes:
+        curve: which curve tells it.
+        words: when it holds.
+        source: where it comes from.
+        reads: returns its sign, or None; None itself for what the trials tell, and not the curves.
+    """
+
+    state: State
+    curve: str
+    words: str
+    source: str
+    reads: Callable[[Curves], Sign | None] | None = None
+
+
+_LEARNING = "Goodfellow, Bengio and Courville, Deep Learning, 2016"
+
+#: The table of states, in the order in which they are asked.
+RULES: tuple[Rule, ...] = (
+    Rule(
+        State.FAILED,
+        "none",
+        "a seed ended for another reason than its loss: a technique raised, memory ran out, it took too long",
+        "the trial's own words",
+    ),
+    Rule(
+        State.DIVERGING,
+        "training loss",
+        "of any seed it is no number, or the mean ends above ln(classes) and at 1.5 times its lowest or more",
+        f"{_LEARNING}, section 11.4.1",
+        _diverging,
+    ),
+    Rule(
+        State.NOTHING_LEARNED,
+        "none",
+        "the answers do not depend on the class of the image (permutation test)",
+        "docs/statistics.md, Nothing learned",
+    ),
+    Rule(
+        State.MEMORIZING,
+        "validation loss, accuracies",
+        "validation loss turned: it ends at 1.1 times its lowest or more, told, while training loss went on down; and "
+        "training accuracy is 10 points or more above that on validation, told",
+        f"Prechelt, Early Stopping – But When?, 1998 (the criterion GL); {_LEARNING}, section 7.8",
+        _memorizing,
+    ),
+    Rule(
+        State.IMPROVING,
+        "validation loss",
+        "it falls by 1 % an epoch or more over the last quarter of the epochs, at least five (slope below zero, "
+        "p ≤ 0.05), training loss falls too, and more images are wrong than noise explains",
+        "Nakkiran et al., Deep Double Descent, 2020, section 6; Smith, arXiv 1803.09820, 2018, section 3.2",
+        _improving,
+    ),
+    Rule(
+        State.UNDER_FITTING,
+        "training accuracy",
+        "it ends below 90 %, told, and no gap larger than what it lacks is told",
+        f"{_LEARNING}, sections 5.2 and 11.3; Smith 2018, section 3.2",
+        _under_fitting,
+    ),
+    Rule(
+        State.LIMITED,
+        "accuracies",
+        "training accuracy is 10 points or more above that on validation, told, and validation loss has not turned",
+        f"{_LEARNING}, section 11.3",
+        _limited,
+    ),
+    Rule(
+        State.NOISY,
+        "training loss, validation accuracy",
+        "training loss rises by more than 5 % in a third of the epochs, or validation accuracy has a standard "
+        "deviation of 2 points or more between the last epochs or between seeds, more than its images explain (χ² "
+        "test, 5 %)",
+        f"{_LEARNING}, section 8.3.1; Bouthillier et al., Accounting for Variance in Machine Learning Benchmarks, 2021",
+        _noisy,
+    ),
+    Rule(
+        State.UNCLEAR,
+        "accuracies",
+        "a gap of 10 points could not be told, or validation accuracy is not told from naming one class always",
+        "the binomial error of so many images, Agresti and Caffo 2000",
+        _unclear,
+    ),
+    Rule(State.GOOD, "all", "none of these", "none", _good),
 )
-
-
-def _unstable(trials: list[SavedTrial], watch_test: bool) -> list[Finding]:
-    split, column = ("test", "test_accuracy") if watch_test else ("validation", "val_accuracy")
-    ends = [value for trial in trials if (value := getattr(trial.history[-1], column)) is not None]
-    if len(ends) < 2 or (stdev(ends) < SEEDS_SD and max(ends) - min(ends) < SEEDS_RANGE):
-        return []
-    evidence = (
-        f"{split} accuracy ends between {100 * min(ends):.1f} and {100 * max(ends):.1f} % over {len(ends)} seeds (sd "
-        f"{100 * stdev(ends):.1f} points)"
-    )
-    return [Finding("unstable between seeds", evidence, "try a lower learning rate or a warm-up, and more seeds")]
-
-
-def _healthy(curves: Curves) -> Finding:
-    evidence = (
-        f"accuracy ends at {100 * curves.train_accuracy[-1]:.1f} % on training and "
-        f"{100 * curves.watched_accuracy[-1]:.1f} % on {curves.watched} images, and no rule finds fault"
-    )
-    return Finding("healthy", evidence, "")

@@ -48,6 +48,31 @@ def wilson_interval(successes: int, trials: int, confidence: float) -> tuple[flo
     return float(max(middle - half, 0.0)), float(min(middle + half, 1.0))
 
 
+def share_error(share: float, images: int) -> float:
+    """Return the standard error of a share of so many images, √(p̃ (1 - p̃) / N).
+
+    p̃ counts one image more on either side (Agresti and Caffo, The American Statistician 2000), so that a share of 0 or
+    1 has an error too.
+    """
+    moved = (share * images + 1) / (images + 2)
+    return math.sqrt(moved * (1 - moved) / images)
+
+
+def residual_spread(values: Sequence[float]) -> float:
+    """Return the standard deviation of values about the line through them, n - 2 degrees of freedom; 0 below three."""
+    if len(values) < 3:
+        return 0.0
+    places = np.arange(len(values)) - (len(values) - 1) / 2
+    apart = np.asarray(values, dtype=np.float64) - np.mean(values)
+    left = float(np.square(apart).sum() - np.dot(places, apart) ** 2 / np.dot(places, places))
+    return math.sqrt(max(left, 0.0) / (len(values) - 2))
+
+
+def spreads_more(sd: float, freedom: int, error: float) -> bool:
+    """Whether a standard deviation is above what an error of this size explains: the χ² test of a variance, at 5 %."""
+    return error == 0 or float(special.chdtrc(freedom, freedom * (sd / error) ** 2)) <= 0.05
+
+
 def mcnemar_p_value(one: int, other: int) -> float:
     """Return the two-sided exact p-value of McNemar's test (Psychometrika 1947).
 

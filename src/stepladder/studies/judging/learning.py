@@ -126,10 +126,13 @@ class Learning:
     Attributes:
         rungs: by name, those of which no trial learned anything.
         study: of all trials, where none of any rung did; None elsewhere.
+        largest: share of the training images that are of the largest class: what naming it always is right on; None
+            where their labels are not kept.
     """
 
     rungs: Mapping[str, NothingLearned]
     study: NothingLearned | None = None
+    largest: float | None = None
 
     def __repr__(self) -> str:
         return f"<Learning: nothing in {', '.join(self.rungs) or 'no rung'}{', nothing at all' if self.study else ''}>"
@@ -188,12 +191,13 @@ def judge_learning(study: SavedStudy) -> Learning:
     rungs: dict[str, NothingLearned] = {}
     judged: list[tuple[Answers, NothingLearned | None, float, Training]] = []
     labels = _labels(study)
+    largest = float(np.bincount(labels["train"]).max() / len(labels["train"])) if "train" in labels else None
     for rung in study.record.rungs:
         finished = [trial for trial in study.of_rung(rung.name) if trial.result.status == "finished"]
         answers = _answers(study, finished, labels.get("validation"))
         if answers is None:
             if finished:
-                return Learning({})  # nobody knows of this rung
+                return Learning({}, largest=largest)  # nobody knows of this rung
             continue
         training = _training(study.record, rung.recipe, rung.images, finished, labels.get("train"))
         found, p_value = judge_answers(answers, study.record.data.class_names, training)
@@ -201,15 +205,15 @@ def judge_learning(study: SavedStudy) -> Learning:
             rungs[rung.name] = found
         judged.append((answers, found, p_value, training))
     if not judged:
-        return Learning({})
+        return Learning({}, largest=largest)
     smallest = min(1.0, len(judged) * min(p_value for *_, p_value, _ in judged))
     whole = None
     if smallest > ALPHA and len({len(answers.labels) for answers, *_ in judged}) == 1:
         whole = _whole([(answers, training) for answers, _, _, training in judged], study.record.data.class_names)
     if whole is None:
-        return Learning(rungs)
+        return Learning(rungs, largest=largest)
     everywhere = {rung.name: rungs.get(rung.name, whole) for rung in study.record.rungs if study.of_rung(rung.name)}
-    return Learning(everywhere, replace(whole, p_value=smallest))
+    return Learning(everywhere, replace(whole, p_value=smallest), largest)
 
 
 def judge_trial(
@@ -411,10 +415,14 @@ def _saved_answers(trials: Sequence[SavedTrial]) -> Answers | None:
     found = [read_predictions(trial.folder) for trial in trials if trial.result.test_accuracy is not None]
     if not found or any(one is None for one in found):
         return None
-    pairs = [one for one in found if one is not None]
-    labels = pairs[0][1].astype(np.int64)
-    predicted = tuple(answer.astype(np.int64) for answer, _ in pairs)
-    return Answers("test", labels, predicted, tuple(float((answer == labels).mean()) for answer in predicted))
+    pairs = [(answer.astype(np.int64), labels.astype(np.int64)) for answer, labels in (one for one in found if one)]
+    accuracies = tuple(float((answer == labels).mean()) for answer, labels in pairs)
+    labels = pairs[0][1]
+    if any(not np.array_equal(other, labels) for _, other in pairs):
+        # Each seed has drawn its own images: all of them in one row.
+        answer, labels = (np.concatenate(part) for part in zip(*pairs, strict=True))
+        return Answers("test", labels, (answer,), (float((answer == labels).mean()),))
+    return Answers("test", labels, tuple(answer for answer, _ in pairs), accuracies)
 
 
 def _by_accuracy(trials: Sequence[SavedTrial], labels: np.ndarray | None) -> Answers | None:

@@ -40,7 +40,7 @@ class RungSummary:
         failed: seeds whose trial failed; contrasts count them as ``metrics.Metric.failed``.
         mean: over the finished seeds; None without any.
         sd: sample standard deviation (n - 1) over the finished seeds; None below two.
-        interval: 95 % t-interval of the mean, for this rung alone; None below two seeds.
+        interval: 95 % t-interval of the mean, for this rung alone, cut to what is possible; None below two seeds.
         planned, ended: trials that there should be by now, and those that have ended, failed ones among them.
         train: mean accuracy on plain training images in evaluation mode, over the finished seeds.
         validation: mean accuracy on the validation images, likewise.
@@ -91,13 +91,15 @@ class Effect:
         failed: seeds in which a rung failed and counts as guessing.
         n: pairs that the verdict rests on: all, or those of the look that decided.
         mean, sd: of those differences; None below one and two.
-        interval: two-sided t-interval of the mean at ``level``; None below two pairs.
+        interval: two-sided t-interval of the mean at ``level``, cut to what is possible; None below two pairs.
         level: error of this one interval: what the look may spend of α over the contrasts judged together.
         p_value: adjusted alike, so that it is at most α where the interval excludes zero.
         verdict: None where none is possible: fewer than two pairs, or a rung that failed in every seed on both sides.
         look: number of the look that the verdict is of, from 1.
         correlation: Pearson's, of the two rungs over seeds; None where it is not defined or below three pairs.
         detectable: smallest true difference that as many seeds with this spread find with a chance of 0.8.
+        most: the largest difference that there can be, either way: of two shares 1; None for a loss, which has no end.
+        identical: whether both rungs ended with the same figures to the last bit, in every epoch and seed.
         decided_by: of an undecided contrast to which seeds can be added: the chance that it is decided by each later
             look, by its number of seeds; see ``verdicts.chances_to_decide``.
     """
@@ -118,6 +120,8 @@ class Effect:
     look: int
     correlation: float | None
     detectable: float | None
+    most: float | None = None
+    identical: bool = False
     decided_by: dict[int, float] = field(default_factory=dict)
 
     @property
@@ -160,7 +164,9 @@ def summarize_rungs(study: SavedStudy) -> tuple[RungSummary, ...]:
                 failed=tuple(trial.seed for trial in trials if trial.result.status == "failed"),
                 mean=math.fsum(values) / len(values) if values else None,
                 sd=stdev(values) if len(values) > 1 else None,
-                interval=paired_interval(values),
+                interval=cut_interval(
+                    paired_interval(values, overlap=overlap_of(study.record)), 1.0 if metric.share else None, 0.0
+                ),
                 planned=len(study.record.seeds_of(rung.name)),
                 ended=len(trials),
                 train=_mean(result.train_accuracy for result in finished),
@@ -192,7 +198,7 @@ def weigh_effects(study: SavedStudy, summaries: Sequence[RungSummary]) -> tuple[
         # A failed seed counts against its rung. Before test is read there is nothing to compare it with.
         failed = {} if study.unread else dict.fromkeys(summary.failed, guess)
         rungs[summary.rung] = ({**summary.scores, **failed}, set(failed))
-    return tuple(_weigh(contrast, record, metric, rungs) for contrast in record.contrasts)
+    return tuple(_weigh(contrast, study, metric, rungs) for contrast in record.contrasts)
 
 
 def judged_together(record: StudyRecord, interaction: bool = False) -> int:
@@ -219,12 +225,33 @@ def looks_of(record: StudyRecord, level: float, most: int | None = None) -> tupl
     return tuple(Look(seeds, each / level) for seeds, each in levels.items())
 
 
-def paired_interval(differences: Sequence[float], level: float = 1 - CONFIDENCE) -> tuple[float, float] | None:
+def overlap_of(record: StudyRecord) -> float:
+    """Return test images over training images where each seed draws its own, see ``verdicts.weigh``; else 0."""
+    return record.data.counts["test"] / record.data.counts["train"] if record.resplit else 0.0
+
+
+def paired_interval(
+    differences: Sequence[float], level: float = 1 - CONFIDENCE, overlap: float = 0.0
+) -> tuple[float, float] | None:
     """Two-sided t-interval of the mean of paired differences, not adjusted for anything; None below two."""
     if len(differences) < 2:
         return None
-    evidence = weigh(np.array(differences), level)
+    evidence = weigh(np.array(differences), level, overlap=overlap)
     return float(evidence.low), float(evidence.high)
+
+
+def cut_interval(
+    interval: tuple[float, float] | None, most: float | None, least: float | None = None
+) -> tuple[float, float] | None:
+    """Return an interval without what is impossible: two seeds know so little that theirs can go beyond all points.
+
+    Args:
+        most: the largest possible value; None where there is none, as of a loss.
+        least: the smallest; ``-most`` where it is left out, as of a difference.
+    """
+    if interval is None or most is None:
+        return interval
+    return max(interval[0], -most if least is None else least), min(interval[1], most)
 
 
 def welch_interval(first: Sequence[float], second: Sequence[float]) -> tuple[float, float] | None:
@@ -247,10 +274,11 @@ def welch_interval(first: Sequence[float], second: Sequence[float]) -> tuple[flo
 
 def _weigh(
     contrast: ContrastRecord,
-    record: StudyRecord,
+    study: SavedStudy,
     metric: Metric,
     rungs: dict[str, tuple[dict[int, float], set[int]]],
 ) -> Effect:
+    record = study.record
     seeds = [seed for seed in record.seeds if all(seed in rungs[name][0] for name in contrast.weights)]
     differences = {
         seed: metric.sign * math.fsum(weight * rungs[name][0][seed] for name, weight in contrast.weights.items())
@@ -271,23 +299,29 @@ def _weigh(
         looks = (
             Look(len(values), looks[0].share),
         )  # seeds that were added are not left out; the report says what they cost
-    code, at = settle(values, looks, family_level, record.smallest_effect, floor)
+    overlap = overlap_of(record)
+    code, at = settle(values, looks, family_level, record.smallest_effect, floor, overlap)
     look = looks[int(at)]
     level = family_level * look.share
     used = values[: look.seeds]
     if listed and len(used) < look.seeds:
         level = family_level  # an unfinished first look has no verdict yet
-    evidence = weigh(used, level, floor) if len(used) >= 2 else None
+    evidence = weigh(used, level, floor, overlap) if len(used) >= 2 else None
     known = len(used) >= 2 and len(used) == look.seeds and len(empty) < len(seeds)
     verdict: Verdict | None = VERDICTS[int(code)] if known else None
     if verdict == "equivalent" and empty:
         verdict = "undecided"
+    alike = pair[0] and pair[1] and verdict and not failed and not any(values)
+    identical = bool(alike) and _are_identical(study, pair, seeds)
+    if identical:
+        verdict = "equivalent"  # whatever rounding would allow
     sd = float(evidence.sd) if evidence else None
     mean = math.fsum(used) / len(used) if len(used) else None
     chances: dict[int, float] = {}
     if verdict == "undecided" and record.spending == "open" and mean is not None and sd is not None:
         later = looks_of(record, family_level, MOST_SEEDS_SOUGHT)[int(at) + 1 :]
-        chances = chances_to_decide(mean, sd, len(used), later, family_level, record.smallest_effect)
+        chances = chances_to_decide((mean, sd, len(used)), later, family_level, record.smallest_effect, overlap)
+    most = math.fsum(weight for weight in weights if weight > 0) if metric.share else None
     return Effect(
         name=contrast.name,
         design=contrast.design,
@@ -298,15 +332,31 @@ def _weigh(
         n=len(used),
         mean=mean,
         sd=sd,
-        interval=(float(evidence.low), float(evidence.high)) if evidence else None,
+        interval=cut_interval((float(evidence.low), float(evidence.high)), most) if evidence else None,
         level=level,
         p_value=min(1.0, float(evidence.p_value) * record.alpha / level) if evidence else None,
         verdict=verdict,
         look=int(at) + 1,
         correlation=_correlation(rungs[pair[0]][0], rungs[pair[1]][0], seeds) if pair[0] and pair[1] else None,
-        detectable=detectable_difference(sd, len(used), level) if sd is not None else None,
+        detectable=detectable_difference(sd, len(used), level, overlap) if sd is not None else None,
+        most=most,
+        identical=identical,
         decided_by=chances,
     )
+
+
+def _are_identical(study: SavedStudy, pair: Sequence[str | None], seeds: Sequence[int]) -> bool:
+    """Whether two rungs had the same losses in every epoch, and on test, to the last bit."""
+    told = []
+    for rung in pair:
+        trials = {trial.seed: trial for trial in study.of_rung(str(rung))}
+        told.append(
+            [
+                (trials[seed].result.test_loss, [(epoch.train_loss, epoch.val_loss) for epoch in trials[seed].history])
+                for seed in seeds
+            ]
+        )
+    return told[0] == told[1] and all(loss is not None and epochs for loss, epochs in told[0])
 
 
 def _correlation(one: dict[int, float], other: dict[int, float], seeds: list[int]) -> float | None:

@@ -1,19 +1,25 @@
-"""The other uncertainty: test images are finite too. Over images, not over seeds; for accuracy alone."""
+"""The other question: would it hold on new images like these? For accuracy alone, over images and seeds together.
+
+A verdict is about other seeds on these test images. Whoever uses a model asks about images that nobody has seen, and
+those differ from the test images by chance, whatever the seeds. Both are random here, and cross: every seed answers to
+every image. The variance of the mean is taken apart as in studies of readers and cases, where the readers are few and
+the same cases are shown to each (Obuchowski and Rockette, Communications in Statistics 1995), with the degrees of
+freedom of Hillis (Statistics in Medicine 2007).
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from stepladder.studies.design.metrics import find_metric
 from stepladder.studies.files.predictions import read_predictions
-from stepladder.studies.files.records import SavedStudy
-from stepladder.studies.judging.distributions import exact_interval, mcnemar_p_value
-from stepladder.studies.judging.statistics import CONFIDENCE
-
-#: Resamples of the bootstrap; its ends are then known to about a hundredth of the interval's width.
-_RESAMPLES = 9999
+from stepladder.studies.files.records import ContrastRecord, SavedStudy
+from stepladder.studies.judging.distributions import exact_interval, mcnemar_p_value, t_quantile
+from stepladder.studies.judging.statistics import CONFIDENCE, Effect, cut_interval
 
 
 @dataclass(frozen=True)
@@ -35,16 +41,21 @@ class ModelPair:
 
 @dataclass(frozen=True)
 class TestSet:
-    """What depends on which test images were drawn, with these same models; for accuracy alone.
+    """What holds on new images like the test images; for accuracy alone.
 
     Attributes:
-        rungs: by rung, the 95 % interval of its mean accuracy; None where no predictions were saved.
-        effects: the same of every contrast of two rungs, in plan order; None for other contrasts.
+        images: test images.
+        rungs: by rung, the 95 % interval of its mean accuracy; of one seed, of that model. None where no predictions
+            were saved.
+        effects: of every contrast, in plan order, the interval of its mean difference at the level of its verdict,
+            never narrower than that on these images; None below two seeds, where predictions are missing, or where
+            each seed has drawn its own test images, so that the verdict's own interval is it.
         pairs: every two models that the plan compares.
     """
 
     __test__ = False  # no test of pytest's, whatever its name
 
+    images: int
     rungs: dict[str, tuple[float, float] | None]
     effects: tuple[tuple[float, float] | None, ...]
     pairs: tuple[ModelPair, ...]
@@ -53,20 +64,28 @@ class TestSet:
         return f"<TestSet of {len(self.rungs)} rungs and {len(self.pairs)} pairs of models>"
 
 
-def judge_test_set(study: SavedStudy) -> TestSet:
-    """Return what depends on the test images, from the predictions that were saved.
+def judge_test_set(study: SavedStudy, effects: Sequence[Effect]) -> TestSet:
+    """Return what holds on new images, from the predictions that were saved.
+
+    Args:
+        effects: of the study, in plan order.
 
     Raises:
         StorageError: a file of predictions is damaged.
     """
     correct = {rung.name: correct_by_seed(study, rung.name) for rung in study.record.rungs}
+    guess = find_metric("accuracy").failed(len(study.record.data.class_names))
+    # Where each seed has drawn its own test images, the verdicts themselves are for new ones.
+    crossed = study.record.metric == "accuracy" and not study.record.resplit
     return TestSet(
-        rungs={name: accuracy_interval(list(found.values())) for name, found in correct.items()},
+        images=study.record.data.counts["test"],
+        rungs={
+            name: None if study.record.resplit else accuracy_interval(list(found.values()))
+            for name, found in correct.items()
+        },
         effects=tuple(
-            difference_interval(*(correct[name] for name in contrast.weights))
-            if list(contrast.weights.values()) == [1.0, -1.0]
-            else None
-            for contrast in study.record.contrasts
+            _effect_interval(contrast, effect, correct, guess) if crossed else None
+            for contrast, effect in zip(study.record.contrasts, effects, strict=True)
         ),
         pairs=compare_models(study, correct),
     )
@@ -84,36 +103,47 @@ def correct_by_seed(study: SavedStudy, rung: str) -> dict[int, np.ndarray]:
 
 
 def accuracy_interval(correct: Sequence[np.ndarray]) -> tuple[float, float] | None:
-    """Return the 95 % interval of a mean accuracy over other test images of the same kind; None without models.
+    """Return the 95 % interval of a mean accuracy on new images with new seeds; None without models.
 
-    Of one model exactly (Clopper and Pearson, Biometrika 1934); of several by the bootstrap over images, since they
-    are wrong on much the same ones.
+    Of one model exactly (Clopper and Pearson, Biometrika 1934).
     """
     if not correct:
         return None
     if len(correct) == 1:
         return exact_interval(int(correct[0].sum()), len(correct[0]), CONFIDENCE)
-    return bootstrap_mean(np.sum(correct, axis=0) / len(correct))
+    low, high = map(float, crossed_interval(np.array(correct, dtype=np.float64), 1 - CONFIDENCE))
+    return max(low, 0.0), min(high, 1.0)
 
 
-def difference_interval(one: dict[int, np.ndarray], other: dict[int, np.ndarray]) -> tuple[float, float] | None:
-    """Return the 95 % bootstrap interval over images of the mean difference in accuracy; None without pairs."""
-    seeds = sorted(one.keys() & other.keys())
-    if not seeds:
-        return None
-    return bootstrap_mean(sum(one[seed].astype(np.int64) - other[seed] for seed in seeds) / len(seeds))
+def crossed_interval(values: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the interval of a mean over seeds and images, both drawn anew; ends are not cut to what is possible.
 
+    With mean squares S of seeds, I of images and R of what is left of the two-way layout, the variance of the mean is
+    (S + max(I - R, 0)) / nN, and its square divided by S² / (n - 1) is the degrees of freedom (Hillis 2007, equation
+    5; the terms of I and R are added here, and hardly count). It is never narrower than the interval over seeds alone:
+    few seeds say too little of their own spread for that.
 
-def bootstrap_mean(values: np.ndarray) -> tuple[float, float]:
-    """Return the 95 % percentile-bootstrap interval of a mean; for hundreds of values or more.
-
-    Values of images are few different ones, so a resample of N images is a draw of how often each of them comes: one
-    multinomial, the same distribution as N draws with replacement and a thousand times as fast.
+    Args:
+        values: float (..., n, N): what each of N images adds to the mean under each of n seeds, n and N at least 2;
+            leading axes are separate studies.
+        level: chance that the interval misses.
     """
-    different, times = np.unique(values, return_counts=True)
-    draws = np.random.default_rng(0).multinomial(len(values), times / len(values), size=_RESAMPLES)
-    low, high = np.quantile(draws @ different / len(values), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)
+    seeds, images = values.shape[-2:]
+    by_seed, by_image = values.mean(axis=-1), values.mean(axis=-2)
+    mean = by_seed.mean(axis=-1)
+    of_seeds = images * np.square(by_seed - mean[..., None]).sum(axis=-1)
+    of_images = seeds * np.square(by_image - mean[..., None]).sum(axis=-1)
+    whole = np.square(values - mean[..., None, None]).sum(axis=(-2, -1))
+    s, i = of_seeds / (seeds - 1), of_images / (images - 1)
+    r = np.maximum(whole - of_seeds - of_images, 0.0) / ((seeds - 1) * (images - 1))
+    added = np.maximum(i - r, 0.0)
+    spread = s**2 / (seeds - 1) + (i**2 / (images - 1) + r**2 / ((seeds - 1) * (images - 1))) * (added > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        freedom = np.nan_to_num(np.square(s + added) / spread, nan=seeds - 1, posinf=seeds - 1)
+    both = t_quantile(1 - level / 2, np.maximum(freedom, seeds - 1)) * np.sqrt(s + added)
+    over_seeds = t_quantile(1 - level / 2, seeds - 1) * np.sqrt(s)
+    reach = np.maximum(both, over_seeds) / math.sqrt(seeds * images)
+    return mean - reach, mean + reach
 
 
 def compare_models(study: SavedStudy, correct: Mapping[str, dict[int, np.ndarray]]) -> tuple[ModelPair, ...]:
@@ -124,7 +154,7 @@ def compare_models(study: SavedStudy, correct: Mapping[str, dict[int, np.ndarray
     """
     pairs = []
     for contrast in study.record.contrasts:
-        if list(contrast.weights.values()) != [1.0, -1.0]:
+        if not _is_pair(contrast):
             continue
         rung, below = contrast.weights
         for seed in sorted(correct[rung].keys() & correct[below].keys()):
@@ -133,3 +163,32 @@ def compare_models(study: SavedStudy, correct: Mapping[str, dict[int, np.ndarray
             p_value = mcnemar_p_value(only_one, only_other)
             pairs.append(ModelPair(rung, below, seed, only_one, only_other, p_value))
     return tuple(pairs)
+
+
+def _is_pair(contrast: ContrastRecord) -> bool:
+    return list(contrast.weights.values()) == [1.0, -1.0]
+
+
+def _effect_interval(
+    contrast: ContrastRecord, effect: Effect, correct: Mapping[str, dict[int, np.ndarray]], guess: float
+) -> tuple[float, float] | None:
+    """Return the interval of a contrast on new images, of the seeds that its verdict rests on."""
+    if effect.interval is None:
+        return None
+    images = next((len(each) for found in correct.values() for each in found.values()), 0)
+    rows = []
+    for seed in list(effect.differences)[: effect.n]:
+        row = np.zeros(images)
+        for rung, weight in contrast.weights.items():
+            if seed in correct[rung]:
+                row += weight * correct[rung][seed]
+            elif seed in effect.failed:
+                row += weight * guess  # as the verdict counts it
+            else:
+                return None
+        rows.append(row)
+    if images < 2:
+        return None
+    low, high = map(float, crossed_interval(np.array(rows), effect.level))
+    low, high = min(low, effect.interval[0]), max(high, effect.interval[1])
+    return cut_interval((low, high), effect.most)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from stepladder.studies.files.records import Machine, SavedStudy
+from stepladder.studies.files.records import Machine, SavedStudy, TrialResult
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Costs:
         epochs: of a finished trial; the most where they differ, None without any.
         joules, watts: what the processors used, and on average, in those trials whose machine told it.
         told: how many trials that are.
+        at_a_time: trials that ran at the same time, on average over the time from the first one's start to the last
+            one's end; at least 1, whatever pauses there were.
     """
 
     seconds: float
@@ -36,6 +39,7 @@ class Costs:
     joules: float | None
     watts: float | None
     told: int
+    at_a_time: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,19 @@ def _costs(study: SavedStudy) -> Costs:
         joules=joules if told else None,
         watts=joules / max(sum(result.seconds for result in told), 1e-9) if told else None,
         told=len(told),
+        at_a_time=_at_a_time(results),
     )
+
+
+def _at_a_time(results: Sequence[TrialResult]) -> float:
+    try:
+        ends = [datetime.fromisoformat(result.finished).timestamp() for result in results]
+    except ValueError:  # a file that somebody wrote
+        return 1.0
+    if not ends:
+        return 1.0
+    span = max(ends) - min(end - result.seconds for end, result in zip(ends, results, strict=True))
+    return max(1.0, sum(result.seconds for result in results) / span) if span > 0 else 1.0
 
 
 def _count(values: Iterable[str]) -> tuple[tuple[str, int], ...]:

@@ -30,6 +30,9 @@ VERDICTS: tuple[Verdict, ...] = ("helped", "hurt", "equivalent", "undecided")
 #: The chance at which a difference counts as detectable, and a number of seeds as probably enough.
 POWER = 0.8
 
+#: The chance at which more seeds may or may not decide.
+EVEN = 0.5
+
 #: More seeds than this are not looked for: an effect that small is not worth them.
 MOST_SEEDS_SOUGHT = 40
 
@@ -55,21 +58,24 @@ class Evidence:
     p_value: np.ndarray
 
 
-def weigh(differences: np.ndarray, level: float, floor: float = 0.0) -> Evidence:
+def weigh(differences: np.ndarray, level: float, floor: float = 0.0, overlap: float = 0.0) -> Evidence:
     """Return mean, t-interval and p-value of paired differences.
 
-    mean ± t(1 - level/2, n - 1) · sd / √n (Student, Biometrika 1908).
+    mean ± t(1 - level/2, n - 1) · sd / √n (Student, Biometrika 1908). Where each seed draws its own training and test
+    images out of the same ones, seeds share most of their training images, and √(1/n + overlap) stands for √(1/n)
+    (Nadeau and Bengio, Machine Learning 2003, section 3.3: the corrected resampled t-test).
 
     Args:
         differences: float (..., n), one a seed, n at least 2; leading axes are separate comparisons.
         level: error of one interval, α/m for m comparisons.
         floor: smallest standard deviation that is believed. Accuracies come in steps of one test image, so that a few
             seeds can agree to the digit; without a floor they would prove anything.
+        overlap: test images over training images where each seed draws its own; 0 where all have the same.
     """
     n = differences.shape[-1]
     mean = differences.mean(axis=-1)
     sd = np.maximum(differences.std(axis=-1, ddof=1), floor)
-    error = sd / math.sqrt(n)
+    error = sd * math.sqrt(1 / n + overlap) if overlap else sd / math.sqrt(n)
     reach = t_quantile(1 - level / 2, n - 1) * error
     with np.errstate(divide="ignore", invalid="ignore"):
         # No spread at all: a mean of zero says nothing against zero, any other everything.
@@ -84,7 +90,12 @@ def judge(low: np.ndarray, high: np.ndarray, smallest_effect: float) -> np.ndarr
 
 
 def settle(
-    differences: np.ndarray, looks: Sequence[Look], level: float, smallest_effect: float, floor: float = 0.0
+    differences: np.ndarray,
+    looks: Sequence[Look],
+    level: float,
+    smallest_effect: float,
+    floor: float = 0.0,
+    overlap: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the verdict of the first look that decides, as its position in :data:`VERDICTS`, and that look's own.
 
@@ -93,13 +104,14 @@ def settle(
     Args:
         differences: float (..., n), one a seed in the order in which they were added; looks beyond n are left out.
         level: error of one comparison over all looks, α/m for m comparisons.
+        floor, overlap: see :func:`weigh`.
     """
     verdict = np.full(differences.shape[:-1], VERDICTS.index("undecided"))
     at = np.zeros(differences.shape[:-1], dtype=np.int64)
     for position, look in enumerate(looks):
         if not 2 <= look.seeds <= differences.shape[-1]:
             continue
-        evidence = weigh(differences[..., : look.seeds], level * look.share, floor)
+        evidence = weigh(differences[..., : look.seeds], level * look.share, floor, overlap)
         still = verdict == VERDICTS.index("undecided")
         at = np.where(still, position, at)
         verdict = np.where(still, judge(evidence.low, evidence.high, smallest_effect), verdict)
@@ -126,7 +138,11 @@ def power(effect: float, sd: float, n: np.ndarray, level: float) -> np.ndarray:
 
 
 def chances_to_decide(
-    mean: float, sd: float, n: int, looks: Sequence[Look], level: float, smallest_effect: float
+    so_far: tuple[float, float, int],
+    looks: Sequence[Look],
+    level: float,
+    smallest_effect: float,
+    overlap: float = 0.0,
 ) -> dict[int, float]:
     """Return the chance that an undecided comparison is decided by each later look, by that look's seeds.
 
@@ -137,11 +153,13 @@ def chances_to_decide(
     give the same chances.
 
     Args:
-        mean, sd: of the ``n`` differences so far, n at least 2.
+        so_far: mean, standard deviation and number n of the differences so far, n at least 2.
         looks: the later ones, with their shares of ``level``.
+        overlap: see :func:`weigh`.
     """
     if not looks:
         return {}
+    mean, sd, n = so_far
     random, most = np.random.default_rng(n), looks[-1].seeds
     # Normal-inverse-χ²: Gelman et al., Bayesian Data Analysis, 2013, section 3.3, with κ₀ = 1, μ₀ = 0, ν₀ = 0.
     squares = (n - 1) * sd**2 + n / (n + 1) * mean**2
@@ -149,9 +167,9 @@ def chances_to_decide(
     effect = n / (n + 1) * mean + sigma / math.sqrt(n + 1) * random.standard_normal(_FUTURES)
     added = effect[:, None] + sigma[:, None] * random.standard_normal((_FUTURES, most - n))
     # Any n differences of this mean and deviation stand for those so far.
-    so_far = mean + sd * _of_unit_spread(n)
-    futures = np.concatenate([np.broadcast_to(so_far, (_FUTURES, n)), added], axis=1)
-    verdicts, at = settle(futures, looks, level, smallest_effect)
+    known = mean + sd * _of_unit_spread(n)
+    futures = np.concatenate([np.broadcast_to(known, (_FUTURES, n)), added], axis=1)
+    verdicts, at = settle(futures, looks, level, smallest_effect, overlap=overlap)
     decided = verdicts != VERDICTS.index("undecided")
     return {look.seeds: float((decided & (at <= position)).mean()) for position, look in enumerate(looks)}
 
@@ -161,11 +179,12 @@ def _of_unit_spread(n: int) -> np.ndarray:
     return np.asarray(values / values.std(ddof=1))
 
 
-def detectable_difference(sd: float, n: int, level: float) -> float | None:
+def detectable_difference(sd: float, n: int, level: float, overlap: float = 0.0) -> float | None:
     """Return the smallest true difference that ``n`` seeds find with :data:`POWER`; None below two seeds.
 
     Args:
         sd: standard deviation of the paired differences, in the unit of the answer.
+        overlap: see :func:`weigh`.
     """
     if n < 2:
         return None
@@ -179,7 +198,8 @@ def detectable_difference(sd: float, n: int, level: float) -> float | None:
     top = 10.0
     while short(top) < 0:
         top *= 10
-    return sd * float(optimize.brentq(short, 0.0, top, xtol=1e-6))
+    # As of a spread without overlap whose mean is known as badly.
+    return sd * math.sqrt(1 + n * overlap) * float(optimize.brentq(short, 0.0, top, xtol=1e-6))
 
 
 def _one_sided_power(effect_size: float, n: np.ndarray, level: float) -> np.ndarray:

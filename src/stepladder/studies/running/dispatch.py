@@ -10,6 +10,7 @@ from typing import Literal
 from stepladder.studies.running.callbacks import Callbacks, Schedule
 from stepladder.studies.running.execution import Execution, Job
 from stepladder.studies.running.hours import say_hours
+from stepladder.studies.running.memory import give_back
 from stepladder.studies.running.streams import run_jobs_in_streams
 from stepladder.studies.running.workers import run_in_workers
 from stepladder.training.device import Compute
@@ -72,6 +73,7 @@ def carry_out(
 ) -> None:
     """Run ``jobs`` here, or in processes of their own: where they are several, or one that hangs has to be killed."""
     execution = replace(execution, workers=workers)
+    give_back()
     if workers > 1 or execution.trial_timeout is not None:
         run_in_workers(workers, jobs, compute, execution, callbacks, after_each)
     else:

@@ -68,6 +68,11 @@ class Execution:
     command: str = ""
     stop: Stop = field(default_factory=Stop, compare=False)
 
+    @property
+    def is_bounded(self) -> bool:
+        """Whether it stops by itself after some time."""
+        return self.max_time is not None or self.stop.left() is not None
+
     def check(self, device: str | None = None) -> None:
         """Raise StudyError where a value is out of range, or means nothing on ``device`` (``cpu``, ``cuda``, …)."""
         if self.workers != "auto" and (not isinstance(self.workers, int) or self.workers < 1):

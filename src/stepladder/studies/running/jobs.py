@@ -16,6 +16,7 @@ from stepladder.studies.files.store import CHECKPOINTS, read_result
 from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.running.execution import Execution, Job
 from stepladder.studies.running.locks import try_lock
+from stepladder.studies.running.memory import give_back
 from stepladder.studies.running.trial import record_failure, remove_checkpoints, run_trial
 from stepladder.training.device import Compute
 from stepladder.training.loop import describe_failure
@@ -119,6 +120,7 @@ def _run(job: Job, compute: Compute, execution: Execution, callbacks: Callbacks)
     finally:
         if before is not None:
             os.chdir(before)
+        give_back()
     return True
 
 

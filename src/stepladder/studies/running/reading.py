@@ -56,7 +56,9 @@ def read_study_test(study: SavedStudy, jobs: Sequence[Job], compute: Compute, ca
     by_id = {job.trial.id: job for job in jobs}
     record = study.record
     plan = PlanRead(record.plan_hash, record.plan, record.data.name, str(study.folder.absolute()), now())
-    elsewhere = note_reading(jobs[0].splits.test, plan)
+    reads = {trial.result.trial for trial in unread}
+    tests = {job.splits.fingerprint: job.splits.test for job in jobs if job.trial.id in reads}
+    elsewhere = max((note_reading(test, plan) for test in tests.values()), default=0)
     readings = _note_reading(study, unread, elsewhere)
     write_readings(study.folder, readings)
     if unread:

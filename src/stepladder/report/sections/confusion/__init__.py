@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, assert_never
 
 from stepladder.report.section import Section, TextTable
-from stepladder.report.units import hundredths, listing, percent
+from stepladder.report.units import hundredths, percent
 from stepladder.studies.findings import Findings, ShownModel, ShownReason
 from stepladder.studies.judging.answers import ModelAnswers
 
@@ -53,11 +53,13 @@ def describe_shown(shown: ShownModel) -> str:
             return "It is the first seed of the highest rung and no recommendation: in every rung a trial failed."
         case ShownReason.CHOSEN:
             best = f"; of its {shown.seeds} seeds, this one is the best on validation" if shown.seeds > 1 else ""
-            why = f"Its rung has the highest validation accuracy{best}."
-            if shown.tied:
-                equal = "is equal" if len(shown.tied) == 1 else "are equal"
-                why += f" {listing(list(shown.tied))} {equal}; of equal rungs the lowest is taken."
-            return why
+            why = "Its rung has the highest validation accuracy"
+            if shown.best is not None:
+                why = (
+                    "Its rung is the simplest of those whose validation accuracy lies within noise of the highest "
+                    f"({shown.best})"
+                )
+            return f"{why}{best}."
         case _:
             assert_never(shown.reason)
 

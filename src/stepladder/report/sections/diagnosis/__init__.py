@@ -1,4 +1,4 @@
-"""What the curves of each rung show, by the fixed rules of ``judging.diagnosis``."""
+"""What the curves of each rung show, by the table of states of ``judging.diagnosis``, and what to try next."""
 
 from __future__ import annotations
 
@@ -8,27 +8,23 @@ from stepladder.studies.findings import Findings
 
 
 class DiagnosisSection(Section[Findings]):
-    """A row a finding."""
+    """A row a rung."""
 
     key = "diagnosis"
     heading = "What the curves show"
 
     def tables(self, findings: Findings) -> tuple[TextTable, ...]:
-        """Return the findings, where any trial has ended."""
-        rows = tuple(
-            (diagnosis.rung, finding.name, finding.evidence, finding.experiment or UNDEFINED)
-            for diagnosis in findings.diagnosis
-            for finding in diagnosis.findings
-        )
+        """Return the states, where any trial has ended."""
+        rows = tuple((one.rung, one.state, one.evidence, one.advice or UNDEFINED) for one in findings.diagnosis)
         if not rows:
             return ()
         return (
             TextTable(
                 caption=(
-                    "By fixed rules on the mean curves over the finished seeds, in evaluation mode on plain images; "
-                    "docs/statistics.md has the rules. They describe, and choose nothing."
+                    "One state a rung, by fixed rules on the mean curves over the finished seeds; ± is two standard "
+                    "errors. docs/report.md has the rules with their sources. No two rungs get opposed advice."
                 ),
-                header=("rung", "finding", "evidence", "worth trying next"),
+                header=("rung", "state", "evidence", "what to try next"),
                 rows=rows,
                 text_columns=4,
             ),

@@ -10,9 +10,9 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from stepladder.report.marks import chart_verdict, question, seeds_range, several_kinds, verdict_word
+from stepladder.report.marks import chart_verdict, interval_of, question, seeds_range, several_kinds, verdict_word
 from stepladder.report.section import Picture, Section, TextTable
-from stepladder.report.units import UNDEFINED, Scale, amount, correlation, count, interval, p_value, size
+from stepladder.report.units import UNDEFINED, Scale, amount, correlation, count, p_value, size
 from stepladder.studies.findings import Findings
 from stepladder.studies.judging.statistics import Effect
 from stepladder.studies.judging.verdicts import POWER
@@ -59,6 +59,7 @@ class EffectsSection(Section[Findings]):
                     "values": [scale.axis(value) for value in effect.differences.values()],
                     "mean": scale.axis(effect.mean),
                     "interval": scale.axis_interval(effect.interval),
+                    "wider": scale.axis_interval(findings.on_new_images(effect)),
                     **chart_verdict(scale, effect),
                 }
                 for effect in effects
@@ -74,11 +75,11 @@ class EffectsSection(Section[Findings]):
         how = ("how",) if several_kinds(findings.effects) else ()
         return {
             "verdicts": table.pick(
-                ("technique", *how, "verdict", "mean", "interval", "p", "n", "seeds to decide"),
+                ("technique", *how, "verdict", "mean", "interval", "new images", "p", "n", "seeds to decide"),
                 "Plus is better. How to read it: below, under more figures.",
             ),
             "more_figures": table.pick(
-                ("technique", *how, "difference of", "correlation", "detectable", "other test images"), table.caption
+                ("technique", *how, "difference of", "correlation", "detectable"), table.caption
             ),
             "differences": difference_table(findings)
             if findings.test_set is not None and len(findings.study.record.seeds) > 1
@@ -90,7 +91,7 @@ def describe_effects(what: str, findings: Findings, effects: Sequence[Effect]) -
     """Return what a figure of effects shows, for those who cannot see it."""
     scale = Scale(findings.metric.share)
     each = [
-        f"{effect.name} {scale.difference(effect.mean)} {scale.interval(effect.interval)}, {verdict_word(effect)}"
+        f"{effect.name} {scale.difference(effect.mean)} {interval_of(scale, effect)}, {verdict_word(effect)}"
         for effect in effects
     ]
     return f"{what}, in {scale.step}: {'; '.join(each)}."
@@ -99,30 +100,29 @@ def describe_effects(what: str, findings: Findings, effects: Sequence[Effect]) -
 def effect_table(findings: Findings) -> TextTable:
     """Return every contrast of the plan with its interval and verdict; a column that no row fills is left out."""
     scale = Scale(findings.metric.share)
-    # Which test images were drawn is known to matter for accuracy alone, and for two rungs.
-    pairs = any(effect.rung for effect in findings.effects) and findings.metric.name == "accuracy"
-    over_images = (None,) * len(findings.effects) if findings.test_set is None else findings.test_set.effects
+    new_images = findings.test_set is not None and any(findings.test_set.effects)
     rows = []
-    for effect, bounds in zip(findings.effects, over_images, strict=True):
-        line = [
+    for effect in findings.effects:
+        line = (
             effect.name,
             question(effect.design),
             f"{effect.rung} − {effect.below}" if effect.rung else question(effect.design),
             verdict_word(effect),
             scale.difference(effect.mean),
-            scale.interval(effect.interval),
+            interval_of(scale, effect),
+            *([scale.interval(findings.on_new_images(effect), effect.most)] if new_images else []),
             p_value(effect.p_value),
             str(effect.n),
             correlation(effect.correlation),
             _detectable(scale, effect.detectable),
             seeds_word(effect),
-        ]
-        line += [interval(bounds)] if pairs else []
-        rows.append(tuple(line))
-    header = ["technique", "how", "difference of", "verdict", f"mean, {scale.step}", "interval", "p", "n"]
+        )
+        rows.append(line)
+    header = ["technique", "how", "difference of", "verdict", f"mean, {scale.step}", "interval"]
+    header += ["new images"] if new_images else []
+    header += ["p", "n"]
     header += ["correlation", f"detectable, {scale.step}", "seeds to decide"]
-    header += ["other test images"] if pairs else []
-    return TextTable(caption=_caption(findings, pairs), header=tuple(header), rows=tuple(rows), text_columns=4)
+    return TextTable(caption=_caption(findings, new_images), header=tuple(header), rows=tuple(rows), text_columns=4)
 
 
 def difference_table(findings: Findings) -> TextTable:
@@ -161,7 +161,7 @@ def terminal_effects(findings: Findings) -> Table:
     table.add_column("verdict", no_wrap=True)
     for effect in findings.effects:
         words = [effect.name, *([question(effect.design)] if several else [])]
-        cells = [*words, scale.difference(effect.mean), scale.interval(effect.interval), verdict_word(effect)]
+        cells = [*words, scale.difference(effect.mean), interval_of(scale, effect), verdict_word(effect)]
         table.add_row(*(Text(cell) for cell in cells))
     return table
 
@@ -182,7 +182,7 @@ def _difference(scale: Scale, effect: Effect, seed: int) -> str:
     return f"{text} (f)" if seed in effect.failed else text
 
 
-def _caption(findings: Findings, pairs: bool) -> str:
+def _caption(findings: Findings, new_images: bool) -> str:
     record, scale = findings.study.record, Scale(findings.metric.share)
     share = f"{100 * (1 - record.alpha):g} %"
     looks = f" at any of {len(record.looks)} looks" if len(record.looks) > 1 else ""
@@ -211,9 +211,11 @@ def _caption(findings: Findings, pairs: bool) -> str:
             " Seeds to decide: how many in all would decide it with an even chance, and with one of "
             f"{100 * POWER:.0f} %; neither the effect nor its spread is known better than the seeds so far tell."
         )
-    if pairs:
+    if new_images:
         text += (
-            " Other test images: the 95 % bootstrap interval of the mean difference over images, for these same "
-            "models; the verdicts do not use it."
+            " New images: the interval on other images like the test images with other seeds, at the same level; the "
+            "verdicts do not use it."
         )
+    if any(effect.interval and effect.most and effect.most in map(abs, effect.interval) for effect in findings.effects):
+        text += " “any” stands where an interval goes as far as a difference can: so few seeds say nothing there."
     return text

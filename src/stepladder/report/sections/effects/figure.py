@@ -26,17 +26,18 @@ from stepladder.report.figures.style import (
     write_header,
     write_legend,
 )
-from stepladder.report.marks import WATCHED, question, several_kinds, verdict_word
+from stepladder.report.marks import WATCHED, interval_of, question, several_kinds, verdict_word
 from stepladder.report.units import Scale, amount, count
 from stepladder.studies.findings import Findings
 from stepladder.studies.judging.statistics import Effect
 
 _ZONE = "#EAF2F8"
+_WIDER: Any = {"lw": 5.5, "alpha": 0.28, "solid_capstyle": "butt"}
 _MEAN: Any = {"marker": "D", "ms": 6.5, "mfc": "white", "mew": 1.6, "zorder": 4}
 
 
 def draw_forest(findings: Findings, *, compact: bool = False) -> Figure:
-    """Draw every effect but the interactions: a dot a seed, the mean, its adjusted interval, and the verdict.
+    """Draw every effect but the interactions: a dot a seed, the mean, both its adjusted intervals, and the verdict.
 
     The band is ± the smallest effect of interest. An interval far wider than everything else is cut at the frame.
 
@@ -52,14 +53,26 @@ def draw_forest(findings: Findings, *, compact: bool = False) -> Figure:
         for level, effect in enumerate(reversed(effects)):
             values = [scale.factor * value for value in list(effect.differences.values())[: effect.n]]
             axes.scatter(values, [level + 0.2] * len(values), s=22, color=VALIDATION, alpha=0.6, lw=0, zorder=3)
+            if bounds := findings.on_new_images(effect):
+                ends = [scale.factor * end for end in bounds]
+                axes.plot(ends, [level, level], color=verdict_color(effect.verdict), **_WIDER)
             draw_interval(axes, level, effect, scale.factor)
             if effect.mean is not None:
                 axes.plot(scale.factor * effect.mean, level, **_MEAN, mec=verdict_color(effect.verdict))
         handles = [
             Line2D([], [], ls="", marker="o", ms=5, color=VALIDATION, alpha=0.6, mew=0, label="one seed"),
             Line2D(
-                [], [], color=MUTED, lw=1.8, marker="D", mfc="white", mew=1.6, ms=6, label="mean, adjusted interval"
+                [],
+                [],
+                color=MUTED,
+                lw=1.8,
+                marker="D",
+                mfc="white",
+                mew=1.6,
+                ms=6,
+                label="mean, interval on these test images",
             ),
+            Line2D([], [], color=MUTED, **_WIDER, label="on new images"),
             Patch(color=_ZONE, label=f"± {amount(scale, findings.study.record.smallest_effect)}"),
         ]
         write_legend(figure, handles, heads, 2 if compact else 3, 1.6)
@@ -153,7 +166,7 @@ def _write_figures(axes: Axes, level: int, effect: Effect, scale: Scale) -> None
     if effect.mean is not None:
         write(0.68, scale.difference(effect.mean))
     if effect.interval:
-        write(2.12, scale.interval(effect.interval), MUTED)
+        write(2.12, interval_of(scale, effect), MUTED)
     write(2.24, verdict_word(effect), verdict_color(effect.verdict), "left", "bold")
 
 

@@ -22,7 +22,7 @@ from stepladder.report.figures.style import (
     write_header,
     write_legend,
 )
-from stepladder.report.marks import verdict_word
+from stepladder.report.marks import interval_of, verdict_word
 from stepladder.report.sections.effects.figure import draw_interval, effect_axes
 from stepladder.report.units import Scale, count
 from stepladder.studies.design.designs import ContrastKind
@@ -114,7 +114,7 @@ def _write(axes: Axes, place: tuple[float, float], effect: Effect, scale: Scale,
     mean = scale.difference(effect.mean)
     axes.text(x, y + lift, mean, ha="center", va="center", fontsize=10, fontweight="bold", zorder=4)
     if not compact:
-        bounds = scale.interval(effect.interval)
+        bounds = interval_of(scale, effect)
         axes.text(x, y + 0.6, bounds, ha="center", va="center", fontsize=6.6, color=MUTED, zorder=4)
         axes.text(x, y + 0.79, verdict_word(effect), ha="center", va="center", fontsize=6.6, color=MUTED, zorder=4)
 

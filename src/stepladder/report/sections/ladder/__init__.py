@@ -198,13 +198,13 @@ def score_table(findings: Findings) -> TextTable | None:
         )
     return TextTable(
         caption=(
-            "Means over the finished seeds. Other test images: the 95 % interval of the mean accuracy of these same "
-            "models on other test images of the same kind (exact for one model, bootstrap over images for several). "
-            "Few test images make it wide, however many seeds there are. NLL: negative log-likelihood. Calibration "
+            "Means over the finished seeds. New images: the 95 % interval of the mean accuracy on other images like "
+            "the test images with other seeds (of one model, of that model). Few test images make it wide, however "
+            "many seeds there are. NLL: negative log-likelihood. Calibration "
             "error: equal-mass bins, 15 of them. Calibrated: logits divided by a temperature that was fitted on the "
             "validation images."
         ),
-        header=("rung", "accuracy, %", "other test images, %", *_METRIC_HEADS.values(), "temperature"),
+        header=("rung", "accuracy, %", "new images, %", *_METRIC_HEADS.values(), "temperature"),
         rows=tuple(lines),
         text_columns=1,
         title="Every metric on the test images",

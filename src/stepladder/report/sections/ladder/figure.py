@@ -26,7 +26,7 @@ from stepladder.report.figures.style import (
     write_header,
     write_legend,
 )
-from stepladder.report.marks import WATCHED, compared_with, techniques_of
+from stepladder.report.marks import WATCHED, compared_with, interval_of, techniques_of
 from stepladder.report.sections.ladder import effects_of_rungs
 from stepladder.report.units import Scale, count
 from stepladder.studies.design.designs import ContrastKind
@@ -212,7 +212,7 @@ def _write_figures(
         if effect and effect.mean is not None:
             write(level, 1.3, scale.difference(effect.mean))
             if several:
-                write(level, 2.55, scale.interval(effect.interval) if effect.interval else "no interval", MUTED, 8.5)
+                write(level, 2.55, interval_of(scale, effect) if effect.interval else "no interval", MUTED, 8.5)
     head = len(rungs) - 0.4
     write(head, 0.72, f"{'mean' if any(rung.n > 1 for rung in rungs) else 'test'}, {scale.unit}", MUTED, 8)
     known = [effect for effect in effects.values() if effect.mean is not None]

@@ -18,6 +18,7 @@ from stepladder.report.marks import (
     lead_of,
     opening_of,
     question,
+    roughly,
     seeds_range,
     several_kinds,
     verdict_word,
@@ -28,21 +29,23 @@ from stepladder.report.units import (
     Scale,
     amount,
     count,
-    hundredths,
     interval,
     listing,
     mean_and_spread,
     percent,
     points,
     size,
+    time_range,
 )
 from stepladder.studies.design.designs import ContrastKind
+from stepladder.studies.design.rules import DEFAULT_SEEDS, next_size
 from stepladder.studies.files.bag_files import BAG_NAME
-from stepladder.studies.findings import ChoiceReason, Findings
+from stepladder.studies.findings import Findings
+from stepladder.studies.judging.choice import ChoiceReason
 from stepladder.studies.judging.statistics import Effect, RungSummary
-from stepladder.studies.judging.verdicts import POWER, Verdict
+from stepladder.studies.judging.verdicts import EVEN, POWER, Verdict
 
-#: Rungs that are equal first are named up to so many; of more, the first three.
+#: Names are listed up to so many; of more, the first three, or their number.
 _NAMED = 4
 
 
@@ -57,9 +60,10 @@ class MeaningSection(Section[Findings]):
         return describe(findings)
 
     def values(self, findings: Findings) -> dict[str, Any]:
-        """Return the words in two parts, and the marks."""
+        """Return the words in three parts, and the marks."""
         return {
             "limits": describe_limits(findings),
+            "headline": describe_answer(findings),
             "answers": describe_results(findings),
             "marks": verdict_marks(findings),
         }
@@ -67,13 +71,18 @@ class MeaningSection(Section[Findings]):
 
 @dataclass(frozen=True)
 class Mark:
-    """One verdict as the page's first lines show it: ``kind`` is a key of :data:`SYMBOLS`."""
+    """One verdict as the page's first lines show it: ``kind`` is a key of :data:`SYMBOLS`.
+
+    Attributes:
+        figures: mean and interval on these test images; ``new_images`` is that on others like them, empty without one.
+    """
 
     kind: str
     symbol: str
     name: str
     word: str
     figures: str
+    new_images: str = ""
 
 
 def verdict_marks(findings: Findings) -> list[Mark]:
@@ -85,6 +94,7 @@ def verdict_marks(findings: Findings) -> list[Mark]:
         return []
     scale, effects = Scale(findings.metric.share), findings.techniques
     several = several_kinds(effects)
+    wider = [scale.interval(bounds, each.most) if (bounds := findings.on_new_images(each)) else "" for each in effects]
     return [
         Mark(
             kind=kind_of(effect),
@@ -92,15 +102,16 @@ def verdict_marks(findings: Findings) -> list[Mark]:
             name=f"{effect.name} ({question(effect.design)})" if several else effect.name,
             word=verdict_word(effect),
             figures=figures_of(scale, effect, ", "),
+            new_images=on_new_images,
         )
-        for effect in effects
+        for effect, on_new_images in zip(effects, wider, strict=True)
         if effect.mean is not None
     ]
 
 
 def describe(findings: Findings) -> list[str]:
-    """Return what the study says, a sentence or two an item: its limits, the verdicts, a choice, the figures."""
-    return [*describe_limits(findings), *describe_results(findings)]
+    """Return what the study says, a sentence or two an item: its limits, the answer, what it rests on, a choice."""
+    return [*describe_limits(findings), *describe_answer(findings), *describe_results(findings)]
 
 
 def describe_limits(findings: Findings) -> list[str]:
@@ -137,21 +148,83 @@ def describe_limits(findings: Findings) -> list[str]:
     return sentences
 
 
-def describe_results(findings: Findings) -> list[str]:
-    """Return what follows from the trials so far, a sentence or two an item."""
+def describe_answer(findings: Findings) -> list[str]:
+    """Return the answer to what was asked, one sentence: what helps and by how much, and what cannot be told yet."""
     if not findings.limits.finished:
         return ["No trial has finished, so there is nothing to compare."]
     if not findings.limits.read:
-        waiting = "No verdict yet: test has not been read. It is read once, when every planned trial has ended."
-        return [waiting, *_describe_choice(findings)]
+        return ["No verdict yet: test has not been read. It is read once, when every planned trial has ended."]
     if findings.nothing_learned:
         return ["So no technique has a verdict, and no recipe is recommended."]
+    if len(findings.study.record.seeds) == 1:
+        return [f"No verdict is possible: one seed shows no spread. Run it with {DEFAULT_SEEDS} seeds."]
+    if not findings.effects:
+        return ["The plan compares nothing, so there is no verdict."]
+    if all(effect.verdict is None for effect in findings.effects):
+        return ["No verdict is possible: no comparison has two seeds in which all its rungs ended."]
+    sentences = []
+    for kind in findings.kinds:
+        chosen = [effect for effect in findings.techniques if effect.design is kind]
+        opening = opening_of(kind) if len(findings.kinds) > 1 else ""
+        if answer := _answer(findings, chosen):
+            sentences.append(_open(opening, answer))
+    return sentences
+
+
+def describe_results(findings: Findings) -> list[str]:
+    """Return what the answer rests on and what follows from it, a sentence or two an item."""
+    if not findings.limits.finished or (findings.nothing_learned and findings.limits.read):
+        return []
+    if not findings.limits.read:
+        return _describe_choice(findings)
     return [
         *_describe_verdicts(findings),
         *_describe_choice(findings),
+        *([] if findings.advice is None else [findings.advice]),
         _describe_highest(findings),
         *_describe_bag(findings),
     ]
+
+
+def _answer(findings: Findings, effects: Sequence[Effect]) -> str:
+    """Write "dropout helps by about 4 points; nothing can be told yet of the other 3 (2 more seeds, about 3 min)"."""
+    scale = Scale(findings.metric.share)
+    parts = []
+    for verdict, word in (("helped", "helps"), ("hurt", "hurts")):
+        found = sorted((e for e in effects if e.verdict == verdict), key=lambda e: -abs(e.mean or 0.0))
+        sizes = [roughly(scale, effect) for effect in found]
+        if found:
+            unit = scale.step.removesuffix("s") if sizes[0] == "1" else scale.step
+            others = [f"{effect.name} by about {size}" for effect, size in zip(found[1:], sizes[1:], strict=True)]
+            parts.append(listing([f"{found[0].name} {word} by about {sizes[0]} {unit}", *others]))
+    if same := [effect.name for effect in effects if effect.identical]:
+        parts.append(f"{listing(same)} {'has' if len(same) == 1 else 'have'} no effect at all: the same bits")
+    if none := [effect.name for effect in effects if effect.verdict == "equivalent" and not effect.identical]:
+        smallest = amount(scale, findings.study.record.smallest_effect)
+        parts.append(f"{listing(none)} {'makes' if len(none) == 1 else 'make'} less than {smallest} of difference")
+    if undecided := [effect for effect in effects if effect.verdict == "undecided"]:
+        names = [effect.name for effect in undecided]
+        whole = f"the other {len(names)}" if parts else f"any of the {len(names)}"
+        of = listing(names) if len(names) < _NAMED else whole
+        parts.append(f"nothing can be told yet of {of}{_what_more(findings, undecided)}")
+    if not parts:
+        return ""
+    sentence = "; ".join(parts)
+    # A technique's name stays as one types it; only a word of ours begins with a capital.
+    return f"{sentence[0].upper()}{sentence[1:]}." if sentence.startswith("nothing") else f"{sentence}."
+
+
+def _what_more(findings: Findings, undecided: Sequence[Effect]) -> str:
+    """Say what the next look would take, where there may be one and something may come of it."""
+    record, costs = findings.study.record, findings.facts.costs
+    if record.spending != "open" or findings.limits.missing or not costs.seconds:
+        return ""
+    seeds = next_size(record.looks[0].seeds, len(record.seeds) + 1)
+    more = seeds - len(record.seeds)
+    takes = costs.seconds / len(findings.study.trials) * more * len(record.rungs) / costs.at_a_time
+    chance = max(effect.decided_by.get(seeds, 0.0) for effect in undecided)
+    likely = "" if chance >= EVEN else ", which would probably not be enough"
+    return f" ({count(more, 'more seed')}, {time_range(0.8 * takes, 1.25 * takes)}{likely})"
 
 
 def _seeds(seeds: Sequence[int]) -> str:
@@ -159,48 +232,61 @@ def _seeds(seeds: Sequence[int]) -> str:
 
 
 def _describe_verdicts(findings: Findings) -> list[str]:
-    if len(findings.study.record.seeds) == 1:
-        return ["No verdict is possible: one seed shows no spread. Run it with three seeds or more."]
-    techniques = findings.techniques
-    if not findings.effects:
-        return ["The plan compares nothing, so there is no verdict."]
-    if all(effect.verdict is None for effect in findings.effects):
-        return ["No verdict is possible: no comparison has two seeds in which all its rungs ended."]
+    judged = [effect for effect in findings.effects if effect.verdict is not None]
+    if len(findings.study.record.seeds) == 1 or not judged:
+        return []
     sentences = []
-    if techniques and not any(effect.verdict in ("helped", "hurt") for effect in techniques):
-        sentences.append("No effect is certain yet.")
     for kind in findings.kinds:
         opening = opening_of(kind) if len(findings.kinds) > 1 else ""
-        chosen = [effect for effect in techniques if effect.design is kind]
-        sentences += [_open(opening, sentence) for sentence in _by_verdict(findings, chosen, kind)]
+        chosen = [effect for effect in findings.techniques if effect.design is kind]
+        sentences += [_open(opening, sentence) for sentence in _describe_rest(findings, chosen)]
     sentences += _describe_order(findings)
     sentences += _describe_gain(findings)
     interactions = [effect for effect in findings.effects if effect.is_interaction]
     if interactions:
-        sentences += _by_verdict(findings, interactions, ContrastKind.INTERACTION)
-    return [*sentences, _describe_confidence(findings), *_describe_sensitivity(findings)]
+        sentences += _describe_interactions(interactions)
+        sentences += _describe_rest(findings, interactions)
+    return [
+        *sentences,
+        *_describe_new_images(findings),
+        _describe_confidence(findings),
+        *_describe_sensitivity(findings),
+    ]
 
 
 def _open(opening: str, sentence: str) -> str:
     return f"{opening}, {sentence[0].lower()}{sentence[1:]}" if opening else sentence
 
 
-def _by_verdict(findings: Findings, effects: Sequence[Effect], kind: ContrastKind) -> list[str]:
+def _describe_interactions(effects: Sequence[Effect]) -> list[str]:
+    """Say which techniques work together, and which against one another."""
     sentences = []
-    unequal = len({effect.n for effect in effects}) > 1
-    smallest = amount(Scale(findings.metric.share), findings.study.record.smallest_effect)
-    verdicts: tuple[Verdict, ...] = ("helped", "hurt", "equivalent")
+    verdicts: tuple[Verdict, ...] = ("helped", "hurt", "equivalent", "undecided")
     for verdict in verdicts:
-        found = [_describe_effect(findings, effect, unequal) for effect in effects if effect.verdict == verdict]
-        within = f", within ± {smallest}" if verdict == "equivalent" else ""
-        if found:
-            sentences.append(f"{lead_of(kind, verdict)}{within}: {listing(found)}.")
-    undecided = [effect for effect in effects if effect.verdict == "undecided"]
-    if kind is ContrastKind.INTERACTION and len(undecided) > 3:
-        sentences.append(f"Undecided: {len(undecided)} of {len(effects)} interactions; the table has their intervals.")
-    elif undecided:
-        found = [_describe_effect(findings, one, unequal, _needed(findings, one)) for one in undecided]
-        sentences.append(f"{lead_of(kind, 'undecided')}: {listing(found)}.")
+        names = [effect.name for effect in effects if effect.verdict == verdict]
+        if names:
+            which = f"{len(names)} of {len(effects)} interactions" if len(names) > _NAMED else listing(names)
+            sentences.append(f"{lead_of(ContrastKind.INTERACTION, verdict)}: {which}.")
+    return sentences
+
+
+def _describe_rest(findings: Findings, effects: Sequence[Effect]) -> list[str]:
+    """Say what neither answer nor table does: what small effects mean, what decides others, what is missing."""
+    scale, small = Scale(findings.metric.share), findings.study.record.smallest_effect
+    sentences = []
+    tiny = [
+        effect.name
+        for effect in effects
+        if effect.verdict in ("helped", "hurt") and effect.interval and max(map(abs, effect.interval)) <= small
+    ]
+    if tiny:
+        sentences.append(f"What {listing(tiny)} changed is real, and less than the {amount(scale, small)} of interest.")
+    needed: dict[str, list[str]] = {}
+    for effect in effects:
+        if effect.verdict == "undecided":
+            needed.setdefault(_needed(findings, effect), []).append(effect.name)
+    if needed and sum(map(len, needed.values())) <= _NAMED:
+        sentences.append(f"Undecided: {'; '.join(f'{listing(names)} ({what})' for what, names in needed.items())}.")
     silent = [effect for effect in effects if effect.verdict is None]
     nothing = [effect.name for effect in silent if (effect.name, effect.design) in findings.unjudged]
     if nothing:
@@ -211,17 +297,27 @@ def _by_verdict(findings: Findings, effects: Sequence[Effect], kind: ContrastKin
     return sentences
 
 
-def _describe_effect(findings: Findings, effect: Effect, with_n: bool, *more: str) -> str:
-    """Write one effect: "dropout (−0.51 points, [−0.86, −0.17])"."""
-    assert effect.interval is not None
-    scale, small = Scale(findings.metric.share), findings.study.record.smallest_effect
-    parts = [figures_of(scale, effect, ", ")]
-    parts += [f"n = {effect.n}"] if with_n else []
-    if effect.verdict in ("helped", "hurt") and max(map(abs, effect.interval)) <= small:
-        parts.append(f"less than the {amount(scale, small)} of interest")
-    if effect.failed:
-        parts.append(f"{count(len(effect.failed), 'failed seed')}")
-    return f"{effect.name} ({', '.join([*parts, *more])})"
+def _describe_new_images(findings: Findings) -> list[str]:
+    """Say which verdicts also hold on new images like the test images, whose chance the verdicts leave out."""
+    if findings.study.record.resplit:
+        return [
+            "Each seed drew its own training, validation and test images, so the verdicts are for new images like "
+            "these; they allow for the training images that seeds share (Nadeau and Bengio 2003)."
+        ]
+    claims = [effect for effect in findings.techniques if effect.verdict in ("helped", "hurt")]
+    found = [(effect, bounds) for effect in claims if (bounds := findings.on_new_images(effect)) is not None]
+    if not found or findings.test_set is None:
+        return []
+    holds = [effect.name for effect, (low, high) in found if low > 0 or high < 0]
+    open_ones = [effect.name for effect, (low, high) in found if low <= 0 <= high]
+    if not open_ones:
+        what = "this holds too" if len(holds) == 1 else "all of this holds too"
+    elif not holds:
+        what = f"it cannot be told whether {listing(open_ones)} would do the same"
+    else:
+        what = f"this holds for {listing(holds)} too; for {listing(open_ones)} it cannot be told"
+    these = count(findings.test_set.images, "test image")
+    return [f"The verdicts are for these {these}. On new images like them, {what}."]
 
 
 def _needed(findings: Findings, effect: Effect) -> str:
@@ -293,30 +389,35 @@ def _describe_choice(findings: Findings) -> list[str]:
         case ChoiceReason.TOO_FEW:
             return []
         case ChoiceReason.NOTHING_LEARNED:
-            which = "no trial" if findings.nothing_learned else "the rung with the highest validation accuracy did not"
-            learned = "learned anything" if findings.nothing_learned else "learn anything"
-            return [f"No recipe is recommended: {which} {learned}."]
+            if findings.nothing_learned:
+                return ["No recipe is recommended: no trial learned anything."]
+            return [f"No recipe is recommended: validation chooses {choice.refused}, which did not learn anything."]
         case ChoiceReason.NO_VALIDATION:
             return [
                 "No recipe is recommended: test images must not choose one, and none were held out for validation. "
                 "Hold out a tenth of the training images to get a recommendation."
             ]
-        case ChoiceReason.TIED:
-            tied = list(choice.rungs)
-            tied = tied if len(tied) <= _NAMED else [*tied[: _NAMED - 1], f"{len(tied) - _NAMED + 1} more"]
+        case ChoiceReason.CONTRADICTED:
             return [
-                f"On validation accuracy, the only score used to choose, {listing(tied)} are equal first "
-                f"({percent(choice.validation or 0.0)})."
+                f"No recipe is recommended: validation chooses {choice.refused}, and on test "
+                f"{listing(list(choice.hurt))} hurt. More validation images would tell which is right."
             ]
-        case ChoiceReason.HIGHEST:
+        case ChoiceReason.BEST | ChoiceReason.SIMPLEST | ChoiceReason.LOWEST:
             mean = "mean validation accuracy" if choice.seeds > 1 else "validation accuracy"
-            sure = " of the rungs without a failed trial" if choice.without_failed else ""
-            caution = "; with one seed this order may be luck" if choice.seeds == 1 else ""
-            return [
-                f"The recipe to use now is {choice.rungs[0]}: it has the highest {mean}{sure} "
-                f"({percent(choice.validation or 0.0)}, n = {choice.seeds}), {hundredths(choice.ahead)} points above "
-                f"{choice.second}{caution}."
-            ]
+            sure = " without a failed trial" if choice.without_failed else ""
+            own = f"{percent(choice.validation or 0.0)}, n = {choice.seeds}"
+            best = f"{percent(choice.best_validation or 0.0)}, {choice.best}"
+            caution = "; with one seed this may be luck" if choice.seeds == 1 else ""
+            if choice.reason is ChoiceReason.SIMPLEST:
+                within = f"of the rungs{sure} whose {mean} lies within noise of the best ({best})"
+                return [f"The recipe to use now is {choice.rung}: {within}, it is the simplest{caution}."]
+            if choice.rung != choice.best:
+                above = f"no rung{sure} is above it by more than noise in {mean} (highest: {best})"
+                return [f"The recipe to use now is {choice.rung}, the simplest: {above}{caution}."]
+            highest = f"it has the highest {mean}{sure and f' of the rungs{sure}'} ({own})"
+            lowest = choice.reason is ChoiceReason.LOWEST
+            alone = "is the simplest" if lowest else "no simpler one lies within noise of it"
+            return [f"The recipe to use now is {choice.rung}: {highest}, and {alone}{caution}."]
         case _:
             assert_never(choice.reason)
 

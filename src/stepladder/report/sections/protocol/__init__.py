@@ -49,7 +49,7 @@ def protocol(findings: AnyFindings) -> list[tuple[str, str]]:
         *budget,
         *_rules(findings),
         ("Images", f"{describe_images(data)}, {len(data.class_names):,} classes"),
-        ("Splits", ", ".join(f"{images:,} {split}" for split, images in data.counts.items())),
+        ("Splits", ", ".join(f"{images:,} {split}" for split, images in data.counts.items()) + _drawn(record)),
         ("Validation share", f"{100 * record.validation:g} % of the training images, held out"),
         ("Test images", _test(findings)),
         ("Weights kept", "the last epoch's" if record.select == "last" else "those of the epoch best on validation"),
@@ -187,6 +187,10 @@ def _why(record: StudyRecord) -> str:
     if record.arithmetic is None:
         return ""
     return ": " + Arithmetic(**record.arithmetic.model_dump()).describe().partition(", ")[2].rstrip(".")
+
+
+def _drawn(record: StudyRecord) -> str:
+    return ", drawn anew by each seed" if record.resplit else ""
 
 
 def _energy(costs: Costs, trials: int) -> str:

@@ -21,6 +21,10 @@ function rows(items, options) {
     const level = options.upward ? place : items.length - 1 - place;
     const color = item.kind === "none" ? colors.ink : colors[item.kind];
     shapes.push({ type: "line", xref: "paper", x0: 0, x1: 1, y0: level, y1: level, line: { color: colors.grid, width: 1 }, layer: "below" });
+    if (item.wider) data.push({
+      x: [Math.max(item.wider[0], range[0]), Math.min(item.wider[1], range[1])], y: [level, level], mode: "lines",
+      hoverinfo: "skip", line: { color, width: 9 }, opacity: 0.25,
+    });
     if (item.interval) data.push(...intervalTraces(item.interval, level, range, color));
     data.push({
       x: item.values, y: swarm(item.values, range, pixels, row).map((lift) => level + lift), mode: "markers",
@@ -31,7 +35,7 @@ function rows(items, options) {
       data.push({
         x: [item.mean], y: [level], mode: "markers", cliponaxis: false, hoverinfo: "text",
         marker: { symbol: SHAPES[item.kind], size: 13, color, line: { color: item.kind === "undecided" || item.kind === "none" ? color : colors.card, width: item.kind === "undecided" || item.kind === "none" ? 2 : 1 } },
-        text: [[safe(item.name), item.word, `mean ${options.write(item.mean)}`, item.interval ? `interval ${options.write(item.interval[0])} to ${options.write(item.interval[1])}` : ""].filter(Boolean).join("<br>")],
+        text: [[safe(item.name), item.word, `mean ${options.write(item.mean)}`, item.interval ? `interval ${options.write(item.interval[0])} to ${options.write(item.interval[1])}` : "", item.wider ? `on new images ${options.write(item.wider[0])} to ${options.write(item.wider[1])}` : ""].filter(Boolean).join("<br>")],
       });
     } else {
       note(0.5, level, "no result yet", { font: { color: colors.muted }, xanchor: "center", bgcolor: colors.card });
