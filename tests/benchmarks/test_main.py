@@ -1,4 +1,5 @@
 import ast
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,12 +9,15 @@ from typing import Any
 import pytest
 
 import stepladder
+from stepladder.errors import StudyError
+from stepladder.studies.files.ledger import VARIABLE
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
-    "name", ["accuracy", "estimates", "foreign_networks", "growth", "precision", "simulate", "soak", "training"]
+    "name",
+    ["accuracy", "estimates", "foreign_networks", "growth", "noise", "precision", "simulate", "soak", "training"],
 )
 def test_every_measurement_has_help_with_an_example(measure: Callable[..., Any], name: str) -> None:
     outcome = measure(name, "--help")
@@ -28,6 +32,22 @@ def test_the_list_is_quick_and_names_all() -> None:
     said = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     modules = {path.stem for path in (ROOT / "benchmarks").glob("*.py")} - {"__init__", "__main__"}
     assert all(f" {name} " in said for name in modules)
+
+
+def test_what_they_train_is_no_plan_of_the_users(measure: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    places = []
+
+    def started(*_: object) -> list[Any]:
+        places.append(subprocess.run(["printenv", VARIABLE], capture_output=True, text=True, check=True).stdout)
+        raise StudyError("a study failed")
+
+    before = os.environ[VARIABLE]
+    monkeypatch.setattr("benchmarks.estimates.measure_estimates", started)
+    assert measure("estimates", "digits").err == "Error: a study failed\n"
+    (place,) = places
+    assert "stepladder-bench-" in place
+    assert not Path(place.strip()).exists()
+    assert os.environ[VARIABLE] == before
 
 
 def test_a_word_that_is_no_measurement_is_refused(measure: Callable[..., Any]) -> None:

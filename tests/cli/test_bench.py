@@ -8,6 +8,8 @@ import torch
 
 from stepladder.bench.engine import EngineSpeed
 from stepladder.bench.gpu import WORKERS_AND_STREAMS
+from stepladder.datasets import load_image_set, make_splits
+from stepladder.studies.files.ledger import PlanRead, note_reading, past_readings
 from stepladder.training.arithmetic import Arithmetic
 from stepladder.training.device import Compute
 
@@ -20,6 +22,20 @@ def test_one_way_to_use_the_cores(stepladder):
     (one,) = document["studies"]
     assert one["threads"] == 1
     assert document["machine"]["matrix_product_flop_per_second"] > 1e8
+    assert past_readings() == ()
+
+
+def test_what_it_trains_is_no_plan_of_the_users(stepladder, monkeypatch):
+    def reading(*_):
+        digits = make_splits(load_image_set("digits", limit=40))
+        note_reading(digits.test, PlanRead("a hash", "ladder", "digits", "/a", "2026-01-31T12:00:00+00:00"))
+        seen.append(len(past_readings()))
+        return []
+
+    seen = []
+    monkeypatch.setattr(import_module("stepladder.cli.bench"), "measure_start", reading)
+    assert stepladder("bench", "start", "--rounds", "1").code == 0
+    assert (seen, past_readings()) == ([1], ())
 
 
 def speed_of(rung, compute, rounds, advance):

@@ -16,7 +16,7 @@ from stepladder.network.build import build_network
 from stepladder.recipe import Recipe
 from stepladder.techniques import TECHNIQUES, Progress, Technique
 from stepladder.training import assembly, loop
-from stepladder.training.assembly import TrainingData
+from stepladder.training.assembly import Assembly, TrainingData
 from stepladder.training.device import choose_compute
 from stepladder.training.evaluate import DeviceSplit, evaluate
 from stepladder.training.history import EpochRecord
@@ -243,13 +243,17 @@ def test_a_technique_without_effect_is_named(tiny_recipe: MakeRecipe, digits_tra
 def test_whoever_watches_hears_of_every_image_and_epoch(tiny_recipe: MakeRecipe, digits_train: Split) -> None:
     images: list[int] = []
     epochs: list[int] = []
-    train(
+    started: list[Assembly] = []
+    trained = train(
         tiny_recipe(),
         digits_train,
-        callbacks=TrainingCallbacks(images.append, lambda record: epochs.append(record.epoch)),
+        callbacks=TrainingCallbacks(
+            images.append, lambda record: epochs.append(record.epoch * len(started)), on_start=started.append
+        ),
     )
     assert sum(images) == 2 * len(digits_train)
     assert epochs == [0, 1, 2]
+    assert started[0].evaluated is trained.module
 
 
 def test_color_images_of_another_size_train_too(tiny_recipe: MakeRecipe, noise: Split) -> None:

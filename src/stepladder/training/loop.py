@@ -37,11 +37,13 @@ class TrainingCallbacks:
         on_batch: called after every step with the number of its images.
         on_epoch: called with every finished epoch's record, epoch 0 among them.
         on_features: called while the features of frozen layers are worked out, with images done and in all.
+        on_start: called once with all that was settled before the first step; who keeps it sees the weights change.
     """
 
     on_batch: Callable[[int], None] | None = None
     on_epoch: Callable[[EpochRecord], None] | None = None
     on_features: Callable[[int, int], None] | None = None
+    on_start: Callable[[Assembly], None] | None = None
 
 
 def train_network(
@@ -77,6 +79,8 @@ def train_network(
     clock = _Clock()
     callbacks = callbacks or TrainingCallbacks()
     assembly = assemble(recipe, images, seed, compute, rehearsal=rehearsal, tell=callbacks.on_features)
+    if callbacks.on_start:
+        callbacks.on_start(assembly)
     # How many threads its steps take is known only now that the network is.
     conditions = {"threads": str(torch.get_num_threads())}
     saved = None if checkpoints is None else checkpoints.load(conditions)

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -5,7 +6,7 @@ import numpy as np
 import pytest
 
 from stepladder.datasets import Split
-from stepladder.studies.files.ledger import PlanRead, note_reading, past_readings, state_folder
+from stepladder.studies.files.ledger import PlanRead, list_apart, note_reading, past_readings, state_folder
 from stepladder.studies.files.records import SavedStudy
 from stepladder.studies.running.callbacks import Callbacks
 
@@ -44,6 +45,22 @@ def test_a_damaged_list_is_begun_anew(content: str) -> None:
     path.write_text(content)
     assert past_readings() == ()
     assert note_reading(images(), plan("two")) == 0
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_list_apart_leaves_no_trace(own: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if own:
+        note_reading(images(), plan("one"))
+    else:
+        monkeypatch.delenv("STEPLADDER_STATE")
+    before, place = past_readings() if own else None, os.environ.get("STEPLADDER_STATE")
+    with list_apart():
+        assert note_reading(images(), plan("two")) == 0, "what the user has read is none of its business"
+        made = state_folder()
+        assert (made / "readings").is_dir()
+    assert not made.exists()
+    assert os.environ.get("STEPLADDER_STATE") == place
+    assert not own or past_readings() == before
 
 
 class Said(Callbacks):

@@ -7,7 +7,9 @@ where each plan read it only once. The list counts the plans. It is no security 
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +63,24 @@ def state_folder() -> Path:
     """Return where the list is kept: ``$STEPLADDER_STATE``, else the user's own on this system; it need not exist."""
     chosen = os.environ.get(VARIABLE)
     return Path(chosen).expanduser() if chosen else platformdirs.user_state_path("stepladder", appauthor=False)
+
+
+@contextmanager
+def list_apart() -> Iterator[None]:
+    """Keep another list meanwhile, here and in processes that are started, and throw it away at the end.
+
+    What a measurement of the program trains is no plan of the user's.
+    """
+    before = os.environ.get(VARIABLE)
+    with tempfile.TemporaryDirectory(prefix="stepladder-bench-") as folder:
+        os.environ[VARIABLE] = folder
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[VARIABLE]
+            else:
+                os.environ[VARIABLE] = before
 
 
 def note_reading(test: Split, plan: PlanRead) -> int:
