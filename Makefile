@@ -1,4 +1,4 @@
-# make study: the main job on scikit-learn's digits. make test: the tests. Both set up the virtual environment first.
+# make study: a first study on scikit-learn's digits. make test: the tests. Both set up the virtual environment first.
 
 PYTHON ?= python3
 VENV := .venv
@@ -7,8 +7,8 @@ READY := $(VENV)/.ready
 
 .PHONY: study test check bench simulate soak setup clean help
 
-study: $(READY)  ## the six rungs on handwritten digits, five seeds, in two to three minutes
-	$(BIN)/stepladder study digits
+study: $(READY)  ## the first study: five techniques on handwritten digits, five seeds, a minute
+	$(BIN)/stepladder study digits --recipe first
 
 test: $(READY)  ## all tests but the long ones of make soak
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m 'not soak'

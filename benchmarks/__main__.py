@@ -85,6 +85,13 @@ _add(
     "noise photos/ --rung schedule",
 )
 _add(
+    "doublings",
+    "Check the intervals of stepladder curve: predict sizes that were held back from smaller ones, and count how many "
+    "hold what came.",
+    "doublings digits --draws 6",
+    "doublings photos/ --size 16 --budget steps --with earlier.json",
+)
+_add(
     "soak",
     "Kill studies of the digits at random moments, for an hour, and compare what they leave with the bits of an "
     "undisturbed one; record memory and open files meanwhile.",

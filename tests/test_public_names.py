@@ -48,6 +48,7 @@ def test_the_public_names_are_the_promised_ones() -> None:
         "RecipeOptions",
         "Rules",
         "Rung",
+        "RungPlan",
         "Search",
     }
     results = {

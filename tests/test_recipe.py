@@ -351,7 +351,7 @@ def test_a_file_that_does_not_fit(write, content, message):
     [
         (
             "reprot",
-            r"unknown recipe 'reprot'; did you mean 'report'\? Known: express, fast94, report, small, strong, "
+            r"unknown recipe 'reprot'; did you mean 'report'\? Known: express, fast94, first, report, small, strong, "
             r"transfer; or the path of a \.toml file",
         ),
         ("nowhere/mine.toml", r"cannot read the recipe nowhere/mine\.toml: No such file or directory"),

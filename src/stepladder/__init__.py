@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from stepladder.network.matrix import as_matrix
     from stepladder.recipe import Recipe, change_settings, load_recipe
     from stepladder.studies.bag_of_words import BagOptions
-    from stepladder.studies.design.recipes import RecipeOptions
+    from stepladder.studies.design.recipes import RecipeOptions, RungPlan
     from stepladder.studies.design.rules import Protocol, Rules
     from stepladder.studies.design.rungs import Rung
     from stepladder.studies.findings import Findings
@@ -78,6 +78,7 @@ _HOMES = {
     "RecipeOptions": "studies.design.recipes",
     "Rules": "studies.design.rules",
     "Rung": "studies.design.rungs",
+    "RungPlan": "studies.design.recipes",
     "Search": "studies.search",
     "StepladderError": "errors",
     "Stopped": "training.stop",
@@ -130,6 +131,7 @@ __all__ = [
     "RecipeOptions",
     "Rules",
     "Rung",
+    "RungPlan",
     "Search",
     "StepladderError",
     "Stopped",

@@ -85,6 +85,10 @@ class StorageError(StepladderError):
     """A folder or file that cannot be written or read."""
 
 
+class StepladderWarning(UserWarning):
+    """Something that was mended, or done another way, and that the user should know; one or more whole sentences."""
+
+
 def described(error: BaseException) -> str:
     """Return an exception of code that is not ours in words, with the file and line where it came from."""
     text = str(error).partition("\n")[0] or "no message"

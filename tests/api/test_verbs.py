@@ -172,6 +172,51 @@ def test_rungs_of_ones_own(few: ImageSet, here: sl.Execution, tiny: sl.RecipeOpt
         (lambda few: sl.sweep(few, [], progress=False), "add `over=optimizer.lr=0.3,0.1,0.03`"),
         (lambda few: sl.curve(few, seeds=-1, progress=False), "`seeds` is -1"),
         (lambda few: sl.plan(few, spread=-1.0, progress=False), "`spread` is -1"),
+        (
+            lambda few: sl.study(few, seeds=3, rules=sl.Rules(max_seeds=5), progress=False),
+            "`max_seeds` ends `seeds=auto`, and `seeds` is 3; leave one of the two out",
+        ),
+        (
+            lambda few: sl.plan(few, execution=sl.Execution(track=("tensorboard",)), progress=False),
+            "`track` logs trials as they run, and `plan` runs nothing; leave it out",
+        ),
+        (
+            lambda few: sl.train(few, execution=sl.Execution(trial_timeout=60), progress=False),
+            "`trial_timeout` ends one trial of several, and this trains one trial, here; leave it out",
+        ),
+        (
+            lambda few: sl.train(few, execution=sl.Execution(workers=2), progress=False),
+            "`workers` is for trials at the same time, and this trains one trial",
+        ),
+        (
+            lambda few: sl.lr_range(few, sl.RecipeOptions(settings={"optimizer.lr": 0.3}), progress=False),
+            "optimizer.lr is what this test looks for, from `low` to `high`",
+        ),
+        (
+            lambda few: sl.lr_range(few, protocol=sl.Protocol(select="best-val"), progress=False),
+            "`select=best-val` chooses the weights to keep, and this test keeps none",
+        ),
+        (
+            lambda few: sl.bag_of_words(few, protocol=sl.Protocol(select="best-val"), progress=False),
+            "`select=best-val` chooses an epoch, and a bag of words has none",
+        ),
+        (
+            lambda few: sl.train(few, sl.RecipeOptions("small", techniques=("mixup",), rung="standardize")),
+            "`rung=standardize` ends below mixup, which `techniques` adds on top",
+        ),
+        (
+            lambda few: sl.sweep(few, {"network": ["lenet5", "report"]}, sl.RecipeOptions(network="report")),
+            "the network is given twice, with `network` and with `over`",
+        ),
+        (
+            lambda few: sl.study(few, plan=sl.RungPlan(("base:", "other:mixup", "third:ema"), "factorial")),
+            "`plan=factorial` takes each rung for a factor, and third does not add techniques to other",
+        ),
+        (lambda few: sl.plan(few, plan=sl.RungPlan(("base:", "+m:mixup"), "factorail")), "unknown plan 'factorail'"),
+        (
+            lambda few: sl.study(few, "small", plan=[Rung("a", (), sl.load_recipe("small"))] * 2, progress=False),
+            "`plan` gives rungs that have their recipes already, so `recipe` would change nothing",
+        ),
         (lambda _: sl.study("nowhere", progress=False), "nowhere"),
         (lambda _: sl.load_study("nowhere"), "there is no study in nowhere"),
     ],

@@ -20,8 +20,8 @@ def test_every_wait_is_measured_in_every_round(monkeypatch):
     commands: list[str] = []
 
     def measuring(command, folder):
-        commands.append(" ".join(command[3:]))
-        if command[3] == "study":
+        commands.append(" ".join(command[4:]))
+        if command[4] == "study":
             (folder / "study/trials/one/model").mkdir(parents=True)
         return processes.Measured(2.0, 1, 1.5)
 

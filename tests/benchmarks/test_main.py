@@ -17,7 +17,18 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize(
     "name",
-    ["accuracy", "estimates", "foreign_networks", "growth", "noise", "precision", "simulate", "soak", "training"],
+    [
+        "accuracy",
+        "doublings",
+        "estimates",
+        "foreign_networks",
+        "growth",
+        "noise",
+        "precision",
+        "simulate",
+        "soak",
+        "training",
+    ],
 )
 def test_every_measurement_has_help_with_an_example(measure: Callable[..., Any], name: str) -> None:
     outcome = measure(name, "--help")

@@ -12,6 +12,7 @@ from benchmarks.simulate import (
     SEEDS,
     Promises,
     SimulatedRates,
+    simulate_new_images,
     simulate_promises,
     simulate_verdicts,
 )
@@ -49,6 +50,19 @@ def test_power_and_forecasts_are_as_promised() -> None:
     assert all(0.68 < share < 0.92 for share in promises.decided.values())
 
 
+def test_intervals_on_new_images_hold_the_truth_where_those_over_seeds_do_not() -> None:
+    found = [one for one in simulate_new_images(studies=400) if one.images == 360]
+    assert len(found) == 24
+    for one in found:
+        assert one.coverage > 0.91
+        assert one.broken(0.03) == []
+    apart = [one for one in found if one.difficulty == "each rung its own hard images" and one.seeds == 10]
+    assert max(one.on_these for one in apart) < 0.9
+    wrong = replace(found[0], coverage=0.8)
+    assert wrong.broken(0.003) == ["coverage on new images 0.800"]
+    assert replace(wrong, accuracy=0.995).broken(0.003) == [], "of two wrong images nothing is promised"
+
+
 def test_a_broken_promise_is_named(rates: list[SimulatedRates]) -> None:
     broken = replace(rates[0], coverage=0.75, on=0.2, power=0.6, equivalent=0.3).broken(0.003)
     assert broken == [
@@ -83,7 +97,8 @@ def test_the_simulation_prints_a_table_and_whether_the_promises_hold(measure: Ca
     outcome = measure("simulate", "--studies", "500", "--json")
     document = json.loads(outcome.out)
     assert len(document["settings"]) == 72
-    assert outcome.err.count("\n| ") == 73
+    assert len(document["new_images"]) == 48
+    assert outcome.err.count("\n| ") == 73 + 50
     assert (outcome.code == 0) == ("Every promise holds." in outcome.err)
     assert "Percent of 500 studies a setting, each of 5 comparisons" in outcome.err
     assert "found in" in outcome.err

@@ -40,4 +40,4 @@ def test_a_folder_with_a_study_is_left_alone(stepladder: Call, tmp_path: Path) -
 def test_it_has_no_trials_to_watch(stepladder: Call) -> None:
     outcome = stepladder("lr-range", "digits", "--track", "tensorboard")
     assert outcome.code == 2
-    assert "--track is for trials, and this test trains none to its end; leave it out" in outcome.err
+    assert "--track is for trials, and this test trains no trial to its end; leave it out" in outcome.err

@@ -66,7 +66,10 @@ def test_in_a_study_it_is_a_failed_trial(stepladder: Call, command: tuple[str, .
 def test_a_sweep_does_not_say_that_it_diverged(stepladder: Call) -> None:
     outcome = stepladder("sweep", "digits", "--over", "optimizer.lr=0.1,0.01", "--epochs", "1", "--seeds", "1", *FAST)
     text = " ".join(outcome.out.split())
-    assert "Failed, and counted as guessing: optimizer.lr=0.01; optimizer.lr=0.1. The first failure: late." in text
+    assert (
+        "Stopped early, which says nothing about accuracy: optimizer.lr=0.01; optimizer.lr=0.1. The first was stopped "
+        "because: late." in text
+    )
     assert "iverged" not in text
 
 

@@ -24,7 +24,7 @@ def test_a_plan_says_what_would_run_and_find_and_runs_nothing(stepladder: Call, 
 def test_declared_looks_are_listed(stepladder: Call) -> None:
     outcome = stepladder("plan", "digits", *SMALL, "--seeds", "auto", "--max-seeds", "5", "--json")
     assert "Looks at 3 and 5 seeds: 18 to 30 trials" in outcome.err
-    assert "which is only a usual one: state yours with --sd" in outcome.err
+    assert "which is a usual one on 40 test images: state yours with --sd" in outcome.err
     document = json.loads(outcome.out)
     assert document["trials"] == {"fewest": 18, "most": 30}
     assert document["detectable"]["3"] > document["detectable"]["5"]

@@ -87,7 +87,7 @@ DAMAGED: dict[str, tuple[Change, str]] = {
     ),
     "class names that are none": (configure(class_names=[1, 2]), "config.json is damaged (class_names.0: "),
     "no class names": (configure(class_names=[]), "config.json is damaged (class_names: "),
-    "images of other channels": (configure(image_shape=[8, 8, 3]), "or holds that of other images"),
+    "images of other channels": (configure(image_shape=[8, 8, 3]), "prepares images to 3×8×8"),
 }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stepladder.datasets import ImageSet, Split
+from stepladder.datasets import ImageSet, Split, mapped
 
 
 def encoded(
@@ -63,3 +63,14 @@ def own_cache(tmp_path, monkeypatch) -> Path:
     """A cache of its own for each test, so that none finds what the user has or leaves anything there."""
     monkeypatch.setenv("STEPLADDER_CACHE", str(tmp_path / "own cache"))
     return tmp_path / "own cache"
+
+
+@pytest.fixture
+def memory(tmp_path, monkeypatch) -> Callable[[int], None]:
+    """Gives this process so many bytes of memory, as a container's limit would."""
+
+    def give(size: int) -> None:
+        (tmp_path / "memory.max").write_text(str(size))
+        monkeypatch.setattr(mapped, "_GROUP_LIMIT", tmp_path / "memory.max")
+
+    return give

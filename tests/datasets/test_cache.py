@@ -5,11 +5,15 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import signal
+import stat
 import subprocess
 import sys
 import textwrap
 import time
+import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +21,7 @@ import pytest
 
 from stepladder.datasets import cache as room
 from stepladder.datasets.cache import FEWEST_IMAGES, Decoded, cache_folder, clear_cache, decode_once
-from stepladder.errors import DataError
+from stepladder.errors import DataError, StepladderWarning
 
 COUNT = FEWEST_IMAGES
 SHAPE = (COUNT, 4, 4, 3)
@@ -99,24 +103,144 @@ def test_the_array_allocated_last_is_the_one_that_counts(empty_cache):
         assert (found.pixels == 2).all()
 
 
-@pytest.mark.parametrize(
-    "harm",
-    [
-        lambda folder: (folder / "key.pixels").write_bytes(b"short"),
-        lambda folder: (folder / "key.pixels").unlink(),
-        lambda folder: (folder / "key.json").write_text("{"),
-        lambda folder: (folder / "key.json").write_text("{}"),
-        lambda folder: (folder / "key.json").write_text('{"shape": [100, 4, 4], "facts": {}}'),
-        lambda folder: (folder / "key.json").write_text('{"shape": "large", "facts": {}}'),
-    ],
-)
-def test_a_harmed_entry_is_made_anew(empty_cache, harm):
+def change(name, what):
+    """A harm: what a file of the entry holds is changed by ``what``, from bytes to bytes."""
+    return lambda folder: (folder / name).write_bytes(what((folder / name).read_bytes()))
+
+
+def wrong_bit(position):
+    def flip(content: bytes) -> bytes:
+        changed = bytearray(content)
+        changed[position] ^= 1
+        return bytes(changed)
+
+    return flip
+
+
+def told(**values):
+    """A harm: the facts say something else, under a checksum that is right for them."""
+
+    def harm(folder):
+        path = folder / "key.json"
+        kept = json.loads(path.read_text()) | values
+        pixels = np.fromfile(folder / "key.pixels", np.uint8)
+        with suppress(ValueError, TypeError):
+            kept["crc32"] = room._checksum(pixels.reshape(kept["shape"]), kept["facts"])
+        path.write_text(json.dumps(kept))
+
+    return harm
+
+
+HARMS = {
+    "no pixels": lambda folder: (folder / "key.pixels").unlink(),
+    "cut": change("key.pixels", lambda content: content[:-1]),
+    "longer": change("key.pixels", lambda content: content + b"x"),
+    "first bit": change("key.pixels", wrong_bit(0)),
+    "a bit of a whole page": change("key.pixels", wrong_bit(4000)),
+    "last bit": change("key.pixels", wrong_bit(-1)),
+    "a lost page": change("key.pixels", lambda content: bytes(4096) + content[4096:]),
+    "the folder of the pixels": lambda folder: ((folder / "key.pixels").unlink(), (folder / "key.pixels").mkdir()),
+    "half of the facts": change("key.json", lambda content: content[: len(content) // 2]),
+    "no facts": change("key.json", lambda _: b""),
+    "no object": change("key.json", lambda _: b"[1, 2]"),
+    "nothing told": change("key.json", lambda _: b"{}"),
+    "deep": change("key.json", lambda _: b"[" * 100_000),
+    "a bit of the facts": change("key.json", lambda content: content.replace(b"why", b"whx")),
+    "a bit of the checksum": change("key.json", lambda content: re.sub(rb'(crc32": )(.)', rb"\g<1>1\2", content)),
+    "fewer images": told(shape=[COUNT - 1, 4, 4, 3]),
+    "three lengths": told(shape=[COUNT, 4, 12]),
+    "a text": told(shape="large"),
+    "endless": change("key.json", lambda content: content.replace(b" 4,", b" 1e999,", 1)),
+    "negative": told(shape=[COUNT, -4, -4, 3]),
+    "fractions": told(shape=[COUNT, 4.0, 4, 3]),
+    "facts of another kind": told(facts=[3]),
+    "facts that the caller refuses": told(facts={"damaged": 3}),
+}
+
+
+def check_facts(facts, count):
+    if not isinstance(facts["damaged"], list):
+        raise TypeError("no list")
+
+
+@pytest.mark.parametrize("harm", HARMS.values(), ids=HARMS.keys())
+def test_a_harmed_entry_is_made_anew_and_that_is_said(empty_cache, harm):
+    decode = decoder(facts={"damaged": [[3, "why"]]})
+    decode_once("key", COUNT, decode, check_facts)
+    before = (empty_cache / "decoded-1" / "key.json").read_bytes()
+    harm(empty_cache / "decoded-1")
+    if (empty_cache / "decoded-1" / "key.pixels").is_dir():
+        with pytest.warns(StepladderWarning, match="cannot be read"):
+            assert (decode_once("key", COUNT, decode, check_facts).pixels == 7).all()
+        return
+    with pytest.warns(
+        StepladderWarning, match=r"^Decoded images in the cache are damaged \(.*\); they are decoded again"
+    ):
+        assert (decode_once("key", COUNT, decode, check_facts).pixels == 7).all()
+    found = decode_once("key", COUNT, decode, check_facts)  # whole again: no word
+    assert (found.pixels == 7).all()
+    assert found.facts == {"damaged": [[3, "why"]]}
+    assert decode.calls == 2
+    assert (empty_cache / "decoded-1" / "key.json").read_bytes() == before
+
+
+def test_what_has_no_checksum_yet_gets_one_without_a_word(empty_cache):
     decode = decoder()
     decode_once("key", COUNT, decode)
-    harm(empty_cache / "decoded-1")
+    path = empty_cache / "decoded-1" / "key.json"
+    kept = json.loads(path.read_text())
+    path.write_text(json.dumps({"shape": kept["shape"], "facts": kept["facts"]}))
     for _ in range(2):
-        assert (decode_once("key", COUNT, decode).pixels == 7).all()
+        decode_once("key", COUNT, decode)
     assert decode.calls == 2
+    assert json.loads(path.read_text()) == kept
+
+
+@pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
+@pytest.mark.parametrize("planted", ["key.part", "key.pixels", "key.json", "key.lock"])
+def test_a_planted_link_is_not_written_through(empty_cache, tmp_path, planted, link):
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"7 bytes")
+    folder = empty_cache / "decoded-1"
+    folder.mkdir(parents=True)
+    getattr(folder / planted, link)(precious)
+    for _ in range(2):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", StepladderWarning)
+            assert (decode_once("key", COUNT, decoder()).pixels == 7).all()
+    assert precious.read_bytes() == b"7 bytes"
+
+
+@pytest.mark.parametrize("target", ["folder", "nothing"])
+def test_a_link_in_place_of_the_folder_is_not_used_and_that_is_said(empty_cache, tmp_path, target):
+    if target == "folder":
+        (tmp_path / "foreign").mkdir()
+    empty_cache.mkdir()
+    (empty_cache / "decoded-1").symlink_to(tmp_path / "foreign")
+    with pytest.warns(StepladderWarning, match=r"decoded-1 is not used: it is a link or no folder\. Remove it, or set"):
+        assert (decode_once("key", COUNT, decoder()).pixels == 7).all()
+    assert not (tmp_path / "foreign").exists() or list((tmp_path / "foreign").iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="this system has no such owners")
+def test_the_folder_is_the_owners_alone(empty_cache, monkeypatch):
+    empty_cache.mkdir()
+    (empty_cache / "decoded-1").mkdir(mode=0o777)
+    (empty_cache / "decoded-1").chmod(0o777)
+    decode_once("key", COUNT, decoder())
+    assert stat.S_IMODE((empty_cache / "decoded-1").stat().st_mode) == 0o700
+    assert stat.S_IMODE((empty_cache / "decoded-1" / "key.pixels").stat().st_mode) == 0o600
+    real = os.fstat
+
+    def of_another(descriptor):
+        values = list(real(descriptor))
+        values[4] = os.geteuid() + 12345
+        return os.stat_result(values)
+
+    monkeypatch.setattr(os, "fstat", of_another)
+    with pytest.warns(StepladderWarning, match="it belongs to another user"):
+        decode_once("other", COUNT, decoder())
+    assert kept(empty_cache) == ["key.json", "key.pixels"]
 
 
 def test_without_a_place_to_write_it_decodes_into_memory(tmp_path, monkeypatch):

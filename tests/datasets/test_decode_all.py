@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import tarfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -14,14 +16,14 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from stepladder.datasets import Split, encoded, load_image_set
+from stepladder.datasets import Split, cache, encoded, load_image_set
 from stepladder.datasets import decode_all as room
 from stepladder.datasets.decode import decode_fitted, decode_image, fit_image, fit_square, with_channels
 from stepladder.datasets.decode_all import DefaultSize, ShapeOptions, decode_splits
 from stepladder.datasets.encoded import Encoded, identify
 from stepladder.datasets.image_set import FITS
 from stepladder.datasets.mapped import release
-from stepladder.errors import DamagedImagesError, DataError
+from stepladder.errors import DamagedImagesError, DataError, StepladderWarning
 
 
 def in_memory(contents: list[bytes | None], labels: list[int] | None = None, chunk: int = 3) -> Encoded:
@@ -95,6 +97,16 @@ def test_one_rule_for_the_size(encode, sizes, shape):
     np.testing.assert_array_equal(splits["train"].images, expected)
     said = "By default only images of one size up to 64 pixels keep it, and others get their median side, at most 64"
     assert [said in note for note in notes] == ([] if set(sizes) == {shape[::-1]} else [True])
+
+
+@pytest.mark.parametrize(
+    ("size", "shape"), [((64, 64), (224, 224)), ((64, 80), (224, 224)), ((63, 63), (63, 63)), ((63, 80), (63, 63))]
+)
+def test_the_size_of_a_pretrained_network_is_for_photographs_of_64_pixels_or_more(encode, size, shape):
+    contents = [encode("JPEG", size=size, seed=seed) for seed in range(2)]
+    asked = ShapeOptions(default_size=DefaultSize(224, photographs_only=True))
+    splits, _, _ = decode_splits({"train": in_memory(contents)}, shape=asked)
+    assert splits["train"].images.shape == (2, *shape, 3)
 
 
 def test_photographs_are_read_once(encode, monkeypatch):
@@ -394,3 +406,88 @@ def test_images_that_come_as_pixels():
 def test_shapes_that_are_not_allowed(options, words):
     with pytest.raises(DataError, match=words):
         load_image_set("digits", **options)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {},
+        {"damaged": 3, "shapes": None},
+        {"damaged": [3], "shapes": None},
+        {"damaged": [[3, "why", 4]], "shapes": None},
+        {"damaged": [[600, "no such image"]], "shapes": None},
+        {"damaged": [["3", "why"]], "shapes": None},
+        {"damaged": [[[3], "why"]], "shapes": None},
+        {"damaged": [[3, 4]], "shapes": None},
+        {"damaged": [], "shapes": 7},
+        {"damaged": [], "shapes": {"height": 8}},
+        {"damaged": [], "shapes": {"height": "8", "width": 8, "low": 8, "high": 8, "gray": 0, "color": 600}},
+    ],
+    ids=str,
+)
+def test_facts_in_the_cache_that_are_none_are_no_traceback(tmp_path, write_folder, facts):
+    root = write_folder(tmp_path / "set", {"a": 60, "b": 60})
+    expected = load_image_set(str(root))
+    (path,) = (tmp_path / "own cache" / "decoded-1").glob("*.json")
+    kept = json.loads(path.read_text())
+    pixels = np.fromfile(path.with_suffix(".pixels"), np.uint8).reshape(kept["shape"])
+    path.write_text(json.dumps(kept | {"facts": facts, "crc32": cache._checksum(pixels, facts)}))
+    with pytest.warns(StepladderWarning, match=r"json does not say what it should\); they are decoded again"):
+        again = load_image_set(str(root))
+    assert again.fingerprint == expected.fingerprint
+    assert json.loads(path.read_text()) == kept
+
+
+def test_one_wrong_bit_in_the_cache_changes_no_image(tmp_path, write_folder):
+    root = write_folder(tmp_path / "set", {"a": 60, "b": 60})
+    expected = load_image_set(str(root)).fingerprint
+    (path,) = (tmp_path / "own cache" / "decoded-1").glob("*.pixels")
+    random = np.random.default_rng(0)
+    for _ in range(10):
+        content = bytearray(path.read_bytes())
+        content[random.integers(len(content))] ^= 1 << random.integers(8)
+        path.write_bytes(content)
+        with pytest.warns(StepladderWarning, match="has another checksum than it had"):
+            assert load_image_set(str(root)).fingerprint == expected
+    assert load_image_set(str(root)).fingerprint == expected
+
+
+class LazyPool:
+    """Does what it is given when somebody asks for the result."""
+
+    def __init__(self, _threads):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def submit(self, work, *arguments):
+        return SimpleNamespace(result=lambda: work(*arguments))
+
+
+def test_encoded_images_that_wait_for_a_thread_are_bounded(monkeypatch):
+    monkeypatch.setattr(room, "available_cores", lambda: 1)
+    monkeypatch.setattr(room, "ThreadPoolExecutor", LazyPool)
+    monkeypatch.setattr(room, "_MOST_WAITING", 1000)
+    monkeypatch.setattr(room, "CHUNK_BYTES", 500)
+    done = []
+
+    def chunks(size):
+        for number in range(4):
+            done.append(f"read {number}")
+            yield [bytes(size)]
+
+    def work(position, _content):
+        done.append(f"work {position}")
+
+    def order(size):
+        done.clear()
+        room._for_each(lambda: chunks(size), 4, work, None, np.zeros((4, 1, 1, 1), np.uint8))
+        return ", ".join(done)
+
+    # Two a thread wait where they are small, and one where two are more than may wait.
+    assert order(100) == "read 0, read 1, read 2, work 0, read 3, work 1, work 2, work 3"
+    assert order(600) == "read 0, read 1, work 0, read 2, work 1, read 3, work 2, work 3"

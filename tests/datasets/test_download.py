@@ -226,3 +226,23 @@ def test_two_processes_fetch_one_file(server, own_cache):
     for process in processes:
         process.join()
     assert len(server.ranges) == 1
+
+
+@pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
+def test_a_planted_link_is_not_written_through(server, own_cache, tmp_path, link):
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"7 bytes")
+    (own_cache / "downloads").mkdir(parents=True)
+    getattr(own_cache / "downloads" / "file.gz.part", link)(precious)
+    assert fetch(published(server)).read_bytes() == CONTENT
+    assert precious.read_bytes() == b"7 bytes"
+    assert left() == {"file.gz"}
+
+
+def test_a_link_in_place_of_the_folder_is_a_sentence(server, own_cache, tmp_path):
+    (tmp_path / "foreign").mkdir()
+    own_cache.mkdir(exist_ok=True)
+    (own_cache / "downloads").symlink_to(tmp_path / "foreign")
+    with pytest.raises(StorageError, match=r"cannot write .*downloads: it is a link or no folder; set"):
+        fetch(published(server))
+    assert list((tmp_path / "foreign").iterdir()) == []

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from stepladder.studies.files.bits import without_times
+from stepladder.studies.files.records import Ending
 from stepladder.studies.files.store import load_study
 
 OWN = Path(__file__).with_name("own.py")
@@ -122,6 +123,7 @@ def test_one_that_hangs_fails_by_its_time_and_the_others_go_on(stepladder, tmp_p
     assert done.code == 1
     trials = {trial.rung: trial.result for trial in load_study(tmp_path / "study").trials}
     assert trials["hangs"].failure == "it took longer than the 10 seconds of `trial_timeout`"
+    assert trials["hangs"].ending is Ending.TIMEOUT
     assert trials["base"].status == trials["plain"].status == "finished"
     assert "it took longer than the 10 seconds" in done.out.replace("\n", " ")
 
@@ -144,6 +146,7 @@ def test_one_that_takes_its_process_along_fails_after_three_times(stepladder, tm
     assert done.code == 1
     trials = {trial.rung: trial.result for trial in load_study(tmp_path / "study").trials}
     assert trials["dies"].failure == "the process that ran it ended 3 times (signal SIGKILL); memory may be short"
+    assert trials["dies"].ending is Ending.MACHINE
     assert trials["base"].status == trials["plain"].status == "finished"
 
 

@@ -175,3 +175,18 @@ def test_a_file_that_is_not_ours_is_refused(exported, tmp_path):
 def test_pixels_of_another_shape_are_refused(exported):
     with pytest.raises(RecipeError, match=r"reads uint8 images \(N, 8, 8, 1\); got float64 \(2, 8, 8, 1\)"):
         OnnxModel.load(exported.path).probabilities(np.zeros((2, 8, 8, 1)))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("image_shape", [8, 80_000_000, 1]), ("image_shape", [8, 8, 3]), ("class_names", ["a"] * 11), ("class_names", [])],
+)
+def test_what_a_file_says_of_itself_is_compared_with_its_graph(exported, key, value):
+    graph = onnx.load(exported.path)
+    for entry in graph.metadata_props:
+        if entry.key == METADATA:
+            entry.value = json.dumps(json.loads(entry.value) | {key: value})
+    with pytest.raises(
+        StorageError, match=r"changed\.onnx says that it tells \d+ classes apart on images of .*another"
+    ):
+        OnnxModel(graph.SerializeToString(), "changed.onnx")

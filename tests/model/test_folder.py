@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +17,10 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from stepladder.errors import RecipeError, StorageError
-from stepladder.model import load_model, save_model
-from stepladder.model.folder import calibrate_model
+from stepladder.model import Model, load_model, save_model
+from stepladder.model.folder import calibrate_model, read_card
 from stepladder.model.images import read_pixels
+from stepladder.network import build
 from stepladder.training.assembly import TrainingData
 from stepladder.training.device import choose_compute
 from stepladder.training.evaluate import ImageBatches, compute_logits
@@ -175,7 +177,7 @@ def set_to(*path_and_value: Any) -> Callable[[dict[str, Any]], object]:
         (set_to("class_names", 7), "class_names: "),
         (set_to("image_shape", [8, 8]), "image_shape"),
         (set_to("image_shape", [8, 8, 0]), "image_shape.2"),
-        (set_to("image_shape", [8, 8, 3]), "misses what its techniques learned, or holds that of other images"),
+        (set_to("image_shape", [8, 8, 3]), "prepares images to 3×6×6, and its network reads 1×6×6; train the model"),
         (set_to("image_shape", [5, 5, 1]), "random_crop.size is 6"),
         (set_to("input_shape", [1, 2, 8]), "another network than its config.json: fc1.weight"),
         (set_to("input_shape", "big"), "input_shape"),
@@ -200,6 +202,109 @@ def test_a_config_that_does_not_fit(folder, change, message):
         load_model(folder, "cpu")
     assert str(folder) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def nested(layers: int) -> dict[str, Any]:
+    """A network of residuals within each other, none of which is anything."""
+    network: dict[str, Any] = {"kind": "residual", "body": [{"kind": "relu", "name": "r"}] * (layers // 10)}
+    return {"layers": [network] * 10}
+
+
+UPSCALED = {"technique": "upscale", "options": {"factor": 8}}
+
+CLAIMS = {
+    # 20 million features: 6 GB for a few bytes of text, and the same again to draw them.
+    "features": (
+        lambda config: next(one for one in config["network"]["layers"] if one["name"] == "fc1").update(
+            features=2 * 10**7
+        ),
+        "another network than its config.json: fc1.bias, fc1.weight, fc2.weight",
+    ),
+    "channels": (set_to("network", "layers", 0, "channels", 2**31 - 1), "(another network|takes .* GB of memory)"),
+    "no weights": (
+        lambda config: config["network"]["layers"].insert(0, {"kind": "pad", "name": "huge", "size": 10**6}),
+        r"describes a network that takes [\d,.]+ GB of memory for one image, more than half of what is here; use",
+    ),
+    "prepared": (
+        lambda config: config.update(preprocessing=[UPSCALED] * 9),
+        r"takes [\d,.]+ GB of memory for one image, more than half of what is here; use",
+    ),
+    "side": (set_to("image_shape", [5000, 5000, 1]), r"image_shape.0: input should be less than or equal to 4096"),
+    "endless": (set_to("image_shape", [float("inf"), 8, 1]), r"image_shape.0"),
+    "input": (set_to("input_shape", [1, 10**9, 10**9]), r"input_shape.1"),
+    "classes": (
+        set_to("class_names", [str(number) for number in range(100_001)]),
+        r"config\.json has more classes than the 100,000 that a model may have",
+    ),
+    "all classes": (
+        set_to("class_names", [str(number) for number in range(100_000)]),
+        r"names 100000 classes, and the weights tell 10 apart",
+    ),
+    "layers": (
+        set_to("network", "layers", [{"kind": "relu", "name": "r"}] * 5_001),
+        r"config\.json has more layers than the 5,000 that a model may have",
+    ),
+    "nested": (set_to("network", nested(5_001)), "has more layers than the 5,000"),
+    "steps": (set_to("preprocessing", [UPSCALED] * 101), "has more steps of preprocessing than the 100"),
+    "text": (set_to("library_name", "x" * 16_000_000), r"config\.json has 16 MB, and it may have 16 MB; get the model"),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), CLAIMS.values(), ids=CLAIMS.keys())
+def test_what_a_folder_claims_is_compared_before_anything_is_allocated_or_run(
+    folder: Path, change: Callable[[dict[str, Any]], object], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("allocated")
+
+    monkeypatch.setattr(build, "_allocate", refuse)
+    monkeypatch.setattr(Model, "logits", refuse)
+    rewrite(folder, change)
+    with pytest.raises(StorageError, match=message) as caught:
+        load_model(folder, "cpu")
+    assert str(folder) in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+def test_a_sound_folder_gets_there_with_the_same_guards(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    called = []
+    real = build._allocate
+    monkeypatch.setattr(build, "_allocate", lambda module: called.append(module) or real(module))
+    load_model(folder, "cpu")
+    assert len(called) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_pipe_or_a_device_is_no_file_of_a_model(folder: Path, name: str) -> None:
+    for make in (os.mkfifo, lambda path: path.symlink_to("/dev/zero"), Path.mkdir):
+        if (folder / name).is_dir():
+            (folder / name).rmdir()
+        else:
+            (folder / name).unlink()
+        make(folder / name)
+        with pytest.raises(StorageError, match="it is no file"):
+            load_model(folder, "cpu")
+
+
+def test_weights_larger_than_the_memory_are_a_sentence(folder: Path) -> None:
+    with (folder / "model.safetensors").open("r+b") as file:
+        file.truncate(2**43)  # takes no room on a disk
+    with pytest.raises(
+        StorageError, match=r"has 8,796,093 MB, and it does not fit into the memory here; get the model"
+    ):
+        load_model(folder, "cpu")
+
+
+def test_a_card_is_read_up_to_a_size_and_need_not_be_there(folder: Path) -> None:
+    assert read_card(folder).startswith("#")
+    (folder / "README.md").write_bytes(b"caf\xe9")
+    assert read_card(folder) == "caf\ufffd"
+    (folder / "README.md").write_bytes(b"x" * 1_000_001)
+    with pytest.raises(StorageError, match=r"README\.md has 1 MB, and it may have 1 MB"):
+        read_card(folder)
+    (folder / "README.md").unlink()
+    assert read_card(folder) == ""
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "3", "null", '"text"'])

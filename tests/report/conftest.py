@@ -15,6 +15,7 @@ import pytest
 
 from stepladder.datasets import Split, Splits
 from stepladder.recipe import Recipe
+from stepladder.studies.design.designs import make_design
 from stepladder.studies.files.gallery import write_gallery
 from stepladder.studies.files.predictions import write_predictions
 from stepladder.studies.files.records import (
@@ -119,6 +120,52 @@ def build_study(
     return SavedStudy(folder, record, tuple(trials), (make_reading(record),))
 
 
+#: What each technique of a made-up design gives: two that help, one that hurts, and two that help more together.
+WORTH = {"standardize": 0.05, "mixup": 0.02, "cutmix": -0.03, "ema": 0.0}
+TOGETHER = {frozenset({"standardize", "mixup"}): 0.02}
+
+
+def build_design(
+    folder: Path, plan: str, recipe: Recipe, *, max_trials: int | None = None, **options: Any
+) -> SavedStudy:
+    """Return a made-up study of a plan: its rungs and contrasts are those that the plan makes of the recipe."""
+    seeds = options.pop("seeds", 5)
+    design = make_design(plan, recipe, seeds, max_trials)
+    levels = []
+    for rung in design.rungs:
+        there = {setting.name for setting in rung.recipe.techniques}
+        worth = sum(WORTH[name] for name in there) + sum(more for pair, more in TOGETHER.items() if pair <= there)
+        levels.append((rung.name, rung.adds, 0.75 + worth, 0.97, 3.0))
+    study = build_study(
+        folder,
+        rungs=len(levels),
+        seeds=seeds,
+        ladder=tuple(levels),
+        contrasts=tuple(
+            ContrastRecord(name=one.name, design=one.design, weights=one.weights) for one in design.contrasts
+        ),
+        plan=design.name,
+        notes=design.notes,
+        spending="open",
+        looks=(LookRecord(seeds=seeds, share=0.78),),
+        **options,
+    )
+    rungs = tuple(
+        RungRecord(
+            name=rung.name,
+            adds=rung.adds,
+            lacks=rung.lacks,
+            recipe={
+                "epochs": 20,
+                "name": "report",
+                "techniques": [{"name": one.name, "rung": one.rung} for one in rung.recipe.techniques],
+            },
+        )
+        for rung in design.rungs
+    )
+    return replace(study, record=study.record.model_copy(update={"rungs": rungs}))
+
+
 def _techniques(names: Sequence[str], levels: Sequence[tuple[Any, ...]]) -> list[list[dict[str, str]]]:
     """What each rung of a ladder has, as a recipe lists it."""
     added = [[{"name": one, "rung": name} for one in level[1]] for name, level in zip(names, levels, strict=True)]
@@ -212,6 +259,14 @@ def _trial(
 def make_study(tmp_path: Path) -> MakeStudy:
     def make(**options: Any) -> SavedStudy:
         return build_study(tmp_path, **options)
+
+    return make
+
+
+@pytest.fixture
+def make_design_study(tmp_path: Path, tiny_recipe: Callable[..., Recipe]) -> MakeStudy:
+    def make(plan: str, **options: Any) -> SavedStudy:
+        return build_design(tmp_path, plan, tiny_recipe(*WORTH), **options)
 
     return make
 

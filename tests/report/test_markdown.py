@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import html
+import re
 
 import pytest
 from markdown_it import MarkdownIt
@@ -10,6 +11,7 @@ from stepladder.report.markdown import escape, render_table
 from stepladder.report.section import TextTable
 from stepladder.report.sections import STUDY_SECTIONS
 from stepladder.report.write import study_head
+from stepladder.studies.design.designs import PLANS
 from stepladder.studies.findings import make_findings
 
 HOSTILE = [
@@ -82,6 +84,22 @@ def test_newlines_become_spaces():
 )
 def test_report(make_study, check_golden, name, options):
     check_golden(name, render_markdown(make_study(**options)))
+
+
+@pytest.mark.parametrize("plan", list(PLANS))
+def test_every_design_has_its_own_words(make_design_study, check_golden, plan):
+    """A page of each: title, captions and families are those of the design that ran."""
+    text = render_markdown(make_design_study(plan))
+    assert text.startswith(f"# Stepladder study: {plan} on cifar10-jpeg\n")
+    words = re.sub("[Ss]tepladder|cell", "", text)
+    assert ("ladder" in words.lower()) == ("ladder" in plan)
+    check_golden(f"design_{plan}.md", text)
+
+
+def test_a_fraction_of_a_factorial_says_what_it_cannot_tell(make_design_study, check_golden):
+    text = render_markdown(make_design_study("factorial", max_trials=40))
+    assert "A balanced fraction of 8 of 16 subsets" in text
+    check_golden("design_fraction.md", text)
 
 
 def test_warnings_are_said_once_with_their_count(make_study):

@@ -40,7 +40,8 @@ def test_write_report_leaves_its_files_and_nothing_else(findings_of, tmp_path):
         "report.md",
         "verdicts.json",
     ]
-    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(written)
+    there = sorted(path for path in tmp_path.rglob("*") if path.is_file())
+    assert there == sorted([*written, tmp_path / "checksums.txt"])
     before = {path: path.read_bytes() for path in written}
     write_report(findings)
     assert {path: path.read_bytes() for path in written} == before
@@ -117,7 +118,8 @@ def contrasts(kind: ContrastKind) -> list[ContrastRecord]:
 
 def check_report_of(findings: Findings, kinds: Collection[ContrastKind]) -> None:
     written = {path.name: path for path in write_report(findings)}
-    assert {"verdicts.json", "ladder.png", "curves.png", "report.md", "report.html"} <= set(written)
+    rungs = "ladder.png" if ContrastKind.LADDER in kinds or set(kinds) == {ContrastKind.INTERACTION} else "rungs.png"
+    assert {"verdicts.json", rungs, "curves.png", "report.md", "report.html"} <= set(written)
     assert ("forest.png" in written) == (set(kinds) != {ContrastKind.INTERACTION})
     assert ("shapley.png" in written) == (ContrastKind.SHAPLEY in kinds)
     assert ("interactions.png" in written) == (ContrastKind.INTERACTION in kinds)

@@ -167,6 +167,7 @@ def _result(trial: str, seed: int, accuracy: float | None) -> TrialResult:
         epochs=1,
         test_accuracy=accuracy,
         test_loss=None if accuracy is None else 1 - accuracy,
+        failure="the training loss was not finite in epoch 1" if accuracy is None else None,
         seconds=1.0,
         images_per_second=None,
         versions={},

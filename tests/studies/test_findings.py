@@ -3,13 +3,14 @@
 import json
 import math
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from stepladder.datasets import ImageSet
 from stepladder.recipe import Recipe
@@ -23,6 +24,7 @@ from stepladder.studies.findings import (
     Findings,
     Order,
     ShownReason,
+    Uneven,
     find_shown_model,
     make_findings,
     to_document,
@@ -299,6 +301,20 @@ def test_limits_name_what_bounds_the_figures(made_up: MadeUp) -> None:
     watched = make_findings(change(study, validation=0.0, metric="nll")).limits
     assert watched.watched_test
     assert watched.failed_counts_as == pytest.approx(math.log(10))
+
+
+def test_uneven_classes_are_found_by_the_labels_that_the_folder_keeps(made_up: MadeUp, tmp_path: Path) -> None:
+    study = made_up({"low": [0.7, 0.71], "high": [0.8, 0.81]})
+    assert make_findings(study).uneven is None, "no labels, no word"
+    counts = {"train": 900, "validation": 0, "test": 100}
+    data = study.record.data.model_copy(update={"counts": counts, "class_names": ("cat", "dog", "lynx")})
+    study = change(study, data=data)
+    for of_lynx, expected in ((40, Uneven(1000, "cat", 600, "lynx", 40)), (300, None)):
+        labels = np.repeat([0, 1, 2], [600 if of_lynx == 40 else 400, 360 if of_lynx == 40 else 300, of_lynx])
+        save_file({"digests": np.zeros(1000, np.uint64), "labels": labels}, str(tmp_path / "images.safetensors"))
+        made = make_findings(study)
+        assert made.uneven == expected
+        assert to_document(made)["uneven"] == (None if expected is None else asdict(expected))
 
 
 def test_what_was_not_read_is_not_called_read(made_up: MadeUp) -> None:

@@ -91,6 +91,26 @@ def test_fewer_seeds_keep_what_is_there(study: RunStudy) -> None:
     assert study(seeds=1).record.seeds == (0, 1)
 
 
+def test_fewer_seeds_than_the_folder_has_are_said(study: RunStudy) -> None:
+    class Told(Callbacks):
+        def __init__(self) -> None:
+            self.said: list[str] = []
+
+        def message(self, sentence: str) -> None:
+            self.said.append(sentence)
+
+    first, again, same = Told(), Told(), Told()
+    out = study(seeds=2, callbacks=first).folder
+    study(seeds=1, callbacks=again)
+    study(seeds=2, callbacks=same)
+    words = f"{out} has 2 seeds by an earlier call, and `seeds` is 1: nothing is taken away, so the report is of all 2."
+    assert (words in first.said, words in again.said, any("seeds by an" in one for one in same.said)) == (
+        False,
+        True,
+        False,
+    )
+
+
 def test_fewer_seeds_train_only_those_asked_for(study: RunStudy, counter: Any) -> None:
     with pytest.raises(KeyboardInterrupt):
         study(seeds=3, callbacks=Interrupt(2))

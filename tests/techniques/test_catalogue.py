@@ -98,6 +98,11 @@ def test_what_is_not_there(file, reference, message):
         ("import nothing_of_this_name", r"raised ModuleNotFoundError: .* \(mine\.py, line 1\)"),
         ("x = 1 +", "raised SyntaxError: "),
         (
+            "from stepladder import Technique\n\nclass Mine(Technique):\n    p = 0.5\n",
+            r"^p = 0\.5 has no type; write p: float = 0\.5 where it is an option of the technique, and "
+            r"p: ClassVar\[float\] = 0\.5 where it is not \(mine\.py, line 4\)$",
+        ),
+        (
             FILE.replace('"""Darken', 'name = "dropout"\n    """Darken'),
             "is called 'dropout', as one of the catalogue is",
         ),

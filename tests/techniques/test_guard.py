@@ -11,7 +11,7 @@ import torch
 from stepladder.errors import RecipeError
 from stepladder.recipe import TechniqueSetting
 from stepladder.techniques import Technique, catalogue
-from stepladder.techniques.guard import guarded
+from stepladder.techniques.guard import guarded, watch_batches
 from stepladder.training.assembly import TrainingData
 from stepladder.training.device import choose_compute
 from stepladder.training.loop import train_network
@@ -25,7 +25,94 @@ def raising(self, *given):
     raise ValueError("too blurred")
 
 
+def in_place(self, images, targets, rng):
+    images.zero_()
+    return images, targets
+
+
+def targets_in_place(self, images, targets, rng):
+    targets += 1
+    targets %= 4
+    return images, targets
+
+
+def batches_in_place(self, batches):
+    for batch in batches:
+        batch[:, :, 0] = 0
+    return {}
+
+
+def reshaped(self, parameters, *more):
+    with torch.no_grad():
+        parameters[0].data = parameters[0].data.flatten()
+
+
+def lost_gradient(self, parameters, lr):
+    parameters[0].grad = None
+
+
+def logits_in_place(self, logits, targets):
+    with torch.no_grad():
+        logits.mul_(2)
+    return torch.nn.functional.cross_entropy(logits, targets)
+
+
+def current_in_place(self, current, averaged, progress):
+    current["weight"].add_(1)
+
+
+def average_of_doubles(self, current, averaged, progress):
+    averaged["weight"] = current["weight"].double()
+
+
+def more_weights(self, module, stream, inputs):
+    module.register_buffer("extra", torch.zeros(2))
+
+
+def other_weights(self, module, stream, inputs):
+    first = next(module.parameters())
+    first.data = first.data[:, :, :1]
+
+
 CASES = [
+    ("augment", in_place, r"bad\.augment changed its argument images in place, .*\(test_guard\.py, line \d+\)$"),
+    ("augment", targets_in_place, r"bad\.augment changed its argument targets in place"),
+    (
+        "augment",
+        lambda self, images, targets, rng: (images.to("meta"), targets),
+        r"bad\.augment returned images on meta; it got them on cpu",
+    ),
+    (
+        "augment",
+        lambda self, images, targets, rng: (images[..., 2:, 2:], targets),
+        r"bad\.augment returned images of 3×6×6, of which the network gets 3×6×6 in training and 3×8×8 in evaluation, "
+        r"and it does not take both; .* \(test_guard\.py, line \d+\)$",
+    ),
+    ("prepare", lambda self, images: images.mul_(0.5), r"bad\.prepare changed its argument images in place"),
+    (
+        "fit",
+        batches_in_place,
+        r"bad\.fit changed a batch of training images in place, which the trial trains on; .*line",
+    ),
+    ("loss", logits_in_place, r"bad\.loss changed its argument logits in place"),
+    ("before_step", lost_gradient, r"bad\.before_step left nothing in place of float32 \(4, 3\) on cpu"),
+    ("before_step", reshaped, r"bad\.before_step left float32 \(12,\) on cpu in place of float32 \(4, 3\) on cpu"),
+    ("after_step", reshaped, r"bad\.after_step left float32 \(12,\) on cpu in place of float32 \(4, 3\) on cpu"),
+    ("weights", current_in_place, r"bad\.weights changed its argument current in place"),
+    ("weights", average_of_doubles, r"bad\.weights left float64 \(3,\) on cpu in place of float32 \(3,\) on cpu"),
+    (
+        "initialize",
+        more_weights,
+        r"bad\.initialize added or removed weights \(extra\); use rewrite",
+    ),
+    ("initialize", other_weights, r"bad\.initialize left float32 .* in place of float32 .*line \d+\)$"),
+    ("frozen", lambda self, before, network: 3, r"bad\.frozen returned 3; it must return a Frozen"),
+    ("lr_scales", lambda self, network: [1.0], r"bad\.lr_scales returned a list; it must return finite numbers"),
+    (
+        "lr_scales",
+        lambda self, network: {"conv1": -1.0},
+        r"bad\.lr_scales returned a dict; it must return finite numbers",
+    ),
     ("augment", raising, r"bad\.augment raised ValueError: too blurred \(test_guard\.py, line \d+\)"),
     (
         "augment",
@@ -104,3 +191,22 @@ def test_a_hook_that_another_technique_has_called_is_the_one_that_is_named():
         guarded(outer, "initialize"),
     ):
         outer.initialize(torch.nn.Sequential(), lambda name: torch.Generator(), inputs)
+
+
+def test_smaller_images_in_training_are_fine_where_the_network_takes_both(noise, tiny_recipe, monkeypatch):
+    """As progressive resizing does: global average pooling has as many weights for every size."""
+    technique = bad("augment", lambda self, images, targets, rng: (images[..., 2:, 2:], targets))
+    for attribute in ("group", "summary", "paper", "caveat"):
+        setattr(technique, attribute, "own")
+    monkeypatch.setitem(catalogue._OWN, "bad", catalogue._Found(technique, "0"))
+    settings = [TechniqueSetting.model_validate({"name": name}) for name in ("bad", "global_average_pooling")]
+    recipe = tiny_recipe(epochs=1).with_techniques(settings)
+    trained = train_network(recipe, TrainingData(noise, noise, 4), 0, choose_compute("cpu", "float32"))
+    assert trained.failure is None
+
+
+def test_every_batch_is_whole_where_a_hook_only_reads(noise):
+    technique = bad("fit", lambda self, batches: {})()
+    batches = [torch.zeros(2, 3), torch.ones(2, 3)]
+    watched = watch_batches(technique, "fit", batches)
+    assert [batch.sum().item() for _ in range(2) for batch in watched] == [0, 6, 0, 6]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import threading
+import warnings
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ import torch
 
 from stepladder.datasets import Split
 from stepladder.datasets.cache import FEATURES, cache_folder
+from stepladder.errors import StepladderWarning
 from stepladder.techniques import find_technique
 from stepladder.training import frozen
 from stepladder.training.assembly import TrainingData, assemble
@@ -92,24 +93,72 @@ def test_damaged_features_are_worked_out_anew(images, tiny_recipe, own_cache):
     assert len(files) == 2  # training and validation
     for file in files:
         content = bytearray(file.read_bytes())
-        content[100] ^= 255
+        content[100] ^= 1
         file.write_bytes(content)
-    assert weights(train_network(recipe, images, 0, CPU)) == kept
+    with pytest.warns(StepladderWarning, match=r"1 of \d parts of .*features.f32 have another checksum than they had"):
+        assert weights(train_network(recipe, images, 0, CPU)) == kept
+    assert weights(train_network(recipe, images, 0, CPU)) == kept  # whole again: no word
 
 
-@pytest.mark.parametrize("damage", ["short", "no JSON", "another shape"])
-def test_a_cache_that_is_not_what_it_says_is_left_alone(damage, images, tiny_recipe, own_cache):
+WRONG_FACTS = ["{", "[]", "{}", '{"shape": 3}', '{"shape": [3, 3]}', '{"shape": [1e999, 2]}', '{"shape": ["a", null]}']
+
+
+@pytest.mark.parametrize("damage", ["short", *WRONG_FACTS, "marker", "folder"])
+def test_a_cache_that_is_not_what_it_says_is_made_again_and_said(damage, images, tiny_recipe, own_cache):
     recipe = tiny_recipe("freeze", network=NETWORK, epochs=1)
     kept = weights(train_network(recipe, images, 0, CPU))
     for file in own_cache.glob("*/features.f32"):
         facts = file.with_suffix(".json")
         if damage == "short":
             file.write_bytes(file.read_bytes()[:-4])
-        elif damage == "no JSON":
-            facts.write_text("{")
+        elif damage == "marker":
+            (file.parent / "part-0.json").write_text("{")
+        elif damage == "folder":
+            facts.unlink()
+            facts.mkdir()
         else:
-            facts.write_text(json.dumps({"shape": [3, 3]}))
-    assert weights(train_network(recipe, images, 0, CPU)) == kept
+            facts.write_text(damage)
+    if damage == "folder":  # nothing can be written there
+        with pytest.warns(StepladderWarning, match="are damaged"):
+            assert weights(train_network(recipe, images, 0, CPU)) == kept
+        return
+    with pytest.warns(StepladderWarning, match="Features in the cache are damaged .*; they are worked out again"):
+        assert weights(train_network(recipe, images, 0, CPU)) == kept
+    assert weights(train_network(recipe, images, 0, CPU)) == kept  # whole again: no word
+
+
+@pytest.mark.parametrize("planted", ["features.f32", "features.json", "part-0.json"])
+@pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
+def test_a_planted_link_is_not_written_through(planted, link, images, tiny_recipe, own_cache, tmp_path):
+    recipe = tiny_recipe("freeze", network=NETWORK, epochs=1)
+    kept = weights(train_network(recipe, images, 0, CPU))
+    precious = tmp_path / "precious"
+    for folder in own_cache.iterdir():
+        content = (folder / planted).read_bytes()
+        precious.write_bytes(content)
+        (folder / planted).unlink()
+        getattr(folder / planted, link)(precious)
+        if planted == "features.f32":
+            # Without what says that it is whole, it would be filled.
+            (folder / "part-0.json").unlink()
+            precious.write_bytes(bytes(len(content)))
+        before = precious.read_bytes()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", StepladderWarning)
+            assert weights(train_network(recipe, images, 0, CPU)) == kept
+        assert precious.read_bytes() == before
+        precious.unlink()
+
+
+def test_a_folder_that_is_a_link_is_not_used_and_that_is_said(images, tiny_recipe, own_cache, tmp_path):
+    recipe = tiny_recipe("freeze", network=NETWORK, epochs=1)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    own_cache.parent.mkdir(exist_ok=True)
+    own_cache.symlink_to(elsewhere)
+    with pytest.warns(StepladderWarning, match="is not used: it is a link or no folder"):
+        train_network(recipe, images, 0, CPU)
+    assert list(elsewhere.iterdir()) == []
 
 
 def test_a_stop_keeps_what_is_there_and_the_next_call_goes_on(images, tiny_recipe, own_cache):

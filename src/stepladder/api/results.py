@@ -18,7 +18,8 @@ from stepladder.studies.files.store import result_rows
 from stepladder.studies.findings import AnyFindings, Findings, work_out
 from stepladder.studies.judging.learning import NothingLearned
 from stepladder.studies.judging.points import Best, Point, SweepFindings
-from stepladder.studies.judging.sizes import CurveFindings, PowerLaw, SizeResult
+from stepladder.studies.judging.power_law import PowerLaw
+from stepladder.studies.judging.sizes import CurveFindings, SizeResult
 from stepladder.studies.judging.statistics import Effect, RungSummary
 from stepladder.studies.train import TrainedModel as SavedModel
 
@@ -181,7 +182,7 @@ class Curve(Result[CurveFindings]):
 
     @property
     def law(self) -> PowerLaw | None:
-        """The power law through all trials; None before test was read."""
+        """What the sizes above chance say of twice the images; None before test was read, and with too few of them."""
         return self.findings.law
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:

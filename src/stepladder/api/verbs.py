@@ -18,7 +18,7 @@ from stepladder.api.progress import BagLines, find_bag_progress
 from stepladder.api.results import Curve, Study, Sweep, TrainedModel, as_result
 from stepladder.datasets import ImageSet, load_image_set, make_splits
 from stepladder.datasets.audit import ImageAudit, audit_image_set
-from stepladder.errors import DamagedImagesError, RecipeError
+from stepladder.errors import DamagedImagesError, RecipeError, StudyError
 from stepladder.model import Predictions
 from stepladder.network import FoundNetwork, Network, find_network
 from stepladder.network.inspection import Inspection, inspect_network
@@ -27,11 +27,9 @@ from stepladder.network.own_inspection import OwnInspection, inspect_own
 from stepladder.recipe import Recipe
 from stepladder.report.write import write_report
 from stepladder.studies.bag_of_words import BagCallbacks, BagOptions, add_bag_of_words, run_bag_of_words
-from stepladder.studies.curve import curve_design
-from stepladder.studies.design.designs import PLANS
-from stepladder.studies.design.recipes import RecipeOptions, as_options, check_plan, choose_study
+from stepladder.studies.curve import Budget, check_budget, curve_design
+from stepladder.studies.design.recipes import AnyPlan, RecipeOptions, as_options, as_plan, check_plan, choose_study
 from stepladder.studies.design.rules import Protocol, Rules, Seeds, check_seeds, seeds_or_default
-from stepladder.studies.design.rungs import Rung
 from stepladder.studies.design.sweeps import parse_axes
 from stepladder.studies.files.bag_files import SavedBag
 from stepladder.studies.files.records import SavedStudy
@@ -57,7 +55,7 @@ def study(
     data: object = "digits",
     recipe: AnyRecipe = "auto",
     *,
-    plan: str | Path | Sequence[str | Rung] = "ladder",
+    plan: AnyPlan = "ladder",
     seeds: Seeds | None = None,
     out: Path | str | None = None,
     rules: Rules | None = None,
@@ -77,7 +75,8 @@ def study(
         recipe: a name, a ``.toml`` file, a recipe, or :class:`RecipeOptions` to change one; ``auto`` goes by the number
             of images.
         plan: ``ladder``, ``leave-one-out``, ``add-one``, ``ladder+leave-one-out`` or ``factorial``; rungs of your own
-            from below, as ``["base:", "+mixup:mixup"]``; or a study file in TOML.
+            from below, as ``["base:", "+mixup:mixup"]``; a study file in TOML; or a :class:`RungPlan`, which makes
+            another plan than a ladder of rungs of your own.
         seeds: trials a rung, with seeds 0 to ``seeds`` - 1; more may be added at any time by the same call with a
             larger number; ``"auto"`` adds them to what is undecided. Five by default, and ``"auto"`` with a time limit.
         out: the study's folder; ``studies/<data>-<plan>`` in the current folder by default.
@@ -92,6 +91,7 @@ def study(
     options, rules = as_options(recipe), rules or Rules()
     seeds = seeds_or_default(seeds, rules, bounded=execution is not None and execution.is_bounded)
     check_seeds(seeds, auto=True)
+    rules.check_use(seeds)
     _check(options, rules, execution)
     check_plan(plan)
     with running(progress, execution) as job:
@@ -116,7 +116,7 @@ def plan(
     data: object = "digits",
     recipe: AnyRecipe = "auto",
     *,
-    plan: str | Path | Sequence[str | Rung] = "ladder",
+    plan: AnyPlan = "ladder",
     seeds: Seeds | None = None,
     spread: float | Path | str | None = None,
     rules: Rules | None = None,
@@ -136,8 +136,10 @@ def plan(
     options, rules = as_options(recipe), rules or Rules()
     seeds = seeds_or_default(seeds, rules, bounded=execution is not None and execution.is_bounded)
     check_seeds(seeds, auto=True)
+    rules.check_use(seeds)
     _check(options, rules, execution)
     check_plan(plan)
+    _refuse(execution, "`plan` runs nothing", track="logs trials as they run")
     assumed = choose_spread(spread, rules.metric)
     with running(progress, execution) as job:
         images = job.load(data, options.default_size())
@@ -149,7 +151,7 @@ def plan(
         )
         forecast = forecast_study(planned, assumed, job.execution, job.callbacks)
         say_hours(forecast.shortest.middle, images.image_shape, job.callbacks)
-        own_rungs = not isinstance(plan, str) or plan not in PLANS
+        own_rungs = not isinstance(as_plan(plan), str)
         if own_rungs or options.network is not None or isinstance(options.recipe, Recipe):
             return forecast  # who chose so much knows how to begin
         starts = forecast_starts(images, without=chosen.recipe.name, seeds=seeds, rules=rules, execution=job.execution)
@@ -191,6 +193,13 @@ def sweep(
             register_network(str(value))
     check_seeds(seeds)
     _check(options, protocol, execution)
+    if options.network is not None and any(axis.key == "network" for axis in axes):
+        raise StudyError("the network is given twice, with `network` and with `over`; give it once")
+    if searches:
+        one_by_one = "a search trains one trial at a time, as each proposal waits for the one before"
+        _refuse(
+            execution, one_by_one, workers="is for trials at the same time", streams="is for trials at the same time"
+        )
     with running(progress, execution) as job:
         images = job.load(data, options.default_size())
         # Settings belong to every point; a key may name a technique that only a point has.
@@ -227,6 +236,7 @@ def curve(
     data: object = "digits",
     recipe: AnyRecipe = "auto",
     *,
+    budget: Budget = "epochs",
     seeds: int = 3,
     out: Path | str | None = None,
     protocol: Protocol | None = None,
@@ -236,28 +246,32 @@ def curve(
     """Train one recipe on 10, 20, 50 and 100 % of the training images, and say what twice as many would bring.
 
     Args:
-        out: the curve's folder; ``studies/<data>-curve`` by default.
-        data, recipe, seeds, protocol, execution, progress: see :func:`study`; every size has as many epochs.
+        budget: what every size has as much of: ``epochs``, so that a small one takes fewer steps; or ``steps``, as many
+            as the largest, so that a small one takes more epochs.
+        out: the curve's folder; ``studies/<data>-curve`` by default, and ``studies/<data>-curve-steps`` for steps.
+        data, recipe, seeds, protocol, execution, progress: see :func:`study`.
 
     Raises:
         StepladderError, Stopped: see :func:`study`.
     """
     options, protocol = as_options(recipe), protocol or Protocol()
     check_seeds(seeds)
+    check_budget(budget)
     _check(options, protocol, execution)
+    equal_steps = budget == "steps"
     with running(progress, execution) as job:
         images = job.load(data, options.default_size())
         made = options.make(images)
         images = options.with_note(images, made)
-        folder = _folder(out, "studies", f"{images.name}-curve")
+        folder = _folder(out, "studies", f"{images.name}-curve{'-steps' if equal_steps else ''}")
         job.begin(images, made, folder)
         saved = run_study(
             images,
-            curve_design(made),
+            curve_design(made, budget),
             folder,
             seeds=seeds,
             rules=Rules(protocol.validation, protocol.drop_leaks, protocol.select),
-            execution=_recorded(job, "curve", images, seeds=seeds, out=out),
+            execution=_recorded(job, "curve", images, budget=budget if equal_steps else None, seeds=seeds, out=out),
             callbacks=job.callbacks,
         )
         return cast("Curve", _reported(saved))
@@ -290,8 +304,21 @@ def lr_range(
     options, protocol = as_options(recipe), protocol or Protocol()
     if "epochs" in options.settings:
         raise RecipeError("`epochs` is no budget of this test, which ends after `steps`; leave it out")
-    if execution is not None and execution.track:
-        raise RecipeError("`track` is for trials, and this test trains none to its end; leave it out")
+    if "optimizer.lr" in options.settings:
+        raise RecipeError("optimizer.lr is what this test looks for, from `low` to `high`; leave it out of `settings`")
+    if protocol.select != "last":
+        raise StudyError(
+            f"`select={protocol.select}` chooses the weights to keep, and this test keeps none; leave it out"
+        )
+    _refuse(
+        execution,
+        "this test trains no trial to its end",
+        track="is for trials",
+        trial_timeout="is for trials",
+        retry_failed="is for trials",
+        workers="is for trials at the same time",
+        streams="is for trials at the same time",
+    )
     check_seeds(seeds)
     _check(options, protocol, execution)
     with running(progress, execution) as job:
@@ -338,6 +365,14 @@ def train(
     """
     options, protocol = as_options(recipe), protocol or Protocol()
     _check(options, protocol, execution)
+    _refuse(
+        execution,
+        "this trains one trial, here",
+        trial_timeout="ends one trial of several",
+        retry_failed="is for the trials of a study",
+        workers="is for trials at the same time",
+        streams="is for trials at the same time",
+    )
     with running(progress, execution) as job:
         images = job.load(data, options.default_size())
         made = options.make(images)
@@ -383,6 +418,8 @@ def bag_of_words(
         StepladderError: see :func:`study`.
     """
     options, protocol = options or BagOptions(), protocol or Protocol()
+    if protocol.select != "last":
+        raise StudyError(f"`select={protocol.select}` chooses an epoch, and a bag of words has none; leave it out")
     check_seeds(seeds)
     options.check()
     protocol.check()
@@ -413,6 +450,10 @@ def add_bag(study: Study, data: object, *, drop_leaks: bool = False, progress: b
     Raises:
         StepladderError: see :func:`study`.
     """
+    if study.saved.record.resplit:
+        raise StudyError(
+            "`resplit` draws other test images for each seed, and a bag of words has one split; leave it out"
+        )
     images = _load(data)
     shown = _bag_progress(progress)
     try:
@@ -510,14 +551,16 @@ def data(data: object) -> ImageAudit:
 
 
 def check(folder: Path | str, *, repair: bool = False) -> Check:
-    """Verify a study: every checksum and hash, and that results and verdicts follow from its trials.
+    """Verify a folder of results: every checksum and hash, and that what is derived follows from its trials.
 
     Args:
+        folder: of a study, sweep, search or curve, a bag of words, a training, a learning-rate range test or a model;
+            or an exported ``.onnx`` file.
         repair: rebuild what is derived, and set broken trials aside to be run again.
 
     Raises:
-        StudyError: there is no study.
-        StorageError: the plan itself is broken, which nothing can rebuild, or a file cannot be written.
+        StudyError: there is nothing to check.
+        StorageError: a file that nothing can rebuild is broken and was to be repaired, or one cannot be written.
     """
     return check_folder(Path(folder), repair=repair)
 
@@ -529,6 +572,20 @@ def _check(recipe: RecipeOptions, protocol: Protocol, execution: Execution | Non
     execution.check(choose_compute(execution.device, execution.precision, execution.threads).device.type)
     check_trackers(execution.track)
     recipe.check()
+
+
+def _refuse(execution: Execution | None, why: str, **unused: str) -> None:
+    """Refuse what a verb would not use, in place of dropping it.
+
+    Args:
+        why: what the verb does.
+        unused: fields of the execution, and what each is for.
+    """
+    plain = Execution()
+    for name, purpose in unused.items():
+        value = getattr(plain if execution is None else execution, name)
+        if value != getattr(plain, name) and not (name == "workers" and value == 1):
+            raise StudyError(f"`{name}` {purpose}, and {why}; leave it out")
 
 
 def _load(data: object) -> ImageSet:

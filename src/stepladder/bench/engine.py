@@ -27,6 +27,7 @@ from stepladder.recipe import Recipe, parse_recipe
 from stepladder.studies.design.rungs import Rung
 from stepladder.studies.prepare import settle_compute
 from stepladder.studies.running.execution import Execution
+from stepladder.studies.running.interpreter import python_command
 from stepladder.training.arithmetic import Arithmetic
 from stepladder.training.assembly import TrainingData
 from stepladder.training.device import Compute, available_cores, choose_compute, threads_for
@@ -253,7 +254,7 @@ class OneThreadProcesses:
         order = {"recipe": recipe.to_table(), "images": images, "precision": compute.precision}
         self._processes = [
             subprocess.Popen(
-                [sys.executable, "-m", "stepladder.bench.engine"],
+                python_command("-m", "stepladder.bench.engine"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from PIL import Image
 from stepladder.datasets import Split, load_image_set
 from stepladder.datasets.cache import VARIABLE
 from stepladder.recipe import Recipe
+from stepladder.studies.running.interpreter import python_command
 from stepladder.training.assembly import TrainingData
 from stepladder.training.device import Compute
 from stepladder.training.loop import train_network
@@ -158,7 +158,7 @@ def _measure(layout: str, path: Path, root: Path, images: int, rounds: int, repo
     for number in range(rounds):
         environment = os.environ | {VARIABLE: str(root / f"cache-{layout}-{number}")}
         for seconds in (first, again):
-            command = [sys.executable, "-c", _LOAD, str(path)]
+            command = python_command("-c", _LOAD, str(path))
             figures = json.loads(subprocess.run(command, env=environment, check=True, capture_output=True).stdout)
             assert figures["images"] == images, figures
             seconds.append(figures["seconds"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from stepladder.model.export import export_model
 from stepladder.model.find import find_model
 from stepladder.model.folder import load_model, save_model
 from stepladder.recipe import Recipe
+from stepladder.studies.running.interpreter import python_command
 from stepladder.training.assembly import TrainingData
 from stepladder.training.device import Compute
 from stepladder.training.loop import train_network
@@ -110,5 +110,5 @@ def _rate(classifier: Classifier, images: np.ndarray) -> float:
 def _process_seconds(path: Path, file: Path) -> float:
     started = perf_counter()
     program = "from stepladder.cli import main; main()"
-    subprocess.run([sys.executable, "-c", program, "predict", str(path), str(file)], check=True, capture_output=True)
+    subprocess.run(python_command("-c", program, "predict", str(path), str(file)), check=True, capture_output=True)
     return perf_counter() - started

@@ -16,6 +16,7 @@ from PIL import Image
 from stepladder.errors import StudyError
 from stepladder.studies.files.records import SavedStudy
 from stepladder.studies.files.store import load_study
+from stepladder.studies.running.interpreter import python_command
 
 _CHECK, _PREDICT = "stepladder check, of a study of the digits", "stepladder predict, one file"
 _STUDY = "first step of stepladder study digits"
@@ -64,7 +65,7 @@ class Measured:
 
 def stepladder(*arguments: str) -> list[str]:
     """Return the command line that runs this very Stepladder."""
-    return [sys.executable, "-m", "stepladder", *arguments]
+    return python_command("-m", "stepladder", *arguments)
 
 
 def measure_process(command: Sequence[str], folder: Path) -> Measured:
@@ -78,13 +79,13 @@ def measure_process(command: Sequence[str], folder: Path) -> Measured:
     """
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
-            [sys.executable, "-S", "-c", _STARTER, *command], cwd=folder, stdout=subprocess.PIPE, stderr=said
+            python_command("-S", "-c", _STARTER, *command), cwd=folder, stdout=subprocess.PIPE, stderr=said
         )
         printed, _ = process.communicate()
         if process.returncode:
             said.seek(0)
             last = said.read().decode(errors="replace").strip().splitlines()[-3:]
-            raise StudyError(f"{' '.join(command[3:])} failed with exit code {process.returncode}: {' '.join(last)}")
+            raise StudyError(f"{' '.join(command[4:])} failed with exit code {process.returncode}: {' '.join(last)}")
     seconds, processor_seconds, peak = printed.split()
     return Measured(float(seconds), int(peak) * _UNIT, float(processor_seconds))
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
+from typing import Any
 
 from cyclopts import App, CycloptsError, Group
 
 from stepladder.cli.flags import to_flags
 from stepladder.cli.groups import ABOUT, BEFORE, COMMANDS, MACHINE, MODELS, STUDIES, TRAINING
 from stepladder.cli.quick import leave
+from stepladder.cli.streams import PIPE_ENDED, let_any_letter_through, let_go_of_broken_pipes
 from stepladder.cli.techniques_app import app as techniques_app
-from stepladder.errors import StepladderError, described, for_want_of_memory
+from stepladder.errors import StepladderError, StepladderWarning, described, for_want_of_memory
 
 app = App(
     name="stepladder",
     help="Which training techniques actually help on your images, by how much, and the trained model to take home.",
-    help_epilogue="Start with: stepladder study digits",
+    help_epilogue="Start with: stepladder study digits --recipe first",
     help_format="plaintext",
     suppress_keyboard_interrupt=False,
     group_commands=ABOUT,
@@ -49,7 +52,7 @@ _add(
     "study:study",
     "Train every rung with several seeds and say what the evidence holds.\n\n"
     "Run again, the same command trains only what is missing and rebuilds the report; more seeds add to what is there.",
-    "study digits",
+    "study digits --recipe first",
     "study my_images/ --seeds 5",
     "study my_images/ --plan ladder+leave-one-out --seeds auto",
     "study cifar10-jpeg/ --validation 0 --seeds 1",
@@ -157,7 +160,7 @@ _add(
 _add(
     app,
     "check:check",
-    "Verify a study: every checksum and hash, and that results and verdicts follow from its trials.",
+    "Verify a folder of results: every checksum and hash, and that what is derived follows from its trials.",
     "check studies/digits-ladder",
     "check studies/digits-ladder --repair",
     group=STUDIES,
@@ -260,26 +263,35 @@ def main() -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit code: 0 done, 1 done with failed trials, 2 wrong input, 130 interrupted."""
+    """Run one command and return its exit code.
+
+    0 done, 1 done with failed trials, 2 wrong input, 130 interrupted, 141 nobody reads what it prints any more.
+    """
+    let_any_letter_through()
     try:
-        with _readings_of(arguments):
+        with warnings.catch_warnings(), _readings_of(arguments):
+            warnings.showwarning = partial(_show_warning, warnings.showwarning)
             code = app(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed by whoever started the command
+            sys.stdout.flush()
     except CycloptsError as error:
         known = arguments[:1] if arguments and arguments[0] in app else []
         return _complain(f"{error}\nSee: {' '.join(['stepladder', *known, '--help'])}")
     except StepladderError as error:
         return _complain(to_flags(str(error)), error.exit_code)
     except SystemExit as ended:  # of a job that was stopped, and said why
+        if isinstance(ended.__context__, BrokenPipeError):  # so rich ends a command whose reader has gone
+            let_go_of_broken_pipes()
+            return PIPE_ENDED
         return ended.code if isinstance(ended.code, int) else 1
     except KeyboardInterrupt:
         print("\nStopped; the same command goes on from what is finished.", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        # Whoever read our output has gone, as head does. Python would complain once more when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except BrokenPipeError:  # whoever read our output has gone, as head does
+        let_go_of_broken_pipes()
+        return PIPE_ENDED
     except OSError as error:
+        let_go_of_broken_pipes()
         return _complain(f"cannot read or write {error.filename or 'the output'}: {error.strerror or error}")
     except Exception as error:
         # A technique of the user's own is theirs to mend; anything else is our mistake, and its traceback our news.
@@ -306,8 +318,18 @@ def _readings_of(arguments: Sequence[str]) -> AbstractContextManager[None]:
     return list_apart()
 
 
+def _show_warning(show: Callable[..., None], message: Warning | str, *where: Any, **more: Any) -> None:
+    """Print what Stepladder warns of as a sentence; all else as Python does."""
+    if isinstance(message, StepladderWarning):
+        print(f"Note: {to_flags(str(message))}", file=sys.stderr)
+    else:
+        show(message, *where, **more)
+
+
 def _complain(message: str, code: int = 2) -> int:
     # Not through rich: its wrapping and markup would change paths and names.
-    color = sys.stderr.isatty()
-    print(f"\033[31mError:\033[0m {message}" if color and code == 2 else f"Error: {message}", file=sys.stderr)
+    color = sys.stderr is not None and sys.stderr.isatty()
+    with suppress(BrokenPipeError):  # nobody reads it; the code says enough
+        print(f"\033[31mError:\033[0m {message}" if color and code == 2 else f"Error: {message}", file=sys.stderr)
+    let_go_of_broken_pipes()
     return code

@@ -1,4 +1,4 @@
-"""``stepladder check``: is a study what it says?"""
+"""``stepladder check``: is a folder of results what it says?"""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stepladder.report.units import count
 
 
 def check(
-    folder: Annotated[Path, Parameter(help="The study's folder.")],
+    folder: Annotated[Path, Parameter(help="A folder of results, or an exported .onnx file.")],
     *,
     repair: Annotated[
         bool,
@@ -27,7 +27,7 @@ def check(
     technique: OwnTechniques = (),
     as_json: AsJson = False,
 ) -> int:
-    """Verify every checksum and hash of a study, and that results and verdicts follow from its trials."""
+    """Verify every checksum and hash of a folder of results, and that what is derived follows from its trials."""
     console = make_console(as_json)
     with without_collection():
         from stepladder.api.check import check_folder
@@ -42,8 +42,8 @@ def check(
     if found.holds:
         console.print("All checksums and hashes hold, and the results follow from the trials.")
     elif not repair:
-        mendable = all(one.kind != "plan" for one in faults)
-        fix = "; mend what can be mended with --repair" if mendable else "; restore study.json from a copy"
+        lost = [one.place for one in faults if one.kind == "plan"]
+        fix = f"; restore {lost[0]} from a copy" if lost else "; mend what can be mended with --repair"
         console.print(f"{count(len(faults), 'fault')} found{fix}.", markup=False)
     if as_json:
         print(json.dumps({"faults": [asdict(one) for one in found.faults], "repaired": found.repaired}, indent=2))

@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from stepladder.cli.groups import MORE, OUTPUT
+from stepladder.cli.streams import print_utf_8
 
 if TYPE_CHECKING:
     from stepladder.studies.running.execution import Execution
@@ -67,7 +68,9 @@ def register_own(references: Sequence[str]) -> None:
 
 
 def make_console(as_json: bool) -> Console:
-    """Return where messages go: stdout, or stderr where stdout belongs to a JSON document."""
+    """Return where messages go: stdout, or stderr where stdout belongs to a JSON document, which is UTF-8."""
+    if as_json:
+        print_utf_8()
     console = Console(stderr=as_json, highlight=False)
     # Between words where somebody reads; not at all where a program or a log does.
     console.soft_wrap = not console.is_terminal

@@ -17,12 +17,20 @@ from stepladder.cli.groups import FIRST
 from stepladder.cli.training_options import DEFAULT_EXECUTION, DEFAULTS, ExecutionOptions, TrainingOptions
 from stepladder.report.document import build_document
 from stepladder.report.terminal import print_report
+from stepladder.studies.curve import Budget
 
 
 def curve(
     data: Data = "digits",
     *,
     seeds: Annotated[int, Parameter(group=FIRST, help="Trials a size.")] = 3,
+    budget: Annotated[
+        Budget,
+        Parameter(
+            group=FIRST,
+            help="What every size has as much of as the largest; small ones have fewer steps in as many epochs.",
+        ),
+    ] = "epochs",
     options: TrainingOptions = DEFAULTS,
     out: Annotated[
         Path | None, Parameter(group=FIRST, help="Folder of the curve; studies/<data>-curve by default.")
@@ -37,6 +45,7 @@ def curve(
         done = verbs.curve(
             options.images(console, data),
             options.recipe_options(),
+            budget=budget,
             seeds=seeds,
             out=out,
             protocol=options.protocol(),
@@ -45,7 +54,7 @@ def curve(
         )
     if not progress.ran:
         console.print("All of it was trained before; nothing to do but the report.")
-    print_report(console, done.findings)
+    print_report(console, done.findings, to_flags)
     if options.as_json:
         print(json.dumps(build_document(done.findings), ensure_ascii=False, indent=2, allow_nan=False))
     return 1 if any(trial.result.status == "failed" for trial in done.trials) else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,6 +58,8 @@ def data(
 ) -> None:
     """Show what an image set holds: counts, damage, copies, balance, and whether it may be flipped."""
     console = make_console(as_json)
+    if clear or sources:
+        _refuse_all_else("--clear-cache" if clear else "--list", data, clear and sources, sheet, html, options)
     if clear:
         _clear(console, as_json=as_json)
         return
@@ -82,6 +85,28 @@ def data(
     if as_json:
         document = {**build_audit_document(audit), "starts": starts}
         print(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False))
+
+
+def _refuse_all_else(
+    only: str, data: str | None, both: bool, sheet: Path | None, html: Path | None, options: DataOptions
+) -> None:
+    """Refuse whatever an option that stops at once would leave undone.
+
+    Args:
+        both: whether two such options were given.
+    """
+    given = {
+        "an image set": data is not None,
+        "--list": both,
+        "--sheet": sheet is not None,
+        "--html": html is not None,
+        **{
+            f"--{field.name.replace('_', '-')}": getattr(options, field.name) != field.default
+            for field in fields(options)
+        },
+    }
+    if others := [name for name, is_given in given.items() if is_given]:
+        raise DataError(f"{only} examines no images, and {others[0]} was given with it; leave one of the two out")
 
 
 def _load(console: Console, data: str, options: DataOptions) -> tuple[ImageSet, tuple[tuple[str, str], ...]]:

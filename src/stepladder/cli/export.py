@@ -16,7 +16,7 @@ from stepladder.cli.predict import NOT_CALIBRATED
 from stepladder.errors import RecipeError, StorageError
 from stepladder.model.export import FORMATS, export_model, quantize_file, sample_photographs
 from stepladder.model.find import model_folder
-from stepladder.model.folder import load_model
+from stepladder.model.folder import load_model, read_card
 from stepladder.model.images import find_images, read_pixels
 from stepladder.report.units import percent
 
@@ -67,7 +67,7 @@ def export(
         if files
         else sample_photographs(loaded.image_shape)
     )
-    exported = export_model(loaded, path, pixels, form=form, card=(folder / "README.md").read_text(encoding="utf-8"))
+    exported = export_model(loaded, path, pixels, form=form, card=read_card(folder))
     versions = ", ".join(f"{name} {version}" for name, version in exported.versions.items())
     console.print(
         f"{path}: {exported.bytes_written / 1e6:.1f} MB. On {exported.checked:,} images it names the same classes as "

@@ -86,13 +86,34 @@ def inspect(
         Parameter(group=MORE, help="Image size that its weights were made for: may it read --input as well?"),
     ] = None,
     classes: Annotated[int | None, Parameter(group=MORE, help="Classes to tell apart; 10 by default.")] = None,
-    batch_size: Annotated[int, Parameter(group=MORE, help="Images for which activation memory is counted.")] = 128,
-    precision: Annotated[str, Parameter(group=MORE, help="Of the activations: float32 or bfloat16.")] = "float32",
+    batch_size: Annotated[
+        int | None, Parameter(group=MORE, help="Images for which activation memory is counted; 128 by default.")
+    ] = None,
+    precision: Annotated[
+        str | None, Parameter(group=MORE, help="Of the activations: float32, as by default, or bfloat16.")
+    ] = None,
     data_dir: Annotated[Path | None, Parameter(group=MORE, help="Where the files of a named image set are.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what a network costs and sees, before a step of training."""
     console = make_console(as_json)
+    if data_dir is not None and data is None:
+        raise RecipeError("--data-dir is where a named image set is, and --data names none; give both, or leave it out")
+    if network is None:
+        _refuse_without_network(
+            {
+                "--data": data,
+                "--input": image_size,
+                "--built-for": built_for,
+                "--classes": classes,
+                "--batch-size": batch_size,
+                "--precision": precision,
+                "--explain": explain or None,
+                "--compare": compare or None,
+                "--effective": effective or None,
+                "--picture": picture,
+            }
+        )
     document: dict[str, Any] = {}
     if solve_for is not None:
         answer = solve(solve_for)
@@ -131,8 +152,17 @@ def inspect(
             "effective": effective,
             "picture": picture,
             "built_for": built_for,
+            "batch_size": batch_size,
+            "precision": precision,
         }
-        own = _inspect_own(console, found, size, classes, training_images, [name for name in asked if asked[name]])
+        own = _inspect_own(
+            console,
+            found,
+            size,
+            classes,
+            training_images,
+            [name for name, value in asked.items() if value not in (None, False)],
+        )
         if as_json:
             print(json.dumps(document | own, ensure_ascii=False, indent=2, allow_nan=False))
         return
@@ -140,8 +170,8 @@ def inspect(
         found,
         size,
         classes,
-        batch_size=batch_size,
-        precision=precision,
+        batch_size=128 if batch_size is None else batch_size,
+        precision=precision or "float32",
         training_images=training_images,
     )
     weights_for = (
@@ -165,6 +195,12 @@ def inspect(
         document |= _measure_and_draw(console, inspection, images, effective, picture)
     if as_json:
         print(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False))
+
+
+def _refuse_without_network(given: dict[str, object]) -> None:
+    """Refuse options about a network where none was named."""
+    if unused := [option for option, value in given.items() if value is not None]:
+        raise RecipeError(f"{unused[0]} is about a network, and none was named; name one, or leave it out")
 
 
 def _inspect_own(

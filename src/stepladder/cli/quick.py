@@ -6,7 +6,7 @@ import gc
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 
@@ -31,9 +31,8 @@ def leave(code: int) -> NoReturn:
 
     Python would first take every loaded library apart, 0.5 s with torch, for memory that the system takes back anyway.
     """
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except OSError:  # nobody listens any more; what there was to say of it has been said
-        pass
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # nobody listens any more; what there was to say of it has been said
+            if stream is not None:
+                stream.flush()
     os._exit(code)

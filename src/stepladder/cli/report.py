@@ -43,7 +43,7 @@ def report(
     write_results(study)
     findings = work_out(study)
     write_report(findings)
-    print_report(console, findings)
+    print_report(console, findings, to_flags)
     if as_json:
         print(json.dumps(build_document(findings), ensure_ascii=False, indent=2, allow_nan=False))
 

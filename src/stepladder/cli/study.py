@@ -26,6 +26,7 @@ from stepladder.errors import StudyError
 from stepladder.report.document import build_document
 from stepladder.report.terminal import describe_forecast, print_report
 from stepladder.studies.design.metrics import find_metric
+from stepladder.studies.design.recipes import AnyPlan, RungPlan
 
 OwnRungs = Annotated[
     tuple[str, ...],
@@ -62,6 +63,11 @@ def study(
 ) -> int:
     """Train every rung with several seeds and say what the evidence holds."""
     console = make_console(options.as_json)
+    if with_bag_of_words and rules.resplit:  # before hours of training, as the library says it after them
+        raise StudyError(
+            "--resplit draws other test images for each seed, and --with-bag-of-words has one split; leave one of the "
+            "two out"
+        )
     execution = how.execution(options)
     asked, images = _plan(rules, rung, file), options.images(console, data)
     progress = make_progress(console, to_flags)
@@ -81,7 +87,7 @@ def study(
             done = verbs.add_bag(done, images, drop_leaks=options.drop_leaks, progress=bag)
     if not progress.ran:
         console.print("All of it was trained before; nothing to do but the report.")
-    print_report(console, done.findings)
+    print_report(console, done.findings, to_flags)
     if options.as_json:
         print(json.dumps(build_document(done.findings), ensure_ascii=False, indent=2, allow_nan=False))
     return 1 if any(trial.result.status == "failed" for trial in done.trials) else 0
@@ -130,14 +136,9 @@ def plan(
         print(json.dumps(forecast.to_document(), ensure_ascii=False, indent=2))
 
 
-def _plan(rules: RuleOptions, rungs: tuple[str, ...], file: Path | None) -> str | Path | tuple[str, ...]:
-    """Return what the user wants to compare, given in one of three ways."""
+def _plan(rules: RuleOptions, rungs: tuple[str, ...], file: Path | None) -> AnyPlan:
+    """Return what the user wants to compare: a plan of the recipe's techniques, or of rungs of their own."""
     if rungs and file is not None:
         raise StudyError("rungs are given twice, with --rung and with --file; give them once")
-    if (rungs or file is not None) and rules.plan != DEFAULT_RULES.plan:
-        ways = "--rung" if rungs else "--file"
-        raise StudyError(
-            f"--plan {rules.plan} makes rungs of the recipe's techniques, and {ways} gives rungs of your own, each "
-            "compared with the one below; give one of the two"
-        )
-    return rungs or file or rules.plan
+    own = file if file is not None else rungs
+    return RungPlan(own, rules.plan) if own else rules.plan

@@ -52,9 +52,12 @@ def sweep(
         Parameter(group=SEARCHING, help="Search instead of the grid: optuna (needs the extra search)."),
     ] = None,
     trials: Annotated[
-        int, Parameter(group=SEARCHING, help="Points that the search tries, each with all its seeds.")
-    ] = 40,
-    search_seed: Annotated[int, Parameter(group=SEARCHING, help="Decides which points the search tries.")] = 0,
+        int | None,
+        Parameter(group=SEARCHING, help="Points that the search tries, each with all its seeds; 40 by default."),
+    ] = None,
+    search_seed: Annotated[
+        int | None, Parameter(group=SEARCHING, help="Decides which points the search tries; 0 by default.")
+    ] = None,
     storage: Annotated[
         str | None,
         Parameter(
@@ -72,7 +75,16 @@ def sweep(
     command = shlex.join(["stepladder", *map(hide_password, sys.argv[1:])])
     execution = how.execution(options, command=command)
     progress = make_progress(console, to_flags)
-    asked = Grid(over, many=yes) if search is None else Search(over, trials, search_seed, storage, many=yes)
+    asked: Grid | Search = Grid(over, many=yes)
+    if search is not None:
+        usual = Search(over)
+        points = usual.points if trials is None else trials
+        asked = Search(over, points, usual.seed if search_seed is None else search_seed, storage, many=yes)
+    for option, value in (("--trials", trials), ("--search-seed", search_seed), ("--storage", storage)):
+        if value is not None and search is None:
+            raise StudyError(
+                f"{option} is for a search, and this goes over a grid; leave it out, or add --search optuna"
+            )
     with at_work(console, execution, options.as_json):
         done = verbs.sweep(
             options.images(console, data),
@@ -86,7 +98,7 @@ def sweep(
         )
     if not progress.ran:
         console.print("All of it was trained before; nothing to do but the report.")
-    print_report(console, done.findings)
+    print_report(console, done.findings, to_flags)
     if options.as_json:
         print(json.dumps(build_document(done.findings), ensure_ascii=False, indent=2, allow_nan=False))
     return 1 if any(trial.result.status == "failed" for trial in done.trials) else 0

@@ -21,7 +21,7 @@ from stepladder.recipe import SMALL_SET, recipe_names
 from stepladder.studies.design.designs import PLANS
 from stepladder.studies.design.metrics import METRICS, find_metric
 from stepladder.studies.design.recipes import RecipeOptions
-from stepladder.studies.design.rules import DEFAULT_SEEDS, Protocol, Rules, Seeds
+from stepladder.studies.design.rules import DEFAULT_SEEDS, MOST_AUTO, Protocol, Rules, Seeds
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.track import TRACKERS
 from stepladder.training.stop import Stop
@@ -209,9 +209,15 @@ class RuleOptions:
     ] = None
     plan: Annotated[
         str,
-        Parameter(group=FIRST, help="; ".join(f"{name}: {plan.words}" for name, plan in PLANS.items()) + "."),
+        Parameter(
+            group=FIRST,
+            help="; ".join(f"{name}: {plan.words}" for name, plan in PLANS.items())
+            + ". With --rung or --file, of your own rungs.",
+        ),
     ] = "ladder"
-    max_seeds: Annotated[int, Parameter(group=JUDGING, help="The most seeds that --seeds auto may take.")] = 10
+    max_seeds: Annotated[
+        int | None, Parameter(group=JUDGING, help=f"The most seeds that --seeds auto may take; {MOST_AUTO} by default.")
+    ] = None
     final: Annotated[
         bool,
         Parameter(
@@ -232,7 +238,10 @@ class RuleOptions:
     ] = False
     max_trials: Annotated[
         int | None,
-        Parameter(group=JUDGING, help="Thin a factorial out to a balanced fraction of at most so many trials."),
+        Parameter(
+            group=JUDGING,
+            help="Run no more trials: a factorial is thinned out to a balanced fraction, any other plan refused.",
+        ),
     ] = None
     metric: Annotated[
         str,
@@ -341,7 +350,7 @@ class ExecutionOptions:
     max_time: MaxTime = None
     trial_timeout: Annotated[
         str | None,
-        Parameter(group=RUNNING, help="A trial that takes longer, as 30m, has failed; the others go on."),
+        Parameter(group=RUNNING, help="End a trial that takes longer, as 30m, and leave it out; the others go on."),
     ] = None
     retry_failed: Annotated[
         bool,

@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import PIL
 
 from stepladder.datasets.cache import Allocate, Decoded, allocate_pixels, decode_once
 from stepladder.datasets.decode import decode_fitted, decode_image, fit_image, image_shape, with_channels
-from stepladder.datasets.encoded import Content, Encoded, Item, Reader, content_of
-from stepladder.datasets.image_set import FITS, MAX_CHOSEN_SIDE, SPLIT_NAMES, Fit, ImageSet, Split
+from stepladder.datasets.encoded import CHUNK_BYTES, Content, Encoded, Item, Reader, content_of
+from stepladder.datasets.image_set import FITS, MAX_CHOSEN_SIDE, PHOTOGRAPH_SIDE, SPLIT_NAMES, Fit, ImageSet, Split
 from stepladder.datasets.mapped import FEWEST_RELEASED, release
 from stepladder.datasets.threads import available_cores, in_threads
 from stepladder.errors import DamagedImagesError, DataError, some_of, unknown
@@ -37,7 +37,7 @@ _MAX_THREADS = 16
 # Pixels that come in another shape are brought to theirs so many images at a time.
 _RESHAPED = 1024
 
-# Bytes of decoded pixels that a program gives which may wait for a thread, beside one chunk.
+# Bytes of images that may wait for a thread, beside one chunk: decoded ones that a program gives, or encoded ones.
 _MOST_WAITING = 200_000_000
 
 
@@ -47,7 +47,7 @@ class DefaultSize:
 
     Attributes:
         side: of the squares, 1 to :data:`MAX_SIDE` pixels.
-        photographs_only: whether it is for images whose shorter side has over :data:`MAX_CHOSEN_SIDE` pixels alone.
+        photographs_only: whether it is for photographs alone, see :data:`PHOTOGRAPH_SIDE`.
     """
 
     side: int
@@ -207,11 +207,10 @@ def decode_splits(
         facts = {"damaged": sorted(damaged.items()), "shapes": shapes and asdict(shapes)}
         return Decoded(pixels, facts, keep=skip_damaged or not damaged)
 
-    decoded = decode_once(_cache_key(ordered, shape), count, decode)
-    pixels, shapes = decoded.pixels, decoded.facts["shapes"]
-    had = Shapes(**shapes) if shapes else None
+    decoded = decode_once(_cache_key(ordered, shape), count, decode, _read_facts)
+    pixels = decoded.pixels
+    had, damaged = _read_facts(decoded.facts, count)
     notes = had.notes(pixels.shape[1:], shape) if had else ()
-    damaged: dict[int, str] = dict(decoded.facts["damaged"])
     if damaged and not skip_damaged:
         raise DamagedImagesError((place(position), damaged[position]) for position in sorted(damaged))
     if len(damaged) == len(pixels):
@@ -229,6 +228,21 @@ def decode_splits(
         kept = np.flatnonzero(sound[start : start + len(part.labels)])
         parts_of[name] = whole if len(kept) == len(whole) else whole.take(kept)
     return DecodedSplits(parts_of, notes, (had.median or had.low) if had else 0)
+
+
+def _read_facts(facts: Mapping[str, Any], count: int) -> tuple[Shapes | None, dict[int, str]]:
+    """Return the shapes that ``count`` images had, and why some could not be decoded.
+
+    Raises:
+        KeyError, TypeError, ValueError: what was kept is something else.
+    """
+    damaged = {position: reason for position, reason in facts["damaged"]}  # noqa: C416 (dict() takes what is no pair)
+    if not all(type(at) is int and 0 <= at < count and isinstance(why, str) for at, why in damaged.items()):
+        raise ValueError("no positions of images")
+    shapes = facts["shapes"]
+    if shapes is not None and not all(type(value) is int and value >= 0 for value in shapes.values()):
+        raise ValueError("no shapes of images")
+    return Shapes(**shapes) if shapes else None, damaged
 
 
 def reshaped(image_set: ImageSet, shape: ShapeOptions, *, keeps_size: bool = False) -> ImageSet:
@@ -354,11 +368,12 @@ def common_shape(shapes: np.ndarray, asked: ShapeOptions) -> tuple[int, int, int
     depth = asked.channels or int(shapes[:, 2].max())
     if asked.side is not None:
         return asked.side, asked.side, depth
+    side = int(np.median(sizes.min(axis=1)))
+    if asked.default_size is not None and side >= PHOTOGRAPH_SIDE:
+        return asked.default_size.side, asked.default_size.side, depth
     if (sizes == sizes[0]).all() and sizes[0].max() <= MAX_CHOSEN_SIDE:
         return int(sizes[0, 0]), int(sizes[0, 1]), depth
-    side = int(np.median(sizes.min(axis=1)))
-    if side > MAX_CHOSEN_SIDE:
-        side = MAX_CHOSEN_SIDE if asked.default_size is None else asked.default_size.side
+    side = min(side, MAX_CHOSEN_SIDE)
     return side, side, depth
 
 
@@ -413,6 +428,8 @@ def _for_each(
     failures: dict[int, str] = {}
     done = started = waiting = released = 0
     step = FEWEST_RELEASED // max(1, pixels[:1].nbytes)
+    # So much that threads never wait for chunks of usual images; a few huge ones fill it.
+    most_waiting = max(_MOST_WAITING, 2 * threads * CHUNK_BYTES)
 
     def finish_one() -> None:
         nonlocal done, waiting, released
@@ -431,11 +448,11 @@ def _for_each(
     with warnings.catch_warnings(), ThreadPoolExecutor(threads) as pool:
         warnings.filterwarnings("ignore", module="PIL")
         for chunk in read():
-            size = sum(item.nbytes for item in chunk if isinstance(item, np.ndarray))
+            size = sum(len(item) if isinstance(item, bytes) else getattr(item, "nbytes", 0) for item in chunk)
             pending.append((pool.submit(run, started, chunk), size))
             started += len(chunk)
             waiting += size
-            while len(pending) > 2 * threads or (waiting > _MOST_WAITING and pending):
+            while len(pending) > 2 * threads or (waiting > most_waiting and pending):
                 finish_one()
         while pending:
             finish_one()

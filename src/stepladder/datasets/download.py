@@ -8,17 +8,18 @@ import http.client
 import os
 import re
 import shutil
+import stat
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from filelock import FileLock
 
-from stepladder.datasets.cache import cache_folder
+from stepladder.datasets.cache import cache_folder, private_folder
 from stepladder.errors import DataError, StorageError
 from stepladder.files import sync_folder
 
@@ -93,7 +94,7 @@ def fetch(published: Published, on_progress: DownloadProgress | None = None) -> 
     """
     folder = downloads()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
         with FileLock(folder / f"{published.name}.lock"):
             path = kept(published)
             return _fetch_into(folder, published, on_progress) if path is None else path
@@ -133,6 +134,10 @@ class _NoOtherSchemes(urllib.request.HTTPRedirectHandler):
 
 def _fetch_into(folder: Path, published: Published, on_progress: DownloadProgress | None) -> Path:
     part = folder / f"{published.name}.part"
+    with suppress(FileNotFoundError):
+        there = part.lstat()
+        if not stat.S_ISREG(there.st_mode) or there.st_nlink > 1:  # to go on with it would write somewhere else
+            part.unlink()
     have = part.stat().st_size if part.exists() else 0
     free = shutil.disk_usage(folder).free
     if free < published.size - have:
@@ -200,7 +205,9 @@ def _attempt(url: str, part: Path, have: int, published: Published, on_progress:
         headers["Range"] = f"bytes={have}-"
     with _opened(url, headers) as answer:
         start = _start_of(answer, have)
-        with part.open("r+b" if part.exists() else "wb") as file:
+        # Made here or left by an earlier attempt; never a link.
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        with os.fdopen(os.open(part, flags, 0o666), "r+b") as file:
             file.seek(start)
             file.truncate()
             done = start

@@ -25,6 +25,9 @@ FITS: tuple[Fit, ...] = ("crop", "pad", "stretch")
 #: most this many. A network from scratch learns little more from larger ones, and takes hours.
 MAX_CHOSEN_SIDE = 64
 
+#: Images whose shorter side had as many pixels or more are taken for photographs, for which a pretrained network is.
+PHOTOGRAPH_SIDE = 64
+
 # Images copied at a time where a split is not one piece of memory: few megabytes, so that no set is held twice.
 _CHUNK_PIXELS = 4_000_000
 
@@ -144,8 +147,8 @@ class ImageSet:
 
     @property
     def are_photographs(self) -> bool:
-        """Whether they came larger than what networks that learn from scratch are given by default."""
-        return (self.original_side or min(self.image_shape[:2])) > MAX_CHOSEN_SIDE
+        """Whether they came as large as what networks that learn from scratch are given at most by default."""
+        return (self.original_side or min(self.image_shape[:2])) >= PHOTOGRAPH_SIDE
 
     @property
     def num_classes(self) -> int:

@@ -129,6 +129,8 @@ def _load(data: str, options: LoadOptions) -> ImageSet:
     names = [source.name for source in PATH_SOURCES]
     shapes = f"{', '.join(names[:-1])} or {names[-1]}"
     if path.exists():
+        if options.access.data_dir is not None:
+            raise DataError(f"`data_dir` is where a named image set is, and {data} is a path; leave it out")
         for source in PATH_SOURCES:
             if source.matches(path):
                 return source.load(path, options)

@@ -9,9 +9,11 @@ ColumnMetaData, PageHeader.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from stepladder.datasets.mapped import demand_memory
 from stepladder.errors import DataError
 
 #: Writers make pages of a megabyte, or of one value if that is larger. No page may claim more than this,
@@ -29,17 +31,25 @@ _MAX_HEADER = 1 << 16
 # Encodings by which few bytes stand for many, so that a batch of rows can be larger than its pages: PLAIN_DICTIONARY,
 # DELTA_BYTE_ARRAY, RLE_DICTIONARY.
 _REPEATING = {2, 7, 8}
+_DELTA_BYTE_ARRAY, _DICTIONARY_PAGE = 7, 2
 _MAX_DEPTH = 12  # of structs and lists in each other
 
 
-def rows_in_flight(path: Path, columns: tuple[str, ...]) -> int:
-    """Check every page of ``columns`` and return how many rows may be read at a time, 1 to 512.
+#: Rows of labels that are read at a time at most: they are small.
+MAX_LABEL_ROWS = 65_536
+
+
+def rows_in_flight(path: Path, image: str, label: str) -> tuple[int, int]:
+    """Check every page of two columns and return how many rows of each may be read at a time.
+
+    Returns:
+        of ``image``, 1 to 512, and of ``label``, 1 to :data:`MAX_LABEL_ROWS`.
 
     Raises:
-        DataError: the file cannot hold what it claims.
+        DataError: the file cannot hold what it claims, or its labels are too large for the memory.
     """
     size = path.stat().st_size
-    batch_rows = _MAX_ROWS
+    batch_rows, label_rows, labels = _MAX_ROWS, MAX_LABEL_ROWS, 0
     with path.open("rb") as file:
         try:
             footer = _footer(file, size)
@@ -49,16 +59,42 @@ def rows_in_flight(path: Path, columns: tuple[str, ...]) -> int:
             for group in footer[4]:
                 for chunk in group[1]:
                     column = chunk[3]
-                    if column[3][0].decode() in columns:
-                        largest = _largest_page(path, file, column, size)
-                        repeats = not _REPEATING.isdisjoint(column[2])
-                        weight = max(1, column[6] // max(1, group[3]))
+                    name = column[3][0].decode()
+                    if name not in (image, label):
+                        continue
+                    pages = _pages(path, file, column, size)
+                    weight = max(1, column[6] // max(1, group[3]))
+                    repeats = not _REPEATING.isdisjoint(column[2])
+                    if name == image:
                         batch_rows = min(batch_rows, max(1, _BATCH_BYTES // weight))
                         if repeats:
-                            batch_rows = min(batch_rows, max(1, _WORST_BATCH_BYTES // largest))
+                            batch_rows = min(batch_rows, max(1, _WORST_BATCH_BYTES // pages.largest))
+                    else:
+                        labels += pages.unpacked
+                        label_rows = min(label_rows, max(1, _BATCH_BYTES // weight))
+                        if repeats:
+                            label_rows = min(label_rows, max(1, _WORST_BATCH_BYTES // pages.largest_value))
         except (IndexError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(f"{path} is damaged: its pages cannot be found; get the file again") from error
-    return batch_rows
+    demand_memory(
+        f"the column {label} of {path} unpacks to", labels, "a label is a number or a name: save shorter ones"
+    )
+    return batch_rows, label_rows
+
+
+@dataclass(frozen=True)
+class _Pages:
+    """What the pages of a column chunk claim, in bytes.
+
+    Attributes:
+        largest: of a page. unpacked: of all together.
+        largest_value: that rows may repeat: no value is larger than the dictionary, or, where each tells how much it
+            has of the one before it, than a page.
+    """
+
+    largest: int
+    unpacked: int
+    largest_value: int
 
 
 def _footer(file: BinaryIO, size: int) -> dict[int, Any]:
@@ -70,9 +106,9 @@ def _footer(file: BinaryIO, size: int) -> dict[int, Any]:
     return _read_struct(file.read(length))[0]
 
 
-def _largest_page(path: Path, file: BinaryIO, column: dict[int, Any], size: int) -> int:
+def _pages(path: Path, file: BinaryIO, column: dict[int, Any], size: int) -> _Pages:
     starts = [start for start in (column[9], column.get(11, 0)) if start > 0]
-    position, largest = min(starts), 1
+    position, largest, dictionary, total = min(starts), 1, 1, 0
     end = position + column[7]
     if column[7] < 0 or end > size:
         raise DataError(f"{path} is damaged: it claims pages beyond its end; get the file again")
@@ -88,9 +124,11 @@ def _largest_page(path: Path, file: BinaryIO, column: dict[int, Any], size: int)
                 f"refused, as more than {MAX_PAGE_BYTES // 1_000_000} MB must come from more bytes: write the file "
                 "with smaller pages"
             )
-        largest = max(largest, unpacked)
+        largest, total = max(largest, unpacked), total + unpacked
+        if header.get(1) == _DICTIONARY_PAGE:
+            dictionary = max(dictionary, unpacked)
         position += length + packed
-    return largest
+    return _Pages(largest, total, largest if _DELTA_BYTE_ARRAY in column[2] else dictionary)
 
 
 def _read_struct(content: bytes, position: int = 0, depth: int = 0) -> tuple[dict[int, Any], int]:

@@ -25,7 +25,15 @@ from stepladder.errors import RecipeError, StepladderError, described, missing_e
 from stepladder.files import replace_bytes
 from stepladder.model.folder import Model
 from stepladder.model.images import read_pixels
-from stepladder.model.onnx_file import FILE_VERSIONS, INPUT, METADATA, OUTPUT, OnnxModel
+from stepladder.model.onnx_file import (
+    FILE_VERSIONS,
+    INPUT,
+    METADATA,
+    OUTPUT,
+    OnnxModel,
+    with_checksum,
+    without_checksum,
+)
 from stepladder.techniques import Technique
 from stepladder.training.device import Compute
 from stepladder.training.evaluate import prepare_images
@@ -145,6 +153,7 @@ def export_model(model: Model, path: Path, images: np.ndarray, *, form: str = "o
             f"the exported file differs from the model by up to {difference:.2g} in a probability ({TOLERANCE:g} is "
             f"allowed) and agrees on {100 * agreement:.2f} % of {len(images)} images; nothing was written"
         )
+    content = with_checksum(content) if form == "onnx" else content
     replace_bytes(path, content)
     return Exported(path, len(content), len(images), difference, versions)
 
@@ -184,8 +193,9 @@ def quantize_file(path: Path, images: np.ndarray, labels: np.ndarray | None = No
     size = path.stat().st_size
     with tempfile.TemporaryDirectory(prefix="stepladder-") as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        prepared, small = Path(folder) / "prepared.onnx", Path(folder) / "small.onnx"
-        quant_pre_process(str(path), str(prepared))
+        whole, prepared, small = (Path(folder) / f"{name}.onnx" for name in ("whole", "prepared", "small"))
+        whole.write_bytes(without_checksum(path.read_bytes()))
+        quant_pre_process(str(whole), str(prepared))
         quantization.quantize_static(
             str(prepared),
             str(small),
@@ -198,7 +208,7 @@ def quantize_file(path: Path, images: np.ndarray, labels: np.ndarray | None = No
             # Only these gain; the softmax at the end would lose small probabilities.
             op_types_to_quantize=["Conv", "Gemm", "MatMul", "Relu", "MaxPool"],
         )
-        content = small.read_bytes()
+        content = with_checksum(small.read_bytes())
     after = OnnxModel(content, "the quantized file")
     named, named_now = before.predict(images).labels, after.predict(images).labels
     accuracy = None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import math
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +25,13 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from stepladder.datasets.image_set import Fit
-from stepladder.errors import RecipeError, StorageError
-from stepladder.files import read_json, replace_bytes, replace_json, replace_text
+from stepladder.datasets.mapped import fits_memory
+from stepladder.errors import RecipeError, StorageError, some_of
+from stepladder.files import replace_bytes, replace_json, replace_text
 from stepladder.model.classifier import Classifier
 from stepladder.network import Network, trace_network
-from stepladder.network.build import build_network
+from stepladder.network.arithmetic import LayerCost, format_shape
+from stepladder.network.build import build_network, outline_network
 from stepladder.network.own import find_build, register_network, with_figures
 from stepladder.techniques import Technique, find_technique
 from stepladder.training.device import Compute, choose_compute, threads_for
@@ -40,12 +45,17 @@ if TYPE_CHECKING:  # asking a model needs no training
 #: What an older one reads rightly is still written as 1.
 FORMAT_VERSIONS = (1, 2)
 
+#: What a folder may claim at most. No file that :func:`save_model` wrote comes near: ImageNet-21k has 21,843 classes,
+#: and a ResNet-152 is a list of 463 layers.
+MOST_CLASSES, MOST_LAYERS, MOST_STEPS, MOST_SIDE = 100_000, 5_000, 100, 4_096
+MOST_CONFIG_BYTES, MOST_CARD_BYTES = 16_000_000, 1_000_000
+
 _NETWORK, _TECHNIQUE = "network.", "technique."
 
 #: About as many images as evaluation takes at a time.
 _EVALUATION_BATCH = 250
 
-Size = Annotated[int, Field(ge=1)]
+Size = Annotated[int, Field(ge=1, le=MOST_SIDE)]
 
 
 class _Preprocessing(BaseModel):
@@ -202,13 +212,17 @@ def load_model(
 ) -> Model:
     """Read what :func:`save_model` wrote.
 
+    A folder may be anybody's: what ``config.json`` claims is compared with the shapes of the weights beside it, and
+    with the memory, before anything is allocated for it or run.
+
     Args:
         precision: None is the one that the model was evaluated in.
         network: ``FILE.py:function`` that its network is built by, where that is a module of the user's own: its code
             is run only when it is named, here or before in this process.
 
     Raises:
-        StorageError: a file is missing, damaged or of another version.
+        StorageError: a file is missing, damaged, too large or of another version, or claims what the others do not
+            hold.
         RecipeError: a device or precision that does not exist here, or a file of Python that was not named.
     """
     folder = Path(folder)
@@ -217,25 +231,23 @@ def load_model(
     compute = choose_compute(device, precision or config.precision)
     tensors = _read_tensors(folder / "model.safetensors")
     weights = {name.removeprefix(_NETWORK): tensor for name, tensor in tensors.items() if name.startswith(_NETWORK)}
+    size = config.input_shape, len(config.class_names)
     try:
-        costs = trace_network(config.network, config.input_shape, len(config.class_names))
-        module = build_network(config.network, config.input_shape, len(config.class_names), Streams(0), compute.device)
+        costs = trace_network(config.network, *size)
         techniques = [_restore_technique(entry, tensors, compute.device) for entry in config.preprocessing]
+        prepared = _check_memory(folder, config, techniques, costs)
+        if config.network.own is None:
+            outline = outline_network(config.network, costs, Streams(0))
+            _check_same(folder, len(config.class_names), outline.state_dict(), weights)
+        if prepared != config.input_shape:
+            raise StorageError(
+                f"{folder / 'config.json'} prepares images to {format_shape(prepared)}, and its network reads "
+                f"{format_shape(config.input_shape)}; train the model again"
+            )
+        module = build_network(config.network, *size, Streams(0), compute.device)
     except (RecipeError, ValidationError, RuntimeError) as error:
         raise StorageError(f"{folder / 'config.json'} does not fit this Stepladder: {_one_line(error)}") from error
-    differing = _differing(module.state_dict(), weights)
-    if differing:
-        classes = len(config.class_names)
-        told = _classes_told(differing, classes, module.state_dict(), weights)
-        if told is not None:
-            raise StorageError(
-                f"{folder / 'config.json'} names {classes} classes, and the weights tell {told} apart; give it the "
-                "names that the model was trained with"
-            )
-        raise StorageError(
-            f"{folder} holds the weights of another network than its config.json: {', '.join(differing)}; "
-            f"train the model again"
-        )
+    _check_same(folder, len(config.class_names), module.state_dict(), weights)
     module.load_state_dict(weights)
     macs = sum(cost.macs for cost in costs)
     temperature, calibrated = config.temperature or 1.0, config.temperature is not None
@@ -273,16 +285,93 @@ def _check_named(network: Network, reference: str | None) -> None:
         find_build(network.own)
 
 
+def read_card(folder: Path) -> str:
+    """Return the model card of a model folder; empty where there is none.
+
+    Raises:
+        StorageError: it cannot be read, or is too large.
+    """
+    path = folder / "README.md"
+    return _read_bytes(path, MOST_CARD_BYTES).decode(errors="replace") if path.exists() else ""
+
+
 def _read_config(path: Path) -> _Config:
-    document = read_json(path)
+    try:
+        document = json.loads(_read_bytes(path, MOST_CONFIG_BYTES))
+    except (ValueError, RecursionError) as error:
+        raise StorageError(f"{path} is not valid JSON ({error}); restore it from a copy or remove it") from error
     if not isinstance(document, dict) or document.get("format_version") not in FORMAT_VERSIONS:
         raise StorageError(
             f"{path} is not a Stepladder model of format 1 or 2; train the model again with this version"
         )
+    _check_counts(path, document)
     try:
         return _Config.model_validate(document)
     except (ValidationError, RecipeError) as error:
         raise StorageError(f"{path} is damaged ({_one_line(error)}); train the model again") from error
+
+
+def _check_counts(path: Path, document: dict[str, Any]) -> None:
+    """Raise StorageError where lists are longer than any model's; before each of their entries is looked at."""
+    layers, lists = 0, [document.get("network")]
+    while lists and layers <= MOST_LAYERS:
+        inside = lists.pop()
+        found = inside.get("layers", inside.get("body")) if isinstance(inside, dict) else None
+        if isinstance(found, list):
+            layers += len(found)
+            lists += found[: MOST_LAYERS + 1]
+    counts = (
+        ("layers", layers, MOST_LAYERS),
+        ("classes", _length(document.get("class_names")), MOST_CLASSES),
+        ("steps of preprocessing", _length(document.get("preprocessing")), MOST_STEPS),
+    )
+    for what, count, most in counts:
+        if count > most:
+            raise StorageError(f"{path} has more {what} than the {most:,} that a model may have; train the model again")
+
+
+def _length(values: object) -> int:
+    return len(values) if isinstance(values, list) else 0
+
+
+def _check_memory(
+    folder: Path, config: _Config, techniques: Sequence[Technique], costs: Sequence[LayerCost]
+) -> tuple[int, int, int]:
+    """Return the shape (C, H, W) of prepared images.
+
+    Raises:
+        StorageError: an image needs more memory than there is, on its way to the network or in it.
+    """
+    height, width, channels = config.image_shape
+    shape = channels, height, width
+    values = [math.prod(cost.input_shape) + math.prod(cost.output_shape) for cost in costs]
+    for technique in techniques:
+        before, shape = shape, technique.prepared_shape(shape)
+        values.append(math.prod(before) + math.prod(shape))
+    largest = 4 * max(values, default=0)  # float32, in and out of a layer or a step
+    if not fits_memory(largest):
+        raise StorageError(
+            f"{folder / 'config.json'} describes a network that takes {largest / 1e9:,.1f} GB of memory for one image, "
+            "more than half of what is here; use a computer with more, or a smaller network"
+        )
+    return shape
+
+
+def _check_same(folder: Path, classes: int, expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:
+    """Raise StorageError where weights lack, are too many, or differ in shape."""
+    differing = _differing(expected, found)
+    if not differing:
+        return
+    told = _classes_told(differing, classes, expected, found)
+    if told is not None:
+        raise StorageError(
+            f"{folder / 'config.json'} names {classes} classes, and the weights tell {told} apart; give it the "
+            "names that the model was trained with"
+        )
+    raise StorageError(
+        f"{folder} holds the weights of another network than its config.json: {some_of(differing)}; "
+        f"train the model again"
+    )
 
 
 def _one_line(error: Exception) -> str:
@@ -327,8 +416,22 @@ def _restore_technique(entry: _Preprocessing, tensors: dict[str, Tensor], device
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
     try:
-        return load(path.read_bytes())
-    except OSError as error:
-        raise StorageError(f"cannot read {path}: {error.strerror or error}") from error
+        return load(_read_bytes(path))
     except SafetensorError as error:
         raise StorageError(f"{path} is damaged ({error}); train the model again") from error
+
+
+def _read_bytes(path: Path, most: int | None = None) -> bytes:
+    """Read a plain file of at most ``most`` bytes, and where that is None of no more than the memory holds."""
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise StorageError(f"cannot read {path}: it is no file (a folder, pipe or device)")
+        # Weights are in memory twice for a moment: as the file's bytes and in the network.
+        if found.st_size > most if most is not None else not fits_memory(2 * found.st_size):
+            limit = f"it may have {most / 1e6:,.0f} MB" if most is not None else "it does not fit into the memory here"
+            raise StorageError(f"{path} has {found.st_size / 1e6:,.0f} MB, and {limit}; get the model again")
+        with path.open("rb") as file:
+            return file.read(found.st_size)
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error.strerror or error}") from error

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import stat
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from stepladder.datasets.image_set import FITS, Fit
+from stepladder.datasets.mapped import fits_memory
 from stepladder.errors import RecipeError, StorageError, missing_extra
 from stepladder.model.classifier import Classifier
 
@@ -17,6 +20,38 @@ INPUT, OUTPUT, METADATA = "images", "probabilities", "stepladder"
 
 #: Raised with every change that an older Stepladder would misread: 2 brings images to the model's shape by ``fit``.
 FILE_VERSIONS = (1, 2)
+
+
+#: The checksum of a file is its last entry of ONNX's ``metadata_props``; this is how, in protobuf, that begins.
+_CHECKSUM_KEY = b"stepladder sha256"
+_CHECKSUM_SIZES = bytes([2 + len(_CHECKSUM_KEY) + 2 + 64]), bytes([len(_CHECKSUM_KEY)])
+_CHECKSUM_START = b"\x72" + _CHECKSUM_SIZES[0] + b"\x0a" + _CHECKSUM_SIZES[1] + _CHECKSUM_KEY + b"\x12\x40"
+_CHECKSUM_LENGTH = len(_CHECKSUM_START) + 64
+
+
+def with_checksum(content: bytes) -> bytes:
+    """Return an ONNX file with the SHA-256 of itself as its last entry of metadata, which changes nothing else."""
+    return content + _CHECKSUM_START + hashlib.sha256(content).hexdigest().encode()
+
+
+def without_checksum(content: bytes) -> bytes:
+    """Return an ONNX file without that entry."""
+    return content[:-_CHECKSUM_LENGTH] if content[-_CHECKSUM_LENGTH:].startswith(_CHECKSUM_START) else content
+
+
+def has_its_checksum(path: Path) -> bool | None:
+    """Return whether an exported file is as it was written; None where it has no checksum, as older ones have none.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error.strerror or error}") from error
+    if _CHECKSUM_KEY not in content:
+        return None
+    return with_checksum(without_checksum(content)) == content
 
 
 class OnnxModel(Classifier):
@@ -47,6 +82,14 @@ class OnnxModel(Classifier):
                 f"{place} is no readable ONNX file ({_first_line(error)}); export the model again"
             ) from error
         self.class_names, self.image_shape, self.calibrated, self.fit = _facts(place, written)
+        # What the facts claim is allocated for every image: it must be what the graph itself reads and gives.
+        reads = [(one.name, one.type, one.shape[1:]) for one in self._session.get_inputs()]
+        gives = [(one.name, one.shape[1:]) for one in self._session.get_outputs()]
+        if reads != [(INPUT, "tensor(uint8)", list(self.image_shape))] or gives != [(OUTPUT, [len(self.class_names)])]:
+            raise StorageError(
+                f"{place} says that it tells {len(self.class_names)} classes apart on images of "
+                f"{'×'.join(map(str, self.image_shape))}, and its graph is another; export the model again"
+            )
         self._place = place
 
     def __repr__(self) -> str:
@@ -61,6 +104,11 @@ class OnnxModel(Classifier):
             RecipeError: onnxruntime is not installed.
         """
         try:
+            found = path.stat()
+            if not stat.S_ISREG(found.st_mode):
+                raise StorageError(f"cannot read {path}: it is no file (a folder, pipe or device)")
+            if not fits_memory(found.st_size):
+                raise StorageError(f"{path} has {found.st_size / 1e9:,.1f} GB, more than half of the memory here")
             content = path.read_bytes()
         except OSError as error:
             raise StorageError(f"cannot read {path}: {error.strerror or error}") from error

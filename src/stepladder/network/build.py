@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -77,21 +77,14 @@ def build_network(
     """
     if network.own is not None:
         return build_own(network.own, input_shape, num_classes, stream, device)
-    costs = {cost.layer.name: cost for cost in trace_network(network, input_shape, num_classes)}
-    for number, layer in walk(network.layers):
-        if hasattr(nn.Sequential(), layer.name):
-            raise RecipeError(
-                f"layer {number} is called '{layer.name}', which PyTorch needs itself; choose another name"
-            )
+    costs = trace_network(network, input_shape, num_classes)
     try:
-        # On the meta device constructors draw no random numbers and fill no memory.
-        with torch.device("meta"):
-            built = _sequence(network.layers, costs, stream, device)
+        built = outline_network(network, costs, stream, device)
         _allocate(built)
     except RuntimeError as error:
-        largest = max(costs.values(), key=lambda cost: cost.weights)
+        largest = max(costs, key=lambda cost: cost.weights)
         raise RecipeError(
-            f"there is no memory for {sum(cost.weights for cost in costs.values()):,} weights, "
+            f"there is no memory for {sum(cost.weights for cost in costs):,} weights, "
             f"{largest.weights:,} of them in {largest.place}; make that layer smaller"
         ) from error
     for path, module in built.named_modules():
@@ -100,6 +93,29 @@ def build_network(
         elif isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d | nn.GroupNorm | nn.LayerNorm):
             module.reset_parameters()
     return built.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def outline_network(
+    network: Network, costs: Sequence[LayerCost], stream: Stream, device: torch.device = _CPU
+) -> nn.Sequential:
+    """Build the layer list ``network`` on the meta device: the names and shapes of all its weights, and no memory.
+
+    Args:
+        costs: what :func:`trace_network` says of it.
+        device: where dropouts will draw.
+
+    Raises:
+        RecipeError: a layer has a name that a module cannot have.
+        RuntimeError: a tensor has more numbers than any can have.
+    """
+    for number, layer in walk(network.layers):
+        if hasattr(nn.Sequential(), layer.name):
+            raise RecipeError(
+                f"layer {number} is called '{layer.name}', which PyTorch needs itself; choose another name"
+            )
+    # On the meta device constructors draw no random numbers and fill no memory.
+    with torch.device("meta"):
+        return _sequence(network.layers, {cost.layer.name: cost for cost in costs}, stream, device)
 
 
 def _sequence(

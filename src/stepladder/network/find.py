@@ -149,6 +149,6 @@ def _read_model(folder: Path) -> FoundNetwork:
         network = Network.model_validate(document["network"])
         channels, height, width = (int(size) for size in document["input_shape"])
         classes = len(document["class_names"])
-    except (KeyError, TypeError, ValueError, ValidationError, RecipeError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, ValidationError, RecipeError) as error:
         raise StorageError(f"{path} is no model's configuration; train the model again") from error
     return FoundNetwork(folder.name, network, input_shape=(channels, height, width), num_classes=classes, model=folder)

@@ -32,6 +32,7 @@ from stepladder.report.figures.style import (
 )
 from stepladder.report.markdown import escape
 from stepladder.report.units import count, listing
+from stepladder.studies.files.checksums import note_files
 from stepladder.studies.lr_range import LrRange
 from stepladder.training.lr_range import DIVERGED, DIVISOR, SMOOTHING
 
@@ -155,6 +156,7 @@ def write_lr_range(found: LrRange, folder: Path, command: str) -> list[Path]:
     replace_text(paths[2], text.getvalue())
     replace_bytes(paths[3], to_png(figure))
     replace_bytes(paths[4], to_svg(figure))
+    note_files(folder, [path.relative_to(folder).as_posix() for path in paths])
     return paths
 
 

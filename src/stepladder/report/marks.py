@@ -193,6 +193,31 @@ def chart_verdict(scale: Scale, effect: Effect | None) -> dict[str, str]:
     }
 
 
+def confidence_of(techniques: int, interactions: int, alpha: float, when: str) -> str:
+    """Return how sure the intervals of a plan are, one sentence: techniques and interactions are a family each.
+
+    >>> confidence_of(5, 0, 0.05, " at any of 3 looks")
+    'All 5 intervals are right at once at any of 3 looks with a probability of 95 %.'
+    >>> confidence_of(2, 1, 0.05, "")
+    'Both intervals of techniques are right at once with a probability of 95 %, and so is that of the interaction.'
+
+    Args:
+        when: at which looks this holds, with a space or a comma before it.
+    """
+    sure = f"{when} with a probability of {100 * (1 - alpha):g} %"
+    if not (techniques and interactions):
+        judged = techniques or interactions
+        return f"The interval is right{sure}." if judged == 1 else f"{_all(judged)} intervals are right at once{sure}."
+    first = f"{_all(techniques)} intervals of techniques are right at once"
+    if interactions == 1:
+        return f"{first}{sure}, and so is that of the interaction."
+    return f"{first}{sure}, and so are all {interactions} of interactions, which are a family of their own."
+
+
+def _all(number: int) -> str:
+    return "Both" if number == 2 else f"All {number}"
+
+
 def several_kinds(effects: Iterable[Effect]) -> bool:
     """Whether effects answer different questions, so that each must say which."""
     return len({effect.design for effect in effects}) > 1

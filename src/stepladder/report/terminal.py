@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import assert_never
 
 from rich.console import Console, RenderableType
@@ -29,19 +29,23 @@ from stepladder.studies.running.timing import Range
 MOST_LETTERS = 480
 
 
-def print_report(console: Console, findings: AnyFindings) -> None:
-    """Print the answer, tables, all else that is said, and where the report is."""
+def print_report(console: Console, findings: AnyFindings, say: Callable[[str], str] = str) -> None:
+    """Print the answer, tables, all else that is said, and where the report is.
+
+    Args:
+        say: puts the library's words into the reader's; the command line makes flags of parameters.
+    """
     opening = _opening(findings)
     if opening:
         console.print()
     for sentence in opening:
-        console.print(sentence, markup=False)
+        console.print(say(sentence), markup=False)
     for table in _tables(findings):
         console.print()
         console.print(table)
     console.print()
     for sentence in sentences_of(findings)[len(opening) :]:
-        console.print(sentence, markup=False)
+        console.print(say(sentence), markup=False)
     console.print(f"\nReport: {findings.study.folder / REPORT_PAGE}", markup=False, soft_wrap=True)
 
 

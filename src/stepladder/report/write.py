@@ -14,6 +14,7 @@ from stepladder.report.sections import COMPARISON_SECTIONS, CURVE_SECTIONS, STUD
 from stepladder.report.sections.comparison import comparison_head
 from stepladder.report.sections.sweep_meaning import sweep_document
 from stepladder.report.units import count
+from stepladder.studies.files.checksums import forget_files, note_files
 from stepladder.studies.findings import AnyFindings, Findings, to_document
 from stepladder.studies.judging.comparison import Comparison
 from stepladder.studies.judging.points import SweepFindings
@@ -45,7 +46,12 @@ def write_report(findings: AnyFindings) -> list[Path]:
         case _:
             assert_never(findings)
     documents = {name: json_text(document).encode() for name, document in derived_documents(findings).items()}
-    return write_files(findings.study.folder, documents | files)
+    written = write_files(findings.study.folder, documents | files)
+    if not findings.study.missing and not findings.study.unread:
+        note_files(findings.study.folder, documents | files)
+    else:
+        forget_files(findings.study.folder)  # trials that are still to come change more than the report
+    return written
 
 
 def derived_documents(findings: AnyFindings) -> dict[str, dict[str, Any]]:

@@ -27,12 +27,14 @@ from stepladder.studies.files.bag_files import (
     BagRecord,
     BagResult,
     SavedBag,
+    bag_files,
     bag_folder,
     load_bag_folder,
     read_bag_record,
     read_bag_result,
     seed_folder,
 )
+from stepladder.studies.files.checksums import forget_files, note_files
 from stepladder.studies.files.ledger import PlanRead, note_reading
 from stepladder.studies.files.machine import describe_machine, describe_versions, now
 from stepladder.studies.files.predictions import write_predictions
@@ -116,11 +118,14 @@ def run_bag_of_words(
     record = _continue_record(out, _record(data, settings, seeds, protocol.validation, command))
     todo = [seed for seed in range(seeds) if read_bag_result(out, seed) is None]
     callbacks.planned(settings, todo, seeds)
+    if todo:
+        forget_files(out)
     replace_json(out / BAG_FILE, record.model_dump(mode="json"))
     for seed in todo:
         callbacks.seed_started(seed)
         callbacks.seed_ended(_fit(record, splits, seed, out, callbacks))
     _read_test(out, record, splits, seeds, callbacks)
+    note_files(out, bag_files(out))
     saved = load_bag_folder(out)
     assert saved is not None
     return saved

@@ -1,18 +1,25 @@
-"""Is a study what it says? Every checksum, every hash, and that what is derived follows from the trials."""
+"""Is a folder of results what it says? Every checksum and hash, and that what is derived follows from the trials."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from stepladder.errors import StorageError, StudyError
 from stepladder.files import json_text
 from stepladder.studies.design.trials import Trial
-from stepladder.studies.files.checksums import find_changed_files
+from stepladder.studies.files.bag_files import BAG_FILE, bag_files, bag_folder, load_bag_folder, read_bag_record
+from stepladder.studies.files.checksums import (
+    CHECKSUMS,
+    find_changed_files,
+    find_changed_of,
+    forget_files,
+    noted_files,
+)
 from stepladder.studies.files.integrity import find_edit
 from stepladder.studies.files.records import TrialResult
 from stepladder.studies.files.store import (
@@ -33,8 +40,8 @@ class Fault:
     """One thing that is not as it should be.
 
     Attributes:
-        kind: ``plan``, of the study as a whole, which only a copy can mend; ``trial``, which can be set aside and run
-            again; ``derived``, which can be rebuilt; ``note``, which is no fault.
+        kind: ``plan``, of what nothing can rebuild, so that only a copy can mend it; ``trial``, which can be set aside
+            and run again; ``derived``, which can be rebuilt; ``note``, which is no fault.
         place: the file or folder, as seen from the study's.
         what: the rest of the sentence.
     """
@@ -57,12 +64,12 @@ def check_study(study: Path) -> list[Fault]:
     """
     try:
         record = read_record(study)
+        planned = () if record is None else planned_trials(record)
     except StorageError as error:
         return [Fault("plan", "study.json", str(error))]
     if record is None:
         raise StudyError(f"there is no study in {study} (no study.json)")
     faults = []
-    planned = planned_trials(record)
     try:
         edit = find_edit(record, read_readings(study), _sound_results(study, planned))
     except StorageError as error:
@@ -72,11 +79,85 @@ def check_study(study: Path) -> list[Fault]:
             name, _, what = edit.partition(" ")
             faults.append(Fault("plan", name, what))
     for trial in planned:
-        faults += _check_trial(study, trial)
+        faults += _check_trial(study, trial, reads_test=record.sweep is None)
     faults += _strangers(study, {trial.id for trial in planned})
+    faults += _check_files(study, {one.place for one in faults}, planned)
+    bag = bag_folder(study)
+    if bag.is_dir():
+        faults += [replace(one, place=f"{bag.name}/{one.place}") for one in check_bag(bag)]
     if not any(one.is_fault for one in faults):
         faults += check_derived(study, "results.csv", results_text(load_study(study)))
     return faults
+
+
+#: Files of a study that no other file tells, so that only a copy can mend them.
+_KEPT = ("study.json", "test-readings.json", "images.safetensors", "gallery.json")
+#: Files that may be there beside those whose checksums are noted.
+_BESIDE = (*_KEPT, "results.csv", CHECKSUMS, ".lock")
+
+
+def _check_files(study: Path, told: set[str], planned: Sequence[Trial]) -> list[Fault]:
+    """What is wrong with the files of a study that no trial has, but for those that were told of already."""
+    ended = {trial.id for trial in planned if (trial_folder(study, trial) / "result.json").exists()}
+    changed = find_changed_of(study)
+    if changed is None:
+        if len(ended) < len(planned):
+            return []
+        what = "is not there: an older Stepladder ran this study, or its end was broken off"
+        return [Fault("note", CHECKSUMS, what)]
+    faults = []
+    for name, what in changed:
+        trial = name.split("/")[1] if name.startswith("trials/") else None
+        if name in told or (trial is not None and trial not in ended):
+            continue
+        kind: Literal["plan", "derived"] = "plan" if name in (*_KEPT, CHECKSUMS) else "derived"
+        faults.append(Fault(kind, name, "is not there" if what == "is gone" else what))
+    known = {*noted_files(study), *_BESIDE}
+    return faults + _added(study, known, ("trials", bag_folder(study).name))
+
+
+def _added(folder: Path, known: set[str], apart: Sequence[str] = ()) -> list[Fault]:
+    """Name the files of ``folder`` that do not belong to it; folders that it knows nothing of are named whole."""
+    inner = {name.split("/")[0] for name in known if "/" in name}
+    found: list[str] = []
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and path.name in inner - set(apart):
+            found += [one.relative_to(folder).as_posix() for one in sorted(path.rglob("*")) if one.is_file()]
+        elif not path.is_dir() or path.name not in apart:
+            found.append(path.name)
+    return [Fault("note", name, "does not belong to it") for name in found if name not in known]
+
+
+def check_bag(folder: Path) -> list[Fault]:
+    """Return all that is wrong with a bag of words: its record, and the files of each seed."""
+    try:
+        record = read_bag_record(folder)
+        if record is not None:
+            load_bag_folder(folder)
+    except StorageError as error:
+        return [Fault("plan", BAG_FILE, str(error))]
+    changed = find_changed_of(folder)
+    if changed is None:
+        return [Fault("note", CHECKSUMS, "is not there: an older Stepladder fitted this, or it was broken off")]
+    broken = {"/".join(name.split("/")[:2]) for name, _ in changed if name.startswith("seeds/")}
+    faults = [Fault("trial" if name.startswith("seeds/") else "plan", name, what) for name, what in changed]
+    return faults + [one for one in _added(folder, {*bag_files(folder), CHECKSUMS}) if one.place not in broken]
+
+
+def check_training(folder: Path) -> list[Fault]:
+    """Return all that is wrong with the folder of a single training."""
+    broken = find_changed_files(folder)
+    if broken == [f"there is no {CHECKSUMS}"]:
+        return [Fault("note", CHECKSUMS, "is not there: an older Stepladder trained this")]
+    return [Fault("plan", *phrase.split(" ", 1)) for phrase in broken]
+
+
+def check_lr_range(folder: Path) -> list[Fault]:
+    """Return all that is wrong with the folder of a learning-rate range test."""
+    changed = find_changed_of(folder)
+    if changed is None:
+        return [Fault("note", CHECKSUMS, "is not there: an older Stepladder ran this test")]
+    return [Fault("plan", name, what) for name, what in changed] + _added(folder, {*noted_files(folder), CHECKSUMS})
 
 
 def check_derived(study: Path, name: str, expected: str) -> list[Fault]:
@@ -86,7 +167,11 @@ def check_derived(study: Path, name: str, expected: str) -> list[Fault]:
 
 
 #: Keys of a document that a later version works out by another rule.
-_ANEW = ("version", "choice", "diagnosis", "shown", "answers", "test_set")
+_ANEW = ("version", "choice", "diagnosis", "shown", "answers", "test_set", "power_law")
+
+
+#: Keys that depend on what a failed trial counts as.
+_WITH_FAILED = ("limits", "effects", "order", "gain")
 
 
 def check_document(study: Path, name: str, expected: Mapping[str, Any]) -> list[Fault]:
@@ -105,8 +190,11 @@ def check_document(study: Path, name: str, expected: Mapping[str, Any]) -> list[
     older = isinstance(found, dict) and found.get("version", 0) < written.get("version", 1)
     if older:
         # Up to version 4 it chose, and so showed a model, by half an image, diagnosed otherwise, told of other test
-        # images without other seeds, and left intervals as long as they came.
+        # images without other seeds, left intervals as long as they came, and fitted a curve by least squares.
         found = {key: value for key, value in found.items() if key not in _ANEW}
+        if isinstance(found.get("limits"), dict) and found["limits"].get("failed"):
+            # What failed for want of time or memory counted as guessing, and guessing was one of the classes.
+            found = {key: value for key, value in found.items() if key not in _WITH_FAILED}
         for table in ("rungs", "effects"):
             _cut_intervals(found.get(table), written.get(table))
     return [] if found == written or (older and agrees_with(found, written)) else [_not_derived(name)]
@@ -153,7 +241,7 @@ def set_aside(study: Path, faults: Sequence[Fault]) -> list[str]:
 
     Nothing is deleted but checkpoints of trials that have ended.
     """
-    done = []
+    done = _set_bag_aside(study, faults)
     record = read_record(study)
     assert record is not None, study
     for trial in planned_trials(record):
@@ -168,6 +256,29 @@ def set_aside(study: Path, faults: Sequence[Fault]) -> list[str]:
     return done
 
 
+def set_seeds_aside(bag: Path, faults: Sequence[Fault]) -> list[str]:
+    """Move broken seeds of a bag of words out of the way, to be fitted again; return what was done."""
+    done = []
+    for place in sorted({"/".join(one.place.split("/")[:2]) for one in faults if one.kind == "trial"}):
+        folder = bag / place
+        if folder.is_dir():
+            target = _free_name(folder)
+            folder.rename(target)
+            done.append(f"{place} was set aside as seeds/{target.name}; the same command fits it again")
+    forget_files(bag)
+    return done
+
+
+def _set_bag_aside(study: Path, faults: Sequence[Fault]) -> list[str]:
+    bag = bag_folder(study)
+    inner = [
+        replace(one, place=one.place.removeprefix(f"{bag.name}/"))
+        for one in faults
+        if one.kind == "trial" and one.place.startswith(f"{bag.name}/")
+    ]
+    return set_seeds_aside(bag, inner) if inner else []
+
+
 def _sound_results(study: Path, planned: Sequence[Trial]) -> Iterator[TrialResult]:
     """The results that can be read; those that cannot are faults of their own."""
     for trial in planned:
@@ -176,7 +287,7 @@ def _sound_results(study: Path, planned: Sequence[Trial]) -> Iterator[TrialResul
                 yield result
 
 
-def _check_trial(study: Path, trial: Trial) -> list[Fault]:
+def _check_trial(study: Path, trial: Trial, *, reads_test: bool) -> list[Fault]:
     folder = trial_folder(study, trial)
     name, place = f"{trial.rung}, seed {trial.seed}", f"trials/{trial.id}"
     try:
@@ -188,9 +299,9 @@ def _check_trial(study: Path, trial: Trial) -> list[Fault]:
     if result.trial != trial.id or result.seed != trial.seed:
         return [Fault("trial", place, f"({name}): result.json is that of another trial")]
     broken = find_changed_files(folder)
-    if broken == ["there is no checksums.txt"]:
-        return [Fault("note", place, f"({name}) has no checksums: an older Stepladder ran it")]
-    unread = result.status == "finished" and result.test_loss is None
+    if broken == [f"there is no {CHECKSUMS}"]:
+        return [Fault("note", place, f"({name}) has no {CHECKSUMS}: an older Stepladder ran it")]
+    unread = reads_test and result.status == "finished" and result.test_loss is None
     if broken and unread and set(broken) <= _READING:
         return [Fault("note", place, f"({name}): the reading of its test images was broken off; run the study again")]
     return [Fault("trial", place, f"({name}): {phrase}") for phrase in broken]

@@ -15,6 +15,8 @@ from functools import cached_property
 from statistics import fmean, stdev
 from typing import Any
 
+import numpy as np
+
 from stepladder.errors import StepladderError
 from stepladder.network.find import FoundNetwork, find_network
 from stepladder.network.inspection import Inspection, inspect_network
@@ -23,19 +25,21 @@ from stepladder.studies.design.designs import ContrastKind
 from stepladder.studies.design.metrics import Metric, find_metric
 from stepladder.studies.files.bag_files import SavedBag, study_bag
 from stepladder.studies.files.gallery import Gallery, read_gallery
+from stepladder.studies.files.images import read_labels
 from stepladder.studies.files.records import SavedStudy, SavedTrial
 from stepladder.studies.judging.advice import advise
 from stepladder.studies.judging.answers import ModelAnswers, read_answers
 from stepladder.studies.judging.choice import SAME, Choice, choose_recipe, rank_on_validation
 from stepladder.studies.judging.curves import Curves, draw_up_curves
 from stepladder.studies.judging.diagnosis import Diagnosis, diagnose
-from stepladder.studies.judging.learning import Learning, NothingLearned, judge_learning
+from stepladder.studies.judging.learning import UNEVEN, Learning, NothingLearned, judge_learning
 from stepladder.studies.judging.points import SweepFindings, make_sweep_findings
 from stepladder.studies.judging.sizes import CurveFindings, make_curve_findings
 from stepladder.studies.judging.statistics import (
     Effect,
     RungSummary,
     cut_interval,
+    guess_of,
     judged_together,
     summarize_rungs,
     weigh_effects,
@@ -57,7 +61,8 @@ class Limits:
         added_before, added_after: seeds that were not in the plan, asked for before and after test was read.
         read_again: whether test was read again for trials that had been read before.
         failed: the trials that failed, in plan order.
-        failed_counts_as: what a failed seed counts as in every difference, in the metric's unit.
+        failed_counts_as: what a seed that diverged counts as in every difference, in the metric's unit. One that was
+            stopped is in no difference.
         planned, missing: trials that there should be by now, and those that have not ended.
         finished: whether any trial has finished.
         read: whether test has been read for all trials that finished, and any did.
@@ -79,6 +84,21 @@ class Limits:
     def __repr__(self) -> str:
         trials = f"{self.planned} trials planned, {self.missing} missing, {len(self.failed)} failed"
         return f"<Limits: {trials}, test {'read' if self.read else 'not read'}{', edited' if self.edited else ''}>"
+
+
+@dataclass(frozen=True)
+class Uneven:
+    """Classes of which one has several times the images of another: the largest and the smallest, in all splits.
+
+    Attributes:
+        images: of all classes together.
+    """
+
+    images: int
+    largest: str
+    most: int
+    smallest: str
+    fewest: int
 
 
 class ShownReason(StrEnum):
@@ -172,6 +192,8 @@ class Findings:
         bag: the bag of words beside the rungs; None where there is none.
         facts: what the trials took, failed at and warned of.
         learning: which rungs learned nothing, and whether all did.
+        uneven: the classes, where they are so uneven that accuracy says little of the small ones; None elsewhere, or
+            where the folder keeps no labels.
     """
 
     study: SavedStudy
@@ -195,6 +217,7 @@ class Findings:
     bag: BagResult | None
     facts: TrialFacts
     learning: Learning
+    uneven: Uneven | None = None
 
     @property
     def nothing_learned(self) -> NothingLearned | None:
@@ -283,6 +306,7 @@ def make_findings(study: SavedStudy) -> Findings:
         bag=_bag(study, rungs),
         facts=facts,
         learning=learning,
+        uneven=find_uneven(study),
     )
 
 
@@ -331,6 +355,7 @@ def to_document(findings: Findings) -> dict[str, Any]:
         else {field.name: _plain(getattr(findings.test_set, field.name)) for field in fields(findings.test_set)},
         "diagnosis": [_without(asdict(diagnosis), "steps") for diagnosis in findings.diagnosis],
         "advice": findings.advice,
+        "uneven": None if findings.uneven is None else asdict(findings.uneven),
         "shown": None
         if findings.shown is None
         else {
@@ -345,6 +370,19 @@ def to_document(findings: Findings) -> dict[str, Any]:
         "bag_of_words": None if findings.bag is None else _without(asdict(findings.bag), "saved", "seconds"),
         "warnings": [list(warning) for warning in findings.facts.warnings],
     }
+
+
+def find_uneven(study: SavedStudy) -> Uneven | None:
+    """Return the largest and the smallest class where one has several times the images of the other; else None."""
+    labels = read_labels(study.folder, study.record.data.counts)
+    if not labels:
+        return None
+    names = study.record.data.class_names
+    counts = np.bincount(np.concatenate(list(labels.values())), minlength=len(names))
+    most, fewest = int(counts.argmax()), int(counts.argmin())
+    if counts[most] < UNEVEN * counts[fewest]:
+        return None
+    return Uneven(int(counts.sum()), names[most], int(counts[most]), names[fewest], int(counts[fewest]))
 
 
 def find_shown_model(study: SavedStudy) -> ShownModel | None:
@@ -404,7 +442,7 @@ def _limits(study: SavedStudy, rungs: Sequence[RungSummary], metric: Metric, fai
         added_after=tuple(seed for each in added if each.after_reading for seed in each.seeds),
         read_again=any(reading.kind == "again" for reading in study.readings),
         failed=failed,
-        failed_counts_as=metric.failed(len(record.data.class_names)),
+        failed_counts_as=guess_of(study, metric),
         planned=record.planned_trials,
         missing=study.missing,
         finished=len(failed) < len(study.trials),

@@ -31,6 +31,7 @@ from stepladder.studies.design.sweeps import (
     with_swept_techniques,
 )
 from stepladder.studies.design.trials import Trial
+from stepladder.studies.files.checksums import forget_files
 from stepladder.studies.files.integrity import differences, find_edit, hash_plan
 from stepladder.studies.files.records import RungRecord, SavedStudy, StudyRecord
 from stepladder.studies.files.store import (
@@ -46,7 +47,8 @@ from stepladder.studies.running.dispatch import carry_out
 from stepladder.studies.running.estimate import Work, estimate_seconds
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.running.hours import say_hours
-from stepladder.studies.study import PlannedStudy, plan_study, refuse_other_results
+from stepladder.studies.running.jobs import reopen_failed
+from stepladder.studies.study import PlannedStudy, note_owned_files, plan_study, refuse_other_results
 from stepladder.studies.sweep import refuse_many, refuse_no_validation
 
 #: What ``study.json`` calls a search, beside the names of designs.
@@ -146,6 +148,7 @@ def run_search(
         say_hours(expected.middle, runner.record.data.image_shape, callbacks)
         callbacks.searching(runner.record, expected)
     out.mkdir(parents=True, exist_ok=True)
+    forget_files(out)
     url = search.storage or str(sqlite_url(out / "search.db"))
     with open_storage(optuna, url, search.storage) as kept:
         # The name is the plan's: one storage can keep many searches, and the same one is found again.
@@ -182,6 +185,7 @@ def run_search(
                 proposals.tell(proposed, mean)
     study = load_study(out)
     write_results(study)
+    note_owned_files(study, "search.db")
     return study
 
 
@@ -203,6 +207,8 @@ class _Runner:
         means: list[float] = []
         for trial in _trials(self.record, rung, self.record.seeds):
             folder = trial_folder(self.out, trial).absolute()
+            if self.execution.retry_failed:
+                reopen_failed([self.planned.job(trial, self.out)])
             if read_result(folder) is None:
                 refresh = partial(_refresh, self.out)
                 job = self.planned.job(trial, self.out)
@@ -210,11 +216,12 @@ class _Runner:
             result = read_result(folder)
             assert result is not None, folder
             assert self.record.sweep is not None
-            failed = result.status == "failed" or result.val_accuracy is None
-            scores.append(self.record.sweep.guess if failed else result.val_accuracy or 0.0)
-            means.append(fmean(scores))
+            guess = self.record.sweep.guess
+            if not result.stopped:  # one that was says nothing of the point
+                scores.append(guess if result.diverged or result.val_accuracy is None else result.val_accuracy)
+            means.append(fmean(scores) if scores else guess)
             report(len(means), means[-1])
-            if len(means) < len(self.record.seeds) and self._below_median(means):
+            if scores and len(means) < len(self.record.seeds) and self._below_median(means):
                 self._give_up(rung.name, len(means))
                 break
         self.means.append(means)

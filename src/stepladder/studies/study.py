@@ -16,6 +16,7 @@ from stepladder.datasets import ImageSet, Split, Splits
 from stepladder.datasets.splits import SPLIT_SEED
 from stepladder.errors import DataError, StorageError, StudyError
 from stepladder.files import remove_stale_parts
+from stepladder.studies.curve import with_equal_steps
 from stepladder.studies.design.designs import Design
 from stepladder.studies.design.rules import (
     DEFAULT_SEEDS,
@@ -29,6 +30,7 @@ from stepladder.studies.design.rules import (
 )
 from stepladder.studies.design.sweeps import settle_sweep
 from stepladder.studies.design.trials import Trial
+from stepladder.studies.files.checksums import forget_files, note_files, noted_files
 from stepladder.studies.files.images import describe_changes, read_images, write_images
 from stepladder.studies.files.integrity import differences, find_edit, hash_plan, is_other_grid
 from stepladder.studies.files.machine import describe_machine, describe_versions, now
@@ -165,11 +167,12 @@ def plan_study(
         images = None if rung.name else len(part.train)
         if part is not splits:
             parts[name] = part, describe_data(image_set, part)
+        recipe = with_equal_steps(rung.recipe, len(part.train), len(splits.train)) if rung.equal_steps else rung.recipe
         # Said before anything trains, whichever rung it is on.
         what = name if sweep is not None or images is not None else f"rung {name}"
-        preflight(what, rung.recipe, part, len(data.class_names), execution.trial_timeout)
+        preflight(what, recipe, part, len(data.class_names), execution.trial_timeout)
         split = None if part is splits else part.fingerprint
-        table = rung.recipe.to_table()
+        table = recipe.to_table()
         rungs.append(RungRecord(name=name, adds=rung.adds, lacks=rung.lacks, recipe=table, images=images, split=split))
     if len({rung.name for rung in rungs}) < len(rungs):
         raise DataError(
@@ -248,6 +251,13 @@ def run_study(
         begun_with = "1 seed" if first_seeds == 1 else f"{first_seeds} seeds"
         callbacks.message(f"This study was begun with {begun_with} and looks next at {upto}, so {upto} are trained.")
 
+    if upto < len(record.seeds):
+        there = len(record.seeds)
+        callbacks.message(
+            f"{out} has {there} seeds by an earlier call, and `seeds` is {seeds}: nothing is taken away, so the report "
+            f"is of all {there}."
+        )
+
     first = True
     while True:
         # Seeds that an earlier call asked for stay in the plan; this one trains those that it asks for.
@@ -262,6 +272,7 @@ def run_study(
             estimate = planned.estimate([job.trial for job in todo], execution, callbacks)
             record = _write_plan(out, record, seeds, splits, execution)
         if todo:
+            forget_files(out)
             trials = tuple(job.trial for job in todo)
             images = {job.trial.rung: len(job.splits.train) for job in todo}
             schedule = Schedule(record, trials, len(asked) - len(todo), estimate, images)
@@ -272,6 +283,8 @@ def run_study(
             study = load_study(out)
             if study.missing or record.sweep is not None:
                 break
+            if study.unread:
+                forget_files(out)
             study = read_study_test(
                 study, [planned.job(trial, out) for trial in planned_trials(record)], compute, callbacks
             )
@@ -281,7 +294,22 @@ def run_study(
             record, upto = following, len(following.seeds)
             write_record(out, record)
     _Refresh(out, callbacks)()
+    if not study.missing:
+        note_owned_files(study)
     return study
+
+
+def note_owned_files(study: SavedStudy, *more: str) -> None:
+    """Note the checksums of the files of a study that no trial has, unless that was done since the last one ended.
+
+    Args:
+        more: names of files that it has beside those of every study.
+    """
+    out = study.folder
+    with locked(out):
+        if not noted_files(out):
+            cards = [trial.folder / "model" / "README.md" for trial in study.trials]
+            note_files(out, (*_OWNED, *more, *(card.relative_to(out).as_posix() for card in cards)))
 
 
 def next_look(study: SavedStudy, most: int | None = None) -> StudyRecord | None:
@@ -303,7 +331,9 @@ def next_look(study: SavedStudy, most: int | None = None) -> StudyRecord | None:
             return None
         following = record.looks[position + 1].seeds
     effects = zip(record.contrasts, weigh_effects(study, summarize_rungs(study)), strict=True)
-    open_rungs = {name for contrast, effect in effects if effect.verdict == "undecided" for name in contrast.weights}
+    # Where every trial of a rung was stopped, more of them would be as well.
+    open_ones = [contrast for contrast, one in effects if one.verdict == "undecided" and one.differences]
+    open_rungs = {name for contrast in open_ones for name in contrast.weights}
     if not open_rungs:
         return None
     reached = {rung.name: len(record.seeds_of(rung.name)) for rung in record.rungs if rung.name not in open_rungs}
@@ -324,8 +354,8 @@ def _lacks_time(study: SavedStudy, following: StudyRecord, execution: Execution,
     if needed <= left:
         return False
     callbacks.message(
-        f"The next look, at {len(following.seeds)} seeds, would take about {needed / 60:,.1f} min, and {left / 60:,.1f} "
-        "min are left of `max_time`; the same command goes on with it."
+        f"The next look, at {len(following.seeds)} seeds, would take about {needed / 60:,.1f} min, and "
+        f"{left / 60:,.1f} min are left of `max_time`; the same command goes on with it."
     )
     return True
 
@@ -396,6 +426,7 @@ def _write_plan(out: Path, record: StudyRecord, asked: Seeds, splits: Splits, ex
         remove_stale_parts(out / "figures", ())
         record = _continue_record(out, record, asked, splits, execution)
         if read_record(out) != record:
+            forget_files(out)
             write_record(out, record)
         if read_images(out) is None:
             write_images(out, splits)

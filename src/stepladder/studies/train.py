@@ -11,6 +11,7 @@ from stepladder.errors import StudyError
 from stepladder.recipe import Recipe
 from stepladder.studies.design.rules import Protocol
 from stepladder.studies.design.trials import Trial
+from stepladder.studies.files.checksums import note_files, noted_files
 from stepladder.studies.files.ledger import PlanRead, note_reading
 from stepladder.studies.files.machine import now
 from stepladder.studies.files.records import TrialResult
@@ -101,6 +102,8 @@ def _note(out: Path, trial: Trial, prepared: Prepared, callbacks: Callbacks) -> 
 
 def _trained(out: Path, result: TrialResult, recipe: Recipe, prepared: Prepared) -> TrainedModel:
     splits = prepared.splits
+    if "model/README.md" not in noted_files(out):  # only now: it tells of test, which is read last
+        note_files(out, ("model/README.md",))
     labels = {"train": splits.train.labels}
     if splits.validation is not None:
         labels["validation"] = splits.validation.labels

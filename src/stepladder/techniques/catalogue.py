@@ -5,6 +5,7 @@ No other module lists techniques.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib.util
 import re
@@ -174,6 +175,8 @@ def register(reference: str) -> type[Technique]:
     try:
         spec.loader.exec_module(loaded)
     except Exception as error:
+        if (sentence := _lacks_annotation(error, text.decode("utf-8", errors="replace"), path.name)) is not None:
+            raise RecipeError(sentence) from error
         raise RecipeError(f"loading the technique file {file} raised {described(error)}") from error
     classes = [name for name, value in vars(loaded).items() if _is_technique(value) and value.__module__ == module]
     if class_name not in classes:
@@ -181,6 +184,24 @@ def register(reference: str) -> type[Technique]:
             f"{unknown('technique class', class_name, classes)} (classes of {file} that derive from Technique)"
         )
     return _keep(_Found(getattr(loaded, class_name), code, source))
+
+
+def _lacks_annotation(error: Exception, text: str, file: str) -> str | None:
+    """Return the sentence for an attribute of a technique that has no type; None where that is not what was raised."""
+    found = re.search(r"non-annotated attribute was detected: `(\w+) = (.*?)`", str(error))
+    if found is None:
+        return None
+    name, value = found.groups()
+    try:
+        kind = type(ast.literal_eval(value)).__name__
+    except (ValueError, SyntaxError):
+        kind = "SomeType"
+    lines = (number for number, line in enumerate(text.splitlines(), 1) if re.match(rf"\s+{name}\s*=", line))
+    line = next((f", line {number}" for number in lines), "")
+    return (
+        f"{name} = {value} has no type; write {name}: {kind} = {value} where it is an option of the technique, and "
+        f"{name}: ClassVar[{kind}] = {value} where it is not ({file}{line})"
+    )
 
 
 def files_of(names: Iterable[str]) -> tuple[str, ...]:

@@ -21,10 +21,14 @@ from stepladder.techniques.catalogue import TECHNIQUES
 from stepladder.techniques.guard import (
     check_augmented,
     check_factor,
+    check_frozen,
+    check_in_place,
     check_loss,
     check_network,
     check_prepared,
+    check_scales,
     check_shape,
+    check_size,
     guarded,
 )
 
@@ -108,11 +112,12 @@ def techniques_without_effect(
         rewritten = probe.rewrite(network)
         # What one technique makes of the batch is the next one's, so that a shape that does not fit shows here.
         augmented, mixed = _augment(probe, images, targets, progress)
-        with guarded(technique, "prepare"):
+        with guarded(technique, "prepare", images=prepared):
             after = probe.prepare(prepared)
         after = check_prepared(technique, prepared, after)
         with guarded(technique, "frozen"):
             kept = probe.frozen(frozen, rewritten)
+        kept = check_frozen(technique, kept)
         if not (
             rewritten != network
             or kept != frozen
@@ -164,11 +169,15 @@ def _refuse_layer_work(techniques: Sequence[Technique], reference: str) -> None:
 def _augment(probe: Technique, images: Tensor, targets: Tensor, progress: Progress) -> tuple[Tensor, Tensor]:
     # A stream of its own, so that looking moves no random number of the trial.
     rng = torch.Generator(images.device).manual_seed(0)
-    with guarded(probe, "batch_started"):
-        probe.batch_started(torch.arange(len(images), device=images.device), progress)
-    with guarded(probe, "augment"):
+    positions = torch.arange(len(images), device=images.device)
+    with guarded(probe, "batch_started", positions=positions):
+        probe.batch_started(positions, progress)
+    with guarded(probe, "augment", images=images, targets=targets):
         after = probe.augment(images, targets, rng)
-    return check_augmented(probe, (images, targets), after, _num_classes(probe))
+    augmented, mixed = check_augmented(probe, (images, targets), after, _num_classes(probe))
+    if augmented.shape != images.shape and probe._context is not None:
+        check_size(probe, augmented)
+    return augmented, mixed
 
 
 def _changes_rate(probe: Technique, progress: Progress) -> bool:
@@ -192,12 +201,13 @@ def _changes_loss(probe: Technique, targets: Tensor) -> bool:
     classes = _num_classes(probe) or int(targets.max()) + 1
     rng = torch.Generator().manual_seed(0)
     logits = torch.randn(len(targets), classes, generator=rng).to(targets.device).requires_grad_()
-    with guarded(probe, "loss"):
+    with guarded(probe, "loss", logits=logits, targets=targets):
         loss = probe.loss(logits, targets)
     changed = not _same(check_loss(probe, loss), F.cross_entropy(logits, targets))
     if probe.takes_soft_targets:
-        with guarded(probe, "loss"):
-            soft = probe.loss(logits, F.one_hot(targets, classes).float())
+        shares = F.one_hot(targets, classes).float()
+        with guarded(probe, "loss", logits=logits, targets=shares):
+            soft = probe.loss(logits, shares)
         check_loss(probe, soft)
     return changed
 
@@ -214,12 +224,15 @@ def _changes_step(probe: Technique, progress: Progress) -> bool:
             before = weight.clone()
             with guarded(probe, "before_step"):
                 probe.before_step([weight], 0.1)
+            check_in_place(probe, "before_step", before, weight)
+            check_in_place(probe, "before_step", before, weight.grad)
             if not _same(weight.grad, torch.full_like(weight, 1e3)) or not _same(weight, before):
                 return True
             weight += 1
             before = weight.clone()
             with guarded(probe, "after_step"):
                 probe.after_step([weight], Progress(step, progress.steps_per_epoch, progress.epochs))
+            check_in_place(probe, "after_step", before, weight)
             if not _same(weight, before):
                 return True
     return False
@@ -233,8 +246,10 @@ def _changes_weights(probe: Technique, progress: Progress) -> bool:
     ends = {epoch * progress.steps_per_epoch for epoch in range(1, min(progress.epochs, _EPOCHS_TRIED) + 1)}
     for step in sorted({*range(1, min(5, progress.steps) + 1), *ends}):
         current = {"weight": torch.full((3,), float(step))}
-        with guarded(probe, "weights"):
+        shape = averaged["weight"]
+        with guarded(probe, "weights", current=current["weight"]):
             probe.weights(current, averaged, Progress(step, progress.steps_per_epoch, progress.epochs))
+        check_in_place(probe, "weights", shape.detach().clone(), averaged.get("weight"))
         if step in ends and not _same(averaged["weight"], current["weight"]):
             return True
     return False
@@ -242,7 +257,8 @@ def _changes_weights(probe: Technique, progress: Progress) -> bool:
 
 def _rates(probe: Technique, network: Network) -> list[float]:
     with guarded(probe, "lr_scales"):
-        return list(probe.lr_scales(network).values())
+        scales = probe.lr_scales(network)
+    return list(check_scales(probe, scales).values())
 
 
 def _num_classes(probe: Technique) -> int | None:

@@ -20,7 +20,7 @@ from stepladder.network.spec import walk
 from stepladder.optimizer import Optimizer
 from stepladder.recipe import Recipe
 from stepladder.techniques import Context, Progress, Technique
-from stepladder.techniques.guard import check_learned, guarded
+from stepladder.techniques.guard import check_initialized, check_learned, guarded, watch_batches
 from stepladder.techniques.requirements import begin_techniques, check_techniques, techniques_without_effect
 from stepladder.training.device import Compute, choose_threads
 from stepladder.training.evaluate import DeviceSplit, Examples, prepare_images
@@ -145,7 +145,7 @@ def assemble(
     warnings = [] if rehearsal else check_techniques(techniques)
     for technique in techniques:
         with guarded(technique, "fit"):
-            learned = technique.fit(data.batches)
+            learned = technique.fit(watch_batches(technique, "fit", data.batches))
         technique.restore(check_learned(technique, learned), device)
     # Tried before anything is built: a hook that breaks its rules is named here.
     first_images, first_targets = data.take(torch.arange(min(recipe.batch_size, len(data)), device=device))
@@ -166,8 +166,11 @@ def assemble(
         averaged = build_network(network, input_shape, num_classes, streams, device)
     for technique in overriding(techniques, "initialize"):
         inputs = (prepare_images(batch, techniques) for batch in sample.batches)
+        # Of tensors that are put in place of others only the old ones would tell.
+        before = {name: value.detach() for name, value in module.state_dict().items()}
         with torch.no_grad(), guarded(technique, "initialize"):
             technique.initialize(module, streams, inputs)
+        check_initialized(technique, before, module.state_dict())
     freeze_layers(module, frozen.layers)
     if averaged is not None:
         averaged.load_state_dict(module.state_dict())

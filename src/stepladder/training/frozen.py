@@ -20,17 +20,24 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
-from stepladder.datasets.cache import FEATURES, MOST_BYTES, cache_folder
-from stepladder.datasets.mapped import reserve
-from stepladder.errors import StorageError
-from stepladder.files import read_json, replace_json
+from stepladder.datasets.cache import (
+    FEATURES,
+    MOST_BYTES,
+    UnsafeFolderError,
+    cache_folder,
+    private_folder,
+    warn_unsafe,
+)
+from stepladder.datasets.mapped import open_plain, reserve
+from stepladder.errors import StepladderWarning, StorageError
+from stepladder.files import replace_json
 from stepladder.network import Network
 from stepladder.network.layers import BatchNorm1d, BatchNorm2d
 from stepladder.techniques import Progress, Technique, code_of
@@ -268,9 +275,16 @@ class _Store:
         """Return the whole, float32 (*sizes, …): mapped from the cache, where it can be kept there."""
         try:
             values = self._open()
-        except (OSError, StorageError, LookupError, TypeError, ValueError):
+        except UnsafeFolderError as error:
+            warn_unsafe(error)
             return self._in_memory()
-        missing = [part for part in self._parts if not self._has(values, part)]
+        except (OSError, StorageError, LookupError, TypeError, ValueError, OverflowError):
+            return self._in_memory()
+        states = {part: self._state(values, part) for part in self._parts}
+        missing = [part for part, state in states.items() if state != "whole"]
+        if damaged := sum(state == "damaged" for state in states.values()):
+            file = self._folder / "features.f32"
+            self._say_damaged(f"{damaged} of {len(self._parts)} parts of {file} have another checksum than they had")
         while missing:
             left = [part for part in missing if not self._settle(values, part)]
             if len(left) == len(missing):  # other processes are at all that is left: wait for the first of them
@@ -282,29 +296,57 @@ class _Store:
             return torch.from_numpy(values.view(np.ndarray))
 
     def _open(self) -> np.memmap[Any, np.dtype[np.float32]]:
-        """Map the file, made where it is not there yet."""
+        """Map the file, made where it is not there yet, or is not what it should be."""
         file, facts = self._folder / "features.f32", self._folder / "features.json"
-        self._folder.mkdir(parents=True, exist_ok=True)
+        private_folder(self._folder.parent)
+        private_folder(self._folder)
         with FileLock(self._folder / ".lock"):
-            if not facts.is_file():
+            shape = self._told_shape(facts, file)
+            if shape is None:
                 first = self._work_out(_Part(0, 0, 0, 1))
                 shape = (*self._sizes, *first.shape[1:])
                 _make_room(self._folder.parent, 4 * math.prod(shape))
+                for part in self._parts:
+                    self._marker(part).unlink(missing_ok=True)
                 reserve(file, 4 * math.prod(shape))
                 replace_json(facts, {"shape": list(shape)})
-            shape = tuple(int(size) for size in read_json(facts)["shape"])
-            # A map of a file that is shorter than its shape would end the process on reading past the end.
-            if shape[: len(self._sizes)] != self._sizes or file.stat().st_size != 4 * math.prod(shape):
-                facts.unlink()
-                raise ValueError(f"{file} is not what {facts} says")
             os.utime(facts)  # used just now: the last to make room
-        return np.memmap(file, np.float32, "r+", shape=shape)
+            with open_plain(file, writable=True) as opened:
+                return np.memmap(opened, np.float32, "r+", shape=shape)
+
+    def _told_shape(self, facts: Path, file: Path) -> tuple[int, ...] | None:
+        """Return the shape of the file's features, or None where they have to be made anew, which is said."""
+        try:
+            with open_plain(facts) as opened:
+                told = json.load(opened)["shape"]
+            shape = tuple(told) if all(type(size) is int and size > 0 for size in told) else ()
+            with open_plain(file, writable=True) as opened:
+                # A map of a file that is shorter than its shape would end the process on reading past the end.
+                size = os.fstat(opened.fileno()).st_size
+            if (
+                len(shape) > len(self._sizes)
+                and shape[: len(self._sizes)] == self._sizes
+                and size == 4 * math.prod(shape)
+            ):
+                return shape
+        except FileNotFoundError:
+            if not os.path.lexists(facts):
+                return None
+        except (OSError, LookupError, TypeError, ValueError, RecursionError):
+            pass
+        self._say_damaged(f"{file} is not what {facts} says")
+        return None
+
+    def _say_damaged(self, what: str) -> None:
+        warnings.warn(
+            f"Features in the cache are damaged ({what}); they are worked out again.", StepladderWarning, stacklevel=3
+        )
 
     def _settle(self, values: np.ndarray, part: _Part) -> bool:
         """Have ``part`` in the file: return False where another process works it out."""
         try:
             with FileLock(self._lock(part), timeout=0):
-                if not self._has(values, part):
+                if self._state(values, part) != "whole":
                     found = self._work_out(part).numpy()
                     self._place(values, part)[...] = found
                     values.flush()  # type: ignore[attr-defined]
@@ -316,12 +358,16 @@ class _Store:
             self._tell(done, math.prod(self._sizes))
         return True
 
-    def _has(self, values: np.ndarray, part: _Part) -> bool:
+    def _state(self, values: np.ndarray, part: _Part) -> Literal["whole", "absent", "damaged"]:
         try:
-            told = read_json(self._marker(part))["crc32"]
-        except (StorageError, LookupError, TypeError):
-            return False
-        return bool(zlib.crc32(np.ascontiguousarray(self._place(values, part)).data) == told)
+            with open_plain(self._marker(part)) as file:
+                told = json.load(file)["crc32"]
+        except FileNotFoundError:
+            return "absent"
+        except (OSError, LookupError, TypeError, ValueError, RecursionError):
+            return "damaged"
+        found = zlib.crc32(np.ascontiguousarray(self._place(values, part)).data)
+        return "whole" if found == told else "damaged"
 
     def _place(self, values: np.ndarray, part: _Part) -> np.ndarray:
         of_view: np.ndarray = values[part.view] if len(self._sizes) == 2 else values

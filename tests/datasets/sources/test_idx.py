@@ -169,3 +169,15 @@ def test_pairs_that_are_not_whole_or_not_named(tmp_path):
     (tmp_path / "e" / "x-images-idx3-ubyte").unlink()
     with pytest.raises(DataError, match="labels but no images"):
         load_image_set(str(tmp_path / "e"))
+
+
+def test_what_it_unpacks_to_is_compared_with_the_memory_before_it_is_allocated(tmp_path, memory, monkeypatch):
+    path = tmp_path / "images.gz"
+    # A header that is not true, of so many bytes as the file could hold if they were all equal.
+    path.write_bytes(gzip.compress(idx(IMAGES)[:4] + struct.pack(">3I", 100, 20, 20)) + bytes(100))
+    with pytest.raises(DataError, match="holds only 0 of the 40,000 bytes"):
+        read_idx(path, 3)
+    memory(50_000)
+    monkeypatch.setattr(np, "empty", lambda *_, **__: pytest.fail("allocated"))
+    with pytest.raises(DataError, match=r"images\.gz unpacks to 0\.0 GB, more than half of the 0\.0 GB of memory here"):
+        read_idx(path, 3)

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stepladder.datasets import load_image_set
+from stepladder.datasets.sources import npz
 from stepladder.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -239,3 +240,39 @@ def test_fuzzed_archives_give_the_right_images_or_a_sentence(save, tmp_path, pac
         assert str(error)  # noqa: PT017
         return
     assert len(train) == len(IMAGES)
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_what_it_unpacks_to_is_compared_with_the_memory_before_any_of_it_is_read(save, memory, monkeypatch, compress):
+    path = save(compress, x_train=np.zeros((200, 10, 10), np.uint8), y_train=np.arange(200) % 2)
+    memory(60_000)
+    load_image_set(path)
+    monkeypatch.setattr(npz._Stored, "pieces", lambda _: pytest.fail("read"))
+    memory(40_000)
+    with pytest.raises(DataError) as caught:
+        load_image_set(path)
+    assert str(caught.value) == (
+        f"{path} unpacks to 0.0 GB, more than half of the 0.0 GB of memory here; save fewer or smaller images, or save "
+        "them as a folder of images or as parquet, which are read piece by piece"
+    )
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"x_train": np.zeros((200, 10, 10)).astype(order="F", dtype=np.float64)},  # read as a whole
+        {"x_train": np.zeros((2, 100, 100, 3), np.float64)},  # of which one image is much more than all their bytes
+        {"y_train": np.array(["a" * 400] * 200)},
+        {"x_test": np.zeros((700, 10, 10), np.uint8), "y_test": np.arange(700) % 2},
+    ],
+    ids=["Fortran", "one image", "labels", "all splits together"],
+)
+def test_all_that_is_held_at_a_time_counts(save, memory, arrays):
+    count = len(arrays.get("x_train", range(200)))
+    usual = {"x_train": np.zeros((count, 10, 10), np.uint8), "y_train": np.arange(count) % 2}
+    path = save(**usual | arrays)
+    memory(180_000)
+    with pytest.raises(DataError, match=r"unpacks to .* GB, more than half of the .* GB of memory here; save fewer"):
+        load_image_set(path)
+    memory(10**9)
+    load_image_set(path)

@@ -15,6 +15,7 @@ import pytest
 
 from stepladder.datasets import load_image_set
 from stepladder.datasets.decode import decode_image
+from stepladder.datasets.parquet_pages import MAX_LABEL_ROWS, rows_in_flight
 from stepladder.errors import DamagedImagesError, DataError
 
 CIFAR = Path(os.environ.get("STEPLADDER_TEST_DATA", Path(__file__).parents[4] / "shared" / "data")) / "cifar10-jpeg"
@@ -285,3 +286,35 @@ def test_more_rows_than_bytes_are_refused(tmp_path, write):
     assert path.stat().st_size < 1_000_000
     with pytest.raises(DataError, match=r"claims 5,000,000 rows in [\d,]+ bytes"):
         load_image_set(str(path))
+
+
+def test_labels_that_unpack_to_more_than_the_memory_are_refused(tmp_path, memory, encode):
+    path = tmp_path / "x.parquet"
+    table = pa.table({"img": [encode(seed=number) for number in range(40)], "label": ["a" * 5000, "b" * 5000] * 20})
+    pq.write_table(table, path, compression="zstd", use_dictionary=False)
+    assert path.stat().st_size < 100_000
+    memory(300_000)
+    with pytest.raises(DataError, match=r"the column label of .* unpacks to 0\.0 GB, more than half of the"):
+        load_image_set(str(path))
+    memory(10**9)
+    load_image_set(str(path))
+
+
+@pytest.mark.parametrize(
+    ("options", "at_most"),
+    [
+        ({"use_dictionary": ["label"]}, 256_000_000 // 1_000_000),  # each may be the whole dictionary
+        ({"use_dictionary": False}, 32_000_000 // 20_000),
+        ({"use_dictionary": False, "column_encoding": {"label": "DELTA_BYTE_ARRAY"}}, 32_000_000 // 20_000),
+    ],
+    ids=["dictionary", "plain", "delta"],
+)
+def test_long_labels_are_read_few_at_a_time(tmp_path, options, at_most):
+    path = tmp_path / "x.parquet"
+    labels = ["a"] * 49 + ["b" * 1_000_000]
+    pq.write_table(pa.table({"img": [b"x"] * 50, "label": labels}), path, **options)
+    images, rows = rows_in_flight(path, "img", "label")
+    assert images == 512
+    assert 1 <= rows <= at_most
+    pq.write_table(pa.table({"img": [b"x"] * 50, "label": [number % 3 for number in range(50)]}), path)
+    assert rows_in_flight(path, "img", "label") == (512, MAX_LABEL_ROWS)  # usual ones come quickly

@@ -37,7 +37,7 @@ def test_one_seed_shows_differences_without_an_interval(make_study):
 def test_every_pair_is_shown_and_a_failed_one_is_marked(make_study):
     table = difference_table(make_findings(make_study(rungs=3, seeds=3, failed=[("augment", 1)])))
     assert table.rows[1][3].startswith("−64.")
-    assert table.rows[1][3].endswith(" (f)")
+    assert table.rows[1][3].endswith(" (d)")
     assert not any(cell.endswith("(f)") for cell in table.rows[0])
 
 

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
@@ -111,6 +112,28 @@ def test_the_forest_shows_every_verdict_in_words_and_marks_what_is_cut(make_stud
     assert any(line.get_marker() in "<>" for line in figure.axes[0].lines)
     values = [len(collection.get_offsets()) for collection in figure.axes[0].collections]
     assert values.count(2) == 5
+
+
+def test_only_what_is_decided_has_a_color(make_study):
+    """Of three pairs one is stronger together, one is weaker, and of one nothing can be told."""
+    names = ("a", "b", "c")
+    together = {frozenset("ab"): 0.05, frozenset("bc"): -0.05}
+    options = factorial(names)
+    options["ladder"] = tuple(
+        (rung, (), level + sum(more for pair, more in together.items() if pair <= set(rung)), *rest)
+        for rung, _, level, *rest in options["ladder"]
+    )
+    made = make_findings(make_study(seeds=5, **options))
+    verdicts = {effect.name: effect.verdict for effect in made.effects if effect.is_interaction}
+    undecided = tuple(
+        replace(effect, verdict="undecided") if effect.name == "a × c" else effect for effect in made.effects
+    )
+    assert (verdicts["a × b"], verdicts["b × c"]) == ("helped", "hurt")
+    axes = draw_interactions(replace(made, effects=undecided)).axes[0]
+    white, faces = to_rgb("#FFFFFF"), [to_rgb(patch.get_facecolor()) for patch in axes.patches]
+    blue = [face for face in faces if face[2] > face[0] + 0.05]
+    orange = [face for face in faces if face[0] > face[2] + 0.05]
+    assert (len(blue), len(orange), faces.count(white)) == (1, 1, 1)
 
 
 def test_the_bars_are_the_shapley_values(make_study):

@@ -10,8 +10,9 @@ from stepladder.report.marks import SYMBOLS
 from stepladder.report.sections import meaning
 from stepladder.report.sections.meaning import describe_answer, describe_results, verdict_marks
 from stepladder.report.units import time_range
+from stepladder.studies.design.metrics import find_metric
 from stepladder.studies.files.records import AddedSeeds, ContrastRecord, LookRecord
-from stepladder.studies.findings import make_findings
+from stepladder.studies.findings import Uneven, make_findings
 from stepladder.studies.judging.choice import Choice, ChoiceReason
 
 #: Each rung's accuracies are set by hand, so that every sentence can be worked out on paper.
@@ -54,8 +55,7 @@ def test_several_seeds(make_study):
         # The other one has +1.0, −1.2 and +0.3 points: s = 1.12, 6.205 s / √3 = 4.03.
         "high helps by about 10.0 points; nothing can be told yet of same.",
         "Undecided: same (no look is left).",
-        "Each interval is of 3 pairs of trials and is adjusted for 2 comparisons. All intervals are right at once with "
-        "a probability of 95 %.",
+        "Each interval is of 3 seeds. Both intervals are right at once with a probability of 95 %.",
         "With 80 % probability this study detects a difference of 0.706 points in its least noisy comparison and 5.2 "
         "points in its noisiest.",
         "The recipe to use now is high: it has the highest mean validation accuracy (70.00 %, n = 3), and no simpler "
@@ -180,7 +180,7 @@ def test_looks_without_an_end_say_how_many_seeds_would_decide(make_study):
     said = describe(with_scores(study, SCORES))
     assert re.fullmatch(r"Undecided: same \((\d+ to )?(more than )?\d+ seeds would decide it\)\.", said[1])
     assert said[2].endswith(
-        "All intervals are right at once, however often seeds are added, with a probability of 95 %."
+        "Both intervals are right at once, however often seeds are added, with a probability of 95 %."
     )
 
 
@@ -198,7 +198,7 @@ def test_only_undecided(make_study):
     assert said[:3] == [
         "Nothing can be told yet of high.",
         "Undecided: high (no look is left).",
-        "The interval, of 2 pairs of trials, is right with a probability of 95 %.",
+        "The interval, of 2 seeds, is right with a probability of 95 %.",
     ]
     assert said[3].startswith("With 80 % probability this study detects a difference of ")
     assert said[3].endswith(" points.")
@@ -288,8 +288,8 @@ def test_failed_trials_come_first_and_count_against_their_rung(make_study):
     study = make_study(rungs=3, seeds=3, failed=[("augment", 1)])
     said = describe(study)
     assert said[0] == (
-        "1 of 9 trials failed (augment, seed 1, after 7 epochs). In every difference a failed seed counts as a result "
-        "of 10.00 %. The mean of a rung is over the seeds that finished."
+        "1 of 9 trials diverged (augment, seed 1, after 7 epochs). In every difference a seed that diverged counts as "
+        "a result of 10.00 %. The mean of a rung is over the seeds that finished."
     )
     assert "nothing can be told yet of augment" in said[1]
 
@@ -297,9 +297,60 @@ def test_failed_trials_come_first_and_count_against_their_rung(make_study):
 def test_many_failed_trials_are_counted(make_study):
     study = make_study(rungs=3, seeds=5, failed=[("augment", seed) for seed in range(5)])
     said = describe(study)
-    assert said[0].startswith("5 of 15 trials failed (augment, seed 0, after 7 epochs; ")
+    assert said[0].startswith("5 of 15 trials diverged (augment, seed 0, after 7 epochs; ")
     assert "seed 2, after 7 epochs; and 2 more)." in said[0]
     assert "augment hurts by about 64.6 points" in said[1]
+
+
+def stop(study, reason, *which):
+    """The study with trials that were ended for a reason of this program's own words."""
+    nothing = {"status": "failed", "failure": reason, "test_accuracy": None, "val_accuracy": None}
+    trials = tuple(
+        replace(trial, result=trial.result.model_copy(update=nothing)) if (trial.rung, trial.seed) in which else trial
+        for trial in study.trials
+    )
+    return replace(study, trials=trials)
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("it took longer than the 4 seconds of `trial_timeout`", "were ended by `trial_timeout`"),
+        ("out of memory in epoch 2; the batch size was not changed", "were ended for want of memory"),
+        ("the process that ran it ended 3 times (signal SIGKILL); memory may be short", "were ended by the machine"),
+        ("blur.augment raised ValueError: not finite (blur.py, line 3) in epoch 1", "were ended by an exception"),
+    ],
+)
+def test_trials_that_were_stopped_say_nothing_about_accuracy(make_study, reason, words):
+    look = {"spending": "open", "looks": (LookRecord(seeds=5, share=0.78),)}
+    study = stop(make_study(rungs=3, seeds=5, **look), reason, ("augment", 1), ("augment", 3))
+    said = describe(study)
+    assert said[0] == (
+        f"2 of 5 seeds of augment {words}. This says nothing about accuracy, so these seeds are left out of every "
+        "comparison; `retry_failed=True` runs them again."
+    )
+    assert said[1].startswith("standardize helps by about 6.7 points; nothing can be told yet of augment")
+    assert "Undecided: augment (3 of 5 seeds ended in all of its rungs)." in said
+    assert not any("hurt" in sentence or "guess" in sentence for sentence in said)
+
+
+def test_one_that_diverged_beside_one_that_was_stopped(make_study):
+    study = make_study(rungs=3, seeds=3, failed=[("augment", 0)])
+    said = describe(stop(study, "it took longer than the 4 seconds of `trial_timeout`", ("standardize", 2)))
+    assert said[0].startswith("1 of 9 trials diverged (augment, seed 0, after 7 epochs). In every difference")
+    assert said[1].startswith("1 of 3 seeds of standardize was ended by `trial_timeout`. This says nothing")
+
+
+def test_uneven_classes_are_said_first_with_the_metric_that_sees_them(make_study):
+    uneven = Uneven(1484, "cat", 900, "lynx", 44)
+    made = replace(make_findings(make_study(rungs=3, seeds=3)), uneven=uneven)
+    (said,) = meaning.describe_limits(made)
+    assert said == (
+        "The classes are uneven: of 1,484 images, 44 are of lynx and 900 of cat. Test accuracy hardly sees the small "
+        "ones; macro F1 counts every class alike (`metric=macro_f1`)."
+    )
+    (said,) = meaning.describe_limits(replace(made, metric=find_metric("macro_f1")))
+    assert said.endswith("Macro F1, which this study is judged by, counts every class alike.")
 
 
 def test_unfinished_says_that_test_waits(make_study):
@@ -395,6 +446,13 @@ def test_a_factorial_shares_the_gain_out_and_tells_interactions(make_study):
         "The shares (Shapley values) add up to +12.03 points, the difference between all techniques and none." in said
     )
     assert "Weaker together: a × b." in said
+    # Each family by its name: two techniques, and one interaction by itself.
+    assert (
+        "Each interval is of 3 seeds. Both intervals of techniques are right at once with a probability of 95 %, and "
+        "so is that of the interaction." in said
+    )
+    (sensitivity,) = (one for one in said if "detects a difference" in one)
+    assert "; of two techniques together, " in sensitivity
     fraction = with_record(study, notes=("A balanced fraction.",))
     assert (
         "The shares (Shapley values) add up to +12.03 points, an estimate from a fraction of the subsets."

@@ -39,18 +39,62 @@ def make_curve(make_study: Callable[..., SavedStudy]) -> MakeCurve:
 
 
 def test_what_twice_the_images_would_bring(make_curve: MakeCurve) -> None:
-    found = make_curve_findings(make_curve())
-    gain, fit = describe_sizes(found)
-    assert gain.startswith("With twice the 2,160 training images, accuracy would change by about +3.")
-    assert "if the power law goes on: the error would go from 19." in gain
+    found = make_curve_findings(make_curve(ends=(0.3, 0.5, 0.74, 0.87)))
+    gain, fit, budget = describe_sizes(found)
+    assert gain.startswith("With twice the 2,160 training images, accuracy would change by about +")
+    assert found.law is not None
+    assert f"the error would go from {100 * found.law.error:.2f} %, as measured, to about " in gain
+    assert "as many seeds on as many test images" in gain
     assert "undecided" not in gain
-    assert "over 4 sizes × 3 seeds." in fit
-    assert "images^−0." in fit
-    falling = make_curve_findings(make_curve(ends=(0.81, 0.76, 0.68, 0.6)))
-    assert describe_sizes(falling)[1] == "On these sizes, more images made it worse."
-    assert "images^+0." in describe_sizes(falling)[2]
+    assert fit.startswith("Fitted over 4 sizes × 3 seeds: an error that begins at guessing and falls as images^−")
+    assert "Laws with a floor" in fit
+    assert budget == (
+        "Equal epochs, 20 of them: 216 images took 40 steps, 2,160 took 340, so part of the gain is that of more steps."
+    )
     flat = make_curve_findings(make_curve(ends=(0.7, 0.7, 0.7, 0.7)))
     assert describe_sizes(flat)[1] == "The interval includes zero, so it is undecided whether more images help."
+
+
+def test_a_fit_that_misses_a_size_says_so_with_both_figures(make_curve: MakeCurve) -> None:
+    found = make_curve_findings(make_curve(ends=(0.60, 0.61, 0.82, 0.83)))
+    assert found.law is not None
+    assert found.law.off
+    (said,) = [sentence for sentence in describe_sizes(found) if sentence.startswith("The law misses ")]
+    for size in found.law.off:
+        both = f"error {100 * size.measured:.2f} % measured and {100 * size.fitted:.2f} % fitted"
+        assert f"{size.images:,} images, {both}" in said
+
+
+def test_sizes_at_chance_are_named_and_where_too_few_are_left_nothing_is_fitted(make_curve: MakeCurve) -> None:
+    found = make_curve_findings(make_curve(ends=(0.09, 0.4, 0.6, 0.7)))
+    left = [sentence for sentence in describe_sizes(found) if "left out of the fit" in sentence]
+    assert left == [f"No better than guessing (10.00 %), and so left out of the fit: 216 images, {_mean(found, 0)}."]
+    assert size_table(found).rows[0][2] == "at chance"
+    for ends, begins in (
+        ((0.09, 0.09, 0.09, 0.6), "Only one size is better than guessing, 10.00 % (2,160 images, "),
+        ((0.3, 0.4, 0.5, 0.09), "The largest size is no better than guessing, 10.00 %, so nothing was fitted: "),
+        ((0.09, 0.09, 0.09, 0.09), "No size is better than guessing, 10.00 %, so nothing was fitted: "),
+    ):
+        none = make_curve_findings(make_curve(ends=ends))
+        assert none.law is None
+        assert describe_sizes(none)[0].startswith(begins)
+        assert "With twice" not in " ".join(describe_sizes(none))
+        assert len(size_table(none).rows) == 4
+
+
+def _mean(found: CurveFindings, position: int) -> str:
+    return f"{100 * (found.sizes[position].mean or 0):.2f} %"
+
+
+def test_equal_steps_are_said(make_curve: MakeCurve) -> None:
+    study = make_curve()
+    recipes = [{**rung.recipe, "epochs": epochs} for rung, epochs in zip(study.record.rungs, (170, 85), strict=False)]
+    recipes += [rung.recipe for rung in study.record.rungs[2:]]
+    rungs = [rung.model_copy(update={"recipe": table}) for rung, table in zip(study.record.rungs, recipes, strict=True)]
+    found = make_curve_findings(replace(study, record=study.record.model_copy(update={"rungs": tuple(rungs)})))
+    said = describe_sizes(found)[-1]
+    assert said == "Equal steps: 216 images took 340 steps in 170 epochs, 2,160 took 340 in 20."
+    assert "more steps" not in said
 
 
 def test_a_failed_trial_is_named(make_curve: MakeCurve) -> None:
@@ -74,7 +118,7 @@ def test_before_test_is_read_it_says_so(make_curve: MakeCurve, options: dict[str
     assert found.law is None
     assert describe_sizes(found) == [sentence]
     assert SizesSection().pictures(found) == ()
-    assert [row[1:] for row in size_table(found).rows] == [("–", "–", "0")] * 4
+    assert [(*row[1:3], row[-1]) for row in size_table(found).rows] == [("–", "–", "0")] * 4
     written = write_report(found)
     assert {path.name for path in written} == {"verdicts.json", "report.md", "report.html"}
     assert sentence in (found.study.folder / "report.md").read_text()
@@ -85,7 +129,9 @@ def test_the_table_ends_with_twice_the_images(make_curve: MakeCurve) -> None:
     assert found.law is not None
     rows = size_table(found).rows
     assert [row[0] for row in rows] == ["216", "432", "1,080", "2,160", "4,320"]
-    assert rows[-1] == ("4,320", "–", f"{100 * (1 - found.law.at(4320)):.2f}", "–")
+    low, high = (100 * (1 - end) for end in reversed(found.law.interval))
+    then = f"{100 * (1 - found.law.predicted):.2f} [{low:.2f}, {high:.2f}]"
+    assert rows[-1] == ("4,320", "–", then, "–", "–", "–")
 
 
 def test_the_files_of_a_curve(make_curve: MakeCurve) -> None:

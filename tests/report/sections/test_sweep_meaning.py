@@ -56,6 +56,25 @@ def test_with_one_seed_nothing_is_told(made_up_sweep: MakeSweep) -> None:
     assert "±" not in text
 
 
+def test_a_trial_that_was_stopped_says_nothing_of_its_point(made_up_sweep: MakeSweep) -> None:
+    sweep = made_up_sweep(["optimizer.lr=0.1,0.3"], [[0.9, None], [0.8, 0.81]])
+    late = {"failure": "it took longer than the 4 seconds of `trial_timeout`"}
+    trials = tuple(
+        replace(one, result=one.result.model_copy(update=late)) if one.result.status == "failed" else one
+        for one in sweep.trials
+    )
+    sweep = replace(sweep, trials=trials)
+    found = make_sweep_findings(sweep)
+    slow = found.points[0]
+    assert (slow.scores, slow.n, slow.ended, slow.stopped, slow.diverged) == ({0: 0.9}, 1, 2, (1,), 0)
+    assert found.best is not None
+    assert found.best.point.values == (0.3,), "half a point is no rival, and no loser"
+    assert (found.best.ties, found.best.beaten) == ((), ())
+    text = says(sweep)
+    assert "Stopped early, which says nothing about accuracy: optimizer.lr=0.1 (1 of 2 seeds). The first was" in text
+    assert "guessing" not in text
+
+
 @pytest.mark.parametrize(
     ("scores", "words"),
     [
@@ -84,7 +103,7 @@ def test_with_one_seed_nothing_is_told(made_up_sweep: MakeSweep) -> None:
         ),
         (
             [[None, None], [0.91, None], [0.1, 0.1], [0.1, 0.1]],
-            ["There is no best point: in every point some seed failed or ended no better than guessing."],
+            ["There is no best point: in every point some seed did not finish, or ended no better than "],
         ),
     ],
 )

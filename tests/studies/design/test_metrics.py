@@ -82,7 +82,18 @@ def test_fewer_images_than_bins_are_a_bin_each() -> None:
 def test_an_unknown_metric_is_named() -> None:
     with pytest.raises(StudyError, match="unknown metric 'acuracy'; did you mean 'accuracy'"):
         find_metric("acuracy")
-    assert find_metric("nll").failed(10) == pytest.approx(np.log(10))
+
+
+def test_guessing_is_what_naming_the_largest_class_always_has() -> None:
+    """Against the metrics themselves, on 60, 30 and 10 images of three classes."""
+    labels = np.repeat([0, 1, 2], [60, 30, 10])
+    always = np.tile([5.0, 0.0, 0.0], (100, 1))
+    shares = (0.6, 0.3, 0.1)
+    assert find_metric("accuracy").diverged(shares) == pytest.approx(accuracy(always, labels)) == 0.6
+    assert find_metric("macro_f1").diverged(shares) == pytest.approx(macro_f1(always, labels))
+    assert find_metric("nll").diverged(shares) == pytest.approx(np.log(3))
+    assert find_metric("ece").diverged(shares) == 1
+    assert find_metric("accuracy").diverged([0.1] * 10) == pytest.approx(0.1)
 
 
 def test_a_temperature_is_told_from_1_by_twice_the_gain_in_likelihood() -> None:

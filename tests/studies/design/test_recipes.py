@@ -11,8 +11,16 @@ from stepladder.datasets import ImageSet, Split
 from stepladder.errors import RecipeError, StudyError
 from stepladder.network import load_preset
 from stepladder.network.advice import GAP_NETWORK
-from stepladder.recipe import Recipe, load_recipe
-from stepladder.studies.design.recipes import ChosenStudy, RecipeOptions, as_options, check_plan, choose_study
+from stepladder.recipe import Recipe, TechniqueSetting, load_recipe
+from stepladder.studies.design.designs import PLANS, make_design
+from stepladder.studies.design.recipes import (
+    ChosenStudy,
+    RecipeOptions,
+    RungPlan,
+    as_options,
+    check_plan,
+    choose_study,
+)
 from stepladder.studies.design.rules import Rules
 from stepladder.studies.design.rungs import Rung
 
@@ -44,10 +52,32 @@ def test_techniques_settings_and_a_rung_change_it(digits: ImageSet) -> None:
     assert names(made) == [*names(small), "mixup"]
     assert made.techniques[-1].options == {"alpha": 0.4}
     assert (made.epochs, made.optimizer.momentum, made.optimizer.nesterov) == (3, 0.9, True)
-    below = RecipeOptions("small", techniques=("mixup",), rung=small.techniques[0].rung).make(digits)
-    assert names(below) == [one.name for one in small.techniques if one.rung == small.techniques[0].rung]
+    first = small.techniques[0].rung
+    below = RecipeOptions("small", rung=first).make(digits)
+    assert names(below) == [one.name for one in small.techniques if one.rung == first]
     with pytest.raises(StudyError, match="unknown rung 'top'"):
         RecipeOptions("small", rung="top").make(digits)
+
+
+def test_a_rung_that_leaves_out_what_was_asked_for_is_refused(digits: ImageSet) -> None:
+    small = load_recipe("small")
+    first = small.techniques[0].rung
+    for options, message in (
+        (
+            RecipeOptions("small", techniques=("mixup",), rung=first),
+            f"`rung={first}` ends below mixup, which `techniques`",
+        ),
+        (
+            RecipeOptions("small", settings={"dropout.p": 0.1}, rung=first),
+            f"`rung={first}` ends below dropout, so dropout.p would change nothing",
+        ),
+    ):
+        with pytest.raises(RecipeError, match=re.escape(message)):
+            options.make(digits)
+        with pytest.raises(RecipeError, match=re.escape(message)):  # before images are read for minutes
+            options.check()
+    # What the rung holds is no loss, wherever the recipe has it.
+    assert "mixup" in names(RecipeOptions("small", techniques=("mixup",), rung="mixup").make(digits))
 
 
 def test_another_network_is_named_by_the_recipe_and_the_folder(digits: ImageSet) -> None:
@@ -156,13 +186,100 @@ def test_rungs_as_texts(choose: Callable[..., ChosenStudy]) -> None:
     assert [one.name for one in chosen.design.contrasts] == ["mix", "ema"]
 
 
-def test_rungs_that_were_made_and_no_mixture(choose: Callable[..., ChosenStudy], tiny_recipe: MakeRecipe) -> None:
+def test_rungs_that_were_made_and_no_mixture(
+    choose: Callable[..., ChosenStudy], tiny_recipe: MakeRecipe, digits: ImageSet
+) -> None:
     made = [Rung("short one", (), tiny_recipe(epochs=1)), Rung("long", (), tiny_recipe(epochs=3))]
-    chosen = choose(made)
+    chosen = choose_study(made, RecipeOptions(), digits, 3, Rules())
     assert chosen.design.rungs == tuple(made)
     assert (chosen.recipe, chosen.name) == (made[1].recipe, "-short_one-long")
     with pytest.raises(StudyError, match="`plan` mixes rungs and texts; give rungs alone, or texts"):
         choose([made[0], "+mix:mixup"])
+    with pytest.raises(StudyError, match="rungs that have their recipes already, so `recipe` would change nothing"):
+        choose(made)
+
+
+FACTORS = ("base:standardize", "+mix:mixup", "+ema:ema")
+
+
+@pytest.mark.parametrize("plan", [name for name in PLANS if name != "ladder"])
+def test_every_plan_of_rungs_is_that_of_a_recipe_with_the_same_techniques(
+    plan: str, choose: Callable[..., ChosenStudy], tiny_recipe: MakeRecipe
+) -> None:
+    """Against the plan that a recipe has whose baseline and groups are the same, which other tests check."""
+    chosen = choose(RungPlan(FACTORS, plan), epochs=2)
+    settings = [
+        TechniqueSetting.model_validate({"name": name, "rung": rung})
+        for name, rung in (("standardize", "baseline"), ("mixup", "mix"), ("ema", "ema"))
+    ]
+    whole = tiny_recipe("standardize", "dropout").with_techniques(settings).model_copy(update={"epochs": 2})
+    expected = make_design(plan, whole)
+    assert chosen.design.name == plan
+    assert [rung.recipe.fingerprint for rung in chosen.design.rungs] == [
+        rung.recipe.fingerprint for rung in expected.rungs
+    ]
+    called = {rung.name: own.name for rung, own in zip(expected.rungs, chosen.design.rungs, strict=True)}
+    assert {"baseline": "base"}.items() <= called.items() or plan == "leave-one-out"
+    assert all(name in (own, "baseline") for name, own in called.items())
+    for contrast, own in zip(expected.contrasts, chosen.design.contrasts, strict=True):
+        assert (own.name, own.design) == (contrast.name, contrast.design)
+        assert own.weights == {called[rung]: weight for rung, weight in contrast.weights.items()}
+    assert chosen.name == f"-{plan}-base-mix-ema"
+    assert names(chosen.recipe) == ["standardize", "mixup", "ema"]
+
+
+def test_rungs_of_a_file_and_made_ones_can_be_factors_too(tmp_path: Path, digits: ImageSet) -> None:
+    file = tmp_path / "study.toml"
+    file.write_text('[[rungs]]\nname = "a"\ntechniques = []\n[[rungs]]\nname = "b"\nadds = ["ema"]')
+    plain = RecipeOptions("small")
+    of_file = choose_study(RungPlan(file, "factorial"), plain, digits, 3, Rules())
+    assert [rung.name for rung in of_file.design.rungs] == ["a", "b"]
+    made = choose_study(file, plain, digits, 3, Rules()).design.rungs
+    again = choose_study(RungPlan(made, "factorial"), RecipeOptions(), digits, 3, Rules())
+    assert again.design == of_file.design
+
+
+@pytest.mark.parametrize(
+    ("listed", "message"),
+    [
+        (
+            ("base:standardize", "other:mixup"),
+            "other does not add techniques to base, the rung below; write it as +other:",
+        ),
+        (("base:standardize", "+mix:mixup", "+none:"), "are the same recipe"),
+        (("base:", "+baseline:mixup"), "baseline names what all have; rename it"),
+    ],
+)
+def test_rungs_that_cannot_be_factors_are_refused(
+    listed: tuple[str, ...], message: str, choose: Callable[..., ChosenStudy]
+) -> None:
+    with pytest.raises(StudyError, match=re.escape(message)):
+        choose(RungPlan(listed, "factorial"))
+
+
+def test_made_rungs_that_differ_otherwise_are_no_factors(tiny_recipe: MakeRecipe, digits: ImageSet) -> None:
+    made = (Rung("short", (), tiny_recipe(epochs=1)), Rung("long", (), tiny_recipe("dropout", epochs=3)))
+    with pytest.raises(StudyError, match="long does not add techniques to short"):
+        choose_study(RungPlan(made, "add-one"), RecipeOptions(), digits, 3, Rules())
+
+
+def test_more_trials_than_allowed_are_refused_of_own_rungs_as_well(tiny_recipe: MakeRecipe, digits: ImageSet) -> None:
+    rules = Rules(max_trials=5)
+    with pytest.raises(StudyError, match="`max_trials` is 5 and the ladder needs 6"):
+        choose_study(["base:", "+mix:mixup"], RecipeOptions("small"), digits, 3, rules)
+    thinned = choose_study(RungPlan((*FACTORS, "+drop:dropout"), "factorial"), RecipeOptions("small"), digits, 1, rules)
+    assert len(thinned.design.rungs) == 4
+
+
+def test_one_rung_among_own_rungs_and_two_networks_are_refused(
+    choose: Callable[..., ChosenStudy], digits: ImageSet, tmp_path: Path
+) -> None:
+    with pytest.raises(StudyError, match="`rung` is for one recipe, and `plan` lists rungs of your own"):
+        choose_study(["base:", "+mix:mixup"], RecipeOptions("small", rung="standardize"), digits, 3, Rules())
+    file = tmp_path / "study.toml"
+    file.write_text('set = { network = "lenet5" }\n[[rungs]]\nname = "a"\ntechniques = []\n')
+    with pytest.raises(StudyError, match="the network is given twice, with `network` and in "):
+        choose_study(file, RecipeOptions("small", network="report"), digits, 3, Rules())
 
 
 def test_a_study_file(choose: Callable[..., ChosenStudy], tmp_path: Path) -> None:

@@ -62,10 +62,17 @@ def test_the_smallest_effect_is_the_metrics_own_where_none_is_named() -> None:
     assert Rules(smallest_effect=0.0).effect_of_interest == 0
 
 
+def test_a_last_look_for_a_number_of_seeds_is_refused() -> None:
+    Rules(max_seeds=7).check_use("auto")
+    Rules().check_use(5)
+    with pytest.raises(StudyError, match="`max_seeds` ends `seeds=auto`, and `seeds` is 5; leave one of the two out"):
+        Rules(max_seeds=7).check_use(5)
+
+
 def test_the_values_that_a_study_has_where_nobody_names_any() -> None:
     rules = Rules()
     assert (rules.validation, rules.drop_leaks, rules.select) == (0.1, False, "last")
-    assert (rules.metric, rules.alpha, rules.max_seeds, rules.max_trials) == ("accuracy", 0.05, 10, None)
+    assert (rules.metric, rules.alpha, rules.last_look, rules.max_trials) == ("accuracy", 0.05, 10, None)
     assert (rules.final, rules.spending) == (False, "open")
     assert [(look.seeds, look.share) for look in looks_for("auto", rules)] == [(3, 0.5)]
     assert [(look.seeds, look.share) for look in looks_for(5, rules)] == [(5, 0.78)]

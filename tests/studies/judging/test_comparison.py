@@ -127,11 +127,44 @@ def test_what_cannot_be_compared_is_refused_with_all_its_reasons(made_up: MadeUp
         compare_studies([one, change(unlike, rungs=rungs)])
     message = str(refused.value)
     assert "other splits (9,000 train, 1,000 validation, 10,000 test in the one; 10,000 train, 10,000 test" in message
-    assert "another budget (None and 20 epochs); and another budget (None and 64 images a batch)" in message
+    assert "budget" not in message, "that alone would be no reason"
     with pytest.raises(StudyError, match="takes two studies or more"):
         compare_studies([one])
     with pytest.raises(StudyError, match=r"studies/one is given twice"):
         compare_studies([one, other, one])
+
+
+def test_other_budgets_stand_side_by_side_without_a_reading(made_up: MadeUp) -> None:
+    one, like = pretend(made_up, "one", ONE), pretend(made_up, "like", OTHER)
+    long = pretend(made_up, "long", OTHER)
+    rungs = tuple(rung.model_copy(update={"recipe": {**rung.recipe, "epochs": 20}}) for rung in long.record.rungs)
+    found = compare_studies([one, like, change(long, rungs=rungs)])
+    described = [each for each in found.differences if each.study == "long"]
+    assert [(each.other_budget, each.interval, each.reading) for each in described] == [(True, None, None)] * 2
+    assert described[0].mean == pytest.approx(np.mean(OTHER["base"]) - np.mean(ONE["base"]))
+    assert found.find("long", "base") is not None
+    (said,) = (one for one in found.cautions if "budgets" in one)
+    assert said == (
+        "one and long had other budgets (None and 20 epochs), so long stands beside it and is not judged: a difference "
+        "may come from the budget alone."
+    )
+    # The two that are judged share the error between them alone.
+    judged = [each for each in found.differences if each.study == "like"]
+    assert all(each.level == 0.05 / 2 and each.reading is not None for each in judged)
+
+
+def test_a_trial_that_was_stopped_is_in_no_difference(made_up: MadeUp) -> None:
+    one, other = pretend(made_up, "one", ONE), pretend(made_up, "other", {**OTHER, "base": [0.75, None, 0.75]})
+    (base, *_) = compare_studies([one, other]).differences
+    assert base.by_seed[1] == pytest.approx(0.1 - 0.72)  # it diverged
+    trials = tuple(
+        replace(trial, result=trial.result.model_copy(update={"failure": "out of memory in epoch 1"}))
+        if trial.result.status == "failed"
+        else trial
+        for trial in other.trials
+    )
+    (base, *_) = compare_studies([one, replace(other, trials=trials)]).differences
+    assert list(base.by_seed) == [0, 2]
 
 
 def test_cautions_name_what_limits_it(made_up: MadeUp) -> None:
@@ -172,7 +205,7 @@ def test_two_real_studies(study: RunStudy, two_rungs: Recipe, tmp_path: Path) ->
         "augment": False,
     }
     assert found.differences[0].mean == 0
-    with pytest.raises(StudyError, match=r"another budget \(1 and 2 epochs\)"):
-        compare_studies([one, study(out=tmp_path / "long", recipe=two_rungs.model_copy(update={"epochs": 2}))])
+    long = study(out=tmp_path / "long", recipe=two_rungs.model_copy(update={"epochs": 2}))
+    assert all(each.other_budget and each.reading is None for each in compare_studies([one, long]).differences)
     with pytest.raises(StudyError, match="other splits"):
         compare_studies([one, study(out=tmp_path / "split", validation=0.2)])

@@ -12,6 +12,7 @@ from stepladder.studies.judging.points import (
     Trend,
     chance_level,
     find_best,
+    is_above,
     make_sweep_findings,
     summarize_points,
     to_sweep_document,
@@ -93,6 +94,24 @@ def test_no_false_alarms_beyond_five_percent() -> None:
         assert margin is not None
         wrong += means.max() - means.min() > margin
     assert 0.035 <= wrong / 2000 <= 0.065
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+@pytest.mark.parametrize("noisier", [[0], [0, 2, 4, 6, 8, 10]], ids=["one point", "half of them"])
+def test_points_that_spread_more_cause_no_false_alarms(seeds: int, noisier: list[int]) -> None:
+    # Twelve points that are alike but for their spread: whichever is highest, is it told apart from any other?
+    random = np.random.default_rng(seeds)
+    wrong, by_all = 0, 0
+    for _ in range(500):
+        scores = 0.9 + 0.001 * random.standard_normal((12, seeds))
+        scores[noisier] += 0.005 * random.standard_normal((len(noisier), seeds))
+        points = [point(*row) for row in scores]
+        margin = tukey_margin(points, 10**9)
+        top = max(points, key=lambda one: one.mean or 0.0)
+        wrong += any(is_above(top, other, margin, 12) for other in points)
+        by_all += any((top.mean or 0) - (other.mean or 0) > (margin or 0) for other in points)
+    assert wrong / 500 <= 0.075, "5 % and the error of 500 sweeps"
+    assert by_all / 500 > 0.1, "the spread of all points alone would not do"
 
 
 def test_all_that_a_sweep_says_is_one_value(made_up_sweep: MakeSweep) -> None:

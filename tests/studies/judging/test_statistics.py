@@ -1,28 +1,35 @@
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
-from stepladder.studies.design.rules import first_share
+from stepladder.studies.design.metrics import find_metric
+from stepladder.studies.design.rules import Look, first_share
 from stepladder.studies.files.records import ContrastRecord, SavedStudy
+from stepladder.studies.judging.boundaries import nominal_levels
 from stepladder.studies.judging.statistics import (
     Effect,
+    guess_of,
     level_of,
     paired_interval,
     summarize_rungs,
     weigh_effects,
     welch_interval,
 )
+from stepladder.studies.judging.verdicts import VERDICTS, settle
 
 MadeUp = Callable[..., SavedStudy]
 
 LOW = [0.701, 0.695, 0.712, 0.688]
 HIGH = [0.741, 0.730, 0.739, 0.735]
+TOO_LONG = "it took longer than the 4 seconds of `trial_timeout`"
 SAME = [0.742, 0.729, 0.7395, 0.7345]
 
 
@@ -87,6 +94,89 @@ def test_a_failed_seed_counts_as_guessing_and_is_never_dropped(made_up: MadeUp) 
     # The two that finished alone would have helped.
     (finished,) = weigh(made_up({"low": [0.70, 0.72], "high": [0.75, 0.77]}))
     assert finished.verdict == "helped"
+
+
+def stopped(study: SavedStudy, *which: tuple[str, int], reason: str = TOO_LONG) -> SavedStudy:
+    """The study with trials that a limit, the machine or an exception ended."""
+    nothing = {"status": "failed", "failure": reason, "test_accuracy": None, "test_loss": None}
+    trials = tuple(
+        replace(trial, result=trial.result.model_copy(update=nothing)) if (trial.rung, trial.seed) in which else trial
+        for trial in study.trials
+    )
+    return replace(study, trials=trials)
+
+
+@pytest.mark.parametrize("reason", [TOO_LONG, "out of memory in epoch 3", "blur.augment raised ValueError: late", None])
+def test_a_seed_that_was_stopped_is_left_out_and_counts_for_nothing(made_up: MadeUp, reason: str) -> None:
+    scores = {"low": [*LOW, 0.7], "high": [*HIGH, 0.735]}
+    whole = made_up(scores, spending="open", looks=(3,))
+    (effect,) = weigh(stopped(whole, ("high", 1), reason=reason))
+    assert (effect.failed, effect.stopped, list(effect.differences)) == ((), (1,), [0, 2, 3, 4])
+    # The look at three seeds is of the first three that ended, and says what these three alone say.
+    kept = [0, 2, 3]
+    (alone,) = weigh(
+        made_up({rung: [values[seed] for seed in kept] for rung, values in scores.items()}, spending="open")
+    )
+    assert (effect.n, effect.verdict) == (3, alone.verdict)
+    assert effect.interval == pytest.approx(alone.interval)
+
+
+def test_too_few_seeds_that_ended_are_no_look(made_up: MadeUp) -> None:
+    study = made_up({"low": [*LOW, 0.7], "high": [*HIGH, 0.735]}, spending="open", looks=(5,))
+    assert weigh(study)[0].verdict == "helped"
+    (effect,) = weigh(stopped(study, ("high", 4)))
+    # Four of five seeds are plain enough, but no look was planned at four: nothing is claimed, and no interval shown.
+    assert (effect.verdict, effect.n, effect.interval, effect.p_value) == ("undecided", 4, None, None)
+    assert effect.mean == pytest.approx(np.mean(HIGH) - np.mean(LOW))
+    assert min(effect.decided_by) == 5
+    assert effect.chance_by(4) == 0
+    assert effect.chance_by(6) == effect.decided_by[5]
+    none_left = weigh(stopped(study, *(("high", seed) for seed in range(5))))[0]
+    assert (none_left.verdict, none_left.n, none_left.differences) == ("undecided", 0, {})
+
+
+def test_a_single_look_is_at_the_seeds_that_ended(made_up: MadeUp) -> None:
+    study = made_up({"low": [*LOW, 0.7], "high": [*HIGH, 0.735]})
+    (effect,) = weigh(stopped(study, ("high", 4)))
+    expected = paired_interval([one - other for one, other in zip(HIGH, LOW, strict=True)], 0.05)
+    assert (effect.n, effect.verdict) == (4, "helped")
+    assert effect.interval == pytest.approx(expected)
+    (two,) = weigh(stopped(study, *(("high", seed) for seed in (2, 3, 4))))
+    assert two.level == pytest.approx(0.9 * 0.05), "as of a study of two seeds, of which both may diverge"
+    (one,) = weigh(stopped(study, *(("low", seed) for seed in (1, 2, 3, 4))))
+    assert (one.n, one.verdict) == (1, "undecided")
+
+
+def test_one_that_diverges_and_one_that_is_stopped(made_up: MadeUp) -> None:
+    study = made_up({"low": [0.7, 0.71, 0.72, 0.7], "high": [0.75, None, 0.77, 0.76]})
+    (effect,) = weigh(stopped(study, ("low", 0)))
+    assert (effect.failed, effect.stopped) == ((1,), (0,))
+    assert effect.differences == pytest.approx({1: 0.1 - 0.71, 2: 0.05, 3: 0.06})
+
+
+def test_stopping_that_depends_on_the_rung_alone_leaves_the_error_where_it_is() -> None:
+    """A slow rung that loses two of five seeds, looked at whenever a look has its seeds, none differing."""
+    random = np.random.default_rng(0)
+    level, looks = 0.05, nominal_levels(5, 20, 0.05)
+    wrong, studies = 0, 4000
+    for _ in range(studies):
+        ended = random.normal(size=24)[random.random(24) > 0.4]
+        verdict, _ = settle(ended, [Look(n, share / level) for n, share in looks.items()], level, 1e-9)
+        wrong += VERDICTS[int(verdict)] in ("helped", "hurt")
+    assert wrong / studies < 0.05 + 2 * (0.05 * 0.95 / studies) ** 0.5
+
+
+def test_guessing_is_the_share_of_the_largest_class(made_up: MadeUp, tmp_path: Path) -> None:
+    study = made_up({"low": [0.70, 0.71, 0.72], "high": [0.75, None, 0.77]})
+    assert guess_of(study, find_metric("accuracy")) == pytest.approx(0.1)  # no labels are kept: taken for even
+    counts = {"train": 4, "validation": 0, "test": 10}
+    uneven = replace(
+        study, record=study.record.model_copy(update={"data": study.record.data.model_copy(update={"counts": counts})})
+    )
+    labels = np.array([0, 1, 2, 3, *[7] * 6, 0, 1, 2, 3])
+    save_file({"digests": np.zeros(14, np.uint64), "labels": labels}, str(tmp_path / "images.safetensors"))
+    assert guess_of(uneven, find_metric("accuracy")) == pytest.approx(0.6)
+    assert weigh(uneven)[0].differences[1] == pytest.approx(0.6 - 0.71)
 
 
 def test_a_rung_that_always_fails_hurts(made_up: MadeUp) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from stepladder.studies.files.records import SavedStudy
+from stepladder.studies.files.records import Ending, SavedStudy
 from stepladder.studies.judging.trial_facts import FailedTrial, describe_machine, gather_trial_facts
 
 MadeUp = Callable[..., SavedStudy]
@@ -35,10 +35,14 @@ def test_failures_and_warnings_are_counted_by_trial(made_up: MadeUp) -> None:
         {"warnings": ("odd loss", "odd loss", "no effect")},
         {"warnings": ("odd loss",)},
         {"failure": "out of memory", "epochs": 2},
+        {"failure": None},
     )
     facts = gather_trial_facts(study)
     assert facts.warnings == (("odd loss", 2), ("no effect", 1))
-    assert facts.failed == (FailedTrial("b", 0, 2, "out of memory"), FailedTrial("b", 1, 1, "no reason was saved"))
+    assert facts.failed == (
+        FailedTrial("b", 0, 2, "out of memory", Ending.MEMORY),
+        FailedTrial("b", 1, 1, "no reason was saved", Ending.ERROR),
+    )
     assert len(repr(facts)) < 500
 
 

@@ -18,8 +18,8 @@ class Access:
     """How the images are got at, and who is told meanwhile; most sets need none of it.
 
     Attributes:
-        data_dir: where the files of a named set are, a folder or an archive; ignored for paths, for sets that a program
-            holds, and for sets that come with Stepladder.
+        data_dir: where the files of a named set are, a folder or an archive; refused for paths and for sets that come
+            with Stepladder.
         download: whether a named set that is not on this computer may be fetched. Nothing is ever fetched without it.
         on_progress: called with (images done, images in all) while images are decoded; where their sizes differ, the
             count starts over once.

@@ -12,6 +12,7 @@ import numpy as np
 
 from stepladder.datasets.image_set import ImageSet, Split
 from stepladder.datasets.labels import NamedLabels, match_classes
+from stepladder.datasets.mapped import demand_memory
 from stepladder.datasets.sources.base import LoadOptions, PathSource, name_of, split_of
 from stepladder.errors import DataError, some_of
 
@@ -162,6 +163,11 @@ def _read(path: Path, file: BufferedReader | gzip.GzipFile, dimensions: int, mos
         raise DataError(
             f"{path} is truncated: its header promises {expected:,} bytes, more than the file holds; get the file again"
         )
+    demand_memory(
+        f"{path} unpacks to",
+        expected,
+        "take fewer images, or save them as a folder of images or as parquet, which are read piece by piece",
+    )
     values = np.empty(expected, dtype=np.uint8)
     filled = 0
     view = values.data

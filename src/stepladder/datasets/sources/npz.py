@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ import numpy as np
 from stepladder.datasets.decode import MAX_PIXELS
 from stepladder.datasets.image_set import ImageSet, Split
 from stepladder.datasets.labels import match_classes, named_labels
+from stepladder.datasets.mapped import demand_memory
 from stepladder.datasets.sources.base import LoadOptions, PathSource, name_of
 from stepladder.errors import DataError, some_of
 
@@ -77,6 +78,7 @@ def load(path: Path, options: LoadOptions) -> ImageSet:
             }
             for images, labels in headers.values():
                 _check_shapes(path, images, labels)
+            _check_memory(path, list(headers.values()))
             images_of = {split: _stored(archive, pair[0]) for split, pair in headers.items()}
             pixels, notes = _pixels(str(path), images_of)
             texts = {split: _label_texts(str(path), _stored(archive, pair[1])) for split, pair in headers.items()}
@@ -158,6 +160,27 @@ def _check_shapes(path: Path, images: _Header, labels: _Header) -> None:
             f"{path}: {labels.name} has the shape {'×'.join(map(str, labels.shape))} for {shape[0]} images; it must "
             "hold one class an image, as (N,) or (N, 1)"
         )
+
+
+def _check_memory(path: Path, pairs: Sequence[tuple[_Header, _Header]]) -> None:
+    """Raise DataError where the arrays, as they say themselves, are too large for the memory."""
+    # One byte a value of the images, and the labels as texts; beside them what is read at a time, and its floats: a few
+    # rows, or all of an array that lies in Fortran's order.
+    kept = sum(math.prod(images.shape) + 2 * _bytes(labels) for images, labels in pairs)
+    at_a_time = [
+        2 * (_bytes(one) if one.by_column and len(one.shape) > 1 else _bytes(one) // one.shape[0])
+        for pair in pairs
+        for one in pair
+    ]
+    demand_memory(
+        f"{path} unpacks to",
+        kept + max(at_a_time),
+        "save fewer or smaller images, or save them as a folder of images or as parquet, which are read piece by piece",
+    )
+
+
+def _bytes(header: _Header) -> int:
+    return math.prod(header.shape) * header.dtype.itemsize
 
 
 def _stored(archive: zipfile.ZipFile, header: _Header) -> _Stored:

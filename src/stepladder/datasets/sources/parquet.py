@@ -67,6 +67,7 @@ class _Table:
     class_names: tuple[str, ...] | None
     rows: int
     rows_in_flight: int
+    label_rows_in_flight: int
 
 
 def _files_at(path: Path) -> list[Path]:
@@ -85,9 +86,9 @@ def _open(path: Path) -> _Table:
     if file.metadata.num_rows == 0:
         raise DataError(f"{path} holds no images (0 rows); remove the file or get it again")
     with _reasons(path):
-        in_flight = rows_in_flight(path, (image, label))
+        in_flight = rows_in_flight(path, image, label)
     names = _published_names(schema, label) if pa.types.is_integer(schema.field(label).type) else None
-    return _Table(path, file, image, label, names, file.metadata.num_rows, in_flight)
+    return _Table(path, file, image, label, names, file.metadata.num_rows, *in_flight)
 
 
 @contextmanager
@@ -165,7 +166,7 @@ def _label_values(table: _Table) -> tuple[list[int | str], np.ndarray]:
     distinct: dict[int | str, int] = {}
     codes, start = [], 0
     with _reasons(table.path):
-        for batch in table.file.iter_batches(table.rows_in_flight * 128, columns=[table.label_column]):
+        for batch in table.file.iter_batches(table.label_rows_in_flight, columns=[table.label_column]):
             column = batch.column(0)
             if column.null_count:
                 raise _unlabelled(

@@ -14,6 +14,7 @@ from stepladder.datasets.decode_all import decode_splits
 from stepladder.datasets.encoded import Encoded, file_entry, files
 from stepladder.datasets.image_set import SPLIT_NAMES, ImageSet, first_of_each_class
 from stepladder.datasets.labels import match_classes, named_labels
+from stepladder.datasets.mapped import demand_memory
 from stepladder.datasets.sources.base import SPLIT_WORDS, LoadOptions, PathSource, name_of, split_of
 from stepladder.errors import DataError, some_of
 
@@ -24,6 +25,9 @@ SPLIT_COLUMNS = ("split", "subset")
 
 #: A larger table is none of paths; it would only fill the memory.
 MAX_TABLE_BYTES = 500_000_000
+
+# Bytes in memory for each of the file's, about.
+_HELD = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ def load(path: Path, options: LoadOptions) -> ImageSet:
 def _read(path: Path) -> list[_Row]:
     if (size := path.stat().st_size) > MAX_TABLE_BYTES:
         raise DataError(f"{path} has {size / 1e6:.0f} MB; a table may have {MAX_TABLE_BYTES // 1_000_000} MB")
+    demand_memory(f"the lines of {path} take", _HELD * size, "split it into smaller tables")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             start = file.readline()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
 
@@ -71,16 +71,81 @@ def _ladder(recipe: Recipe, most: int | None = None) -> Design:  # noqa: ARG001
     return Design("ladder", rungs, contrasts)
 
 
-def compare_with_below(rungs: tuple[Rung, ...]) -> Design:
+def compare_with_below(rungs: tuple[Rung, ...], seeds: int = 1, max_trials: int | None = None) -> Design:
     """Return the design of rungs that a user wrote: each is compared with the one before it.
 
+    Args:
+        seeds, max_trials: see :func:`make_design`.
+
     Raises:
-        StudyError: there is only one.
+        StudyError: there is only one, or ``max_trials`` are too few.
     """
     if len(rungs) < 2:
         raise StudyError(f"the study has one rung, {rungs[0].name}, and nothing to compare it with; add another rung")
     contrasts = tuple(_against(rung.name, ContrastKind.LADDER, rung, below) for below, rung in pairwise(rungs))
-    return Design("ladder", rungs, contrasts)
+    return _within(Design("ladder", rungs, contrasts), seeds, max_trials)
+
+
+def design_of_rungs(plan: str, rungs: tuple[Rung, ...], seeds: int = 1, max_trials: int | None = None) -> Design:
+    """Return the design called ``plan`` of rungs that a user wrote: the first is the base, each other a factor.
+
+    Args:
+        plan: a name in :data:`PLANS`; ``ladder`` compares each rung with the one before, whatever differs.
+        seeds, max_trials: see :func:`make_design`.
+
+    Raises:
+        StudyError: there is no such plan, ``max_trials`` are too few, or a rung does more than add techniques to the
+            one before it, so that it cannot be taken away or stand alone.
+    """
+    if plan not in PLANS:
+        raise StudyError(unknown("plan", plan, PLANS))
+    if plan == "ladder" or len(rungs) < 2:
+        return compare_with_below(rungs, seeds, max_trials)
+    settings = [setting.model_copy(update={"rung": BASE_RUNG}) for setting in rungs[0].recipe.techniques]
+    for below, rung in pairwise(rungs):
+        before, there = below.recipe.techniques, rung.recipe.techniques
+        added = there[len(before) :]
+        same = rung.recipe.with_techniques(before).fingerprint == below.recipe.fingerprint
+        if not (same and there[: len(before)] == before and added):
+            raise StudyError(
+                f"`plan={plan}` takes each rung for a factor, and {rung.name} does not add techniques to "
+                f"{below.name}, the rung below; write it as +{rung.name}:TECHNIQUE, or leave `plan` out to compare "
+                "each rung with the one below"
+            )
+        if rung.name == BASE_RUNG:
+            raise StudyError(
+                f"`plan={plan}` takes each rung for a factor, and {BASE_RUNG} names what all have; rename it"
+            )
+        settings += [setting.model_copy(update={"rung": rung.name}) for setting in added]
+    design = make_design(plan, rungs[-1].recipe.with_techniques(settings), seeds, max_trials)
+    return design if rungs[0].name == BASE_RUNG else _with_base_called(design, rungs[0].name)
+
+
+def _with_base_called(design: Design, name: str) -> Design:
+    """Return the design with the user's name for its lowest rung."""
+
+    def called(rung: str) -> str:
+        return name if rung == BASE_RUNG else rung
+
+    return replace(
+        design,
+        rungs=tuple(replace(rung, name=called(rung.name)) for rung in design.rungs),
+        contrasts=tuple(
+            replace(each, weights={called(rung): weight for rung, weight in each.weights.items()})
+            for each in design.contrasts
+        ),
+    )
+
+
+def _within(design: Design, seeds: int, max_trials: int | None) -> Design:
+    """Return the design, unless it takes more trials than are allowed."""
+    needed = len(design.rungs) * seeds
+    if max_trials is not None and needed > max_trials:
+        raise StudyError(
+            f"`max_trials` is {max_trials} and the {design.name} needs {needed} ({len(design.rungs)} rungs × {seeds} "
+            "seeds); raise it, or take fewer seeds"
+        )
+    return design
 
 
 def _leave_one_out(recipe: Recipe, most: int | None) -> Design:  # noqa: ARG001
@@ -209,11 +274,4 @@ def make_design(plan: str, recipe: Recipe, seeds: int = 1, max_trials: int | Non
     if not group_techniques(recipe):
         raise StudyError(f"recipe '{recipe.name}' lists no technique, so there is nothing to compare; add one")
     ladder(recipe)  # refuses rungs whose names or techniques do not fit together
-    design = PLANS[plan].make(recipe, None if max_trials is None else max_trials // seeds)
-    needed = len(design.rungs) * seeds
-    if max_trials is not None and needed > max_trials:
-        raise StudyError(
-            f"`max_trials` is {max_trials} and the {plan} needs {needed} ({len(design.rungs)} rungs × {seeds} seeds); "
-            "raise it, or take fewer seeds"
-        )
-    return design
+    return _within(PLANS[plan].make(recipe, None if max_trials is None else max_trials // seeds), seeds, max_trials)

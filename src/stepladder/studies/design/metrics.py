@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,7 +33,8 @@ class Metric:
         higher_is_better: whether more of it is good; a difference is always written so that plus is better.
         share: whether it is a fraction of 1, written in percent, its differences in points; else it is in nats.
         smallest_effect: smallest effect of interest where the user names none, in the metric's own unit.
-        failed: what a failed trial counts as, of the number of classes: what guessing has, or the worst there is.
+        diverged: what a trial that diverged counts as, of the share of each class in the test images: what naming the
+            largest class always has, or the worst there is.
     """
 
     name: str
@@ -42,7 +43,7 @@ class Metric:
     higher_is_better: bool
     share: bool
     smallest_effect: float
-    failed: Callable[[int], float]
+    diverged: Callable[[Sequence[float]], float]
 
     @property
     def sign(self) -> int:
@@ -50,11 +51,21 @@ class Metric:
         return 1 if self.higher_is_better else -1
 
 
-def _chance(classes: int) -> float:
-    return 1 / classes
+def _majority(shares: Sequence[float]) -> float:
+    return max(shares)
 
 
-def _worst(classes: int) -> float:  # noqa: ARG001
+def _majority_f1(shares: Sequence[float]) -> float:
+    # The class that is always named has a recall of 1 and its share as precision; the others have 0.
+    return 2 * max(shares) / (1 + max(shares)) / len(shares)
+
+
+def _untrained(shares: Sequence[float]) -> float:
+    # Not the lower loss of knowing the shares: whoever diverges shall gain nothing by uneven classes.
+    return math.log(len(shares))
+
+
+def _worst(shares: Sequence[float]) -> float:  # noqa: ARG001
     # A guess is well calibrated; a network that failed shall gain nothing by that.
     return 1.0
 
@@ -62,9 +73,9 @@ def _worst(classes: int) -> float:  # noqa: ARG001
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("accuracy", "test accuracy", "test_accuracy", True, True, 0.005, _chance),
-        Metric("macro_f1", "macro F1", "test_macro_f1", True, True, 0.005, _chance),
-        Metric("nll", "negative log-likelihood", "test_loss", False, False, 0.01, math.log),
+        Metric("accuracy", "test accuracy", "test_accuracy", True, True, 0.005, _majority),
+        Metric("macro_f1", "macro F1", "test_macro_f1", True, True, 0.005, _majority_f1),
+        Metric("nll", "negative log-likelihood", "test_loss", False, False, 0.01, _untrained),
         Metric("ece", "calibration error", "test_ece", False, True, 0.005, _worst),
         Metric(
             "nll_calibrated",
@@ -73,7 +84,7 @@ METRICS: dict[str, Metric] = {
             False,
             False,
             0.01,
-            math.log,
+            _untrained,
         ),
         Metric(
             "ece_calibrated",

@@ -16,7 +16,7 @@ from stepladder.network.own import is_reference, register_network
 from stepladder.network.presets import Preset, preset_of
 from stepladder.network.pretrained import locate_weights
 from stepladder.recipe import Recipe, change_settings, default_recipe, load_recipe, recipe_names
-from stepladder.studies.design.designs import PLANS, Design, compare_with_below, make_design
+from stepladder.studies.design.designs import PLANS, Design, design_of_rungs, make_design
 from stepladder.studies.design.rules import Rules, Seeds, most_seeds
 from stepladder.studies.design.rungs import Rung, add_techniques, find_rung, make_rungs, parse_rung, read_study_file
 from stepladder.techniques import find_technique, register
@@ -51,7 +51,23 @@ class RecipeOptions:
             StudyError: there is no such rung.
         """
         recipe = change_settings(add_techniques(self.load(image_set), self.register()), self.changes())
-        return recipe if self.rung is None else find_rung(recipe, self.rung).recipe
+        return recipe if self.rung is None else self._up_to(recipe, self.rung)
+
+    def _up_to(self, recipe: Recipe, rung: str) -> Recipe:
+        """Return the recipe up to a rung, unless that leaves out what was asked for."""
+        found = find_rung(recipe, rung).recipe
+        left_out = {setting.name for setting in recipe.techniques} - {setting.name for setting in found.techniques}
+        if above := [name for name in self.register() if name in left_out]:
+            raise RecipeError(
+                f"`rung={rung}` ends below {' and '.join(above)}, which `techniques` adds on top, so it would "
+                f"train without; leave one of the two out, or give `rung={above[-1]}`"
+            )
+        if unused := [key for key in self.settings if key.partition(".")[0] in left_out]:
+            raise RecipeError(
+                f"`rung={rung}` ends below {unused[0].partition('.')[0]}, so {unused[0]} would change nothing; leave "
+                "one of the two out"
+            )
+        return found
 
     def check(self) -> None:
         """Refuse what no image is needed to refuse: names that do not exist, and numbers out of range.
@@ -72,7 +88,7 @@ class RecipeOptions:
         changes = self.changes()
         change_settings(recipe, {key: changes[key] for key in of_all})
         if self.rung is not None and not automatic:
-            find_rung(add_techniques(recipe, names), self.rung)
+            self._up_to(change_settings(add_techniques(recipe, names), changes), self.rung)
 
     def load(self, image_set: ImageSet, otherwise: str | None = None) -> Recipe:
         """Return the recipe with its network, before techniques and settings; ``otherwise`` stands for ``auto``."""
@@ -223,6 +239,34 @@ def as_options(recipe: str | Path | Recipe | RecipeOptions) -> RecipeOptions:
 
 
 @dataclass(frozen=True)
+class RungPlan:
+    """Rungs of the user's own, and the plan that is made of them.
+
+    >>> RungPlan(("base:standardize", "+mixup:mixup", "+cutmix:cutmix"), "factorial").plan
+    'factorial'
+
+    Attributes:
+        rungs: from below, as texts or made by the user; or the path of a study file in TOML.
+        plan: ``ladder`` compares each rung with the one below it. In every other plan of ``designs.PLANS`` the first
+            rung is the base and each of the others a factor, which must add techniques and change nothing else.
+    """
+
+    rungs: Path | tuple[str | Rung, ...]
+    plan: str = "ladder"
+
+
+#: Whatever says which rungs are trained and compared.
+AnyPlan = str | Path | Sequence[str | Rung] | RungPlan
+
+
+def as_plan(plan: AnyPlan) -> str | RungPlan:
+    """Return the name of a plan, or rungs with theirs, whichever way they were given."""
+    if isinstance(plan, RungPlan) or (isinstance(plan, str) and not plan.endswith(".toml")):
+        return plan
+    return RungPlan(Path(plan) if isinstance(plan, str | Path) else tuple(plan))
+
+
+@dataclass(frozen=True)
 class ChosenStudy:
     """What a study trains, as it was asked for.
 
@@ -236,56 +280,68 @@ class ChosenStudy:
     name: str
 
 
-def check_plan(plan: str | Path | Sequence[str | Rung]) -> None:
+def check_plan(plan: AnyPlan) -> None:
     """Refuse the name of a plan that does not exist, or a study file that cannot be read.
 
     Raises:
         StudyError, RecipeError: see :func:`choose_study`.
     """
-    if isinstance(plan, str) and not plan.endswith(".toml"):
-        if plan not in PLANS:
-            raise StudyError(unknown("plan", plan, PLANS))
-    elif isinstance(plan, str | Path):
-        read_study_file(Path(plan))
+    asked = as_plan(plan)
+    name = asked if isinstance(asked, str) else asked.plan
+    if name not in PLANS:
+        raise StudyError(unknown("plan", name, PLANS))
+    if isinstance(asked, RungPlan) and isinstance(asked.rungs, Path):
+        read_study_file(asked.rungs)
 
 
-def choose_study(
-    plan: str | Path | Sequence[str | Rung], recipe: RecipeOptions, image_set: ImageSet, seeds: Seeds, rules: Rules
-) -> ChosenStudy:
+def choose_study(plan: AnyPlan, recipe: RecipeOptions, image_set: ImageSet, seeds: Seeds, rules: Rules) -> ChosenStudy:
     """Return the design that a user asked for.
 
     Args:
-        plan: the name of a plan; rungs from below, as ``["base:", "+mixup:mixup"]`` or made by the user; or the path of
-            a study file in TOML.
+        plan: the name of a plan; rungs from below, as ``["base:", "+mixup:mixup"]`` or made by the user; the path of a
+            study file in TOML; or a :class:`RungPlan`, to make another plan of rungs than a ladder.
 
     Raises:
         StudyError: there is no such plan, or the rungs cannot be compared.
         RecipeError: see :meth:`RecipeOptions.make`.
     """
-    added = recipe.register()  # before the rungs, which may name them
+    recipe.register()  # before the rungs, which may name them
     check_plan(plan)
-    if isinstance(plan, str) and not plan.endswith(".toml"):
+    asked, most = as_plan(plan), most_seeds(seeds, rules)
+    if isinstance(asked, str):
         made = recipe.make(image_set)
-        return ChosenStudy(
-            make_design(plan, made, most_seeds(seeds, rules), rules.max_trials), made, f"{recipe.label()}-{plan}"
-        )
-    if isinstance(plan, str | Path):
-        study_file = read_study_file(Path(plan))
+        return ChosenStudy(make_design(asked, made, most, rules.max_trials), made, f"{recipe.label()}-{asked}")
+    if recipe.rung is not None:
+        raise StudyError("`rung` is for one recipe, and `plan` lists rungs of your own; leave `rung` out")
+    rungs = _own_rungs(asked.rungs, recipe, image_set)
+    design = design_of_rungs(asked.plan, rungs, most, rules.max_trials)
+    kind = "" if asked.plan == "ladder" else f"-{asked.plan}"
+    return ChosenStudy(design, rungs[-1].recipe, f"{recipe.label()}{kind}-{_short_name(rungs)}")
+
+
+def _own_rungs(given: Path | Sequence[str | Rung], recipe: RecipeOptions, image_set: ImageSet) -> tuple[Rung, ...]:
+    """Return the rungs that a user wrote, with the techniques asked for beside them on rungs of their own on top."""
+    made_ones = tuple(rung for rung in given if isinstance(rung, Rung)) if not isinstance(given, Path) else ()
+    if not isinstance(given, Path) and made_ones and len(made_ones) == len(given):
+        if recipe != RecipeOptions():
+            raise StudyError(
+                "`plan` gives rungs that have their recipes already, so `recipe` would change nothing; leave it out"
+            )
+        return made_ones
+    if made_ones:
+        raise StudyError("`plan` mixes rungs and texts; give rungs alone, or texts as base: and +mixup:mixup alone")
+    if isinstance(given, Path):
+        study_file = read_study_file(given)
+        if recipe.network is not None and "network" in study_file.settings:
+            raise StudyError(f"the network is given twice, with `network` and in {given}; give it once")
         base = recipe.load(image_set, otherwise=study_file.recipe)
         specs, changes = list(study_file.rungs), {**study_file.settings, **recipe.changes()}
     else:
-        made_ones = [rung for rung in plan if isinstance(rung, Rung)]
-        if made_ones and len(made_ones) == len(plan):
-            design = compare_with_below(tuple(made_ones))
-            return ChosenStudy(design, made_ones[-1].recipe, f"{recipe.label()}-{_short_name(made_ones)}")
-        if made_ones:
-            raise StudyError("`plan` mixes rungs and texts; give rungs alone, or texts as base: and +mixup:mixup alone")
         base = recipe.load(image_set)
-        specs, changes = [parse_rung(str(text), base) for text in plan], recipe.changes()
+        specs, changes = [parse_rung(str(text), base) for text in given], recipe.changes()
     listed = {setting.name for spec in specs for setting in spec.techniques}
-    specs += [parse_rung(f"+{name}:{name}", base) for name in added if name not in listed]
-    rungs = make_rungs(specs, base, changes)
-    return ChosenStudy(compare_with_below(rungs), rungs[-1].recipe, f"{recipe.label()}-{_short_name(rungs)}")
+    specs += [parse_rung(f"+{name}:{name}", base) for name in recipe.register() if name not in listed]
+    return make_rungs(specs, base, changes)
 
 
 def _short_name(rungs: Sequence[Rung]) -> str:

@@ -23,6 +23,9 @@ from stepladder.studies.design.metrics import find_metric
 #: Trials a rung at most: more is a slip of the finger.
 MOST_SEEDS = 1000
 
+#: What ``seeds="auto"`` takes at most where nobody says how many.
+MOST_AUTO = 10
+
 #: Which epoch's weights a trial keeps.
 SELECTIONS = ("last", "best-val")
 
@@ -89,7 +92,7 @@ class Rules(Protocol):
         alpha: chance of any wrong "helped" or "hurt" in the study, above 0 and at most 0.5.
         smallest_effect: smallest effect of interest, in the metric's unit (a fraction of 1 or nats); None takes the
             metric's own.
-        max_seeds: the last look of ``seeds="auto"``.
+        max_seeds: the last look of ``seeds="auto"``; None for ten.
         final: look once, with all of α; seeds that are added afterwards are marked as a breach of the plan.
         resplit: each seed draws its own training, validation and test images out of all of them, for small sets
             without a test split of their own.
@@ -99,10 +102,20 @@ class Rules(Protocol):
     metric: str = "accuracy"
     alpha: float = 0.05
     smallest_effect: float | None = None
-    max_seeds: int = 10
+    max_seeds: int | None = None
     max_trials: int | None = None
     final: bool = False
     resplit: bool = False
+
+    @property
+    def last_look(self) -> int:
+        """The most seeds that ``seeds="auto"`` takes."""
+        return MOST_AUTO if self.max_seeds is None else self.max_seeds
+
+    def check_use(self, seeds: Seeds) -> None:
+        """Raise StudyError where a rule would do nothing for as many seeds."""
+        if self.max_seeds is not None and seeds != "auto":
+            raise StudyError(f"`max_seeds` ends `seeds=auto`, and `seeds` is {seeds}; leave one of the two out")
 
     @property
     def spending(self) -> Spending:
@@ -123,7 +136,7 @@ class Rules(Protocol):
         """Raise DataError or StudyError where values are out of range, or need validation images that there are not."""
         super().check()
         metric = find_metric(self.metric)
-        if not 2 <= self.max_seeds <= MOST_SEEDS:
+        if self.max_seeds is not None and not 2 <= self.max_seeds <= MOST_SEEDS:
             raise StudyError(f"`max_seeds` is {self.max_seeds}; it must be 2 to {MOST_SEEDS}")
         if not 0 < self.alpha <= 0.5:
             raise StudyError(f"`alpha` is {self.alpha:g}; it must be above 0 and at most 0.5, and 0.05 is usual")
@@ -232,10 +245,10 @@ def seeds_or_default(seeds: Seeds | None, rules: Rules, *, bounded: bool) -> See
 
 def looks_for(seeds: Seeds, rules: Rules) -> tuple[Look, ...]:
     """Return the look that a study is begun with; all others follow from it."""
-    size = min(FIRST_LOOK, rules.max_seeds) if seeds == "auto" else seeds
+    size = min(FIRST_LOOK, rules.last_look) if seeds == "auto" else seeds
     return (Look(size, final_share(size) if rules.final else first_share(size)),)
 
 
 def most_seeds(seeds: Seeds, rules: Rules) -> int:
     """Return how many seeds a rung has at most by one call."""
-    return rules.max_seeds if seeds == "auto" else seeds
+    return rules.last_look if seeds == "auto" else seeds

@@ -28,6 +28,7 @@ class Rung:
         adds: the techniques that it adds to the rung below it; where rungs are no ladder, to none at all.
         lacks: the techniques that it leaves out of all of them.
         share: of the training images that it trains on, above 0 and at most 1; below 1 for the sizes of a curve.
+        equal_steps: whether it takes as many steps as on all of them, and so more epochs; for the sizes of a curve.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Rung:
     recipe: Recipe
     lacks: tuple[str, ...] = ()
     share: float = 1.0
+    equal_steps: bool = False
 
 
 def ladder(recipe: Recipe) -> tuple[Rung, ...]:

@@ -119,6 +119,14 @@ def seed_folder(folder: Path, seed: int) -> Path:
     return folder / "seeds" / str(seed)
 
 
+def bag_files(folder: Path) -> list[str]:
+    """Return the names of all files of the bag of words in ``folder``, checksums left out."""
+    inner = ("result.json", "model.safetensors", "predictions.safetensors")
+    seeds = [path.name for path in (folder / "seeds").glob("*") if path.name.isdecimal()]
+    names = [BAG_FILE, _OLD_FILE, "test-readings.json", *(f"seeds/{seed}/{name}" for seed in seeds for name in inner)]
+    return sorted(name for name in names if (folder / name).is_file())
+
+
 def read_bag_record(folder: Path) -> BagRecord | None:
     """Return the record in ``bag-of-words.json``; None where there is none.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,20 @@ def read_images(study: Path) -> tuple[np.ndarray, np.ndarray] | None:
         return arrays["digests"], arrays["labels"]
     except (OSError, SafetensorError, KeyError):
         return None
+
+
+def read_labels(study: Path, counts: Mapping[str, int]) -> dict[str, np.ndarray]:
+    """Return the labels of the splits, int64 (N,) each; empty where the folder does not keep them.
+
+    Args:
+        counts: images a split, as the record of the study has them.
+    """
+    found = read_images(study)
+    names = [name for name in ("train", "validation", "test") if counts.get(name)]
+    if found is None or sum(counts[name] for name in names) != len(found[1]):
+        return {}
+    ends = np.cumsum([counts[name] for name in names])
+    return dict(zip(names, np.split(found[1].astype(np.int64), ends[:-1]), strict=True))
 
 
 def describe_changes(before: tuple[np.ndarray, np.ndarray], splits: Splits, class_names: Sequence[str]) -> list[str]:

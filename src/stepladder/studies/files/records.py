@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 
 from stepladder.datasets.image_set import Fit
 from stepladder.datasets.splits import drawn_fingerprint
+from stepladder.errors import for_want_of_memory
 from stepladder.studies.design.designs import ContrastKind
 from stepladder.studies.design.rules import RulesRecord
 from stepladder.studies.design.sweeps import SweepRecord
@@ -219,6 +222,25 @@ class Readings(_Record):
     readings: tuple[Reading, ...] = ()
 
 
+class Ending(StrEnum):
+    """Why a trial ended before its last epoch.
+
+    Only one that diverged has shown what its recipe does. The others were ended from outside, or by a mistake in code:
+    they say nothing about accuracy.
+    """
+
+    DIVERGED = "diverged"  # its loss was not finite
+    TIMEOUT = "timeout"  # it took longer than ``trial_timeout``
+    MEMORY = "memory"  # there was not enough
+    MACHINE = "machine"  # its process was ended, several times
+    ERROR = "error"  # code raised an exception, mostly the user's own
+
+
+#: How the reasons begin that this program writes; ``failure`` is all that a saved trial tells of its ending.
+_DIVERGED = re.compile(r"the (training )?loss (on plain training images )?was not finite")
+_TIMEOUT, _MACHINE = "it took longer than the ", "the process that ran it ended "
+
+
 class TrialResult(_Record):
     """``result.json`` of one trial. Accuracies are fractions, losses mean cross-entropy in nats an image.
 
@@ -269,6 +291,30 @@ class TrialResult(_Record):
     versions: dict[str, str]
     machine: Machine
     finished: str
+
+    @property
+    def ending(self) -> Ending | None:
+        """Why it ended early; None where it finished."""
+        if self.status == "finished":
+            return None
+        reason = self.failure or ""
+        if _DIVERGED.match(reason):
+            return Ending.DIVERGED
+        if reason.startswith(_TIMEOUT):
+            return Ending.TIMEOUT
+        if reason.startswith(_MACHINE):
+            return Ending.MACHINE
+        return Ending.MEMORY if for_want_of_memory(RuntimeError(reason)) else Ending.ERROR
+
+    @property
+    def diverged(self) -> bool:
+        """Whether its loss was not finite, so that it counts as guessing."""
+        return self.ending is Ending.DIVERGED
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it ended early for another reason than its loss, and so says nothing about accuracy."""
+        return self.ending not in (None, Ending.DIVERGED)
 
     def __repr__(self) -> str:
         if self.status == "failed":

@@ -19,7 +19,7 @@ from stepladder.errors import StudyError
 from stepladder.studies.design.metrics import find_metric
 from stepladder.studies.files.integrity import differences
 from stepladder.studies.files.records import SavedStudy, StudyRecord
-from stepladder.studies.judging.statistics import cut_interval, paired_interval
+from stepladder.studies.judging.statistics import cut_interval, guess_of, paired_interval
 from stepladder.studies.judging.verdicts import judge, rounding_sd, weigh
 
 #: What is compared, whatever metric each study judges by: every study has it.
@@ -58,8 +58,11 @@ class Difference:
 
     Attributes:
         study, first: the labels of the two.
-        by_seed: differences, fractions of 1; a failed trial counts as guessing.
+        by_seed: differences, fractions of 1; a trial that diverged counts as guessing, one that was stopped is left
+            out.
         same: whether both trained the very same trials, so that there is nothing to compare.
+        other_budget: whether the two trained for other numbers of epochs or in other batches: then the difference is
+            described and not judged.
         mean, interval: of the differences; the interval is adjusted for all differences of the comparison; None below
             one and two pairs.
         level: error of this one interval.
@@ -75,6 +78,7 @@ class Difference:
     interval: tuple[float, float] | None
     level: float
     reading: Reading | None
+    other_budget: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,10 +116,11 @@ class Comparison:
 
 
 def compare_studies(studies: Sequence[SavedStudy]) -> Comparison:
-    """Put studies of the same data, splits and budget side by side.
+    """Put studies of the same data and splits side by side.
 
     With m rungs that a later study shares with the first and has trained otherwise, each difference gets the t-interval
-    of level 1 - α/m (see ``judging.verdicts``), α being the smallest of the studies'.
+    of level 1 - α/m (see ``judging.verdicts``), α being the smallest of the studies'. A study with another budget than
+    the first is described beside it and not judged.
 
     Raises:
         StudyError: fewer than two, one twice, or they cannot be compared; the sentence says in what they differ.
@@ -144,8 +149,12 @@ def compare_studies(studies: Sequence[SavedStudy]) -> Comparison:
         for rung in study.record.rungs
         if rung.name in {one.name for one in first.rungs}
     ]
+    unlike = [bool(_budgets_that_differ(first, study.record)) for _, study, _ in shared]
     same = [_same_trials(studies[0], study, rung) for _, study, rung in shared]
-    level = alpha / max(1, same.count(False))
+    level = alpha / max(1, sum(not (one or other) for one, other in zip(same, unlike, strict=True)))
+    # All have the same test images; only of a study with a trial that diverged are their labels looked at.
+    diverged = [one for one in studies if any(trial.result.diverged for trial in one.trials)]
+    guess = guess_of(diverged[0] if diverged else studies[0], METRIC)
     return Comparison(
         labels=labels,
         folders=tuple(study.folder for study in studies),
@@ -154,8 +163,8 @@ def compare_studies(studies: Sequence[SavedStudy]) -> Comparison:
         rungs=rungs,
         scores=scores,
         differences=tuple(
-            _difference(labels[0], studies[0], label, study, rung, level, smallest, is_same)
-            for (label, study, rung), is_same in zip(shared, same, strict=True)
+            _difference(labels[0], studies[0], label, study, rung, _Terms(level, smallest, guess, is_same, is_unlike))
+            for (label, study, rung), is_same, is_unlike in zip(shared, same, unlike, strict=True)
         ),
         alpha=alpha,
         smallest_effect=smallest,
@@ -190,64 +199,75 @@ def _same_trials(first: SavedStudy, study: SavedStudy, rung: str) -> bool:
     return bool(ours & theirs)
 
 
+@dataclass(frozen=True)
+class _Terms:
+    """How a difference is judged: the level of its interval, what counts as equivalent, what a trial that diverged
+    counts as, and whether both trained the same trials, or with other budgets."""
+
+    level: float
+    smallest_effect: float
+    guess: float
+    same: bool
+    other_budget: bool
+
+
 def _difference(
-    first_label: str,
-    first: SavedStudy,
-    label: str,
-    study: SavedStudy,
-    rung: str,
-    level: float,
-    smallest_effect: float,
-    same: bool,
+    first_label: str, first: SavedStudy, label: str, study: SavedStudy, rung: str, terms: _Terms
 ) -> Difference:
-    guess = METRIC.failed(len(first.record.data.class_names))
-    ours, theirs = (_with_failures(one, rung, guess) for one in (first, study))
+    ours, theirs = (_with_diverged(one, rung, terms.guess) for one in (first, study))
     by_seed = {seed: theirs[seed] - ours[seed] for seed in sorted(ours.keys() & theirs.keys())}
     values = np.array(list(by_seed.values()))
     evidence = None
-    if len(values) >= 2 and not same:
-        evidence = weigh(values, level, rounding_sd(first.record.data.counts["test"]))
+    if len(values) >= 2 and not terms.same and not terms.other_budget:
+        evidence = weigh(values, terms.level, rounding_sd(first.record.data.counts["test"]))
     return Difference(
         study=label,
         first=first_label,
         rung=rung,
         by_seed=by_seed,
-        same=same,
+        same=terms.same,
         mean=math.fsum(values) / len(values) if len(values) else None,
         interval=cut_interval((float(evidence.low), float(evidence.high)), 1.0) if evidence else None,
-        level=level,
-        reading=_READINGS[int(judge(evidence.low, evidence.high, smallest_effect))] if evidence else None,
+        level=terms.level,
+        reading=_READINGS[int(judge(evidence.low, evidence.high, terms.smallest_effect))] if evidence else None,
+        other_budget=terms.other_budget,
     )
 
 
-def _with_failures(study: SavedStudy, rung: str, guess: float) -> dict[int, float]:
-    if study.unread:  # a failure is only held against what has been measured
+def _with_diverged(study: SavedStudy, rung: str, guess: float) -> dict[int, float]:
+    if study.unread:  # that it diverged is only held against what has been measured
         return {}
     found = {}
     for trial in study.of_rung(rung):
-        value = guess if trial.result.status == "failed" else trial.result.test_accuracy
+        value = guess if trial.result.diverged else trial.result.test_accuracy
         if value is not None:
             found[trial.seed] = value
     return found
 
 
 def _refuse_unlike(first: str, one: StudyRecord, label: str, other: StudyRecord) -> None:
-    """Refuse to compare two studies that differ in data, splits or budget, in one sentence that names all of it."""
+    """Refuse to compare two studies that differ in data or splits: their figures are of other images."""
     reasons = []
     if one.data.fingerprint != other.data.fingerprint:
         reasons.append(f"other data ({one.data.name} and {other.data.name}, whose images or labels differ)")
     elif one.data.split != other.data.split:
         counts = [", ".join(f"{n:,} {name}" for name, n in record.data.counts.items()) for record in (one, other)]
         reasons.append(f"other splits ({counts[0]} in the one; {counts[1]} in the other)")
-    for name, unit in (("epochs", "epochs"), ("batch_size", "images a batch")):
-        here, there = (sorted({str(rung.recipe.get(name)) for rung in record.rungs}) for record in (one, other))
-        if here != there:
-            reasons.append(f"another budget ({' or '.join(here)} and {' or '.join(there)} {unit})")
     if reasons:
         raise StudyError(
             f"{first} and {label} cannot be compared, because they have {'; and '.join(reasons)}; "
             "run one of them again with the settings of the other"
         )
+
+
+def _budgets_that_differ(one: StudyRecord, other: StudyRecord) -> list[str]:
+    """Return how two studies differ in epochs and images a batch, a phrase each."""
+    phrases = []
+    for name, unit in (("epochs", "epochs"), ("batch_size", "images a batch")):
+        here, there = (sorted({str(rung.recipe.get(name)) for rung in record.rungs}) for record in (one, other))
+        if here != there:
+            phrases.append(f"{' or '.join(here)} and {' or '.join(there)} {unit}")
+    return phrases
 
 
 def _find_cautions(labels: Sequence[str], studies: Sequence[SavedStudy]) -> list[str]:
@@ -270,6 +290,11 @@ def _find_cautions(labels: Sequence[str], studies: Sequence[SavedStudy]) -> list
             found.append(f"{label} had no validation images, so its test curve was watched.")
     first = studies[0].record
     for label, study in zip(labels[1:], studies[1:], strict=True):
+        if phrases := _budgets_that_differ(first, study.record):
+            found.append(
+                f"{labels[0]} and {label} had other budgets ({'; '.join(phrases)}), so {label} stands beside it and is "
+                "not judged: a difference may come from the budget alone."
+            )
         # The images and seeds are either alike or said elsewhere.
         places = f"in {labels[0]}", f"in {label}"
         named = _settings_that_differ(first, study.record, places)

@@ -24,7 +24,6 @@ from statistics import fmean, median, stdev
 from stepladder.studies.files.records import RungRecord, SavedStudy, SavedTrial
 from stepladder.studies.judging.distributions import falling_slope, residual_spread, share_error, spreads_more
 from stepladder.studies.judging.learning import Learning
-from stepladder.studies.judging.points import is_broken
 from stepladder.training.history import TRAIN_SAMPLE
 
 #: Standard errors from which a figure is told from chance: 97.7 % on one side.
@@ -288,7 +287,7 @@ def read_curves(curves: Curves) -> tuple[State, Sign]:
 
 
 def _failure(trials: Sequence[SavedTrial]) -> tuple[State, Sign] | None:
-    broken = [trial for trial in trials if is_broken(trial.result)]
+    broken = [trial for trial in trials if trial.result.stopped]
     if not broken:
         return None
     evidence = f"{len(broken)} of {len(trials)} seeds failed: {broken[0].result.failure}"
@@ -296,7 +295,7 @@ def _failure(trials: Sequence[SavedTrial]) -> tuple[State, Sign] | None:
 
 
 def _not_finite(trials: Sequence[SavedTrial]) -> tuple[State, Sign] | None:
-    failed = sum(trial.result.status == "failed" for trial in trials)
+    failed = sum(trial.result.diverged for trial in trials)
     if not failed:
         return None
     evidence = f"{failed} of {len(trials)} seeds ended in a loss that is no number"

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from stepladder.studies.files.images import read_images
+from stepladder.studies.files.images import read_labels
 from stepladder.studies.files.predictions import read_predictions
 from stepladder.studies.files.records import SavedStudy, SavedTrial, StudyRecord, TrialResult
 from stepladder.studies.judging.distributions import chance_of_at_least, exact_interval
@@ -45,7 +45,7 @@ _USUAL_BATCH = 128
 #: The training loss that fell by this share in the last epoch is still falling.
 _FALLING = 0.01
 #: Classes are uneven where the largest has so many times the images of the smallest.
-_UNEVEN = 3
+UNEVEN = 3
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def judge_learning(study: SavedStudy) -> Learning:
     """
     rungs: dict[str, NothingLearned] = {}
     judged: list[tuple[Answers, NothingLearned | None, float, Training]] = []
-    labels = _labels(study)
+    labels = read_labels(study.folder, study.record.data.counts)
     largest = float(np.bincount(labels["train"]).max() / len(labels["train"])) if "train" in labels else None
     for rung in study.record.rungs:
         finished = [trial for trial in study.of_rung(rung.name) if trial.result.status == "finished"]
@@ -347,7 +347,8 @@ def advise_study(study: SavedStudy) -> tuple[str, ...]:
     for rung in study.record.rungs:
         finished = [trial for trial in study.of_rung(rung.name) if trial.result.status == "finished"]
         if finished:
-            trainings.append(_training(study.record, rung.recipe, rung.images, finished, _labels(study).get("train")))
+            labels = read_labels(study.folder, study.record.data.counts)
+            trainings.append(_training(study.record, rung.recipe, rung.images, finished, labels.get("train")))
     if not trainings:
         return ("Try a third of the learning rate, or a warm-up: every loss diverged.",)
     return advise_training(max(trainings, key=lambda training: training.steps), promised=False)
@@ -368,7 +369,7 @@ def advise_training(training: Training, promised: bool) -> tuple[str, ...]:
         steps = f"{training.epochs:,} epoch{'' if training.epochs == 1 else 's'} of these images"
         advice.append(f"Train longer, {epochs:,} epochs or more: {steps} are {training.steps:,} steps.")
     counts = [number for number in training.counts.values() if number]
-    if len(counts) > 1 and max(counts) >= _UNEVEN * min(counts):
+    if len(counts) > 1 and max(counts) >= UNEVEN * min(counts):
         advice.append(
             f"The classes are uneven ({max(counts):,} to {min(counts):,} images): weight them in the loss, judge by "
             "macro F1, and add images of the small ones."
@@ -430,16 +431,6 @@ def _by_accuracy(trials: Sequence[SavedTrial], labels: np.ndarray | None) -> Ans
     if labels is None or not len(labels) or len(accuracies) < len(trials):
         return None
     return Answers("validation", labels.astype(np.int64), None, tuple(accuracies))
-
-
-def _labels(study: SavedStudy) -> dict[str, np.ndarray]:
-    """Return the labels of the splits, as the study's folder has them: training images, validation, test."""
-    found, counts = read_images(study.folder), study.record.data.counts
-    names = [name for name in ("train", "validation", "test") if counts.get(name)]
-    if found is None or sum(counts[name] for name in names) != len(found[1]):
-        return {}
-    ends = np.cumsum([counts[name] for name in names])
-    return dict(zip(names, np.split(found[1].astype(np.int64), ends[:-1]), strict=True))
 
 
 def _training(

@@ -2,17 +2,18 @@
 
 The best point is chosen by looking, so it is compared with the others by Tukey's method (The Problem of Multiple
 Comparisons, 1953), which holds for all pairs of points at once. The spread is the one that all points share: what is
-left of the accuracies once each point's mean and each seed's are taken out (randomized blocks, seeds being the blocks).
+left of the accuracies once each point's mean and each seed's are taken out (randomized blocks, seeds being the blocks);
+two points that spread more must lie further apart.
 With one seed there is no spread, and no two points can be told apart.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
 from statistics import fmean, stdev
 from typing import Any
@@ -22,7 +23,7 @@ import numpy as np
 from stepladder.errors import RecipeError
 from stepladder.recipe import Recipe, change_settings, parse_recipe
 from stepladder.studies.design.sweeps import BATCH, RATE, AxisRecord, SweepRecord, Value, as_text, is_number
-from stepladder.studies.files.records import SavedStudy, TrialResult
+from stepladder.studies.files.records import SavedStudy
 from stepladder.studies.judging.curves import Curves, draw_up_curves
 from stepladder.studies.judging.learning import advise_study
 from stepladder.studies.judging.trial_facts import TrialFacts, gather_trial_facts
@@ -45,14 +46,14 @@ class Point:
     Attributes:
         name: as its rung has it.
         values: in the order of the axes.
-        scores: accuracy by seed; a failed trial counts as guessing.
+        scores: accuracy by seed; one that diverged counts as guessing, and one that was stopped is left out.
         failed: seeds that failed, mostly since their loss was not finite.
         at_chance: other seeds that ended no better than guessing.
         missing: seeds that have not ended.
         pruned: whether a search gave it up, so that its missing seeds will not come.
         train: mean accuracy on plain training images, of the finished seeds.
         seconds: mean wall time of a finished trial.
-        broken: those of ``failed`` that ended for another reason than the loss, as an error.
+        stopped: those of ``failed`` that a limit, the machine or an exception ended, which says nothing of the point.
     """
 
     name: str
@@ -64,17 +65,22 @@ class Point:
     pruned: bool
     train: float | None
     seconds: float | None
-    broken: tuple[int, ...] = ()
+    stopped: tuple[int, ...] = ()
 
     @property
     def diverged(self) -> int:
         """Seeds whose loss was not finite."""
-        return len(self.failed) - len(self.broken)
+        return len(self.failed) - len(self.stopped)
 
     @property
     def n(self) -> int:
-        """Seeds that have ended."""
+        """Seeds that have ended and say something."""
         return len(self.scores)
+
+    @property
+    def ended(self) -> int:
+        """Seeds that have ended, however."""
+        return self.n + len(self.stopped)
 
     @property
     def mean(self) -> float | None:
@@ -128,7 +134,7 @@ class Unlearned:
         values: of that key, at which nothing learned whatever the other keys.
         trials, diverged: how many trials ran at those values, and how many of them ended in a loss that was not finite.
         points: the points at other values of which some seed failed or ended no better than guessing.
-        broken: why the first trial of ``points`` failed that failed for another reason than its loss; None without one.
+        stopped: why the first trial of ``points`` that was stopped was; None without one.
     """
 
     key: str
@@ -136,7 +142,7 @@ class Unlearned:
     trials: int
     diverged: int
     points: tuple[Point, ...]
-    broken: str | None
+    stopped: str | None
 
 
 @dataclass(frozen=True)
@@ -226,7 +232,7 @@ class SweepFindings:
     @property
     def complete(self) -> int:
         """How many points have all their seeds."""
-        return sum(point.n > 0 and not point.missing for point in self.points)
+        return sum(point.ended > 0 and not point.missing for point in self.points)
 
     def __repr__(self) -> str:
         best = "no best point" if self.best is None else f"best {self.best.point.name}"[:200]
@@ -283,43 +289,38 @@ def sweep_of(study: SavedStudy) -> SweepRecord:
     return study.record.sweep
 
 
-def is_broken(result: TrialResult) -> bool:
-    """Whether a trial failed for another reason than a loss that was not finite: a hook raised, the memory ran out."""
-    return result.failure is not None and "not finite" not in result.failure
-
-
 def summarize_points(study: SavedStudy) -> tuple[Point, ...]:
     """Return every point of a sweep, in the plan's order."""
     record, sweep = study.record, sweep_of(study)
     guessing = chance_level(study)
     pruned = sweep.search.pruned if sweep.search else ()
     trials: dict[str, list[tuple[int, float, bool, float | None, float]]] = {}
-    broken: dict[str, list[int]] = {}
+    stopped: dict[str, list[int]] = {}
     for trial in study.trials:
         result = trial.result
         failed = result.status == "failed" or result.val_accuracy is None
         score = sweep.guess if failed or result.val_accuracy is None else result.val_accuracy
         row = (trial.seed, score, failed, None if failed else result.train_accuracy, result.seconds)
         trials.setdefault(trial.rung, []).append(row)
-        if is_broken(result):
-            broken.setdefault(trial.rung, []).append(trial.seed)
+        if result.stopped:
+            stopped.setdefault(trial.rung, []).append(trial.seed)
     points = []
     for rung, values in zip(record.rungs, sweep.points, strict=True):
-        rows = trials.get(rung.name, [])
+        rows, ended_early = trials.get(rung.name, []), stopped.get(rung.name, [])
         train = [accuracy for *_, accuracy, _ in rows if accuracy is not None]
         seconds = [took for *_, failed, _, took in rows if not failed]
         points.append(
             Point(
                 name=rung.name,
                 values=values,
-                scores={seed: score for seed, score, *_ in rows},
+                scores={seed: score for seed, score, *_ in rows if seed not in ended_early},
                 failed=tuple(seed for seed, _, failed, *_ in rows if failed),
                 at_chance=tuple(seed for seed, score, failed, *_ in rows if not failed and score <= guessing),
                 missing=len(record.seeds) - len(rows),
                 pruned=rung.name in pruned,
                 train=fmean(train) if train else None,
                 seconds=fmean(seconds) if seconds else None,
-                broken=tuple(broken.get(rung.name, ())),
+                stopped=tuple(ended_early),
             )
         )
     return tuple(points)
@@ -327,8 +328,8 @@ def summarize_points(study: SavedStudy) -> tuple[Point, ...]:
 
 def learned_nothing(points: Sequence[Point]) -> bool:
     """Whether there are trials, and every one diverged or ended no better than guessing (:func:`chance_level`)."""
-    ended = [point for point in points if point.n]
-    return bool(ended) and all(not one.broken and one.n == len(one.failed) + len(one.at_chance) for one in ended)
+    ended = [point for point in points if point.ended]
+    return bool(ended) and all(not one.stopped and one.n == len(one.failed) + len(one.at_chance) for one in ended)
 
 
 def chance_level(study: SavedStudy) -> float:
@@ -356,9 +357,28 @@ def find_best(points: Sequence[Point], images: int) -> Best | None:
     first = tuple(point for point in learned if means[point.name] == top)
     others = [point for point in learned if means[point.name] < top]
     margin = tukey_margin(learned, images)
-    ties = tuple(point for point in others if margin is None or top - means[point.name] <= margin)
-    beaten = tuple(point for point in others if margin is not None and top - means[point.name] > margin)
-    return Best(first, ties, beaten, margin)
+    beaten = tuple(point for point in others if is_above(first[0], point, margin, len(learned)))
+    return Best(first, tuple(point for point in others if point not in beaten), beaten, margin)
+
+
+def is_above(one: Point, other: Point, margin: float | None, points: int) -> bool:
+    """Whether the mean of one point is above another's by more than chance.
+
+    By the margin of all points, and by that of the two alone, q(1 - α; k, n - 1) · s / √n with the spread of their
+    differences, s² / 2: a point whose seeds differ five times as much as the others' hides in the spread of all, and
+    alone that would tell points apart in 28 % of the sweeps in which all are alike (docs/log.md).
+
+    Args:
+        margin: of :func:`tukey_margin` over all ``points`` that learned; None tells nothing apart.
+    """
+    if margin is None or one.mean is None or other.mean is None:
+        return False
+    differences = [one.scores[seed] - other.scores[seed] for seed in one.scores if seed in other.scores]
+    if len(differences) < 2:
+        return False
+    own = stdev(differences) / math.sqrt(2)
+    alone = _studentized_range(points, len(differences) - 1) * own / math.sqrt(len(differences))
+    return one.mean - other.mean > max(margin, alone)
 
 
 def tukey_margin(points: Sequence[Point], images: int) -> float | None:
@@ -395,21 +415,21 @@ def _unlearned(study: SavedStudy, points: Sequence[Point]) -> Unlearned:
         value: there
         for value, there in groups.items()
         if len(there) > 1
-        and not any(point.broken for point in there)
+        and not any(point.stopped for point in there)
         and all(0 < point.n == len(point.failed) + len(point.at_chance) for point in there)
     }
     there = [point for each in hopeless.values() for point in each]
     left = tuple(point for point in points if point not in there and (point.failed or point.at_chance))
-    broken = None
-    if any(point.broken for point in left):
-        broken = next(trial.result.failure for trial in study.trials if is_broken(trial.result))
+    stopped = None
+    if any(point.stopped for point in left):
+        stopped = next(trial.result.failure for trial in study.trials if trial.result.stopped)
     return Unlearned(
         key=keys[position],
         values=tuple(hopeless),
         trials=sum(point.n for point in there),
         diverged=sum(len(point.failed) for point in there),
         points=left,
-        broken=broken,
+        stopped=stopped,
     )
 
 
@@ -493,12 +513,19 @@ def _rate_moves(study: SavedStudy, points: Sequence[Point], best: Best) -> tuple
             value: top for value in axis.values if (top := _top([one for one in points if one.values[other] == value]))
         }
         if len(tops) > 1:
-            moves.append(_rate_move(points, rate, other, axis, tops, best.margin))
+            learned = len(best.points) + len(best.ties) + len(best.beaten)
+            apart = partial(is_above, margin=best.margin, points=learned)
+            moves.append(_rate_move(points, rate, other, axis, tops, apart))
     return tuple(moves)
 
 
 def _rate_move(
-    points: Sequence[Point], rate: int, other: int, axis: AxisRecord, tops: dict[Value, Point], margin: float | None
+    points: Sequence[Point],
+    rate: int,
+    other: int,
+    axis: AxisRecord,
+    tops: dict[Value, Point],
+    apart: Callable[[Point, Point], bool],
 ) -> RateMove:
     rates = [float(top.values[rate]) for top in tops.values()]
     if len(set(rates)) == 1:
@@ -511,7 +538,7 @@ def _rate_move(
         trend = Trend.NEITHER
     first, last = next(iter(tops)), list(tops)[-1]
     told = all(
-        _told([one for one in points if one.values[other] == here], rate, tops[here], tops[there].values[rate], margin)
+        _told([one for one in points if one.values[other] == here], rate, tops[here], tops[there].values[rate], apart)
         for here, there in ((first, last), (last, first))
     )
     return RateMove(
@@ -528,12 +555,14 @@ def _top(points: Sequence[Point]) -> Point | None:
     return max(learned, key=lambda point: point.mean or 0.0) if learned else None
 
 
-def _told(here: Sequence[Point], rate: int, top: Point, rival_rate: Value, margin: float | None) -> bool:
+def _told(
+    here: Sequence[Point], rate: int, top: Point, rival_rate: Value, apart: Callable[[Point, Point], bool]
+) -> bool:
     """Whether the best rate of the points ``here`` can be told from the one that is best elsewhere."""
     rivals = [point for point in here if point.values[rate] == rival_rate]
     rival = _top(rivals)
     if rival is not None:
-        return margin is not None and (top.mean or 0.0) - (rival.mean or 0.0) > margin
+        return apart(top, rival)
     # It did not learn there at all: that is plain once more than one seed has shown it.
     return bool(rivals) and all(
         point.n > 1 and not point.missing and len(point.failed) + len(point.at_chance) == point.n for point in rivals

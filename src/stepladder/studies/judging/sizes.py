@@ -1,55 +1,37 @@
-"""What a curve over training images says: test accuracy by size, and a power law through it."""
+"""What a curve over training images says: test accuracy by size, and what twice the images would bring."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean, stdev
 from typing import Any
 
-import numpy as np
-
-from stepladder.studies.files.records import SavedStudy
+from stepladder.studies.files.records import RungRecord, SavedStudy
 from stepladder.studies.judging.curves import Curves, draw_up_curves
-from stepladder.studies.judging.learning import NothingLearned, judge_learning
+from stepladder.studies.judging.learning import Learning, NothingLearned, judge_learning
+from stepladder.studies.judging.power_law import Measured, PowerLaw, fit_power_law, is_above_guessing
 from stepladder.studies.judging.trial_facts import TrialFacts, gather_trial_facts
+from stepladder.training.assembly import count_steps
 
-#: Confidence of the intervals here.
-CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True)
-class PowerLaw:
-    """error = scale · images^(-exponent); errors are fractions of 1.
-
-    Attributes:
-        exponent: with ``exponent_interval``, its 95 % t-interval; where that holds zero, more images may bring nothing.
-        images: the largest number of images that was tried.
-        error: fitted at ``images``.
-        gain: how much less the error would be with twice as many images, with ``gain_interval`` by the exponent's.
-    """
-
-    scale: float
-    exponent: float
-    exponent_interval: tuple[float, float]
-    images: int
-    error: float
-    gain: float
-    gain_interval: tuple[float, float]
-
-    def at(self, images: float) -> float:
-        """Return the fitted error."""
-        return float(self.scale * images**-self.exponent)
+#: Images of a step where a record does not say.
+_USUAL_BATCH = 128
 
 
 @dataclass(frozen=True)
 class SizeResult:
-    """The trials of one size: test accuracy by seed, a failed one as guessing, with ``failed`` seeds named."""
+    """The trials of one size: test accuracy by seed, one that diverged as guessing, with ``failed`` seeds named.
+
+    Attributes:
+        epochs, steps: that each of them was to take.
+        at_chance: whether they are no better than guessing, so that the size is left out of the fit.
+    """
 
     images: int
     scores: dict[int, float]
     failed: tuple[int, ...]
+    epochs: int
+    steps: int
+    at_chance: bool = False
 
     @property
     def mean(self) -> float | None:
@@ -69,7 +51,9 @@ class CurveFindings:
     Attributes:
         study: as its folder holds it; its rungs are the sizes.
         sizes: from the smallest on; without scores before test was read.
-        law: fitted to all trials; None before test was read, and where nothing was learned.
+        guess: accuracy of always naming the largest class, a fraction of 1.
+        law: fitted to the sizes above chance; None before test was read, and where fewer than two are, or the largest
+            is not.
         curves: of each size, epoch by epoch.
         facts: what the trials took, failed at and warned of.
         nothing_learned: that no trial of any size learned anything; None where one did, or it cannot be told.
@@ -77,81 +61,71 @@ class CurveFindings:
 
     study: SavedStudy
     sizes: tuple[SizeResult, ...]
+    guess: float
     law: PowerLaw | None
     curves: Curves
     facts: TrialFacts
     nothing_learned: NothingLearned | None = None
 
+    @property
+    def at_chance(self) -> tuple[SizeResult, ...]:
+        """The sizes that are no better than guessing."""
+        return tuple(size for size in self.sizes if size.at_chance)
+
+    @property
+    def equal_steps(self) -> bool:
+        """Whether every size was to take as many steps as the largest, and not as many epochs."""
+        return len({size.epochs for size in self.sizes}) > 1
+
     def __repr__(self) -> str:
-        gain = "not read yet" if self.law is None else f"twice the images: {100 * self.law.gain:+.2f} points"
+        gain = "not fitted" if self.law is None else f"twice the images: {100 * self.law.gain:+.2f} points"
         return f"<CurveFindings of {str(self.study.folder)[-200:]}: {len(self.sizes)} sizes, {gain}>"
 
 
 def make_curve_findings(study: SavedStudy) -> CurveFindings:
     """Work out everything that may be said of a curve, finished or not."""
-    guess = 1 / len(study.record.data.class_names)
-    sizes = []
-    for rung in study.record.rungs:
-        trials = () if study.unread or study.missing else study.of_rung(rung.name)
-        scores = {
-            trial.seed: guess if trial.result.test_accuracy is None else trial.result.test_accuracy for trial in trials
-        }
-        failed = tuple(trial.seed for trial in trials if trial.result.status == "failed")
-        sizes.append(SizeResult(rung.images or study.record.data.counts["train"], scores, failed))
-    points = [(size.images, 1 - score) for size in sizes for score in size.scores.values()]
+    learning = judge_learning(study)
+    guess = max(learning.largest or 0.0, 1 / len(study.record.data.class_names))
+    sizes = tuple(
+        sorted((_size(study, rung, learning, guess) for rung in study.record.rungs), key=lambda one: one.images)
+    )
+    told = [size for size in sizes if size.scores and not size.at_chance]
     law = None
-    nothing = judge_learning(study).study
-    if nothing is None and len({images for images, _ in points}) > 1 and len(points) > 2:
-        test_images = study.record.data.counts["test"]
-        law = fit_power_law([images for images, _ in points], [error for _, error in points], test_images)
-    return CurveFindings(study, tuple(sizes), law, draw_up_curves(study), gather_trial_facts(study), nothing)
+    if learning.study is None and len(told) > 1 and told[-1] is sizes[-1]:
+        measured = [Measured(size.images, tuple(1 - score for score in size.scores.values())) for size in told]
+        law = fit_power_law(measured, study.record.data.counts["test"], 1 - guess)
+    return CurveFindings(study, sizes, guess, law, draw_up_curves(study), gather_trial_facts(study), learning.study)
+
+
+def _size(study: SavedStudy, rung: RungRecord, learning: Learning, guess: float) -> SizeResult:
+    record = study.record
+    trials = () if study.unread or study.missing else study.of_rung(rung.name)
+    # A trial that was stopped says nothing about accuracy; one that diverged counts as guessing.
+    told = ((trial.seed, guess if trial.result.diverged else trial.result.test_accuracy) for trial in trials)
+    scores = {seed: accuracy for seed, accuracy in told if accuracy is not None}
+    failed = tuple(trial.seed for trial in trials if trial.result.status == "failed")
+    images = rung.images or record.data.counts["train"]
+    epochs, batch_size = int(rung.recipe["epochs"]), int(rung.recipe.get("batch_size", _USUAL_BATCH))
+    above = bool(scores) and is_above_guessing(fmean(scores.values()), guess, record.data.counts["test"])
+    at_chance = bool(scores) and (rung.name in learning.rungs or not above)
+    return SizeResult(images, scores, failed, epochs, epochs * count_steps(images, batch_size), at_chance)
 
 
 def to_curve_document(findings: CurveFindings) -> dict[str, Any]:
     """Return findings as plain values, as ``verdicts.json`` has them; accuracies are fractions of 1."""
+    law = findings.law
     return {
-        "version": 4,
+        "version": 5,
         "plan": findings.study.record.plan,
         "plan_hash": findings.study.record.plan_hash,
         "edited": findings.study.edited,
         "nothing_learned": None if findings.nothing_learned is None else asdict(findings.nothing_learned),
+        "guess": findings.guess,
         "sizes": [asdict(size) for size in findings.sizes],
-        "power_law": None if findings.law is None else asdict(findings.law),
+        "power_law": None if law is None else _law_document(law),
     }
 
 
-def fit_power_law(images: Sequence[int], errors: Sequence[float], test_images: int) -> PowerLaw:
-    """Fit log error = log scale - exponent · log images by least squares, a point a trial.
-
-    Errors fall so over wide ranges of size (Hestness et al., Deep Learning Scaling is Predictable, Empirically, 2017).
-    A floor that no number of images gets under is not fitted: a few sizes cannot tell it from a smaller exponent, so
-    what doubling brings may come out too large near such a floor.
-
-    Args:
-        images: training images, one a trial, at least two different ones and three trials.
-        errors: 1 - test accuracy; a trial without any error counts as half an image wrong, since zero has no logarithm.
-        test_images: what the errors are shares of.
-    """
-    import statsmodels.api as sm
-
-    assert len(set(images)) > 1
-    assert len(images) > 2
-    logs = np.log(np.maximum(errors, 0.5 / test_images))
-    fit = sm.OLS(logs, sm.add_constant(np.log(np.asarray(images, dtype=np.float64)))).fit()
-    intercept, slope = (float(value) for value in fit.params)
-    low, high = (float(value) for value in fit.conf_int(1 - CONFIDENCE)[1])
-    largest = max(images)
-    error = math.exp(intercept + slope * math.log(largest))
-
-    def gain(exponent: float) -> float:
-        return error * (1 - 2**-exponent)
-
-    return PowerLaw(
-        scale=math.exp(intercept),
-        exponent=-slope,
-        exponent_interval=(-high, -low),
-        images=largest,
-        error=error,
-        gain=gain(-slope),
-        gain_interval=(gain(-high), gain(-low)),
-    )
+def _law_document(law: PowerLaw) -> dict[str, Any]:
+    table = {key: value for key, value in asdict(law).items() if key != "line"}
+    return table | {"gain": law.gain, "gain_interval": law.gain_interval}

@@ -11,7 +11,9 @@ import numpy as np
 
 from stepladder.studies.design.designs import ContrastKind
 from stepladder.studies.design.metrics import METRICS, Metric, find_metric
-from stepladder.studies.design.rules import FEWEST_JUDGED, Look
+from stepladder.studies.design.rules import FEWEST_JUDGED, Look, final_share
+from stepladder.studies.files.images import read_labels
+from stepladder.studies.files.predictions import read_predictions
 from stepladder.studies.files.records import ContrastRecord, SavedStudy, StudyRecord
 from stepladder.studies.judging.boundaries import nominal_levels
 from stepladder.studies.judging.distributions import correlation, t_quantile
@@ -37,7 +39,9 @@ class RungSummary:
 
     Attributes:
         scores: by seed, finished trials only, once test has been read.
-        failed: seeds whose trial failed; contrasts count them as ``metrics.Metric.failed``.
+        failed: seeds whose trial failed.
+        stopped: those of ``failed`` that a limit, the machine or an exception ended, which contrasts leave out; the
+            others diverged, and contrasts count them as ``metrics.Metric.diverged``.
         mean: over the finished seeds; None without any.
         sd: sample standard deviation (n - 1) over the finished seeds; None below two.
         interval: 95 % t-interval of the mean, for this rung alone, cut to what is possible; None below two seeds.
@@ -64,6 +68,7 @@ class RungSummary:
     seconds: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     temperature: float | None = None
+    stopped: tuple[int, ...] = ()
 
     @property
     def n(self) -> int:
@@ -88,13 +93,15 @@ class Effect:
         name: what is asked about; ``design`` how (see ``designs.Contrast``).
         rung, below: the two rungs of a comparison; None where the contrast has more.
         differences: by seed, wherever every rung has ended.
-        failed: seeds in which a rung failed and counts as guessing.
+        failed: seeds in which a rung diverged and counts as guessing.
+        stopped: seeds without a difference, since a trial was ended by a limit, the machine or an exception.
         n: pairs that the verdict rests on: all, or those of the look that decided.
         mean, sd: of those differences; None below one and two.
         interval: two-sided t-interval of the mean at ``level``, cut to what is possible; None below two pairs.
         level: error of this one interval: what the look may spend of α over the contrasts judged together.
         p_value: adjusted alike, so that it is at most α where the interval excludes zero.
-        verdict: None where none is possible: fewer than two pairs, or a rung that failed in every seed on both sides.
+        verdict: None where none is possible: fewer than two pairs, or a rung that diverged in every seed on both sides;
+            undecided where trials were stopped and too few seeds are left for a look.
         look: number of the look that the verdict is of, from 1.
         correlation: Pearson's, of the two rungs over seeds; None where it is not defined or below three pairs.
         detectable: smallest true difference that as many seeds with this spread find with a chance of 0.8.
@@ -123,11 +130,16 @@ class Effect:
     most: float | None = None
     identical: bool = False
     decided_by: dict[int, float] = field(default_factory=dict)
+    stopped: tuple[int, ...] = ()
 
     @property
     def seeds_needed(self) -> int | None:
         """The fewest seeds in all that probably decide it, with a chance of 0.8; None for more than are looked for."""
         return next((seeds for seeds, chance in self.decided_by.items() if chance >= POWER), None)
+
+    def chance_by(self, seeds: int) -> float:
+        """Return the chance that the last look at no more than so many seeds has decided it."""
+        return max((chance for look, chance in self.decided_by.items() if look <= seeds), default=0.0)
 
     @property
     def is_interaction(self) -> bool:
@@ -174,6 +186,7 @@ def summarize_rungs(study: SavedStudy) -> tuple[RungSummary, ...]:
                 seconds=_mean(result.seconds for result in finished),
                 metrics={name: mean for name, mean in means.items() if mean is not None},
                 temperature=_mean(result.temperature for result in read),
+                stopped=tuple(trial.seed for trial in trials if trial.result.stopped),
             )
         )
     return tuple(summaries)
@@ -192,13 +205,42 @@ def weigh_effects(study: SavedStudy, summaries: Sequence[RungSummary]) -> tuple[
     """
     record = study.record
     metric = find_metric(record.metric)
-    guess = metric.failed(len(record.data.class_names))
+    guess = guess_of(study, metric)
     rungs = {}
     for summary in summaries:
-        # A failed seed counts against its rung. Before test is read there is nothing to compare it with.
-        failed = {} if study.unread else dict.fromkeys(summary.failed, guess)
-        rungs[summary.rung] = ({**summary.scores, **failed}, set(failed))
+        # A seed that diverged counts against its rung. Before test is read there is nothing to compare it with. One
+        # that was stopped counts for nothing: whether it is depends on the rung, not on what it would have reached.
+        diverged = {} if study.unread else dict.fromkeys(set(summary.failed) - set(summary.stopped), guess)
+        stopped = set() if study.unread else set(summary.stopped)
+        rungs[summary.rung] = _Seeds({**summary.scores, **diverged}, set(diverged), stopped)
     return tuple(_weigh(contrast, study, metric, rungs) for contrast in record.contrasts)
+
+
+def guess_of(study: SavedStudy, metric: Metric) -> float:
+    """Return what a trial that diverged counts as: what naming the largest class of the test images always has.
+
+    Where a study keeps no labels, as those of Stepladder 0.1, its classes are taken for even; and where no trial of it
+    diverged, so that it counts nowhere.
+    """
+    classes = len(study.record.data.class_names)
+    if not any(trial.result.diverged for trial in study.trials):
+        return metric.diverged([1 / classes] * classes)
+    labels = read_labels(study.folder, study.record.data.counts).get("test")
+    if labels is None:
+        read = (read_predictions(trial.folder) for trial in study.trials)
+        labels = next((found[1] for found in read if found is not None), None)
+    if labels is None or not len(labels):
+        return metric.diverged([1 / classes] * classes)
+    return metric.diverged((np.bincount(labels, minlength=classes) / len(labels)).tolist())
+
+
+@dataclass(frozen=True)
+class _Seeds:
+    """A rung's scores by seed, diverged ones as guessing, and the seeds that diverged or were stopped."""
+
+    scores: dict[int, float]
+    diverged: set[int]
+    stopped: set[int]
 
 
 def judged_together(record: StudyRecord, interaction: bool = False) -> int:
@@ -276,17 +318,19 @@ def _weigh(
     contrast: ContrastRecord,
     study: SavedStudy,
     metric: Metric,
-    rungs: dict[str, tuple[dict[int, float], set[int]]],
+    rungs: dict[str, _Seeds],
 ) -> Effect:
     record = study.record
-    seeds = [seed for seed in record.seeds if all(seed in rungs[name][0] for name in contrast.weights)]
+    asked = [rungs[name] for name in contrast.weights]
+    seeds = [seed for seed in record.seeds if all(seed in each.scores for each in asked)]
     differences = {
-        seed: metric.sign * math.fsum(weight * rungs[name][0][seed] for name, weight in contrast.weights.items())
+        seed: metric.sign * math.fsum(weight * rungs[name].scores[seed] for name, weight in contrast.weights.items())
         for seed in seeds
     }
-    failed = tuple(seed for seed in seeds if any(seed in rungs[name][1] for name in contrast.weights))
-    # Where all rungs failed, the difference of nothing is no evidence that there is none.
-    empty = [seed for seed in seeds if all(seed in rungs[name][1] for name in contrast.weights)]
+    diverged = tuple(seed for seed in seeds if any(seed in each.diverged for each in asked))
+    stopped = tuple(seed for seed in record.seeds if any(seed in each.stopped for each in asked))
+    # Where all rungs diverged, the difference of nothing is no evidence that there is none.
+    empty = [seed for seed in seeds if all(seed in each.diverged for each in asked)]
     weights = list(contrast.weights.values())
     pair = tuple(contrast.weights) if weights == [1.0, -1.0] else (None, None)
     # Rounding to whole images is a property of shares; a mean over more rungs rounds less.
@@ -296,9 +340,10 @@ def _weigh(
     looks = looks_of(record, family_level)
     listed = record.spending == "open" or len(looks) > 1
     if not listed:
-        looks = (
-            Look(len(values), looks[0].share),
-        )  # seeds that were added are not left out; the report says what they cost
+        # Seeds that were added are not left out; the report says what they cost. Two that are left of more may fail
+        # together as two that were planned may.
+        share = min(looks[0].share, final_share(len(values))) if stopped else looks[0].share
+        looks = (Look(len(values), share),)
     overlap = overlap_of(record)
     code, at = settle(values, looks, family_level, record.smallest_effect, floor, overlap)
     look = looks[int(at)]
@@ -307,19 +352,23 @@ def _weigh(
     if listed and len(used) < look.seeds:
         level = family_level  # an unfinished first look has no verdict yet
     evidence = weigh(used, level, floor, overlap) if len(used) >= 2 else None
-    known = len(used) >= 2 and len(used) == look.seeds and len(empty) < len(seeds)
-    verdict: Verdict | None = VERDICTS[int(code)] if known else None
+    reached = len(used) >= 2 and len(used) == look.seeds
+    verdict: Verdict | None = VERDICTS[int(code)] if reached and len(empty) < len(seeds) else None
     if verdict == "equivalent" and empty:
         verdict = "undecided"
-    alike = pair[0] and pair[1] and verdict and not failed and not any(values)
+    alike = pair[0] and pair[1] and verdict and not diverged and not any(values)
     identical = bool(alike) and _are_identical(study, pair, seeds)
     if identical:
         verdict = "equivalent"  # whatever rounding would allow
+    short = bool(stopped) and not reached
+    if short and len(record.seeds) >= FEWEST_JUDGED:
+        verdict = "undecided"  # the report says what is missing
+    shown = None if short else evidence  # no look pays for an interval of fewer seeds than it has
     sd = float(evidence.sd) if evidence else None
     mean = math.fsum(used) / len(used) if len(used) else None
     chances: dict[int, float] = {}
     if verdict == "undecided" and record.spending == "open" and mean is not None and sd is not None:
-        later = looks_of(record, family_level, MOST_SEEDS_SOUGHT)[int(at) + 1 :]
+        later = [look for look in looks_of(record, family_level, MOST_SEEDS_SOUGHT) if look.seeds > len(used)]
         chances = chances_to_decide((mean, sd, len(used)), later, family_level, record.smallest_effect, overlap)
     most = math.fsum(weight for weight in weights if weight > 0) if metric.share else None
     return Effect(
@@ -328,20 +377,21 @@ def _weigh(
         rung=pair[0],
         below=pair[1],
         differences=differences,
-        failed=failed,
+        failed=diverged,
         n=len(used),
         mean=mean,
         sd=sd,
-        interval=cut_interval((float(evidence.low), float(evidence.high)), most) if evidence else None,
+        interval=cut_interval((float(shown.low), float(shown.high)), most) if shown else None,
         level=level,
-        p_value=min(1.0, float(evidence.p_value) * record.alpha / level) if evidence else None,
+        p_value=min(1.0, float(shown.p_value) * record.alpha / level) if shown else None,
         verdict=verdict,
         look=int(at) + 1,
-        correlation=_correlation(rungs[pair[0]][0], rungs[pair[1]][0], seeds) if pair[0] and pair[1] else None,
+        correlation=_correlation(rungs[pair[0]].scores, rungs[pair[1]].scores, seeds) if pair[0] and pair[1] else None,
         detectable=detectable_difference(sd, len(used), level, overlap) if sd is not None else None,
         most=most,
         identical=identical,
         decided_by=chances,
+        stopped=stopped,
     )
 
 

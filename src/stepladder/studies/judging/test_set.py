@@ -19,7 +19,7 @@ from stepladder.studies.design.metrics import find_metric
 from stepladder.studies.files.predictions import read_predictions
 from stepladder.studies.files.records import ContrastRecord, SavedStudy
 from stepladder.studies.judging.distributions import exact_interval, mcnemar_p_value, t_quantile
-from stepladder.studies.judging.statistics import CONFIDENCE, Effect, cut_interval
+from stepladder.studies.judging.statistics import CONFIDENCE, Effect, cut_interval, guess_of
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def judge_test_set(study: SavedStudy, effects: Sequence[Effect]) -> TestSet:
         StorageError: a file of predictions is damaged.
     """
     correct = {rung.name: correct_by_seed(study, rung.name) for rung in study.record.rungs}
-    guess = find_metric("accuracy").failed(len(study.record.data.class_names))
+    guess = guess_of(study, find_metric("accuracy"))
     # Where each seed has drawn its own test images, the verdicts themselves are for new ones.
     crossed = study.record.metric == "accuracy" and not study.record.resplit
     return TestSet(

@@ -8,17 +8,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from stepladder.studies.files.records import Machine, SavedStudy, TrialResult
+from stepladder.studies.files.records import Ending, Machine, SavedStudy, TrialResult
 
 
 @dataclass(frozen=True)
 class FailedTrial:
-    """One trial that failed, after so many epochs, with what it says of itself."""
+    """One trial that failed, after so many epochs, with what it says of itself, and of which kind that is."""
 
     rung: str
     seed: int
     epochs: int
     reason: str
+    ending: Ending
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,9 @@ def gather_trial_facts(study: SavedStudy) -> TrialFacts:
     results = [trial.result for trial in study.trials]
     return TrialFacts(
         failed=tuple(
-            FailedTrial(one.rung, one.seed, one.result.epochs, one.result.failure or "no reason was saved")
+            FailedTrial(one.rung, one.seed, one.result.epochs, one.result.failure or "no reason was saved", ending)
             for one in study.trials
-            if one.result.status == "failed"
+            if (ending := one.result.ending) is not None
         ),
         costs=_costs(study),
         warnings=_count(warning for result in results for warning in dict.fromkeys(result.warnings)),

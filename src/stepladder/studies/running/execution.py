@@ -42,7 +42,7 @@ class Execution:
         streams: trials at the same time in each process, each on a CUDA stream, 1 to 16: for a GPU that one does not
             fill.
         checkpoint_seconds: keep a trial inside an epoch too where the epoch takes longer.
-        trial_timeout: seconds after which a trial has failed; None for never.
+        trial_timeout: seconds after which a trial is ended, and left out of what is judged; None for never.
         max_time: seconds after which the job stops by itself, with checkpoints; None for never.
         download: whether a named image set, or published weights, may be fetched where they are not on this computer;
             nothing is ever fetched without it.

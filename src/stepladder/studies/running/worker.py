@@ -11,14 +11,17 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from time import monotonic
 from typing import Any, TextIO
 
 import torch
 
-from stepladder.errors import StepladderError
+from stepladder.errors import StepladderError, StepladderWarning
 from stepladder.network.own import register_network
 from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.records import TrialResult
@@ -96,6 +99,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: stop.request("terminate"))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one passes it on
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    warnings.showwarning = partial(_tell_warning, telling, warnings.showwarning)
     threading.Thread(target=_watch_parent, args=(stop,), daemon=True).start()
     try:
         _train(order, stop, telling)
@@ -108,6 +112,9 @@ def main() -> int:
 
 
 def _train(order: dict[str, Any], stop: Stop, telling: _Telling) -> None:
+    if order["techniques"] or order["networks"]:
+        # What files that were named import is found where the other process found it, after all that is installed.
+        sys.path += [place for place in order["path"] if place not in sys.path]
     for reference in order["techniques"]:
         register(reference)
     for reference, text in order["networks"]:
@@ -122,6 +129,16 @@ def _train(order: dict[str, Any], stop: Stop, telling: _Telling) -> None:
         stop=stop,
     )
     run_jobs_in_streams(jobs, compute, execution, telling)
+
+
+def _tell_warning(
+    telling: _Telling, show: Callable[..., None], message: Warning | str, *where: Any, **more: Any
+) -> None:
+    """Let the process that the user looks at say what Stepladder warns of."""
+    if isinstance(message, StepladderWarning):
+        telling.message(str(message))
+    else:
+        show(message, *where, **more)
 
 
 def _watch_parent(stop: Stop) -> None:

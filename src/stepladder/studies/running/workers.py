@@ -21,6 +21,7 @@ from stepladder.studies.files.records import TrialResult
 from stepladder.studies.files.store import read_result
 from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.running.execution import Execution, Job
+from stepladder.studies.running.interpreter import python_command
 from stepladder.studies.running.locks import locked
 from stepladder.studies.running.shared_memory import SharedJobs, share_jobs
 from stepladder.studies.running.trial import record_failure
@@ -104,9 +105,10 @@ class _WorkerPool:
                 setting.name for job in self._jobs.values() for setting in job.trial.recipe.techniques
             ),
             "networks": own.files_of(job.trial.recipe.network for job in self._jobs.values()),
+            "path": [os.path.abspath(place) for place in sys.path],  # noqa: PTH100 (of "" too, the current folder)
         }
         process = subprocess.Popen(
-            [sys.executable, "-m", "stepladder.studies.running.worker"],
+            python_command("-m", "stepladder.studies.running.worker"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=(self._shared.descriptor,),

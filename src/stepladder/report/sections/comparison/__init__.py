@@ -83,7 +83,7 @@ def describe_comparison(comparison: Comparison) -> list[str]:
         sentences.append(f"Nothing to compare, since both trained the same trials: {', '.join(same)}.")
     if not comparison.differences:
         sentences.append(f"No study shares a rung with {comparison.labels[0]}, so there are no differences.")
-    elif not judged and len(same) < len(comparison.differences):
+    elif not judged and any(not one.same and not one.other_budget for one in comparison.differences):
         sentences.append("There are no intervals: they need two seeds or more that both studies have read.")
     return [*sentences, *comparison.cautions]
 
@@ -157,6 +157,8 @@ def _difference_cells(one: Difference | None) -> tuple[str, str, str]:
         return UNDEFINED, UNDEFINED, UNDEFINED
     if one.same:
         return points(one.mean), UNDEFINED, "same training"
+    if one.other_budget:
+        return points(one.mean), UNDEFINED, "other budget"
     return points(one.mean), interval(one.interval), one.reading or UNDEFINED
 
 

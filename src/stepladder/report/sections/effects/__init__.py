@@ -10,9 +10,17 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from stepladder.report.marks import chart_verdict, interval_of, question, seeds_range, several_kinds, verdict_word
+from stepladder.report.marks import (
+    chart_verdict,
+    confidence_of,
+    interval_of,
+    question,
+    seeds_range,
+    several_kinds,
+    verdict_word,
+)
 from stepladder.report.section import Picture, Section, TextTable
-from stepladder.report.units import UNDEFINED, Scale, amount, correlation, count, p_value, size
+from stepladder.report.units import UNDEFINED, Scale, amount, correlation, p_value, size
 from stepladder.studies.findings import Findings
 from stepladder.studies.judging.statistics import Effect
 from stepladder.studies.judging.verdicts import POWER
@@ -101,28 +109,32 @@ def effect_table(findings: Findings) -> TextTable:
     """Return every contrast of the plan with its interval and verdict; a column that no row fills is left out."""
     scale = Scale(findings.metric.share)
     new_images = findings.test_set is not None and any(findings.test_set.effects)
+    pairs = any(effect.rung for effect in findings.effects)  # Shapley values are sums over all rungs
     rows = []
     for effect in findings.effects:
         line = (
             effect.name,
             question(effect.design),
-            f"{effect.rung} − {effect.below}" if effect.rung else question(effect.design),
+            *([f"{effect.rung} − {effect.below}" if effect.rung else UNDEFINED] if pairs else []),
             verdict_word(effect),
             scale.difference(effect.mean),
             interval_of(scale, effect),
             *([scale.interval(findings.on_new_images(effect), effect.most)] if new_images else []),
             p_value(effect.p_value),
             str(effect.n),
-            correlation(effect.correlation),
+            *([correlation(effect.correlation)] if pairs else []),
             _detectable(scale, effect.detectable),
             seeds_word(effect),
         )
         rows.append(line)
-    header = ["technique", "how", "difference of", "verdict", f"mean, {scale.step}", "interval"]
+    header = ["technique", "how", *(["difference of"] if pairs else []), "verdict", f"mean, {scale.step}", "interval"]
     header += ["new images"] if new_images else []
     header += ["p", "n"]
-    header += ["correlation", f"detectable, {scale.step}", "seeds to decide"]
-    return TextTable(caption=_caption(findings, new_images), header=tuple(header), rows=tuple(rows), text_columns=4)
+    header += ["correlation"] if pairs else []
+    header += [f"detectable, {scale.step}", "seeds to decide"]
+    return TextTable(
+        caption=_caption(findings, new_images), header=tuple(header), rows=tuple(rows), text_columns=4 if pairs else 3
+    )
 
 
 def difference_table(findings: Findings) -> TextTable:
@@ -131,8 +143,8 @@ def difference_table(findings: Findings) -> TextTable:
     return TextTable(
         caption=(
             f"Difference between trials of the same seed, in {scale.step}; plus is better. {UNDEFINED} marks a seed of "
-            "which a trial has not ended or test was not read; (f) marks one of which a trial failed and counts as a "
-            f"result of {scale.full(findings.limits.failed_counts_as)}."
+            "which a trial has not ended or was stopped, or test was not read; (d) marks one of which a trial diverged "
+            f"and counts as a result of {scale.full(findings.limits.failed_counts_as)}."
         ),
         header=("technique", "how", *(f"seed {seed}" for seed in seeds), f"mean, {scale.step}"),
         rows=tuple(
@@ -179,32 +191,26 @@ def _detectable(scale: Scale, difference: float | None) -> str:
 
 def _difference(scale: Scale, effect: Effect, seed: int) -> str:
     text = scale.difference(effect.differences.get(seed))
-    return f"{text} (f)" if seed in effect.failed else text
+    return f"{text} (d)" if seed in effect.failed else text
 
 
 def _caption(findings: Findings, new_images: bool) -> str:
     record, scale = findings.study.record, Scale(findings.metric.share)
-    share = f"{100 * (1 - record.alpha):g} %"
     looks = f" at any of {len(record.looks)} looks" if len(record.looks) > 1 else ""
     if record.spending == "open":
         looks = ", however often seeds are added,"
-    judged = findings.together or findings.interactions
-    if judged == 1:
-        right = f"The interval is right{looks} with a probability of {share}."
-    else:
-        right = (
-            f"The intervals are adjusted (Bonferroni): all {count(judged, 'interval')} are right at once"
-            f"{looks} with a probability of {share}."
-        )
-    apart = ""
+    several = max(findings.together, findings.interactions) > 1
+    adjusted = "adjusted t-interval (Bonferroni)" if several else "t-interval"
+    right = confidence_of(findings.together, findings.interactions, record.alpha, looks)
+    pairs = " Correlation: of the two rungs over seeds." if any(effect.rung for effect in findings.effects) else ""
+    together, independent = "", ""
     if findings.together and findings.interactions:
-        apart = f" The {count(findings.interactions, 'interaction')} are adjusted among themselves."
+        together, independent = " (of two techniques: stronger or weaker together)", " (independent)"
     text = (
-        f"Mean of the paired differences, plus is better, and its t-interval. {right}{apart} p is adjusted in the same "
-        f"way. Helped or hurt: the interval excludes zero. Equivalent: it lies within ± "
-        f"{amount(scale, record.smallest_effect)}, the smallest effect of interest. Correlation: of the two rungs over "
-        f"seeds. Detectable: the smallest true difference that as many seeds with this spread find with a probability "
-        f"of {100 * POWER:.0f} %."
+        f"Mean of the paired differences, plus is better, and its {adjusted}. {right} p is adjusted in the same way. "
+        f"Helped or hurt{together}: the interval excludes zero. Equivalent{independent}: it lies within ± "
+        f"{amount(scale, record.smallest_effect)}, the smallest effect of interest.{pairs} Detectable: the smallest "
+        f"true difference that as many seeds with this spread find with a probability of {100 * POWER:.0f} %."
     )
     if any(effect.decided_by for effect in findings.effects):
         text += (

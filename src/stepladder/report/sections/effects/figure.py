@@ -70,12 +70,12 @@ def draw_forest(findings: Findings, *, compact: bool = False) -> Figure:
                 mfc="white",
                 mew=1.6,
                 ms=6,
-                label="mean, interval on these test images",
+                label="mean, these test images",
             ),
-            Line2D([], [], color=MUTED, **_WIDER, label="on new images"),
+            Line2D([], [], color=MUTED, **_WIDER, label="new images"),
             Patch(color=_ZONE, label=f"± {amount(scale, findings.study.record.smallest_effect)}"),
         ]
-        write_legend(figure, handles, heads, 2 if compact else 3, 1.6)
+        write_legend(figure, handles, heads, 2 if compact else 4, 1.6)
         return figure
 
 

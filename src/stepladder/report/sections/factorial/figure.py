@@ -30,6 +30,7 @@ from stepladder.studies.findings import Findings
 from stepladder.studies.judging.statistics import Effect
 
 _BAR = "#A9C8DE"
+_NEITHER = "#E4E4E4"
 _CELL, _SMALL_CELL = 1.08, 0.84  # inches
 # Vermilion to blue over white; pale enough that black text keeps its contrast.
 _COLORS = LinearSegmentedColormap.from_list("interaction", ["#F2B38A", "#FFFFFF", "#9CC9E6"])
@@ -87,23 +88,31 @@ def draw_interactions(findings: Findings, *, compact: bool = False) -> Figure:
         )
         axes.set_yticks([i + 0.5 for i in range(len(rows))], labels[1:], fontsize=size, fontweight="bold", color=INK)
         scale = Scale(findings.metric.share)
-        largest = max((abs(effect.mean) for effect in effects if effect.mean is not None), default=0) or 1
+        largest = max((abs(one.mean) for one in effects if one.verdict in ("helped", "hurt") and one.mean), default=1.0)
         norm = TwoSlopeNorm(0, -largest, largest)
         for effect in effects:
             x, below = sorted(names.index(name) for name in effect.name.split(" × "))
             y = below - 1
-            color = _COLORS(norm(effect.mean)) if effect.mean is not None else "#FFFFFF"
             decided = effect.verdict in ("helped", "hurt")
+            # A color is a claim: what is undecided has none, whatever its mean.
+            color = (
+                _COLORS(norm(effect.mean or 0.0))
+                if decided
+                else _NEITHER
+                if effect.verdict == "equivalent"
+                else "#FFFFFF"
+            )
             edge, line = (INK, 1.8) if decided else ("#D0D0D0", 0.8)
             axes.add_patch(Rectangle((x + 0.03, y + 0.03), 0.94, 0.94, fc=color, ec=edge, lw=line, zorder=2 + decided))
             _write(axes, (x + 0.5, y), effect, scale, compact)
         write_header(figure, "How techniques interact", header)
         handles = [
-            Patch(fc="#9CC9E6", ec="#D0D0D0", label="stronger together"),
-            Patch(fc="#F2B38A", ec="#D0D0D0", label="weaker together"),
-            Patch(fc="#FFFFFF", ec=INK, lw=1.8, label="interval excludes zero"),
+            Patch(fc="#9CC9E6", ec=INK, lw=1.8, label="stronger together"),
+            Patch(fc="#F2B38A", ec=INK, lw=1.8, label="weaker together"),
+            Patch(fc=_NEITHER, ec="#D0D0D0", label="independent"),
+            Patch(fc="#FFFFFF", ec="#D0D0D0", label="undecided"),
         ]
-        write_legend(figure, handles, header_height(header) + 0.08, 2 if compact else 3, 1.2)
+        write_legend(figure, handles, header_height(header) + 0.08, 2, 1.2)
         return figure
 
 

@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from stepladder.report.marks import chart_verdict, is_of_its_rung, techniques_of
+from stepladder.report.marks import SYMBOLS, chart_verdict, is_of_its_rung, techniques_of
 from stepladder.report.section import Picture, Section, TextTable
 from stepladder.report.units import UNDEFINED, Scale, count, duration, hundredths, p_value
 from stepladder.studies.design.designs import ContrastKind
@@ -33,7 +33,23 @@ class LadderSection(Section[Findings]):
         """Return the figure of all rungs."""
         from stepladder.report.sections.ladder.figure import draw_ladder
 
-        return (Picture("ladder", partial(draw_ladder, findings), describe_ladder(findings)),)
+        name = "ladder" if ContrastKind.LADDER in findings.kinds or not findings.kinds else "rungs"
+        return (Picture(name, partial(draw_ladder, findings), describe_ladder(findings)),)
+
+    def values(self, findings: Findings) -> dict[str, Any]:
+        """Return what the page says of the chart."""
+        caption = "A dot is one seed, the larger sign their mean, the bar its 95 % interval."
+        if not effects_of_rungs(findings):
+            return {"chart_caption": f"{caption} No verdict of this plan is on one rung alone: they stand below."}
+        signs = {
+            "helped": "helped",
+            "hurt": "hurt",
+            "equivalent": "equivalent",
+            "undecided": "undecided",
+            "none": "not judged",
+        }
+        each = ", ".join(f"{SYMBOLS[kind]} {word}" for kind, word in signs.items())
+        return {"chart_caption": f"{caption} Shape and color are the verdict on what the rung adds: {each}."}
 
     def tables(self, findings: Findings) -> tuple[TextTable, ...]:
         """Return the rungs, every metric, and model against model."""

@@ -6,6 +6,7 @@ or not at all. And what helped or hurt is said by a verdict alone, whose interva
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
@@ -13,6 +14,7 @@ from typing import Any, assert_never
 from stepladder.report.marks import (
     SYMBOLS,
     WATCHED,
+    confidence_of,
     figures_of,
     kind_of,
     lead_of,
@@ -40,6 +42,7 @@ from stepladder.report.units import (
 from stepladder.studies.design.designs import ContrastKind
 from stepladder.studies.design.rules import DEFAULT_SEEDS, next_size
 from stepladder.studies.files.bag_files import BAG_NAME
+from stepladder.studies.files.records import Ending
 from stepladder.studies.findings import Findings
 from stepladder.studies.judging.choice import ChoiceReason
 from stepladder.studies.judging.statistics import Effect, RungSummary
@@ -116,7 +119,7 @@ def describe(findings: Findings) -> list[str]:
 
 def describe_limits(findings: Findings) -> list[str]:
     """Return what a reader must know before any figure, a sentence or two an item."""
-    limits, scale = findings.limits, Scale(findings.metric.share)
+    limits = findings.limits
     sentences = opening_sentences(findings)
     if limits.edited:
         sentences.append(f"Do not trust these verdicts: {limits.edited}.")
@@ -130,14 +133,7 @@ def describe_limits(findings: Findings) -> list[str]:
         )
     if limits.read_again:
         sentences.append("Test was read again for trials that had been read before; only one reading was planned.")
-    if failed := limits.failed:
-        named = [f"{one.rung}, seed {one.seed}, after {count(one.epochs, 'epoch')}" for one in failed[:3]]
-        more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
-        sentences.append(
-            f"{len(failed)} of {count(limits.planned, 'trial')} failed ({'; '.join(named)}{more}). In every difference "
-            f"a failed seed counts as a result of {scale.full(limits.failed_counts_as)}. The mean of a rung is over "
-            "the seeds that finished."
-        )
+    sentences += _describe_failed(findings)
     if limits.missing:
         sentences.append(
             f"The study is unfinished: {limits.missing} of {count(limits.planned, 'trial')} "
@@ -145,7 +141,71 @@ def describe_limits(findings: Findings) -> list[str]:
         )
     if limits.watched_test:
         sentences.append(f"{WATCHED[0].upper()}{WATCHED[1:]}.")
+    if findings.nothing_learned is None:  # what to try there says it already
+        sentences += _describe_uneven(findings)
     return sentences
+
+
+def _describe_failed(findings: Findings) -> list[str]:
+    """Say which trials diverged, and count, and which were stopped, and are left out."""
+    limits, scale = findings.limits, Scale(findings.metric.share)
+    sentences = []
+    if diverged := [one for one in limits.failed if one.ending is Ending.DIVERGED]:
+        named = [f"{one.rung}, seed {one.seed}, after {count(one.epochs, 'epoch')}" for one in diverged[:3]]
+        more = f"; and {len(diverged) - 3} more" if len(diverged) > 3 else ""
+        sentences.append(
+            f"{len(diverged)} of {count(limits.planned, 'trial')} diverged ({'; '.join(named)}{more}). In every "
+            f"difference a seed that diverged counts as a result of {scale.full(limits.failed_counts_as)}. The mean "
+            "of a rung is over the seeds that finished."
+        )
+    stopped = Counter((one.rung, one.ending) for one in limits.failed if one.ending is not Ending.DIVERGED)
+    if stopped:
+        each = [
+            f"{number} of {count(findings.rung(rung).planned, 'seed')} of {rung} {'was' if number == 1 else 'were'} "
+            f"{_ended_by(ending)}"
+            for (rung, ending), number in stopped.items()
+        ]
+        others = [f"and {len(each) - _NAMED} more such rungs"] if len(each) > _NAMED else []
+        sentences.append(
+            f"{'; '.join([*each[:_NAMED], *others])}. This says nothing about accuracy, so these seeds are left out of "
+            "every comparison; `retry_failed=True` runs them again."
+        )
+    return sentences
+
+
+def _ended_by(ending: Ending) -> str:
+    """Return what ended a trial before its last epoch."""
+    match ending:
+        case Ending.DIVERGED:
+            return "ended by a loss that was not finite"
+        case Ending.TIMEOUT:
+            return "ended by `trial_timeout`"
+        case Ending.MEMORY:
+            return "ended for want of memory"
+        case Ending.MACHINE:
+            return "ended by the machine"
+        case Ending.ERROR:
+            return "ended by an exception"
+        case _:
+            assert_never(ending)
+
+
+def _describe_uneven(findings: Findings) -> list[str]:
+    """Say that the classes are uneven, with the metric that sees the small ones."""
+    found = findings.uneven
+    if found is None:
+        return []
+    counts = (
+        f"The classes are uneven: of {found.images:,} images, {found.fewest:,} are of {found.smallest} and "
+        f"{found.most:,} of {found.largest}."
+    )
+    if findings.metric.name == "macro_f1":
+        return [f"{counts} Macro F1, which this study is judged by, counts every class alike."]
+    label = findings.metric.label
+    return [
+        f"{counts} {label[0].upper()}{label[1:]} hardly sees the small ones; macro F1 counts every class alike "
+        "(`metric=macro_f1`)."
+    ]
 
 
 def describe_answer(findings: Findings) -> list[str]:
@@ -222,7 +282,7 @@ def _what_more(findings: Findings, undecided: Sequence[Effect]) -> str:
     seeds = next_size(record.looks[0].seeds, len(record.seeds) + 1)
     more = seeds - len(record.seeds)
     takes = costs.seconds / len(findings.study.trials) * more * len(record.rungs) / costs.at_a_time
-    chance = max(effect.decided_by.get(seeds, 0.0) for effect in undecided)
+    chance = max(effect.chance_by(seeds - len(effect.stopped)) for effect in undecided)
     likely = "" if chance >= EVEN else ", which would probably not be enough"
     return f" ({count(more, 'more seed')}, {time_range(0.8 * takes, 1.25 * takes)}{likely})"
 
@@ -249,7 +309,7 @@ def _describe_verdicts(findings: Findings) -> list[str]:
     return [
         *sentences,
         *_describe_new_images(findings),
-        _describe_confidence(findings),
+        *_describe_confidence(findings),
         *_describe_sensitivity(findings),
     ]
 
@@ -264,7 +324,7 @@ def _describe_interactions(effects: Sequence[Effect]) -> list[str]:
     verdicts: tuple[Verdict, ...] = ("helped", "hurt", "equivalent", "undecided")
     for verdict in verdicts:
         names = [effect.name for effect in effects if effect.verdict == verdict]
-        if names:
+        if names and (verdict != "undecided" or len(names) > _NAMED):  # of few it is said with what would decide them
             which = f"{len(names)} of {len(effects)} interactions" if len(names) > _NAMED else listing(names)
             sentences.append(f"{lead_of(ContrastKind.INTERACTION, verdict)}: {which}.")
     return sentences
@@ -323,6 +383,8 @@ def _describe_new_images(findings: Findings) -> list[str]:
 def _needed(findings: Findings, effect: Effect) -> str:
     """Say what would decide an undecided effect."""
     record = findings.study.record
+    if effect.stopped and effect.interval is None:
+        return f"{effect.n} of {count(len(record.seeds), 'seed')} ended in all of its rungs"
     if record.spending == "open":
         return f"{seeds_range(effect)} seeds would decide it"
     return "another look is planned" if effect.look < len(record.looks) else "no look is left"
@@ -356,30 +418,39 @@ def _describe_gain(findings: Findings) -> list[str]:
     return [f"The shares (Shapley values) add up to {whole}, the difference between all techniques and none."]
 
 
-def _describe_confidence(findings: Findings) -> str:
-    share = f"{100 * (1 - findings.study.record.alpha):g} %"
-    ns = sorted({effect.n for effect in findings.techniques or findings.effects if effect.interval})
-    pairs = f"{ns[0]} pairs" if len(ns) == 1 else f"{ns[0]} to {ns[-1]} pairs"
-    together = findings.together or findings.interactions
-    however = ", however often seeds are added," if findings.study.record.spending == "open" else ""
-    if together == 1:
-        return f"The interval, of {pairs} of trials, is right{however} with a probability of {share}."
-    return (
-        f"Each interval is of {pairs} of trials and is adjusted for {together} comparisons. All intervals are right at "
-        f"once{however} with a probability of {share}."
-    )
+def _describe_confidence(findings: Findings) -> list[str]:
+    ns = sorted({effect.n for effect in findings.effects if effect.interval})
+    if not ns:
+        return []
+    seeds = f"{ns[0]} seeds" if len(ns) == 1 else f"{ns[0]} to {ns[-1]} seeds"
+    when = ", however often seeds are added," if findings.study.record.spending == "open" else ""
+    right = confidence_of(findings.together, findings.interactions, findings.study.record.alpha, when)
+    if max(findings.together, findings.interactions) > 1:
+        return [f"Each interval is of {seeds}. {right}"]
+    return [right.replace("The interval is right", f"The interval, of {seeds}, is right")]
 
 
 def _describe_sensitivity(findings: Findings) -> list[str]:
-    found = sorted(effect.detectable for effect in findings.techniques if effect.detectable is not None)
-    if not found:
+    """Say which differences the study would find, of techniques and of two together apart: these differ in noise."""
+    start = f"With {100 * POWER:.0f} % probability this study detects"
+    techniques = _detected(findings, findings.techniques, "comparison")
+    interactions = _detected(findings, [one for one in findings.effects if one.is_interaction], "interaction")
+    if not techniques:
         return []
+    also = f"; of two techniques together, {interactions}" if interactions else ""
+    return [f"{start} a difference of {techniques}{also}."]
+
+
+def _detected(findings: Findings, effects: Sequence[Effect], what: str) -> str:
+    """Return the differences that are found among ``effects``, from the least noisy to the noisiest; empty for none."""
+    found = sorted(effect.detectable for effect in effects if effect.detectable is not None)
+    if not found:
+        return ""
     scale = Scale(findings.metric.share)
     least, most = size(scale, found[0]), size(scale, found[-1])
-    start = f"With {100 * POWER:.0f} % probability this study detects a difference of {least}"
     if least == most:
-        return [f"{start}{' in each comparison' if len(found) > 1 else ''}."]
-    return [f"{start} in its least noisy comparison and {most} in its noisiest."]
+        return f"{least} in each {what}" if len(found) > 1 else least
+    return f"{least} in its least noisy {what} and {most} in its noisiest"
 
 
 def _describe_choice(findings: Findings) -> list[str]:

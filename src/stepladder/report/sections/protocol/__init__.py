@@ -141,7 +141,15 @@ def _rules(findings: AnyFindings) -> list[tuple[str, str]]:
             sizes = listing([f"{size.images:,}" for size in findings.sizes])
             return [
                 ("Sizes", f"{sizes} training images, each within the next, every class by its share"),
-                ("Fit", "least squares through the logarithms of images and errors, a point a trial"),
+                (
+                    "Budget",
+                    "as many steps as the largest size" if findings.equal_steps else "as many epochs for each size",
+                ),
+                (
+                    "Fit",
+                    f"power laws from guessing ({percent(findings.guess)} of test is right by it) with and without a "
+                    "floor, averaged by their weights; intervals are for what would be measured",
+                ),
             ]
         case _:
             assert_never(findings)

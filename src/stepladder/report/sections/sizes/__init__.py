@@ -9,7 +9,8 @@ from stepladder.report.marks import WATCHED
 from stepladder.report.nothing_learned import opening_sentences
 from stepladder.report.section import Picture, Section, TextTable
 from stepladder.report.units import UNDEFINED, count, interval, listing, mean_and_spread, percent, points
-from stepladder.studies.judging.sizes import CurveFindings, PowerLaw
+from stepladder.studies.judging.power_law import PowerLaw
+from stepladder.studies.judging.sizes import CurveFindings, SizeResult
 
 
 class SizesSection(Section[CurveFindings]):
@@ -50,7 +51,7 @@ def describe_sizes(findings: CurveFindings) -> list[str]:
     if findings.nothing_learned is not None and not study.missing and not study.unread:
         return [*sentences, "So nothing can be said of more images."]
     if law is not None:
-        return [*sentences, *_gain(law), _fit(findings, law)]
+        return [*sentences, *_gain(law), *_left_out(findings), *_off(law), _fit(findings, law), _budget(findings)]
     if study.missing:
         have = "has" if study.missing == 1 else "have"
         trials = f"{study.missing} of {count(study.record.planned_trials, 'trial')} {have} not ended"
@@ -58,16 +59,17 @@ def describe_sizes(findings: CurveFindings) -> list[str]:
     elif study.unread:
         sentences.append("Test was not read yet, so there is nothing to fit.")
     else:
-        sentences.append("There are too few trials to fit a curve.")
+        sentences += [_not_fitted(findings), _budget(findings)]
     return sentences
 
 
 def _gain(law: PowerLaw) -> Iterator[str]:
     low, high = law.gain_interval
     yield (
-        f"With twice the {law.images:,} training images, accuracy would change by about {points(law.gain)} points (95 "
-        f"% interval {interval(law.gain_interval)}), if the power law goes on: the error would go from "
-        f"{percent(law.error)} to about {percent(law.error - law.gain)}."
+        f"With twice the {law.images:,} training images, accuracy would change by about {points(law.gain)} points "
+        f"({100 * law.confidence:.0f} % interval {interval(law.gain_interval)}): the error would go from "
+        f"{percent(law.error)}, as measured, to about {percent(law.predicted)}. The interval is for what would be "
+        "measured, by as many seeds on as many test images."
     )
     if high < 0:
         yield "On these sizes, more images made it worse."
@@ -75,40 +77,92 @@ def _gain(law: PowerLaw) -> Iterator[str]:
         yield "The interval includes zero, so it is undecided whether more images help."
 
 
+def _left_out(findings: CurveFindings) -> Iterator[str]:
+    if findings.at_chance:
+        left = _listed(findings.at_chance)
+        yield f"No better than guessing ({percent(findings.guess)}), and so left out of the fit: {left}."
+
+
+def _off(law: PowerLaw) -> Iterator[str]:
+    """What a fit must not pass over: sizes that it misses."""
+    if law.off:
+        missed = [
+            f"{size.images:,} images, error {percent(size.measured)} measured and {percent(size.fitted)} fitted"
+            for size in law.off
+        ]
+        yield (
+            f"The law misses {count(len(missed), 'size')} by more than seeds and test images explain, which the "
+            f"interval allows for: {listing(missed)}."
+        )
+
+
 def _fit(findings: CurveFindings, law: PowerLaw) -> str:
-    exponent = interval((law.exponent_interval[0] / 100, law.exponent_interval[1] / 100))
+    low, high = (f"{end:.2f}".replace("-", "−") for end in law.exponent_interval)
+    sizes, seeds = count(len(law.sizes), "size"), count(len(findings.study.record.seeds), "seed")
     sign = "+" if law.exponent < 0 else "−"
-    sizes, seeds = count(len(findings.sizes), "size"), count(len(findings.study.record.seeds), "seed")
     return (
-        f"Fitted: error = {law.scale:.3g} · images^{sign}{abs(law.exponent):.3f} (95 % interval of the exponent "
-        f"{exponent}) over {sizes} × {seeds}. The fit has no floor: near an error that no number of images gets under, "
-        "the gain would be smaller."
+        f"Fitted over {sizes} × {seeds}: an error that begins at guessing and falls as images^{sign}"
+        f"{abs(law.exponent):.2f} ({100 * law.confidence:.0f} % interval of the exponent {low} to {high}). Laws with a "
+        f"floor, an error that no number of images gets under, have {100 * law.floor_weight:.0f} % of the weight."
+    )
+
+
+def _not_fitted(findings: CurveFindings) -> str:
+    above = [size for size in findings.sizes if size.scores and not size.at_chance]
+    guessing = f"guessing, {percent(findings.guess)}"
+    if not above:
+        return f"No size is better than {guessing}, so nothing was fitted: use more images, or train longer."
+    if findings.sizes[-1].at_chance:
+        return f"The largest size is no better than {guessing}, so nothing was fitted: look at its training first."
+    return (
+        f"Only one size is better than {guessing} ({_listed(tuple(above))}), and a fit takes two: use more images, or "
+        "train longer."
+    )
+
+
+def _listed(sizes: tuple[SizeResult, ...]) -> str:
+    told = [f"{size.images:,} images, {percent(size.mean)}" for size in sizes if size.mean is not None]
+    return listing(told)
+
+
+def _budget(findings: CurveFindings) -> str:
+    """How long each size was trained: with equal epochs, part of what more images bring is more steps."""
+    small, large = findings.sizes[0], findings.sizes[-1]
+    if findings.equal_steps:
+        return (
+            f"Equal steps: {small.images:,} images took {count(small.steps, 'step')} in "
+            f"{count(small.epochs, 'epoch')}, {large.images:,} took {large.steps:,} in {large.epochs:,}."
+        )
+    return (
+        f"Equal epochs, {large.epochs:,} of them: {small.images:,} images took {count(small.steps, 'step')}, "
+        f"{large.images:,} took {large.steps:,}, so part of the gain is that of more steps."
     )
 
 
 def size_table(findings: CurveFindings) -> TextTable:
-    """Return accuracy by size; the last row is the fit's."""
+    """Return accuracy by size; the last row is what twice the images would bring."""
     law = findings.law
+    fitted = {} if law is None else {size.images: f"{100 * (1 - size.fitted):.2f}" for size in law.sizes}
     rows = [
         (
             f"{size.images:,}",
             mean_and_spread(size.mean, size.sd),
-            _fitted(law, size.images),
+            "at chance" if size.at_chance else fitted.get(size.images, UNDEFINED),
+            f"{size.epochs:,}",
+            f"{size.steps:,}",
             str(len(size.scores)),
         )
         for size in findings.sizes
     ]
     last = ""
     if law is not None:
-        rows.append((f"{2 * law.images:,}", UNDEFINED, _fitted(law, 2 * law.images), UNDEFINED))
-        last = " The last row is the fit's."
+        high, low = (100 * (1 - end) for end in law.interval)
+        then = f"{100 * (1 - law.predicted):.2f} [{low:.2f}, {high:.2f}]"
+        rows.append((f"{2 * law.images:,}", UNDEFINED, then, UNDEFINED, UNDEFINED, UNDEFINED))
+        last = f" The last row is what would be measured, with its {100 * law.confidence:.0f} % interval."
     return TextTable(
         caption=f"Mean ± sample standard deviation over n seeds. Each size is within the next.{last}",
-        header=("training images", "test accuracy, %", "fitted, %", "n"),
+        header=("training images", "test accuracy, %", "fitted, %", "epochs", "steps", "n"),
         rows=tuple(rows),
         text_columns=1,
     )
-
-
-def _fitted(law: PowerLaw | None, images: int) -> str:
-    return UNDEFINED if law is None else f"{100 * (1 - law.at(images)):.2f}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -20,7 +19,8 @@ from stepladder.report.figures.style import (
     write_legend,
 )
 from stepladder.report.units import count
-from stepladder.studies.judging.sizes import CurveFindings, PowerLaw
+from stepladder.studies.judging.power_law import PowerLaw
+from stepladder.studies.judging.sizes import CurveFindings
 
 
 def draw_sizes(findings: CurveFindings, *, compact: bool = False) -> Figure:
@@ -46,7 +46,7 @@ def draw_sizes(findings: CurveFindings, *, compact: bool = False) -> Figure:
         ]
         if law is not None:
             ticks.append(2 * law.images)
-            handles += _draw_law(axes, law, ticks[0])
+            handles += _draw_law(axes, law)
         axes.set_xscale("log")
         axes.set_xticks(ticks)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
@@ -58,16 +58,18 @@ def draw_sizes(findings: CurveFindings, *, compact: bool = False) -> Figure:
         return figure
 
 
-def _draw_law(axes: Axes, law: PowerLaw, smallest: int) -> list[Line2D]:
-    fitted = np.geomspace(smallest, 2 * law.images, 100)
-    for images, color, style in (
-        (fitted[fitted <= law.images], INK, "-"),
-        (fitted[fitted >= law.images], MUTED, "--"),
-    ):
-        axes.plot(images, [100 * (1 - law.at(each)) for each in images], color=color, lw=1.4, ls=style, zorder=2)
-    ends = [100 * (1 - law.error + gain) for gain in law.gain_interval]
-    axes.plot([2 * law.images] * 2, ends, color=MUTED, lw=1.8, marker="_", ms=8, mew=1.8, zorder=3)
+def _draw_law(axes: Axes, law: PowerLaw) -> list[Line2D]:
+    images, errors = zip(*law.line, strict=True)
+    axes.plot(images, [100 * (1 - error) for error in errors], color=INK, lw=1.4, zorder=2)
+    # From what was measured, and not from the law, which may miss it.
+    twice = 2 * law.images
+    ends = [100 * (1 - law.error), 100 * (1 - law.predicted)]
+    axes.plot([law.images, twice], ends, color=MUTED, lw=1.4, ls="--", zorder=2)
+    reach = [100 * (1 - end) for end in law.interval]
+    axes.plot([twice] * 2, reach, color=MUTED, lw=1.8, marker="_", ms=8, mew=1.8, zorder=3)
+    axes.plot(twice, ends[1], color=MUTED, marker="o", ms=5, mew=0, zorder=3)
+    label = f"twice as many, {100 * law.confidence:.0f} %"
     return [
         Line2D([], [], color=INK, lw=1.4, label="power law"),
-        Line2D([], [], color=MUTED, lw=1.4, ls="--", marker="_", ms=8, mew=1.8, label="twice as many, 95 %"),
+        Line2D([], [], color=MUTED, lw=1.4, ls="--", marker="_", ms=8, mew=1.8, label=label),
     ]

@@ -35,7 +35,7 @@ def describe_sweep(findings: SweepFindings) -> list[str]:
         return [*sentences, "No trial has ended, so there is nothing to compare."]
     sentences += _unlearned(findings)
     if best is None and not findings.nothing_learned:
-        why = "in every point some seed failed or ended no better than guessing"
+        why = "in every point some seed did not finish, or ended no better than guessing"
         sentences.append(f"There is no best point: {why if findings.complete else 'no point has all its seeds'}.")
     elif best is not None:
         sentences += _best(best)
@@ -95,8 +95,11 @@ def _unlearned(findings: SweepFindings) -> list[str]:
         sentences.append(
             f"Nothing learned at {found.key}={_list(found.values)}, whatever the {listing(others)}: {how}."
         )
-    if broken := [_share(point, len(point.broken)) for point in found.points if point.broken]:
-        sentences.append(f"Failed, and counted as guessing: {_some(broken)}. The first failure: {found.broken}.")
+    if stopped := [_share(point, len(point.stopped)) for point in found.points if point.stopped]:
+        sentences.append(
+            f"Stopped early, which says nothing about accuracy: {_some(stopped)}. The first was stopped because: "
+            f"{found.stopped}."
+        )
     if diverged := [_share(point, point.diverged) for point in found.points if point.diverged]:
         sentences.append(f"D{_DIVERGED[1:]}: {_some(diverged)}.")
     if chance := [_share(point, len(point.at_chance)) for point in found.points if point.at_chance]:
@@ -107,7 +110,7 @@ def _unlearned(findings: SweepFindings) -> list[str]:
 
 
 def _share(point: Point, bad: int) -> str:
-    return point.name if bad == point.n else f"{point.name} ({bad} of {count(point.n, 'seed')})"
+    return point.name if bad == point.ended else f"{point.name} ({bad} of {count(point.ended, 'seed')})"
 
 
 def _best(best: Best) -> Iterator[str]:
@@ -131,7 +134,8 @@ def _best(best: Best) -> Iterator[str]:
 
 
 def _rivals(best: Best, rivals: int, them: str) -> str:
-    margin = f"difference of more than {hundredths(best.margin)} points is evidence (Tukey, 95 %)"
+    margin = f"difference of more than {hundredths(best.margin)} points is evidence"
+    margin += " (Tukey, 95 %; more where seeds differ more)"
     others = count(rivals, "other point")
     if not best.ties:
         which = "the other point" if rivals == 1 else f"all {others}"

@@ -72,9 +72,9 @@ def point_table(findings: SweepFindings) -> TextTable:
     ]
     return TextTable(
         caption=(
-            "Validation accuracy after the last epoch: mean ± sample standard deviation over n seeds; a failed seed "
-            "counts as guessing. Train: accuracy on plain training images in evaluation mode. Time: mean wall time of "
-            f"a finished trial. {UNDEFINED} marks what is not defined."
+            "Validation accuracy after the last epoch: mean ± sample standard deviation over n seeds. One that "
+            "diverged counts as guessing; one that was stopped is left out. Train: accuracy on plain training images "
+            f"in evaluation mode. Time: mean wall time of a finished trial. {UNDEFINED} marks what is not defined."
         ),
         header=(*(axis.key for axis in findings.sweep.axes), "validation, %", "n", "train, %", "time a trial", "note"),
         rows=tuple(rows),
@@ -113,9 +113,9 @@ def terminal_points(findings: SweepFindings) -> Table:
 
 
 def _state(point: Point) -> str:
-    states = [(point.diverged, "diverged"), (len(point.broken), "failed"), (len(point.at_chance), "guessing")]
+    states = [(point.diverged, "diverged"), (len(point.stopped), "stopped"), (len(point.at_chance), "guessing")]
     states += [(point.missing, "given up" if point.pruned else "to do")]
-    every = point.n + point.missing
+    every = point.ended + point.missing
     return ", ".join(
         f"{what}" if number == every else f"{number} of {every} {what}" for number, what in states if number
     )

@@ -174,7 +174,7 @@ def _draw_panel(
     for (x, y), there in panel.cells.items():
         number = value(there)
         shown = _top(there)
-        bad = measure == "accuracy" and not any(point.learned for point in there) and shown.n > 0
+        bad = measure == "accuracy" and not any(point.learned for point in there) and shown.ended > 0
         color = to_rgb(_COLORS(norm(number)) if number is not None else _NOTHING)
         chosen = bool(top_names & {point.name for point in there})
         edge, line = (INK, 2.4) if chosen else ("#C8C8C8", 0.7)
@@ -209,11 +209,11 @@ def _texts(shown: Point, there: Sequence[Point], measure: Measure) -> tuple[str,
         seconds = _seconds(there)
         return ("–" if seconds is None else duration(seconds)), ""
     if shown.mean is None:
-        return "–", "not run"
+        return "–", "stopped" if shown.stopped else "not run"
     spread = "" if shown.sd is None else f"± {hundredths(shown.sd)}"
     if shown.failed:
-        what = "failed" if shown.broken else "diverged"
-        spread = what if len(shown.failed) == shown.n else f"{len(shown.failed)} of {shown.n} {what}"
+        what = "stopped" if shown.stopped else "diverged"
+        spread = what if len(shown.failed) == shown.ended else f"{len(shown.failed)} of {shown.ended} {what}"
     elif shown.at_chance:
         spread = "guessing" if len(shown.at_chance) == shown.n else f"{len(shown.at_chance)} of {shown.n} guess"
     elif shown.missing:

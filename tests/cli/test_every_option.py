@@ -1,0 +1,591 @@
+"""No option of any command is dropped without a word.
+
+Options that touch the same thing could cover one another. Each such pair of each command is in the table below: either
+both count, and how; or they are refused, by which words. The options are those of the parsers themselves, so that a new
+one fails here until somebody has said what it touches and how it goes with the others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from itertools import combinations
+from typing import Any
+
+import pytest
+from cyclopts import App
+
+from stepladder.api import verbs
+from stepladder.api.job import ImagesToLoad
+from stepladder.cli import app, data_options, run
+from stepladder.datasets import ImageSet
+from stepladder.errors import StepladderError
+from stepladder.studies.running.execution import Execution
+
+Call = Callable[..., Any]
+
+
+def _commands(parent: App, path: tuple[str, ...] = ()) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Every command with its options, as the parser knows them."""
+    for name in parent:
+        if not name.startswith("-"):
+            yield from _commands(parent[name], (*path, name))
+    if path and parent.default_command is not None:
+        yield " ".join(path), tuple(one.name for one in parent.assemble_argument_collection() if not one.children)
+
+
+COMMANDS = dict(_commands(app))
+
+#: What an option touches. Options without a word here meet no other: where a result goes, who watches.
+TOPICS: dict[str, str] = {
+    "--accept-different-bits": "",
+    "--again": "",
+    "--alpha": "judging",
+    "--batch-size": "settings",
+    "--budget": "settings",
+    "--built-for": "network",
+    "--channels": "shape",
+    "--checkpoint-seconds": "",
+    "--class": "",
+    "--classes": "network",
+    "--clear-cache": "stops",
+    "--compare": "network",
+    "--csv": "printed",
+    "--data": "images",
+    "--data-dir": "images",
+    "--descriptor": "",
+    "--device": "processes",
+    "--download": "images",
+    "--drop-leaks": "",
+    "--effective": "network",
+    "--epochs": "settings",
+    "--explain": "network",
+    "--file": "rungs settings",
+    "--final": "seeds",
+    "--fit": "shape",
+    "--folder": "",
+    "--folders": "",
+    "--format": "exported",
+    "--high": "rates",
+    "--html": "stops",
+    "--image": "",
+    "--images": "exported",
+    "--input": "network",
+    "--json": "printed",
+    "--limit": "images",
+    "--list": "stops",
+    "--low": "rates",
+    "--max-seeds": "seeds",
+    "--max-time": "seeds",
+    "--max-trials": "seeds",
+    "--metric": "judging",
+    "--model": "",
+    "--name": "",
+    "--network": "network settings",
+    "--out": "exported",
+    "--over": "settings search",
+    "--overwrite": "exported",
+    "--picture": "network",
+    "--pilot": "judging",
+    "--plan": "rungs",
+    "--precision": "",
+    "--quantize": "exported",
+    "--recipe": "rungs",
+    "--repair": "",
+    "--resplit": "splits",
+    "--retry-failed": "search",
+    "--rounds": "",
+    "--rung": "rungs",
+    "--sd": "judging",
+    "--search": "search",
+    "--search-seed": "search",
+    "--seed": "",
+    "--seeds": "seeds",
+    "--select": "splits",
+    "--set": "rungs settings rates",
+    "--sheet": "stops",
+    "--size": "shape",
+    "--skip-damaged": "",
+    "--smallest-effect": "judging",
+    "--solve": "network",
+    "--steps": "rates",
+    "--storage": "search",
+    "--streams": "processes search",
+    "--technique": "rungs",
+    "--test": "splits",
+    "--threads": "processes",
+    "--top": "",
+    "--track": "",
+    "--trial-timeout": "",
+    "--trials": "search",
+    "--validation": "splits",
+    "--way": "",
+    "--with-bag-of-words": "splits",
+    "--words": "",
+    "--workers": "processes search",
+    "--yes": "search",
+}
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A pair that ends in one sentence: the arguments after the command that show it, and the words."""
+
+    arguments: tuple[str, ...]
+    words: str
+
+
+#: By the commands that it holds for, and the pair: how both count, or how they are refused.
+Decisions = dict[tuple[str, str], str | Refused]
+
+RUNGS = ("--rung", "base:", "--rung", "+mix:mixup", "--rung", "+ema:ema")
+OTHER_RUNGS = ("--rung", "base:", "--rung", "other:mixup,ema", "--rung", "third:ema")
+OVER = ("--over", "optimizer.lr=0.1,0.2")
+RANGE = ("--over", "optimizer.lr=0.1..0.2", "--search", "optuna")
+SMALL = ("digits", "--limit", "20", "--recipe", "small")
+
+
+def _refused(*arguments: str, words: str) -> Refused:
+    return Refused((*SMALL, *arguments), words)
+
+
+#: Of every command that has both.
+COMMON: Decisions = {
+    ("--batch-size", "--epochs"): "two settings",
+    ("--batch-size", "--network"): "a setting and another network",
+    ("--batch-size", "--set"): _refused(
+        "--batch-size", "8", "--set", "batch_size=16", words="batch_size is given twice, as --batch-size and with --set"
+    ),
+    ("--budget", "--epochs"): "the budget says how the epochs of the largest size go to the others",
+    ("--budget", "--network"): "a budget and another network",
+    ("--budget", "--set"): "the budget says how the settings of the largest size go to the others",
+    ("--batch-size", "--budget"): "steps are counted in batches of this size",
+    ("--channels", "--fit"): "two steps of reading",
+    ("--channels", "--size"): "two steps of reading",
+    ("--data", "--data-dir"): Refused(
+        ("digits", "--data-dir", "."), "--data-dir is where the files of an image set are, and digits come with"
+    ),
+    ("--data", "--download"): "permission to fetch it, or the weights of a network",
+    ("--data", "--limit"): "the first images of each class",
+    ("--data-dir", "--download"): "what is not in the folder may be fetched",
+    ("--data-dir", "--limit"): "where from, and how many",
+    ("--download", "--limit"): "where from, and how many",
+    ("--device", "--streams"): _refused(
+        "--streams", "2", "--device", "cpu", words="--streams is for trials that share"
+    ),
+    ("--device", "--threads"): "threads are of what the processor does",
+    ("--device", "--workers"): "processes on one device",
+    ("--streams", "--threads"): "each stream has as many threads",
+    ("--streams", "--workers"): "each process has as many streams",
+    ("--threads", "--workers"): "each process has as many threads",
+    ("--epochs", "--network"): "a setting and another network",
+    ("--epochs", "--set"): _refused(
+        "--epochs", "2", "--set", "epochs=3", words="epochs is given twice, as --epochs and with --set"
+    ),
+    ("--fit", "--size"): "how images are brought to the size",
+    ("--json", "--csv"): "see the command",
+    ("--network", "--set"): _refused(
+        "--network", "lenet5", "--set", "network=report", words="the network is given twice, with --network and among"
+    ),
+    ("--recipe", "--set"): "settings of that recipe",
+    ("--recipe", "--technique"): "techniques on top of that recipe",
+    ("--select", "--validation"): _refused(
+        "--validation", "0", "--select", "best-val", words="--select best-val chooses by validation images"
+    ),
+    ("--max-time", "--seeds"): "as many seeds, in as many calls",
+    ("--set", "--technique"): "a setting may be one of that technique",
+}
+
+#: Of the commands that train one recipe, up to a rung of it.
+ONE_RUNG: Decisions = {
+    ("--recipe", "--rung"): "a rung of that recipe",
+    ("--rung", "--set"): _refused(
+        "--rung",
+        "standardize",
+        "--set",
+        "dropout.p=0.1",
+        words="--rung standardize ends below dropout, so dropout.p would",
+    ),
+    ("--rung", "--technique"): _refused(
+        "--rung", "standardize", "--technique", "mixup", words="--rung standardize ends below mixup, which"
+    ),
+}
+
+#: Of the commands about a study.
+STUDY: Decisions = {
+    ("--file", "--rung"): _refused(*RUNGS, "--file", "study.toml", words="rungs are given twice, with --rung and with"),
+    ("--file", "--plan"): "the rungs of the file are factors of the plan",
+    ("--file", "--recipe"): "the recipe asked for goes before the file's; its rungs stay",
+    ("--file", "--set"): "a setting asked for goes before the file's",
+    ("--file", "--technique"): "on a rung of its own above those of the file",
+    ("--file", "--epochs"): "a setting asked for goes before the file's",
+    ("--file", "--batch-size"): "a setting asked for goes before the file's",
+    ("--file", "--network"): "refused where the file sets one as well; tests/studies/design/test_recipes.py",
+    ("--plan", "--rung"): _refused(*OTHER_RUNGS, "--plan", "factorial", words="takes each rung for a factor, and"),
+    ("--plan", "--recipe"): "the plan is made of that recipe's techniques",
+    ("--plan", "--set"): "settings of all rungs",
+    ("--plan", "--technique"): "a technique more in the plan",
+    ("--recipe", "--rung"): "network, optimizer and settings of that recipe; the rungs list their techniques",
+    ("--rung", "--set"): _refused(*RUNGS, "--set", "dropout.p=0.1", words="dropout"),
+    ("--rung", "--technique"): "on a rung of its own above those listed",
+    ("--seeds", "--final"): _refused(
+        "--seeds", "auto", "--final", words="--final looks once and --seeds auto as often"
+    ),
+    ("--seeds", "--max-seeds"): _refused(
+        "--seeds", "3", "--max-seeds", "5", words="--max-seeds ends --seeds auto, and --seeds is 3"
+    ),
+    ("--seeds", "--max-trials"): _refused(
+        "--seeds", "3", "--max-trials", "4", words="--max-trials is 4 and the ladder needs"
+    ),
+    ("--final", "--max-seeds"): _refused(
+        "--final", "--max-seeds", "5", words="--max-seeds ends --seeds auto, and --seeds is 5"
+    ),
+    ("--final", "--max-time"): "one look, in as many calls",
+    ("--final", "--max-trials"): "one look at no more trials",
+    ("--max-seeds", "--max-time"): "a time limit makes the seeds auto, which this ends",
+    ("--max-seeds", "--max-trials"): _refused(
+        "--max-seeds", "5", "--max-trials", "40", words="--max-seeds ends --seeds auto, and --seeds is 5"
+    ),
+    ("--max-time", "--max-trials"): "no more trials, in as many calls",
+    ("--alpha", "--metric"): "what is judged, and how strictly",
+    ("--alpha", "--smallest-effect"): "what is judged, and how strictly",
+    ("--metric", "--smallest-effect"): "in the metric's unit",
+    ("--alpha", "--pilot"): "the spread, and how strictly",
+    ("--alpha", "--sd"): "the spread, and how strictly",
+    ("--metric", "--pilot"): "the spread of that metric",
+    ("--metric", "--sd"): "in the metric's unit",
+    ("--pilot", "--sd"): _refused("--sd", "1", "--pilot", "there", words="--sd and --pilot both give the standard"),
+    ("--pilot", "--smallest-effect"): "two figures of the forecast",
+    ("--sd", "--smallest-effect"): "two figures of the forecast",
+    ("--resplit", "--select"): "the epoch best on the seed's own validation images",
+    ("--resplit", "--validation"): "each seed holds out as large a share",
+    ("--resplit", "--with-bag-of-words"): _refused(
+        "--resplit",
+        "--with-bag-of-words",
+        words="--resplit draws other test images for each seed, and --with-bag-of-words",
+    ),
+    ("--select", "--with-bag-of-words"): "the bag has no epochs, and the rungs have",
+    ("--validation", "--with-bag-of-words"): "its C is chosen on them too",
+}
+
+TRAIN: Decisions = {
+    ("--test", "--validation"): _refused("--no-test", "--validation", "0", words="so test cannot stay unread"),
+}
+
+_NEEDS_SEARCH = "is for a search, and this goes over a grid; leave it out, or add --search optuna"
+_ONE_BY_ONE = "is for trials at the same time, and a search trains one trial at a time"
+
+SWEEP: Decisions = {
+    ("--over", "--set"): _refused(*OVER, "--set", "optimizer.lr=0.3", words="optimizer.lr is given twice, with --over"),
+    ("--over", "--epochs"): _refused(
+        "--over", "epochs=1,2", "--epochs", "3", words="epochs is given twice, with --over"
+    ),
+    ("--over", "--batch-size"): _refused(
+        "--over", "batch_size=8,16", "--batch-size", "32", words="batch_size is given twice, with --over"
+    ),
+    ("--over", "--network"): _refused(
+        "--over",
+        "network=lenet5,report",
+        "--network",
+        "resnet9",
+        words="the network is given twice, with --network and",
+    ),
+    ("--over", "--search"): "what is searched",
+    ("--over", "--trials"): _refused(*OVER, "--trials", "5", words=f"--trials {_NEEDS_SEARCH}"),
+    ("--over", "--search-seed"): _refused(*OVER, "--search-seed", "5", words=f"--search-seed {_NEEDS_SEARCH}"),
+    ("--over", "--storage"): _refused(*OVER, "--storage", "sqlite://", words=f"--storage {_NEEDS_SEARCH}"),
+    ("--over", "--retry-failed"): "points whose trials had failed",
+    ("--over", "--streams"): "points at the same time",
+    ("--over", "--workers"): "points at the same time",
+    ("--over", "--yes"): "as many points",
+    ("--search", "--trials"): "points of the search",
+    ("--search", "--search-seed"): "of the search",
+    ("--search", "--storage"): "of the search",
+    ("--search", "--retry-failed"): "trials of its points that had failed",
+    ("--search", "--streams"): _refused(*RANGE, "--streams", "2", words="--streams is for trials"),
+    ("--search", "--workers"): _refused(*RANGE, "--workers", "2", words=f"--workers {_ONE_BY_ONE}"),
+    ("--search", "--yes"): "as many points",
+    ("--search-seed", "--trials"): "two figures of the search",
+    ("--storage", "--trials"): "two figures of the search",
+    ("--retry-failed", "--trials"): "two figures of the search",
+    ("--trials", "--yes"): "as many points",
+    ("--search-seed", "--storage"): "two figures of the search",
+    ("--retry-failed", "--search-seed"): "two figures of the search",
+    ("--search-seed", "--yes"): "two figures of the search",
+    ("--retry-failed", "--storage"): "two figures of the search",
+    ("--storage", "--yes"): "two figures of the search",
+    ("--retry-failed", "--yes"): "trials that had failed, however many",
+    ("--streams", "--trials"): _refused(*RANGE, "--trials", "5", "--streams", "2", words="--streams is for trials"),
+    ("--trials", "--workers"): _refused(*RANGE, "--trials", "5", "--workers", "2", words=f"--workers {_ONE_BY_ONE}"),
+    ("--search-seed", "--streams"): _refused(*RANGE, "--search-seed", "1", "--streams", "2", words="--streams is for"),
+    ("--search-seed", "--workers"): _refused(*RANGE, "--search-seed", "1", "--workers", "2", words=_ONE_BY_ONE),
+    ("--storage", "--streams"): _refused(*RANGE, "--storage", "sqlite://", "--streams", "2", words="--streams is for"),
+    ("--storage", "--workers"): _refused(*RANGE, "--storage", "sqlite://", "--workers", "2", words=_ONE_BY_ONE),
+    ("--retry-failed", "--streams"): "trials that had failed, at the same time",
+    ("--retry-failed", "--workers"): "trials that had failed, at the same time",
+    ("--streams", "--yes"): "many trials, at the same time",
+    ("--workers", "--yes"): "many trials, at the same time",
+}
+
+CURVE: Decisions = {
+    ("--retry-failed", "--streams"): "trials that had failed, at the same time",
+    ("--retry-failed", "--workers"): "trials that had failed, at the same time",
+}
+
+RATES: Decisions = {
+    ("--high", "--low"): "the ends of the range",
+    ("--high", "--steps"): "steps to that rate",
+    ("--low", "--steps"): "steps from that rate",
+    ("--high", "--set"): _refused(
+        "--high", "1", "--set", "optimizer.lr=0.3", words="optimizer.lr is what this test looks"
+    ),
+    ("--low", "--set"): _refused(
+        "--low", "0.1", "--set", "optimizer.lr=0.3", words="optimizer.lr is what this test looks"
+    ),
+    ("--set", "--steps"): _refused("--steps", "200", "--set", "epochs=3", words="--epochs is no budget of this test"),
+}
+
+
+def _stops(option: str, other: str, *arguments: str) -> Refused:
+    return Refused(arguments, f"{option} examines no images, and {other} was given with it")
+
+
+DATA: Decisions = {
+    ("--clear-cache", "--html"): _stops("--clear-cache", "--html", "--clear-cache", "--html", "x.html"),
+    ("--clear-cache", "--list"): _stops("--clear-cache", "--list", "--clear-cache", "--list"),
+    ("--clear-cache", "--sheet"): _stops("--clear-cache", "--sheet", "--clear-cache", "--sheet", "x.png"),
+    ("--html", "--list"): _stops("--list", "--html", "--list", "--html", "x.html"),
+    ("--html", "--sheet"): "two files",
+    ("--list", "--sheet"): _stops("--list", "--sheet", "--list", "--sheet", "x.png"),
+}
+
+_OWN = "refused for a module of your own; tests/cli/test_own_network.py"
+_SHOWN = ("--built-for", "--classes", "--compare", "--effective", "--explain", "--input", "--picture")
+INSPECT: Decisions = {
+    **dict.fromkeys(combinations(_SHOWN, 2), f"two things that are shown; {_OWN}"),
+    **{(one, "--network"): f"shown of that network; {_OWN}" for one in _SHOWN},
+    **{
+        (one, "--solve"): Refused(
+            ("--solve", "conv5 32->32", one, *arguments), f"{one} is about a network, and none was named"
+        )
+        for one, arguments in zip(_SHOWN, (("3x8x8",), ("3",), (), (), (), ("3x8x8",), ("x.svg",)), strict=True)
+    },
+    ("--batch-size", "--network"): f"the memory of that network; {_OWN}",
+    ("--network", "--solve"): "both are shown",
+    ("--data", "--data-dir"): Refused(("report", "--data-dir", "."), "--data-dir is where a named image set is"),
+}
+
+EXPORT: Decisions = {
+    ("--format", "--images"): "checked on these images",
+    ("--format", "--out"): "the file's form and its name",
+    ("--format", "--overwrite"): "the file's form",
+    ("--format", "--quantize"): "refused but for onnx; tests/model/test_export.py",
+    ("--images", "--out"): "checked on these images",
+    ("--images", "--overwrite"): "checked on these images",
+    ("--images", "--quantize"): "the ranges are of these images",
+    ("--out", "--overwrite"): "that file may be replaced",
+    ("--out", "--quantize"): "the small file has that name",
+    ("--overwrite", "--quantize"): "that file may be replaced",
+}
+
+#: What is decided of each command, the first that knows a pair; all others have :data:`COMMON` alone.
+TABLES: dict[str, tuple[Decisions, ...]] = {
+    "study": (STUDY, CURVE, COMMON),
+    "plan": (STUDY, COMMON),
+    "train": (TRAIN, ONE_RUNG, COMMON),
+    "sweep": (SWEEP, ONE_RUNG, COMMON),
+    "curve": (CURVE, COMMON),
+    "lr-range": (RATES, ONE_RUNG, COMMON),
+    "data": (DATA, COMMON),
+    "inspect": (INSPECT, COMMON),
+    "export": (EXPORT, COMMON),
+    "predict": (
+        {("--csv", "--json"): Refused(("model", "x.png", "--csv", "--json"), "--csv and --json exclude")},
+        COMMON,
+    ),
+    "bench data": ({("--images", "--json"): "both"}, COMMON),
+    "techniques": (COMMON,),
+    "techniques show": (COMMON,),
+}
+
+
+def _decision(command: str, one: str, other: str) -> str | Refused | None:
+    for table in TABLES.get(command, (COMMON,)):
+        found = table.get((one, other), table.get((other, one)))
+        if found is not None:
+            return found
+    return None
+
+
+def _pairs(command: str) -> list[tuple[str, str]]:
+    """The options of a command that touch the same thing."""
+    known = {name: set(TOPICS.get(name, "").split()) for name in COMMANDS[command]}
+    return [pair for pair in combinations(sorted(known), 2) if known[pair[0]] & known[pair[1]]]
+
+
+def test_every_option_of_every_command_is_known() -> None:
+    there = {option for options in COMMANDS.values() for option in options}
+    assert there - TOPICS.keys() == set(), "say in TOPICS what a new option touches"
+    assert TOPICS.keys() - there == set(), "these options are gone"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_pair_that_could_cover_one_another_is_decided(command: str) -> None:
+    undecided = [pair for pair in _pairs(command) if _decision(command, *pair) is None]
+    assert undecided == [], f"say in the table of {command} how both count, or refuse them"
+
+
+def _all_refused() -> list[Any]:
+    found = []
+    for command in COMMANDS:
+        for one, other in _pairs(command):
+            decision = _decision(command, one, other)
+            if isinstance(decision, Refused):
+                found.append(pytest.param(command, decision, id=f"{command} {one} {other}"))
+    return found
+
+
+@pytest.mark.parametrize(("command", "decision"), _all_refused())
+def test_a_pair_that_is_refused_ends_in_a_sentence(stepladder: Call, command: str, decision: Refused) -> None:
+    needed = OVER if command == "sweep" and "--over" not in decision.arguments else ()
+    outcome = stepladder(*command.split(), *decision.arguments, *needed)
+    assert (outcome.code, outcome.err.count("Error: ")) == (2, 1), outcome.err
+    assert decision.words in outcome.err
+    assert "Traceback" not in outcome.err
+
+
+class RecordedError(StepladderError):
+    """In place of a job: what the command line asks of the library."""
+
+
+#: One way to write each option, with another value than its own.
+SAMPLES: dict[str, tuple[str, ...]] = {
+    "--accept-different-bits": ("--accept-different-bits",),
+    "--alpha": ("--alpha", "0.1"),
+    "--batch-size": ("--batch-size", "8"),
+    "--budget": ("--budget", "steps"),
+    "--channels": ("--channels", "3"),
+    "--checkpoint-seconds": ("--checkpoint-seconds", "5"),
+    "--data-dir": ("--data-dir", "there"),
+    "--descriptor": ("--descriptor", "sift"),
+    "--device": ("--device", "cpu"),
+    "--download": ("--download",),
+    "--drop-leaks": ("--drop-leaks",),
+    "--epochs": ("--epochs", "7"),
+    "--file": ("--file", "study.toml"),
+    "--final": ("--final",),
+    "--fit": ("--fit", "pad"),
+    "--high": ("--high", "2"),
+    "--limit": ("--limit", "9"),
+    "--low": ("--low", "0.01"),
+    "--max-seeds": ("--max-seeds", "6"),
+    "--max-time": ("--max-time", "2h"),
+    "--max-trials": ("--max-trials", "99"),
+    "--metric": ("--metric", "macro_f1"),
+    "--network": ("--network", "lenet5"),
+    "--out": ("--out", "there"),
+    "--over": ("--over", "dropout.p=0,0.5"),
+    "--pilot": ("--pilot", "there"),
+    "--plan": ("--plan", "add-one"),
+    "--precision": ("--precision", "float32"),
+    "--recipe": ("--recipe", "report"),
+    "--resplit": ("--resplit",),
+    "--retry-failed": ("--retry-failed",),
+    "--sd": ("--sd", "1"),
+    "--search": ("--search", "optuna"),
+    "--search-seed": ("--search", "optuna", "--search-seed", "5"),
+    "--seed": ("--seed", "4"),
+    "--seeds": ("--seeds", "4"),
+    "--select": ("--select", "best-val"),
+    "--set": ("--set", "optimizer.momentum=0.5"),
+    "--size": ("--size", "16"),
+    "--skip-damaged": ("--skip-damaged",),
+    "--smallest-effect": ("--smallest-effect", "2"),
+    "--steps": ("--steps", "200"),
+    "--storage": ("--search", "optuna", "--storage", "sqlite://"),
+    "--streams": ("--streams", "2"),
+    "--technique": ("--technique", "mixup"),
+    "--test": ("--no-test",),
+    "--threads": ("--threads", "2"),
+    "--track": ("--track", "tensorboard"),
+    "--trial-timeout": ("--trial-timeout", "5m"),
+    "--trials": ("--search", "optuna", "--trials", "5"),
+    "--validation": ("--validation", "0.3"),
+    "--words": ("--words", "50"),
+    "--workers": ("--workers", "2"),
+    "--yes": ("--yes",),
+}
+#: What is done before or after the verb, or beside it: where it is printed, and the bag that follows a study.
+BESIDE = {"--data", "--json", "--with-bag-of-words"}
+VERBS = {
+    name: name.replace("-", "_") for name in ("study", "plan", "train", "sweep", "lr-range", "curve", "bag-of-words")
+}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Execution):
+        shown = {one.name: getattr(value, one.name) for one in fields(value) if one.name not in ("stop", "command")}
+        return repr((sorted(shown.items()), value.is_bounded))
+    if is_dataclass(value) and not isinstance(value, type):
+        return repr(value)
+    return repr(value) if not callable(value) else ""
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], digits: ImageSet) -> Callable[..., str]:
+    """What a command line asks of the library, as one text."""
+
+    def load(data: str, **how: Any) -> ImageSet:
+        access = how.pop("access")
+        loaded.append(repr((data, sorted(how.items(), key=str), access.data_dir, access.download)))
+        return digits
+
+    loaded: list[str] = []
+    monkeypatch.setattr(data_options, "load_image_set", load)
+
+    def record(*arguments: Any, **named: Any) -> None:
+        told = []
+        for value in (
+            *arguments,
+            *(value for name, value in sorted(named.items()) if name not in ("progress", "command")),
+        ):
+            if isinstance(value, ImagesToLoad):
+                value.load(None)
+            else:
+                told.append(_plain(value))
+        raise RecordedError("; ".join([*loaded, *told]))
+
+    for verb in VERBS.values():
+        monkeypatch.setattr(verbs, verb, record)
+
+    def make(command: str, *arguments: str) -> str:
+        loaded.clear()
+        base = OVER if command == "sweep" and "--over" not in arguments else ()
+        rungs = {"study": RUNGS, "plan": RUNGS}.get(command, ("--rung", "standardize"))
+        given = [word for one in arguments for word in (rungs if one == "--rung" else (one,))]
+        code = run([command, "digits", *given, *base])
+        said = capsys.readouterr()
+        assert code == 2, said
+        return said.err
+
+    return make
+
+
+@pytest.mark.parametrize("command", VERBS)
+def test_every_option_and_every_pair_that_counts_reaches_the_library(command: str, asked: Callable[..., str]) -> None:
+    options = [option for option in COMMANDS[command] if option not in BESIDE]
+    written = {option: ("--rung",) if option == "--rung" else SAMPLES[option] for option in options}
+    nothing = asked(command)
+    alone = {option: asked(command, *words) for option, words in written.items()}
+    for option, said in alone.items():
+        assert re.match("Error: .*digits", said), (option, said)
+        # A permission for many trials, and the name of the one search there is, change how the axes are meant.
+        assert said != nothing, f"{option} does not reach the library"
+    # These two take most of their options in the very classes of study's: what is parsed together there is here.
+    parsed = set(_pairs("study")) if command in ("plan", "curve") else set()
+    for one, other in _pairs(command):
+        if (one, other) in parsed or isinstance(_decision(command, one, other), Refused) or {one, other} & BESIDE:
+            continue
+        both = asked(command, *written[one], *written[other])
+        assert both not in (nothing, alone[one], alone[other]) or set(written[one]) & set(written[other]), (one, other)
