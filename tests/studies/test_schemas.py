@@ -86,7 +86,8 @@ def test_one_that_is_read_says_what_it_said(version: int, stored: Callable[[int]
             one["interval"] = [max(low, least), min(high, 1.0)]
     assert agrees_with({key: value for key, value in then.items() if key not in anew}, now)
     assert (now["version"], now["choice"]["reason"]) == (VERDICTS_VERSION, "nothing learned")
-    assert {fault.place for fault in check_folder(study).faults} == {"report.md", "report.html"}  # left out here
+    found = [fault.place for fault in check_folder(study).faults if fault.is_fault]
+    assert set(found) == {"report.md", "report.html"}  # left out here
     done = stepladder("report", "study")
     assert done.code == 0
     assert "standardize" in done.out

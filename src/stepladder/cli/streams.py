@@ -51,7 +51,8 @@ def let_any_letter_through() -> None:
     codecs.register_error(_ANY_LETTER, _near_letters)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors=_ANY_LETTER)
+            with suppress(OSError):  # what it was opened on has given way to a terminal, which cannot seek
+                stream.reconfigure(errors=_ANY_LETTER)
     if isinstance(sys.stdin, TextIOWrapper):  # names of files need not be in any encoding
         with suppress(UnsupportedOperation):  # something was read before
             sys.stdin.reconfigure(errors="surrogateescape")
