@@ -17,6 +17,7 @@ def test_a_range_test_in_one_command(stepladder: Call) -> None:
     assert f"Suggested: optimizer.lr={document['suggested']:g} (" in outcome.err
     folder = Path("studies/digits-lr-range")
     assert {str(path.relative_to(folder)) for path in folder.rglob("*.*")} == {
+        "checksums.txt",
         "lr-range.md",
         "lr-range.json",
         "lr-range.csv",

@@ -49,6 +49,7 @@ def test_the_smallest_real_study(stepladder: Call, tmp_path: Path) -> None:
     files = {path.name for path in folder.iterdir()} | {path.name for path in (folder / "figures").iterdir()}
     assert files == {
         "study.json",
+        "checksums.txt",
         "trials",
         "results.csv",
         "report.md",

@@ -472,6 +472,17 @@ def test_marks_follow_the_plan_and_carry_the_interval(make_study):
     assert "[" in marks[0].figures
 
 
+def test_marks_are_drawn_to_one_scale(make_study):
+    marks = verdict_marks(make_findings(make_study(seeds=5)))
+    strips = [mark.strip for mark in marks]
+    assert len({strip.zero for strip in strips}) == 1
+    for mark, strip in zip(marks, strips, strict=True):
+        start, length = strip.these
+        assert 0 <= start <= strip.mean <= start + length <= 100.01
+        assert (start > strip.zero) == (mark.kind == "helped")
+        assert (start + length < strip.zero) == (mark.kind == "hurt")
+
+
 def test_nothing_is_marked_before_test_is_read_or_of_one_seed(make_study):
     assert verdict_marks(make_findings(make_study(seeds=1))) == []
     assert verdict_marks(make_findings(make_study(read=False))) == []

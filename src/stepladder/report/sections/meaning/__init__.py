@@ -73,6 +73,22 @@ class MeaningSection(Section[Findings]):
 
 
 @dataclass(frozen=True)
+class Strip:
+    """Both intervals of an effect drawn to the scale that all marks share, each place from 0, left, to 100, right.
+
+    Attributes:
+        zero, mean: of no difference, and of the mean.
+        these: where the interval on these test images begins, and how long it is.
+        new: the same on new images like them; None without one.
+    """
+
+    zero: float
+    mean: float
+    these: tuple[float, float] | None
+    new: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
 class Mark:
     """One verdict as the page's first lines show it: ``kind`` is a key of :data:`SYMBOLS`.
 
@@ -86,6 +102,31 @@ class Mark:
     word: str
     figures: str
     new_images: str = ""
+    strip: Strip | None = None
+
+
+def _strips(findings: Findings, effects: Sequence[Effect]) -> list[Strip | None]:
+    """Draw effects to one scale, as wide as what was seen and half as much again: an interval may go on beyond it."""
+    seen = [value for each in effects for value in (*each.differences.values(), 0.0)]
+    low, high = min(seen, default=0.0), max(seen, default=0.0)
+    slack = (high - low) / 2
+    ends = [end for each in effects if each.interval for end in each.interval]
+    low, high = max(low - slack, min([low, *ends])), min(high + slack, max([high, *ends]))
+    if high <= low:
+        return [None] * len(effects)
+
+    def place(value: float) -> float:
+        return round(100 * (min(max(value, low), high) - low) / (high - low), 2)
+
+    def span(bounds: tuple[float, float] | None) -> tuple[float, float] | None:
+        return None if bounds is None else (place(bounds[0]), round(place(bounds[1]) - place(bounds[0]), 2))
+
+    return [
+        None
+        if each.mean is None
+        else Strip(place(0.0), place(each.mean), span(each.interval), span(findings.on_new_images(each)))
+        for each in effects
+    ]
 
 
 def verdict_marks(findings: Findings) -> list[Mark]:
@@ -106,8 +147,9 @@ def verdict_marks(findings: Findings) -> list[Mark]:
             word=verdict_word(effect),
             figures=figures_of(scale, effect, ", "),
             new_images=on_new_images,
+            strip=strip,
         )
-        for effect, on_new_images in zip(effects, wider, strict=True)
+        for effect, on_new_images, strip in zip(effects, wider, _strips(findings, effects), strict=True)
         if effect.mean is not None
     ]
 
