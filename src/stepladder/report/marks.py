@@ -80,28 +80,6 @@ def compared_with(kind: ContrastKind) -> str:
             assert_never(kind)
 
 
-def lead_of(kind: ContrastKind, verdict: Verdict) -> str:
-    """Return what is said before all effects that have one verdict."""
-    match kind:
-        case ContrastKind.LADDER | ContrastKind.LEAVE_ONE_OUT | ContrastKind.ADD_ONE | ContrastKind.SHAPLEY:
-            leads = ("Helped", "Hurt", "Equivalent to leaving it out", "Undecided")
-        case ContrastKind.INTERACTION:
-            leads = ("Stronger together", "Weaker together", "Independent of each other", "Undecided")
-        case _:
-            assert_never(kind)
-    match verdict:
-        case "helped":
-            return leads[0]
-        case "hurt":
-            return leads[1]
-        case "equivalent":
-            return leads[2]
-        case "undecided":
-            return leads[3]
-        case _:
-            assert_never(verdict)
-
-
 def roughly(scale: Scale, effect: Effect) -> str:
     """Write the size of an effect, without its unit, with no more digits than half its interval leaves it.
 

@@ -17,7 +17,6 @@ from stepladder.report.marks import (
     confidence_of,
     figures_of,
     kind_of,
-    lead_of,
     opening_of,
     question,
     roughly,
@@ -39,14 +38,13 @@ from stepladder.report.units import (
     size,
     time_range,
 )
-from stepladder.studies.design.designs import ContrastKind
 from stepladder.studies.design.rules import DEFAULT_SEEDS, next_size
 from stepladder.studies.files.bag_files import BAG_NAME
 from stepladder.studies.files.records import Ending
 from stepladder.studies.findings import Findings
 from stepladder.studies.judging.choice import ChoiceReason
 from stepladder.studies.judging.statistics import Effect, RungSummary
-from stepladder.studies.judging.verdicts import EVEN, POWER, Verdict
+from stepladder.studies.judging.verdicts import EVEN, POWER, VERDICTS
 
 #: Names are listed up to so many; of more, the first three, or their number.
 _NAMED = 4
@@ -363,12 +361,13 @@ def _open(opening: str, sentence: str) -> str:
 def _describe_interactions(effects: Sequence[Effect]) -> list[str]:
     """Say which techniques work together, and which against one another."""
     sentences = []
-    verdicts: tuple[Verdict, ...] = ("helped", "hurt", "equivalent", "undecided")
-    for verdict in verdicts:
-        names = [effect.name for effect in effects if effect.verdict == verdict]
-        if names and (verdict != "undecided" or len(names) > _NAMED):  # of few it is said with what would decide them
-            which = f"{len(names)} of {len(effects)} interactions" if len(names) > _NAMED else listing(names)
-            sentences.append(f"{lead_of(ContrastKind.INTERACTION, verdict)}: {which}.")
+    for verdict in VERDICTS:
+        found = [effect for effect in effects if effect.verdict == verdict]
+        # Of few that are undecided it is said with what would decide them.
+        if found and (verdict != "undecided" or len(found) > _NAMED):
+            some = f"{len(found)} of {len(effects)} interactions" if len(found) > _NAMED else ""
+            word = verdict_word(found[0])
+            sentences.append(f"{word[0].upper()}{word[1:]}: {some or listing([effect.name for effect in found])}.")
     return sentences
 
 
