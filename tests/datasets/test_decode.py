@@ -21,11 +21,13 @@ from stepladder.datasets.decode import (
     ENOUGH,
     FORMATS,
     MAX_PIXELS,
+    Wide,
     decode_fitted,
     decode_image,
     fit_image,
     fit_square,
     image_shape,
+    upright_pixels,
 )
 from stepladder.datasets.image_set import FITS
 from stepladder.errors import DataError
@@ -132,13 +134,13 @@ def test_unbounded_modes_are_refused_with_the_fix(mode):
 def test_zero_bytes_and_text():
     with pytest.raises(DataError, match="empty"):
         decode_image(b"")
-    with pytest.raises(DataError, match="JPEG, PNG, WEBP, BMP, TIFF, GIF"):
+    with pytest.raises(DataError, match="JPEG, PNG, WEBP, BMP, TIFF, GIF, PPM"):
         decode_image(b"hello, this is no image")
 
 
 def test_formats_outside_the_list_are_refused():
     with pytest.raises(DataError, match="no image that can be read"):
-        decode_image(saved(Image.new("RGB", (4, 4)), "PPM"))
+        decode_image(saved(Image.new("RGB", (4, 4)), "TGA"))
 
 
 @pytest.mark.parametrize("progressive", [False, True])
@@ -276,8 +278,8 @@ def decoded_sizes(monkeypatch) -> list[tuple[int, int]]:
     """Rows and columns of each image that is decoded from now on."""
     seen = []
 
-    def decode(content, at_least=(0, 0)):
-        image = decode_image(content, at_least)
+    def decode(content, at_least=(0, 0), *how):
+        image = decode_image(content, at_least, *how)
         seen.append(image.shape[:2])
         return image
 
@@ -358,3 +360,104 @@ def test_large_images_wait_for_room():
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(hold, [40, 60, 30, 70, 10] * 4))
     assert most <= 100
+
+
+def tiff(values: np.ndarray, bits: int, photometric: int) -> bytes:
+    """A little-endian TIFF of one strip: gray of 8, 12 (packed) or 16 bits, as scanners and microscopes write them."""
+    rows, columns = values.shape
+    if bits in (8, 16):
+        strip = values.astype(f"<u{bits // 8}").tobytes()
+    else:
+        pairs = values.reshape(-1, 2).astype(np.uint32)
+        joined = (pairs[:, 0] << 12) | pairs[:, 1]
+        strip = b"".join(int(three).to_bytes(3, "big") for three in joined)
+    tags = [
+        (256, 4, columns), (257, 4, rows), (258, 3, bits), (259, 3, 1), (262, 3, photometric), (273, 4, 8),
+        (277, 3, 1), (278, 4, rows), (279, 4, len(strip)),
+    ]  # fmt: skip
+    directory = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", *tag[:2], 1, tag[2]) for tag in tags)
+    return b"II*\0" + struct.pack("<I", 8 + len(strip)) + strip + directory + bytes(4)
+
+
+WIDE = np.array([[0, 128, 129, 257], [32_768, 65_278, 65_407, 65_535]], dtype=np.uint16)
+
+
+def test_white_is_zero_is_inverted_with_16_bits_as_with_8():
+    expected = np.round(WIDE / 257).astype(np.uint8)
+    np.testing.assert_array_equal(decode_image(tiff(WIDE, 16, 1))[:, :, 0], expected)
+    np.testing.assert_array_equal(decode_image(tiff(WIDE, 16, 0))[:, :, 0], 255 - expected)
+    np.testing.assert_array_equal(decode_image(tiff(expected, 8, 0))[:, :, 0], 255 - expected)
+    assert image_shape(tiff(WIDE, 16, 0)) == (2, 4, 1)
+
+
+def test_a_held_image_of_pillow_is_inverted_too():
+    with Image.open(io.BytesIO(tiff(WIDE, 16, 0))) as image:
+        np.testing.assert_array_equal(upright_pixels(image)[:, :, 0], 255 - np.round(WIDE / 257).astype(np.uint8))
+
+
+def test_twelve_bits_are_scaled_by_their_own_white():
+    values = np.array([[0, 1000, 2048, 4095]], dtype=np.uint16)
+    found = decode_image(tiff(values, 12, 1))[0, :, 0]
+    assert abs(found.astype(int) - np.round(values[0] / 4095 * 255).astype(int)).max() <= 1
+    assert (found[0], found[-1]) == (0, 255)
+
+
+def test_what_is_used_of_16_bits_is_told_and_can_be_spread():
+    seen = []
+    values = np.array([[100, 600, 1100]], dtype=np.uint16)
+    content = saved(Image.fromarray(values), "PNG")
+    assert decode_image(content, wide=Wide(seen=lambda low, high: seen.append((low, high)))).max() == 4
+    assert seen == [(100, 1100)]
+    assert decode_image(content, wide=Wide((100, 1100)))[0, :, 0].tolist() == [0, 128, 255]
+    assert decode_image(content, wide=Wide((600, 1100)))[0, :, 0].tolist() == [0, 0, 255]  # clipped, not wrapped
+    inverted = tiff(65_535 - values, 16, 0)  # stored white first, and the same image
+    assert decode_image(inverted, wide=Wide((100, 1100)))[0, :, 0].tolist() == [0, 128, 255]
+    eight = saved(Image.fromarray(noise()), "PNG")
+    np.testing.assert_array_equal(decode_image(eight, wide=Wide((100, 1100))), noise())  # 8 bits are not touched
+
+
+PIXELS = noise(3, 2)
+GRAY = PIXELS[:, :, 0]
+
+
+def plain(magic: str, values: np.ndarray, largest: int) -> bytes:
+    return f"{magic} 3 2 # a comment\n{largest}\n{' '.join(map(str, values.ravel()))}\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (saved(Image.fromarray(PIXELS), "PPM"), PIXELS),
+        (saved(Image.fromarray(GRAY), "PPM"), GRAY[:, :, None]),
+        (saved(Image.fromarray(GRAY > 127), "PPM"), 255 * (GRAY > 127)[:, :, None]),
+        (plain("P3", PIXELS, 255), PIXELS),
+        (plain("P2", GRAY, 255), GRAY[:, :, None]),
+        (plain("P2", GRAY // 17, 15), (GRAY // 17 * 17)[:, :, None]),
+        (b"P5 3 2 65535\n" + (GRAY.astype(">u2") * 257).tobytes(), GRAY[:, :, None]),
+        (b"P5 3 2 1020\n" + (GRAY.astype(np.uint16) * 4).astype(">u2").tobytes(), GRAY[:, :, None]),
+    ],
+    ids=["PPM", "PGM", "PBM", "plain PPM", "plain PGM", "4 bits", "16 bits", "10 bits"],
+)
+def test_portable_anymaps_are_read(content, expected):
+    decoded = decode_image(content)
+    np.testing.assert_array_equal(decoded, expected)
+    assert image_shape(content) == decoded.shape
+
+
+def test_anymaps_that_pillow_would_read_for_minutes_are_refused():
+    for head in (b"P3 2000 2000 255\n", b"P2 3000 3000 255\n", b"P6 2000 2000 254\n"):
+        with pytest.raises(DataError, match=r"anymap of \d+ million values .*at most 4 million\); save it as PNG"):
+            decode_image(head + b"1 " * 100)
+    with pytest.raises(DataError, match="mode F"):
+        decode_image(b"Pf 3 2 -1.0\n" + bytes(24))
+
+
+@pytest.mark.parametrize("fmt", ["PPM", "BMP", "GIF"])
+def test_more_truncated_images_are_damaged_wherever_they_are_cut(fmt):
+    content = saved(Image.fromarray(noise()), fmt)
+    for length in range(1, len(content) - (2 if fmt == "GIF" else 0)):
+        try:
+            whole = decode_image(content[:length])
+        except DataError:
+            continue
+        np.testing.assert_array_equal(whole, decode_image(content))

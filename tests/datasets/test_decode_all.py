@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from stepladder.datasets import Split, cache, encoded, load_image_set
+from stepladder.datasets import Split, cache, encoded, load_image_set, make_splits
 from stepladder.datasets import decode_all as room
 from stepladder.datasets.decode import decode_fitted, decode_image, fit_image, fit_square, with_channels
 from stepladder.datasets.decode_all import DefaultSize, ShapeOptions, decode_splits
@@ -37,7 +37,7 @@ def in_memory(contents: list[bytes | None], labels: list[int] | None = None, chu
 
 def test_equal_sizes_are_kept_in_order(encode):
     contents = [encode(seed=i, size=(9, 5)) for i in range(40)]
-    splits, notes, _ = decode_splits({"train": in_memory(contents[:30]), "test": in_memory(contents[30:])})
+    splits, notes, *_ = decode_splits({"train": in_memory(contents[:30]), "test": in_memory(contents[30:])})
     assert notes == ()
     assert splits["train"].images.shape == (30, 5, 9, 3)
     images = np.concatenate([splits["train"].images, splits["test"].images])
@@ -47,7 +47,7 @@ def test_equal_sizes_are_kept_in_order(encode):
 
 def test_splits_share_one_array(encode):
     contents = [encode(seed=i) for i in range(4)]
-    splits, _, _ = decode_splits({"test": in_memory(contents[:2]), "train": in_memory(contents[2:])})
+    splits, _, *_ = decode_splits({"test": in_memory(contents[:2]), "train": in_memory(contents[2:])})
     assert splits["train"].images.base is splits["test"].images.base
 
 
@@ -55,19 +55,19 @@ def test_splits_share_one_array(encode):
 def test_channels_are_gray_only_if_all_are(encode, first):
     modes = ["L", "RGB"] if first == "L" else ["RGB", "L"]
     mixed = {"train": in_memory([encode(mode=modes[0], seed=1)]), "test": in_memory([encode(mode=modes[1], seed=2)])}
-    splits, notes, _ = decode_splits(mixed)
+    splits, notes, *_ = decode_splits(mixed)
     assert splits["train"].images.shape == splits["test"].images.shape == (1, 8, 8, 3)
     gray = splits["train" if first == "L" else "test"].images
     assert (gray == gray[..., :1]).all()
     assert notes == ("1 of 2 images are gray and were given three equal channels.",)
-    gray_only, _, _ = decode_splits({"train": in_memory([encode(mode="L")] * 2)})
+    gray_only, _, *_ = decode_splits({"train": in_memory([encode(mode="L")] * 2)})
     assert gray_only["train"].images.shape == (2, 8, 8, 1)
 
 
 def test_sizes_that_differ_get_the_median_shorter_side(encode):
     sizes = [(20, 20)] * 5 + [(30, 24)] * 3 + [(12, 40)] * 2
     contents = [encode(seed=i, size=size) for i, size in enumerate(sizes)]
-    splits, notes, _ = decode_splits({"train": in_memory(contents)})
+    splits, notes, *_ = decode_splits({"train": in_memory(contents)})
     assert splits["train"].images.shape == (10, 20, 20, 3)
     (note,) = notes
     assert "12 to 24 pixels" in note
@@ -91,7 +91,7 @@ def test_sizes_that_differ_get_the_median_shorter_side(encode):
 )
 def test_one_rule_for_the_size(encode, sizes, shape):
     contents = [encode("JPEG", size=size, seed=seed) for seed, size in enumerate(sizes)]
-    splits, notes, _ = decode_splits({"train": in_memory(contents)})
+    splits, notes, *_ = decode_splits({"train": in_memory(contents)})
     assert splits["train"].images.shape == (3, *shape, 3)
     expected = np.stack([decode_fitted(content, *shape) for content in contents])
     np.testing.assert_array_equal(splits["train"].images, expected)
@@ -105,7 +105,7 @@ def test_one_rule_for_the_size(encode, sizes, shape):
 def test_the_size_of_a_pretrained_network_is_for_photographs_of_64_pixels_or_more(encode, size, shape):
     contents = [encode("JPEG", size=size, seed=seed) for seed in range(2)]
     asked = ShapeOptions(default_size=DefaultSize(224, photographs_only=True))
-    splits, _, _ = decode_splits({"train": in_memory(contents)}, shape=asked)
+    splits, _, *_ = decode_splits({"train": in_memory(contents)}, shape=asked)
     assert splits["train"].images.shape == (2, *shape, 3)
 
 
@@ -125,7 +125,7 @@ def test_a_size_that_is_asked_for_wins_over_that_of_a_network(encode):
         ({"default_size": DefaultSize(20)}, 20),
         ({"size": 12, "default_size": DefaultSize(20)}, 12),
     ):
-        splits, notes, _ = decode_splits({"train": in_memory(contents)}, shape=ShapeOptions(**asked))
+        splits, notes, *_ = decode_splits({"train": in_memory(contents)}, shape=ShapeOptions(**asked))
         assert splits["train"].image_shape == (side, side, 3)
         assert ("The network learned from images of 20×20" in notes[0]) == (side == 20)
         assert "median" not in notes[0]
@@ -135,7 +135,7 @@ def test_the_size_of_a_network_takes_what_is_kept_of_the_same_size(tmp_path, wri
     root = str(write_folder(tmp_path / "set", {"a": 60, "b": 60}))
     asked = load_image_set(root, size=12)
     monkeypatch.setattr(room, "decode_fitted", lambda *_: pytest.fail("decoded again"))
-    found = load_image_set(root, default_size=DefaultSize(12))
+    found = load_image_set(root, size=DefaultSize(12))
     assert found.fingerprint == asked.fingerprint
     assert found.notes[0].endswith(" The network learned from images of 12×12; `size=N` takes another.")
     assert asked.notes[0].endswith("the 12×12 center kept.")
@@ -199,7 +199,7 @@ def test_an_image_set_keeps_its_size_and_its_fit(make_set):
     large = replace(
         images, splits={"train": Split(np.zeros((4, 100, 90, 1), np.uint8), np.array([0, 1, 0, 1]))}, fit="pad"
     )
-    assert load_image_set(large, default_size=DefaultSize(224)) is large
+    assert load_image_set(large, size=DefaultSize(224)) is large
     assert load_image_set(large, channels=3).image_shape == (100, 90, 3)
     smaller = load_image_set(large, size=30)
     assert smaller.image_shape == (30, 30, 1)
@@ -225,7 +225,7 @@ def test_memory_of_a_large_mapped_set_is_given_back_while_it_is_made(tmp_path, w
 def test_threads_change_nothing(encode, monkeypatch, threads):
     contents = [encode(seed=i, size=(8 + i % 3, 8)) for i in range(50)]
     monkeypatch.setattr(room, "available_cores", lambda: threads)
-    splits, _, _ = decode_splits({"train": in_memory(contents)})
+    splits, _, *_ = decode_splits({"train": in_memory(contents)})
     expected = np.stack([fit_square(decode_image(content), 8) for content in contents])
     np.testing.assert_array_equal(splits["train"].images, expected)
 
@@ -251,11 +251,11 @@ def test_skipped_images_leave_the_others_with_their_labels(encode, sizes):
     for bad in (2, 3, 11, 19):
         contents[bad] = good[bad][:50]
     parts = {"train": in_memory(contents[:12]), "test": in_memory(contents[12:])}
-    splits, notes, _ = decode_splits(parts, skip_damaged=True)
+    splits, notes, *_ = decode_splits(parts, skip_damaged=True)
     assert splits["train"].labels.tolist() == [0, 1, 4, 5, 6, 7, 8, 9, 10]
     assert splits["test"].labels.tolist() == [0, 1, 2, 3, 4, 5, 6]
     clean = {"train": in_memory([good[i] for i in (0, 1, *range(4, 11))]), "test": in_memory(good[12:19])}
-    expected, _, _ = decode_splits(clean)
+    expected, _, *_ = decode_splits(clean)
     for name in expected:
         np.testing.assert_array_equal(splits[name].images, expected[name].images)
     assert notes[-1].startswith("4 damaged images were left out: row 2, row 3, row 11")
@@ -297,7 +297,7 @@ def test_a_set_is_decoded_once_and_anew_when_a_file_changes(tmp_path, write_fold
     first = load_image_set(str(root))
     calls = []
     decode = room.decode_image
-    monkeypatch.setattr(room, "decode_image", lambda content: calls.append(1) or decode(content))
+    monkeypatch.setattr(room, "decode_image", lambda *of, **how: calls.append(1) or decode(*of, **how))
     again = load_image_set(str(root))
     assert not calls
     assert again.fingerprint == first.fingerprint
@@ -398,7 +398,7 @@ def test_images_that_come_as_pixels():
     [
         ({"size": 0}, "`size` is 0; it must be 1 to 1024 pixels"),
         ({"size": 5000}, "`size` is 5000; it must be"),
-        ({"default_size": DefaultSize(0)}, "`default_size` is 0; it must be 1 to 1024 pixels"),
+        ({"size": DefaultSize(0)}, "`default_size` is 0; it must be 1 to 1024 pixels"),
         ({"fit": "squash"}, r"unknown fit 'squash'. Known: crop, pad, stretch"),
         ({"channels": 2}, r"`channels` is 2; it must be 1 \(gray\) or 3 \(color\), or be left out"),
     ],
@@ -491,3 +491,97 @@ def test_encoded_images_that_wait_for_a_thread_are_bounded(monkeypatch):
     # Two a thread wait where they are small, and one where two are more than may wait.
     assert order(100) == "read 0, read 1, read 2, work 0, read 3, work 1, work 2, work 3"
     assert order(600) == "read 0, read 1, work 0, read 2, work 1, read 3, work 2, work 3"
+
+
+def wide_png(low: int, high: int, seed: int = 0) -> bytes:
+    values = np.random.default_rng(seed).integers(low, high + 1, (8, 8), dtype=np.uint16)
+    values[0, :2] = low, high
+    target = io.BytesIO()
+    Image.fromarray(values).save(target, "PNG")
+    return target.getvalue()
+
+
+def wide_parts(test: tuple[int, int] | None = (0, 65_535)) -> dict[str, encoded.Encoded]:
+    contents = [wide_png(200, 1700, seed) for seed in range(10)]
+    parts = {"train": in_memory(contents)}
+    return parts if test is None else {**parts, "test": in_memory([wide_png(*test, seed=99)])}
+
+
+def test_little_use_of_16_bits_is_said():
+    decoded = decode_splits(wide_parts())
+    assert decoded.splits["train"].images.max() == 7
+    assert decoded.notes == (
+        "11 images have 16 bits a pixel, and the training images use 200 to 1,700 of 0 to 65,535: of 256 gray levels 7 "
+        "are left. `stretch=True` makes these values black to white.",
+    )
+    assert decoded.span is None
+    assert decode_splits({"train": in_memory([wide_png(0, 40_000)] * 2)}).notes == ()
+    assert decode_splits({"train": in_memory([wide_png(0, 257 * 3, seed) for seed in range(2)] * 60)}).notes != ()
+
+
+def test_values_are_spread_by_what_the_training_images_use_alone():
+    decoded = decode_splits(wide_parts(), shape=ShapeOptions(stretch=True))
+    assert decoded.span == (200, 1700)
+    train, test = (decoded.splits[name].images for name in ("train", "test"))
+    assert (train.min(), train.max()) == (0, 255)
+    assert len(np.unique(train)) > 200
+    again = decode_splits(wide_parts((500, 600)), shape=ShapeOptions(stretch=True))
+    assert again.span == (200, 1700)
+    np.testing.assert_array_equal(again.splits["train"].images, train)
+    assert again.splits["test"].images.max() == round((600 - 200) * 255 / 1500)
+    assert test.max() == 255
+    assert decoded.notes == (
+        "11 images have 16 bits a pixel: 200 to 1,700, which the training images use of 0 to 65,535, became black to "
+        "white.",
+    )
+
+
+def test_images_that_will_be_set_aside_as_test_have_no_part_in_it(tmp_path):
+    for number in range(40):
+        (tmp_path / "set" / "ab"[number % 2]).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "set" / "ab"[number % 2] / f"{number:02}.png").write_bytes(wide_png(200, 1700, number))
+    images = load_image_set(tmp_path / "set")
+    test_rows = make_splits(images).test.rows
+    files = sorted((tmp_path / "set").glob("*/*"))
+    for row in test_rows:
+        files[row].write_bytes(wide_png(0, 60_000, seed=int(row)))
+    stretched = load_image_set(tmp_path / "set", stretch=True)
+    assert stretched.span == (200, 1700)
+    assert make_splits(stretched).train.images.max() == 255
+    files[make_splits(images).train.rows[0]].write_bytes(wide_png(0, 3000))
+    assert load_image_set(tmp_path / "set", stretch=True).span == (0, 3000)
+
+
+def test_stretched_pixels_come_back_from_the_cache_with_what_was_done(tmp_path):
+    for number in range(120):
+        (tmp_path / "set" / "ab"[number % 2]).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "set" / "ab"[number % 2] / f"{number:03}.png").write_bytes(wide_png(200, 1700, number))
+    first, plain = load_image_set(tmp_path / "set", stretch=True), load_image_set(tmp_path / "set")
+    again = load_image_set(tmp_path / "set", stretch=True)
+    assert not again.splits["train"].pixels.flags.writeable
+    assert (again.span, again.notes, again.fingerprint) == (first.span, first.notes, first.fingerprint)
+    assert again.fingerprint != plain.fingerprint
+    assert load_image_set(tmp_path / "set").notes == plain.notes
+
+
+@pytest.mark.parametrize(
+    ("contents", "words"),
+    [
+        (lambda encode: [encode(), encode(seed=1)], "no training image is one; leave `stretch` out"),
+        (lambda _: [wide_png(9, 9), wide_png(9, 9)], "all training images of 16 bits hold 9 alone; leave it out"),
+    ],
+)
+def test_nothing_to_stretch_is_said(encode, contents, words):
+    with pytest.raises(DataError, match=words):
+        decode_splits({"train": in_memory(contents(encode))}, shape=ShapeOptions(stretch=True))
+
+
+@pytest.mark.parametrize("data", ["digits", (np.zeros((4, 8, 8), np.uint8), [0, 1, 0, 1])])
+def test_sets_of_bytes_have_nothing_to_stretch(data):
+    with pytest.raises(DataError, match="no training image is one; leave `stretch` out"):
+        load_image_set(data, stretch=True)
+
+
+def test_an_image_set_is_stretched_when_it_is_loaded(make_set):
+    with pytest.raises(DataError, match="load it with `stretch`"):
+        load_image_set(make_set({"train": [2, 2]}), stretch=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stepladder.datasets.labels import NamedLabels, match_classes, named_labels
+from stepladder.datasets.labels import NamedLabels, in_order, match_classes, named_labels
 from stepladder.errors import DataError
 
 
@@ -79,3 +79,32 @@ def test_a_blank_name_is_refused():
 def test_values_become_classes_in_their_order():
     assert named_labels(["10", "9", "10"]).class_names == ["9", "10"]
     assert named_labels(["b10", "b9", "b10"]).labels.tolist() == [0, 1, 0]
+
+
+def test_numbers_have_one_order_whatever_the_source_s():
+    names, labels, _ = match_classes("here", {"train": named(["0", "1", "10", "2"], [0, 1, 2, 3])})
+    assert names == ("0", "1", "2", "10")
+    assert labels["train"].tolist() == [0, 1, 3, 2]
+    assert match_classes("here", {"train": named(["b", "a", "10"], [0, 1, 2])})[0] == ("b", "a", "10")
+
+
+@pytest.mark.parametrize(
+    ("names", "ordered"),
+    [
+        (["10", "9", "1"], ["1", "9", "10"]),
+        (["-1", "-2", "0", "10"], ["-2", "-1", "0", "10"]),
+        (["010", "9", "1"], ["1", "9", "010"]),
+        (["1", "01", "2"], ["01", "1", "2"]),
+        (["10", "9", "x"], ["10", "9", "x"]),
+        (["1.5", "10", "9"], ["1.5", "10", "9"]),
+        (["²", "10", "9"], ["10", "9", "²"]),
+        (["9" * 30, "10", "9"], ["10", "9", "9" * 30]),
+    ],
+)
+def test_the_order_of_classes(names, ordered):
+    assert in_order(names) == ordered
+
+
+def test_two_classes_of_one_name_are_refused():
+    with pytest.raises(DataError, match=r"here names two classes 'cat' \(numbers 0 and 2\); rename one"):
+        match_classes("here", {"train": named(["cat", "dog", "cat"], [0, 1, 2])})

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
+import tarfile
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from stepladder.datasets import SOURCES, load_image_set
@@ -119,3 +123,50 @@ def test_home_is_expanded(tmp_path, write_folder, monkeypatch):
 def test_a_path_may_be_a_path(tmp_path, write_folder):
     root = write_folder(tmp_path / "pets", {"cat": 1, "dog": 1})
     assert load_image_set(root).fingerprint == load_image_set(str(root)).fingerprint
+
+
+def tar_of(path: Path, files: dict[str, bytes]) -> None:
+    with tarfile.open(path, "w") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+
+
+def test_a_backup_beside_class_folders_is_no_image_set(tmp_path, write_folder, encode):
+    root = write_folder(tmp_path / "pets", {"cat": 2, "dog": 3})
+    before = load_image_set(root)
+    tar_of(root / "backup.tar", {"cat/0.png": encode(), "dog/0.png": encode()})
+    image_set = load_image_set(root)
+    assert image_set.fingerprint == before.fingerprint
+    assert image_set.notes == ("Not read: 1 file was beside the class folders, by ending .tar (1).",)
+
+
+def test_a_table_of_numbers_in_parquet_beside_class_folders_is_no_image_set(tmp_path, write_folder):
+    root = write_folder(tmp_path / "pets", {"cat": 2, "dog": 3})
+    pq.write_table(pa.table({"path": ["a"], "age": [1]}), root / "ages.parquet")
+    assert load_image_set(root).class_names == ("cat", "dog")
+
+
+def test_shards_and_parquet_of_images_win_over_folders_and_the_others_are_said(tmp_path, write_folder, encode):
+    root = write_folder(tmp_path / "pets", {"cat": 2, "dog": 3})
+    tar_of(root / "train-0.tar", {"0.png": encode(), "0.cls": b"x", "1.png": encode(seed=1), "1.cls": b"y"})
+    image_set = load_image_set(root)
+    assert image_set.class_names == ("x", "y")
+    assert image_set.notes == (
+        "pets was read as WebDataset; it also holds a folder of images: to read that, give its own path.",
+        "Not read: folders beside the shards, cat, dog.",
+    )
+
+
+def test_example_pictures_beside_shards_make_no_folder_of_images(tmp_path, write_folder, encode):
+    root = write_folder(tmp_path / "pets", {"figures": 2})
+    tar_of(root / "0.tar", {"0.png": encode(), "0.cls": b"x", "1.png": encode(seed=1), "1.cls": b"y"})
+    assert load_image_set(root).class_names == ("x", "y")
+
+
+def test_what_surely_is_nothing_gets_the_sentence_of_the_most_special_reader(tmp_path):
+    (tmp_path / "pets").mkdir()
+    (tmp_path / "pets" / "a.tar").write_bytes(b"no archive" * 100)
+    with pytest.raises(DataError, match=r"a\.tar is no plain tar archive"):
+        load_image_set(tmp_path / "pets")

@@ -14,10 +14,13 @@ from stepladder.errors import RecipeError
 from stepladder.model import load_model
 from stepladder.model.explain import explain_image
 from stepladder.model.folder import Model
+from stepladder.network import parse_line
+from stepladder.network.build import build_network
 from stepladder.report.figures.explanation import draw_explanation
 from stepladder.techniques.random_crop import RandomCrop
 from stepladder.techniques.upscale import Upscale
 from stepladder.training.device import choose_compute
+from stepladder.training.rng import Streams
 
 pytest.importorskip("captum", reason="the extra 'explain' is not installed")
 
@@ -98,3 +101,13 @@ def test_what_cannot_be_explained_is_said(corner_model, monkeypatch):
     monkeypatch.setitem(sys.modules, "captum.attr", None)
     with pytest.raises(RecipeError, match=r"pip install 'stepladder\[explain\]'"):
         explain_image(corner_model, image)
+
+
+def test_gates_are_not_taken_for_the_last_convolution():
+    """Those of a squeeze-and-excitation read one value a map: their maps would point nowhere."""
+    module = build_network(parse_line("conv3-4 relu se2 flatten fc"), (1, 8, 8), 2, Streams(0)).eval()
+    model = Model(("a", "b"), (8, 8, 1), module, [], choose_compute("cpu", "float32"))
+    image = np.random.default_rng(0).integers(0, 255, (8, 8, 1), dtype=np.uint8)
+    explanation = explain_image(model, image, "b")
+    assert len(np.unique(explanation.grad_cam)) > 4
+    assert explanation.filters.shape[:3] == (4, 3, 3)

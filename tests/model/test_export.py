@@ -13,12 +13,14 @@ import pytest
 import torch
 
 from stepladder.errors import RecipeError, StorageError
-from stepladder.model import OnnxModel, load_model
+from stepladder.model import OnnxModel, load_model, save_model
 from stepladder.model import export as room
 from stepladder.model.export import FORMATS, TOLERANCE, export_model
 from stepladder.model.folder import calibrate_model
 from stepladder.model.images import read_pixels
 from stepladder.model.onnx_file import METADATA
+from stepladder.training.assembly import TrainingData
+from stepladder.training.loop import train_network
 
 onnx = pytest.importorskip("onnx", reason="the extra 'export' is not installed")
 
@@ -190,3 +192,25 @@ def test_what_a_file_says_of_itself_is_compared_with_its_graph(exported, key, va
         StorageError, match=r"changed\.onnx says that it tells \d+ classes apart on images of .*another"
     ):
         OnnxModel(graph.SerializeToString(), "changed.onnx")
+
+
+def test_gates_branches_and_kernels_that_are_not_square_are_exported(
+    digits_train, digits, tiny_recipe, compute, images, tmp_path
+):
+    line = (
+        "conv3x1-8 bn lrelu0.1 se4 cat(conv1-4 silu | conv3-4 hswish) se:hidden=3,gate=hard_sigmoid,activation=silu fc"
+    )
+    trained = train_network(
+        tiny_recipe("standardize", epochs=1, network=line), TrainingData(digits_train, digits_train, 10), 0, compute
+    )
+    save_model(tmp_path / "model", trained, digits.class_names, digits.image_shape, compute, "# A card\n")
+    model = load_model(tmp_path / "model", "cpu")
+    done = export_model(model, tmp_path / "new.onnx", images[:30], card="# The card")
+    found = OnnxModel.load(done.path).predict(images[:50])
+    np.testing.assert_allclose(found.probabilities, model.predict(images[:50]).probabilities, atol=TOLERANCE)
+
+
+def test_what_became_black_and_white_is_part_of_the_file(model, images, tmp_path, exported):
+    assert OnnxModel.load(exported.path).span is None
+    export_model(replace(model, span=(100, 900)), tmp_path / "spread.onnx", images[:20])
+    assert OnnxModel.load(tmp_path / "spread.onnx").span == (100, 900)

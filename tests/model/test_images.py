@@ -135,30 +135,32 @@ def photos(tmp_path):
 
 def test_a_folder_is_taken_whole_and_labelled_by_its_folders(photos):
     expected = [("cat/1.png", 0), ("cat/deep/2.png", 0), ("dog/1.png", 1), ("other/3.png", None)]
-    assert find_images([str(photos)], CLASSES) == [ImageFile(photos / name, label) for name, label in expected]
+    found = find_images([str(photos)], CLASSES)
+    assert found.files == tuple(ImageFile(photos / name, label) for name, label in expected)
+    assert found.notes == ("Passed over, as none of the images: hidden (1), .DS_Store (1), Thumbs.db (1).",)
 
 
 def test_a_class_folder_itself_labels_what_it_holds(photos):
-    assert [file.label for file in find_images([str(photos / "dog")], CLASSES)] == [1]
+    assert [file.label for file in find_images([str(photos / "dog")], CLASSES).files] == [1]
 
 
 def test_single_files_have_no_label_and_come_once(photos):
     one = str(photos / "cat" / "1.png")
-    assert find_images([one, one, str(photos / "*" / "1.png")], CLASSES) == [
+    assert find_images([one, one, str(photos / "*" / "1.png")], CLASSES).files == (
         ImageFile(photos / "cat" / "1.png"),
         ImageFile(photos / "dog" / "1.png"),
-    ]
+    )
 
 
 def test_a_list_takes_the_place_of_a_dash(photos):
     listed = [f"{photos / 'dog' / '1.png'}\n", "\n", f"{photos / 'cat' / '1.png'}\r\n"]
-    assert [file.path.parent.name for file in find_images(["-"], CLASSES, listed)] == ["dog", "cat"]
+    assert [file.path.parent.name for file in find_images(["-"], CLASSES, listed).files] == ["dog", "cat"]
 
 
 def test_names_with_marks_of_a_pattern_are_files_first(photos):
     odd = photos / "odd [1].png"
     odd.touch()
-    assert find_images([str(odd)], CLASSES) == [ImageFile(odd)]
+    assert find_images([str(odd)], CLASSES).files == (ImageFile(odd),)
 
 
 @pytest.mark.parametrize(
@@ -178,3 +180,80 @@ def test_what_is_not_there_is_named(photos, given, complaint):
 def test_nothing_at_all_says_what_to_give():
     with pytest.raises(DataError, match="there are no images to look at; give files"):
         find_images(["-"], CLASSES, [])
+
+
+def test_what_training_reads_prediction_reads(tmp_path):
+    """One finder: links, thumbnails, results, loops and pipes are the same to both, and so is the number of images."""
+    root = tmp_path / "photos"
+    for number in range(6):
+        for folder in (root / "dog", tmp_path / "elsewhere" / "cats"):
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{number}.png").write_bytes(png(noise(8, 8, 3, seed=number)))
+    (root / "cat").symlink_to(tmp_path / "elsewhere" / "cats")
+    (root / "dog" / "loop").symlink_to(root)
+    (root / "cat" / "@eaDir" / "0.png").mkdir(parents=True)
+    (root / "cat" / "@eaDir" / "0.png" / "SYNOPHOTO_THUMB_M.png").write_bytes(png(noise(8, 8, 3)))
+    for place in (root / "studies" / "photos-ladder", root / "dog" / "mine"):
+        (place / "trials").mkdir(parents=True)
+        (place / "study.json").touch()
+        (place / "ladder.png").write_bytes(png(noise(8, 8, 3)))
+    (root / "dog" / "thumbs.DB").touch()
+    images = load_image_set(root)
+    found = find_images([str(root)], CLASSES)
+    assert [file.label for file in found.files] == images.splits["train"].labels.tolist() == [0] * 6 + [1] * 6
+    pixels = read_pixels([file.path for file in found.files], SHAPE)
+    np.testing.assert_array_equal(pixels, images.splits["train"].images)
+    assert set(found.notes) == {note for note in images.notes if note.startswith("Passed over")}
+    assert "@eaDir (1)" in found.notes[0]
+    assert "thumbs.DB (1)" in found.notes[0]
+
+
+def test_splits_that_link_to_the_same_folder_are_both_read(tmp_path):
+    (tmp_path / "all").mkdir()
+    (tmp_path / "all" / "0.png").write_bytes(png(noise(8, 8)))
+    for split in ("train", "test"):
+        (tmp_path / "photos" / split).mkdir(parents=True)
+        (tmp_path / "photos" / split / "cat").symlink_to(tmp_path / "all")
+    found = find_images([str(tmp_path / "photos")], CLASSES).files
+    assert [(file.path.parts[-3], file.label) for file in found] == [("test", 0), ("train", 0)]
+
+
+def test_a_broken_link_stays_in_the_list_so_that_it_is_reported(photos):
+    (photos / "cat" / "gone.png").symlink_to("nowhere")
+    assert "gone.png" in [file.path.name for file in find_images([str(photos)], CLASSES).files]
+
+
+def test_patterns_and_lists_pass_over_what_a_folder_does_and_one_file_alone_is_taken(photos):
+    (photos / "cat" / "@eaDir").mkdir()
+    (photos / "cat" / "@eaDir" / "t.jpg").touch()
+    found = find_images([str(photos / "dog" / "*"), str(photos / "cat" / "*")], CLASSES)
+    assert [file.path.name for file in found.files] == ["1.png", "1.png", "2.png"]
+    assert found.notes == ("Passed over, as none of the images: Thumbs.db (1), @eaDir (1).",)
+    listed = [str(photos / "cat" / "@eaDir" / "t.jpg"), str(photos / "cat" / "1.png")]
+    assert [file.path.name for file in find_images(["-"], CLASSES, listed).files] == ["1.png"]
+    alone = str(photos / "dog" / "Thumbs.db")
+    assert [file.path.name for file in find_images([alone], CLASSES).files] == ["Thumbs.db"]
+    with pytest.raises(DataError, match=r"no images to look at; .*\(Passed over, .*: Thumbs\.db \(1\)\.\)"):
+        find_images([alone, alone], CLASSES)
+
+
+def test_a_folder_of_results_alone_says_so(tmp_path):
+    (tmp_path / "studies" / "a").mkdir(parents=True)
+    (tmp_path / "studies" / "a" / "study.json").write_text('{"plan_hash": ""}')
+    with pytest.raises(DataError, match=r"no images to look at; .* results of Stepladder in .*studies"):
+        find_images([str(tmp_path)], CLASSES)
+
+
+def test_values_of_16_bits_are_spread_as_in_training(tmp_path):
+    for number in range(12):
+        path = tmp_path / "set" / f"class{number % 2}" / f"{number:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        wide = np.random.default_rng(number).integers(100, 900, (20, 20), dtype=np.uint16)
+        Image.fromarray(wide).save(path)
+    images = load_image_set(tmp_path / "set", stretch=True, size=10)
+    files = sorted((tmp_path / "set").glob("*/*"))
+    found = read_pixels(files, images.image_shape, images.fit, images.span)
+    np.testing.assert_array_equal(found, images.splits["train"].images)
+    with Image.open(files[0]) as held:
+        np.testing.assert_array_equal(read_pixels(held, images.image_shape, span=images.span)[0], found[0])
+    assert read_pixels(files, images.image_shape).max() < 10

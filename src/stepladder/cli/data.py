@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -14,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stepladder.cli.console import AsJson, make_console
+from stepladder.cli.console import AsJson, make_console, print_json
 from stepladder.cli.data_options import DataOptions
 from stepladder.cli.flags import to_flags
 from stepladder.cli.groups import FIRST, MORE
@@ -74,6 +73,9 @@ def data(
         status.update("Measuring how long training takes …")
         starts, training = _starts(images)
     show_audit(console, audit, training)
+    for path in (sheet, html):
+        if path is not None:
+            _refuse_among_images(path, images)
     if sheet is not None:
         replace_bytes(sheet, draw_sheet(images))
     if html is not None:
@@ -84,7 +86,7 @@ def data(
         console.print(f"\nWritten: {', '.join(written)}", markup=False)
     if as_json:
         document = {**build_audit_document(audit), "starts": starts}
-        print(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False))
+        print_json(document)
 
 
 def _refuse_all_else(
@@ -107,6 +109,14 @@ def _refuse_all_else(
     }
     if others := [name for name, is_given in given.items() if is_given]:
         raise DataError(f"{only} examines no images, and {others[0]} was given with it; leave one of the two out")
+
+
+def _refuse_among_images(path: Path, images: ImageSet) -> None:
+    """Refuse a file that would be read as an image of a class from then on; one beside the class folders is not."""
+    above = path.absolute().parent.resolve()
+    for folder in images.folders:
+        if folder in above.parents:
+            raise DataError(f"{path} lies among the images in {folder}, and would be read as one; choose another place")
 
 
 def _load(console: Console, data: str, options: DataOptions) -> tuple[ImageSet, tuple[tuple[str, str], ...]]:
@@ -140,7 +150,7 @@ def _show(console: Console, section: AuditSection) -> None:
     console.print()
     console.print(Text(section.title, style="bold red" if section.alarm else "bold"))
     for sentence in section.sentences:
-        console.print(sentence, markup=False)
+        console.print(to_flags(sentence), markup=False)
     if section.table is not None:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1), collapse_padding=True)
         for number, head in enumerate(section.table.header):
@@ -157,7 +167,7 @@ def _show(console: Console, section: AuditSection) -> None:
 
 def _list(console: Console, *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps([{"name": source.name, "description": source.description} for source in SOURCES], indent=2))
+        print_json([{"name": source.name, "description": source.description} for source in SOURCES])
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
     table.add_column("name or shape", overflow="fold")
@@ -173,4 +183,4 @@ def _clear(console: Console, *, as_json: bool) -> None:
         f"Removed {freed:,} bytes of downloads, decoded images and libraries from {cache_folder()}.", markup=False
     )
     if as_json:
-        print(json.dumps({"folder": str(cache_folder()), "freed_bytes": freed}))
+        print_json({"folder": str(cache_folder()), "freed_bytes": freed})

@@ -51,6 +51,15 @@ class DataOptions:
         Literal["auto", "1", "3"],
         Parameter(group=IMAGES, help="1 makes all images gray, 3 color; auto keeps them gray where all are."),
     ] = "auto"
+    stretch: Annotated[
+        bool,
+        Parameter(
+            group=IMAGES,
+            negative="",
+            show_default=False,
+            help="Of gray images of 16 bits, make black to white what the training images use of their values.",
+        ),
+    ] = False
     data_dir: Annotated[
         Path | None,
         Parameter(group=IMAGES, help="Where the files of a named image set are: a folder, or for cifar its archive."),
@@ -86,10 +95,10 @@ class DataOptions:
             return load_image_set(
                 data,
                 limit=self.limit,
-                size=self.size,
+                size=default_size if self.size is None else self.size,
                 fit=self.fit,
                 channels=None if self.channels == "auto" else int(self.channels),
+                stretch=self.stretch,
                 skip_damaged=skip_damaged,
-                default_size=default_size,
                 access=Access(self.data_dir, self.download, show_reading, show_download),
             )

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import simplejpeg
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
-from stepladder.datasets.image_set import Fit
+from stepladder.datasets.image_set import Fit, Span
 from stepladder.errors import DataError
 
 #: The only formats that Pillow may try: each further one is another parser that hostile bytes can reach.
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+#: PPM is the whole family of portable anymaps: PBM, PGM and PPM, plain or raw.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 
 #: More pixels than this are refused from the header, before anything is allocated. Pillow's own limit is 179 million.
 MAX_PIXELS = 50_000_000
@@ -26,9 +28,18 @@ MAX_PIXELS = 50_000_000
 #: ``reducing_gap`` of 2 is the same compromise.
 ENOUGH = 2
 
-_JPEG_START = b"\xff\xd8"
+#: Values of a portable anymap that Pillow reads one by one, in Python: those written as text, and those whose largest
+#: value is not that of 8 or 16 bits. 4 million take some 2 s.
+MOST_SLOW_VALUES = 4_000_000
+
+#: The largest value of 16 bits: white, unless an image's own bits say less.
+WHITE = 65_535
+
+#: How a JPEG begins, which has 8 bits a value.
+JPEG_START = b"\xff\xd8"
 _PNG_END = b"IEND\xaeB`\x82"  # the last chunk, which is always empty, with its checksum
 _ORIENTATION_TAG = 0x0112
+_BITS_TAG, _PHOTOMETRIC_TAG, _WHITE_IS_ZERO = 258, 262, 0  # TIFF 6.0, section 8
 _TURNED = (5, 6, 7, 8)  # its rows are columns
 _GREY_MODES = ("1", "L", "LA", "La", "I;16", "I;16L", "I;16B", "I;16N")
 _UNBOUNDED_MODES = ("I", "F")
@@ -65,16 +76,38 @@ class _Room:
 _DECODING = _Room(800_000_000)
 
 
-def decode_image(content: bytes, at_least: tuple[int, int] = (0, 0)) -> np.ndarray:
+#: Told the smallest and the largest value of an image of more than 8 bits, 0 to 65,535.
+WideSeen = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Wide:
+    """What becomes of gray images of more than 8 bits; those of 8 bits are not touched.
+
+    Attributes:
+        span: the values (0 to 65,535) that become black and white; None for 0 and 65,535.
+        seen: told the range of each such image.
+    """
+
+    span: Span | None = None
+    seen: WideSeen | None = None
+
+
+#: Black is 0 and white 65,535, and nobody is told.
+AS_IT_IS = Wide()
+
+
+def decode_image(content: bytes, at_least: tuple[int, int] = (0, 0), wide: Wide = AS_IT_IS) -> np.ndarray:
     """Decode an image; the format is told by its content, never by a file name.
 
-    Orientation (EXIF) is applied, transparency is laid over white, 16-bit gray is scaled to 8 bits, and of an
+    Orientation (EXIF) is applied, transparency is laid over white, gray of more than 8 bits is scaled to 8, and of an
     animation the first frame is taken.
 
     Args:
         content: the encoded image.
         at_least: where one is above 0, large JPEGs may come out reduced (averaged, by libjpeg) as long as they keep
             this many rows and columns: several times as fast where the image is resized afterwards anyway.
+        wide: what becomes of gray of more than 8 bits.
 
     Returns:
         uint8, shape (H, W, C), values 0 to 255; C is 1 for gray modes (with or without transparency), else 3.
@@ -84,8 +117,8 @@ def decode_image(content: bytes, at_least: tuple[int, int] = (0, 0)) -> np.ndarr
             the reason alone, without a place.
     """
     with _reasons(content):
-        pixels = _decode_jpeg(content, at_least) if content.startswith(_JPEG_START) else None
-        return _decode_with_pillow(content) if pixels is None else pixels
+        pixels = _decode_jpeg(content, at_least) if content.startswith(JPEG_START) else None
+        return _decode_with_pillow(content, wide) if pixels is None else pixels
 
 
 def image_shape(content: bytes) -> tuple[int, int, int]:
@@ -99,7 +132,12 @@ def image_shape(content: bytes) -> tuple[int, int, int]:
 
 
 def decode_fitted(
-    content: bytes, height: int, width: int, channels: int | None = None, fit: Fit = "crop"
+    content: bytes,
+    height: int,
+    width: int,
+    channels: int | None = None,
+    fit: Fit = "crop",
+    wide: Wide = AS_IT_IS,
 ) -> np.ndarray:
     """Decode an image and bring it to ``height`` × ``width`` pixels and ``channels``, its own where that is None.
 
@@ -115,7 +153,7 @@ def decode_fitted(
     if fit == "pad":
         # From the header, because a reduced image has rounded sides, and so other proportions.
         rows, columns = _inner(*image_shape(content)[:2], height, width)
-    image = decode_image(content, (ENOUGH * rows, ENOUGH * columns))
+    image = decode_image(content, (ENOUGH * rows, ENOUGH * columns), wide)
     if channels is not None:
         image = with_channels(image, channels)
     if fit == "pad" and image.shape[:2] != (height, width):
@@ -201,17 +239,59 @@ def with_channels(image: np.ndarray, channels: int) -> np.ndarray:
     return np.asarray(Image.fromarray(image).convert("L"))[:, :, None]
 
 
-def upright_pixels(image: Image.Image) -> np.ndarray:
+def upright_pixels(image: Image.Image, wide: Wide = AS_IT_IS) -> np.ndarray:
     """Return the pixels of an open image of any mode that is read: uint8 (H, W, C), C 1 or 3, turned as EXIF says.
+
+    Args:
+        wide: what becomes of gray of more than 8 bits.
 
     Raises:
         DataError: its mode has no known range.
     """
-    if image.mode in _UNBOUNDED_MODES:
+    if image.mode in _UNBOUNDED_MODES and not _is_wide(image):
         raise DataError(f"mode {image.mode} (32 bits a pixel, no known range) is not read; save it as 8 or 16 bits")
+    # Asked for before load(), which may forget both.
+    is_wide, (largest, inverted) = _is_wide(image), _wide_facts(image)
     image.load()
     # After load(), because Pillow turns a TIFF itself while loading and then forgets the tag.
-    return _upright(_pixels(image), _orientation(image))
+    orientation = _orientation(image)
+    return _upright(_narrowed(image, largest, inverted, wide) if is_wide else _pixels(image), orientation)
+
+
+def _is_wide(image: Image.Image) -> bool:
+    """Whether an image is gray of more than 8 bits. Pillow gives portable graymaps of 16 bits as mode I."""
+    return image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM")
+
+
+def _wide_facts(image: Image.Image) -> tuple[int, bool]:
+    """Return the largest value that such an image can have, and whether that is black.
+
+    Pillow inverts a TIFF whose white is zero where it has 8 bits, and not where it has 16; and one of 12 bits it gives
+    in 16 as it is.
+    """
+    tags = getattr(image, "tag_v2", None)
+    if image.format != "TIFF" or tags is None:
+        return WHITE, False
+    bits = tags.get(_BITS_TAG, (16,))
+    bits = bits[0] if isinstance(bits, tuple) else bits
+    return 2 ** min(16, max(9, int(bits))) - 1, tags.get(_PHOTOMETRIC_TAG) == _WHITE_IS_ZERO
+
+
+def _narrowed(image: Image.Image, largest: int, inverted: bool, wide: Wide) -> np.ndarray:
+    """Return an image of more than 8 bits as uint8 (H, W, 1)."""
+    values = np.asarray(image).astype(np.uint32)
+    if largest != WHITE:
+        values = (np.minimum(values, largest) * WHITE + largest // 2) // largest
+    if inverted:
+        values = WHITE - values
+    if wide.seen is not None:
+        wide.seen(int(values.min()), int(values.max()))
+    if wide.span is None:
+        return ((values + 128) // 257).astype(np.uint8)[:, :, None]  # 65535 = 257 × 255, so this rounds exactly
+    low, high = wide.span
+    width = max(1, high - low)
+    within = np.clip(values, low, high) - np.uint32(low)
+    return ((within * 255 + width // 2) // width).astype(np.uint8)[:, :, None]
 
 
 @contextmanager
@@ -269,20 +349,29 @@ def _jpeg_header(content: bytes) -> tuple[int, int, int] | None:
     return int(height), int(width), 1 if colorspace == "Gray" else 3
 
 
-def _decode_with_pillow(content: bytes) -> np.ndarray:
+def _decode_with_pillow(content: bytes, wide: Wide) -> np.ndarray:
     with Image.open(io.BytesIO(content), formats=FORMATS) as image:
         _check_pixels(image.height, image.width)
         # Pillow forgives a PNG without its last bytes, because all pixels may be there. It was cut all the same.
         if image.format == "PNG" and _PNG_END not in content:
             raise DataError("damaged: the PNG is truncated (its end is missing)")
+        if image.format == "PPM":
+            _check_anymap(image)
         with _DECODING.room_for(_PILLOW_BYTES * image.height * image.width):
-            return upright_pixels(image)
+            return upright_pixels(image, wide)
+
+
+def _check_anymap(image: ImageFile.ImageFile) -> None:
+    """Refuse a portable anymap that Pillow would read value by value for minutes."""
+    values = image.height * image.width * len(image.getbands())
+    if values > MOST_SLOW_VALUES and image.tile and image.tile[0].codec_name != "raw":
+        raise DataError(
+            f"a portable anymap of {values / 1e6:.0f} million values as text or of an odd range is not read (at most "
+            f"{MOST_SLOW_VALUES // 1_000_000} million); save it as PNG"
+        )
 
 
 def _pixels(image: Image.Image) -> np.ndarray:
-    if image.mode.startswith("I;16"):
-        wide = np.asarray(image).astype(np.uint32)
-        return ((wide + 128) // 257).astype(np.uint8)[:, :, None]  # 65535 = 257 × 255, so this rounds exactly
     mode = "L" if image.mode in _GREY_MODES else "RGB"
     if image.has_transparency_data:
         layered = image.convert("LA" if mode == "L" else "RGBA")
@@ -293,7 +382,7 @@ def _pixels(image: Image.Image) -> np.ndarray:
 
 
 def _shape(content: bytes) -> tuple[int, int, int]:
-    if content.startswith(_JPEG_START):
+    if content.startswith(JPEG_START):
         header = _jpeg_header(content)
         if header is not None:
             height, width, channels = header
@@ -304,7 +393,7 @@ def _shape(content: bytes) -> tuple[int, int, int]:
         # Pillow reports the size of a TIFF as already turned.
         if image.format != "TIFF" and _orientation(image) in _TURNED:
             height, width = width, height
-        return height, width, 1 if image.mode in _GREY_MODES else 3
+        return height, width, 1 if image.mode in _GREY_MODES or _is_wide(image) else 3
 
 
 def _check_pixels(height: int, width: int) -> None:

@@ -16,23 +16,50 @@ import numpy as np
 import PIL
 
 from stepladder.datasets.cache import Allocate, Decoded, allocate_pixels, decode_once
-from stepladder.datasets.decode import decode_fitted, decode_image, fit_image, image_shape, with_channels
+from stepladder.datasets.decode import (
+    AS_IT_IS,
+    JPEG_START,
+    WHITE,
+    Wide,
+    decode_fitted,
+    decode_image,
+    fit_image,
+    image_shape,
+    with_channels,
+)
 from stepladder.datasets.encoded import CHUNK_BYTES, Content, Encoded, Item, Reader, content_of
-from stepladder.datasets.image_set import FITS, MAX_CHOSEN_SIDE, PHOTOGRAPH_SIDE, SPLIT_NAMES, Fit, ImageSet, Split
+from stepladder.datasets.image_set import (
+    FITS,
+    MAX_CHOSEN_SIDE,
+    PHOTOGRAPH_SIDE,
+    SPLIT_NAMES,
+    Fit,
+    ImageSet,
+    Span,
+    Split,
+)
 from stepladder.datasets.mapped import FEWEST_RELEASED, release
+from stepladder.datasets.splits import outside_test
 from stepladder.datasets.threads import available_cores, in_threads
 from stepladder.errors import DamagedImagesError, DataError, some_of, unknown
 
 #: The largest side that images may be resized to, pixels.
 MAX_SIDE = 1024
 
+NOTHING_TO_STRETCH = (
+    "`stretch` spreads gray images of more than 8 bits, and no training image is one; leave `stretch` out"
+)
+
 #: Called with (images done, images in all). Where sizes differ the count may start over once, for the second pass.
 Progress = Callable[[int, int], None]
 
 # Raised with every change after which the same bytes become other pixels, or other facts.
-_DECODER = 3
+_DECODER = 4
 # The interpreter lock is held between images; more threads than this only wait for it.
 _MAX_THREADS = 16
+
+# Images of 16 bits that use less than this share of their values are told of: fewer than 64 gray levels are left.
+_LITTLE = 0.25
 
 # Pixels that come in another shape are brought to theirs so many images at a time.
 _RESHAPED = 1024
@@ -56,7 +83,7 @@ class DefaultSize:
 
 @dataclass(frozen=True)
 class ShapeOptions:
-    """What was asked of the shape of the images; None leaves it to the data.
+    """What was asked of the shape of the images, and of their values; None leaves it to the data.
 
     Attributes:
         size: side in pixels of the squares that images are resized to, 1 to :data:`MAX_SIDE`.
@@ -64,12 +91,15 @@ class ShapeOptions:
         fit: how an image becomes a square; see :data:`stepladder.datasets.image_set.FITS`.
         default_size: the size to take where ``size`` is None; without, the rule for networks that learn from scratch.
             See :func:`common_shape`.
+        stretch: whether gray images of more than 8 bits are spread: what the training images use of their values
+            becomes black to white.
     """
 
     size: int | None = None
     channels: int | None = None
     fit: Fit = "crop"
     default_size: DefaultSize | None = None
+    stretch: bool = False
 
     @property
     def side(self) -> int | None:
@@ -148,21 +178,70 @@ class Shapes:
         )
 
 
+@dataclass(frozen=True)
+class Depth:
+    """What notes tell of gray images of more than 8 bits; plain values, which the cache keeps.
+
+    Attributes:
+        images: how many there are.
+        low, high: the smallest and the largest value of the training images among them, 0 to 65,535.
+        stretched: whether these became black and white.
+    """
+
+    images: int = 0
+    low: int = 0
+    high: int = WHITE
+    stretched: bool = False
+
+    @property
+    def span(self) -> Span | None:
+        """What became black and white, None where that is 0 and 65,535."""
+        return (self.low, self.high) if self.stretched else None
+
+    def notes(self) -> tuple[str, ...]:
+        """Return a sentence where little of the 16 bits is used, or where that was stretched."""
+        if not self.images:
+            return ()
+        have = "1 image has" if self.images == 1 else f"{self.images:,} images have"
+        if self.stretched:
+            return (
+                f"{have} 16 bits a pixel: {self.low:,} to {self.high:,}, which the training images use of 0 to "
+                f"{WHITE:,}, became black to white.",
+            )
+        if self.high - self.low >= _LITTLE * WHITE:
+            return ()
+        levels = round(self.high / 257) - round(self.low / 257) + 1
+        return (
+            f"{have} 16 bits a pixel, and the training images use {self.low:,} to {self.high:,} of 0 to {WHITE:,}: of "
+            f"256 gray levels {levels} {'is' if levels == 1 else 'are'} left. `stretch=True` makes these values black "
+            "to white.",
+        )
+
+
 class DecodedSplits(NamedTuple):
     """What encoded images came to.
 
     Attributes:
         notes: what a reader of results must know.
         original_side: median shorter side of the images before they were brought to one size, pixels.
+        span: see :class:`stepladder.datasets.image_set.ImageSet`.
     """
 
     splits: dict[str, Split]
     notes: tuple[str, ...]
     original_side: int
+    span: Span | None = None
 
     def image_set(self, name: str, class_names: tuple[str, ...], notes: Sequence[str]) -> ImageSet:
         """Return them as an image set; ``notes`` tell what was found before decoding."""
-        return ImageSet(name, class_names, self.splits, (*notes, *self.notes), original_side=self.original_side)
+        return ImageSet(
+            name,
+            class_names,
+            self.splits,
+            (*notes, *self.notes),
+            original_side=self.original_side,
+            span=self.span,
+        )
 
 
 _FITTED: dict[Fit, str] = {
@@ -202,15 +281,17 @@ def decode_splits(
 
     count = int(starts[-1])
 
+    training = _Training(ordered["train"].labels, own_test="test" in ordered)
+
     def decode(allocate: Allocate) -> Decoded:
-        pixels, damaged, shapes = _decode(read, count, shape, allocate, on_progress)
-        facts = {"damaged": sorted(damaged.items()), "shapes": shapes and asdict(shapes)}
+        pixels, damaged, shapes, depth = _decode(read, count, shape, allocate, on_progress, training)
+        facts = {"damaged": sorted(damaged.items()), "shapes": shapes and asdict(shapes), "depth": asdict(depth)}
         return Decoded(pixels, facts, keep=skip_damaged or not damaged)
 
     decoded = decode_once(_cache_key(ordered, shape), count, decode, _read_facts)
     pixels = decoded.pixels
-    had, damaged = _read_facts(decoded.facts, count)
-    notes = had.notes(pixels.shape[1:], shape) if had else ()
+    had, damaged, depth = _read_facts(decoded.facts, count)
+    notes = (*(had.notes(pixels.shape[1:], shape) if had else ()), *depth.notes())
     if damaged and not skip_damaged:
         raise DamagedImagesError((place(position), damaged[position]) for position in sorted(damaged))
     if len(damaged) == len(pixels):
@@ -227,11 +308,11 @@ def decode_splits(
         whole = Split(pixels[start : start + len(part.labels)], part.labels)
         kept = np.flatnonzero(sound[start : start + len(part.labels)])
         parts_of[name] = whole if len(kept) == len(whole) else whole.take(kept)
-    return DecodedSplits(parts_of, notes, (had.median or had.low) if had else 0)
+    return DecodedSplits(parts_of, notes, (had.median or had.low) if had else 0, depth.span)
 
 
-def _read_facts(facts: Mapping[str, Any], count: int) -> tuple[Shapes | None, dict[int, str]]:
-    """Return the shapes that ``count`` images had, and why some could not be decoded.
+def _read_facts(facts: Mapping[str, Any], count: int) -> tuple[Shapes | None, dict[int, str], Depth]:
+    """Return the shapes that ``count`` images had, why some could not be decoded, and what those of 16 bits use.
 
     Raises:
         KeyError, TypeError, ValueError: what was kept is something else.
@@ -242,7 +323,12 @@ def _read_facts(facts: Mapping[str, Any], count: int) -> tuple[Shapes | None, di
     shapes = facts["shapes"]
     if shapes is not None and not all(type(value) is int and value >= 0 for value in shapes.values()):
         raise ValueError("no shapes of images")
-    return Shapes(**shapes) if shapes else None, damaged
+    depth = Depth(**facts.get("depth", {}))
+    if not all(
+        type(value) is int and 0 <= value <= max(count, WHITE) for value in (depth.images, depth.low, depth.high)
+    ):
+        raise ValueError("no depth of images")
+    return Shapes(**shapes) if shapes else None, damaged, depth
 
 
 def reshaped(image_set: ImageSet, shape: ShapeOptions, *, keeps_size: bool = False) -> ImageSet:
@@ -284,42 +370,132 @@ def _cache_key(splits: Mapping[str, Encoded], shape: ShapeOptions) -> str | None
     # Whoever asked for the size gets the same pixels.
     undecided = shape.default_size if shape.side is None else None
     asked = (shape.side, shape.channels, shape.fit, *([undecided] if undecided else []))
+    if shape.stretch:
+        asked = (*asked, "stretch")
     return hashlib.sha256(repr((versions, parts, *asked)).encode()).hexdigest()
 
 
+@dataclass(frozen=True)
+class _Training:
+    """Which of all images train: the first ones, in the order of the splits.
+
+    Attributes:
+        labels: of the training split.
+        own_test: whether there is a test split beside it; else one is set aside of it.
+    """
+
+    labels: np.ndarray
+    own_test: bool
+
+    def rows(self, damaged: Mapping[int, str]) -> np.ndarray:
+        """Return the positions of the images that train and are no test images, int64, without the damaged ones."""
+        sound = np.ones(len(self.labels), dtype=bool)
+        sound[[position for position in damaged if position < len(sound)]] = False
+        rows = np.flatnonzero(sound)
+        return rows if self.own_test else rows[outside_test(self.labels[rows])]
+
+
+class _Values:
+    """Collects what gray images of more than 8 bits use of their values, a row an image; -1 for all others.
+
+    Args:
+        count: images of all splits.
+        span: see :class:`stepladder.datasets.decode.Wide`.
+    """
+
+    def __init__(self, count: int, span: Span | None = None) -> None:
+        self.ranges = np.full((count, 2), -1, dtype=np.int32)
+        self._span = span
+
+    def of(self, position: int, content: Content) -> Wide:
+        """Return what becomes of the image ``content`` at ``position``."""
+        if not isinstance(content, bytes) or content.startswith(JPEG_START):
+            return AS_IT_IS
+
+        def seen(low: int, high: int) -> None:
+            self.ranges[position] = low, high
+
+        return Wide(self._span, seen)
+
+    def depth(self, train: np.ndarray, *, stretched: bool = False) -> Depth:
+        """Return what is told of them; ``train`` are the positions of the training images."""
+        images = int((self.ranges[:, 0] >= 0).sum())
+        used = self.ranges[train]
+        used = used[used[:, 0] >= 0]
+        if not len(used):
+            return Depth(images)
+        return Depth(images, int(used[:, 0].min()), int(used[:, 1].max()), stretched)
+
+
 def _decode(
-    read: Reader, count: int, shape: ShapeOptions, allocate: Allocate, on_progress: Progress | None
-) -> tuple[np.ndarray, dict[int, str], Shapes | None]:
+    read: Reader,
+    count: int,
+    shape: ShapeOptions,
+    allocate: Allocate,
+    on_progress: Progress | None,
+    training: _Training,
+) -> tuple[np.ndarray, dict[int, str], Shapes | None, Depth]:
     # The first pass decodes straight into the shape that the first image lets expect, which nearly always is right.
     # From an image on that contradicts it reads headers only; then all shapes are known and a second pass decodes.
-    pixels, shapes, damaged = _decode_as_expected(read, count, shape, allocate, on_progress)
+    # Where values are stretched, one before all looks for what the training images use.
+    stretched = _find_span(read, count, on_progress, training) if shape.stretch else None
+    values = _Values(count, None if stretched is None else stretched.span)
+    pixels, shapes, damaged = _decode_as_expected(read, count, shape, allocate, on_progress, values)
     sound = shapes[shapes[:, 0] > 0]
     if not len(sound):
-        return allocate((count, 1, 1, 1)), damaged, None
+        return allocate((count, 1, 1, 1)), damaged, None, Depth()
     height, width, channels = common_shape(sound, shape)
     found = Shapes.of(sound)
-    if pixels is not None and pixels.shape[1:] == (height, width, channels):
-        return pixels, damaged, found
-    pixels = None  # so that its memory is free for the next
-    kept = (found.height, found.width) == (height, width)
-    fitted = allocate((count, height, width, channels))
+    if pixels is None or pixels.shape[1:] != (height, width, channels):
+        pixels = None  # so that its memory is free for the next
+        kept = (found.height, found.width) == (height, width)
+        fitted = allocate((count, height, width, channels))
 
-    def decode_and_fit(position: int, content: Content) -> None:
-        if not kept:
-            fitted[position] = _fitted(content, height, channels, shape.fit)
-            return
-        image = with_channels(_pixels_of(content), channels)
-        if image.shape[:2] != (height, width):
-            size = f"{image.shape[1]}×{image.shape[0]}"
-            raise DataError(f"damaged: the header says {width}×{height} pixels, it holds {size}")
-        fitted[position] = image
+        def decode_and_fit(position: int, content: Content) -> None:
+            if not kept:
+                fitted[position] = _fitted(content, height, channels, shape.fit, values.of(position, content))
+                return
+            image = with_channels(_pixels_of(content, values, position), channels)
+            if image.shape[:2] != (height, width):
+                size = f"{image.shape[1]}×{image.shape[0]}"
+                raise DataError(f"damaged: the header says {width}×{height} pixels, it holds {size}")
+            fitted[position] = image
 
-    damaged |= _for_each(read, count, decode_and_fit, on_progress, fitted)
-    return fitted, damaged, found
+        damaged |= _for_each(read, count, decode_and_fit, on_progress, fitted)
+        pixels = fitted
+    depth = values.depth(np.arange(len(training.labels))) if stretched is None else stretched
+    return pixels, damaged, found, depth
+
+
+def _find_span(read: Reader, count: int, on_progress: Progress | None, training: _Training) -> Depth:
+    """Return what gray training images of more than 8 bits use of their values.
+
+    Raises:
+        DataError: there are none, or they have one value alone.
+    """
+    values = _Values(count)
+
+    def look(position: int, content: Content) -> None:
+        _pixels_of(content, values, position)
+
+    damaged = _for_each(read, count, look, on_progress, np.empty((0, 1), dtype=np.uint8))
+    depth = values.depth(training.rows(damaged), stretched=True)
+    if not depth.stretched:
+        raise DataError(NOTHING_TO_STRETCH)
+    if depth.low == depth.high:
+        raise DataError(
+            f"`stretch` spreads values, and all training images of 16 bits hold {depth.low:,} alone; leave it out"
+        )
+    return depth
 
 
 def _decode_as_expected(
-    read: Reader, count: int, shape: ShapeOptions, allocate: Allocate, on_progress: Progress | None
+    read: Reader,
+    count: int,
+    shape: ShapeOptions,
+    allocate: Allocate,
+    on_progress: Progress | None,
+    values: _Values,
 ) -> tuple[np.ndarray | None, np.ndarray, dict[int, str]]:
     """Decode images to the shape that they will have if all are like the first one.
 
@@ -339,11 +515,11 @@ def _decode_as_expected(
             shapes[position] = _shape_of(content)
             return
         if keeps:
-            image = _pixels_of(content)
+            image = _pixels_of(content, values, position)
             shapes[position] = image.shape
         else:
             shapes[position] = _shape_of(content)
-            image = _fitted(content, target[0], shape.channels, shape.fit)
+            image = _fitted(content, target[0], shape.channels, shape.fit, values.of(position, content))
         if shape.channels is not None:
             image = with_channels(image, shape.channels)
         if image.shape[:2] == target[:2] and image.shape[2] <= target[2]:
@@ -381,13 +557,13 @@ def _shape_of(content: Content) -> tuple[int, ...]:
     return image_shape(content) if isinstance(content, bytes) else content.shape
 
 
-def _pixels_of(content: Content) -> np.ndarray:
-    return decode_image(content) if isinstance(content, bytes) else content
+def _pixels_of(content: Content, values: _Values, position: int) -> np.ndarray:
+    return decode_image(content, wide=values.of(position, content)) if isinstance(content, bytes) else content
 
 
-def _fitted(content: Content, side: int, channels: int | None, fit: Fit) -> np.ndarray:
+def _fitted(content: Content, side: int, channels: int | None, fit: Fit, wide: Wide) -> np.ndarray:
     if isinstance(content, bytes):
-        return decode_fitted(content, side, side, channels, fit)
+        return decode_fitted(content, side, side, channels, fit, wide)
     return fit_image(content if channels is None else with_channels(content, channels), side, side, fit)
 
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -20,6 +21,9 @@ SPLIT_NAMES = ("train", "validation", "test")
 #: longer side resized and black added; or both sides resized, each by itself.
 Fit = Literal["crop", "pad", "stretch"]
 FITS: tuple[Fit, ...] = ("crop", "pad", "stretch")
+
+#: Of images of 16 bits, the values (0 to 65,535) that become black and white.
+Span = tuple[int, int]
 
 #: Unless a size is asked for, images of one size keep it up to this many pixels a side; all others become squares of at
 #: most this many. A network from scratch learns little more from larger ones, and takes hours.
@@ -118,6 +122,9 @@ class ImageSet:
         fit: how an image of another shape is brought to this one, as a model that learned of these must do it too.
         original_side: median shorter side of the images before they were brought to this size, pixels; 0 where they
             came in it.
+        span: of images of 16 bits, the values (0 to 65,535) that became black and white where that was asked for, as a
+            model that learned of these must read them too; None where these are 0 and 65,535.
+        folders: those that were read as a whole, so that no result may be written into them; none for other sources.
     """
 
     name: str
@@ -126,6 +133,8 @@ class ImageSet:
     notes: tuple[str, ...] = field(default=())
     fit: Fit = "crop"
     original_side: int = 0
+    span: Span | None = None
+    folders: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         assert "train" in self.splits

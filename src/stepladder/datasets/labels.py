@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,11 +25,28 @@ class NamedLabels:
     labels: np.ndarray
 
 
+# As whole numbers are written: with or without zeros before them.
+_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
+
+
+def are_numbers(names: Iterable[str]) -> bool:
+    """Whether all names are whole numbers, as ``0`` to ``11`` are, or ``007``."""
+    return all(_WHOLE_NUMBER.fullmatch(name) for name in names)
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Return the names of classes in the order that they have everywhere: as numbers if all are, else as text.
+
+    >>> in_order(["10", "9"]), in_order(["b10", "b9"])
+    (['9', '10'], ['b10', 'b9'])
+    """
+    listed = list(names)
+    return sorted(listed, key=(lambda name: (int(name), name)) if are_numbers(listed) else None)
+
+
 def named_labels(values: Sequence[str]) -> NamedLabels:
-    """Return labels whose classes are the distinct ``values``, sorted: as numbers if all are, so that 10 follows 9."""
-    distinct = set(values)
-    numbers = all(value.isascii() and value.isdigit() and len(value) < 19 for value in distinct)
-    names = sorted(distinct, key=(lambda value: (int(value), value)) if numbers else None)
+    """Return labels whose classes are the distinct ``values``, in the order of :func:`in_order`."""
+    names = in_order(set(values))
     positions = {name: position for position, name in enumerate(names)}
     return NamedLabels(names, np.array([positions[value] for value in values], dtype=np.int64))
 
@@ -39,7 +56,9 @@ def match_classes(
 ) -> tuple[tuple[str, ...], dict[str, np.ndarray], tuple[str, ...]]:
     """Renumber the labels of all splits by the classes of ``train``.
 
-    Names that no image has are dropped, with a note: they would be an output that nothing can train or test.
+    Where all names are whole numbers, these are their order, whatever the source's: the same images then are the same
+    data as folders, as a table and as arrays. Names that no image has are dropped, with a note: they would be an output
+    that nothing can train or test.
 
     Args:
         where: the source, for messages.
@@ -49,13 +68,17 @@ def match_classes(
         the class names in the order of ``train``, the labels by split, and notes.
 
     Raises:
-        DataError: another split lacks a class of ``train`` or has one that ``train`` does not have.
+        DataError: two classes have the same name, or another split lacks a class of ``train`` or has one that ``train``
+            does not have.
     """
     train = splits["train"]
+    for split in splits.values():
+        refuse_twins(where, split.class_names)
     if blank := [name for split in splits.values() for name in split.class_names if not name.strip()]:
         raise DataError(f"{where} has a class whose name is blank ({blank[0]!r}); give it a name")
     used = {name: _used(split) for name, split in splits.items()}
-    class_names = tuple(name for name in train.class_names if name in used["train"])
+    ordered = in_order(train.class_names) if are_numbers(train.class_names) else train.class_names
+    class_names = tuple(name for name in ordered if name in used["train"])
     for split_name, present in used.items():
         unknown = sorted(present - used["train"])
         if unknown:
@@ -79,6 +102,25 @@ def match_classes(
     unused = [name for name in train.class_names if name not in positions]
     notes = (f"Classes without any image were left out: {some_of(unused)}.",) if unused else ()
     return class_names, renumbered, (*notes, *spelling_notes(class_names))
+
+
+def refuse_twins(where: str, class_names: Sequence[str]) -> None:
+    """Refuse two classes of the same name, which would be one from then on.
+
+    Args:
+        where: the source, for messages.
+
+    Raises:
+        DataError: there are two.
+    """
+    if len(set(class_names)) == len(class_names):
+        return
+    twin = next(name for position, name in enumerate(class_names) if name in class_names[:position])
+    places = [position for position, name in enumerate(class_names) if name == twin]
+    raise DataError(
+        f"{where} names two classes '{twin}' (numbers {' and '.join(map(str, places[:2]))}); rename one, or give their "
+        "images one number if they are one class"
+    )
 
 
 def spelling_notes(class_names: Sequence[str]) -> tuple[str, ...]:

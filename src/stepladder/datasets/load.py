@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from stepladder.datasets.decode_all import DefaultSize, ShapeOptions, reshaped
+from stepladder.datasets.decode_all import NOTHING_TO_STRETCH, DefaultSize, ShapeOptions, reshaped
 from stepladder.datasets.image_set import SPLIT_NAMES, Fit, ImageSet
 from stepladder.datasets.sources import NAMED_SOURCES, PATH_SOURCES, Access, LoadOptions
 from stepladder.datasets.sources.arrays import read_arrays
-from stepladder.datasets.sources.base import SPLIT_WORDS, safe_name, split_of
+from stepladder.datasets.sources.base import SPLIT_WORDS, PathSource, safe_name, split_of
 from stepladder.datasets.sources.items import read_datasets
 from stepladder.errors import DataError, unknown
 
@@ -28,11 +28,11 @@ def load_image_set(
     data: object,
     *,
     limit: int | None = None,
-    size: int | None = None,
+    size: int | DefaultSize | None = None,
     fit: Fit = "crop",
     channels: int | None = None,
+    stretch: bool = False,
     skip_damaged: bool = False,
-    default_size: DefaultSize | None = None,
     access: Access = _NOTHING,
 ) -> ImageSet:
     """Load an image set.
@@ -45,13 +45,14 @@ def load_image_set(
         limit: only the first N images of each class in each split.
         size: bring every image to squares of this many pixels, 1 to 1024. With None, images of one size up to 64 pixels
             keep it, and all others become squares of their median shorter side, at most 64. The images of an image set
-            keep theirs.
+            keep theirs. A :class:`DefaultSize` takes the place of that rule, and is no size that was asked for: a
+            pretrained network's own. The functions that train know it of their recipe.
         fit: how an image becomes a square: ``crop`` resizes the shorter side and keeps the center, ``pad`` resizes the
             longer side and adds black, ``stretch`` resizes both sides by themselves. Models keep to it.
         channels: 1 makes every image gray, 3 color; None takes gray where all are gray.
+        stretch: of gray images of more than 8 bits, let what the training images use of their values become black to
+            white, in place of 0 and 65,535. Images set aside as test have no part in it, and models keep to it.
         skip_damaged: leave damaged images out, with a note in the image set, instead of raising.
-        default_size: the size to take where ``size`` is None in place of that rule: a pretrained network's own. The
-            functions that train know it of their recipe.
         access: where the files of a named set are, whether they may be fetched, and who is told of progress:
             ``Access(data_dir="archives/", download=True)``.
 
@@ -59,7 +60,8 @@ def load_image_set(
         DataError: there is no such name or path, or what is there is no image set that can be read.
         DamagedImagesError: images cannot be decoded; all of them are listed.
     """
-    shape = ShapeOptions(size, channels, fit, default_size)
+    asked, default_size = (None, size) if isinstance(size, DefaultSize) else (size, None)
+    shape = ShapeOptions(asked, channels, fit, default_size, stretch)
     options = _checked(LoadOptions(limit, skip_damaged, shape, access))
     if isinstance(data, ImageSet):
         return _finished_set(data, options)
@@ -106,12 +108,16 @@ def _checked(options: LoadOptions) -> LoadOptions:
 
 
 def _finished(image_set: ImageSet, options: LoadOptions) -> ImageSet:
+    if options.shape.stretch and image_set.span is None:
+        raise DataError(NOTHING_TO_STRETCH)
     limited = image_set if options.limit is None else image_set.limited(options.limit)
     return _with_fit(reshaped(limited, options.shape), options.shape.fit)
 
 
 def _finished_set(image_set: ImageSet, options: LoadOptions) -> ImageSet:
     """Return an image set that was made before: its size was chosen then, and changes only where one is asked for."""
+    if options.shape.stretch and image_set.span is None:
+        raise DataError("`stretch` is for images as they are decoded, and this image set is; load it with `stretch`")
     fit = image_set.fit if options.shape.fit == "crop" else options.shape.fit
     limited = image_set if options.limit is None else image_set.limited(options.limit)
     shape = replace(options.shape, fit=fit)
@@ -131,9 +137,8 @@ def _load(data: str, options: LoadOptions) -> ImageSet:
     if path.exists():
         if options.access.data_dir is not None:
             raise DataError(f"`data_dir` is where a named image set is, and {data} is a path; leave it out")
-        for source in PATH_SOURCES:
-            if source.matches(path):
-                return source.load(path, options)
+        if fitting := [source for source in PATH_SOURCES if source.matches(path)]:
+            return _read_path(path, fitting, options)
         raise DataError(f"{path} is no image set that can be read; a path may be of {shapes}")
     if os.sep in data:
         raise DataError(
@@ -142,6 +147,26 @@ def _load(data: str, options: LoadOptions) -> ImageSet:
     raise DataError(
         f"{unknown('data name', data, NAMED_SOURCES)}; and no file or folder has that name (a path may be {shapes})"
     )
+
+
+def _read_path(path: Path, fitting: Sequence[PathSource], options: LoadOptions) -> ImageSet:
+    """Read what surely is there, looking into files where their names do not tell; a folder may hold several shapes.
+
+    The more special shape comes first: a backup beside class folders is no shard, a parquet file of images is one.
+    """
+    if len(fitting) == 1:
+        return fitting[0].load(path, options)
+    sure = [source for source in fitting if source.holds is None or source.holds(path)]
+    chosen = sure[0] if sure else fitting[0]
+    image_set = chosen.load(path, options)
+    others = [source.name for source in sure if source is not chosen]
+    if not others:
+        return image_set
+    note = (
+        f"{path.name or path} was read as {chosen.name}; it also holds {' and '.join(others)}: to read that, give its "
+        "own path."
+    )
+    return replace(image_set, notes=(note, *image_set.notes))
 
 
 def _read_held(data: object, name: str | None, options: LoadOptions) -> ImageSet:

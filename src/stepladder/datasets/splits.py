@@ -121,20 +121,43 @@ def make_splits(image_set: ImageSet, validation: float = 0.1, seed: int = SPLIT_
     return Splits(train, held, test, tuple(notes), digest.hexdigest())
 
 
+def outside_test(labels: np.ndarray) -> np.ndarray:
+    """Return which of the training images are not set aside as test where the data has no test split of its own.
+
+    Args:
+        labels: int64, (N,), of the training images in the order of the source.
+
+    Returns:
+        their positions, int64, ascending; all of them where they are too few for a test split.
+    """
+    positions = np.arange(len(labels), dtype=np.int64)
+    drawn = _draw(labels, positions, TEST_SHARE, SPLIT_SEED)
+    return positions if drawn is None else np.sort(drawn[0])
+
+
+def _draw(labels: np.ndarray, positions: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Split positions into (kept, set aside); None where there are too few of a class."""
+    from sklearn.model_selection import train_test_split  # a second that looking at images does not wait for
+
+    try:
+        kept, aside = train_test_split(positions, test_size=share, random_state=seed, stratify=labels[positions])
+    except ValueError:  # fewer images than classes, or a class with one image
+        return None
+    return kept, aside
+
+
 def _set_aside(
     image_set: ImageSet, positions: np.ndarray, share: float, shares: tuple[float, ...], seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Split positions in train into (kept, set aside), both sorted, each class in both."""
     if share == 0:
         return positions, positions[:0]
-    from sklearn.model_selection import train_test_split  # a second that looking at images does not wait for
-
     labels = image_set.splits["train"].labels
-    try:
-        kept, aside = train_test_split(positions, test_size=share, random_state=seed, stratify=labels[positions])
-    except ValueError as error:  # fewer images than classes, or a class with one image
-        raise _too_few(image_set, shares) from error
-    for part in (kept, aside):
+    drawn = _draw(labels, positions, share, seed)
+    if drawn is None:
+        raise _too_few(image_set, shares)
+    kept, aside = drawn
+    for part in drawn:
         if (np.bincount(labels[part], minlength=image_set.num_classes) == 0).any():
             raise _too_few(image_set, shares)
     return np.sort(kept), np.sort(aside)

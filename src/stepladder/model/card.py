@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from stepladder.datasets.image_set import Fit
+from stepladder.errors import printable
 
 
 @dataclass(frozen=True, repr=False)
@@ -69,7 +70,7 @@ def render_card(facts: CardFacts) -> str:
     if facts.of_recipe is not None:
         mean, sd, seeds = facts.of_recipe
         accuracy += f"; the same recipe {100 * mean:.2f} ± {100 * sd:.2f} % (sd, n = {seeds} seeds)"
-    return f"""---
+    return printable(f"""---
 library_name: stepladder
 pipeline_tag: image-classification
 license: unknown
@@ -89,7 +90,7 @@ An image classifier trained by Stepladder in {facts.epochs} epochs.
 
 Measured on images like those it was trained on; on others it may do worse and will not say so. The license of the
 weights is for whoever trained them to state, with that of the images in mind.
-"""
+""")
 
 
 def _calibration(facts: CardFacts) -> str:

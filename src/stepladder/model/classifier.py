@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stepladder.datasets.image_set import Fit
+from stepladder.datasets.image_set import Fit, Span
 from stepladder.errors import DataError
 from stepladder.model.images import ImageLike, name_images, read_pixels
 
@@ -94,6 +94,8 @@ class Classifier(ABC):
         class_names: what the columns of the probabilities stand for.
         image_shape: (height, width, channels) of the images that it was trained on, in pixels.
         fit: how images of another shape are brought to it; see :data:`stepladder.datasets.image_set.FITS`.
+        span: of gray images of more than 8 bits, the values (0 to 65,535) that become black and white; None for 0 and
+            65,535.
         calibrated: whether the probabilities are of logits divided by a temperature that was fitted on validation
             images; else they are the plain softmax, which is often too sure.
     """
@@ -101,6 +103,7 @@ class Classifier(ABC):
     class_names: tuple[str, ...]
     image_shape: tuple[int, int, int]
     fit: Fit
+    span: Span | None
     calibrated: bool
 
     @abstractmethod
@@ -127,7 +130,9 @@ class Classifier(ABC):
         held = max(1, _HELD_BYTES // prod(self.image_shape))
         parts = []
         for start in range(0, len(named), held):
-            pixels = read_pixels([image for image, _ in named[start : start + held]], self.image_shape, self.fit)
+            pixels = read_pixels(
+                [image for image, _ in named[start : start + held]], self.image_shape, self.fit, self.span
+            )
             parts.append(self.probabilities(pixels))
         return Predictions(self.class_names, np.concatenate(parts), tuple(path for _, path in named))
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from stepladder.errors import RecipeError, missing_extra, unknown
 from stepladder.model.folder import Model
 from stepladder.model.images import ImageLike, read_pixels
+from stepladder.network.layers import SqueezeExcitation
 from stepladder.techniques import Technique
 from stepladder.training.evaluate import prepare_images
 
@@ -60,10 +61,14 @@ def explain_image(model: Model, image: ImageLike, class_name: str | None = None)
         from captum.attr import LayerAttribution, LayerGradCam, Occlusion
     except ImportError as error:
         raise RecipeError(missing_extra("captum", "explain")) from error
-    convolutions = [module for module in model.module.modules() if isinstance(module, nn.Conv2d)]
+    # Those that make the gates of a squeeze-and-excitation see one value a map.
+    gates = {part for gated in model.module.modules() if isinstance(gated, SqueezeExcitation) for part in gated.layers}
+    convolutions = [
+        module for module in model.module.modules() if isinstance(module, nn.Conv2d) and module not in gates
+    ]
     if not convolutions:
         raise RecipeError("the network has no convolution, so there are no maps to look at; explain another model")
-    pixels = read_pixels(image, model.image_shape, model.fit)
+    pixels = read_pixels(image, model.image_shape, model.fit, model.span)
     probabilities = model.probabilities(pixels)[0]
     label = int(probabilities.argmax()) if class_name is None else _find(class_name, model.class_names)
     raw = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(model.compute.device)

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stepladder.errors import RecipeError, StepladderError, described, missing_extra, unknown
+from stepladder.errors import RecipeError, StepladderError, described, missing_extra, printable, unknown
 from stepladder.files import replace_bytes
 from stepladder.model.folder import Model
 from stepladder.model.images import read_pixels
@@ -130,12 +130,14 @@ def export_model(model: Model, path: Path, images: np.ndarray, *, form: str = "o
     techniques = [_on_cpu(technique) for technique in model.techniques]
     model = replace(model, module=copy.deepcopy(model.module).cpu(), techniques=techniques, compute=compute)
     facts = {
-        "file_version": FILE_VERSIONS[0] if model.fit == "crop" else FILE_VERSIONS[1],
+        "file_version": FILE_VERSIONS[0] if model.fit == "crop" and model.span is None else FILE_VERSIONS[1],
         "class_names": model.class_names,
         "image_shape": model.image_shape,
         "calibrated": model.calibrated,
-    } | ({} if model.fit == "crop" else {"fit": model.fit})
-    metadata = {METADATA: json.dumps(facts, ensure_ascii=False), "card": card}
+    }
+    facts |= {} if model.fit == "crop" else {"fit": model.fit}
+    facts |= {} if model.span is None else {"span": model.span}
+    metadata = {METADATA: printable(json.dumps(facts, ensure_ascii=False), as_json=True), "card": printable(card)}
     export = _to_onnx if form == "onnx" else _to_program
     try:
         content, run, versions = export(model, metadata)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,10 +22,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from stepladder.datasets.image_set import Fit
+from stepladder.datasets.image_set import Fit, Span
 from stepladder.datasets.mapped import fits_memory
 from stepladder.errors import RecipeError, StorageError, some_of
-from stepladder.files import replace_bytes, replace_json, replace_text
+from stepladder.files import parse_json, read_plain, replace_bytes, replace_json, replace_text
 from stepladder.model.classifier import Classifier
 from stepladder.network import Network, trace_network
 from stepladder.network.arithmetic import LayerCost, format_shape
@@ -41,7 +39,8 @@ from stepladder.training.rng import Streams
 if TYPE_CHECKING:  # asking a model needs no training
     from stepladder.training.loop import TrainedNetwork
 
-#: Raised with every change that an older Stepladder would misread: 2 brings images to the model's shape by ``fit``.
+#: Raised with every change that an older Stepladder would misread: 2 brings images to the model's shape by ``fit``,
+#: or those of 16 bits to 8 by ``span``.
 #: What an older one reads rightly is still written as 1.
 FORMAT_VERSIONS = (1, 2)
 
@@ -56,6 +55,7 @@ _NETWORK, _TECHNIQUE = "network.", "technique."
 _EVALUATION_BATCH = 250
 
 Size = Annotated[int, Field(ge=1, le=MOST_SIDE)]
+Wide16 = Annotated[int, Field(ge=0, le=65_535)]
 
 
 class _Preprocessing(BaseModel):
@@ -79,11 +79,14 @@ class _Config(BaseModel):
     #: None where none was fitted; files from before there were any lack it.
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     fit: Fit = "crop"
+    #: Values of 16 bits that became black and white; None for 0 and 65,535.
+    span: tuple[Wide16, Wide16] | None = None
 
     @model_serializer(mode="wrap")
-    def _leave_out_the_usual_fit(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _leave_out_the_usual(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         table: dict[str, Any] = write(self)
-        return table if self.fit != "crop" else {key: value for key, value in table.items() if key != "fit"}
+        usual = {"fit": "crop", "span": None}
+        return {key: value for key, value in table.items() if key not in usual or value != usual[key]}
 
 
 @dataclass(frozen=True, repr=False)
@@ -94,6 +97,7 @@ class Model(Classifier):
         class_names: what the columns of the logits stand for.
         image_shape: (height, width, channels) of the images that it was trained on, in pixels.
         fit: how images of another shape are brought to it; see :data:`stepladder.datasets.image_set.FITS`.
+        span: see :class:`Classifier`.
         module: from prepared images to logits.
         techniques: fitted, in recipe order; they prepare the images.
         compute: where it runs.
@@ -114,6 +118,7 @@ class Model(Classifier):
     calibrated: bool = False
     folder: Path | None = None
     fit: Fit = "crop"
+    span: Span | None = None
 
     def __repr__(self) -> str:
         return self._described("" if self.folder is None else str(self.folder))
@@ -153,12 +158,14 @@ def save_model(
     compute: Compute,
     card: str,
     fit: Fit = "crop",
+    span: Span | None = None,
 ) -> None:
     """Write ``trained`` into ``folder``; what the techniques learned lies beside the weights.
 
     Args:
         image_shape: (height, width, channels) of the images before any technique.
         fit: how images of another shape were brought to it; see :data:`stepladder.datasets.image_set.FITS`.
+        span: values of 16 bits that became black and white; see :class:`Classifier`.
         card: the model card, Markdown.
     """
     tensors = {f"{_NETWORK}{name}": tensor for name, tensor in trained.module.state_dict().items()}
@@ -172,7 +179,7 @@ def save_model(
         save({name: _dense(tensor) for name, tensor in tensors.items()}, metadata={"format": "pt"}),
     )
     config = _Config(
-        format_version=1 if fit == "crop" else 2,
+        format_version=1 if fit == "crop" and span is None else 2,
         class_names=tuple(class_names),
         image_shape=image_shape,
         input_shape=trained.input_shape,
@@ -183,6 +190,7 @@ def save_model(
             for technique in preparing
         ),
         fit=fit,
+        span=span,
     )
     replace_json(folder / "config.json", config.model_dump(mode="json"))
     replace_text(folder / "README.md", card)
@@ -197,7 +205,7 @@ def calibrate_model(folder: Path, temperature: float | None) -> None:
     """Write the temperature that :class:`Model` divides its logits by into a saved model; None takes it out.
 
     Args:
-        temperature: above 0, fitted on validation images; see ``study.design.metrics.fit_temperature``.
+        temperature: above 0, fitted on validation images; see ``training.calibration.fit_temperature``.
 
     Raises:
         StorageError: the model's ``config.json`` cannot be read or written.
@@ -262,6 +270,7 @@ def load_model(
         calibrated=calibrated,
         folder=folder,
         fit=config.fit,
+        span=config.span,
     )
     try:
         model.logits(np.zeros((1, *config.image_shape), np.uint8))
@@ -297,8 +306,8 @@ def read_card(folder: Path) -> str:
 
 def _read_config(path: Path) -> _Config:
     try:
-        document = json.loads(_read_bytes(path, MOST_CONFIG_BYTES))
-    except (ValueError, RecursionError) as error:
+        document = parse_json(_read_bytes(path, MOST_CONFIG_BYTES))
+    except ValueError as error:
         raise StorageError(f"{path} is not valid JSON ({error}); restore it from a copy or remove it") from error
     if not isinstance(document, dict) or document.get("format_version") not in FORMAT_VERSIONS:
         raise StorageError(
@@ -424,14 +433,11 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
 def _read_bytes(path: Path, most: int | None = None) -> bytes:
     """Read a plain file of at most ``most`` bytes, and where that is None of no more than the memory holds."""
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise StorageError(f"cannot read {path}: it is no file (a folder, pipe or device)")
+        size = path.stat().st_size
         # Weights are in memory twice for a moment: as the file's bytes and in the network.
-        if found.st_size > most if most is not None else not fits_memory(2 * found.st_size):
+        if size > most if most is not None else not fits_memory(2 * size):
             limit = f"it may have {most / 1e6:,.0f} MB" if most is not None else "it does not fit into the memory here"
-            raise StorageError(f"{path} has {found.st_size / 1e6:,.0f} MB, and {limit}; get the model again")
-        with path.open("rb") as file:
-            return file.read(found.st_size)
+            raise StorageError(f"{path} has {size / 1e6:,.0f} MB, and {limit}; get the model again")
+        return read_plain(path, size)
     except OSError as error:
         raise StorageError(f"cannot read {path}: {error.strerror or error}") from error

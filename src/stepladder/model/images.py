@@ -6,7 +6,6 @@ The same decoder and the same resizing as in training.
 from __future__ import annotations
 
 import glob
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from stepladder.datasets.decode import decode_fitted, fit_image, upright_pixels, with_channels
-from stepladder.datasets.image_set import Fit
+from stepladder.datasets.decode import Wide, decode_fitted, fit_image, upright_pixels, with_channels
+from stepladder.datasets.image_set import Fit, Span
+from stepladder.datasets.walk import Search, is_of_system
 from stepladder.errors import DataError
 
 #: A file, an image of Pillow, or uint8 pixels (H, W), (H, W, C) or (N, H, W, C) with C 1, 3 or 4.
@@ -35,12 +35,25 @@ class ImageFile:
     label: int | None = None
 
 
-def find_images(given: Sequence[str], class_names: Sequence[str], listed: Iterable[str] = ()) -> list[ImageFile]:
-    """Return the image files that ``given`` means, each once, in the order given and by name within a folder.
+@dataclass(frozen=True)
+class FoundImages:
+    """The files that a user means.
+
+    Attributes:
+        files: each once, in the order given and by name within a folder.
+        notes: a sentence on what was passed over, if anything was.
+    """
+
+    files: tuple[ImageFile, ...]
+    notes: tuple[str, ...] = ()
+
+
+def find_images(given: Sequence[str], class_names: Sequence[str], listed: Iterable[str] = ()) -> FoundImages:
+    """Find the image files that ``given`` means, by the rules of training: see :mod:`stepladder.datasets.walk`.
 
     Args:
-        given: files, folders (all below them but what is hidden), patterns with ``*`` or ``?``, or ``-`` for those in
-            ``listed``.
+        given: files, folders (all below them, links followed, but what training passes over), patterns with ``*`` or
+            ``?``, or ``-`` for those in ``listed``. One file or folder alone is taken whatever it is called.
         class_names: of the model; a folder with one of these names labels the files below it.
         listed: paths, one a line, as from standard input.
 
@@ -48,18 +61,27 @@ def find_images(given: Sequence[str], class_names: Sequence[str], listed: Iterab
         DataError: something is not there, or no file is left.
     """
     positions = {name: label for label, name in enumerate(class_names)}
+    search = Search()
     found: dict[Path, ImageFile] = {}
     for text in given:
         for entry in [line.rstrip("\r\n") for line in listed if line.strip()] if text == "-" else [text]:
-            for path in _matches(entry):
-                files = _files_below(path) if path.is_dir() else [path]
-                if not files:
+            paths = _matches(entry)
+            alone = len(given) == 1 and text != "-" and paths == [Path(entry).expanduser()]
+            for path in paths:
+                if not alone and any(map(is_of_system, path.parts)):
+                    search.pass_over(str(path))
+                    continue
+                files = _files_below(path, positions, search) if path.is_dir() else [path]
+                if not files and not search.holds_results(path):
                     raise DataError(f"{path} holds no images; give a folder with image files")
                 for file in files:
                     found.setdefault(file, ImageFile(file, _label(file, path, positions)))
     if not found:
-        raise DataError("there are no images to look at; give files, folders or patterns")
-    return list(found.values())
+        told = "; ".join(search.notes())
+        raise DataError(
+            f"there are no images to look at; give files, folders or patterns{f' ({told})' if told else ''}"
+        )
+    return FoundImages(tuple(found.values()), search.notes())
 
 
 def name_images(images: ImageLike | Sequence[ImageLike]) -> Iterator[tuple[ImageLike, Path | None]]:
@@ -74,17 +96,22 @@ def name_images(images: ImageLike | Sequence[ImageLike]) -> Iterator[tuple[Image
             continue
         path = Path(image).expanduser()
         if path.is_dir() or (glob.has_magic(str(image)) and not path.exists()):
-            yield from ((file.path, file.path) for file in find_images([str(image)], ()))
+            yield from ((file.path, file.path) for file in find_images([str(image)], ()).files)
         else:
             yield path, path
 
 
-def read_pixels(images: ImageLike | Sequence[ImageLike], shape: tuple[int, int, int], fit: Fit = "crop") -> np.ndarray:
+def read_pixels(
+    images: ImageLike | Sequence[ImageLike],
+    shape: tuple[int, int, int],
+    fit: Fit = "crop",
+    span: Span | None = None,
+) -> np.ndarray:
     """Bring images of any size and mode to ``shape`` (height, width, channels).
 
     Args:
         images: one or a sequence of them; of an array's four channels the last is opacity, over white.
-        fit: as the images that the model learned from were brought to it; see :class:`Classifier`.
+        fit, span: as the images that the model learned from were brought to it; see :class:`Classifier`.
 
     Returns:
         uint8, (N, height, width, channels).
@@ -95,7 +122,7 @@ def read_pixels(images: ImageLike | Sequence[ImageLike], shape: tuple[int, int, 
     singles = list(_singles(images))
     pixels = np.empty((len(singles), *shape), dtype=np.uint8)
     for position, image in enumerate(singles):
-        pixels[position] = _read_one(image, shape, fit)
+        pixels[position] = _read_one(image, shape, fit, Wide(span))
     return pixels
 
 
@@ -111,7 +138,7 @@ def _singles(images: object) -> Iterator[ImageLike]:
         raise DataError(f"{type(images).__name__} is no image; give paths, Pillow images, or uint8 arrays (N, H, W, C)")
 
 
-def _read_one(image: ImageLike, shape: tuple[int, int, int], fit: Fit) -> np.ndarray:
+def _read_one(image: ImageLike, shape: tuple[int, int, int], fit: Fit, wide: Wide) -> np.ndarray:
     height, width, channels = shape
     if isinstance(image, str | Path):
         try:
@@ -119,13 +146,13 @@ def _read_one(image: ImageLike, shape: tuple[int, int, int], fit: Fit) -> np.nda
         except OSError as error:
             raise DataError(f"cannot read {image}: {error.strerror or error}") from error
         try:
-            return decode_fitted(content, *shape, fit)
+            return decode_fitted(content, *shape, fit, wide)
         except DataError as error:
             raise DataError(f"{image}: {error}") from error
     if isinstance(image, np.ndarray):
         image = _as_pillow(image)
     assert isinstance(image, Image.Image)
-    return fit_image(with_channels(upright_pixels(image), channels), height, width, fit)
+    return fit_image(with_channels(upright_pixels(image, wide), channels), height, width, fit)
 
 
 def _as_pillow(image: np.ndarray) -> Image.Image:
@@ -154,12 +181,15 @@ def _matches(entry: str) -> list[Path]:
     raise DataError(f"there is no file or folder {path}")
 
 
-def _files_below(folder: Path) -> list[Path]:
-    files = []
-    for above, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        files += [Path(above) / name for name in sorted(names) if not name.startswith(".") and name != "Thumbs.db"]
-    return files
+def _files_below(folder: Path, positions: dict[str, int], search: Search) -> list[Path]:
+    """Return the files below ``folder``; each folder is walked once for each class and folder right below."""
+    start = len(folder.parts)
+
+    def on_behalf(path: str) -> tuple[int | None, str]:
+        inner = Path(path)
+        return _label(inner / "file", folder, positions), inner.parts[start] if len(inner.parts) > start else ""
+
+    return [Path(entry.path) for entry in search.files_below(str(folder), key=on_behalf)]
 
 
 def _label(file: Path, given: Path, positions: dict[str, int]) -> int | None:

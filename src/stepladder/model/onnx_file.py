@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import stat
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from stepladder.datasets.image_set import FITS, Fit
+from stepladder.datasets.image_set import FITS, Fit, Span
 from stepladder.datasets.mapped import fits_memory
 from stepladder.errors import RecipeError, StorageError, missing_extra
+from stepladder.files import parse_json, read_plain
 from stepladder.model.classifier import Classifier
 
 #: Names in the file: its one input, its one output, and the metadata entry that makes it ours.
 INPUT, OUTPUT, METADATA = "images", "probabilities", "stepladder"
 
-#: Raised with every change that an older Stepladder would misread: 2 brings images to the model's shape by ``fit``.
+#: Raised with every change that an older Stepladder would misread: 2 brings images to the model's shape by ``fit``,
+#: or those of 16 bits to 8 by ``span``.
 FILE_VERSIONS = (1, 2)
 
 
@@ -45,10 +45,7 @@ def has_its_checksum(path: Path) -> bool | None:
     Raises:
         StorageError: it cannot be read.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise StorageError(f"cannot read {path}: {error.strerror or error}") from error
+    content = _content(path)
     if _CHECKSUM_KEY not in content:
         return None
     return with_checksum(without_checksum(content)) == content
@@ -75,13 +72,16 @@ class OnnxModel(Classifier):
         options.log_severity_level = 4  # what goes wrong is said below, in one sentence
         try:
             # From memory: a file could point at others beside it for its weights.
-            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            # Without the fallback, which would only print, and try the same again.
+            self._session = onnxruntime.InferenceSession(
+                content, options, providers=["CPUExecutionProvider"], enable_fallback=0
+            )
             written = self._session.get_modelmeta().custom_metadata_map.get(METADATA)
         except Exception as error:  # onnxruntime raises classes of its own that share no base
             raise StorageError(
                 f"{place} is no readable ONNX file ({_first_line(error)}); export the model again"
             ) from error
-        self.class_names, self.image_shape, self.calibrated, self.fit = _facts(place, written)
+        self.class_names, self.image_shape, self.calibrated, self.fit, self.span = _facts(place, written)
         # What the facts claim is allocated for every image: it must be what the graph itself reads and gives.
         reads = [(one.name, one.type, one.shape[1:]) for one in self._session.get_inputs()]
         gives = [(one.name, one.shape[1:]) for one in self._session.get_outputs()]
@@ -103,16 +103,7 @@ class OnnxModel(Classifier):
             StorageError: it cannot be read, is damaged, or was not exported by Stepladder.
             RecipeError: onnxruntime is not installed.
         """
-        try:
-            found = path.stat()
-            if not stat.S_ISREG(found.st_mode):
-                raise StorageError(f"cannot read {path}: it is no file (a folder, pipe or device)")
-            if not fits_memory(found.st_size):
-                raise StorageError(f"{path} has {found.st_size / 1e9:,.1f} GB, more than half of the memory here")
-            content = path.read_bytes()
-        except OSError as error:
-            raise StorageError(f"cannot read {path}: {error.strerror or error}") from error
-        return cls(content, str(path))
+        return cls(_content(path), str(path))
 
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
         """Return float32 probabilities (N, classes) of uint8 ``pixels`` (N, H, W, C) of ``image_shape``.
@@ -129,11 +120,21 @@ class OnnxModel(Classifier):
         return np.asarray(probabilities)
 
 
-def _facts(place: str, written: str | None) -> tuple[tuple[str, ...], tuple[int, int, int], bool, Fit]:
+def _content(path: Path) -> bytes:
+    try:
+        size = path.stat().st_size
+        if not fits_memory(size):
+            raise StorageError(f"{path} has {size / 1e9:,.1f} GB, more than half of the memory here")
+        return read_plain(path, size)
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _facts(place: str, written: str | None) -> tuple[tuple[str, ...], tuple[int, int, int], bool, Fit, Span | None]:
     if written is None:
         raise StorageError(f"{place} was not exported by Stepladder; export the model with Stepladder")
     try:
-        facts: dict[str, Any] = json.loads(written)
+        facts: dict[str, Any] = parse_json(written)
         version = facts["file_version"]
         if version not in FILE_VERSIONS:
             raise StorageError(
@@ -141,7 +142,12 @@ def _facts(place: str, written: str | None) -> tuple[tuple[str, ...], tuple[int,
             )
         height, width, channels = (int(length) for length in facts["image_shape"])
         fit = next(fit for fit in FITS if fit == facts.get("fit", "crop"))
-        return tuple(map(str, facts["class_names"])), (height, width, channels), facts.get("calibrated") is True, fit
+        span = facts.get("span")
+        if span is not None:
+            low, high = (int(value) for value in span)
+            span = min(max(low, 0), 65_535), min(max(high, 0), 65_535)
+        calibrated = facts.get("calibrated") is True
+        return tuple(map(str, facts["class_names"])), (height, width, channels), calibrated, fit, span
     except (ValueError, KeyError, TypeError, StopIteration) as error:
         raise StorageError(f"{place} holds damaged facts of the model ({error}); export it again") from error
 

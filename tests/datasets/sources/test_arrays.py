@@ -124,7 +124,6 @@ ZEROS = np.zeros((2, 8, 5, 3), np.uint8)
     ("data", "words"),
     [
         ((ZEROS.astype(np.float32), [0, 1]), r"train images are float32; .*numpy\.rint\(255 \* x\)\.astype\('uint8'\)"),
-        ((ZEROS > 0, [0, 1]), r"are bool; .*rint\(255 \* x\)"),
         ((ZEROS.astype(np.int64) + 255, [0, 1]), r"are int64; .*numpy\.rint\(x\)\.astype\('uint8'\)"),
         ((ZEROS - np.float32(2.5), [0, 1]), r"go from -2\.5 to -2\.5: give them as they were before they were norm"),
         ((ZEROS.astype(object), [0, 1]), "are object; images are uint8, 0 to 255, all of one size"),
@@ -159,3 +158,38 @@ def test_what_does_not_fit_is_one_sentence(data, words):
     with pytest.raises(DataError, match=words) as caught:
         load_image_set(data)
     assert "\n" not in str(caught.value)
+
+
+WIDE = np.random.default_rng(1).integers(0, 256, (4, 8, 5), dtype=np.uint8)
+MASKS = (WIDE > 127).astype(np.uint8)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, bool])
+def test_masks_of_0_and_1_are_black_and_white_whatever_their_type(dtype):
+    images = load_image_set((MASKS.astype(dtype), [0, 1, 0, 1]))
+    np.testing.assert_array_equal(images.splits["train"].images[..., 0], 255 * MASKS)
+    assert "were multiplied by 255" in images.notes[-1]
+
+
+def test_bytes_are_neither_scaled_nor_copied():
+    images = load_image_set((WIDE, [0, 1, 0, 1]))
+    assert np.shares_memory(images.splits["train"].pixels, WIDE)
+    assert images.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "words"),
+    [
+        (MASKS, WIDE, r"the train images from 0 to 1 \(uint8\), and the test images from 0 to 255 \(uint8\)"),
+        (WIDE, MASKS > 0, r"the test images from 0 to 1 \(bool\), and the train images from 0 to 255 \(uint8\)"),
+    ],
+)
+def test_splits_of_different_ranges_are_refused_and_both_named(train, test, words):
+    with pytest.raises(DataError, match=f"the splits have different ranges: {words}"):
+        load_image_set(((train, [0, 1, 0, 1]), (test, [0, 1, 0, 1])))
+
+
+def test_a_dark_test_split_is_said():
+    images = load_image_set(((WIDE, [0, 1, 0, 1]), (MASKS, [0, 1, 0, 1])))
+    assert images.splits["test"].images.max() == 1
+    assert "is taken as nearly black" in images.notes[0]

@@ -216,3 +216,120 @@ def test_what_archivers_leave_behind_is_no_class(tmp_path, write_folder):
     (root / "__MACOSX" / "cat").mkdir(parents=True)
     (root / "__MACOSX" / "cat" / "._0000.png").write_bytes(b"")
     assert load_image_set(str(root)).class_names == ("cat", "dog")
+
+
+def note_with(image_set, words: str) -> str:
+    (note,) = [note for note in image_set.notes if words in note]
+    return note
+
+
+def test_thumbnails_of_a_network_drive_are_no_images_and_are_counted(tmp_path, write_folder, encode):
+    root = write_folder(tmp_path / "pets", {"cat": 30, "dog": 30})
+    for photo in sorted(root.glob("*/*.png")):
+        thumbnail = photo.parent / "@eaDir" / photo.name / "SYNOPHOTO_THUMB_M.jpg"
+        thumbnail.parent.mkdir(parents=True)
+        thumbnail.write_bytes(encode("JPEG"))
+    for name in ("#recycle", "lost+found", "$RECYCLE.BIN", "System Volume Information", "@eaDir"):
+        (root / name).mkdir()
+        (root / name / "0.png").write_bytes(encode())
+    image_set = load_image_set(root)
+    assert image_set.class_names == ("cat", "dog")
+    assert len(image_set.splits["train"]) == 60
+    assert "@eaDir (3)" in note_with(image_set, "Passed over")
+
+
+@pytest.mark.parametrize("inside", ["studies/pets-ladder", "mine", "cat/inner"])
+def test_a_study_among_the_images_is_no_class(tmp_path, write_folder, encode, inside):
+    root = write_folder(tmp_path / "pets", {"cat": 3, "dog": 3})
+    before = load_image_set(root)
+    figures = root / inside / "figures"
+    figures.mkdir(parents=True)
+    (figures / "ladder.png").write_bytes(encode())
+    (root / inside / "study.json").write_text('{"plan": "ladder", "plan_hash": "0"}')
+    image_set = load_image_set(root)
+    assert image_set.fingerprint == before.fingerprint
+    assert f"results of Stepladder in {root / inside.partition('/pets')[0]}" in note_with(image_set, "Passed over")
+
+
+def test_images_in_the_folder_of_a_study_are_refused(tmp_path, write_folder):
+    root = write_folder(tmp_path / "pets", {"cat": 3, "dog": 3})
+    (root / "study.json").write_text('{"plan": "ladder", "plan_hash": "0"}')
+    with pytest.raises(DataError, match=r"pets holds results of Stepladder .* move results out of it"):
+        load_image_set(root)
+
+
+def test_a_class_that_is_called_as_a_split_is_one(tmp_path, write_folder):
+    root = write_folder(tmp_path / "vehicles", {"train": 3, "bus": 2, "car": 2})
+    image_set = load_image_set(root)
+    assert image_set.class_names == ("bus", "car", "train")
+    assert list(image_set.splits) == ["train"]
+    assert image_set.notes == ("train is taken for a class: it holds images itself and no class folders.",)
+
+
+@pytest.mark.parametrize("names", [("train", "test", "bus"), ("test", "val", "bus"), ("Validation", "bus", "car")])
+def test_classes_called_as_splits_are_told_by_what_they_hold(tmp_path, write_folder, names):
+    root = write_folder(tmp_path / "vehicles", dict.fromkeys(names, 2))
+    assert load_image_set(root).class_names == tuple(sorted(names))
+
+
+def test_a_stray_image_beside_class_folders_makes_no_class_of_a_split(with_splits, encode):
+    (with_splits / "train" / "cover.jpg").write_bytes(encode("JPEG"))
+    (with_splits / "docs").mkdir()
+    image_set = load_image_set(with_splits)
+    assert image_set.class_names == ("cat", "dog")
+    assert note_with(image_set, "Not read") == ("Not read: 1 file was beside the class folders, by ending .jpg (1).")
+
+
+def test_a_test_folder_without_classes_is_no_split_and_that_is_said(tmp_path, write_folder):
+    root = tmp_path / "pets"
+    write_folder(root / "train", {"cat": 3, "dog": 3})
+    write_folder(root, {"test": 5})
+    image_set = load_image_set(root)
+    assert list(image_set.splits) == ["train"]
+    assert image_set.class_names == ("cat", "dog")
+    assert image_set.notes == ("test holds images and no class folders, so it is no split: its 5 files were left out.",)
+
+
+def test_splits_of_images_without_classes_are_said_to_be_so(tmp_path, write_folder):
+    root = write_folder(tmp_path / "pets", {"train": 3, "test": 3})
+    with pytest.raises(DataError, match=r"has test, train, and there are no class folders in them; make test/<class>"):
+        load_image_set(root)
+
+
+def test_folders_that_hold_files_are_left_out_with_their_number(with_splits, write_folder):
+    write_folder(with_splits, {"extra": 4})
+    assert load_image_set(with_splits).notes == ("Folders that name no split were left out: extra (4 files).",)
+
+
+def test_numbers_are_in_the_order_of_numbers(tmp_path, write_folder, encode):
+    root = write_folder(tmp_path / "digits", {str(number): 2 for number in range(12)})
+    image_set = load_image_set(root)
+    assert image_set.class_names == tuple(map(str, range(12)))
+    assert image_set.splits["train"].labels.tolist() == [label for label in range(12) for _ in range(2)]
+    rows = [f"digits/{number}/{i:04d}.png,{number}" for number in range(12) for i in range(2)]
+    (tmp_path / "digits.csv").write_text("\n".join(["path,label", *rows]))
+    assert load_image_set(tmp_path / "digits.csv").fingerprint == image_set.fingerprint
+    write_folder(root, {"x": 1})  # one name that is no number, and all are text
+    assert load_image_set(root).class_names[:4] == ("0", "1", "10", "11")
+
+
+def test_zeros_before_numbers_change_no_order(tmp_path, write_folder):
+    root = write_folder(tmp_path / "signs", {f"{number:05}": 1 for number in (2, 10, 0, 1)})
+    assert load_image_set(root).class_names == ("00000", "00001", "00002", "00010")
+
+
+def test_linked_class_folders_are_read_and_no_loop(tmp_path, write_folder):
+    write_folder(tmp_path / "elsewhere", {"cats": 3})
+    root = write_folder(tmp_path / "pets", {"dog": 2})
+    (root / "cat").symlink_to(tmp_path / "elsewhere" / "cats")
+    (root / "dog" / "all").symlink_to(root)  # would bring the cats into the dogs
+    image_set = load_image_set(root)
+    assert image_set.splits["train"].labels.tolist() == [0, 0, 0, 1, 1]
+    assert set(image_set.folders) == {root, tmp_path / "elsewhere" / "cats"}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+def test_a_pipe_is_counted(tmp_path, write_folder):
+    root = write_folder(tmp_path / "pets", {"cat": 1, "dog": 1})
+    os.mkfifo(root / "cat" / "pipe.png")
+    assert load_image_set(root).notes == ("Passed over, as none of the images: pipes and devices (1).",)

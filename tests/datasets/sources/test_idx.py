@@ -156,7 +156,7 @@ def test_pairs_that_are_not_whole_or_not_named(tmp_path):
         load_image_set(str(tmp_path / "a"))
     write_pair(tmp_path / "b", "one-", 9)
     write_pair(tmp_path / "b", "two-", 9)
-    with pytest.raises(DataError, match="which do not name their splits; keep one pair"):
+    with pytest.raises(DataError, match=r"several sets of images \(one, two\); give one of their files, as one-"):
         load_image_set(str(tmp_path / "b"))
     write_pair(tmp_path / "c", "t10k-", 9)
     with pytest.raises(DataError, match="has no training images"):
@@ -181,3 +181,37 @@ def test_what_it_unpacks_to_is_compared_with_the_memory_before_it_is_allocated(t
     monkeypatch.setattr(np, "empty", lambda *_, **__: pytest.fail("allocated"))
     with pytest.raises(DataError, match=r"images\.gz unpacks to 0\.0 GB, more than half of the 0\.0 GB of memory here"):
         read_idx(path, 3)
+
+
+@pytest.mark.parametrize("named", ["train-images-idx3", "train-labels-idx1", "test-images-idx3"])
+def test_one_of_several_sets_in_a_folder_can_be_named(tmp_path, named):
+    images = {}
+    for name in ("balanced", "letters", "digits"):
+        for split, count in (("train", 9), ("test", 6)):
+            stem = f"emnist-{name}-{split}-"
+            images[name, split] = write_pair(
+                tmp_path / "emnist", stem, count + len(name), end=".gz", pack=gzip.compress
+            )
+    (tmp_path / "emnist" / "emnist-balanced-train-labels-idx1-ubyte.gz").unlink()  # of no concern to the letters
+    with pytest.raises(DataError, match=r"several sets of images \(emnist-balanced, emnist-digits, emnist-l"):
+        load_image_set(str(tmp_path / "emnist"))
+    image_set = load_image_set(str(tmp_path / "emnist" / f"emnist-letters-{named}-ubyte.gz"))
+    for split in ("train", "test"):
+        np.testing.assert_array_equal(image_set.splits[split].images[..., 0], images["letters", split])
+    (note,) = image_set.notes
+    assert note.startswith("Not read: other IDX files beside emnist-letters-")
+    assert "emnist-balanced-train-images-idx3-ubyte" in note
+
+
+def test_what_lies_beside_is_said(tmp_path):
+    write_pair(tmp_path / "mine", "train-", 9)
+    write_pair(tmp_path / "mine", "train-", 9, end=".gz", pack=gzip.compress)  # the same, packed
+    (tmp_path / "mine" / "README.md").touch()
+    assert load_image_set(str(tmp_path / "mine")).notes == (
+        "Not read: 1 file was beside the IDX files, by ending .md (1).",
+    )
+    write_pair(tmp_path / "two", "train-", 9)
+    write_pair(tmp_path / "two", "t10k-", 9)
+    alone = load_image_set(str(tmp_path / "two" / "train-images-idx3-ubyte"))
+    assert list(alone.splits) == ["train"]
+    assert "t10k-images-idx3-ubyte" in alone.notes[0]

@@ -244,7 +244,7 @@ def test_damaged_images_are_listed_or_skipped(encode):
         as_image_set(data)
     images = load_image_set(data, skip_damaged=True)
     assert images.splits["train"].labels.tolist() == [1, 0, 2, 0, 2, 0]
-    assert images.notes == ("1 damaged image was left out: item 3 of train.",)
+    assert images.notes == ("Not read: the columns id.", "1 damaged image was left out: item 3 of train.")
 
 
 @pytest.mark.parametrize(
@@ -283,3 +283,8 @@ def test_neither_library_is_imported():
         "assert not {'torch', 'datasets'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_two_classes_of_one_name_are_refused(encode):
+    with pytest.raises(DataError, match=r"names two classes 'a' \(numbers 0 and 2\)"):
+        as_image_set(hugging_face(encode, Y, ClassLabel("int64", list("aba"))))

@@ -276,3 +276,50 @@ def test_all_that_is_held_at_a_time_counts(save, memory, arrays):
         load_image_set(path)
     memory(10**9)
     load_image_set(path)
+
+
+MASKS = (IMAGES[..., :1] > 127).astype(np.uint8)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, bool, np.float32, np.uint16])
+def test_masks_of_0_and_1_are_black_and_white_whatever_their_type(save, dtype):
+    image_set = load_image_set(save(x_train=MASKS.astype(dtype), y_train=LABELS))
+    np.testing.assert_array_equal(image_set.splits["train"].images, 255 * MASKS)
+    assert "taken as 0 to 1 and were multiplied by 255" in image_set.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "words"),
+    [
+        (IMAGES / 255, IMAGES, r"x_train.npy from 0 to 1 \(float64\), and x_test.npy from 0 to 255 \(uint8\)"),
+        (IMAGES, IMAGES / 255, r"x_test.npy from 0 to 1 \(float64\), and x_train.npy from 0 to 255 \(uint8\)"),
+        (IMAGES.astype(np.float32), (IMAGES / 255).astype(np.float32), r"x_test.npy from .*, and x_train.npy from"),
+        (IMAGES > 127, IMAGES, r"x_train.npy from 0 to 1 \(bool\), and x_test.npy from 0 to 255"),
+        (IMAGES, IMAGES > 127, r"x_test.npy from 0 to 1 \(bool\), and x_train.npy from 0 to 255"),
+        ((IMAGES > 127).astype(np.uint8), IMAGES, r"x_train.npy from 0 to 1 \(uint8\), and x_test.npy"),
+    ],
+)
+def test_splits_of_different_ranges_are_refused_and_both_named(save, train, test, words):
+    with pytest.raises(DataError, match=rf"the splits have different ranges: {words}.*; bring all of them to one"):
+        load_image_set(save(x_train=train, y_train=LABELS, x_test=test, y_test=LABELS))
+
+
+def test_splits_of_one_range_and_several_types_are_one(save):
+    path = save(x_train=IMAGES / 255, y_train=LABELS, x_test=(IMAGES / 255).astype(np.float16), y_test=LABELS)
+    image_set = load_image_set(path)
+    np.testing.assert_array_equal(image_set.splits["train"].images, image_set.splits["test"].images)
+    path = save(x_train=IMAGES, y_train=LABELS, x_test=IMAGES.astype(np.float32), y_test=LABELS)
+    np.testing.assert_array_equal(load_image_set(path).splits["test"].images, IMAGES)
+
+
+def test_a_test_split_of_0_and_1_of_the_same_type_is_taken_as_dark_and_said(save):
+    image_set = load_image_set(save(x_train=IMAGES, y_train=LABELS, x_test=IMAGES // 255, y_test=LABELS))
+    assert image_set.splits["test"].images.max() == 1
+    (note,) = image_set.notes
+    assert note == "x_test.npy holds 0 and 1 alone, and x_train.npy up to 255: it is taken as nearly black."
+
+
+def test_arrays_that_are_not_read_are_named(save):
+    assert load_image_set(save(x_train=IMAGES, y_train=LABELS, ids=LABELS, extra=IMAGES)).notes == (
+        "Not read: the arrays ids, extra.",
+    )

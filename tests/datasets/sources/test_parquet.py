@@ -318,3 +318,37 @@ def test_long_labels_are_read_few_at_a_time(tmp_path, options, at_most):
     assert 1 <= rows <= at_most
     pq.write_table(pa.table({"img": [b"x"] * 50, "label": [number % 3 for number in range(50)]}), path)
     assert rows_in_flight(path, "img", "label") == (512, MAX_LABEL_ROWS)  # usual ones come quickly
+
+
+def test_two_classes_of_one_name_are_refused(tmp_path, write):
+    write(tmp_path / "a.parquet", [0, 1, 2], names=["cat", "dog", "cat"])
+    with pytest.raises(DataError, match=r"ClassLabel label\) names two classes 'cat' \(numbers 0 and 2\); rename one"):
+        load_image_set(str(tmp_path / "a.parquet"))
+
+
+@pytest.mark.parametrize("labels", [[10, 9, 2, 10], ["10", "9", "2", "10"]])
+def test_numbers_are_in_the_order_of_numbers_as_text_too(tmp_path, write, labels):
+    write(tmp_path / "a.parquet", labels)
+    image_set = load_image_set(str(tmp_path / "a.parquet"))
+    assert image_set.class_names == ("2", "9", "10")
+    assert image_set.splits["train"].labels.tolist() == [2, 1, 0, 2]
+
+
+def test_published_numbers_are_too_and_published_names_keep_their_order(tmp_path, write):
+    write(tmp_path / "a.parquet", [0, 1, 2], names=["0", "10", "2"])
+    image_set = load_image_set(str(tmp_path / "a.parquet"))
+    assert image_set.class_names == ("0", "2", "10")
+    assert image_set.splits["train"].labels.tolist() == [0, 2, 1]
+    write(tmp_path / "b.parquet", [0, 1, 2], names=["shirt", "bag", "coat"])
+    assert load_image_set(str(tmp_path / "b.parquet")).class_names == ("shirt", "bag", "coat")
+
+
+def test_what_is_not_read_is_said(tmp_path, write, encode):
+    write(tmp_path / "train.parquet", [0, 1])
+    table = pq.read_table(tmp_path / "train.parquet").append_column("fine_label", pa.array([0, 1]))
+    pq.write_table(table, tmp_path / "train.parquet")
+    for name in ("README.md", "._train.parquet"):
+        (tmp_path / name).write_bytes(b"")
+    notes = load_image_set(str(tmp_path)).notes
+    assert "Not read: the columns fine_label beside img and label." in notes
+    assert "Not read: 1 file was beside the parquet files, by ending .md (1)." in notes

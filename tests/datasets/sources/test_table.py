@@ -139,3 +139,22 @@ def test_fuzzed_tables_give_images_or_a_sentence(pets, changes, cut):
         assert len(load_image_set(str(pets / "fuzzed.csv")).splits["train"]) <= 4
     except DataError as error:
         assert str(error)  # noqa: PT017
+
+
+def test_images_that_are_not_listed_and_columns_that_are_not_read_are_said(tmp_path, write_folder):
+    write_folder(tmp_path / "set", {"cat": 3, "dog": 2})
+    (tmp_path / "set" / "cat" / "notes.txt").touch()
+    rows = ["path,label,age", *(f"set/{name}/{number:04}.png,{name},7" for name in ("cat", "dog") for number in (0, 1))]
+    (tmp_path / "a.csv").write_text("\n".join(rows))
+    assert load_image_set(tmp_path / "a.csv").notes == (
+        "Not read: 1 file was beside those in the table, which does not list them, by ending .png (1).",
+        "Not read: the columns age.",
+    )
+
+
+def test_paths_in_the_current_folder_are_listed(tmp_path, write_folder, monkeypatch):
+    write_folder(tmp_path, {"set": 3})
+    monkeypatch.chdir(tmp_path / "set")
+    (tmp_path / "set" / "a.csv").write_text("path,label\n0000.png,a\n./0001.png,b\n")
+    (note,) = load_image_set("a.csv").notes
+    assert note.startswith("Not read: 1 file was beside those in the table")

@@ -123,3 +123,30 @@ def test_fuzzed_shards_give_images_or_a_sentence(tmp_path, shard, flips, cut):
         assert len(load_image_set(str(tmp_path / "fuzzed.tar")).splits["train"]) <= 2
     except DataError as error:
         assert str(error)  # noqa: PT017
+
+
+def test_members_that_are_not_read_are_counted_and_their_endings_named(tmp_path, shard, encode):
+    dotted = {f"cat.{number:03}.png": encode(seed=number) for number in range(80)}
+    more = {**dotted, "__MACOSX/._00001.png": b"", "00001.txt": b"", "LICENSE": b""}
+    shard(tmp_path / "a.tar", ["x", "y"] * 20, more=more)
+    image_set = load_image_set(str(tmp_path / "a.tar"))
+    assert len(image_set.splits["train"]) == 40
+    (note,) = image_set.notes
+    assert note.startswith("Not read: 123 members were neither image nor label, by ending .json (40), .000.png (1), ")
+    assert note.endswith("80 of them may be images: a key ends at its first dot, so rename what has a dot in its key.")
+
+
+def test_endings_are_named_where_none_is_known(tmp_path, shard, encode):
+    shard(tmp_path / "a.tar", [], more={"cat.1.png": encode(), "cat.1.cls": b"x"})
+    with pytest.raises(DataError, match=r"holds no images; .* and has members that end in \.1\.png, \.1\.cls"):
+        load_image_set(str(tmp_path / "a.tar"))
+
+
+def test_what_lies_beside_the_shards_is_said(tmp_path, shard, encode):
+    shard(tmp_path / "train-0.tar", ["x", "y"])
+    for name in ("README.md", "train-1.tar.gz", "._train-0.tar", "Thumbs.db"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "raw").mkdir()
+    notes = load_image_set(str(tmp_path)).notes
+    assert "Not read: 2 files were beside the shards, by ending .md (1), .gz (1)." in notes
+    assert "Not read: folders beside the shards, raw." in notes

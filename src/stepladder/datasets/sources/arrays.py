@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from stepladder.datasets.image_set import ImageSet, Split
 from stepladder.datasets.labels import match_classes, named_labels
 from stepladder.errors import DataError
+
+# Values looked at a time.
+_LOOKED_AT = 1_000_000
 
 
 def read_arrays(pairs: Mapping[str, tuple[object, object]], name: str) -> ImageSet:
@@ -17,7 +21,7 @@ def read_arrays(pairs: Mapping[str, tuple[object, object]], name: str) -> ImageS
     Raises:
         DataError: shapes, types or classes do not fit; one sentence says which, and how to mend it.
     """
-    pixels = {split: _pixels(f"the {split} images", x) for split, (x, _) in pairs.items()}
+    pixels, pixel_notes = _pixels({split: x for split, (x, _) in pairs.items()})
     texts = {split: _texts(f"the {split} labels", y) for split, (_, y) in pairs.items()}
     for split, images in pixels.items():
         if len(images) != len(texts[split]):
@@ -29,12 +33,93 @@ def read_arrays(pairs: Mapping[str, tuple[object, object]], name: str) -> ImageS
             )
     named = {split: named_labels(values) for split, values in texts.items()}
     class_names, labels, notes = match_classes(name, named)
-    return ImageSet(name, class_names, {split: Split(pixels[split], labels[split]) for split in pixels}, notes)
+    splits = {split: Split(pixels[split], labels[split]) for split in pixels}
+    return ImageSet(name, class_names, splits, (*notes, *pixel_notes))
 
 
-def _pixels(what: str, values: object) -> np.ndarray:
-    """Return images as uint8 (N, H, W, C): the user's own memory where it lies in that order."""
-    return np.ascontiguousarray(checked_pixels(what, as_array(what, values)))
+@dataclass(frozen=True)
+class Values:
+    """What the pixels of one split hold, before they are images.
+
+    Attributes:
+        what: they are, for messages.
+        dtype: theirs.
+        low, high: the smallest and the largest; of bytes that are more than 0 and 1, 0 and 255.
+        whole: whether there are whole numbers alone.
+    """
+
+    what: str
+    dtype: np.dtype[np.generic]
+    low: float
+    high: float
+    whole: bool = True
+
+    @property
+    def is_mask(self) -> bool:
+        """Whether there are 0 and 1 alone: a mask, or images that are nearly black."""
+        return self.whole and 0 <= self.low <= self.high <= 1
+
+    def __str__(self) -> str:
+        return f"{self.what} from {self.low:g} to {self.high:g} ({self.dtype})"
+
+
+def choose_scale(splits: Mapping[str, Values]) -> tuple[int, tuple[str, ...]]:
+    """Return what the pixels of all splits are multiplied by, 1 or 255, and what must be said about it.
+
+    Numbers from 0 to 1 become 0 to 255, be they fractions or masks of 0 and 1 of any type. All splits must have one
+    range, or a network would learn of other images than it is tested on.
+
+    Raises:
+        DataError: they do not; the sentence names both.
+    """
+    unit = [one for one in splits.values() if one.high <= 1]
+    large = [one for one in splits.values() if one.high > 1]
+    if not large:
+        return 255, ()
+    train = splits["train"]
+    # A few images that are nearly black, of the type of all others, are no other range.
+    dark = [one for one in unit if one is not train and one.is_mask and one.dtype == train.dtype]
+    if wrong := [one for one in unit if one not in dark]:
+        raise DataError(f"the splits have different ranges: {wrong[0]}, and {large[0]}; bring all of them to one")
+    return 1, tuple(
+        f"{one.what} holds 0 and 1 alone, and {train.what} up to {train.high:g}: it is taken as nearly black."
+        for one in dark
+    )
+
+
+def _pixels(given: Mapping[str, object]) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """Return images as uint8 (N, H, W, C), the user's own memory where it lies in that order; and notes."""
+    arrays = {split: as_array(f"the {split} images", values) for split, values in given.items()}
+    values = {split: _values(f"the {split} images", images) for split, images in arrays.items()}
+    if any(one is None for one in values.values()):  # which is then said
+        return {split: checked_pixels(f"the {split} images", images) for split, images in arrays.items()}, ()
+    factor, notes = choose_scale({split: one for split, one in values.items() if one is not None})
+    if factor == 1:
+        pixels = {split: checked_pixels(f"the {split} images", images) for split, images in arrays.items()}
+        return {split: np.ascontiguousarray(images) for split, images in pixels.items()}, notes
+    kind = arrays["train"].dtype
+    masks = {
+        split: checked_pixels(f"the {split} images", images.astype(np.uint8) * np.uint8(255))
+        for split, images in arrays.items()
+    }
+    note = f"The pixels are {kind} from 0 to 1: they are taken as 0 to 1 and were multiplied by 255."
+    return {split: np.ascontiguousarray(images) for split, images in masks.items()}, (*notes, note)
+
+
+def _values(what: str, images: np.ndarray) -> Values | None:
+    """Return what an array of bytes, or a mask, holds; None for all others."""
+    if images.dtype.kind not in "uib" or not images.size or images.ndim not in (3, 4):
+        return None
+    if exceeds_one(images):
+        return Values(what, images.dtype, 0, 255) if images.dtype == np.uint8 else None
+    low, high = float(images.min()), float(images.max())
+    return Values(what, images.dtype, low, high) if low >= 0 else None
+
+
+def exceeds_one(images: np.ndarray) -> bool:
+    """Whether any value is above 1; looks no further than the first images that tell it."""
+    step = max(1, _LOOKED_AT // max(1, images[:1].size))
+    return any((images[start : start + step] > 1).any() for start in range(0, len(images), step))
 
 
 def checked_pixels(what: str, images: np.ndarray) -> np.ndarray:

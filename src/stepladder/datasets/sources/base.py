@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from stepladder.datasets.decode_all import Progress, ShapeOptions
 from stepladder.datasets.download import DownloadProgress
 from stepladder.datasets.image_set import ImageSet
+from stepladder.datasets.walk import is_left_behind, not_read
 from stepladder.errors import DataError, some_of
 
 
@@ -80,12 +82,15 @@ class PathSource:
         description: one line.
         matches: whether an existing path has this shape; looks at names, opens nothing.
         load: reads the path; raises DataError.
+        holds: whether a folder that matches surely is of this shape; looks into files where names do not tell. None
+            where the names are enough. Of several shapes that match, the first that surely is there is read.
     """
 
     name: str
     description: str
     matches: Callable[[Path], bool]
     load: Callable[[Path, LoadOptions], ImageSet]
+    holds: Callable[[Path], bool] | None = None
 
 
 def name_of(path: Path) -> str:
@@ -121,6 +126,30 @@ def split_of_name(name: str) -> str | None:
     return next((split for word in re.split(r"[-_. ]", name) if (split := split_of(word))), None)
 
 
+def split_in(file: Path, root: Path) -> str | None:
+    """Return the split that a file's name tells, or the folder below ``root`` that it lies in; None where neither."""
+    return split_of_name(file.name) or (split_of(file.parent.name) if file.parent != root else None)
+
+
+def beside(path: Path, taken: Iterable[Path], what: str) -> tuple[str, ...]:
+    """Return a note on files in the folder ``path`` that a source did not take; none where ``path`` is a file.
+
+    Args:
+        taken: files that it took.
+        what: they are, as ``the shards``.
+    """
+    if not path.is_dir():
+        return ()
+    known = {file.name for file in taken if file.parent == path}
+    with os.scandir(path) as entries:
+        found = [(entry.name, entry.is_dir()) for entry in entries if not is_left_behind(entry.name)]
+    inside = {file.parent.name for file in taken}
+    folders = sorted(name for name, is_dir in found if is_dir and name not in inside)
+    files = [name for name, is_dir in found if not is_dir and name not in known]
+    note = (f"Not read: folders beside {what}, {some_of(folders)}.",) if folders else ()
+    return (*not_read(files, f"beside {what}"), *note)
+
+
 def files_by_split(path: Path, found: Sequence[Path], pattern: str) -> tuple[dict[str, list[Path]], tuple[str, ...]]:
     """Sort files by the split that their names tell, or the folder below ``path`` that they lie in.
 
@@ -142,7 +171,7 @@ def files_by_split(path: Path, found: Sequence[Path], pattern: str) -> tuple[dic
     by_split: dict[str, list[Path]] = {}
     others = []
     for file in found:
-        split = split_of_name(file.name) or (split_of(file.parent.name) if file.parent != path else None)
+        split = split_in(file, path)
         if split is None:
             others.append(file.name)
         else:

@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
 
 from stepladder.datasets.decode_all import decode_splits
-from stepladder.datasets.encoded import FileEntry, entry_of, files
+from stepladder.datasets.encoded import FileEntry, files
 from stepladder.datasets.image_set import ImageSet
-from stepladder.datasets.labels import NamedLabels, match_classes
+from stepladder.datasets.labels import NamedLabels, in_order, match_classes
 from stepladder.datasets.sources.base import LoadOptions, PathSource, name_of, split_of
+from stepladder.datasets.walk import Search, is_image_name, is_result_folder, not_read
 from stepladder.errors import DataError, some_of
-
-# What file managers and archivers leave behind; hidden names (.DS_Store, .ipynb_checkpoints) are left out by their dot.
-_LEFT_BEHIND = ("thumbs.db", "desktop.ini", "__macosx")
 
 
 def load(path: Path, options: LoadOptions) -> ImageSet:
     """Load the images under ``path``; folders nested in a class folder belong to it.
 
-    Every file in a class folder must be an image, whatever its suffix; hidden ones and Thumbs.db are passed over.
+    Every file in a class folder must be an image, whatever its suffix. What systems and tools leave behind and results
+    of Stepladder are passed over, and what was is said; see :mod:`stepladder.datasets.walk`.
 
     Raises:
         DataError: no images, one class, an empty class folder, or splits whose classes differ.
         DamagedImagesError: files that are no readable image (all listed).
     """
-    split_folders, notes = _split_folders(path)
+    if is_result_folder(path):
+        raise DataError(
+            f"{path} holds results of Stepladder and would be read as images; give the folder of the images, and move "
+            "results out of it"
+        )
+    search = Search()
+    layout = _layout(path, search)
     entries, named = {}, {}
-    for split_name, folder in split_folders.items():
-        class_names, by_class = _by_class(folder, options.limit)
+    for split_name, folder in layout.by_split.items():
+        class_names, by_class = _by_class(search, path, folder, options.limit)
         entries[split_name] = [file for class_files in by_class for file in class_files]
         labels = np.repeat(np.arange(len(by_class), dtype=np.int64), [len(class_files) for class_files in by_class])
         named[split_name] = NamedLabels(class_names, labels)
@@ -40,98 +45,132 @@ def load(path: Path, options: LoadOptions) -> ImageSet:
     decoded = decode_splits(
         encoded, shape=options.shape, skip_damaged=options.skip_damaged, on_progress=options.access.on_progress
     )
-    return decoded.image_set(name_of(path), class_names, (*notes, *class_notes))
+    beside = [name for folder in dict.fromkeys((path, *layout.by_split.values())) for name in search.names(folder)]
+    notes = (*layout.notes, *class_notes, *not_read(beside, "beside the class folders"), *search.notes())
+    linked = [inner for folder in layout.by_split.values() for inner in (folder, *search.folders(folder))]
+    read = (path, *(inner for inner in linked if inner.is_symlink()))
+    return replace(
+        decoded.image_set(name_of(path), class_names, notes),
+        folders=tuple(dict.fromkeys(inner.resolve() for inner in read)),
+    )
 
 
-def _split_folders(path: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
-    # The layout has splits if there is a train folder, or nothing but split names. A lone "test" beside other names is
-    # a class: test and control, say.
-    folders = _folders(path)
+def holds(path: Path) -> bool:
+    """Whether ``path`` surely is a folder of images: two class folders with image files, or a split folder of some."""
+    search = Search()
+    folders = search.folders(path)
+    if any(split_of(folder.name) and _holds_classes(search, folder) for folder in folders):
+        return True
+    found = (folder for folder in folders if _holds_images(search, folder))
+    return next(found, None) is not None and next(found, None) is not None
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """The folders of the splits, and what was decided about them."""
+
+    by_split: dict[str, Path]
+    notes: tuple[str, ...] = ()
+
+
+def _layout(path: Path, search: Search) -> _Layout:
+    """Tell splits from classes by what the folders hold.
+
+    A folder that is called as a split is one where it holds class folders. A lone "test" beside other names is a class:
+    test and control, say; and so is a "train" of locomotives.
+    """
+    folders = search.folders(path)
+    called = [folder for folder in folders if split_of(folder.name)]
+    others = [folder for folder in folders if folder not in called]
+    splits = [folder for folder in called if _holds_classes(search, folder)]
+    flat = [folder for folder in called if folder not in splits and _holds_images(search, folder)]
+    with_train = any(split_of(folder.name) == "train" for folder in splits)
+    if not called or (others and not with_train and not _agree(search, splits)):
+        return _Layout({"train": path}, _called_as_splits(flat) if others else ())
+    if not others and not splits and flat:
+        raise DataError(
+            f"{path} has {some_of([folder.name for folder in flat])}, and there are no class folders in "
+            f"{'it' if len(flat) == 1 else 'them'}; make {flat[0].name}/<class>/*"
+        )
     by_split: dict[str, Path] = {}
-    others = []
-    for folder in folders:
+    for folder in called:
         split = split_of(folder.name)
-        if split is None:
-            others.append(folder.name)
-        elif split in by_split:
+        assert split is not None
+        if folder in flat:
+            continue
+        if split in by_split:
             raise DataError(
                 f"{path} has two folders for the {split} split, {by_split[split].name} and {folder.name}; keep one"
             )
-        else:
-            by_split[split] = folder
-    if not by_split or (others and "train" not in by_split):
-        return {"train": path}, ()
+        by_split[split] = folder
     if "train" not in by_split:
         names = some_of([folder.name for folder in folders])
         raise DataError(f"{path} has {names} but no train folder; add train/<class>/*")
-    notes = (f"Folders that name no split were left out: {some_of(others)}.",) if others else ()
-    return by_split, notes
+    return _Layout(by_split, (*_left_out(search, others), *_no_classes(search, flat)))
 
 
-def _by_class(folder: Path, limit: int | None) -> tuple[tuple[str, ...], list[list[FileEntry]]]:
-    classes = _folders(folder)
-    by_class = [list(_files_below(str(class_folder))) for class_folder in classes]
-    if not any(by_class):
+def _agree(search: Search, splits: list[Path]) -> bool:
+    """Whether several folders that are called as splits hold the same classes, so that they are splits indeed."""
+    inside = [{folder.name for folder in search.folders(split)} for split in splits]
+    return len(inside) > 1 and all(names == inside[0] for names in inside)
+
+
+def _called_as_splits(flat: list[Path]) -> tuple[str, ...]:
+    train = [folder.name for folder in flat if split_of(folder.name) == "train"]
+    return (f"{train[0]} is taken for a class: it holds images itself and no class folders.",) if train else ()
+
+
+def _left_out(search: Search, others: list[Path]) -> tuple[str, ...]:
+    if not others:
+        return ()
+    counts = {folder: sum(1 for _ in search.files_below(str(folder))) for folder in others}
+    left = [folder for folder in others if counts[folder] or not search.holds_results(folder)]
+    names = [
+        f"{folder.name} ({counts[folder]:,} file{'s' if counts[folder] > 1 else ''})" if counts[folder] else folder.name
+        for folder in left
+    ]
+    return (f"Folders that name no split were left out: {some_of(names)}.",) if names else ()
+
+
+def _no_classes(search: Search, flat: list[Path]) -> tuple[str, ...]:
+    return tuple(
+        f"{folder.name} holds images and no class folders, so it is no split: its "
+        f"{sum(1 for _ in search.files_below(str(folder))):,} files were left out."
+        for folder in flat
+    )
+
+
+def _holds_classes(search: Search, folder: Path) -> bool:
+    """Whether ``folder`` holds folders with files, and more of these than images beside them."""
+    beside = sum(map(is_image_name, search.names(folder)))
+    below = chain.from_iterable(search.files_below(str(inner)) for inner in search.folders(folder))
+    return sum(1 for _ in islice(below, beside + 1)) > beside
+
+
+def _holds_images(search: Search, folder: Path) -> bool:
+    """Whether there is a file below ``folder`` that is called as an image."""
+    return any(is_image_name(entry.path) for entry in search.files_below(str(folder)))
+
+
+def _by_class(
+    search: Search, root: Path, folder: Path, limit: int | None
+) -> tuple[tuple[str, ...], list[list[FileEntry]]]:
+    found = {inner.name: inner for inner in search.folders(folder)}
+    above = (str(root), str(folder))
+    by_class = {name: list(search.files_below(str(found[name]), above)) for name in in_order(found)}
+    if not any(by_class.values()):
         raise DataError(f"{folder} holds no images; it must hold a folder of image files for each class")
-    for class_folder, class_files in zip(classes, by_class, strict=True):
-        if not class_files:
-            raise DataError(f"the class folder {class_folder} is empty; add images or remove the folder")
-    if len(classes) == 1:
+    by_class = {name: images for name, images in by_class.items() if images or not search.holds_results(found[name])}
+    for name, images in by_class.items():
+        if not images:
+            raise DataError(f"the class folder {found[name]} is empty; add images or remove the folder")
+    if len(by_class) == 1:
+        (name,) = by_class
         raise DataError(
-            f"{folder} holds one class, '{classes[0].name}', and it takes at least two to tell apart; add a folder for "
-            f"each further class, or if the classes lie deeper, give {classes[0]}"
+            f"{folder} holds one class, '{name}', and it takes at least two to tell apart; add a folder for "
+            f"each further class, or if the classes lie deeper, give {found[name]}"
         )
-    return tuple(class_folder.name for class_folder in classes), [class_files[:limit] for class_files in by_class]
-
-
-def _folders(path: Path) -> list[Path]:
-    with os.scandir(path) as entries:
-        return sorted(path / entry.name for entry in entries if not _is_ignored(entry.name) and entry.is_dir())
-
-
-def _files_below(folder: str) -> Iterator[FileEntry]:
-    """Find the files under ``folder``, in the order of their names; links are followed, each folder is walked once.
-
-    Once, because links can lead back to a folder above, or make a few folders look like millions. Entries and not
-    paths, because looking at 60,000 files a second time would take as long as decoding many of them.
-    """
-    seen: set[tuple[int, int]] = set()
-    waiting = [_listed(folder, seen)]
-    while waiting:
-        entry = next(waiting[-1], None)
-        if entry is None:
-            waiting.pop()
-        elif _is_folder(entry):
-            waiting.append(_listed(entry.path, seen))
-        else:
-            try:
-                found = entry.stat()
-            except OSError:
-                yield FileEntry(entry.path, -1, 0)  # a broken link, say: it stays in the list, so that it is reported
-                continue
-            # A pipe or device is no image that somebody forgot; opening one could wait for ever.
-            if entry.is_file():
-                yield entry_of(entry.path, found)
-
-
-def _listed(folder: str, seen: set[tuple[int, int]]) -> Iterator[os.DirEntry[str]]:
-    found = os.stat(folder)  # noqa: PTH116 (a str, as scandir gives it)
-    if (found.st_dev, found.st_ino) in seen:
-        return iter(())
-    seen.add((found.st_dev, found.st_ino))
-    with os.scandir(folder) as entries:
-        return iter(sorted((entry for entry in entries if not _is_ignored(entry.name)), key=lambda entry: entry.name))
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False
-
-
-def _is_ignored(name: str) -> bool:
-    return name.startswith(".") or name.lower() in _LEFT_BEHIND
+    return tuple(by_class), [images[:limit] for images in by_class.values()]
 
 
 SOURCE = PathSource(
@@ -139,4 +178,5 @@ SOURCE = PathSource(
     "train/<class>/*, test/<class>/* (and val, valid or validation), or <class>/* split for you",
     Path.is_dir,
     load,
+    holds,
 )

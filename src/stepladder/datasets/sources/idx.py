@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
+from collections.abc import Mapping, Sequence
 from io import BufferedReader
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 from stepladder.datasets.image_set import ImageSet, Split
 from stepladder.datasets.labels import NamedLabels, match_classes
 from stepladder.datasets.mapped import demand_memory
-from stepladder.datasets.sources.base import LoadOptions, PathSource, name_of, split_of
+from stepladder.datasets.sources.base import LoadOptions, PathSource, beside, name_of, split_of
 from stepladder.errors import DataError, some_of
 
 _UNSIGNED_BYTES = 0x08
@@ -57,33 +58,77 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def find_pairs(folder: Path) -> dict[str, tuple[Path, Path]]:
+def find_pairs(folder: Path, file: Path | None = None) -> dict[str, tuple[Path, Path]]:
     """Return the (images, labels) files in ``folder``, by split; nothing is opened.
 
     Names are those of MNIST, with anything before them: ``train-images-idx3-ubyte.gz`` and
     ``train-labels-idx1-ubyte.gz``. Plain files win over gzip. A single pair that names no split is the training set.
+    What stands before the split names the set, as in EMNIST's ``emnist-letters-train-images-idx3-ubyte``.
+
+    Args:
+        file: one of the files. Where the folder holds several sets it chooses its own; else its pair alone, which is
+            the training set.
 
     Raises:
-        DataError: images without labels, two pairs for one split, or several pairs of which one names no split.
+        DataError: images without labels, two pairs for one split, several sets of which none was chosen, or several
+            pairs of which one names no split.
     """
     by_name = {path.name: path for path in sorted(folder.iterdir()) if _NAME.fullmatch(path.name) and path.is_file()}
-    pairs: dict[str, tuple[Path, Path]] = {}
-    stems = dict.fromkeys(name.removesuffix(".gz") for name in by_name if "images" in name)
-    for stem in stems:
-        found = _NAME.fullmatch(stem)
+    sets: dict[str, dict[str, re.Match[str]]] = {}
+    for name in by_name:
+        found = _NAME.fullmatch(name.removesuffix(".gz"))
         assert found is not None
-        labels = f"{found['before']}labels{found['dot']}idx1{found['after']}"
-        images_path, labels_path = (by_name.get(name, by_name.get(f"{name}.gz")) for name in (stem, labels))
-        if images_path is None or labels_path is None:
-            raise DataError(f"{folder} has {stem} but no {labels} (or {labels}.gz); put the labels beside the images")
-        split = _split_of(found["before"]) or ("train" if len(stems) == 1 else None)
+        sets.setdefault(_set_of(found["before"]), {})[f"{found['before']}{found['dot']}{found['after']}"] = found
+    stems = {name: list(of_set) for name, of_set in sets.items() if _any_images(of_set, by_name)}
+    chosen = None if file is None else _NAME.fullmatch(file.name.removesuffix(".gz"))
+    if len(stems) > 1 and chosen is None:
+        names = some_of([_said_set(name) for name in stems])
+        raise DataError(
+            f"{folder} holds several sets of images ({names}); give one of their files, as {next(iter(by_name))}"
+        )
+    wanted = set(sets) if chosen is None else {_set_of(chosen["before"])}
+    pairs: dict[str, tuple[Path, Path]] = {}
+    matches = [found for name in wanted for found in sets.get(name, {}).values()]
+    if chosen is not None and len(stems) <= 1:
+        matches = [found for found in matches if (found["before"], found["dot"]) == (chosen["before"], chosen["dot"])]
+    for found in matches:
+        images, labels = (_name(found, what, kind) for what, kind in (("images", 3), ("labels", 1)))
+        images_path, labels_path = (by_name.get(name, by_name.get(f"{name}.gz")) for name in (images, labels))
+        if images_path is None:
+            continue  # labels of none
+        if labels_path is None:
+            raise DataError(f"{folder} has {images} but no {labels} (or {labels}.gz); put the labels beside the images")
+        split = _split_of(found["before"]) or ("train" if len(matches) == 1 else None)
+        if chosen is not None and len(stems) <= 1:
+            split = "train"
         if split is None or split in pairs:
+            names = some_of([_name(each, "images", 3) for each in matches])
             raise DataError(
-                f"{folder} has {some_of(list(stems))}, which do not name their splits; keep one pair, or name them "
+                f"{folder} has {names}, which do not name their splits; keep one pair, or name them "
                 "train-images-idx3-ubyte and t10k-images-idx3-ubyte"
             )
         pairs[split] = images_path, labels_path
     return pairs
+
+
+def _any_images(of_set: Mapping[str, re.Match[str]], by_name: Mapping[str, Path]) -> bool:
+    names = [_name(found, "images", 3) for found in of_set.values()]
+    return any(name in by_name or f"{name}.gz" in by_name for name in names)
+
+
+def _name(found: re.Match[str], what: str, kind: int) -> str:
+    """Return the name of the file of ``what`` that belongs to one of a pair."""
+    return f"{found['before']}{what}{found['dot']}idx{kind}{found['after']}"
+
+
+def _set_of(before: str) -> str:
+    """Return the name of the set that a file belongs to: what its name begins with, without the split."""
+    words = [word for word in re.split(r"[-_.]", before) if word]
+    return "-".join(word for word in words if word != "t10k" and split_of(word) is None)
+
+
+def _said_set(name: str) -> str:
+    return name or "one without a name"
 
 
 def matches(path: Path) -> bool:
@@ -94,15 +139,14 @@ def matches(path: Path) -> bool:
 
 
 def load(path: Path, options: LoadOptions) -> ImageSet:
-    """Load the IDX pairs in a folder, or the pair that a file belongs to; classes are the numbers that occur.
+    """Load the IDX pairs in a folder, or the pair or set that a file belongs to; classes are the numbers that occur.
 
     Raises:
         DataError: as :func:`find_pairs` and :func:`read_idx_split`; splits whose classes or image sizes differ.
     """
     del options
-    pairs = find_pairs(path if path.is_dir() else path.parent)
-    if path.is_file():
-        pairs = {"train": next(pair for pair in pairs.values() if path in pair)}
+    folder = path if path.is_dir() else path.parent
+    pairs = find_pairs(folder, None if path.is_dir() else path)
     if not pairs:
         raise DataError(f"{path} has labels but no images (*-images-idx3-ubyte); put them beside the labels")
     if "train" not in pairs:
@@ -114,7 +158,20 @@ def load(path: Path, options: LoadOptions) -> ImageSet:
     )
     splits = {name: Split(part.images, labels[name]) for name, part in raw.items()}
     check_sizes(path, splits)
-    return ImageSet(name_of(path), class_names, splits)
+    taken = [file for pair in pairs.values() for file in pair]
+    return ImageSet(name_of(path), class_names, splits, _not_taken(folder, path, taken))
+
+
+def _not_taken(folder: Path, path: Path, taken: Sequence[Path]) -> tuple[str, ...]:
+    """Return a note on the IDX files in ``folder`` that were not read, or on all else there where it was given."""
+    # Plain files win over gzip, so the other one of the same name holds the same.
+    names = {file.name.removesuffix(".gz") for file in taken}
+    if path.is_dir():
+        same = [file for file in folder.iterdir() if file.name.removesuffix(".gz") in names]
+        return beside(path, [*taken, *same], "the IDX files")
+    found = (file.name.removesuffix(".gz") for file in sorted(folder.iterdir()) if _NAME.fullmatch(file.name))
+    others = [name for name in dict.fromkeys(found) if name not in names]
+    return (f"Not read: other IDX files beside {path.name}, {some_of(others)}.",) if others else ()
 
 
 def check_sizes(where: Path, splits: dict[str, Split]) -> None:

@@ -32,9 +32,11 @@ class _Dataset(Protocol):
 
     Attributes:
         name: of the whole dataset.
+        others: columns that are neither its images nor its labels.
     """
 
     name: str
+    others: tuple[str, ...]
 
     def __len__(self) -> int: ...
 
@@ -63,6 +65,11 @@ def read_datasets(parts: Mapping[str, Any], name: str | None, options: LoadOptio
     for split, dataset in datasets.items():
         if not len(dataset):
             raise DataError(f"the {split} split is an empty dataset; give it images, or leave it out")
+    if options.shape.stretch and "test" not in parts:
+        raise DataError(
+            "`stretch` goes by the training images, and of a dataset these are known once it is read; give its test "
+            "images as a dataset of their own, or save it as files"
+        )
     # In place of the labels, which reading brings, the positions of the images.
     encoded = {split: _encoded(split, dataset) for split, dataset in datasets.items()}
     decoded = decode_splits(
@@ -72,6 +79,9 @@ def read_datasets(parts: Mapping[str, Any], name: str | None, options: LoadOptio
     class_names, labels, class_notes = match_classes(
         set_name, {split: part.labels() for split, part in datasets.items()}
     )
+    others = [name for part in datasets.values() for name in part.others]
+    if others:
+        class_notes = (*class_notes, f"Not read: the columns {some_of(list(dict.fromkeys(others)))}.")
     found = decoded.image_set(set_name, class_names, class_notes)
     labelled = {name: replace(part, labels=labels[name][part.labels]) for name, part in found.splits.items()}
     return replace(found, splits=labelled)
@@ -90,9 +100,12 @@ def _place(split: str, position: int) -> str:
 class _Torch:
     """A torch ``Dataset``: items are pairs (image, label), whatever they are read from."""
 
+    others: tuple[str, ...]
+
     def __init__(self, dataset: Any, split: str) -> None:
         self._dataset, self._split = dataset, split
         self._texts = [""] * len(dataset)
+        self.others = ()
         self.name = type(dataset).__name__
 
     def __len__(self) -> int:
@@ -163,6 +176,7 @@ class _HuggingFace:
         named = [name for name, feature in features.items() if _names(feature) is not None]
         plain = [name for name in LABEL_COLUMNS if name in features and _is_plain(features[name])]
         self._label = _column(split, features, "label", LABEL_COLUMNS, named or plain)
+        self.others = tuple(name for name in features if name not in (self._image, self._label))
         self._names = _names(features[self._label])
         feature = features[self._image]
         if hasattr(dataset, "cast_column") and getattr(feature, "mode", None) is None:

@@ -8,6 +8,7 @@ allocate what a header claims.
 from __future__ import annotations
 
 import math
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ from stepladder.datasets.decode import MAX_PIXELS
 from stepladder.datasets.image_set import ImageSet, Split
 from stepladder.datasets.labels import match_classes, named_labels
 from stepladder.datasets.mapped import demand_memory
+from stepladder.datasets.sources.arrays import Values, choose_scale
 from stepladder.datasets.sources.base import LoadOptions, PathSource, name_of
 from stepladder.errors import DataError, some_of
 
@@ -76,17 +78,23 @@ def load(path: Path, options: LoadOptions) -> ImageSet:
                 split: (_header(path, archive, pair[0]), _header(path, archive, pair[1]))
                 for split, pair in pairs.items()
             }
+            taken = {name for pair in pairs.values() for name in pair}
+            others = [name.removesuffix(".npy") for name in archive.namelist() if name not in taken]
             for images, labels in headers.values():
                 _check_shapes(path, images, labels)
             _check_memory(path, list(headers.values()))
             images_of = {split: _stored(archive, pair[0]) for split, pair in headers.items()}
             pixels, notes = _pixels(str(path), images_of)
             texts = {split: _label_texts(str(path), _stored(archive, pair[1])) for split, pair in headers.items()}
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, UnicodeDecodeError, struct.error) as error:
+        raise DataError(f"{path} is no readable .npz file ({error}); get the file again") from error
+    except (NotImplementedError, RuntimeError) as error:  # packed or encrypted in a way that Python does not read
         raise DataError(f"{path} is no readable .npz file ({error}); get the file again") from error
     named = {split: named_labels(values) for split, values in texts.items()}
     class_names, matched, class_notes = match_classes(str(path), named)
     splits = {split: Split(pixels[split], matched[split]) for split in pixels}
+    if others:
+        notes = (*notes, f"Not read: the arrays {some_of(others)}.")
     return ImageSet(name_of(path), class_names, splits, (*class_notes, *notes))
 
 
@@ -124,7 +132,7 @@ def _header(path: Path, archive: zipfile.ZipFile, name: str) -> _Header:
             version = np.lib.format.read_magic(member)
             read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             shape, by_column, dtype = read(member, max_header_size=_MAX_HEADER)
-        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, UnicodeError) as error:
+        except Exception as error:  # NumPy parses the header as Python does, and lets all that comes of it through
             raise DataError(f"{path}: {name} is no readable array ({str(error)[:200]}); get the file again") from error
         start = member.tell()
     if dtype.hasobject:
@@ -236,59 +244,56 @@ class _Stored:
         return content
 
 
-@dataclass
-class _Range:
-    """The smallest and largest value seen."""
-
-    low: float = math.inf
-    high: float = -math.inf
-
-
 def _pixels(where: str, arrays: Mapping[str, _Stored]) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     """Return the images of all splits as uint8, shape (N, H, W, C), and a note where that took a decision.
 
-    Bytes are taken as they are. Other numbers must all lie in 0..1, which is stretched to 0..255, or all in 0..255. The
-    range is that of all splits together, so that a dark test split is not stretched.
+    Bytes are taken as they are. Other numbers, and masks of 0 and 1 of any type, must all lie in 0..1, which is
+    stretched to 0..255, or all in 0..255; see :func:`stepladder.datasets.sources.arrays.choose_scale`.
 
     Raises:
-        DataError: NaN, infinity, or values outside these ranges.
+        DataError: NaN, infinity, values outside these ranges, or splits of different ranges.
     """
     kinds = {values.dtype.kind for values in arrays.values()}
     if not kinds <= set("uifb"):
         wrong = next(values for values in arrays.values() if values.dtype.kind not in "uifb")
         raise DataError(f"{where}: {wrong.name} holds {wrong.dtype}; images are uint8, or floats in 0..1 or 0..255")
-    plain = all(values.dtype == np.uint8 for values in arrays.values())
-    found = _Range(0, 255) if plain else _range_of(where, arrays)
-    if found.low < 0 or found.high > 255:
+    found = {split: _values_of(where, values) for split, values in arrays.items()}
+    low, high = min(one.low for one in found.values()), max(one.high for one in found.values())
+    if low < 0 or high > 255:
         raise DataError(
-            f"{where} has pixels from {found.low:g} to {found.high:g}; save them as uint8, or as floats in 0..1 or "
-            "0..255"
+            f"{where} has pixels from {low:g} to {high:g}; save them as uint8, or as floats in 0..1 or 0..255"
         )
-    # Only fractions tell 0..1 from 0..255: whole numbers 0 and 1 in integers are as likely two dark grays, or a mask.
-    stretch = found.high <= 1
-    images = {split: _to_bytes(values, 255.0 if stretch else 1.0) for split, values in arrays.items()}
-    if plain:
-        return images, ()
-    span = "0 to 1 and were multiplied by 255" if stretch else "0 to 255 and were kept"
-    kind = next(values.dtype for values in arrays.values() if values.dtype != np.uint8)
+    try:
+        factor, notes = choose_scale(found)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error
+    images = {split: _to_bytes(values, float(factor)) for split, values in arrays.items()}
+    plain = all(values.dtype == np.uint8 for values in arrays.values())
+    if plain and factor == 1:
+        return images, notes
+    span = "0 to 1 and were multiplied by 255" if factor == 255 else "0 to 255 and were kept"
+    kind = next((values.dtype for values in arrays.values() if values.dtype != np.uint8), np.dtype(np.uint8))
     rounded = ", rounded to whole numbers" if "f" in kinds else ""
-    return images, (f"The pixels are {kind} from {found.low:g} to {found.high:g}: they are taken as {span}{rounded}.",)
+    note = f"The pixels are {kind} from {low:g} to {high:g}: they are taken as {span}{rounded}."
+    return images, (*notes, note)
 
 
-def _range_of(where: str, arrays: Mapping[str, _Stored]) -> _Range:
-    found = _Range()
-    for values in arrays.values():
-        for start, piece in values.pieces():
-            low, high = float(piece.min()), float(piece.max())
-            # NaN passes through min and max, infinity is one of them.
-            if not (math.isfinite(low) and math.isfinite(high)):
-                bad = ~np.isfinite(piece.reshape(len(piece), -1)).all(axis=1)
-                raise DataError(
-                    f"{where}: image {start + int(np.flatnonzero(bad)[0])} of {values.name} has NaN or infinite "
-                    "pixels; mend or remove it"
-                )
-            found.low, found.high = min(found.low, low), max(found.high, high)
-    return found
+def _values_of(where: str, values: _Stored) -> Values:
+    low, high, whole = math.inf, -math.inf, True
+    for start, piece in values.pieces():
+        low, high = min(low, float(piece.min())), max(high, float(piece.max()))
+        # NaN passes through min and max, infinity is one of them.
+        if not (math.isfinite(float(piece.min())) and math.isfinite(float(piece.max()))):
+            bad = ~np.isfinite(piece.reshape(len(piece), -1)).all(axis=1)
+            raise DataError(
+                f"{where}: image {start + int(np.flatnonzero(bad)[0])} of {values.name} has NaN or infinite "
+                "pixels; mend or remove it"
+            )
+        if values.dtype == np.uint8 and high > 1:  # bytes, whatever follows
+            return Values(values.name, values.dtype, 0, 255)
+        if whole and high <= 1 and piece.dtype.kind == "f":
+            whole = bool((piece == np.rint(piece)).all())
+    return Values(values.name, values.dtype, low, high, whole)
 
 
 def _to_bytes(values: _Stored, factor: float) -> np.ndarray:

@@ -17,9 +17,10 @@ import pyarrow.parquet as pq
 from stepladder.datasets.decode_all import decode_splits
 from stepladder.datasets.encoded import CHUNK_BYTES, Encoded, file_entry, identify
 from stepladder.datasets.image_set import ImageSet, first_of_each_class
-from stepladder.datasets.labels import NamedLabels, match_classes
+from stepladder.datasets.labels import NamedLabels, in_order, match_classes, refuse_twins
 from stepladder.datasets.parquet_pages import rows_in_flight
-from stepladder.datasets.sources.base import LoadOptions, PathSource, files_by_split, name_of
+from stepladder.datasets.sources.base import LoadOptions, PathSource, beside, files_by_split, name_of, split_in
+from stepladder.datasets.walk import is_left_behind
 from stepladder.errors import DataError, some_of
 
 IMAGE_COLUMNS = ("img", "image")
@@ -45,7 +46,8 @@ def load(path: Path, options: LoadOptions) -> ImageSet:
             splits whose classes differ.
         DamagedImagesError: rows whose image cannot be decoded (all listed).
     """
-    by_split, notes = files_by_split(path, _files_at(path), "{}-*.parquet")
+    found = _files_at(path)
+    by_split, notes = files_by_split(path, found, "{}-*.parquet")
     tables = {name: [_open(file) for file in split_files] for name, split_files in by_split.items()}
     named = {name: _labels(parts) for name, parts in tables.items()}
     class_names, labels, class_notes = match_classes(str(path), named)
@@ -53,7 +55,32 @@ def load(path: Path, options: LoadOptions) -> ImageSet:
     decoded = decode_splits(
         encoded, shape=options.shape, skip_damaged=options.skip_damaged, on_progress=options.access.on_progress
     )
-    return decoded.image_set(name_of(path), class_names, (*notes, *class_notes))
+    more = (*beside(path, found, "the parquet files"), *_other_columns(tables["train"][0]))
+    return decoded.image_set(name_of(path), class_names, (*notes, *class_notes, *more))
+
+
+def holds(path: Path) -> bool:
+    """Whether the first parquet file of a folder, for training if there is one, has columns of images and labels."""
+    found = _files_at(path)
+    try:
+        _open(next((file for file in found if split_in(file, path) == "train"), found[0]))
+    except DataError:
+        return False
+    return True
+
+
+def _other_columns(table: _Table) -> tuple[str, ...]:
+    """Return a note on columns that hold images or labels, too, and are not read."""
+    schema = table.file.schema_arrow
+    taken = (table.image_column, table.label_column)
+    others = [
+        name
+        for name in dict.fromkeys((*IMAGE_COLUMNS, *LABEL_COLUMNS, *schema.names))
+        if name in schema.names and name not in taken
+    ]
+    if not others:
+        return ()
+    return (f"Not read: the columns {some_of(others)} beside {table.image_column} and {table.label_column}.",)
 
 
 @dataclass(frozen=True)
@@ -73,7 +100,8 @@ class _Table:
 def _files_at(path: Path) -> list[Path]:
     if path.is_file():
         return [path] if path.suffix.lower() == ".parquet" else []
-    return sorted(path.glob("*.parquet")) or sorted(path.glob("data/*.parquet"))
+    found = sorted(path.glob("*.parquet")) or sorted(path.glob("data/*.parquet"))
+    return [file for file in found if not is_left_behind(file.name)]
 
 
 def _open(path: Path) -> _Table:
@@ -88,6 +116,8 @@ def _open(path: Path) -> _Table:
     with _reasons(path):
         in_flight = rows_in_flight(path, image, label)
     names = _published_names(schema, label) if pa.types.is_integer(schema.field(label).type) else None
+    if names is not None:
+        refuse_twins(f"{path} (ClassLabel {label})", names)
     return _Table(path, file, image, label, names, file.metadata.num_rows, *in_flight)
 
 
@@ -150,8 +180,7 @@ def _labels(parts: Sequence[_Table]) -> NamedLabels:
             for table, (distinct, _) in zip(parts, found, strict=True)
         ]
     else:
-        values = {value for distinct, _ in found for value in distinct}
-        names = tuple(map(str, sorted(values, key=lambda value: (isinstance(value, str), value))))
+        names = tuple(in_order({str(value) for distinct, _ in found for value in distinct}))
         meant = [[str(value) for value in distinct] for distinct, _ in found]
     positions = {name: position for position, name in enumerate(names)}
     joined = [
@@ -244,4 +273,5 @@ SOURCE = PathSource(
     "Hugging Face layout: train-*.parquet and test-*.parquet, or one file; columns img or image, and label",
     matches,
     load,
+    holds,
 )

@@ -16,6 +16,7 @@ from stepladder.datasets.image_set import SPLIT_NAMES, ImageSet, first_of_each_c
 from stepladder.datasets.labels import match_classes, named_labels
 from stepladder.datasets.mapped import demand_memory
 from stepladder.datasets.sources.base import SPLIT_WORDS, LoadOptions, PathSource, name_of, split_of
+from stepladder.datasets.walk import is_image_name, is_left_behind, not_read
 from stepladder.errors import DataError, some_of
 
 #: How the columns may be called, in any case; the first is the usual name.
@@ -25,6 +26,9 @@ SPLIT_COLUMNS = ("split", "subset")
 
 #: A larger table is none of paths; it would only fill the memory.
 MAX_TABLE_BYTES = 500_000_000
+
+# Folders in which images are looked for that the table does not list.
+_MOST_FOLDERS = 1_000
 
 # Bytes in memory for each of the file's, about.
 _HELD = 6
@@ -53,7 +57,7 @@ def load(path: Path, options: LoadOptions) -> ImageSet:
             unknown, there is no training image, or splits whose classes differ.
         DamagedImagesError: files that are no readable image (all listed).
     """
-    rows = _read(path)
+    rows, columns = _read(path)
     _check_labels(path, rows)
     by_split: dict[str, list[_Row]] = {}
     for row in rows:
@@ -66,10 +70,34 @@ def load(path: Path, options: LoadOptions) -> ImageSet:
     decoded = decode_splits(
         encoded, shape=options.shape, skip_damaged=options.skip_damaged, on_progress=options.access.on_progress
     )
-    return decoded.image_set(name_of(path), class_names, class_notes)
+    return decoded.image_set(name_of(path), class_names, (*class_notes, *_not_listed(rows), *_not_read(columns)))
 
 
-def _read(path: Path) -> list[_Row]:
+def _not_read(columns: Sequence[str]) -> tuple[str, ...]:
+    return (f"Not read: the columns {some_of([name[:40] for name in columns])}.",) if columns else ()
+
+
+def _not_listed(rows: Sequence[_Row]) -> tuple[str, ...]:
+    """Return a note on image files beside those that the table lists; none where there are too many folders to look."""
+    written: dict[str, set[str]] = {}
+    for row in rows:
+        folder, _, name = row.path.rpartition(os.sep)
+        written.setdefault(folder, set()).add(name)
+    listed: dict[str, set[str]] = {}
+    for folder, names in written.items():  # one folder may be written in several ways
+        listed.setdefault(os.path.normpath(folder or "."), set()).update(names)
+    if len(listed) > _MOST_FOLDERS:
+        return ()
+    others = [
+        name
+        for folder, names in listed.items()
+        for name in set(os.listdir(folder)) - names  # noqa: PTH208 (texts, for speed)
+        if is_image_name(name) and not is_left_behind(name)
+    ]
+    return not_read(others, "beside those in the table, which does not list them")
+
+
+def _read(path: Path) -> tuple[list[_Row], list[str]]:
     if (size := path.stat().st_size) > MAX_TABLE_BYTES:
         raise DataError(f"{path} has {size / 1e6:.0f} MB; a table may have {MAX_TABLE_BYTES // 1_000_000} MB")
     demand_memory(f"the lines of {path} take", _HELD * size, "split it into smaller tables")
@@ -78,14 +106,15 @@ def _read(path: Path) -> list[_Row]:
             start = file.readline()
             file.seek(0)
             reader = csv.reader(file, delimiter=_delimiter(path, start), strict=True)
-            rows = list(_rows(path, reader))
+            columns: list[str] = []
+            rows = list(_rows(path, reader, columns))
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 (byte {error.start:,}); save it as CSV in UTF-8") from error
     except csv.Error as error:
         raise DataError(f"{path} cannot be read as a table ({error}); save it as CSV in UTF-8") from error
     if not rows:
         raise DataError(f"{path} lists no images; give it a row for each")
-    return rows
+    return rows, columns
 
 
 def _delimiter(path: Path, start: str) -> str:
@@ -95,11 +124,13 @@ def _delimiter(path: Path, start: str) -> str:
     return max(",;\t", key=start.count)
 
 
-def _rows(path: Path, reader: Iterator[list[str]]) -> Iterator[_Row]:
+def _rows(path: Path, reader: Iterator[list[str]], others: list[str]) -> Iterator[_Row]:
+    """Read the rows; the columns that are not read are added to ``others``."""
     header = [name.strip().lower() for name in next(reader, [])]
     path_at = _column(path, header, "path", PATH_COLUMNS)
     label_at = _column(path, header, "label", LABEL_COLUMNS)
     split_at = next((header.index(name) for name in SPLIT_COLUMNS if name in header), None)
+    others += [name for at, name in enumerate(header) if at not in (path_at, label_at, split_at) and name]
     for cells in reader:
         line = getattr(reader, "line_num", 0)
         if not any(cell.strip() for cell in cells):

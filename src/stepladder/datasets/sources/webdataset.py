@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,21 @@ from stepladder.datasets.decode_all import decode_splits
 from stepladder.datasets.encoded import CHUNK, CHUNK_BYTES, MAX_FILE_BYTES, Encoded, Item, file_entry, identify
 from stepladder.datasets.image_set import ImageSet, first_of_each_class
 from stepladder.datasets.labels import match_classes, named_labels
-from stepladder.datasets.sources.base import LoadOptions, PathSource, files_by_split, name_of
+from stepladder.datasets.sources.base import LoadOptions, PathSource, beside, files_by_split, name_of, split_in
 from stepladder.datasets.tar_members import Member, members
-from stepladder.errors import DataError
+from stepladder.datasets.walk import IMAGE_ENDINGS as USUAL_ENDINGS
+from stepladder.datasets.walk import is_image_name, is_left_behind
+from stepladder.errors import DataError, some_of
 
 #: The endings of images, lower case. What they hold is told by content.
-IMAGE_ENDINGS = ("jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "gif", "img")
+IMAGE_ENDINGS = frozenset((*USUAL_ENDINGS, "img"))
+
+#: How members are counted that a system or an archiver left there.
+LEFT_BEHIND_MEMBER = "hidden or of a system"
 
 _MAX_LABEL_BYTES = 1000
+# Members looked at to tell shards from other archives.
+_LOOKED_AT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,34 +55,74 @@ def load(path: Path, options: LoadOptions) -> ImageSet:
             shard, or splits whose classes differ.
         DamagedImagesError: members that are no readable image (all listed).
     """
-    by_split, notes = files_by_split(path, _shards_at(path), "{}-*.tar")
-    samples = {name: [sample for shard in shards for sample in _samples(shard)] for name, shards in by_split.items()}
+    found = _shards_at(path)
+    by_split, notes = files_by_split(path, found, "{}-*.tar")
+    others: list[str] = []
+    samples = {
+        name: [sample for shard in shards for sample in _samples(shard, others)] for name, shards in by_split.items()
+    }
     named = {name: named_labels([sample.label for sample in part]) for name, part in samples.items()}
     class_names, labels, class_notes = match_classes(str(path), named)
     encoded = {name: _encoded(part, by_split[name], labels[name], options.limit) for name, part in samples.items()}
     decoded = decode_splits(
         encoded, shape=options.shape, skip_damaged=options.skip_damaged, on_progress=options.access.on_progress
     )
-    return decoded.image_set(name_of(path), class_names, (*notes, *class_notes))
+    more = (*_not_taken(others), *beside(path, found, "the shards"))
+    return decoded.image_set(name_of(path), class_names, (*notes, *class_notes, *more))
+
+
+def holds(path: Path) -> bool:
+    """Whether the first archive of a folder, or its first one for training, has a label among its first members."""
+    found = _shards_at(path)
+    shard = next((file for file in found if split_in(file, path) == "train"), found[0])
+    try:
+        with shard.open("rb") as file:
+            first = islice(members(file, str(shard), shard.stat().st_size), _LOOKED_AT)
+            return any(_split_name(member.name)[1] == "cls" for member in first)
+    except DataError:
+        return False
+
+
+def _not_taken(others: Sequence[str]) -> tuple[str, ...]:
+    """Return a note on members that are neither image nor label, each by all that follows its first dot."""
+    if not others:
+        return ()
+    counts = Counter(others)
+    endings = some_of([f"{ending} ({count:,})" for ending, count in counts.most_common()])
+    lost = sum(count for ending, count in counts.items() if is_image_name(ending) and ending != LEFT_BEHIND_MEMBER)
+    hint = (
+        f"; {lost:,} of them may be images: a key ends at its first dot, so rename what has a dot in its key"
+        if lost
+        else ""
+    )
+    were = "1 member was" if len(others) == 1 else f"{len(others):,} members were"
+    return (f"Not read: {were} neither image nor label, by ending {endings}{hint}.",)
+
+
+def _split_name(name: str) -> tuple[str, str]:
+    """Return the key and the ending of a member: as of WebDataset, all that follows the first dot of its last part."""
+    folder, slash, last = name.rpartition("/")
+    stem, _, ending = last.partition(".")
+    return f"{folder}{slash}{stem}", ending.lower()
 
 
 def _shards_at(path: Path) -> list[Path]:
     if path.is_file():
         return [path] if path.suffix.lower() == ".tar" else []
-    return [file for file in sorted(path.glob("*.tar")) or sorted(path.glob("*/*.tar")) if file.is_file()]
+    found = sorted(path.glob("*.tar")) or sorted(path.glob("*/*.tar"))
+    return [file for file in found if file.is_file() and not any(map(is_left_behind, file.relative_to(path).parts))]
 
 
-def _samples(shard: Path) -> list[_Sample]:
+def _samples(shard: Path, others: list[str]) -> list[_Sample]:
+    """Return the samples of a shard; the endings of members that are none are added to ``others``."""
     images: dict[str, Member] = {}
     labels: dict[str, str] = {}
     with shard.open("rb") as file:
         for member in members(file, str(shard), shard.stat().st_size):
-            # WebDataset: the key is all up to the first dot of the last part, the ending what follows.
-            folder, slash, last = member.name.rpartition("/")
-            stem, _, ending = last.partition(".")
-            key, ending = f"{folder}{slash}{stem}", ending.lower()
-            if not stem:
-                continue  # hidden, as what some archivers add
+            if any(map(is_left_behind, member.name.split("/"))):
+                others.append(LEFT_BEHIND_MEMBER)
+                continue
+            key, ending = _split_name(member.name)
             if ending in IMAGE_ENDINGS:
                 if key in images:
                     raise DataError(f"{shard} has two images called {key!r}; give each a key of its own")
@@ -83,8 +131,11 @@ def _samples(shard: Path) -> list[_Sample]:
                 if key in labels:
                     raise DataError(f"{shard} has two labels called {key!r}; give each image one")
                 labels[key] = _label(file.read(min(member.size, _MAX_LABEL_BYTES + 1)), shard, key)
+            else:
+                others.append(f".{ending}" if ending else "no ending")
     if not images:
-        raise DataError(f"{shard} holds no images; it must hold key.jpg and key.cls for each")
+        there = f", and has members that end in {some_of(list(dict.fromkeys(others)))}" if others else ""
+        raise DataError(f"{shard} holds no images; it must hold key.jpg and key.cls for each{there}")
     if lacking := [key for key in images if key not in labels]:
         raise DataError(
             f"{shard} has {lacking[0]!r} without a label; add {lacking[0]}.cls with its class, or remove it"
@@ -135,5 +186,9 @@ def _encoded(samples: Sequence[_Sample], shards: Sequence[Path], labels: np.ndar
 
 
 SOURCE = PathSource(
-    "WebDataset", ".tar shards with key.jpg and key.cls: train-*.tar and test-*.tar, or one file", matches, load
+    "WebDataset",
+    ".tar shards with key.jpg and key.cls: train-*.tar and test-*.tar, or one file",
+    matches,
+    load,
+    holds,
 )

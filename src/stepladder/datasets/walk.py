@@ -1,0 +1,290 @@
+"""The one way in which image files are looked for below a folder, by training and by prediction alike.
+
+What systems and tools leave behind, hidden entries and our own results are passed over, and what was is counted.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from pathlib import Path
+
+from stepladder.datasets.encoded import FileEntry, entry_of
+from stepladder.errors import some_of
+
+#: Names, in lower case, that no photograph and no folder of photographs has: thumbnails, waste and notes of systems,
+#: network drives, archivers and tools. Hidden names (.DS_Store, .ipynb_checkpoints, ._0001.jpg) go by their dot.
+LEFT_BEHIND = frozenset(
+    (
+        ".ds_store",
+        "#recycle",
+        "#snapshot",
+        "$recycle.bin",
+        "@eadir",
+        "@recently-snapshot",
+        "@recycle",
+        "@sharebin",
+        "@tmp",
+        "__macosx",
+        "__pycache__",
+        "desktop.ini",
+        "ehthumbs.db",
+        "ehthumbs_vista.db",
+        "icon\r",
+        "ipynb_checkpoints",
+        "lost+found",
+        "network trash folder",
+        "picasa.ini",
+        "system volume information",
+        "temporary items",
+        "thumbs.db",
+        "zbthumbnail.info",
+    )
+)
+#: Endings, in lower case, of what a network drive writes beside each file.
+_LEFT_BEHIND_ENDINGS = ("@synoeastream", "@synoresource", ":zone.identifier")
+
+#: The endings that image files usually have. What a file holds is told by its content; these only help to say what was
+#: not read, and whether a folder holds images itself.
+IMAGE_ENDINGS = frozenset(
+    (
+        *("jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "bmp", "dib", "tif", "tiff", "gif"),
+        *("ppm", "pgm", "pbm", "pnm"),
+    )
+)
+
+# What nearly every file of a large set ends in, and none that is left behind; for speed.
+_MOST_FILES = (".jpg", ".png", ".jpeg", ".JPG", ".JPEG")
+
+#: Where results go in the current folder unless somebody says where; see ``api.verbs``.
+RESULT_PARENTS = frozenset(("studies", "trials", "baselines"))
+
+
+def is_left_behind(name: str) -> bool:
+    """Whether a file or folder of that name is none of images: hidden, or left there by a system or tool."""
+    if name.startswith("."):
+        return True
+    return not name.endswith(_MOST_FILES) and is_of_system(name)
+
+
+def is_of_system(name: str) -> bool:
+    """Whether a system or tool leaves something of that name behind; hidden or not."""
+    lower = name.casefold()
+    return (
+        lower in LEFT_BEHIND or lower.endswith(_LEFT_BEHIND_ENDINGS) or lower.startswith("._") or lower == ".ds_store"
+    )
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file of that name is one of images by its ending."""
+    _, dot, ending = name.rpartition(".")
+    return bool(dot) and ending.lower() in IMAGE_ENDINGS
+
+
+def ending_of(name: str) -> str:
+    """Return the ending of a file's name, for a list of what was not read."""
+    stem, dot, ending = name.rpartition(".")
+    return f".{ending.lower()}" if dot and stem and len(ending) <= 20 else "no ending"
+
+
+def count_endings(names: Iterable[str]) -> str:
+    """Return how many of ``names`` have which ending, the most first: ``.md (2), .csv (1)``."""
+    counts = Counter(map(ending_of, names))
+    return some_of([f"{ending} ({count:,})" for ending, count in counts.most_common()])
+
+
+def not_read(names: Iterable[str], where: str) -> tuple[str, ...]:
+    """Return a note on files that a source did not take; none where there are none.
+
+    Args:
+        names: of the files.
+        where: where they are, as ``beside the class folders``.
+    """
+    listed = sorted(names)  # of equally many endings, the same one is named first every time
+    if not listed:
+        return ()
+    were = "1 file was" if len(listed) == 1 else f"{len(listed):,} files were"
+    return (f"Not read: {were} {where}, by ending {count_endings(listed)}.",)
+
+
+class Search:
+    """One look for image files below a folder; several folders may be asked about, and what was passed over adds up.
+
+    Links are followed. No folder is walked twice on behalf of the same class, and none from within itself: links can
+    lead back to a folder above, or make a few folders look like millions.
+    """
+
+    def __init__(self) -> None:
+        self._passed: dict[str, str] = {}
+        self._results: dict[str, str] = {}
+
+    def folders(self, path: Path) -> list[Path]:
+        """Return the folders in ``path`` that may hold images, links among them, by name."""
+        return [Path(entry.path) for entry in self._listed(str(path)) if _is_folder(entry)]
+
+    def names(self, path: Path) -> list[str]:
+        """Return the names of the files in ``path``, those that are left behind apart."""
+        return [entry.name for entry in self._listed(str(path)) if not _is_folder(entry)]
+
+    def files_below(
+        self, folder: str, above: Iterable[str] = (), key: Callable[[str], Hashable] = lambda _: None
+    ) -> Iterator[FileEntry]:
+        """Find the files below ``folder``, in the order of their names.
+
+        Entries and not paths, because looking at 60,000 files a second time would take as long as decoding many of
+        them.
+
+        Args:
+            above: folders that ``folder`` was found in, which no link leads back to.
+            key: on whose behalf a folder is walked, by its path: each is walked once for each.
+        """
+        around = [found for path in above if (found := _identity(path)) is not None]
+        start = _identity(folder)
+        seen: set[tuple[Hashable, Hashable]] = {(start, key(folder))}
+        waiting = [(start, iter(self._listed(folder)))]
+        while waiting:
+            entry = next(waiting[-1][1], None)
+            if entry is None:
+                waiting.pop()
+            elif _is_folder(entry):
+                found = _identity(entry.path)
+                mark = (found, key(entry.path))
+                if mark in seen or found in around or any(found == passing for passing, _ in waiting):
+                    continue
+                seen.add(mark)
+                waiting.append((found, iter(self._listed(entry.path))))
+            elif (file := self._file(entry)) is not None:
+                yield file
+
+    def holds_files(self, folder: Path) -> bool:
+        """Whether any file lies below ``folder``."""
+        return next(self.files_below(str(folder)), None) is not None
+
+    def holds_results(self, folder: Path) -> bool:
+        """Whether ``folder`` is, or has below it, results that were passed over."""
+        start = f"{folder}{os.sep}"
+        return any(f"{path}{os.sep}".startswith(start) for path in self._results)
+
+    def notes(self) -> tuple[str, ...]:
+        """Return one sentence on what was passed over; none where nothing was."""
+        counts = Counter(self._passed.values())
+        parts = [some_of([f"{name} ({count:,})" for name, count in counts.most_common()], 8)] if counts else []
+        if self._results:
+            parts.append(f"results of Stepladder in {some_of(list(self._results))}")
+        return (f"Passed over, as none of the images: {'; '.join(parts)}.",) if parts else ()
+
+    def pass_over(self, path: str) -> None:
+        """Count ``path`` as left behind by a system or tool, itself or with the folder that it lies in."""
+        parts = Path(path).parts
+        self._passed[path] = _shown(next((part for part in parts if is_of_system(part)), parts[-1]))
+
+    def _listed(self, folder: str) -> list[os.DirEntry[str]]:
+        with os.scandir(folder) as entries:
+            found = list(entries)
+        if _is_result(folder, {entry.name for entry in found}):
+            self._results[folder] = folder
+            return []
+        kept = []
+        for entry in found:
+            if is_left_behind(entry.name):
+                self.pass_over(entry.path)
+            else:
+                kept.append(entry)
+        kept.sort(key=lambda entry: entry.name)
+        return kept
+
+    def _file(self, entry: os.DirEntry[str]) -> FileEntry | None:
+        try:
+            found = entry.stat()
+        except OSError:
+            return FileEntry(entry.path, -1, 0)  # a broken link, say: it stays in the list, so that it is reported
+        # A pipe or device is no image that somebody forgot; opening one could wait for ever.
+        if entry.is_file():
+            return entry_of(entry.path, found)
+        self._passed[entry.path] = "pipes and devices"
+        return None
+
+
+def _identity(folder: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(folder)  # noqa: PTH116 (a str, as scandir gives it)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _shown(name: str) -> str:
+    """What is counted together: every hidden file without a known name is one of many."""
+    if name.startswith("._"):
+        return "._*"
+    lower = name.casefold()
+    if lower.endswith(_LEFT_BEHIND_ENDINGS):
+        return f"*{lower[lower.rindex('@' if '@' in lower else ':') :]}"
+    known = name in (".DS_Store", ".ipynb_checkpoints", ".git") or not name.startswith(".")
+    return name.strip() if known else "hidden"
+
+
+def is_result_folder(folder: Path) -> bool:
+    """Whether ``folder`` holds what Stepladder wrote: a study, sweep, search, curve, training, bag of words, range test
+    or model; or is the folder in which those lie by default.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with os.scandir(folder) as entries:
+        return _is_result(str(folder), {entry.name for entry in entries})
+
+
+def _is_result(folder: str, names: set[str]) -> bool:
+    if "study.json" in names:
+        return "trials" in names or _starts_with_plan(folder, "study.json")
+    if {"config.json", "model.safetensors"} <= names or {"result.json", "history.csv"} <= names:
+        return True
+    if {"lr-range.json", "lr-range.md"} <= names:
+        return True
+    if "checkpoint" in names and names <= {"checkpoint", ".lock", "model", "history.csv"}:
+        return _has_checkpoint(os.path.join(folder, "checkpoint"))  # noqa: PTH118 (a str, for speed)
+    if any(name in names and _starts_with_plan(folder, name) for name in ("bag-of-words.json", "baseline.json")):
+        return True
+    return os.path.basename(folder) in RESULT_PARENTS and _holds_results_only(folder, names)  # noqa: PTH119
+
+
+def _starts_with_plan(folder: str, name: str) -> bool:
+    """Whether a record of ours is in that file: any program may call a file study.json."""
+    try:
+        with open(os.path.join(folder, name), "rb") as file:  # noqa: PTH118, PTH123 (a str, for speed)
+            return b'"plan_hash"' in file.read(4096)
+    except OSError:
+        return False
+
+
+def _has_checkpoint(folder: str) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return any(entry.name.isdigit() and entry.is_dir() for entry in entries)
+    except OSError:
+        return False
+
+
+def _holds_results_only(folder: str, names: set[str]) -> bool:
+    """Whether a folder of our default name holds our results, or nothing yet: then it is no class of that name."""
+    inner = [os.path.join(folder, name) for name in names if not is_left_behind(name)]  # noqa: PTH118
+    folders = [path for path in inner if os.path.isdir(path)]  # noqa: PTH112
+    if any(is_image_name(path) for path in inner if path not in folders):
+        return False
+    filled = []
+    for path in folders:
+        with os.scandir(path) as entries:
+            found = {entry.name for entry in entries}
+        if _is_result(path, found):
+            return True
+        filled += [name for name in found if not is_left_behind(name)]
+    return not filled and len(folders) == len(inner)
