@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from stepladder.errors import RecipeError
 from stepladder.network import Network, trace_network
-from stepladder.network.spec import Layer, Residual
+from stepladder.network.spec import Concat, Layer, Residual
 
 CLASSES = 3
 #: STEPLADDER_EXAMPLES=5000 tries thousands; by default a few hundred, so that the tests stay quick.
@@ -25,8 +25,9 @@ def _layer(kind: str, **options: st.SearchStrategy) -> st.SearchStrategy:
     return st.fixed_dictionaries({"kind": st.just(kind), **options})
 
 
+_sizes = st.one_of(st.integers(1, 5), st.integers(1, 5), st.tuples(st.integers(1, 5), st.integers(1, 4)))
 _window = {
-    "kernel_size": st.integers(1, 5),
+    "kernel_size": _sizes,
     "stride": st.integers(1, 3),
     "dilation": st.integers(1, 2),
     "bias": st.booleans(),
@@ -36,12 +37,17 @@ _window = {
 def _padded(tables: st.SearchStrategy) -> st.SearchStrategy:
     """Add a padding; "same" where the stride allows it."""
 
-    def pad(drawn: tuple[dict, int, bool]) -> dict:
-        table, padding, same = drawn
-        most = table["dilation"] * (table["kernel_size"] - 1)
-        return {**table, "padding": "same" if same and table["stride"] == 1 else min(padding, most)}
+    def pad(drawn: tuple[dict, tuple[int, int], bool]) -> dict:
+        table, paddings, same = drawn
+        if same and table["stride"] == 1:
+            return {**table, "padding": "same"}
+        size = table["kernel_size"]
+        if isinstance(size, int):
+            return {**table, "padding": min(paddings[0], table["dilation"] * (size - 1))}
+        most = [table["dilation"] * (side - 1) for side in size]
+        return {**table, "padding": [min(pair) for pair in zip(paddings, most, strict=True)]}
 
-    return st.tuples(tables, st.integers(0, 3), st.booleans()).map(pad)
+    return st.tuples(tables, st.tuples(st.integers(0, 3), st.integers(0, 3)), st.booleans()).map(pad)
 
 
 def _pool(kind: str) -> st.SearchStrategy:
@@ -59,6 +65,8 @@ def _pool(kind: str) -> st.SearchStrategy:
 
 pointwise = st.one_of(
     st.fixed_dictionaries({"kind": st.sampled_from(["relu", "gelu", "tanh", "batch_norm", "layer_norm"])}),
+    st.fixed_dictionaries({"kind": st.sampled_from(["silu", "hard_swish"])}),
+    _layer("leaky_relu", negative_slope=st.sampled_from([0.01, 0.1, 0.25])),
     _layer("group_norm", groups=st.integers(1, 2)),
     _layer("celu", alpha=st.sampled_from([0.075, 0.3, 1.0])),
     _layer("dropout", p=st.floats(0, 0.9)),
@@ -73,7 +81,11 @@ sliding = st.one_of(
     _pool("avg_pool"),
     _layer("pad", size=st.integers(1, 9)),
 )
-maps = st.one_of(sliding, sliding, pointwise)
+gates = st.one_of(
+    _layer("squeeze_excite", reduction=st.integers(1, 4), activation=st.sampled_from(["relu", "silu"])),
+    _layer("squeeze_excite", hidden=st.integers(1, 3), gate=st.sampled_from(["sigmoid", "hard_sigmoid"])),
+)
+maps = st.one_of(sliding, sliding, sliding, pointwise, gates)
 # Bodies that keep the size, and bodies of any size, many of which no shortcut fits.
 _keeping = st.one_of(
     st.fixed_dictionaries(
@@ -85,6 +97,7 @@ _keeping = st.one_of(
         }
     ).map(lambda table: {**table, "padding": table["kernel_size"] // 2}),
     pointwise,
+    gates,
 )
 residuals = _layer(
     "residual",
@@ -96,6 +109,23 @@ nested = _layer(
     body=st.lists(st.one_of(_keeping, residuals), max_size=3),
     shortcut=st.sampled_from(["conv", "pad"]),
 )
+# Branches that keep the size, and branches of any, many of which do not fit beside one another.
+_branch = st.one_of(
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "kind": st.just("conv"),
+                "channels": st.integers(1, 3),
+                "kernel_size": st.sampled_from([1, 3, [3, 1], [1, 5]]),
+                "padding": st.just("same"),
+            }
+        ),
+        max_size=2,
+    ),
+    st.lists(_keeping, max_size=2),
+    st.lists(st.one_of(maps, residuals), max_size=2),
+)
+concatenations = _layer("concat", branches=st.lists(_branch, min_size=2, max_size=3))
 rows = st.one_of(_layer("linear", features=st.integers(1, 9), bias=st.booleans()), pointwise)
 
 
@@ -106,6 +136,9 @@ def _named(tables: list[dict], above: str = "l") -> list[dict]:
         table = {**table, "name": name}
         if table["kind"] == "residual":
             table["body"] = _named(table["body"], f"{name}_")
+        if table["kind"] == "concat":
+            branches = enumerate(table["branches"], start=1)
+            table["branches"] = [_named(branch, f"{name}_{at}_") for at, branch in branches]
         named.append(table)
     return named
 
@@ -114,7 +147,7 @@ def _named(tables: list[dict], above: str = "l") -> list[dict]:
 def networks(draw: st.DrawFn) -> Network:
     """Any layer list, whether or not it fits any image."""
     tables = [
-        *draw(st.lists(st.one_of(maps, maps, maps, residuals, nested), max_size=5)),
+        *draw(st.lists(st.one_of(maps, maps, maps, residuals, nested, concatenations), max_size=5)),
         draw(st.sampled_from([{"kind": "flatten"}, {"kind": "global_avg_pool"}, {"kind": "global_max_pool"}])),
         *draw(st.lists(rows, max_size=2)),
         {"kind": "linear", "features": "classes"},
@@ -129,7 +162,7 @@ def fitting(draw: st.DrawFn) -> tuple[Network, tuple[int, int, int]]:
     end = [draw(st.sampled_from([{"kind": "flatten"}, {"kind": "global_avg_pool"}]))]
     end.append({"kind": "linear", "features": "classes"})
     kept: list[dict] = []
-    for table in draw(st.lists(st.one_of(maps, maps, maps, residuals, nested), min_size=1, max_size=6)):
+    for table in draw(st.lists(st.one_of(maps, maps, maps, residuals, nested, concatenations), min_size=1, max_size=6)):
         try:
             trace_network(Network.model_validate({"layers": _named([*kept, table, *end])}), shape, CLASSES)
         except RecipeError:
@@ -151,6 +184,16 @@ def run_in_pytorch(layers: tuple[Layer, ...], values: Tensor) -> tuple[Tensor, d
             body, inner = run_in_pytorch(layer.body, values)
             found |= inner
             values, weights = _add(layer, values, body)
+        elif isinstance(layer, Concat):
+            branches = []
+            for branch in layer.branches:
+                output, inner = run_in_pytorch(branch, values)
+                found |= inner
+                branches.append(output)
+            strides = {_stride_of(branch) for branch in layer.branches}
+            values, weights = torch.cat(branches, dim=1), 0
+            if len(strides) > 1 and max(values.shape[2:], default=1) > 1:
+                raise RuntimeError("pixels of other places")  # which PyTorch would let pass
         else:
             module = _module(layer, values)
             values = module(values)
@@ -180,9 +223,36 @@ def _add(layer: Residual, values: Tensor, body: Tensor) -> tuple[Tensor, int]:
 
 def _stride(layer: Residual) -> int:
     """Product of strides; a residual that needs no shortcut passes its body's on only if that body has none left."""
+    return _stride_of(layer.body)
+
+
+def _stride_of(layers: tuple[Layer, ...]) -> int:
     return math.prod(
-        _stride(inner) if isinstance(inner, Residual) else getattr(inner, "stride", 1) for inner in layer.body
+        _stride(inner)
+        if isinstance(inner, Residual)
+        else max(map(_stride_of, inner.branches))
+        if isinstance(inner, Concat)
+        else getattr(inner, "stride", 1)
+        for inner in layers
     )
+
+
+class _Gated(nn.Module):
+    """Squeeze-and-excitation of PyTorch's own layers."""
+
+    def __init__(self, layer: Layer, channels: int) -> None:
+        super().__init__()
+        hidden = layer.hidden or max(1, channels // layer.reduction)
+        self.gates = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1),
+            nn.Conv2d(channels, hidden, 1),
+            nn.SiLU() if layer.activation == "silu" else nn.ReLU(),
+            nn.Conv2d(hidden, channels, 1),
+            nn.Hardsigmoid() if layer.gate == "hard_sigmoid" else nn.Sigmoid(),
+        )
+
+    def forward(self, values: Tensor) -> Tensor:
+        return values * self.gates(values)
 
 
 class _Local(nn.Module):
@@ -190,10 +260,17 @@ class _Local(nn.Module):
 
     def __init__(self, layer: Layer, values: Tensor) -> None:
         super().__init__()
-        reach = layer.dilation * (layer.kernel_size - 1)
-        before, after = (reach // 2, reach - reach // 2) if layer.padding == "same" else (layer.padding,) * 2
-        self.layer, self.reach, self.padding = layer, reach, (before, after) * 2
-        height, width = (size + before + after - reach for size in values.shape[2:])
+        self.layer, self.reach = layer, [layer.dilation * (side - 1) for side in layer.kernel]
+        if layer.padding == "same":
+            sides = [(reach // 2, reach - reach // 2) for reach in self.reach]
+        else:
+            sides = [
+                (side, side) for side in (layer.padding if isinstance(layer.padding, tuple) else [layer.padding] * 2)
+            ]
+        self.padding = (*sides[1], *sides[0])
+        height, width = (
+            size + sum(side) - reach for size, side, reach in zip(values.shape[2:], sides, self.reach, strict=True)
+        )
         if min(height, width) < 1:
             raise RuntimeError("the kernel is larger than the padded image")
         self.rows = range(0, height, layer.stride)
@@ -206,7 +283,7 @@ class _Local(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         padded, kernels = nn.functional.pad(values, self.padding), iter(self.kernels)
         outputs = [
-            [next(kernels)(padded[:, :, y : y + self.reach + 1, x : x + self.reach + 1]) for x in self.columns]
+            [next(kernels)(padded[:, :, y : y + self.reach[0] + 1, x : x + self.reach[1] + 1]) for x in self.columns]
             for y in self.rows
         ]
         return torch.cat([torch.cat(row, dim=3) for row in outputs], dim=2)
@@ -231,6 +308,8 @@ def _module(layer: Layer, values: Tensor) -> nn.Module:
         return (nn.BatchNorm2d if values.ndim == 4 else nn.BatchNorm1d)(channels).eval()
     if layer.kind == "layer_norm":
         return nn.LayerNorm(values.shape[1:])
+    if layer.kind == "squeeze_excite":
+        return _Gated(layer, channels)
     if layer.kind == "global_avg_pool":
         return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
     if layer.kind == "global_max_pool":
@@ -243,6 +322,9 @@ def _module(layer: Layer, values: Tensor) -> nn.Module:
         "dropout": lambda: nn.Dropout(layer.p).eval(),
         "scale": nn.Identity,
         "relu": nn.ReLU,
+        "leaky_relu": lambda: nn.LeakyReLU(layer.negative_slope),
+        "silu": nn.SiLU,
+        "hard_swish": nn.Hardswish,
         "gelu": nn.GELU,
         "tanh": nn.Tanh,
         "flatten": nn.Flatten,

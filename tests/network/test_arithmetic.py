@@ -81,11 +81,13 @@ def test_what_is_built_has_these_shapes_weights_and_macs(network_and_shape):
     for cost in costs:
         own = modules[cost.layer.name]
         parts = [getattr(own, f"{cost.layer.name}_shortcut", None)] if cost.layer.kind == "residual" else [own]
+        parts = [] if cost.layer.kind == "concat" else parts
         assert cost.weights == sum(p.numel() for part in parts if part is not None for p in part.parameters())
 
 
 FLATTEN = {"name": "flat", "kind": "flatten"}
 LAST = {"name": "last", "kind": "linear", "features": "classes"}
+CONV = {"channels": 4, "kernel_size": 3, "padding": 1}
 
 
 @pytest.mark.parametrize(
@@ -104,6 +106,37 @@ LAST = {"name": "last", "kind": "linear", "features": "classes"}
             ],
             "layer 2 (pool) has a kernel of 9 and gets 8 + 2·0 = 8 pixels; "
             "use larger images, a smaller kernel or more padding",
+        ),
+        (
+            [
+                {
+                    "name": "two",
+                    "kind": "concat",
+                    "branches": [[], [{"name": "in", "kind": "conv", **CONV, "stride": 2}]],
+                },
+                LAST,
+            ],
+            "layer 1 (two) cannot put the 3×8×8 and 4×4×4 of its branches behind one another; let all have one height "
+            "and width, with the same strides and with padding = (kernel_size − 1)/2",
+        ),
+        (
+            [
+                {
+                    "name": "two",
+                    "kind": "concat",
+                    "branches": [
+                        [{"name": "a", "kind": "conv", "channels": 4, "kernel_size": 5}],
+                        [{"name": "b", "kind": "conv", "channels": 4, "kernel_size": 2, "stride": 2}],
+                    ],
+                },
+                LAST,
+            ],
+            "layer 1 (two) has branches with strides of 1 and 2, so that their pixels belong to different places of "
+            "the image; give all the same stride",
+        ),
+        (
+            [FLATTEN, {"name": "gated", "kind": "squeeze_excite"}, LAST],
+            "layer 2 (gated) works on maps and gets 192 values; put it before the flatten",
         ),
         ([LAST], "layer 1 (last) is fully connected and gets maps of 3×8×8; put a flatten before it"),
         (

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from stepladder.errors import RecipeError
-from stepladder.network import Network, load_preset, parse_line, preset_names, read_preset
+from stepladder.network import Network, load_preset, parse_line, preset_names, read_preset, trace_network
 from stepladder.network.build import build_network
 from stepladder.network.layers import MaxPool2x2
 from stepladder.network.spec import BatchNorm, Conv, Dropout, Linear, Relu, Residual
@@ -250,3 +250,66 @@ def test_every_preset_trains_a_step_in_every_precision(name, precision):
 def test_more_weights_than_there_is_memory_for():
     with pytest.raises(RecipeError, match=r"there is no memory for [\d,]+ weights, [\d,]+ of them in layer 3 \(fc1\)"):
         build_network(parse_line("pad4096 fc2000000000 fc"), (3, 8, 8), 10, Streams(0))
+
+
+def test_squeeze_and_excitation_is_that_of_pytorch_s_own_layers():
+    built = build_network(
+        parse_line("plain se4:gate=hard_sigmoid se2:activation=silu flatten fc"), (8, 5, 7), 3, Streams(0)
+    )
+    images = torch.randn(4, 8, 5, 7, generator=torch.Generator().manual_seed(0))
+    values = images
+    for name, hidden, activation, gate in (
+        ("se1", 2, nn.ReLU(), nn.Hardsigmoid()),
+        ("se2", 4, nn.SiLU(), nn.Sigmoid()),
+    ):
+        module = built.get_submodule(name)
+        reduce, expand = module.get_submodule(f"{name}_reduce"), module.get_submodule(f"{name}_expand")
+        assert (reduce.weight.shape, expand.weight.shape) == ((hidden, 8, 1, 1), (8, hidden, 1, 1))
+        gates = nn.Sequential(nn.AdaptiveAvgPool2d(1), reduce, activation, expand, gate)
+        torch.testing.assert_close(module(values), values * gates(values))
+        values = module(values)
+    weights = {name: value for name, value in built.state_dict().items() if value.ndim == 4}
+    assert len({float(value.flatten()[0]) for value in weights.values()}) == 4, "each from a stream of its own"
+
+
+def test_a_concatenation_is_pytorch_s_cat():
+    built = build_network(parse_line("plain cat(conv3-4 relu | | conv1x3-2) flatten fc"), (3, 6, 6), 3, Streams(0))
+    module, images = built.get_submodule("cat1"), torch.randn(2, 3, 6, 6)
+    first, _, third = module.branches
+    torch.testing.assert_close(module(images), torch.cat([first(images), images, third(images)], dim=1))
+    assert module(images).shape == (2, 9, 6, 6)
+
+
+@pytest.mark.parametrize(
+    ("token", "torchs"),
+    [("lrelu0.2", nn.LeakyReLU(0.2)), ("silu", nn.SiLU()), ("hswish", nn.Hardswish()), ("lrelu", nn.LeakyReLU())],
+)
+def test_activations_are_pytorch_s(token, torchs):
+    built = build_network(parse_line(f"plain {token} flatten fc"), (1, 1, 41), 3, Streams(0))
+    values = torch.linspace(-5, 5, 41).view(1, 1, 1, 41)
+    assert torch.equal(built[0](values), torchs(values))
+
+
+def test_a_kernel_that_is_not_square_is_pytorch_s():
+    built = build_network(
+        parse_line("plain conv3x1-4:stride=2 conv2x3-2 local1x3-2 flatten fc"), (3, 7, 9), 3, Streams(0)
+    )
+    assert (built[0].kernel_size, built[0].padding, built[0].stride) == ((3, 1), (1, 0), (2, 2))
+    images = torch.randn(2, 3, 7, 9)
+    maps = built[0](images)
+    assert maps.shape == (2, 4, 4, 5)
+    same = nn.functional.conv2d(nn.functional.pad(maps, (1, 1, 0, 1)), built[1].weight, built[1].bias)
+    torch.testing.assert_close(built[1](maps), same)
+    assert built[2](same).shape == (2, 2, 4, 5)
+
+
+def test_mobilenet_v3_small_is_its_authors():
+    """Rows of the paper's table 2: what comes into each block, with the squeezed values of its gates."""
+    preset = read_preset("mobilenet_v3_small")
+    costs = {cost.layer.name: cost for cost in trace_network(preset.network, preset.input_shape, preset.classes)}
+    ends = [costs[f"block{number}"].output_shape for number in range(1, 12)]
+    assert [shape[0] for shape in ends] == [16, 24, 24, 40, 40, 40, 48, 48, 96, 96, 96]
+    assert [shape[1] for shape in ends] == [56, 28, 28, 14, 14, 14, 14, 14, 7, 7, 7]
+    gates = [layer.hidden for layer in preset.network.every_layer() if layer.kind == "squeeze_excite"]
+    assert gates == [8, 24, 64, 64, 32, 40, 72, 144, 144]
+    assert round(sum(cost.macs for cost in costs.values()) / 1e6) == 57  # the paper's 56 M leaves the gates out

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from stepladder.errors import LineError, RecipeError
 from stepladder.network import Network, format_line, load_preset, parse_line, preset_names, trace_network
-from stepladder.network.line import Line, is_line
+from stepladder.network.line import ALIASES, WORD_OF, WORDS, Line, _stem, is_line
+from stepladder.network.spec import LAYER_KINDS
 
 from .random_networks import networks, thorough
 
@@ -68,6 +69,10 @@ def test_toml_python_and_line_mean_the_same(tmp_path):
         ("conv1-classes gap", ["conv1", "gap"]),
         ("plain conv3-8 flatten fc", ["conv1", "flatten", "fc1"]),
         ("res(conv3-8 bn) gap fc", ["res1_conv1", "res1_norm1", "res1_relu1", "res1", "gap", "fc1"]),
+        ("conv3-8 lrelu fc20 fc", ["conv1", "lrelu1", "flatten", "fc1", "fc2"]),
+        ("conv3-8 hswish se gap fc", ["conv1", "hswish1", "se1", "gap", "fc1"]),
+        ("cat(conv3-8) gap fc", ["cat1_conv1", "cat1_relu1", "cat1", "gap", "fc1"]),
+        ("cat(conv1-4 | silu conv3-8) gap fc", ["cat1_conv1", "cat1_silu1", "cat1_conv2", "cat1", "gap", "fc1"]),
         ("conv3-8:name=stem conv3-8 gap fc", ["stem", "relu1", "conv2", "relu2", "gap", "fc1"]),
     ],
 )
@@ -84,6 +89,11 @@ def test_what_a_line_implies(line, implied):
         ("conv4-8", "same"),
         ("conv4-8:stride=2", 1),
         ("conv3-8:stride=2,padding=same", "same"),
+        ("conv3x1-8", (1, 0)),
+        ("conv3x5-8:dilation=2", (2, 4)),
+        ("conv4x3-8", "same"),
+        ("conv4x3-8:stride=2", 1),
+        ("conv3x3-8", 1),
     ],
 )
 def test_a_convolution_keeps_the_size_or_divides_it_by_its_stride(token, padding):
@@ -103,7 +113,27 @@ def test_any_network_is_read_back_as_written(network):
     assert Network.model_validate(network.model_dump(mode="json")) == network
 
 
-PIECES = ["conv3-8", "pool2", "(", ")", "res", "fc", "fc5", ":", ",", "=", "-", "flatten", "bn", "x9", ":name=a"]
+PIECES = [
+    "cat",
+    "|",
+    "se4",
+    "Conv3x1-4",
+    "conv3-8",
+    "pool2",
+    "(",
+    ")",
+    "res",
+    "fc",
+    "fc5",
+    ":",
+    ",",
+    "=",
+    "-",
+    "flatten",
+    "bn",
+    "x9",
+    ":name=a",
+]
 
 
 @thorough
@@ -116,8 +146,8 @@ def test_any_text_gives_a_network_or_a_sentence(line):
 WRONG = {
     "unknown": (
         "conv5-32 pol2 fc",
-        "layer 3: unknown layer 'pol'; did you mean 'pool'? Known: avgpool, bn, celu, conv, drop, dw, fc, flatten, "
-        "gap, gelu, gmp, gn, ln, local, pad, pool, relu, res, scale, tanh",
+        "layer 3: unknown layer 'pol'; did you mean 'pool'? Known: avgpool, bn, cat, celu, conv, drop, dw, fc, "
+        "flatten, gap, gelu, gmp, gn, hswish, ln, local, lrelu, pad, pool, relu, res, scale, se, silu, tanh",
         "pol2",
     ),
     "stride": ("conv5-32:stride=0 fc", "layer 1 (conv1): stride is 0; it must be at least 1", "conv5-32:stride=0"),
@@ -138,6 +168,25 @@ WRONG = {
     "closed": ("conv3-8) fc", "this parenthesis closes nothing; remove it", ")"),
     "no body": ("res conv3-8 fc", "a residual needs a body", "res"),
     "parenthesis": ("conv3-8(fc)", "a parenthesis holds the body of a residual", "("),
+    "bar": ("conv3-8 | fc", "a bar parts the branches of a concatenation; write cat(… | …)", "|"),
+    "bar in a residual": ("res(conv3-8 | relu) fc", "a residual has one body, and a bar parts branches", "res"),
+    "no branches": ("conv3-8 cat fc", "a concatenation needs branches; write cat(conv1-16 | conv3-16)", "cat"),
+    "kernel": (
+        "conv3x0-8 fc",
+        "layer 1 (conv1): kernel_size is (3, 0); it must be at least 1, or two such numbers, of rows and",
+        "conv3x0-8",
+    ),
+    "hidden": (
+        "conv3-8 se4:hidden=2 fc",
+        "layer 3 (se1): hidden is 2 and reduction is 4, and each says how many values the gates are made of; keep one",
+        "se4:hidden=2",
+    ),
+    "branch": (
+        "cat(conv3-8 | relu conv0-8) fc",
+        "layer 1.2.2 (cat1_conv2): kernel_size is 0; it must be",
+        "conv0-8",
+    ),
+    "other pooling": ("conv3-8 MaxPool2d fc", "layer 3 (pool1): kernel_size is missing; add it to", "MaxPool2d"),
     "pool": ("conv3-8 pool3:padding=2 fc", "layer 3 (pool1): padding is 2 around windows of 3", "pool3:padding=2"),
 }
 
@@ -175,6 +224,9 @@ def test_what_is_wrong_has_a_caret(name):
         ("fc9 flatten fc", "layer 1 (fc1) is fully connected and gets maps of 3×8×8; put a flatten before", "fc9"),
         ("conv3-8 fc9 conv3-7 fc", "layer 6 (conv2) works on maps and gets 9 values; put it before", "conv3-7"),
         ("res(conv3-8:padding=0) fc", "layer 1 (res1) cannot add its input of 3×8×8 to the 8×6×6 of its body", "res"),
+        ("cat(conv3-8 | pool2) fc", "layer 1 (cat1) cannot put the 8×8×8 and 3×4×4 of its branches behind", "cat"),
+        ("conv3-8 gap se fc", "layer 4 (se1) works on maps and gets 8 values; put it before the flatten", "se"),
+        ("conv1x11-4:padding=0 fc", "layer 1 (conv1) has a kernel of 11 and gets 8 + 2·0 = 8", "conv1x11-4:padding=0"),
         ("conv3-8 fc7", "the network puts out 7 values where 10 classes need 10 values", "fc7"),
         (
             "conv3-8 gn3 fc",
@@ -208,3 +260,62 @@ def test_a_long_line_is_cut_around_the_token():
 )
 def test_what_is_meant_as_a_line(text, is_one):
     assert is_line(text) == is_one
+
+
+@pytest.mark.parametrize(
+    ("line", "same"),
+    [
+        ("Conv3-8 ReLU MaxPool2 Flatten Linear20 ReLU Linear", "conv3-8 relu pool2 flatten fc20 relu fc"),
+        ("conv3-8 BatchNorm leaky_relu0.1 dropout0.5 GlobalAvgPool dense", "conv3-8 bn lrelu0.1 drop0.5 gap fc"),
+        ("CONV3X1-8:STRIDE=2 swish averagepool2 fc", "conv3x1-8:stride=2 silu avgpool2 fc"),
+        ("conv3-8 batch_norm hard_swish SqueezeExcite4 fc", "conv3-8 bn hswish se4 fc"),
+        ("conv3-8 BatchNorm2d ReLU MaxPool2 gap fc", "conv3-8 bn relu pool2 gap fc"),
+        ("concat(conv1-4 | conv3-8) residual(conv3-12) gap fc", "cat(conv1-4 | conv3-8) res(conv3-12) gap fc"),
+        ("conv3-8:padding=SAME,bias=No fc", "conv3-8:padding=same,bias=no fc"),
+        ("PLAIN conv3-8 flatten fc", "plain conv3-8 flatten fc"),
+        ("conv3-8|fc", None),
+    ],
+)
+def test_other_words_and_capitals_are_read(line, same):
+    if same is None:
+        with pytest.raises(LineError, match="a bar parts the branches"):
+            parse_line(line)
+        return
+    assert parse_line(line) == parse_line(same)
+    assert format_line(parse_line(line)) == format_line(parse_line(same))
+
+
+def test_every_other_word_means_a_layer_and_hides_none():
+    assert set(ALIASES.values()) <= set(WORDS)
+    assert not set(ALIASES) & set(WORDS)
+    for kind in LAYER_KINDS.values():
+        if kind in WORD_OF:  # the kind's own name in TOML is read too
+            assert _stem(kind.model_fields["kind"].default) == WORD_OF[kind]
+
+
+def test_names_keep_their_capitals():
+    assert names("conv3-8:name=Stem relu gap fc")[0] == "Stem"
+
+
+def test_the_forms_of_a_concatenation():
+    beside = parse_line("cat(conv3-8 relu) gap fc").layers[0]
+    assert [[layer.kind for layer in branch] for branch in beside.branches] == [[], ["conv", "relu"]]
+    assert parse_line("cat(|conv3-8 relu) gap fc").layers[0] == beside
+    three = "cat(conv1-4 relu | | conv3x1-4 relu) gap fc"
+    assert len(parse_line(three).layers[0].branches) == 3
+    assert format_line(parse_line(three)) == "cat(conv1-4 |  | conv3x1-4) gap fc"
+    assert parse_line(format_line(parse_line(three))) == parse_line(three)
+    with pytest.raises(RecipeError, match="branches has 1; a concatenation needs two, and an empty one is the input"):
+        Network.model_validate({"layers": [{"name": "a", "kind": "concat", "branches": [[]]}]})
+
+
+def test_a_mistake_in_a_recipe_s_line_is_said_with_its_column(tmp_path):
+    from stepladder.recipe import load_recipe
+
+    path = tmp_path / "mine.toml"
+    for network in ('network = "conv3-8 pol2 fc"', '[network]\nline = "conv3-8 pol2 fc"'):
+        path.write_text(f'base = "small"\n{network}\n')
+        with pytest.raises(RecipeError, match=r"network, column 9: layer 3: unknown layer 'pol'; did you mean 'pool'"):
+            load_recipe(str(path))
+        path.write_text(f'base = "small"\n{network.replace("pol2", "pool2")}\n')
+        assert load_recipe(str(path)).network == parse_line("conv3-8 pool2 fc")

@@ -45,7 +45,10 @@ def test_any_convolution_equals_its_matrix(data):
     check_equal(layer, (layer.in_channels, data.draw(st.integers(7, 9)), data.draw(st.integers(7, 9))))
 
 
-@pytest.mark.parametrize("token", ["conv4-3", "conv3-4:stride=2,padding=0", "local3-2", "local2-3:bias=no", "dw3-2"])
+@pytest.mark.parametrize(
+    "token",
+    ["conv4-3", "conv3-4:stride=2,padding=0", "local3-2", "local2-3:bias=no", "dw3-2", "conv3x2-4", "local1x3-2"],
+)
 def test_built_layers_equal_their_matrix(token):
     built = build_network(parse_line(f"plain {token} flatten fc"), (2, 5, 6), 3, Streams(0))
     check_equal(built[0], (2, 5, 6))

@@ -11,7 +11,7 @@ from stepladder.errors import RecipeError
 from stepladder.network import Network, load_network, load_preset
 from stepladder.network.build import build_network
 from stepladder.network.mirror import mirrors_of
-from stepladder.network.spec import Conv, DepthwiseConv, Layer, LocallyConnected, Residual
+from stepladder.network.spec import Concat, Conv, DepthwiseConv, Layer, LocallyConnected, Residual
 from stepladder.training.rng import Streams
 
 from .random_networks import CLASSES, fitting, thorough
@@ -47,6 +47,8 @@ def in_twos(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
     for layer in layers:
         if isinstance(layer, Residual):
             changed = {"body": in_twos(layer.body)}
+        elif isinstance(layer, Concat):
+            changed = {"branches": tuple(map(in_twos, layer.branches))}
         elif isinstance(layer, Conv):
             changed = {"channels": 2 * layer.channels, "groups": 1}
         elif isinstance(layer, LocallyConnected):
@@ -78,6 +80,10 @@ def test_any_network_is_refused_or_answers_mirror_images_alike(drawn):
         ("dw3 conv1-6 relu dw3 gap fc", 8),
         ("res(dw3 relu) conv3-4 fc", 8),
         ("conv3-4 res(conv3-4 relu conv3-4) pool2 res(conv1-8 ln) gmp fc", 8),
+        ("conv3x5-8 lrelu se4 conv5x1-8 se:hidden=3,gate=hard_sigmoid hswish flatten fc", 8),
+        ("conv3-8 silu cat(conv1-2 | conv3-4 silu conv3x1-6 | pool3:stride=1,padding=1) conv1-4 fc", 8),
+        ("conv3-4 cat(conv3-4) cat(conv3-2) gap fc", 8),
+        ("dw3 se:hidden=2 conv3-4 fc", 8),
         ("fc8 relu fc", 8),
         ("fc", 8),
     ],
@@ -90,6 +96,25 @@ def test_every_kind_of_layer(line, width):
         weight = next(module.parameters())
         weight += torch.linspace(0, 1, weight.numel()).view_as(weight)
         assert not torch.allclose(module(images.flip(3)), module(images)), "unlike its mirror image it would not"
+
+
+@torch.no_grad()
+def test_gates_of_twins_change_places_with_them():
+    """By itself: the means of a convolution's maps and of their twins are too alike to tell the gates apart."""
+    network = load_network("plain conv1-8 se4 se:hidden=3,activation=silu flatten fc")
+    mirrors = mirrors_of(network, (3, 4, 6), CLASSES)
+    module = build_network(network, (3, 4, 6), CLASSES, Streams(0)).double()
+    maps = torch.randn(5, 8, 4, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+    def reflected(maps: Tensor) -> Tensor:
+        return maps.unflatten(1, (4, 2)).flip(2).flatten(1, 2).flip(3)
+
+    for name in ("se1", "se2"):
+        gated = module.get_submodule(name)
+        assert not torch.allclose(gated(reflected(maps)), reflected(gated(maps)))
+        for path, values in gated.named_parameters():
+            values.copy_((values + mirrors[path].of(values)) / 2)
+        torch.testing.assert_close(gated(reflected(maps)), reflected(gated(maps)))
 
 
 @pytest.mark.parametrize("name", ["report", "vgg_small", "resnet9", "lenet5", "mlp"])
@@ -105,6 +130,7 @@ def test_presets_that_have_mirrors(name):
         ("conv3-8 pool2 pool2 fc", (3, 8, 6), r"\(pool2\) does not read maps 3 pixels wide alike"),
         ("conv2-8 fc", (3, 8, 8), r"\(conv1\) does not read maps 8 pixels wide alike"),
         ("conv3-8 conv3-8:groups=2 fc", (3, 8, 8), r"\(conv2\) keeps channels in groups"),
+        ("cat(conv3-8) fc", (3, 8, 8), r"layer 1 \(cat1\) puts channels that are twins behind channels that are not"),
         ("dw3:multiplier=2 fc", (3, 8, 8), "keeps channels in groups"),
         ("conv3-6 gn:groups=2 fc", (3, 8, 8), "groups of 3 channels, which part twins"),
         ("conv3-8 res(conv3-8:stride=2,padding=1) fc", (3, 8, 8), "does not read maps 8 pixels wide alike"),

@@ -9,7 +9,7 @@ from torch import nn
 
 from stepladder.network import load_preset, parse_line, receptive_fields, trace_network
 from stepladder.network.build import build_network
-from stepladder.network.layers import GlobalPool, LocallyConnected2d
+from stepladder.network.layers import GlobalPool, LocallyConnected2d, SqueezeExcitation
 from stepladder.network.receptive_field import pixels_behind
 from stepladder.training.rng import Streams
 
@@ -49,6 +49,27 @@ def test_a_residual_sees_what_its_wider_way_sees():
     assert fields_of("conv3-4 res(relu) gap fc")["res1"] == fields_of("conv3-4 gap fc")["conv1"]
 
 
+def test_a_concatenation_sees_what_its_branches_see_together():
+    fields = fields_of("conv3-4 cat(conv5-4 | conv1-4 | pool3:stride=1,padding=1) gap fc")
+    assert (fields["cat1"].size, fields["cat1"].start, fields["cat1"].jump) == (7, -3, 1)
+    assert fields_of("conv3-4 cat(conv1-4) gap fc")["cat1"] == fields_of("conv3-4 gap fc")["conv1"]
+
+
+def test_a_kernel_that_is_not_square_sees_more_along_one_axis():
+    network = parse_line("conv7x1-4 conv1x3-4 pool2 conv3x1-4 gap fc")
+    fields = receptive_fields(network, trace_network(network, (3, 32, 32), 10))
+    assert [(rows.size, columns.size) for rows, columns in (fields[f"conv{number}"] for number in (1, 2, 3))] == [
+        (7, 1),
+        (7, 3),
+        (7 + 1 + 2 * 2, 3 + 1),
+    ]
+
+
+def test_gates_of_a_squeeze_and_excitation_count_as_constants():
+    fields = fields_of("conv3-8 se4 gap fc")
+    assert fields["se1"] == fields["conv1"]
+
+
 def test_a_pad_moves_the_first_field_into_the_zeros():
     field = fields_of("pad32 conv3-4:padding=0 fc", (1, 8, 8))["conv1"]
     assert (field.size, field.start, field.seen_from(15)) == (3, -12, (3, 5))
@@ -60,6 +81,8 @@ def linear_and_positive(module: nn.Module) -> nn.Module:
         if isinstance(child, nn.MaxPool2d):
             average = nn.AvgPool2d(child.kernel_size, child.stride, child.padding, ceil_mode=child.ceil_mode)
             setattr(module, name, average)
+        elif isinstance(child, SqueezeExcitation):
+            setattr(module, name, nn.Identity())  # its gates count as constants
         elif isinstance(child, GlobalPool):
             setattr(module, name, GlobalPool(largest=False))
         elif isinstance(child, nn.Conv2d | nn.Linear | LocallyConnected2d):

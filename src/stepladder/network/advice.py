@@ -19,7 +19,6 @@ from stepladder.network.spec import (
     LocallyConnected,
     MaxPool,
     Network,
-    Residual,
 )
 
 #: Above this share of all weights, one layer is named.
@@ -178,6 +177,7 @@ def _borders(costs: tuple[LayerCost, ...]) -> Iterator[Advice]:
         if not lost:
             continue
         word, size, unread = lost[0]
+        window = cost.windows[0 if word == "row" else 1]
         both = "s and columns" if len(lost) == 2 else "s"
         what = (
             f"the last {word}{' and column' if len(lost) == 2 else ''}"
@@ -191,7 +191,7 @@ def _borders(costs: tuple[LayerCost, ...]) -> Iterator[Advice]:
             "border",
             (cost.layer.name,),
             f"{cost.layer.name} never reads {what} of its {size}-pixel maps, since windows of "
-            f"{cost.windows[0].extent} in steps of {cost.windows[0].stride} do not end there; {keep}.",
+            f"{window.extent} in steps of {window.stride} do not end there; {keep}.",
         )
 
 
@@ -199,8 +199,9 @@ def _even_kernels(costs: tuple[LayerCost, ...]) -> Iterator[Advice]:
     for cost in costs:
         if cost.windows is None or not isinstance(cost.layer, Conv | DepthwiseConv | LocallyConnected):
             continue
-        window = cost.windows[0]
-        if window.kernel_size % 2 == 0 and window.before != window.after:
+        shifted = [one for one in cost.windows if one.kernel_size % 2 == 0 and one.before != one.after]
+        if shifted:
+            window = shifted[0]
             yield Advice(
                 "even kernel",
                 (cost.layer.name,),
@@ -232,8 +233,9 @@ def _idle_biases(network: Network) -> Iterator[Advice]:
 def _biases_before_batch_norm(layers: tuple[Layer, ...]) -> Iterator[str]:
     biased: str | None = None
     for layer in layers:
-        if isinstance(layer, Residual):
-            yield from _biases_before_batch_norm(layer.body)
+        if layer.inner:
+            for inner in layer.inner:
+                yield from _biases_before_batch_norm(inner)
             biased = None
         elif isinstance(layer, Conv | DepthwiseConv | Linear):
             biased = layer.name if layer.bias else None

@@ -14,6 +14,7 @@ from stepladder.network.spec import (
     AvgPool,
     BaseLayer,
     BatchNorm,
+    Concat,
     Conv,
     DepthwiseConv,
     Flatten,
@@ -29,6 +30,8 @@ from stepladder.network.spec import (
     OwnModule,
     Pad,
     Residual,
+    SqueezeExcite,
+    number_within,
 )
 
 #: (channels, height, width) of a map, or (features,) after flattening.
@@ -87,8 +90,7 @@ class Window:
 def windows_of(layer: BaseLayer, height: int, width: int) -> tuple[Window, Window] | None:
     """Return how ``layer`` reads rows and columns of (height, width) maps; None where no window slides."""
     if isinstance(layer, Conv | DepthwiseConv | LocallyConnected):
-        rows, columns = (_convolved(layer, size) for size in (height, width))
-        return rows, columns
+        return _convolved(layer, 0, height), _convolved(layer, 1, width)
     if isinstance(layer, MaxPool | AvgPool):
         pad, ceil = layer.padding, layer.ceil_mode
         window = Window(layer.kernel_size, layer.stride, 1, pad, pad, ceil)
@@ -99,12 +101,13 @@ def windows_of(layer: BaseLayer, height: int, width: int) -> tuple[Window, Windo
     return None
 
 
-def _convolved(layer: Conv | DepthwiseConv | LocallyConnected, size: int) -> Window:
-    window = Window(layer.kernel_size, layer.stride, layer.dilation)
+def _convolved(layer: Conv | DepthwiseConv | LocallyConnected, axis: int, size: int) -> Window:
+    window = Window(layer.kernel[axis], layer.stride, layer.dilation)
     if layer.padding == "same":
         total = max(0, (-(-size // layer.stride) - 1) * layer.stride + window.extent - size)
         return replace(window, before=total // 2, after=total - total // 2)
-    return replace(window, before=layer.padding, after=layer.padding)
+    padding = layer.padding if isinstance(layer.padding, int) else layer.padding[axis]
+    return replace(window, before=padding, after=padding)
 
 
 def _padded(size: int, wanted: int) -> Window:
@@ -117,7 +120,8 @@ class LayerCost:
     """One layer of a network on one input size.
 
     Attributes:
-        number: where it stands: ``3``, or ``3.2`` for the second layer in the body of the third.
+        number: where it stands: ``3``, or ``3.2`` for the second layer in the body of the third; see
+            :func:`stepladder.network.spec.walk`.
         input_shape: (C, H, W), or (features,) after flattening; without the batch.
         output_shape: the same of what comes out.
         weights: learned numbers, biases among them; of a residual those of its shortcut, as its body has its own rows.
@@ -125,6 +129,7 @@ class LayerCost:
             activations are not counted.
         windows: how it reads rows and columns; None where no window slides.
         shortcut_stride: of a residual whose body changes the shape, the stride of its shortcut; else None.
+        branch_stride: of a concatenation, how many pixels of its input neighbors of its output are apart; else None.
     """
 
     layer: Layer
@@ -135,6 +140,12 @@ class LayerCost:
     macs: int
     windows: tuple[Window, Window] | None = None
     shortcut_stride: int | None = None
+    branch_stride: int | None = None
+
+    @property
+    def stride(self) -> int:
+        """How many pixels of its input neighbors of its output are apart."""
+        return self.windows[0].stride if self.windows else self.shortcut_stride or self.branch_stride or 1
 
     @property
     def place(self) -> str:
@@ -146,7 +157,7 @@ def trace_network(network: Network, input_shape: tuple[int, int, int], num_class
     """Work out every layer of ``network`` for images of ``input_shape`` (C, H, W).
 
     Returns:
-        a cost a layer, those in the body of a residual before the residual's own; sums over all are the network's.
+        a cost a layer, those within a residual or a concatenation before its own; sums over all are the network's.
 
     Raises:
         RecipeError: a layer does not fit what comes into it, named by number and name.
@@ -164,11 +175,17 @@ def _trace(layers: tuple[Layer, ...], shape: Shape, num_classes: int, above: str
     costs: list[LayerCost] = []
     for position, layer in enumerate(layers, start=1):
         number = f"{above}{position}"
+        inner = [
+            _trace(layers, shape, num_classes, number_within(layer, number, branch))
+            for branch, layers in enumerate(layer.inner, start=1)
+        ]
+        for traced in inner:
+            costs += traced
         if isinstance(layer, Residual):
-            body = _trace(layer.body, shape, num_classes, f"{number}.")
-            inner = body[-1].output_shape if body else shape
-            costs += body
-            costs.append(_join(layer, number, shape, inner, _total_stride(layer, body)))
+            (body,) = inner
+            costs.append(_join(layer, number, shape, _end_of(body, shape), _total_stride(layer.body, body)))
+        elif isinstance(layer, Concat):
+            costs.append(_concatenate(layer, number, shape, inner))
         else:
             costs.append(_cost(layer, number, shape, num_classes))
         shape = costs[-1].output_shape
@@ -190,6 +207,10 @@ def _cost(layer: Layer, number: str, shape: Shape, num_classes: int) -> LayerCos
         weights = 2 * shape[0]
     elif isinstance(layer, LayerNorm):
         weights = 2 * math.prod(shape)
+    elif isinstance(layer, SqueezeExcite):
+        channels = _map(place, shape, layer.name)[0]
+        hidden = layer.hidden_of(channels)
+        weights, macs = 2 * channels * hidden + hidden + channels, 2 * channels * hidden
     elif isinstance(layer, Flatten):
         output = (math.prod(shape),)
     elif isinstance(layer, GlobalAvgPool | GlobalMaxPool):
@@ -219,14 +240,20 @@ def _kernels(
     layer: Conv | DepthwiseConv | LocallyConnected, place: str, channels: int, classes: int
 ) -> tuple[int, int]:
     """Return how many maps come out, and the weights of one kernel without its bias."""
+    taps = math.prod(layer.kernel)
     if isinstance(layer, DepthwiseConv):
-        return channels * layer.multiplier, layer.kernel_size**2
+        return channels * layer.multiplier, taps
     if isinstance(layer, LocallyConnected):
-        return layer.channels, layer.kernel_size**2 * channels
+        return layer.channels, taps * channels
     maps = classes if layer.channels == "classes" else layer.channels
     _divides(layer.groups, channels, "input channels", place, layer.name)
     _divides(layer.groups, maps, "output channels", place, layer.name)
-    return maps, layer.kernel_size**2 * channels // layer.groups
+    return maps, taps * channels // layer.groups
+
+
+def _end_of(costs: tuple[LayerCost, ...], shape: Shape) -> Shape:
+    """Return what comes out of the layers of ``costs`` where ``shape`` goes in."""
+    return costs[-1].output_shape if costs else shape
 
 
 def _join(layer: Residual, number: str, shape: Shape, inner: Shape, stride: int) -> LayerCost:
@@ -256,12 +283,36 @@ def _join(layer: Residual, number: str, shape: Shape, inner: Shape, stride: int)
     return LayerCost(layer, number, shape, inner, kernels + norm, kernels * inner[1] * inner[2], None, stride)
 
 
-def _total_stride(layer: Residual, body: tuple[LayerCost, ...]) -> int:
-    """Return how many pixels apart neighbors of the body's output are at its input."""
-    own = {id(inner) for inner in layer.body}
-    strides = [cost.windows[0].stride for cost in body if cost.windows and id(cost.layer) in own]
-    inner_shortcuts = [cost.shortcut_stride or 1 for cost in body if id(cost.layer) in own]
-    return math.prod(strides) * math.prod(inner_shortcuts)
+def _concatenate(layer: Concat, number: str, shape: Shape, inner: list[tuple[LayerCost, ...]]) -> LayerCost:
+    """Work out the concatenation of branches."""
+    place = f"layer {number} ({layer.name})"
+    ends = [_end_of(costs, shape) for costs in inner]
+    if len({end[1:] for end in ends}) > 1 or len({len(end) for end in ends}) > 1:
+        raise LayerError(
+            f"{place} cannot put the {', '.join(map(format_shape, ends[:-1]))} and {format_shape(ends[-1])} of its "
+            f"branches behind one another; let all have one height and width, with the same strides and with padding = "
+            f"(kernel_size − 1)/2",
+            layer.name,
+        )
+    strides = [_total_stride(layers, costs) for layers, costs in zip(layer.inner, inner, strict=True)]
+    if len(set(strides)) > 1 and any(side > 1 for side in ends[0][1:]):
+        raise LayerError(
+            f"{place} has branches with strides of {' and '.join(map(str, sorted(set(strides))))}, so that their "
+            f"pixels belong to different places of the image; give all the same stride",
+            layer.name,
+        )
+    output = (sum(end[0] for end in ends), *ends[0][1:])
+    return LayerCost(layer, number, shape, output, 0, 0, branch_stride=max(strides))
+
+
+def _total_stride(layers: tuple[Layer, ...], costs: tuple[LayerCost, ...]) -> int:
+    """Return how many pixels apart neighbors of the last layer's output are at the input of the first.
+
+    Args:
+        costs: of ``layers``, and of those within them.
+    """
+    own = {id(layer) for layer in layers}
+    return math.prod(cost.stride for cost in costs if id(cost.layer) in own)
 
 
 def _fit(place: str, size: int, window: Window, name: str) -> int:

@@ -14,6 +14,7 @@ from stepladder.network.arithmetic import LayerCost, trace_network
 from stepladder.network.layers import (
     BatchNorm1d,
     BatchNorm2d,
+    Concatenation,
     GlobalPool,
     LocallyConnected2d,
     MaxPool2x2,
@@ -22,6 +23,7 @@ from stepladder.network.layers import (
     ResidualSum,
     Scaled,
     SeededDropout,
+    SqueezeExcitation,
     SubsampledShortcut,
 )
 from stepladder.network.own_module import build_own
@@ -29,6 +31,7 @@ from stepladder.network.spec import (
     AvgPool,
     BatchNorm,
     Celu,
+    Concat,
     Conv,
     DepthwiseConv,
     Dropout,
@@ -37,8 +40,10 @@ from stepladder.network.spec import (
     GlobalAvgPool,
     GlobalMaxPool,
     GroupNorm,
+    HardSwish,
     Layer,
     LayerNorm,
+    LeakyRelu,
     Linear,
     LocallyConnected,
     MaxPool,
@@ -47,6 +52,8 @@ from stepladder.network.spec import (
     Relu,
     Residual,
     Scale,
+    Silu,
+    SqueezeExcite,
     Tanh,
     walk,
 )
@@ -69,7 +76,8 @@ def build_network(
     Returns:
         a module from (N, C, H, W) float images to (N, num_classes) logits, in channels-last layout (one of the user's
         own only where it reads it). Its children have the layers' names; a residual's are ``body``, with children of
-        its layers' names, ``<name>_shortcut`` and ``<name>_shortcut_norm``.
+        its layers' names, ``<name>_shortcut`` and ``<name>_shortcut_norm``; a concatenation's ``branch1``,
+        ``branch2``, …; those of a squeeze-and-excitation ``<name>_reduce`` and ``<name>_expand``.
 
     Raises:
         RecipeError: a layer does not fit what comes into it, has a name that a module cannot have, or needs more memory
@@ -127,6 +135,8 @@ def _sequence(
         if isinstance(layer, Residual):
             body = _sequence(layer.body, costs, stream, device)
             modules[layer.name] = ResidualSum(body, _shortcut(layer, cost))
+        elif isinstance(layer, Concat):
+            modules[layer.name] = Concatenation(_sequence(branch, costs, stream, device) for branch in layer.branches)
         else:
             modules[layer.name] = _module(cost, stream, device)
     return nn.Sequential(modules)
@@ -186,6 +196,16 @@ def _module(cost: LayerCost, stream: Stream, device: torch.device) -> nn.Module:
         return PadTo(layer.size)
     if isinstance(layer, Scale):
         return Scaled(layer.factor)
+    if isinstance(layer, SqueezeExcite):
+        reduce, expand = layer.parts
+        hidden = layer.hidden_of(channels)
+        return SqueezeExcitation({reduce: (channels, hidden), expand: (hidden, channels)}, layer.activation, layer.gate)
+    if isinstance(layer, LeakyRelu):
+        return nn.LeakyReLU(layer.negative_slope)
+    if isinstance(layer, Silu):
+        return nn.SiLU()
+    if isinstance(layer, HardSwish):
+        return nn.Hardswish()
     if isinstance(layer, Celu):
         return nn.CELU(layer.alpha)
     if isinstance(layer, Gelu):
@@ -208,7 +228,7 @@ def _convolution(layer: Conv | DepthwiseConv | LocallyConnected, cost: LayerCost
     groups = channels if isinstance(layer, DepthwiseConv) else layer.groups
     if rows.before == rows.after and columns.before == columns.after:
         padding = (rows.before, columns.before)
-        return nn.Conv2d(channels, maps, layer.kernel_size, layer.stride, padding, layer.dilation, groups, layer.bias)
+        return nn.Conv2d(channels, maps, layer.kernel, layer.stride, padding, layer.dilation, groups, layer.bias)
     return PaddedConv2d(channels, maps, cost.windows, groups=groups, bias=layer.bias)
 
 

@@ -10,6 +10,7 @@ from stepladder.network.receptive_field import Field, Fields
 from stepladder.network.spec import (
     AvgPool,
     BatchNorm,
+    Concat,
     Conv,
     DepthwiseConv,
     Flatten,
@@ -23,6 +24,7 @@ from stepladder.network.spec import (
     OwnModule,
     Relu,
     Residual,
+    SqueezeExcite,
 )
 
 #: What a figure is, and its working.
@@ -35,7 +37,7 @@ def explain_layer(cost: LayerCost, before: Fields, after: Fields) -> tuple[Worki
     Args:
         before, after: the receptive fields at its input and output.
     """
-    workings = [*_output(cost), *_weights(cost), *_macs(cost), *_field(cost, before[0], after[0])]
+    workings = [*_output(cost), *_weights(cost), *_macs(cost), *_field(cost, before, after)]
     return tuple(workings)
 
 
@@ -48,8 +50,8 @@ def explain_memory(shape: tuple[int, ...], batch_size: int, bytes_per_value: int
 
 def general_rules(costs: tuple[LayerCost, ...]) -> tuple[str, ...]:
     """Return the rules that all layers share, with the kernel of the first convolution put in."""
-    sizes = [cost.layer.kernel_size for cost in costs if isinstance(cost.layer, Conv | DepthwiseConv)]
-    k = sizes[0] if sizes else 3
+    kernels = [cost.layer.kernel for cost in costs if isinstance(cost.layer, Conv | DepthwiseConv)]
+    k = next((rows for rows, columns in kernels if rows == columns > 1), 3)
     return (
         "size: ⌊(n + 2·padding − k)/stride⌋ + 1. The + 1 is the first window; the report's own formula forgets it.",
         "weights: k·k·channels in·channels out, and one bias a channel out.",
@@ -77,6 +79,11 @@ def _output(cost: LayerCost) -> Iterator[Working]:
         yield "output", f"{cost.output_shape[0]:,} values, each from all {shape[0]:,}"
     elif isinstance(layer, Residual):
         yield "output", f"input + body, {output}"
+    elif isinstance(layer, SqueezeExcite):
+        yield "output", f"each of {shape[0]} maps times its gate, {output}"
+    elif isinstance(layer, Concat):
+        what = "channels" if len(shape) == 3 and len(cost.output_shape) == 3 else "values"
+        yield "output", f"the {what} of {len(layer.branches)} branches one behind another, {output}"
 
 
 def _size(size: int, window: Window, result: int) -> str:
@@ -110,6 +117,9 @@ def _weights(cost: LayerCost) -> Iterator[Working]:
         yield "weights", f"a scale and a shift for {shape[0]} channels, 2·{shape[0]} = {total}"
     elif isinstance(layer, LayerNorm):
         yield "weights", f"a scale and a shift for every value, 2·{'·'.join(map(str, shape))} = {total}"
+    elif isinstance(layer, SqueezeExcite):
+        hidden = layer.hidden_of(shape[0])
+        yield "weights", f"{shape[0]}·{hidden} + {hidden} + {hidden}·{shape[0]} + {shape[0]} = {total}"
     elif isinstance(layer, OwnModule):
         yield "weights", f"those of the module that {layer.reference} returns = {total}"
     elif cost.weights:
@@ -125,7 +135,7 @@ def _kernels(cost: LayerCost) -> str:
     if isinstance(layer, Residual):
         return f"1·1·{channels}·{maps}"
     assert isinstance(layer, Conv | DepthwiseConv | LocallyConnected)
-    kernel = f"{layer.kernel_size}·{layer.kernel_size}"
+    kernel = f"{layer.kernel[0]}·{layer.kernel[1]}"
     if isinstance(layer, DepthwiseConv):
         return f"{kernel}·{maps}"
     if isinstance(layer, Conv) and layer.groups > 1:
@@ -143,26 +153,43 @@ def _macs(cost: LayerCost) -> Iterator[Working]:
     if isinstance(layer, Linear):
         yield "MACs", f"{shape[0]}·{cost.output_shape[0]} = {cost.macs:,}"
         return
+    if isinstance(layer, SqueezeExcite):
+        yield "MACs", f"2·{shape[0]}·{layer.hidden_of(shape[0])} = {cost.macs:,}"
+        return
     _, rows, columns = cost.output_shape
     yield "MACs", f"{_kernels(cost)} at each of {rows}·{columns} positions = {cost.macs:,}"
 
 
-def _field(cost: LayerCost, before: Field, after: Field) -> Iterator[Working]:
+def _field(cost: LayerCost, before: Fields, after: Fields) -> Iterator[Working]:
+    """Work out the field along rows, and along columns too where a kernel is not square or was not before."""
+    alike = cost.windows is None or cost.windows[0].kernel_size == cost.windows[1].kernel_size
+    if alike and before[0] == before[1] and after[0] == after[1]:
+        yield from (("field", working) for working in _along(cost, before[0], after[0], 0))
+        return
+    unlike = not alike or before[0].size != before[1].size or after[0].size != after[1].size
+    for axis, words in enumerate(("field", "columns") if unlike else ("field",)):
+        yield from ((words, working) for working in _along(cost, before[axis], after[axis], axis))
+
+
+def _along(cost: LayerCost, before: Field, after: Field, axis: int) -> Iterator[str]:
     if cost.windows is not None and before.jump is not None:
-        window = cost.windows[0]
+        window = cost.windows[axis]
         if window.kernel_size == 1 and window.stride == 1 and not window.before:
             return
         taps = f"({window.kernel_size} − 1)" + (f"·{window.dilation}" if window.dilation > 1 else "")
         yield (
-            "field",
             f"r = {before.size} + {taps}·{before.jump} = {after.size}, "
-            f"j = {before.jump}·{window.stride} = {after.jump}, center {after.center:g}",
+            f"j = {before.jump}·{window.stride} = {after.jump}, center {after.center:g}"
         )
-    elif isinstance(cost.layer, Residual):
-        yield "field", f"the larger of body and input: r = {after.size}, j = {after.jump}, center {after.center:g}"
+    elif isinstance(cost.layer, Residual | Concat):
+        ways = "body and input" if isinstance(cost.layer, Residual) else "the branches together"
+        what = "the larger of" if isinstance(cost.layer, Residual) else "what"
+        see = "" if isinstance(cost.layer, Residual) else " see"
+        yield f"{what} {ways}{see}: r = {after.size}, j = {after.jump}, center {after.center:g}"
     elif before.jump is not None and after.jump is None:
-        count = cost.input_shape[1]
-        yield "field", f"all {count} rows: r = {before.size} + ({count} − 1)·{before.jump} = {after.size}"
+        count = cost.input_shape[1 + axis]
+        word = "rows" if axis == 0 else "columns"
+        yield f"all {count} {word}: r = {before.size} + ({count} − 1)·{before.jump} = {after.size}"
 
 
 def describe_layer(cost: LayerCost) -> str:
@@ -170,11 +197,13 @@ def describe_layer(cost: LayerCost) -> str:
     layer = cost.layer
     words = layer.kind.replace("_", " ")
     parts: list[str] = []
-    if isinstance(layer, Conv | DepthwiseConv | LocallyConnected | MaxPool | AvgPool):
+    if isinstance(layer, MaxPool | AvgPool):
         words += f" {layer.kernel_size}×{layer.kernel_size}"
     if isinstance(layer, Conv | DepthwiseConv | LocallyConnected):
+        words += f" {layer.kernel[0]}×{layer.kernel[1]}"
         parts += [f"stride {layer.stride}"] if layer.stride > 1 else []
-        parts += [f"padding {layer.padding}"] if layer.padding else []
+        padding = layer.padding if not isinstance(layer.padding, tuple) else "×".join(map(str, layer.padding))
+        parts += [f"padding {padding}"] if padding else []
         parts += [f"dilation {layer.dilation}"] if layer.dilation > 1 else []
         parts += [f"groups {layer.groups}"] if isinstance(layer, Conv) and layer.groups > 1 else []
         parts += [] if layer.bias else ["no bias"]
@@ -195,6 +224,14 @@ def describe_layer(cost: LayerCost) -> str:
             kind = {"pad": "zero channels", "conv": "1×1 conv", "conv_norm": "1×1 conv, batch norm"}[layer.shortcut]
             parts.append(f"shortcut of stride {cost.shortcut_stride} and {kind}")
         words = "sum of input and body"
+    elif isinstance(layer, Concat):
+        words = f"concatenation of {len(layer.branches)} branches"
+        if () in layer.branches:
+            words += ", one the input"
+    elif isinstance(layer, SqueezeExcite):
+        words = f"squeeze and excite by {layer.hidden_of(cost.input_shape[0])} values"
+        parts += ["SiLU"] if layer.activation == "silu" else []
+        parts += ["hard sigmoid"] if layer.gate == "hard_sigmoid" else []
     else:
         parts += [f"{value:g}" for key, value in layer if key not in ("name", "kind") and isinstance(value, float)]
         parts += [f"{key} {value}" for key, value in layer if key in ("groups", "size")]

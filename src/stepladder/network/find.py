@@ -124,7 +124,7 @@ def _read_file(path: Path, run_code: bool) -> FoundNetwork:
         raise RecipeError(f"cannot read the network {path}: {getattr(error, 'strerror', None) or error}") from error
     try:
         table = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # numbers of more digits than Python reads are no TOML errors
         raise RecipeError(f"{path} is not valid TOML: {error}") from error
     if "network" in table:  # a recipe
         table = table["network"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any, Self
 
 import torch
@@ -76,6 +77,62 @@ class ResidualSum(nn.Module):
     def shortcut(self) -> list[nn.Module]:
         """What the input passes before it is added."""
         return [self.get_submodule(name) for name in self._shortcut]
+
+
+class Concatenation(nn.Module):
+    """What several branches make of one input, their channels (or values) one behind another.
+
+    Args:
+        branches: children ``branch1``, ``branch2``, …; an empty one passes its input on.
+    """
+
+    def __init__(self, branches: Iterable[nn.Sequential]) -> None:
+        super().__init__()
+        for number, branch in enumerate(branches, start=1):
+            self.add_module(f"branch{number}", branch)
+
+    @property
+    def branches(self) -> list[nn.Sequential]:
+        """The branches in order."""
+        return list(self.children())  # type: ignore[arg-type]
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return (N, sum of channels, …)."""
+        return torch.cat([branch(inputs) for branch in self.branches], dim=1)
+
+
+class SqueezeExcitation(nn.Module):
+    """Maps times gates from 0 to 1, which two 1×1 convolutions make of the maps' means (Hu et al. 2018, section 3).
+
+    Args:
+        layers: channels in and out of the one that reduces and of the one that expands, by the names that they get
+            among the children.
+        activation: between them, ``relu`` or ``silu``.
+        gate: ``sigmoid`` or ``hard_sigmoid``.
+    """
+
+    def __init__(self, layers: dict[str, tuple[int, int]], activation: str, gate: str) -> None:
+        super().__init__()
+        self.activation, self.gate = activation, gate
+        self._reduce, self._expand = layers
+        for name, (channels_in, channels_out) in layers.items():
+            self.add_module(name, nn.Conv2d(channels_in, channels_out, 1))
+
+    @property
+    def layers(self) -> tuple[nn.Module, nn.Module]:
+        """The layer that reduces and the one that expands."""
+        return self.get_submodule(self._reduce), self.get_submodule(self._expand)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return (N, C, H, W) maps, each times its gate."""
+        reduce, expand = self.layers
+        hidden = reduce(maps.mean(dim=(2, 3), keepdim=True))
+        gates = expand(F.silu(hidden) if self.activation == "silu" else F.relu(hidden))
+        return maps * (F.hardsigmoid(gates) if self.gate == "hard_sigmoid" else torch.sigmoid(gates))
+
+    def extra_repr(self) -> str:
+        """Show what it is made of where the network is printed."""
+        return f"activation={self.activation}, gate={self.gate}"
 
 
 class SubsampledShortcut(nn.Module):
@@ -175,7 +232,7 @@ class PaddedConv2d(nn.Conv2d):
         super().__init__(
             channels_in,
             channels_out,
-            rows.kernel_size,
+            (rows.kernel_size, columns.kernel_size),
             rows.stride,
             dilation=rows.dilation,
             groups=groups,
@@ -196,8 +253,9 @@ class LocallyConnected2d(nn.Module):
     """A convolution without shared weights: its own kernel, and its own bias, at every position.
 
     Attributes:
-        weight: (positions, channels_out, channels_in·kernel_size²), positions row by row.
+        weight: (positions, channels_out, channels_in·kernel rows·kernel columns), positions row by row.
         bias: (channels_out, rows, columns), or None.
+        kernel_size: rows and columns.
         borders: pixels of padding at the left, right, top and bottom.
         fan_in: inputs of one output.
     """
@@ -213,9 +271,10 @@ class LocallyConnected2d(nn.Module):
     ) -> None:
         super().__init__()
         rows, columns = windows
-        self.kernel_size, self.stride, self.dilation = rows.kernel_size, rows.stride, rows.dilation
+        self.kernel_size = rows.kernel_size, columns.kernel_size
+        self.stride, self.dilation = rows.stride, rows.dilation
         self.borders = (columns.before, columns.after, rows.before, rows.after)
-        self.fan_in = channels_in * rows.kernel_size**2
+        self.fan_in = channels_in * math.prod(self.kernel_size)
         self.weight = nn.Parameter(torch.empty(positions[0] * positions[1], channels_out, self.fan_in))
         self.bias = nn.Parameter(torch.empty(channels_out, *positions)) if bias else None
 
@@ -225,7 +284,7 @@ class LocallyConnected2d(nn.Module):
         windows = F.unfold(padded, self.kernel_size, self.dilation, stride=self.stride)
         # A matrix product a position: (positions, channels_out, fan_in) with (positions, fan_in, N).
         outputs = torch.bmm(self.weight, windows.permute(2, 1, 0)).permute(2, 1, 0)
-        rows = (padded.shape[2] - self.dilation * (self.kernel_size - 1) - 1) // self.stride + 1
+        rows = (padded.shape[2] - self.dilation * (self.kernel_size[0] - 1) - 1) // self.stride + 1
         outputs = outputs.reshape(len(maps), -1, rows, outputs.shape[2] // rows)
         return outputs if self.bias is None else outputs + self.bias
 

@@ -1,6 +1,7 @@
 """A network as one line: ``conv5-32 pool2 conv5-64 pool2 conv5-64 pool2 fc1000 fc10``.
 
 A word a layer, with its first figures beside it and its other options after a colon: ``conv3-64:stride=2,bias=no``.
+Capitals and other libraries' words for a layer (``MaxPool2``, ``LeakyReLU``) are read too, see :data:`ALIASES`.
 Three things are implied, so that the line stays short:
 
 - the padding of a convolution: (kernel_size − 1)/2, which keeps the size;
@@ -27,6 +28,7 @@ from stepladder.network.spec import (
     BaseLayer,
     BatchNorm,
     Celu,
+    Concat,
     Conv,
     DepthwiseConv,
     Dropout,
@@ -35,8 +37,10 @@ from stepladder.network.spec import (
     GlobalAvgPool,
     GlobalMaxPool,
     GroupNorm,
+    HardSwish,
     Layer,
     LayerNorm,
+    LeakyRelu,
     Linear,
     LocallyConnected,
     MaxPool,
@@ -45,6 +49,9 @@ from stepladder.network.spec import (
     Relu,
     Residual,
     Scale,
+    Sides,
+    Silu,
+    SqueezeExcite,
     Tanh,
     is_output,
 )
@@ -81,17 +88,58 @@ WORDS: dict[str, Word] = {
     "gmp": Word(GlobalMaxPool, "gmp", "gmp"),
     "pad": Word(Pad, "pad", "pad32", "size"),
     "relu": Word(Relu, "relu", "relu6", "ceiling"),
+    "lrelu": Word(LeakyRelu, "lrelu", "lrelu0.1", "negative_slope"),
     "gelu": Word(Gelu, "gelu", "gelu"),
+    "silu": Word(Silu, "silu", "silu"),
+    "hswish": Word(HardSwish, "hswish", "hswish"),
     "celu": Word(Celu, "celu", "celu0.3", "alpha"),
     "tanh": Word(Tanh, "tanh", "tanh"),
     "bn": Word(BatchNorm, "norm", "bn"),
     "gn": Word(GroupNorm, "norm", "gn8", "groups"),
     "ln": Word(LayerNorm, "norm", "ln"),
+    "se": Word(SqueezeExcite, "se", "se16", "reduction"),
     "drop": Word(Dropout, "drop", "drop0.5", "p"),
     "scale": Word(Scale, "scale", "scale0.125", "factor"),
     "flatten": Word(Flatten, "flatten", "flatten"),
     "fc": Word(Linear, "fc", "fc1000", "features"),
     "res": Word(Residual, "res", "res(conv3-16 relu conv3-16)"),
+    "cat": Word(Concat, "cat", "cat(conv1-16 | conv3-16)"),
+}
+
+#: What others call the layers: read, never written. Capitals and signs between words make no difference.
+ALIASES: dict[str, str] = {
+    "convolution": "conv",
+    "locallyconnected": "local",
+    "depthwise": "dw",
+    "depthwiseconv": "dw",
+    "dwconv": "dw",
+    "maxpool": "pool",
+    "maxpooling": "pool",
+    "averagepool": "avgpool",
+    "avgpooling": "avgpool",
+    "averagepooling": "avgpool",
+    "globalavgpool": "gap",
+    "globalaveragepool": "gap",
+    "globalaveragepooling": "gap",
+    "globalmaxpool": "gmp",
+    "globalmaxpooling": "gmp",
+    "zeropad": "pad",
+    "leakyrelu": "lrelu",
+    "swish": "silu",
+    "hardswish": "hswish",
+    "batchnorm": "bn",
+    "batchnormalization": "bn",
+    "groupnorm": "gn",
+    "layernorm": "ln",
+    "squeezeexcite": "se",
+    "squeezeexcitation": "se",
+    "dropout": "drop",
+    "linear": "fc",
+    "dense": "fc",
+    "residual": "res",
+    "concat": "cat",
+    "concatenate": "cat",
+    "concatenation": "cat",
 }
 
 #: The word of each kind of layer.
@@ -102,22 +150,25 @@ PLAIN = "plain"
 
 #: Layers after which a line without any activation implies a ReLU.
 ACTIVATED = (Conv, LocallyConnected, DepthwiseConv, Linear)
-ACTIVATIONS = (Relu, Gelu, Celu, Tanh)
+ACTIVATIONS = (Relu, LeakyRelu, Gelu, Silu, HardSwish, Celu, Tanh)
 NORMALIZATIONS = (BatchNorm, GroupNorm, LayerNorm)
 
 #: Of these a network has one as a rule: the first goes without a number.
 _ALONE = ("flatten", "gap", "gmp", "pad", "scale")
 
 
-_TOKEN = re.compile(r"[()]|[^\s()]+")
+_TOKEN = re.compile(r"[()|]|[^\s()|]+")
 _WORD = re.compile(r"(?P<word>[A-Za-z_]*)(?P<first>-?[\d.][^:]*?)?(?:-(?P<second>[^-:]*))?(?::(?P<options>.*))?")
+_SIDES = re.compile(r"(\d{1,9})[x×](\d{1,9})", re.ASCII)
+#: What other libraries put behind a layer's name to say that it works on images: it is no figure.
+_AXES = re.compile(r"[123]d(?![^\s:-])", re.IGNORECASE)
 _DEEPEST = 8
 #: What may stand behind the output without being one.
 _PASSING = (*ACTIVATIONS, *NORMALIZATIONS, Scale, Dropout)
 
 
 class Names:
-    """Automatic names: conv1, conv2, …; in the body of res1: res1_conv1, …
+    """Automatic names: conv1, conv2, …; in the body of res1: res1_conv1, …; the branches of cat1 count on together.
 
     Args:
         above: what every name starts with.
@@ -135,13 +186,18 @@ class Names:
         return f"{self._above}{stem}{'' if number == 1 and stem in _ALONE else number}"
 
 
-def implied_padding(kernel_size: int, stride: int, dilation: int) -> int | str:
+def implied_padding(kernel_size: int | Sides, stride: int, dilation: int) -> int | Sides | str:
     """Return the padding of a convolution in the one-line form: the size stays, or is divided by the stride.
 
     (kernel_size − 1)/2 zeros on each side, times the dilation; an odd sum needs "same", which is taken at stride 1.
     """
-    total = dilation * (kernel_size - 1)
-    return "same" if total % 2 and stride == 1 else total // 2
+    if isinstance(kernel_size, int):
+        total = dilation * (kernel_size - 1)
+        return "same" if total % 2 and stride == 1 else total // 2
+    rows, columns = (implied_padding(size, stride, dilation) for size in kernel_size)
+    if isinstance(rows, int) and isinstance(columns, int):
+        return rows if rows == columns else (rows, columns)
+    return "same"
 
 
 @dataclass(frozen=True)
@@ -171,7 +227,7 @@ class Line:
         self._spans: dict[str, Token] = {}
         self._outputs: list[Token] = []
         tokens = [Token(found[0], found.start(), found.end()) for found in _TOKEN.finditer(self.text)]
-        self._plain = bool(tokens) and tokens[0].text == PLAIN
+        self._plain = bool(tokens) and tokens[0].text.lower() == PLAIN
         tokens = tokens[self._plain :]
         if not tokens:
             raise RecipeError("the network is an empty line; write layers, as: conv5-32 pool2 fc")
@@ -179,7 +235,7 @@ class Line:
         activations = {name for name, word in WORDS.items() if word.kind in ACTIVATIONS}
         self._implies_relu = not self._plain and not any(stem in activations for stem in stems)
         self._implies_flatten = not self._plain and "flatten" not in stems
-        layers = self._read(iter(tokens), Names(), "", None)
+        layers, _ = self._read(iter(tokens), Names(), "", None)
         if len(self._outputs) > 1:
             raise self._wrong(
                 self._outputs[1],
@@ -200,10 +256,17 @@ class Line:
         token = self._spans.get(error.layer) if isinstance(error, LayerError) else None
         return error if token is None else LineError(str(error), self.text, token.start, token.end)
 
-    def _read(self, tokens: Iterator[Token], names: Names, above: str, opened: Token | None) -> list[BaseLayer]:
-        """Read up to the parenthesis that closes ``opened``, or to the end of the line."""
+    def _read(
+        self, tokens: Iterator[Token], names: Names, above: str, opened: Token | None, depth: int = 0
+    ) -> tuple[list[BaseLayer], str]:
+        """Read up to the parenthesis that closes ``opened``, to a bar, or to the end of the line; return what it was.
+
+        Args:
+            above: what the layers' numbers begin with.
+            depth: how many parentheses are open.
+        """
         layers: list[BaseLayer] = []
-        pending: Token | None = None  # a res that waits for its body
+        pending: Token | None = None  # a res or cat that waits for its parenthesis
         owed: Token | None = None  # a layer whose implied ReLU waits for the normalization behind it
         for token in tokens:
             word = WORDS.get(_stem(token.text))
@@ -213,10 +276,15 @@ class Line:
             number = f"{above}{len(layers) + 1}"
             if token.text == "(":
                 if pending is None:
-                    raise self._wrong(token, "a parenthesis holds the body of a residual; write res(…)")
-                if above.count(".") == _DEEPEST:
+                    raise self._wrong(
+                        token,
+                        "a parenthesis holds the body of a residual, or the branches of a concatenation; write res(…) "
+                        "or cat(… | …)",
+                    )
+                if depth == _DEEPEST:
                     raise self._wrong(token, f"residuals stand at most {_DEEPEST} deep; put them one after another")
-                layers.append(self._residual(pending, token, tokens, names, number))
+                read = self._residual if WORDS[_stem(pending.text)].kind is Residual else self._concatenation
+                layers.append(read(pending, token, tokens, names, number, depth + 1))
                 pending = None
                 continue
             if pending is not None:
@@ -224,8 +292,12 @@ class Line:
             if token.text == ")":
                 if opened is None:
                     raise self._wrong(token, "this parenthesis closes nothing; remove it")
-                return layers
-            if word is not None and word.kind is Residual:
+                return layers, token.text
+            if token.text == "|":
+                if opened is None:
+                    raise self._wrong(token, "a bar parts the branches of a concatenation; write cat(… | …)")
+                return layers, token.text
+            if word is not None and word.kind in (Residual, Concat):
                 pending = token
                 continue
             layer = self._layer(token, names, number)
@@ -237,16 +309,39 @@ class Line:
         if owed is not None:
             layers.append(self._note(Relu(name=names.give(Relu)), owed))
         if pending is not None:
-            raise self._wrong(pending, "a residual needs a body; write res(conv3-16 relu conv3-16)")
+            word = WORDS[_stem(pending.text)]
+            needed = "a residual needs a body" if word.kind is Residual else "a concatenation needs branches"
+            raise self._wrong(pending, f"{needed}; write {word.example}")
         if opened is not None:
             raise self._wrong(opened, "this parenthesis is not closed; add ) after the body")
-        return layers
+        return layers, ""
 
-    def _residual(self, token: Token, opened: Token, tokens: Iterator[Token], names: Names, number: str) -> BaseLayer:
+    def _residual(
+        self, token: Token, opened: Token, tokens: Iterator[Token], names: Names, number: str, depth: int
+    ) -> BaseLayer:
         options = self._options(token, WORDS["res"])
         options.setdefault("name", names.give(Residual))
-        body = self._read(tokens, Names(f"{options['name']}_"), f"{number}.", opened)
+        body, end = self._read(tokens, Names(f"{options['name']}_"), f"{number}.", opened, depth)
+        if end == "|":
+            raise self._wrong(
+                token, "a residual has one body, and a bar parts branches; write cat(… | …) to put channels together"
+            )
         return self._checked(Residual, {**options, "body": body}, token, number)
+
+    def _concatenation(
+        self, token: Token, opened: Token, tokens: Iterator[Token], names: Names, number: str, depth: int
+    ) -> BaseLayer:
+        """Read branches; one alone stands beside the input, as a residual's body does."""
+        options = self._options(token, WORDS["cat"])
+        options.setdefault("name", names.give(Concat))
+        within, end = Names(f"{options['name']}_"), "|"
+        branches: list[list[BaseLayer]] = []
+        while end == "|":
+            branch, end = self._read(tokens, within, f"{number}.{len(branches) + 1}.", opened, depth)
+            branches.append(branch)
+        if len(branches) == 1:
+            branches = [[], *branches]
+        return self._checked(Concat, {**options, "branches": branches}, token, number)
 
     def _layer(self, token: Token, names: Names, number: str) -> BaseLayer:
         word = WORDS.get(_stem(token.text))
@@ -257,11 +352,9 @@ class Line:
         if word.kind is Linear:
             options.setdefault("features", "classes")
         if issubclass(word.kind, Conv | LocallyConnected | DepthwiseConv) and "padding" not in options:
-            figures = [
-                figure for key in ("kernel_size", "stride", "dilation") if type(figure := options.get(key, 1)) is int
-            ]
-            if len(figures) == 3:
-                options["padding"] = implied_padding(*figures)
+            size, stride, dilation = (options.get(key, 1) for key in ("kernel_size", "stride", "dilation"))
+            if isinstance(size, int | tuple) and type(stride) is int and type(dilation) is int:
+                options["padding"] = implied_padding(size, stride, dilation)
         options = {"name": names.give(word.kind), **options}
         layer = self._checked(word.kind, options, token, number)
         if "classes" in (getattr(layer, "features", None), getattr(layer, "channels", None)):
@@ -270,7 +363,7 @@ class Line:
 
     def _options(self, token: Token, word: Word) -> dict[str, object]:
         """Return the options of a token as a table."""
-        found = _WORD.fullmatch(token.text)
+        found = _WORD.fullmatch(_without_axes(token.text))
         if found is None:
             raise self._wrong(token, f"'{token.text}' is no layer; write it as {word.example}")
         options: dict[str, object] = {}
@@ -279,16 +372,17 @@ class Line:
                 continue
             if option is None:
                 raise self._wrong(token, f"'{token.text}' has a figure too many; write it as {word.example}")
-            options[option] = _value(text)
+            options[option] = _value(text.lower())
         for entry in found["options"].split(",") if found["options"] is not None else ():
             key, equals, text = entry.partition("=")
             if not equals or not key or not text:
                 raise self._wrong(
                     token, f"'{token.text}' has an option without a value; write it as {word.example}:option=value"
                 )
+            key = key.lower()
             if key in options:
                 raise self._wrong(token, f"'{token.text}' gives {key} twice; give it once")
-            options[key] = text if key == "name" else _value(text)
+            options[key] = text if key == "name" else _value(text.lower())
         return options
 
     def _checked(self, kind: type[BaseLayer], table: dict[str, object], token: Token, number: str) -> BaseLayer:
@@ -361,9 +455,18 @@ def is_line(text: str) -> bool:
 
 
 def _stem(text: str) -> str:
-    """Return the word of a token without its figures and options."""
+    """Return the word of a token without its figures and options, as :data:`WORDS` has it where it knows it."""
     found = re.match(r"[A-Za-z_]*", text)
-    return found[0] if found else ""
+    assert found is not None
+    plain = found[0].lower().replace("_", "")
+    return ALIASES.get(plain, plain if plain in WORDS else found[0])
+
+
+def _without_axes(text: str) -> str:
+    """Return ``MaxPool2d:stride=1`` as ``MaxPool:stride=1``: the 2d of other libraries is not the size of a window."""
+    word = re.match(r"[A-Za-z_]*", text)
+    assert word is not None
+    return word[0] + _AXES.sub("", text[word.end() :], count=1) if _AXES.match(text, word.end()) else text
 
 
 def _value(text: str) -> object:
@@ -371,6 +474,8 @@ def _value(text: str) -> object:
         return text in ("yes", "true")
     if re.fullmatch(r"[+-]?\d{1,18}", text, re.ASCII):
         return int(text)
+    if sides := _SIDES.fullmatch(text):
+        return int(sides[1]), int(sides[2])
     try:
         return float(text)
     except ValueError:
@@ -405,6 +510,13 @@ def _format(layers: tuple[Layer, ...], names: Names, implied: bool) -> Iterator[
             body = " ".join(_format(layer.body, Names(f"{layer.name}_"), implied))
             yield f"res{':' if options else ''}{options}({body})"
             continue
+        if isinstance(layer, Concat):
+            within = Names(f"{layer.name}_")
+            branches = [" ".join(_format(branch, within, implied)) for branch in layer.branches]
+            if len(branches) == 2 and not branches[0]:
+                del branches[0]
+            yield f"cat{''.join(f':{name}' for name in named)}({' | '.join(branches)})"
+            continue
         if implied and (isinstance(layer, Flatten) or _is_implied_relu(layers, position)):
             continue
         yield _format_layer(layer, named)
@@ -429,19 +541,23 @@ def _format_layer(layer: BaseLayer, named: list[str]) -> str:
         del figures["padding"]
     if figures.get("stride") == (layer.kernel_size if isinstance(layer, MaxPool | AvgPool) else 1):
         del figures["stride"]
-    if word.first is not None and re.fullmatch(r"[\d.]+", str(figures[word.first])):
-        text += str(figures.pop(word.first))
+    fields = type(layer).model_fields
+    first = word.first
+    silent = first is None or (first in layer.quiet and figures[first] == fields[first].get_default())
+    if first is not None and not silent and re.fullmatch(r"[\d.]+(x\d+)?", _written(figures[first])):
+        text += _written(figures.pop(first))
     elif figures.get("features") == "classes":
         del figures["features"]
     if word.second is not None and figures[word.second] != 1:
         text += f"-{figures.pop(word.second)}"
-    fields = type(layer).model_fields
     left = {key: value for key, value in figures.items() if key == "padding" or value != fields[key].get_default()}
     options = [f"{key}={_written(value)}" for key, value in left.items()] + named
     return text + (":" + ",".join(options) if options else "")
 
 
 def _written(value: object) -> str:
+    if isinstance(value, tuple):
+        return "x".join(map(str, value))
     return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 

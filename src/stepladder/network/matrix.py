@@ -57,7 +57,7 @@ def as_matrix(layer: nn.Conv2d | LocallyConnected2d, input_size: tuple[int, ...]
 def _taps(layer: nn.Conv2d | LocallyConnected2d, axis: int, size: int) -> np.ndarray:
     """Return, for each output along an axis, which input pixels its taps read: int64 (outputs, taps)."""
     if isinstance(layer, LocallyConnected2d):
-        kernel, stride, dilation = layer.kernel_size, layer.stride, layer.dilation
+        kernel, stride, dilation = layer.kernel_size[axis], layer.stride, layer.dilation
         before, after = _border(layer.borders, axis)
     else:
         kernel, stride, dilation = layer.kernel_size[axis], layer.stride[axis], layer.dilation[axis]
@@ -81,11 +81,10 @@ def _border(borders: tuple[int, int, int, int], axis: int) -> tuple[int, int]:
 
 @torch.no_grad()
 def _kernels(layer: nn.Conv2d | LocallyConnected2d, rows: int, columns: int) -> np.ndarray:
-    """Return every output's kernel: float64 (channels out, rows, columns, channels in of a group, k, k)."""
+    """Return every output's kernel: float64 (channels out, rows, columns, channels in of a group, k, l)."""
     weight = layer.weight.detach().double().cpu().numpy()
     if isinstance(layer, LocallyConnected2d):
-        k = layer.kernel_size
-        own = weight.reshape(rows, columns, weight.shape[1], -1, k, k)
+        own = weight.reshape(rows, columns, weight.shape[1], -1, *layer.kernel_size)
         return np.ascontiguousarray(own.transpose(2, 0, 1, 3, 4, 5))
     shape = (weight.shape[0], rows, columns, *weight.shape[1:])
     return np.broadcast_to(weight[:, None, None], shape)

@@ -15,6 +15,7 @@ from stepladder.errors import LayerError
 from stepladder.network.arithmetic import LayerCost, trace_network
 from stepladder.network.spec import (
     BatchNorm,
+    Concat,
     Conv,
     DepthwiseConv,
     Flatten,
@@ -27,6 +28,7 @@ from stepladder.network.spec import (
     LocallyConnected,
     Network,
     Residual,
+    SqueezeExcite,
     is_output,
 )
 
@@ -93,11 +95,16 @@ def _pass(layers: tuple[Layer, ...], values: _Values, costs: dict[str, LayerCost
         if isinstance(layer, Residual):
             values = _sum(layer, cost, values, _pass(layer.body, values, costs, found), found)
             continue
+        if isinstance(layer, Concat):
+            values = _concatenated(cost, [_pass(branch, values, costs, found) for branch in layer.branches])
+            continue
         _reads_both_ways(cost)
         if isinstance(layer, Conv | DepthwiseConv | LocallyConnected | Linear):
             channels = _channels_out(layer, cost, values)
             found |= _weights(layer, cost, values, channels)
             values = _Values(channels, _positions(cost.output_shape))
+        elif isinstance(layer, SqueezeExcite):
+            found |= _gates(layer, cost, values)
         elif isinstance(layer, BatchNorm | GroupNorm | LayerNorm):
             found |= _normalization(layer, cost, values)
         elif isinstance(layer, Flatten):
@@ -158,7 +165,7 @@ def _weights(
                 f"or multiplier = 1",
                 name,
             )
-        kernel = Mirror((layer.kernel_size, layer.kernel_size), (1,))
+        kernel = Mirror(layer.kernel, (1,))
         if isinstance(layer, DepthwiseConv):
             weight = channels + Mirror((1,)) + kernel
         elif isinstance(layer, LocallyConnected):
@@ -167,6 +174,37 @@ def _weights(
         else:
             weight = channels + values.channels + kernel
     return {f"{name}.weight": weight} | ({f"{name}.bias": bias} if layer.bias else {})
+
+
+def _gates(layer: SqueezeExcite, cost: LayerCost, values: _Values) -> dict[str, Mirror]:
+    """Return the mirrors of a squeeze-and-excitation, whose means and gates are twins where the maps are.
+
+    An odd number of hidden values has no twins: each then reads twins alike.
+    """
+    count = layer.hidden_of(cost.input_shape[0])
+    hidden = Mirror((count,)) if count % 2 else _twins(count)
+    reduce, expand = layer.parts
+    kernel = Mirror((1, 1))
+    return {
+        f"{reduce}.weight": hidden + values.channels + kernel,
+        f"{reduce}.bias": hidden,
+        f"{expand}.weight": values.channels + hidden + kernel,
+        f"{expand}.bias": values.channels,
+    }
+
+
+def _concatenated(cost: LayerCost, branches: list[_Values]) -> _Values:
+    """Return what a concatenation puts out, where its branches put out these."""
+    channels = [branch.channels for branch in branches]
+    alike = len({(len(each.shape), each.shape[1:], each.axes) for each in channels}) == 1
+    if not alike or channels[0].axes not in ((), (1,)):
+        raise LayerError(
+            f"{cost.place} puts channels that are twins behind channels that are not, or values behind others of "
+            f"another kind; put a convolution before it, and the concatenation before the flatten",
+            cost.layer.name,
+        )
+    first = sum(each.shape[0] for each in channels)
+    return _Values(Mirror((first, *channels[0].shape[1:]), channels[0].axes), _positions(cost.output_shape))
 
 
 def _normalization(layer: Layer, cost: LayerCost, values: _Values) -> dict[str, Mirror]:

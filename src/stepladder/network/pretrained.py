@@ -17,7 +17,7 @@ from stepladder.datasets.download import downloads
 from stepladder.errors import RecipeError
 from stepladder.network.arithmetic import Shape3, trace_network
 from stepladder.network.presets import Preset, PublishedWeights, preset_names, preset_of, read_preset
-from stepladder.network.spec import Layer, Network, Residual, is_output
+from stepladder.network.spec import Concat, Layer, Network, Residual, SqueezeExcite, is_output
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -126,7 +126,12 @@ def layers_with_weights(network: Network, input_shape: Shape3, num_classes: int)
 
     def below(layers: tuple[Layer, ...], above: str) -> Iterator[str]:
         for layer in layers:
-            if isinstance(layer, Residual):
+            if isinstance(layer, Concat):
+                for number, branch in enumerate(layer.branches, start=1):
+                    yield from below(branch, f"{above}{layer.name}.branch{number}.")
+            elif isinstance(layer, SqueezeExcite):
+                yield from (f"{above}{layer.name}.{part}" for part in layer.parts)
+            elif isinstance(layer, Residual):
                 yield from below(layer.body, f"{above}{layer.name}.body.")
                 if costs[layer.name].weights:
                     yield f"{above}{layer.name}.{layer.shortcut_name}"

@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stepladder.network.arithmetic import LayerCost, Window
-from stepladder.network.spec import Flatten, GlobalAvgPool, GlobalMaxPool, Layer, Linear, Network, OwnModule, Residual
+from stepladder.network.spec import (
+    Concat,
+    Flatten,
+    GlobalAvgPool,
+    GlobalMaxPool,
+    Layer,
+    Linear,
+    Network,
+    OwnModule,
+    Residual,
+)
 
 
 @dataclass(frozen=True)
@@ -13,7 +23,8 @@ class Field:
     """The receptive field of a layer's outputs along one axis, in pixels of the image.
 
     Output i sees pixels start + i·jump to start + i·jump + size − 1, and padding where that leaves the image.
-    Normalization over a whole map (group_norm, layer_norm) counts as if its statistics were constants.
+    Normalization over a whole map (group_norm, layer_norm) counts as if its statistics were constants, and so do the
+    gates of squeeze-and-excitation.
 
     Attributes:
         size: pixels from the first to the last that an output depends on (Araujo, Norris and Sim 2019, equation 2).
@@ -79,8 +90,10 @@ def _follow(
         cost = costs[layer.name]
         if isinstance(layer, Residual):
             body = _follow(layer.body, before, costs, fields)
-            rows, columns = (_union(*pair) for pair in zip(body, before, strict=True))
-            before = rows, columns
+            before = _union(body[0], before[0]), _union(body[1], before[1])
+        elif isinstance(layer, Concat):
+            branches = [_follow(branch, before, costs, fields) for branch in layer.branches]
+            before = _union(*(branch[0] for branch in branches)), _union(*(branch[1] for branch in branches))
         elif cost.windows is not None:
             rows, columns = (field.through(window) for field, window in zip(before, cost.windows, strict=True))
             before = rows, columns
@@ -94,11 +107,12 @@ def _follow(
     return before
 
 
-def _union(body: Field, shortcut: Field) -> Field:
-    """Both ways into a sum; the shortcut takes the stride of the body, so its jump is the body's."""
-    start = min(body.start, shortcut.start)
-    end = max(body.start + body.size, shortcut.start + shortcut.size)
-    return Field(end - start, body.jump, start)
+def _union(first: Field, *others: Field) -> Field:
+    """All ways into a sum or a concatenation; each has the stride of the first (a residual's body), so its jump."""
+    ways = (first, *others)
+    start = min(way.start for way in ways)
+    end = max(way.start + way.size for way in ways)
+    return Field(end - start, first.jump, start)
 
 
 def pixels_behind(
@@ -127,10 +141,12 @@ def _back(
     """Follow ``positions`` at the output of layer ``name`` (None: the last) to the input; None if it is not here."""
     started = name is None
     for layer in reversed(layers):
-        if not started and isinstance(layer, Residual) and layer.name != name:
-            inside = _back(layer.body, positions, name, costs)
-            if inside is not None:
-                positions, started = inside, True
+        if not started and layer.inner and layer.name != name:
+            for inner in layer.inner:
+                inside = _back(inner, positions, name, costs)
+                if inside is not None:
+                    positions, started = inside, True
+                    break
             continue
         started = started or layer.name == name
         if started:
@@ -147,6 +163,10 @@ def _behind(layer: Layer, positions: _Pixels, costs: dict[str, LayerCost]) -> _P
         # A way that sees no row sees no column either.
         rows, columns = through if all(through) else (set(), set())
         return rows | {row * stride for row in positions[0]}, columns | {column * stride for column in positions[1]}
+    if isinstance(layer, Concat):
+        ways = [_back(branch, positions, None, costs) for branch in layer.branches]
+        seen = [way for way in ways if way is not None and all(way)]
+        return set().union(*(way[0] for way in seen)), set().union(*(way[1] for way in seen))
     if cost.windows is not None:
         rows, columns = (
             _read(window, size, along)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from stepladder.errors import LineError, RecipeError
 from stepladder.network.arithmetic import Window, windows_of
 from stepladder.network.line import read_layer
-from stepladder.network.spec import AvgPool, BaseLayer, Conv, DepthwiseConv, LocallyConnected, MaxPool
+from stepladder.network.spec import AvgPool, Conv, DepthwiseConv, LocallyConnected, MaxPool
 
 _QUESTION = re.compile(r"\s*(?P<layer>\S+)\s+(?P<before>\d{1,6})\s*(?:->|→|to)\s*(?P<after>\d{1,6})\s*", re.ASCII)
 _MOST_DILATION = 4
@@ -69,11 +69,15 @@ def solve(question: str) -> Answer:
         raise RecipeError(f"`solve`: {error}") from error
     if not isinstance(layer, Conv | DepthwiseConv | LocallyConnected | MaxPool | AvgPool):
         raise RecipeError(f"`solve` is '{question}'; only convolutions and poolings have a padding and a stride")
+    size = layer.kernel_size
+    if not isinstance(size, int):
+        raise RecipeError(
+            f"`solve` is '{question}', and this kernel is not square; ask for each side, as 'conv{size[0]} 32->32'"
+        )
     before, after = int(found["before"]), int(found["after"])
     if before < 1 or after < 1:
         raise RecipeError(f"`solve` is '{question}'; sizes are at least 1 pixel")
     pooling = isinstance(layer, MaxPool | AvgPool)
-    size = layer.kernel_size
     ranges = {
         "padding": range((size // 2 if pooling else _MOST_DILATION * (size - 1)) + 1),
         "stride": range(1, max(size, -(-before // after) + 1, 4) + 1),
@@ -111,7 +115,7 @@ def solve(question: str) -> Answer:
         after,
         _words(ranges, pooling),
         tuple(solutions),
-        _remark(layer, before, after, bool(solutions)),
+        _remark(size, before, after, bool(solutions)),
     )
 
 
@@ -127,9 +131,7 @@ def _words(ranges: dict[str, range], pooling: bool) -> str:
     return ", ".join(words) + (", rounded down or up (ceil_mode)" if pooling else "")
 
 
-def _remark(layer: BaseLayer, before: int, after: int, solved: bool) -> str:
-    assert isinstance(layer, Conv | DepthwiseConv | LocallyConnected | MaxPool | AvgPool)
-    size = layer.kernel_size
+def _remark(size: int, before: int, after: int, solved: bool) -> str:
     if before == after:
         rule = f"The same size needs stride 1 and padding (k − 1)/2 = {(size - 1) / 2:g}"
         if size % 2 == 0:

@@ -9,10 +9,19 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from stepladder.errors import RecipeError, unknown
 from stepladder.schema import check
@@ -23,6 +32,31 @@ Positive = Annotated[int, Field(ge=1, le=_LARGEST, strict=True)]
 NotNegative = Annotated[int, Field(ge=0, le=_LARGEST, strict=True)]
 Classes = Literal["classes"]
 YesNo = Annotated[bool, Field(strict=True)]
+
+
+def _one_or_two(least: int, also: str = "") -> Callable[[Any], Any]:
+    """Read a number of pixels, or two, of rows and of columns; two equal ones are one, so that each value is unique."""
+
+    def is_one(value: Any) -> bool:
+        return type(value) is int and least <= value <= _LARGEST
+
+    def read(value: Any) -> Any:
+        if is_one(value) or (also and value == also):
+            return value
+        if isinstance(value, list | tuple) and len(value) == 2 and all(is_one(side) for side in value):
+            return value[0] if value[0] == value[1] else tuple(value)
+        words = f", or '{also}'" if also else ""
+        raise PydanticCustomError(
+            "one_or_two", f"Input should be at least {least}, or two such numbers, of rows and columns{words}"
+        )
+
+    return read
+
+
+#: One number for rows and columns, or two.
+Sides = tuple[int, int]
+KernelSize = Annotated[int | Sides, BeforeValidator(_one_or_two(1))]
+Padding = Annotated[int | Sides | Literal["same"], BeforeValidator(_one_or_two(0, "same"))]
 
 
 class BaseLayer(BaseModel):
@@ -48,9 +82,25 @@ class BaseLayer(BaseModel):
             key: value for key, value in table.items() if key not in self.quiet or value != fields[key].get_default()
         }
 
+    @property
+    def inner(self) -> tuple[tuple[Layer, ...], ...]:
+        """The lists of layers within this one, which its input passes side by side: a body, branches; mostly none."""
+        return ()
+
+    def with_inner(self, inner: Sequence[tuple[Layer, ...]]) -> Self:  # noqa: ARG002
+        """Return the same layer with other lists within it, as many as it has."""
+        return self
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names under which it keeps weights of its own, where those are not the layer's name; of none twice."""
+        return ()
+
 
 class _Convolution(BaseLayer):
-    """What convolutions share: square kernels; ``padding`` zeros on each side, or "same".
+    """What convolutions share: a kernel; ``padding`` zeros on each side, or "same".
+
+    ``kernel_size`` and ``padding`` are one number, or two: of rows and of columns.
 
     "same" is TensorFlow's: n pixels give ⌈n / stride⌉, with as few zeros as that takes, an odd one at the bottom and
     right. At stride 1 it keeps the size, with dilation·(kernel_size − 1) zeros in all.
@@ -58,22 +108,35 @@ class _Convolution(BaseLayer):
 
     quiet = frozenset({"dilation", "groups", "multiplier", "bias"})
 
-    kernel_size: Positive
+    kernel_size: KernelSize
     stride: Positive = 1
-    padding: NotNegative | Literal["same"] = 0
+    padding: Padding = 0
     dilation: Positive = 1
     bias: YesNo = True
 
+    @property
+    def kernel(self) -> Sides:
+        """Rows and columns of the kernel."""
+        return _both(self.kernel_size)
+
     @model_validator(mode="after")
     def _padding_fits(self) -> _Convolution:
-        most = self.dilation * (self.kernel_size - 1)
-        if self.padding != "same" and self.padding > most:
-            # Besides making no sense, it can crash: torch 2.13 on a CPU, channels-last, stride 2, maps one pixel wide.
-            raise RecipeError(
-                f"padding is {self.padding} around kernels that reach over {most + 1} pixel{'s' * (most > 0)}; it must "
-                f"be at most {most}, or some outputs would see nothing but padding"
-            )
+        if self.padding == "same":
+            return self
+        for size, padding in zip(self.kernel, _both(self.padding), strict=True):
+            most = self.dilation * (size - 1)
+            if padding > most:
+                # Besides making no sense, it can crash: torch 2.13 on a CPU, channels-last, stride 2, maps one pixel
+                # wide.
+                raise RecipeError(
+                    f"padding is {padding} around kernels that reach over {most + 1} pixel{'s' * (most > 0)}; it must "
+                    f"be at most {most}, or some outputs would see nothing but padding"
+                )
         return self
+
+
+def _both(sides: int | Sides) -> Sides:
+    return (sides, sides) if isinstance(sides, int) else sides
 
 
 class Conv(_Convolution):
@@ -174,6 +237,27 @@ class Relu(BaseLayer):
     ceiling: Positive | None = None
 
 
+class LeakyRelu(BaseLayer):
+    """x above zero, ``negative_slope``·x below (Maas, Hannun and Ng 2013, section 2)."""
+
+    quiet = frozenset({"negative_slope"})
+
+    kind: Literal["leaky_relu"] = "leaky_relu"
+    negative_slope: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.01
+
+
+class Silu(BaseLayer):
+    """x·σ(x), σ the logistic function: SiLU, or swish (Elfwing, Uchibe and Doya 2018; Ramachandran et al. 2017)."""
+
+    kind: Literal["silu"] = "silu"
+
+
+class HardSwish(BaseLayer):
+    """x·min(max(x + 3, 0), 6)/6, a SiLU in straight pieces (Howard et al., MobileNetV3, 2019, section 5.2)."""
+
+    kind: Literal["hard_swish"] = "hard_swish"
+
+
 class Gelu(BaseLayer):
     """x·Φ(x), Φ the normal distribution function (Hendrycks and Gimpel 2016)."""
 
@@ -217,6 +301,45 @@ class LayerNorm(BaseLayer):
     """Normalization over all values of an image, with a learned scale and shift a value (Ba et al. 2016)."""
 
     kind: Literal["layer_norm"] = "layer_norm"
+
+
+#: Channels in for each hidden one of squeeze-and-excitation, where nothing is said (Hu et al. 2018, section 6.1).
+REDUCTION = 16
+
+
+class SqueezeExcite(BaseLayer):
+    """Squeeze-and-excitation: each map times a gate, which two small layers make of the means of all maps.
+
+    Hu, Shen and Sun 2018, section 3: mean of each map → ``hidden`` values → activation → a value a map → gate.
+    ``hidden`` is the channels by ``reduction``, at least 1, unless it is stated. MobileNetV3 has the "hard_sigmoid"
+    gate, min(max(x + 3, 0), 6)/6; EfficientNet the activation "silu".
+    """
+
+    quiet = frozenset({"reduction", "hidden", "activation", "gate"})
+
+    kind: Literal["squeeze_excite"] = "squeeze_excite"
+    reduction: Positive = REDUCTION
+    hidden: Positive | None = None
+    activation: Literal["relu", "silu"] = "relu"
+    gate: Literal["sigmoid", "hard_sigmoid"] = "sigmoid"
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> SqueezeExcite:
+        if self.hidden is not None and self.reduction != REDUCTION:
+            raise RecipeError(
+                f"hidden is {self.hidden} and reduction is {self.reduction}, and each says how many values the gates "
+                f"are made of; keep one"
+            )
+        return self
+
+    def hidden_of(self, channels: int) -> int:
+        """Return how many values lie between the means of ``channels`` maps and their gates."""
+        return self.hidden or max(1, channels // self.reduction)
+
+    @property
+    def parts(self) -> tuple[str, str]:
+        """The names of the layer that reduces and of the one that expands."""
+        return f"{self.name}_reduce", f"{self.name}_expand"
 
 
 class Dropout(BaseLayer):
@@ -277,6 +400,20 @@ class Residual(BaseLayer):
         return table
 
     @property
+    def inner(self) -> tuple[tuple[Layer, ...], ...]:
+        """The body."""
+        return (self.body,)
+
+    def with_inner(self, inner: Sequence[tuple[Layer, ...]]) -> Self:
+        """Return the same residual around another body."""
+        return self.model_copy(update={"body": tuple(inner[0])})
+
+    @property
+    def parts(self) -> tuple[str, str]:
+        """The names of the shortcut's convolution and of its batch norm."""
+        return self.shortcut_name, self.shortcut_norm_name
+
+    @property
     def shortcut_name(self) -> str:
         """The name under which the weights of the shortcut's convolution are drawn and stored."""
         return f"{self.name}_shortcut"
@@ -285,6 +422,42 @@ class Residual(BaseLayer):
     def shortcut_norm_name(self) -> str:
         """The same of the batch norm behind it."""
         return f"{self.name}_shortcut_norm"
+
+
+class Concat(BaseLayer):
+    """The channels of several ``branches`` one behind another; an empty branch is the input as it is.
+
+    Branches of convolutions of several sizes are an inception module (Szegedy et al. 2015, section 4); an empty one
+    beside one of convolutions is a layer of a DenseNet (Huang et al. 2017, section 3). All put out the same height and
+    width, or rows of values.
+    """
+
+    kind: Literal["concat"] = "concat"
+    branches: Annotated[tuple[tuple[Layer, ...], ...], Field(min_length=2)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_branches(cls, table: Any) -> Any:
+        branches = table.get("branches") if isinstance(table, Mapping) else None
+        if not isinstance(branches, list | tuple):
+            return table
+        if len(branches) < 2:
+            raise RecipeError(f"branches has {len(branches)}; a concatenation needs two, and an empty one is the input")
+        checked = []
+        for number, branch in enumerate(branches, start=1):
+            if not isinstance(branch, list | tuple):
+                raise RecipeError(f"branch {number} is {branch!r}; it must be a list of layers")
+            checked.append(check_layers(branch, f"branch {number}, layer"))
+        return {**table, "branches": tuple(checked)}
+
+    @property
+    def inner(self) -> tuple[tuple[Layer, ...], ...]:
+        """The branches."""
+        return self.branches
+
+    def with_inner(self, inner: Sequence[tuple[Layer, ...]]) -> Self:
+        """Return a concatenation of other branches."""
+        return self.model_copy(update={"branches": tuple(map(tuple, inner))})
 
 
 class OwnModule(BaseLayer):
@@ -331,21 +504,27 @@ Layer = Annotated[
     | GlobalMaxPool
     | Pad
     | Relu
+    | LeakyRelu
     | Gelu
+    | Silu
+    | HardSwish
     | Celu
     | Tanh
     | BatchNorm
     | GroupNorm
     | LayerNorm
+    | SqueezeExcite
     | Dropout
     | Scale
     | Flatten
     | Linear
     | Residual
+    | Concat
     | OwnModule,
     Field(discriminator="kind"),
 ]
 Residual.model_rebuild()
+Concat.model_rebuild()
 
 #: Every kind of layer by the word for it.
 LAYER_KINDS: dict[str, type[BaseLayer]] = {
@@ -391,12 +570,20 @@ Make = Callable[[Layer], Layer]
 
 
 def walk(layers: tuple[Layer, ...], above: str = "") -> Iterator[tuple[str, Layer]]:
-    """Yield every layer with its number, as ``3`` or, within a residual, ``3.2``; a body before its residual."""
+    """Yield every layer with its number, those within a layer before it.
+
+    The number is ``3``, within a residual ``3.2``, and within the first branch of a concatenation ``3.1.2``.
+    """
     for position, layer in enumerate(layers, start=1):
         number = f"{above}{position}"
-        if isinstance(layer, Residual):
-            yield from walk(layer.body, f"{number}.")
+        for branch, inner in enumerate(layer.inner, start=1):
+            yield from walk(inner, number_within(layer, number, branch))
         yield number, layer
+
+
+def number_within(layer: BaseLayer, number: str, branch: int) -> str:
+    """Return what the numbers of layers in a branch (from 1) of ``layer`` begin with."""
+    return f"{number}.{branch}." if isinstance(layer, Concat) else f"{number}."
 
 
 def is_output(layer: BaseLayer) -> bool:
@@ -451,13 +638,13 @@ class Network(BaseModel):
                 f'a class, so write a number in place of "classes" in the other'
             )
         for layer in self.every_layer():
-            if isinstance(layer, Residual):
-                for taken in (layer.shortcut_name, layer.shortcut_norm_name):
-                    if taken in names:
-                        raise RecipeError(
-                            f"the network has a layer called '{taken}', as the shortcut of '{layer.name}' is; give it "
-                            f"another name"
-                        )
+            for taken in layer.parts:
+                if taken in names:
+                    whose = "the shortcut" if isinstance(layer, Residual) else "a part"
+                    raise RecipeError(
+                        f"the network has a layer called '{taken}', as {whose} of '{layer.name}' is; give it another "
+                        f"name"
+                    )
         return self
 
     @property
@@ -466,7 +653,7 @@ class Network(BaseModel):
         return next((layer for layer in self.layers if isinstance(layer, OwnModule)), None)
 
     def every_layer(self) -> Iterator[Layer]:
-        """Yield every layer, those in the bodies of residuals among them; a body before its residual."""
+        """Yield every layer, those within residuals and concatenations among them, and before these."""
         return (layer for _, layer in walk(self.layers))
 
     def insert_after(
@@ -481,10 +668,7 @@ class Network(BaseModel):
         def rewrite(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
             new: list[Layer] = []
             for position, layer in enumerate(layers):
-                if isinstance(layer, Residual):
-                    new.append(layer.model_copy(update={"body": rewrite(layer.body)}))
-                else:
-                    new.append(layer)
+                new.append(layer.with_inner([rewrite(inner) for inner in layer.inner]))
                 if wanted(layer) and not (unless is not None and unless(layers[position + 1 :])):
                     new.append(make(layer))
             return tuple(new)
@@ -499,8 +683,11 @@ class Network(BaseModel):
                 layer, before, after = layers[position], layers[:position], layers[position + 1 :]
                 if wanted(layer):
                     return (*before, make(layer), layer, *after)
-                if isinstance(layer, Residual) and (body := rewrite(layer.body)) is not None:
-                    return (*before, layer.model_copy(update={"body": body}), *after)
+                for branch in reversed(range(len(layer.inner))):
+                    inner = list(layer.inner)
+                    if (body := rewrite(inner[branch])) is not None:
+                        inner[branch] = body
+                        return (*before, layer.with_inner(inner), *after)
             return None
 
         rewritten = rewrite(self.layers)

@@ -32,6 +32,7 @@ def test_their_exact_counts():
         "lenet5": 61_706,
         "mlp": 266_610,
         "mobilenet_v2": 3_504_872,
+        "mobilenet_v3_small": 2_542_856,
         "report": 1_191_170,
         "report_gap": 231_306,
         "resnet18": 11_689_512,
