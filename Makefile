@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: study test check bench simulate soak setup clean help
+.PHONY: study test check bench simulate fuzz soak setup clean help
 
 study: $(READY)  ## the first study: five techniques on handwritten digits, five seeds, a minute
 	$(BIN)/stepladder study digits --recipe first
@@ -23,6 +23,9 @@ bench: $(READY)  ## training speed against plain PyTorch, measured here
 
 simulate: $(READY)  ## do the verdicts keep their error rates? 20,000 made-up studies a setting, a minute
 	$(BIN)/python -m benchmarks simulate
+
+fuzz: $(READY)  ## 10,000 damaged files for each reader of foreign bytes: a value or a sentence, in bounded time and memory
+	$(BIN)/python -m benchmarks fuzz
 
 soak: $(READY)  ## the long tests, then an hour of studies killed at random moments: the same bits, memory and files flat?
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m soak

@@ -92,11 +92,23 @@ _add(
     "doublings photos/ --size 16 --budget steps --with earlier.json",
 )
 _add(
+    "lr_range",
+    "Hold the rate that stepladder lr-range suggests against a sweep: is it within a factor of two of the best?",
+    "lr_range digits --rung standardize --set epochs=12",
+    "lr_range photos/ --limit 50 --size 32 --recipe small",
+)
+_add(
     "soak",
     "Kill studies of the digits at random moments, for an hour, and compare what they leave with the bits of an "
     "undisturbed one; record memory and open files meanwhile.",
     "soak",
     "soak --minutes 2 --limit 40 --epochs 3",
+)
+_add(
+    "fuzz",
+    "Read thousands of damaged files of every kind that Stepladder reads: a value or a sentence, in 5 s and 1 GB.",
+    "fuzz",
+    "fuzz npz tar --cases 1000 --seed 7",
 )
 
 

@@ -347,7 +347,7 @@ def noise(
     compute = choose_compute("cpu", threads=1)
     settings = {} if epochs is None else {"epochs": epochs}
     options = RecipeOptions(recipe, network, settings=settings, rung=rung)
-    images = load_image_set(data, limit=limit, default_size=options.default_size())
+    images = load_image_set(data, limit=limit, size=options.default_size())
     splits, whole = hold_out(images, validation), options.make(images)
     assert splits.validation is not None
     held = splits.validation

@@ -10,8 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from stepladder.errors import StorageError
-from stepladder.files import read_json, replace_bytes, replace_json, replace_text
+from stepladder.errors import DamagedError, StorageError
+from stepladder.files import (
+    find_links,
+    json_text,
+    parse_json,
+    read_json,
+    read_plain,
+    remove_links,
+    remove_stale_parts,
+    replace_bytes,
+    replace_json,
+    replace_text,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -126,3 +137,97 @@ def test_what_is_no_json(tmp_path, content):
 def test_no_file(tmp_path):
     with pytest.raises(StorageError, match=r"cannot read .*nothing\.json: No such file or directory"):
         read_json(tmp_path / "nothing.json")
+
+
+@pytest.fixture
+def outside(tmp_path):
+    """A folder that is not ours, and one of somebody else's that points at it."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "file").write_text("theirs")
+    (tmp_path / "study").mkdir()
+    return tmp_path / "outside"
+
+
+@pytest.mark.parametrize("name", ["figures", "figures/deep", "file"])
+def test_nothing_is_written_through_a_link_within_a_folder(outside, name):
+    study = outside.parent / "study"
+    (study / name).parent.mkdir(exist_ok=True)
+    (study / name).symlink_to(outside / "file" if name == "file" else outside)
+    path = study / "file" if name == "file" else study / "figures" / "deep" / "file"
+    replace_text(path, "ours", within=study)
+    assert path.read_text() == "ours"
+    assert not any((study / inner).is_symlink() for inner in ("file", "figures", "figures/deep"))
+    assert names(outside) == ["file"]
+    assert (outside / "file").read_text() == "theirs"
+
+
+def test_the_folder_itself_may_be_a_link_of_its_user(outside):
+    link = outside.parent / "link"
+    link.symlink_to(outside)
+    replace_text(link / "file", "ours", within=link)
+    assert (outside / "file").read_text() == "ours"
+
+
+def test_links_are_found_and_removed_and_none_is_followed(outside):
+    study = outside.parent / "study"
+    (study / "a").mkdir()
+    (study / "a" / "link").symlink_to(outside)
+    (study / "b").symlink_to(study)  # without an end
+    (study / "file").write_text("")
+    assert list(find_links(study)) == [study / "a" / "link", study / "b"]
+    assert list(find_links(study / "nothing")) == []
+    remove_links(study)
+    assert list(find_links(study)) == []
+    assert names(outside) == ["file"]
+    (study / "figures").symlink_to(outside)
+    (outside / ".file.x.part").write_text("")
+    os.utime(outside / ".file.x.part", (0, 0))
+    remove_stale_parts(study / "figures", ["file"])
+    assert names(outside) == [".file.x.part", "file"]
+
+
+def test_only_plain_files_of_a_bounded_size_are_read(outside):
+    study = outside.parent / "study"
+    os.mkfifo(study / "pipe")
+    (study / "link").symlink_to(outside / "file")
+    (study / "zero").symlink_to("/dev/zero")
+    with (study / "large").open("wb") as file:
+        file.truncate(10**12)
+    assert read_plain(study / "link") == b"theirs"
+    for name, reason in (("pipe", "no file"), ("zero", "no file"), ("large", "1,000,000 MB"), (".", "no file")):
+        with pytest.raises(OSError, match=reason):
+            read_plain(study / name)
+        with pytest.raises(DamagedError, match=reason):
+            read_json(study / name)
+    with pytest.raises(OSError, match="it is a link"):
+        read_plain(study / "link", follow=False)
+    with pytest.raises(FileNotFoundError):
+        read_plain(study / "nothing")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"a": NaN}', "it holds NaN"),
+        ('{"a": [-Infinity]}', "it holds -Infinity"),
+        ('{"a": 1e999}', "it holds 1e999, which is too large"),
+        ('{"a": 1, "b": {"c": 2, "c": 2}}', "it holds 'c' twice"),
+        ("[" * 101 + "]" * 101, "more than 100 deep"),
+        ("[" * 100_000, "more than 100 deep"),
+        ("9" * 5000, "digits"),
+    ],
+)
+def test_json_that_is_read_is_as_strict_as_what_is_written(tmp_path, text, said):
+    with pytest.raises(ValueError, match=said):
+        parse_json(text)
+    (tmp_path / "file.json").write_text(text)
+    with pytest.raises(DamagedError, match=said):
+        read_json(tmp_path / "file.json")
+    assert parse_json("[" * 100 + "]" * 100)
+
+
+def test_json_that_we_write_commands_no_terminal():
+    odd = {"\x1b[2J": "\x9b\u202e\u2028\udce9\U000e0067\n"}
+    text = json_text(odd)
+    assert json.loads(text) == parse_json(text) == odd
+    assert text == '{\n  "\\u001b[2J": "\\u009b\\u202e\\u2028\\udce9\\udb40\\udc67\\n"\n}\n'

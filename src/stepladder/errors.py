@@ -8,17 +8,53 @@ with :attr:`StepladderError.exit_code`.
 from __future__ import annotations
 
 import difflib
+import re
 import traceback
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 _OURSELVES = Path(__file__).parent
 
+#: What commands a terminal, turns the direction of writing, or cannot be seen or encoded: control characters but tab
+#: and line break, marks and overrides of direction, separators of lines, invisible signs, lone surrogates. Joiners, of
+#: which scripts and pictures are made, stay.
+_ODD = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff"
+    "\U000e0000-\U000e007f\ud800-\udfff]"
+)
+
+
+def printable(text: str, *, as_json: bool = False) -> str:
+    r"""Return ``text`` from outside as a screen or page may show it: what would command it is written as an escape.
+
+    >>> print(printable("cat\x1b[2J"))
+    cat\x1b[2J
+
+    Args:
+        as_json: the text is a JSON document, whose strings say the same by an escape of JSON.
+    """
+    return _ODD.sub(_json_escape if as_json else _escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    number = ord(found[0])
+    return f"\\x{number:02x}" if number < 0x100 else _json_escape(found) if number < 0x10000 else f"\\U{number:08x}"
+
+
+def _json_escape(found: re.Match[str]) -> str:
+    number = ord(found[0])
+    if number < 0x10000:
+        return f"\\u{number:04x}"
+    return f"\\u{0xD800 + (number - 0x10000 >> 10):04x}\\u{0xDC00 + (number & 0x3FF):04x}"
+
 
 class StepladderError(Exception):
-    """Base of every error that a user can cause and mend."""
+    """Base of every error that a user can cause and mend; what its message quotes is made printable."""
 
     exit_code = 2
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(str(message)))
 
 
 class DataError(StepladderError):
@@ -65,6 +101,9 @@ class LineError(RecipeError):
     Args:
         sentence: without the line, for places that have one line.
         start, end: the token's characters in ``line``.
+
+    Attributes:
+        column: where the token begins, counted from 1, for places without room for a caret.
     """
 
     def __init__(self, sentence: str, line: str, start: int, end: int) -> None:
@@ -74,7 +113,8 @@ class LineError(RecipeError):
         place = start - left + (1 if left else 0)
         carets = "^" * max(1, min(end - start, len(shown) - place))
         super().__init__(f"{sentence}\n  {shown}\n  {' ' * place}{carets}")
-        self.sentence = sentence
+        self.sentence = printable(sentence)
+        self.column = start + 1
 
 
 class StudyError(StepladderError):
@@ -85,8 +125,24 @@ class StorageError(StepladderError):
     """A folder or file that cannot be written or read."""
 
 
+class DamagedError(StorageError):
+    """A file that is there, and does not hold what it should.
+
+    Args:
+        what: the file and what is wrong with it.
+        fix: what to do about it.
+    """
+
+    def __init__(self, what: str, fix: str) -> None:
+        super().__init__(f"{what}; {fix}")
+        self.what = printable(what)
+
+
 class StepladderWarning(UserWarning):
     """Something that was mended, or done another way, and that the user should know; one or more whole sentences."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(str(message)))
 
 
 def described(error: BaseException) -> str:
@@ -133,8 +189,7 @@ def unknown(kind: str, value: str, known: Iterable[str], listed_by: str | None =
     names = sorted(known)
     near = difflib.get_close_matches(value, names, n=1)
     hint = f"; did you mean '{near[0]}'?" if near else "."
-    # A line break or a control character in a name would break the sentence, or the terminal.
-    shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in value)
+    shown = printable(value).replace("\n", r"\n")  # in a name, a line break would break the sentence
     return f"unknown {kind} '{shown}'{hint} {f'All: {listed_by}' if listed_by else 'Known: ' + ', '.join(names)}"
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
+import math
 import os
 import shutil
+import stat
 import tempfile
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from stepladder.errors import StorageError
+from stepladder.errors import DamagedError, StorageError, printable
 
 _READING_UMASK = Lock()
 
@@ -24,17 +27,33 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 #: Age at which a file that is half written has no writer any more.
 _STALE_SECONDS = 3600.0
 
+#: Bytes that a record may have: none that we wrote comes near, and what JSON makes of more takes a gigabyte.
+MOST_RECORD_BYTES = 64_000_000
 
-def replace_bytes(path: Path, content: bytes) -> None:
+#: How deep lists and tables of a record may lie in one another; those of networks of networks do ten deep.
+_MOST_LEVELS = 100
+_TOO_DEEP = f"its lists and tables lie more than {_MOST_LEVELS} deep in one another"
+
+# No pipe is waited for, whoever may write into it; Windows has none with a name in a folder, and needs O_BINARY.
+_PLAIN = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+def replace_bytes(path: Path, content: bytes, *, within: Path | None = None) -> None:
     """Replace the file at ``path`` by ``content``, atomically and durably.
 
     Written beside the target, synced, renamed over it, and the folder synced, so that a crash at any moment leaves the
-    old file or the new one (Pillai et al., "All File Systems Are Not Created Equal", OSDI 2014, section 4).
+    old file or the new one (Pillai et al., "All File Systems Are Not Created Equal", OSDI 2014, section 4). A link in
+    the file's place is replaced, and what it points to stays as it is.
+
+    Args:
+        within: a folder above the file that may come from anybody; see :func:`own_folder`.
 
     Raises:
         StorageError: no permission, no space, or the folder cannot be made.
     """
     try:
+        if within is not None:
+            own_folder(path.parent, within)
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
         try:
@@ -53,6 +72,48 @@ def replace_bytes(path: Path, content: bytes) -> None:
         raise storage_failed(path, len(content), error) from error
 
 
+def own_folder(folder: Path, within: Path) -> None:
+    """Make ``folder``, which is below ``within``: a link in place of it, or of one between the two, is replaced.
+
+    So nothing that is written there ends in a folder outside, which whoever made the folder chose.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    inner = within
+    for part in folder.relative_to(within).parts:
+        inner = inner / part
+        if inner.is_symlink():
+            inner.unlink()
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def find_links(folder: Path) -> Iterator[Path]:
+    """Yield the links at ``folder`` and anywhere below it; none is followed.
+
+    Raises:
+        OSError: a folder cannot be looked into.
+    """
+    if folder.is_symlink():
+        yield folder
+    elif folder.is_dir():
+        for path in sorted(folder.iterdir()):
+            yield from find_links(path)
+
+
+def remove_links(folder: Path) -> None:
+    """Remove the links at ``folder`` and below it, so that nothing is written through one; what they point to stays.
+
+    Raises:
+        StorageError: one cannot be removed.
+    """
+    for link in find_links(folder):
+        try:
+            link.unlink()
+        except OSError as error:
+            raise storage_failed(link, 0, error) from error
+
+
 def remove_parts(folder: Path) -> None:
     """Remove what writers that were killed have left below ``folder``; only its owner may, as others may be writing."""
     with suppress(OSError):  # it only saves room; what keeps it from working is said by the next write
@@ -68,6 +129,8 @@ def remove_stale_parts(folder: Path, owned: Collection[str]) -> None:
         owned: names of files that nobody else can be writing now. What would become another file goes once it is an
             hour old: no writer takes that long.
     """
+    if folder.is_symlink():  # what lies behind it is somebody else's
+        return
     with suppress(OSError):  # another process may have removed one, or there is no file handle to look with
         for path in folder.glob(".*.part"):
             target = path.name[1:].removesuffix(".part").rpartition(".")[0]  # .<target>.<random>.part
@@ -111,40 +174,122 @@ def _free_space(path: Path) -> str:
     return "nobody knows how much is free"
 
 
-def replace_text(path: Path, content: str) -> None:
+def replace_text(path: Path, content: str, *, within: Path | None = None) -> None:
     """Replace the file at ``path`` by ``content`` in UTF-8; see :func:`replace_bytes`.
 
     File names need not be UTF-8; Python holds what does not decode as lone surrogates. Such a character is written as
     ``\\udce9``, which JSON reads back as the same.
     """
-    replace_bytes(path, content.encode(errors="backslashreplace"))
+    replace_bytes(path, encoded(content), within=within)
 
 
-def replace_json(path: Path, document: Any) -> None:
+def encoded(content: str) -> bytes:
+    """Return text as our files hold it; see :func:`replace_text`."""
+    return content.encode(errors="backslashreplace")
+
+
+def replace_json(path: Path, document: Any, *, within: Path | None = None) -> None:
     """Replace the file at ``path`` by :func:`json_text` of ``document``; see :func:`replace_bytes`."""
-    replace_text(path, json_text(document))
+    replace_text(path, json_text(document), within=within)
 
 
 def json_text(document: Any) -> str:
     """Return ``document`` as strict JSON, as all our files hold it.
 
-    Strict: NaN and infinity are no JSON, so they raise ValueError here instead of confusing a reader later.
+    Strict: NaN and infinity are no JSON, so they raise ValueError here instead of confusing a reader later. What would
+    command a terminal is written as an escape of JSON, which says the same.
     """
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return printable(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False), as_json=True) + "\n"
+
+
+def read_plain(path: Path, most: int = MOST_RECORD_BYTES, *, follow: bool = True) -> bytes:
+    """Return the content of a plain file; a pipe or device, which may never end, is not read.
+
+    Args:
+        most: bytes that it may have.
+        follow: whether a link may stand in its place.
+
+    Raises:
+        OSError: it is missing, too large or no plain file, or cannot be read.
+    """
+    with open_plain(path, follow=follow) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > most:
+            raise OSError(errno.EFBIG, f"it has {size / 1e6:,.0f} MB, and may have {most / 1e6:,.0f} MB", str(path))
+        return file.read(size)
+
+
+def open_plain(path: Path, *, follow: bool = True) -> io.BufferedReader:
+    """Open a plain file for reading; see :func:`read_plain`."""
+    if not follow and path.is_symlink():
+        raise OSError(errno.ELOOP, "it is a link", str(path))
+    descriptor = os.open(path, os.O_RDONLY | _PLAIN | (0 if follow else getattr(os, "O_NOFOLLOW", 0)))
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "it is no file (a folder, pipe or device)", str(path))
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON document.
+    """Read a JSON document; it is as strict as :func:`json_text`, and no table has a key twice.
 
     Raises:
-        StorageError: the file is missing, unreadable or no JSON.
+        DamagedError: the file is too large, or no such JSON.
+        StorageError: it is missing or cannot be read.
     """
     try:
-        return json.loads(path.read_bytes())
+        return parse_json(read_plain(path))
     except OSError as error:
-        raise StorageError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
-        raise StorageError(f"{path} is not valid JSON ({error}); restore it from a copy or remove it") from error
+        raise unreadable(path, error) from error
+    except ValueError as error:
+        raise DamagedError(f"{path} is not valid JSON ({error})", "restore it from a copy or remove it") from error
+
+
+def unreadable(path: Path, error: OSError) -> StorageError:
+    """Return the error of a file that could not be read; a :class:`DamagedError` where it never can be."""
+    what = f"cannot read {path}: {error.strerror or error}"
+    if error.errno in (errno.EFBIG, errno.EINVAL, errno.ELOOP, errno.ENXIO):  # see :func:`read_plain`
+        return DamagedError(what, "restore it from a copy or remove it")
+    return StorageError(what)
+
+
+def parse_json(content: bytes | str) -> Any:
+    """Return the value of a JSON document; see :func:`read_json`.
+
+    Raises:
+        ValueError: it is no such JSON.
+    """
+    try:
+        document = json.loads(content, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_once)
+    except RecursionError as error:
+        raise ValueError(_TOO_DEEP) from error
+    level = [document] if isinstance(document, dict | list) else []
+    for _ in range(_MOST_LEVELS + 1):
+        if not level:
+            return document
+        inside = (outer.values() if isinstance(outer, dict) else outer for outer in level)
+        level = [one for values in inside for one in values if isinstance(one, dict | list)]
+    raise ValueError(_TOO_DEEP)
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"it holds {constant}, which is no number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"it holds {text[:40]}, which is too large for a number")
+    return value
+
+
+def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"it holds {twice[:100]!r} twice")
+    return table
 
 
 def sync_folder(folder: Path) -> None:

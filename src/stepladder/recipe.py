@@ -15,9 +15,11 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from stepladder.errors import LineError, RecipeError, some_of, unknown
+from stepladder.files import read_plain
 from stepladder.network import Network, load_network
-from stepladder.network.line import format_line
+from stepladder.network.line import format_line, network_of_table
 from stepladder.network.own import is_reference, register_network
+from stepladder.network.presets import preset_of
 from stepladder.network.spec import LAYER_KINDS
 from stepladder.optimizer import OPTIMIZERS, Optimizer, change_optimizer
 from stepladder.schema import check
@@ -25,6 +27,8 @@ from stepladder.techniques import Technique, code_of, find_technique
 
 #: Names are printed and become folder names: words, with no control characters or markup.
 Name = Annotated[str, Field(pattern=r"^[\w .+-]+$")]
+#: Bytes that the file of a recipe or of rungs may have; a ResNet-152 takes a tenth of it.
+MOST_RECIPE_BYTES = 1_000_000
 #: What a tensor's sizes can count to.
 _LARGEST = 2**31 - 1
 
@@ -105,12 +109,15 @@ class Recipe(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _load_network(cls, table: Any) -> Any:
-        if isinstance(table, Mapping) and isinstance(table.get("network"), str):
+        network = table.get("network") if isinstance(table, Mapping) else None
+        if isinstance(network, str) or (isinstance(network, Mapping) and "line" in network):
             try:
+                if isinstance(network, Mapping):
+                    return {**table, "network": network_of_table(network)}
                 # A record may come from anybody: what it says runs no code.
-                return {**table, "network": load_network(table["network"], run_code=False)}
+                return {**table, "network": load_network(network, run_code=False)}
             except LineError as error:  # a recipe's messages are one line, and have no room for a caret
-                raise RecipeError(f"network: {error.sentence}") from error
+                raise RecipeError(f"network, column {error.column}: {error.sentence}") from error
         return table
 
     @model_validator(mode="after")
@@ -137,6 +144,22 @@ class Recipe(BaseModel):
     def to_toml(self) -> str:
         """Return the recipe as a TOML file."""
         return tomli_w.dumps(self.to_table())
+
+    def to_file(self, *comments: str) -> str:
+        """Return a TOML file for people, which :func:`load_recipe` reads back to an equal recipe.
+
+        The network stands there by its name, or as one line. One that a user's own file builds stands there whole, and
+        its code is run only where the file is named again.
+
+        Args:
+            comments: what to say above it, a line each.
+        """
+        table = self.to_table()
+        if self.network.own is None:
+            preset = preset_of(self.network)
+            table["network"] = format_line(self.network) if preset is None else preset.name
+        lines = [" ".join(comment.split()) for comment in comments]
+        return "".join(f"# {line}\n" for line in lines) + "\n" * bool(lines) + tomli_w.dumps(table)
 
     @property
     def fingerprint(self) -> str:
@@ -192,14 +215,14 @@ def _load_table(name: str, above: tuple[str, ...]) -> dict[str, Any]:
         text = (_folder() / f"{name}.toml").read_text(encoding="utf-8")
     elif path.suffix == ".toml":
         try:
-            text = path.read_text(encoding="utf-8-sig")  # editors on Windows put a byte-order mark first
+            text = read_plain(path, MOST_RECIPE_BYTES).decode("utf-8-sig")  # editors on Windows put such a mark first
         except (OSError, ValueError) as error:
             raise RecipeError(f"cannot read the recipe {name}: {getattr(error, 'strerror', None) or error}") from error
     else:
         raise RecipeError(f"{unknown('recipe', name, recipe_names())}; or the path of a .toml file")
     try:
         table = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # numbers of more digits than Python reads are no TOML errors
         raise RecipeError(f"{name} is not valid TOML: {error}") from error
     if "base" not in table:
         return table
@@ -260,7 +283,7 @@ def read_value(text: str) -> Any:
     """Return the value that ``text`` would be in a TOML file; a bare word is a text."""
     try:
         table = tomllib.loads(f"value = {text}")
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # numbers of more digits than Python reads are no TOML errors
         return text  # a bare word is a name, as in network=report
     return table["value"] if len(table) == 1 else text
 

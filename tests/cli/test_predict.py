@@ -26,7 +26,7 @@ def trial(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trial") / "digits"
     with pytest.MonkeyPatch.context() as patch:
         # So few images seldom tell a temperature; here there shall be one.
-        patch.setattr("stepladder.studies.design.metrics.tells_temperature", lambda *_: True)
+        patch.setattr("stepladder.training.calibration.tells_temperature", lambda *_: True)
         assert run(["train", "digits", "--limit", "60", "--epochs", "2", "--out", str(folder)]) == 0
     return folder
 

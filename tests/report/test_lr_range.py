@@ -32,21 +32,39 @@ def test_the_sentences_of_every_case(found: LrRange) -> None:
     )
     text = "\n".join(describe_lr_range(three))
     assert (
-        "Suggested: optimizer.lr=0.016 (0.01 to 0.025 over 3 seeds). The smoothed training loss is lowest at 0.16,"
-        in text
+        "Suggested: optimizer.lr=0.079 (0.05 to 0.13 over 3 seeds). The smoothed training loss is lowest at 0.16; from "
+        "there on the rate is too large. Half of that is suggested," in text
     )
     assert "The loss falls fastest at 0.01 (0.01 to 0.016)." in text
     assert "in 2 of 3 seeds. There the test ended." in text
     assert "Left out: cosine_lr and warmup, since they change the rate, which the test sets." in text
     assert "Only training images were used, none of validation or test." in text
-    assert "raise the highest rate" not in text
+    assert "give `high`" not in text
 
-    one = replace(found, tests=(made_up(0, 299, 150, False),), left_out=(), span=RateRange())
+    one = replace(found, tests=(made_up(0, 200, 150, False),), left_out=(), span=RateRange())
     text = "\n".join(describe_lr_range(one))
     assert "(n = 1 seed)" in text
-    assert "In 1 of 1 seed the loss is lowest at the end of the range" in text
     assert "diverged" not in text
     assert "Left out" not in text
+
+    end = replace(one, tests=(made_up(0, 272, 150, False), made_up(1, 255, 150), made_up(2, 255, 150)))
+    text = "\n".join(describe_lr_range(end))
+    assert "Suggested: optimizer.lr=0.63 " in text
+    assert "In 1 of 3 seeds the loss is lowest at the end of the range, so the test saw no rate that is too" in text
+    ends = replace(end, tests=(*end.tests[:2], made_up(2, 291, 150)))
+    (said, *_) = describe_lr_range(ends)
+    assert ends.suggested_recipe is None
+    assert said == (
+        "No rate is suggested: in 2 of 3 seeds the loss is lowest at the end of the range, so the test saw no rate "
+        "that is too large. Give `high` a larger rate."
+    )
+
+    apart = replace(one, tests=(made_up(0, 170, 150), made_up(1, 200, 150), made_up(2, 201, 150)))
+    (said, *_) = describe_lr_range(apart)
+    assert apart.suggested is None
+    assert said.startswith("No rate is suggested: the seeds say 0.013 to 0.052, too far apart to tell one. Give more")
+    near = replace(one, tests=(made_up(0, 171, 150), *apart.tests[1:]))
+    assert near.suggested == 0.05
 
     nothing = replace(found, tests=(made_up(0, 200, 150), made_up(1, None, None)))
     text = "\n".join(describe_lr_range(nothing))

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -163,6 +163,28 @@ def test_damaged_files_are_a_sentence(digits: ImageSet, tmp_path: Path) -> None:
             load_bag_folder(tmp_path)
     path.unlink()
     assert load_bag_folder(tmp_path) is None
+
+
+def test_a_damaged_seed_is_set_aside_and_fitted_again(digits: ImageSet, tmp_path: Path) -> None:
+    class Told(BagCallbacks):
+        sentences: ClassVar[list[str]] = []
+
+        def message(self, sentence: str) -> None:
+            self.sentences.append(sentence)
+
+    whole = fit(digits, tmp_path, seeds=1).results[0]
+    (tmp_path / "seeds/0/result.json").write_text("{")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "seeds/1").symlink_to(tmp_path / "outside")
+    again = fit(digits, tmp_path, seeds=2, callbacks=Told()).results
+    assert again[0].model_dump(exclude={"seconds", "cpu_seconds", "finished"}) == whole.model_dump(
+        exclude={"seconds", "cpu_seconds", "finished"}
+    )
+    (sentence,) = Told.sentences
+    assert sentence.startswith("Seed 0 is damaged: ")
+    assert sentence.endswith("It was set aside as seeds/0.broken-1, and is fitted again.")
+    assert (tmp_path / "seeds/0.broken-1/result.json").read_text() == "{"
+    assert list((tmp_path / "outside").iterdir()) == []
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ def test_a_real_study_has_everything(study: RunStudy, digits: ImageSet) -> None:
     assert made.shown is not None
     assert made.answers is not None
     assert made.answers.accuracy == pytest.approx(made.shown.trial.result.test_accuracy)
-    assert made.gallery == read_gallery(saved.folder)
+    assert made.gallery == read_gallery(saved.folder, 10)
     assert made.network is not None
     assert made.network.rung == made.shown.trial.rung
     # The bag of words against the first rung: nothing is paired.

@@ -24,6 +24,7 @@ from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.running.timing import Estimate
 from stepladder.studies.study import plan_study
+from stepladder.training.metrics import find_metric
 
 MadeUp = Callable[..., SavedStudy]
 SECONDS = {"baseline": 1.0, "standardize": 2.0, "augment": 3.0}
@@ -105,7 +106,7 @@ def test_two_processes_take_half_as_long(forecast: Callable[..., Forecast]) -> N
 def test_a_spread_is_stated_or_a_usual_one_in_the_unit_of_the_metric() -> None:
     assert choose_spread(0.02, "accuracy") == Spread(0.02)
     assert choose_spread(None, "accuracy") is None
-    assert usual_spread("nll", 100) == usual_spread("nll", 10_000) == Spread(0.01, usual=True)
+    assert usual_spread(find_metric("nll"), 100) == usual_spread(find_metric("nll"), 10_000) == Spread(0.01, usual=True)
     for sd in (0.0, -0.1, float("inf"), float("nan")):
         with pytest.raises(StudyError, match=r"`spread` is .*; it must be above 0"):
             choose_spread(sd, "accuracy")
@@ -115,18 +116,18 @@ def test_few_test_images_spread_a_share_more_than_many() -> None:
     # Of 100 studies of two networks with the same accuracy that differ on 4 % of the images, coin by coin.
     random = np.random.default_rng(0)
     for images in (72, 360, 10_000):
-        found = usual_spread("accuracy", images)
+        found = usual_spread(find_metric("accuracy"), images)
         assert found.usual
-        assert found == usual_spread("ece", images)
+        assert found == usual_spread(find_metric("ece"), images)
         differ = random.binomial(images, 0.04, 4000)
         by_chance = (2 * random.binomial(differ, 0.5) - differ) / images
         assert found.sd == pytest.approx(np.hypot(by_chance.std(), 0.003), rel=0.05)
-    assert usual_spread("accuracy", 72).sd > 2 * usual_spread("accuracy", 360).sd
+    assert usual_spread(find_metric("accuracy"), 72).sd > 2 * usual_spread(find_metric("accuracy"), 360).sd
 
 
 def test_a_forecast_without_a_stated_spread_goes_by_its_test_images(forecast: Callable[..., Forecast]) -> None:
     found = forecast(5, None)
-    assert found.spread == usual_spread("accuracy", found.record.data.counts["test"])
+    assert found.spread == usual_spread(find_metric("accuracy"), found.record.data.counts["test"])
 
 
 def test_a_pilot_gives_the_median_of_its_comparisons_and_no_interaction(

@@ -56,9 +56,11 @@ def test_the_median_is_suggested_where_every_test_suggests(rates_of: Callable[..
 
     class _Suggests:
         def __init__(self, rate: float | None) -> None:
-            self.suggested = rate
+            self.suggested, self.lowest = rate, 0
 
-    assert of(0.1, 0.023456, 0.5).suggested == 0.1
+    assert of(0.1, 0.053456, 0.2).suggested == 0.1
+    assert of(0.1, 0.023456, 0.11).suggested is None  # too far apart
+    assert of(0.1, 0.023456, 0.11).apart
     assert of(0.0123, 0.0456).suggested == 0.029  # two digits say enough
     assert of(0.1, None).suggested is None
     assert of(0.1, None).suggestions == (0.1,)
@@ -71,8 +73,14 @@ def test_the_median_is_suggested_where_every_test_suggests(rates_of: Callable[..
     assert at_end.lowest_at_end == 1
 
 
-def test_what_cannot_be_tested_is_refused(rates_of: Callable[..., LrRange], tiny_recipe: MakeRecipe) -> None:
+def test_batches_larger_than_the_training_set_are_all_of_it_as_in_a_study(
+    rates_of: Callable[..., LrRange], tiny_recipe: MakeRecipe
+) -> None:
+    found = rates_of(tiny_recipe(batch_size=300), seeds=1)
+    assert found.images == 216
+    assert found.tests == rates_of(tiny_recipe(batch_size=216), seeds=1).tests
+
+
+def test_what_cannot_be_tested_is_refused(rates_of: Callable[..., LrRange]) -> None:
     with pytest.raises(StudyError, match="`seeds` is 0; it must be 1 to 1000"):
         rates_of(seeds=0)
-    with pytest.raises(StudyError, match="batch_size is 300 and 216 images train; take at most that many"):
-        rates_of(tiny_recipe(batch_size=300))

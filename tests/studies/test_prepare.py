@@ -25,7 +25,15 @@ from stepladder.recipe import Recipe
 from stepladder.studies import prepare as module
 from stepladder.studies.design.recipes import RecipeOptions
 from stepladder.studies.design.rules import Protocol
-from stepladder.studies.prepare import describe_data, grave_of, preflight, prepare, refuse_file, time_limit
+from stepladder.studies.prepare import (
+    describe_data,
+    grave_of,
+    preflight,
+    prepare,
+    refuse_among_images,
+    refuse_file,
+    time_limit,
+)
 from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.train import train_model
@@ -276,3 +284,37 @@ def test_what_a_server_gives_instead_of_the_weights_is_not_kept(
     with pytest.raises(DataError, match=r"it gave a file with SHA-256 .* which was removed"):
         prepare(digits, recipe, Protocol(), Execution("cpu", "float32", download=True), Callbacks())
     assert [path.name for path in (tmp_path / "cache" / "downloads").iterdir() if path.suffix != ".lock"] == []
+
+
+@pytest.fixture
+def among(digits: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ImageSet:
+    """Images that were read from pets/, one of whose classes is a link; pets/ is the current folder."""
+    for folder in ("pets/dog", "elsewhere/cats"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "pets" / "cat").symlink_to(tmp_path / "elsewhere" / "cats")
+    monkeypatch.chdir(tmp_path / "pets")
+    return replace(digits, folders=(tmp_path / "pets", tmp_path / "elsewhere" / "cats"))
+
+
+USUAL = Path("studies") / "pets-ladder"
+
+
+@pytest.mark.parametrize("out", [".", "", "dog", "dog/study", "results", "../pets", "cat/study", "../elsewhere/cats"])
+def test_results_among_the_images_are_refused(among: ImageSet, out: str) -> None:
+    with pytest.raises(StudyError, match=r"`out` is .*(is the folder of|lies among) the images.*; choose a"):
+        refuse_among_images(Path(out), among, USUAL)
+
+
+@pytest.mark.parametrize("out", [USUAL, "studies/mine", "../results", "../elsewhere/study", "../pets-ladder"])
+def test_the_usual_place_and_those_outside_are_taken(among: ImageSet, out: str) -> None:
+    refuse_among_images(Path(out), among, USUAL)
+
+
+def test_a_link_that_leads_among_the_images_is_refused(among: ImageSet, tmp_path: Path) -> None:
+    (tmp_path / "out").symlink_to(tmp_path / "pets" / "dog")
+    with pytest.raises(StudyError, match="lies among the images"):
+        refuse_among_images(tmp_path / "out" / "study", among, USUAL)
+
+
+def test_images_of_no_folder_are_nowhere(digits: ImageSet) -> None:
+    refuse_among_images(Path(), digits, USUAL)

@@ -21,7 +21,7 @@ from stepladder.studies.files.store import load_study
 from stepladder.studies.judging.points import summarize_points
 from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.running.execution import Execution, Job
-from stepladder.studies.search import Search, hide_password, run_search, sqlite_url
+from stepladder.studies.search import Search, hide_password, run_search, sampler_of, sqlite_url
 from stepladder.training.history import EpochRecord, write_history
 
 RunSearch = Callable[..., SavedStudy]
@@ -132,6 +132,25 @@ def test_a_search_is_reproducible_and_goes_on_where_it_stopped(
     assert search(folder="other", points=3, seed=1).record.sweep.points != sweep.points[:3]  # type: ignore[union-attr]
 
 
+def test_points_drawn_by_chance(search: RunSearch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stepladder.studies.running.jobs.run_trial", made_up_trial)
+    drawn = search(sampler="random", seeds=1)
+    assert drawn.record.sweep is not None
+    assert drawn.record.sweep.search is not None
+    assert drawn.record.sweep.search.tool.endswith(", random")
+    rates = [float(rate) for rate, _ in drawn.record.sweep.points]
+    assert len(set(rates)) >= 18  # of three digits, so that two may be alike
+    # Even in the logarithm from first to last, where the other sampler gathers around the best, 0.1.
+    assert sum(rate < 0.03 for rate in rates[10:]) >= 3
+    assert search(sampler="random", seeds=1, folder="again").record.sweep == drawn.record.sweep
+    other = search(seeds=1, folder="other").record.sweep
+    assert other is not None
+    assert other.points[10:] != drawn.record.sweep.points[10:]
+    with pytest.raises(StudyError, match="holds a search by `sampler=random`, and this one is by tpe; choose another"):
+        search(seeds=1)
+    assert [sampler_of(study) for study in (drawn.record.sweep, other, None)] == ["random", "tpe", None]
+
+
 def test_any_storage_will_do_and_optuna_can_read_it(search: RunSearch, tmp_path: Path) -> None:
     url = sqlite_url(tmp_path / "some where.db")
     study = search("optimizer.lr=0.1,0.01", "dropout.p=0..0.5", storage=url, points=3, seeds=1)
@@ -190,6 +209,7 @@ def test_trials_of_a_search_have_their_time_limit_too(search: RunSearch) -> None
     ("options", "words"),
     [
         ({"points": 0}, "`points` is 0; it must be at least 1"),
+        ({"sampler": "rnadom"}, "unknown sampler 'rnadom'; did you mean 'random'\\? Known: random, tpe"),
         ({"seed": -1}, "`search_seed` is -1; it must be 0 or more"),
         ({"seeds": 0}, "`seeds` is 0; it must be 1 to 1000"),
         ({"points": 251}, "251 points × 2 seeds are 502 trials, more than 500; take fewer, or add `many=True`"),
@@ -202,3 +222,33 @@ def test_what_cannot_be_searched_is_refused(
     with pytest.raises(StudyError, match=words):
         search(**options)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_renamed_folder_is_the_same_search(
+    search: RunSearch, digits: ImageSet, tiny_recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    first = search(points=2, seeds=1)
+    asked = Search(("optimizer.lr=0.001..1", "batch_size=16..64"), 2)
+    renamed = replace(digits, name="digits2")
+    again = run_search(renamed, tiny_recipe(epochs=1), asked, tmp_path / "search", seeds=1, execution=CPU)
+    assert again.record.data.name == "digits"
+    assert again.record.plan_hash == first.record.plan_hash
+    assert again.trials == first.trials
+
+
+def test_nothing_is_written_through_a_link_and_a_damaged_storage_is_a_sentence(
+    search: RunSearch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stepladder.studies.running.jobs.run_trial", made_up_trial)
+    (tmp_path / "search").mkdir()
+    (tmp_path / "theirs").write_bytes(b"")
+    database = tmp_path / "search" / "search.db"
+    database.symlink_to(tmp_path / "theirs")
+    search(points=2, seeds=1)
+    assert not database.is_symlink()
+    assert (tmp_path / "theirs").read_bytes() == b""
+    content = bytearray(database.read_bytes())
+    content[100:] = b"\xff" * (len(content) - 100)  # the head of the file is whole
+    database.write_bytes(content)
+    with pytest.raises(StudyError, match=r"cannot open the search's storage .*search\.db"):
+        search(points=3, seeds=1)

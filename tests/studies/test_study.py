@@ -17,7 +17,7 @@ from stepladder.studies.check import check_study
 from stepladder.studies.design.designs import make_design
 from stepladder.studies.design.rules import Look, Rules, seeds_or_default
 from stepladder.studies.design.trials import Trial
-from stepladder.studies.files.integrity import hash_plan
+from stepladder.studies.files.integrity import find_edit, hash_plan
 from stepladder.studies.files.predictions import read_predictions
 from stepladder.studies.files.records import LookRecord, SavedStudy, TrialResult
 from stepladder.studies.files.store import planned_trials
@@ -25,7 +25,7 @@ from stepladder.studies.findings import make_findings
 from stepladder.studies.judging.statistics import summarize_rungs, weigh_effects
 from stepladder.studies.judging.trial_facts import gather_trial_facts
 from stepladder.studies.judging.verdicts import VERDICTS, rounding_sd, settle, weigh
-from stepladder.studies.running.callbacks import Callbacks, Schedule
+from stepladder.studies.running.callbacks import CallbackList, Callbacks, Schedule
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.study import next_look, plan_study, thin_out
 from stepladder.training.stop import Stop
@@ -565,3 +565,25 @@ def test_dropped_leaks_are_said_and_make_another_study(study: RunStudy, leaky: I
     assert any(note.startswith("10 images were taken out of training") for note in dropped.record.data.notes)
     with pytest.raises(StudyError, match="the split differs"):
         study(image_set=leaky, validation=0, seeds=1, out=tmp_path / "kept", drop_leaks=True)
+
+
+def test_a_renamed_folder_is_the_same_study(study: RunStudy, digits: ImageSet, counter: Any) -> None:
+    first = study(seeds=1)
+
+    class Told(Callbacks):
+        sentences: list[str] = []  # noqa: RUF012
+
+        def message(self, sentence: str) -> None:
+            self.sentences.append(sentence)
+
+    renamed = replace(digits, name="digits2")
+    again = study(seeds=1, image_set=renamed, callbacks=CallbackList([counter, Told()]))
+    assert counter.started == []
+    assert again == first
+    (told,) = (sentence for sentence in Told.sentences if "digits2" in sentence)
+    assert "The images are called digits2 here and digits in" in told
+    more = study(seeds=2, image_set=renamed, callbacks=counter)
+    assert {seed for _, seed in counter.started} == {1}
+    assert more.record.data.name == "digits"
+    assert find_edit(more.record, more.readings, (trial.result for trial in more.trials)) is None
+    assert not any("digits2" in (trial.folder / "model" / "README.md").read_text() for trial in more.trials)

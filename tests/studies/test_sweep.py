@@ -122,3 +122,17 @@ def test_axes_may_be_written_as_a_mapping() -> None:
     )
     assert write_over("epochs=1,2") == ("epochs=1,2",)
     assert write_over(["epochs=1,2", "batch_size=8,16"]) == ("epochs=1,2", "batch_size=8,16")
+
+
+def test_batches_are_compared_up_to_the_training_set_and_else_are_all_of_it(
+    sweep: RunSweep, tiny_recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    large = sweep("optimizer.lr=0.1,0.01", recipe=tiny_recipe(epochs=1, batch_size=512))
+    whole = sweep("optimizer.lr=0.1,0.01", recipe=tiny_recipe(epochs=1, batch_size=216), out=tmp_path / "whole")
+    weights = [
+        [(trial.folder / "model" / "model.safetensors").read_bytes() for trial in study.trials]
+        for study in (large, whole)
+    ]
+    assert weights[0] == weights[1]
+    with pytest.raises(StudyError, match="batch_size is 512 and 216 images train; take at most that many"):
+        sweep("batch_size=8,512", out=tmp_path / "batches")

@@ -109,6 +109,7 @@ SETTINGS: dict[str, Settings] = {
     "label_smoothing": Settings(absent={"amount": 0}),
     "focal_loss": Settings(absent={"gamma": 0}),
     "class_weights": Settings(absent={"power": 0}, alone=True),
+    "oversample": Settings(absent={"power": 0}),
     "gradient_clipping": Settings(strong={"max_norm": 0.1}, absent={"max_norm": float("inf")}),
     "weight_decay": Settings(strong={"amount": 0.01}, absent={"amount": 0}),
     "ema": Settings(absent={"decay": 0}),

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from stepladder.network import load_preset
+from stepladder.network import load_preset, parse_line
 from stepladder.network.build import build_network
 from stepladder.techniques.he_init import HeInit
 from stepladder.techniques.xavier_init import XavierInit
@@ -26,6 +26,23 @@ def test_he_s_variance_in_all_layers_but_the_last():
         assert abs(float(weight.std()) / math.sqrt(2 / weight[0].numel()) - 1) < 0.03
         assert not he[f"{name}.bias"].any()
     assert torch.equal(he["fc2.weight"], plain["fc2.weight"])
+
+
+def test_he_s_variance_before_a_leaky_relu():
+    network = parse_line("conv3-64 bn lrelu0.5 res(conv3-64 se4) lrelu0.5 conv3-64 relu gap fc64 lrelu0.5 fc")
+    module = build_network(network, (3, 8, 8), 10, Streams(0))
+    with torch.no_grad():
+        HeInit().initialize(module, Streams(0), [])
+    weights = {name.split(".")[-2]: value for name, value in module.state_dict().items() if name.endswith("weight")}
+    slopes = {"conv1": 0.5, "res1_conv1": 0.5, "conv2": 0.0, "fc1": 0.5}
+    for name, slope in slopes.items():
+        weight = weights[name]
+        expected = math.sqrt(2 / (1 + slope**2) / weight[0].numel())
+        assert abs(float(weight.std()) / expected - 1) < 0.06, name
+    # What makes gates is followed by a sigmoid.
+    assert (
+        abs(float(weights["se1_reduce" if "se1_reduce" in weights else "res1_se1_reduce"].std()) * 32**0.5 - 1) < 0.12
+    )
 
 
 def test_glorot_s_bound():

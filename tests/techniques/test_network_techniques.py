@@ -53,6 +53,21 @@ def test_spatial_dropout_before_every_convolution_but_the_first():
     assert sum(layer.kind == "dropout" for layer in residual.every_layer()) == 2
 
 
+def test_branches_are_rewritten_and_gates_are_not():
+    network = load_network("conv3-8 cat(conv1-4 | conv3-4 relu conv3x1-4) se4 conv3-8 gap fc")
+    for technique, kind in ((BatchNorm(), "batch_norm"), (GroupNorm(), "group_norm"), (LayerNorm(), "layer_norm")):
+        rewritten = technique.rewrite(network)
+        (joined,) = [layer for layer in rewritten.layers if layer.kind == "concat"]
+        assert [[layer.kind for layer in branch] for branch in joined.branches] == [
+            ["conv", kind],
+            ["conv", kind, "relu", "conv", kind],
+        ]
+        assert sum(layer.kind == kind for layer in rewritten.every_layer()) == 5
+        assert technique.rewrite(rewritten) == rewritten
+    dropped = [layer.name for layer in SpatialDropout().rewrite(network).every_layer() if layer.kind == "dropout"]
+    assert dropped == ["cat1_conv1_dropout", "cat1_conv2_dropout", "cat1_conv3_dropout", "conv2_dropout"]
+
+
 def test_whole_maps_are_dropped_and_the_rest_scaled():
     layer = SeededDropout(0.25, torch.Generator().manual_seed(0), whole_maps=True)
     maps = torch.ones(100, 40, 5, 5)

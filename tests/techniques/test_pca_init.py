@@ -19,7 +19,7 @@ def test_the_kernels_are_the_components_of_an_independent_pca(make_images):
     # Patches by another way than ours: columns of unfold, at every second row and column.
     patches = F.unfold(inputs, 3, stride=2).permute(0, 2, 1).flatten(0, 1).double().numpy()
     expected = torch.from_numpy(PCA().fit(patches).components_)
-    found = principal_components(inputs.split(64), 3)
+    found = principal_components(inputs.split(64), (3, 3))
     assert found.shape == (27, 27)
     agreement = (found * expected).sum(dim=1).abs()  # a component's sign means nothing
     torch.testing.assert_close(agreement, torch.ones(27).double(), atol=1e-6, rtol=0)
@@ -49,7 +49,7 @@ def test_channels_beyond_all_components_keep_their_draw(make_images):
 
 
 def test_images_smaller_than_a_kernel_get_a_border():
-    assert principal_components([torch.rand(40, 1, 2, 2)], 5).shape == (25, 25)
+    assert principal_components([torch.rand(40, 1, 2, 2)], (5, 5)).shape == (25, 25)
 
 
 @pytest.mark.parametrize(

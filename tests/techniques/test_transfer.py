@@ -123,6 +123,7 @@ def test_unfreeze_needs_freeze_and_fewer_blocks_than_there_are():
 
 def test_blocks_are_named_or_residuals_or_layers_with_kernels():
     assert block_ends(parse_line("conv3-4 bn relu res(conv3-4 bn) relu gap fc")) == [3]
+    assert block_ends(parse_line("conv3-4 cat(conv3-4 bn) relu se2 gap fc")) == [1]
     assert block_ends(parse_line("conv3-4 bn relu pool2 conv3-4 relu gap fc")) == [3, 6]
     lite = load_preset("efficientnet_lite0")
     assert [lite.layers[at].name for at in block_ends(lite)] == [f"block{number}" for number in range(1, 17)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -230,7 +231,27 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "no marker": lambda path: (path / "complete.json").unlink(),
     "marker cut off": lambda path: os.truncate(path / "complete.json", 20),
     "marker is a list": lambda path: (path / "complete.json").write_text("[]"),
+    # With checksums that fit: not an accident, but somebody.
+    "no identity": lambda path: forge(path, lambda state: state.pop("identity")),
+    "no values": lambda path: forge(path, lambda state: state.update(values=[])),
+    "values less": lambda path: forge(path, lambda state: state["values"].pop("history")),
+    "not a number": lambda path: forge(path, lambda state: state["values"].update(optimizer={"a": float("nan")})),
+    "a layout of a terabyte": lambda path: forge(
+        path, lambda state: state["values"].update(strides={"place/loss_sum": [10**12], "place/order_state": [10**12]})
+    ),
+    "a pipe": lambda path: ((path / "state.json").unlink(), os.mkfifo(path / "state.json")),
+    "a link": lambda path: ((path / "state.json").unlink(), (path / "state.json").symlink_to("/dev/zero")),
 }
+
+
+def forge(path: Path, edit: Callable[[dict[str, Any]], object]) -> None:
+    """Change the state of a checkpoint, and its checksum with it."""
+    state = json.loads((path / "state.json").read_text())
+    edit(state)
+    (path / "state.json").write_text(json.dumps(state))
+    told = json.loads((path / "complete.json").read_text())
+    told["state.json"] = hashlib.sha256((path / "state.json").read_bytes()).hexdigest()
+    (path / "complete.json").write_text(json.dumps(told))
 
 
 def flip(path: Path) -> None:

@@ -17,6 +17,9 @@ LINES = (
     "conv3-8:stride=2,padding=same,bias=no bn:eps=0.001 relu6 dw5:stride=2,padding=same,bias=no bn relu6 gap fc",
     "conv5-8 bn relu pool3:stride=2,padding=1 res:shortcut=conv_norm(conv3-16:stride=2 bn relu conv3-16 bn) gmp fc",
     "plain conv3-8 relu bn pool2:ceil_mode=yes res(conv3-12 relu) conv3-4:groups=4 drop0.5 flatten fc16 relu fc",
+    "conv3x1-8 bn silu se4:activation=silu cat(conv1-4 bn hswish | conv3-4 lrelu0.2) gap fc",
+    "conv3-8 hswish se:hidden=3,gate=hard_sigmoid gap fc",
+    "conv3-4 lrelu cat(conv3-4 bn lrelu) cat(conv1x3-2) gap fc",
     "conv2-6 relu res(conv3-6 bn relu conv3-6) conv3-6:dilation=2,padding=2 relu flatten fc",
 )
 

@@ -270,8 +270,8 @@ def test_the_best_epoch_on_validation_is_kept_where_asked_for(
     scripted = iter([0.0, 0.3, 0.9, 0.5, 0.9])
     real = loop.evaluate
 
-    def scripted_evaluate(module: Any, techniques: Any, split: DeviceSplit, compute: Any) -> Any:
-        score = real(module, techniques, split, compute)
+    def scripted_evaluate(module: Any, techniques: Any, split: DeviceSplit, compute: Any, measure: Any) -> Any:
+        score = real(module, techniques, split, compute, measure)
         return replace(score, accuracy=next(scripted)) if len(split) == len(images.watched) else score
 
     images = TrainingData(digits_train, digits_train.take(np.arange(40)), 10)

@@ -103,7 +103,7 @@ def _mend_study(folder: Path, faults: list[Fault]) -> list[str]:
     for trial in study.trials:
         path = trial.folder / "model" / "README.md"
         if (name := path.relative_to(folder).as_posix()) in cards:
-            replace_text(path, render_card(trial_card(trial, study)))
+            replace_text(path, render_card(trial_card(trial, study)), within=folder)
             note_files(folder, (name,))
             done.append(f"{name} was rebuilt")
     write_results(study)

@@ -92,7 +92,7 @@ class Job:
             on_progress=lambda done, total: shown.loading("Reading images", done, total),
             on_download=lambda name, done, total: shown.loading(f"Fetching {name}", done, total),
         )
-        return load_image_set(data, default_size=default_size, access=access)
+        return load_image_set(data, size=default_size, access=access)
 
     def begin(self, images: ImageSet, recipe: Recipe, folder: Path, *, live: bool = False) -> None:
         """Say what was loaded, and make the trackers that were asked for.

@@ -24,7 +24,8 @@ from stepladder.datasets import ImageSet
 from stepladder.datasets.audit import LeakCheck
 from stepladder.recipe import Recipe
 from stepladder.report.how_long import how_long
-from stepladder.report.units import count, duration, percent, time_range
+from stepladder.report.screen import Screen
+from stepladder.report.units import Scale, count, duration, percent, time_range
 from stepladder.studies.bag_of_words import BagCallbacks
 from stepladder.studies.curve import CURVE
 from stepladder.studies.design.trials import Trial
@@ -33,6 +34,7 @@ from stepladder.studies.files.records import StudyRecord, TrialResult
 from stepladder.studies.running.callbacks import Callbacks, Schedule
 from stepladder.studies.running.timing import Range
 from stepladder.training.history import EpochRecord
+from stepladder.training.metrics import METRICS
 
 
 class PlainLines(Callbacks):
@@ -158,7 +160,7 @@ class PlainLines(Callbacks):
         parts = [
             f"{self.heading(trial)}: epoch {record.epoch}/{trial.recipe.epochs}",
             f"train loss {record.train_loss:.4f}",
-            _watched(record),
+            _watched(trial, record),
         ]
         parts += [f"{record.images_per_second:,.0f} images/s"] if record.images_per_second else []
         parts += [self.left] if self.time and record.epoch else []
@@ -183,7 +185,7 @@ class PlainLines(Callbacks):
         record = self.last.get(trial.id)
         if not self.epochs and not result.failure and record:
             left = f", {self.left}" if self.time else ""
-            self.say(f"{self.heading(trial)}: {_watched(record)}, {duration(result.seconds)}{left}")
+            self.say(f"{self.heading(trial)}: {_watched(trial, record)}, {duration(result.seconds)}{left}")
 
     def message(self, sentence: str) -> None:
         """Print it."""
@@ -293,7 +295,7 @@ class LiveBars(PlainLines):
     def trial_ended(self, trial: Trial, result: TrialResult) -> None:
         """Leave one line of the trial above the bars."""
         if not result.failure and trial.id in self.last:
-            accuracy = _watched(self.last[trial.id])
+            accuracy = _watched(trial, self.last[trial.id])
             self.say(f"{self.heading(trial)}: {accuracy}, {duration(result.seconds)}")
         self.over.append(trial.id)
         super().trial_ended(trial, result)
@@ -310,7 +312,7 @@ class LiveBars(PlainLines):
         if record and record.images_per_second and self.wide:
             parts.append(f"{record.images_per_second:,.0f} images/s")
         if record:
-            parts.append(_watched(record))
+            parts.append(_watched(trial, record))
         elif trial.id in self.features:
             parts = ["features of {:,} of {:,} images".format(*self.features[trial.id])]
         bar = self.trial_bars[trial.id]
@@ -402,7 +404,7 @@ def find_progress() -> PlainLines:
     """Return what suits the place where Python runs: a notebook, a terminal, or a script that nobody watches."""
     if _in_notebook():
         return NotebookBox()
-    console = Console(stderr=True, highlight=False)
+    console = Screen(stderr=True, highlight=False)
     if console.is_terminal:
         return LiveBars(console)
     console.soft_wrap = True
@@ -419,7 +421,13 @@ def _in_notebook() -> bool:
     return shell is not None and type(shell).__name__ == "ZMQInteractiveShell"
 
 
-def _watched(record: EpochRecord) -> str:
+def _watched(trial: Trial, record: EpochRecord) -> str:
+    name, _, of = trial.metric.partition(":")
+    kind = METRICS[name]
+    noun = f"{kind.noun} of {of}" if kind.needs == "class" else kind.noun
+    score = record.val_loss if kind.name == "nll" else record.val_score
+    if score is not None:
+        return f"val {noun} {Scale(kind.unit).full(score)}"
     if record.val_accuracy is not None:
         return f"val {percent(record.val_accuracy)}"
     assert record.test_accuracy is not None
@@ -439,6 +447,10 @@ class BagLines(BagCallbacks):
         """Say in one line what was found in the images."""
         if not self.quiet:
             self.console.print(self.translate(found.line), style="" if found.clean else "bold", markup=False)
+
+    def message(self, sentence: str) -> None:
+        """Print it as it is."""
+        self.console.print(self.translate(sentence), markup=False)
 
     def planned(self, settings: BagSettings, todo: Sequence[int], seeds: int) -> None:
         """Say what will be fitted."""
@@ -514,4 +526,4 @@ def make_bag_progress(console: Console, translate: Callable[[str], str] = str, *
 
 def find_bag_progress() -> BagLines:
     """Return what suits the place where Python runs; a notebook gets plain lines."""
-    return make_bag_progress(Console(stderr=True, highlight=False))
+    return make_bag_progress(Screen(stderr=True, highlight=False))

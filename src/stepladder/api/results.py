@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from stepladder.errors import StudyError, missing_extra
 from stepladder.model import Model, load_model
+from stepladder.recipe import Recipe
 from stepladder.report.nothing_learned import describe_nothing_learned
+from stepladder.report.recipe_file import best_recipe
 from stepladder.report.terminal import report_text, short_text
+from stepladder.report.units import Scale
 from stepladder.report.write import REPORT_PAGE, write_report
 from stepladder.studies.files.records import SavedStudy, SavedTrial, StudyRecord, TrialResult
 from stepladder.studies.files.store import load_study as load_saved_study
@@ -22,6 +25,7 @@ from stepladder.studies.judging.power_law import PowerLaw
 from stepladder.studies.judging.sizes import CurveFindings, SizeResult
 from stepladder.studies.judging.statistics import Effect, RungSummary
 from stepladder.studies.train import TrainedModel as SavedModel
+from stepladder.training.metrics import Metric
 
 if TYPE_CHECKING:
     import pandas
@@ -154,6 +158,11 @@ class Sweep(Result[SweepFindings]):
         """The point with the highest mean among those that learned; None where there is none."""
         return self.findings.best
 
+    @property
+    def recipe(self) -> Recipe | None:
+        """The recipe of the best point, for whatever comes next; None where there is none."""
+        return best_recipe(self.findings)
+
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         """Return the tables ``trials`` and ``points``."""
         keys = [axis.key for axis in self.record.sweep.axes] if self.record.sweep else []
@@ -208,6 +217,7 @@ class TrainedModel:
         self.result: TrialResult = saved.result
         self.arithmetic = saved.arithmetic
         self.nothing_learned: NothingLearned | None = saved.nothing_learned
+        self.metric: Metric = saved.metric
 
     @property
     def model(self) -> Model:
@@ -223,8 +233,10 @@ class TrainedModel:
     def __repr__(self) -> str:
         if self.result.status == "failed":
             return f"<TrainedModel {self.folder}: failed, {str(self.result.failure)[:200]}>"
-        scores = (("test", self.result.test_accuracy), ("validation", self.result.val_accuracy))
-        each = ", ".join(f"{100 * score:.2f} % on {split}" for split, score in scores if score is not None)
+        result, scale = self.result, Scale(self.metric.unit)
+        scores = (("test", self.metric.on_test(result)), ("validation", self.metric.on_validation(result)))
+        what = "" if self.metric.name == "accuracy" else f"{self.metric.noun} "
+        each = ", ".join(f"{what}{scale.full(score)} on {split}" for split, score in scores if score is not None)
         if self.nothing_learned is not None:
             opening, advice = describe_nothing_learned(self.nothing_learned)
             return f"<{opening} {advice} TrainedModel {self.folder}: {each}>"

@@ -36,6 +36,7 @@ from stepladder.studies.files.records import SavedStudy
 from stepladder.studies.findings import work_out
 from stepladder.studies.forecast import Forecast, choose_spread, forecast_study
 from stepladder.studies.lr_range import LrRange, run_lr_range
+from stepladder.studies.prepare import refuse_among_images
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.running.hours import say_hours
 from stepladder.studies.search import Search, run_search
@@ -98,7 +99,7 @@ def study(
         images = job.load(data, options.default_size())
         chosen = choose_study(plan, options, images, seeds, rules)
         images = options.with_note(images, chosen.recipe)
-        folder = _folder(out, "studies", f"{images.name}{chosen.name}")
+        folder = _folder(out, images, "studies", f"{images.name}{chosen.name}")
         job.begin(images, chosen.recipe, folder, live=True)
         saved = run_study(
             images,
@@ -139,7 +140,7 @@ def plan(
     rules.check_use(seeds)
     _check(options, rules, execution)
     check_plan(plan)
-    _refuse(execution, "`plan` runs nothing", track="logs trials as they run")
+    _refuse(execution, "`plan` runs nothing", track="logs trials as they run", reuse="takes trials over")
     assumed = choose_spread(spread, rules.metric)
     with running(progress, execution) as job:
         images = job.load(data, options.default_size())
@@ -208,11 +209,11 @@ def sweep(
         images = options.with_note(images, made)
         settings = {**asked.settings, **options.changes()}
         named = [images.name, "search" if searches else "sweep", *([options.rung] if options.rung else [])]
-        folder = _folder(out, "studies", "-".join([*named, *(axis.key for axis in axes)]))
+        folder = _folder(out, images, "studies", "-".join([*named, *(axis.key for axis in axes)]))
         job.begin(images, made, folder)
         execution = _recorded(job, "sweep", images, over=list(asked.over), seeds=seeds, out=out)
         if isinstance(asked, Search):
-            search = Search(asked.over, asked.points, asked.seed, asked.storage, settings, asked.many)
+            search = replace(asked, settings=settings)
             saved = run_search(
                 images,
                 made,
@@ -225,7 +226,7 @@ def sweep(
             )
         else:
             design = grid_design(made, Grid(asked.over, settings, asked.many), seeds, protocol.validation)
-            rules = Rules(protocol.validation, protocol.drop_leaks, protocol.select)
+            rules = Rules(**vars(protocol))
             saved = run_study(
                 images, design, folder, seeds=seeds, rules=rules, execution=execution, callbacks=job.callbacks
             )
@@ -263,14 +264,14 @@ def curve(
         images = job.load(data, options.default_size())
         made = options.make(images)
         images = options.with_note(images, made)
-        folder = _folder(out, "studies", f"{images.name}-curve{'-steps' if equal_steps else ''}")
+        folder = _folder(out, images, "studies", f"{images.name}-curve{'-steps' if equal_steps else ''}")
         job.begin(images, made, folder)
         saved = run_study(
             images,
             curve_design(made, budget),
             folder,
             seeds=seeds,
-            rules=Rules(protocol.validation, protocol.drop_leaks, protocol.select),
+            rules=Rules(**vars(protocol)),
             execution=_recorded(job, "curve", images, budget=budget if equal_steps else None, seeds=seeds, out=out),
             callbacks=job.callbacks,
         )
@@ -310,12 +311,15 @@ def lr_range(
         raise StudyError(
             f"`select={protocol.select}` chooses the weights to keep, and this test keeps none; leave it out"
         )
+    if protocol.metric != "accuracy":
+        raise StudyError(f"`metric={protocol.metric}` decides nothing here: this test goes by the loss; leave it out")
     _refuse(
         execution,
         "this test trains no trial to its end",
         track="is for trials",
         trial_timeout="is for trials",
         retry_failed="is for trials",
+        reuse="is for trials",
         workers="is for trials at the same time",
         streams="is for trials at the same time",
     )
@@ -325,7 +329,7 @@ def lr_range(
         images = job.load(data, options.default_size())
         made = options.make(images)
         images = options.with_note(images, made)
-        folder = _folder(out, "studies", f"{images.name}{options.label()}-lr-range")
+        folder = _folder(out, images, "studies", f"{images.name}{options.label()}-lr-range")
         check_folder(folder)
         job.shown.images_loaded(images, made)
         found = run_lr_range(
@@ -370,6 +374,7 @@ def train(
         "this trains one trial, here",
         trial_timeout="ends one trial of several",
         retry_failed="is for the trials of a study",
+        reuse="is for the trials of a study",
         workers="is for trials at the same time",
         streams="is for trials at the same time",
     )
@@ -378,7 +383,7 @@ def train(
         made = options.make(images)
         images = options.with_note(images, made)
         named = [images.name, made.name, *([options.rung] if options.rung else []), f"seed{seed}"]
-        folder = _folder(out, "trials", "-".join(named))
+        folder = _folder(out, images, "trials", "-".join(named))
         job.begin(images, made, folder)
         return TrainedModel(
             train_model(
@@ -425,7 +430,7 @@ def bag_of_words(
     protocol.check()
     shown = _bag_progress(progress)
     images = _load(data)
-    folder = _folder(out, "baselines", f"{images.name}-{options.descriptor}")
+    folder = _folder(out, images, "baselines", f"{images.name}-{options.descriptor}")
     try:
         return run_bag_of_words(
             images,
@@ -594,8 +599,11 @@ def _load(data: object) -> ImageSet:
     return data if isinstance(data, ImageSet) else load_image_set(data)
 
 
-def _folder(out: Path | str | None, above: str, name: str) -> Path:
-    return Path(out) if out is not None else Path(above) / name
+def _folder(out: Path | str | None, images: ImageSet, above: str, name: str) -> Path:
+    usual = Path(above) / name
+    folder = Path(out) if out is not None else usual
+    refuse_among_images(folder, images, usual)
+    return folder
 
 
 def _reported(saved: SavedStudy) -> Study | Sweep | Curve:

@@ -16,7 +16,7 @@ from stepladder.cli.groups import ABOUT, BEFORE, COMMANDS, MACHINE, MODELS, STUD
 from stepladder.cli.quick import leave
 from stepladder.cli.streams import PIPE_ENDED, let_any_letter_through, let_go_of_broken_pipes
 from stepladder.cli.techniques_app import app as techniques_app
-from stepladder.errors import StepladderError, StepladderWarning, described, for_want_of_memory
+from stepladder.errors import StepladderError, StepladderWarning, described, for_want_of_memory, printable
 
 app = App(
     name="stepladder",
@@ -321,7 +321,7 @@ def _readings_of(arguments: Sequence[str]) -> AbstractContextManager[None]:
 def _show_warning(show: Callable[..., None], message: Warning | str, *where: Any, **more: Any) -> None:
     """Print what Stepladder warns of as a sentence; all else as Python does."""
     if isinstance(message, StepladderWarning):
-        print(f"Note: {to_flags(str(message))}", file=sys.stderr)
+        print(printable(f"Note: {to_flags(str(message))}"), file=sys.stderr)
     else:
         show(message, *where, **more)
 
@@ -329,6 +329,7 @@ def _show_warning(show: Callable[..., None], message: Warning | str, *where: Any
 def _complain(message: str, code: int = 2) -> int:
     # Not through rich: its wrapping and markup would change paths and names.
     color = sys.stderr is not None and sys.stderr.isatty()
+    message = printable(message)
     with suppress(BrokenPipeError):  # nobody reads it; the code says enough
         print(f"\033[31mError:\033[0m {message}" if color and code == 2 else f"Error: {message}", file=sys.stderr)
     let_go_of_broken_pipes()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,7 @@ from cyclopts import Parameter
 from stepladder.api import verbs
 from stepladder.api.job import ImagesToLoad
 from stepladder.api.progress import make_bag_progress
-from stepladder.cli.console import AsJson, make_console, typed_command
+from stepladder.cli.console import AsJson, make_console, print_json, typed_command
 from stepladder.cli.data_options import Data, DataOptions
 from stepladder.cli.flags import to_flags
 from stepladder.cli.groups import FIRST, IMAGES
@@ -101,5 +100,5 @@ def bag_of_words(
         console.print(to_flags(sentence), markup=False)
     console.print(f"\nResult: {found.folder}", markup=False)
     if as_json:
-        print(json.dumps(bag_document(found), ensure_ascii=False, indent=2, allow_nan=False))
+        print_json(bag_document(found))
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
@@ -21,7 +20,7 @@ from stepladder.bench.gpu import LADDER_TARGET, TRIAL_TARGET, WORKERS_AND_STREAM
 from stepladder.bench.loading import measure_loading
 from stepladder.bench.prediction import measure_prediction
 from stepladder.bench.processes import TARGETS, measure_start, measure_study
-from stepladder.cli.console import AsJson, make_console
+from stepladder.cli.console import AsJson, make_console, print_json
 from stepladder.cli.training_options import Device, Precision
 from stepladder.datasets import load_image_set, make_splits
 from stepladder.errors import DataError
@@ -318,7 +317,7 @@ def finish(console: Console, words: str, compute: Compute, document: dict[str, A
     if document is not None:
         plain = {key: _plain(value) for key, value in document.items()}
         described = machine.model_dump() | {"matrix_product_flop_per_second": rate}
-        print(json.dumps(plain | {"machine": described, "versions": versions}, indent=2))
+        print_json(plain | {"machine": described, "versions": versions})
 
 
 def at_least_one(**counts: int) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from stepladder.cli.console import AsJson, OwnTechniques, make_console, register_own
+from stepladder.cli.console import AsJson, OwnTechniques, make_console, print_json, register_own
 from stepladder.cli.flags import to_flags
 from stepladder.cli.quick import without_collection
 from stepladder.report.units import count
@@ -46,5 +45,5 @@ def check(
         fix = f"; restore {lost[0]} from a copy" if lost else "; mend what can be mended with --repair"
         console.print(f"{count(len(faults), 'fault')} found{fix}.", markup=False)
     if as_json:
-        print(json.dumps({"faults": [asdict(one) for one in found.faults], "repaired": found.repaired}, indent=2))
+        print_json({"faults": [asdict(one) for one in found.faults], "repaired": found.repaired})
     return 1 if faults and not repair else 0

@@ -6,13 +6,14 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
-from rich.console import Console
 
 from stepladder.cli.groups import MORE, OUTPUT
 from stepladder.cli.streams import print_utf_8
+from stepladder.files import json_text
+from stepladder.report.screen import Screen
 
 if TYPE_CHECKING:
     from stepladder.studies.running.execution import Execution
@@ -67,18 +68,23 @@ def register_own(references: Sequence[str]) -> None:
             register(reference)
 
 
-def make_console(as_json: bool) -> Console:
+def make_console(as_json: bool = False) -> Screen:
     """Return where messages go: stdout, or stderr where stdout belongs to a JSON document, which is UTF-8."""
     if as_json:
         print_utf_8()
-    console = Console(stderr=as_json, highlight=False)
+    console = Screen(stderr=as_json, highlight=False)
     # Between words where somebody reads; not at all where a program or a log does.
     console.soft_wrap = not console.is_terminal
     return console
 
 
+def print_json(document: Any) -> None:
+    """Print the one JSON document of a command, strict and in UTF-8, as our files are."""
+    print(json_text(document), end="")
+
+
 @contextmanager
-def at_work(console: Console, execution: Execution, as_json: bool) -> Iterator[None]:
+def at_work(console: Screen, execution: Execution, as_json: bool) -> Iterator[None]:
     """Do a job inside. Ctrl-C, SIGTERM and the clock end it, and what is kept and how to go on is said.
 
     Raises:

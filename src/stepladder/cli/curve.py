@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,11 +9,18 @@ from cyclopts import Parameter
 
 from stepladder.api import verbs
 from stepladder.api.progress import make_progress
-from stepladder.cli.console import at_work, make_console
+from stepladder.cli.console import at_work, make_console, print_json
 from stepladder.cli.data_options import Data
 from stepladder.cli.flags import to_flags
 from stepladder.cli.groups import FIRST
-from stepladder.cli.training_options import DEFAULT_EXECUTION, DEFAULTS, ExecutionOptions, TrainingOptions
+from stepladder.cli.training_options import (
+    DEFAULT_DECIDING,
+    DEFAULT_EXECUTION,
+    DEFAULTS,
+    DecidingOptions,
+    ExecutionOptions,
+    TrainingOptions,
+)
 from stepladder.report.document import build_document
 from stepladder.report.terminal import print_report
 from stepladder.studies.curve import Budget
@@ -32,6 +38,7 @@ def curve(
         ),
     ] = "epochs",
     options: TrainingOptions = DEFAULTS,
+    deciding: DecidingOptions = DEFAULT_DECIDING,
     out: Annotated[
         Path | None, Parameter(group=FIRST, help="Folder of the curve; studies/<data>-curve by default.")
     ] = None,
@@ -48,7 +55,7 @@ def curve(
             budget=budget,
             seeds=seeds,
             out=out,
-            protocol=options.protocol(),
+            protocol=options.protocol(deciding),
             execution=execution,
             progress=progress,
         )
@@ -56,5 +63,5 @@ def curve(
         console.print("All of it was trained before; nothing to do but the report.")
     print_report(console, done.findings, to_flags)
     if options.as_json:
-        print(json.dumps(build_document(done.findings), ensure_ascii=False, indent=2, allow_nan=False))
+        print_json(build_document(done.findings))
     return 1 if any(trial.result.status == "failed" for trial in done.trials) else 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -11,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stepladder.bench.doctor import Checkup, examine_machine
-from stepladder.cli.console import AsJson, make_console
+from stepladder.cli.console import AsJson, make_console, print_json
 
 
 def doctor(
@@ -38,7 +37,7 @@ def doctor(
         table.add_row(Text(what), Text(which))
     console.print(table)
     if as_json:
-        print(json.dumps(found.to_document(), ensure_ascii=False, indent=2))
+        print_json(found.to_document())
 
 
 def _rows(found: Checkup) -> list[tuple[str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Annotated, Literal
 import numpy as np
 from cyclopts import Parameter
 
-from stepladder.cli.console import AsJson, OwnNetwork, OwnTechniques, make_console, register_own
+from stepladder.cli.console import AsJson, OwnNetwork, OwnTechniques, make_console, print_json, register_own
 from stepladder.cli.predict import NOT_CALIBRATED
 from stepladder.errors import RecipeError, StorageError
 from stepladder.model.export import FORMATS, export_model, quantize_file, sample_photographs
@@ -61,9 +60,10 @@ def export(
     if path.exists() and not overwrite:
         raise StorageError(f"{path} is there already; choose another file with --out, or give --overwrite")
     loaded = load_model(folder, "cpu", network=network)
-    files = find_images(images, loaded.class_names, sys.stdin if "-" in images else ())[:_MOST_IMAGES] if images else []
+    listed = sys.stdin if "-" in images else ()
+    files = find_images(images, loaded.class_names, listed).files[:_MOST_IMAGES] if images else ()
     pixels = (
-        read_pixels([file.path for file in files], loaded.image_shape, loaded.fit)
+        read_pixels([file.path for file in files], loaded.image_shape, loaded.fit, loaded.span)
         if files
         else sample_photographs(loaded.image_shape)
     )
@@ -92,4 +92,4 @@ def export(
         )
         document["quantized"] = asdict(small) | {"path": str(path)}
     if as_json:
-        print(json.dumps(document, indent=2))
+        print_json(document)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 from rich.console import Console
 
-from stepladder.cli.console import AsJson, make_console
+from stepladder.cli.console import AsJson, make_console, print_json
+from stepladder.cli.flags import to_flags
 from stepladder.cli.groups import FIRST, MORE
 from stepladder.cli.inspect_tables import (
     answer_table,
@@ -125,7 +125,7 @@ def inspect(
             console.print(preset_table(console.width))
             console.print("One in full: stepladder inspect NAME", style="dim")
         if as_json:
-            print(json.dumps(document, ensure_ascii=False, indent=2))
+            print_json(document)
         return
 
     found = find_network(network)
@@ -138,6 +138,8 @@ def inspect(
         if classes is not None and classes != images.num_classes:
             raise RecipeError(f"--classes is {classes} and {images.name} has {images.num_classes}; leave it out")
         classes = images.num_classes
+        for note in images.notes:
+            console.print(to_flags(note), style="dim", markup=False)
     size = parse_input(image_size) if image_size is not None else None
     if size is None and images is not None and found.model is None:  # a model's techniques may crop
         height, width, channels = images.image_shape
@@ -164,7 +166,7 @@ def inspect(
             [name for name, value in asked.items() if value not in (None, False)],
         )
         if as_json:
-            print(json.dumps(document | own, ensure_ascii=False, indent=2, allow_nan=False))
+            print_json(document | own)
         return
     inspection = inspect_network(
         found,
@@ -194,7 +196,7 @@ def inspect(
     if effective or picture is not None:
         document |= _measure_and_draw(console, inspection, images, effective, picture)
     if as_json:
-        print(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False))
+        print_json(document)
 
 
 def _refuse_without_network(given: dict[str, object]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,13 +9,17 @@ from cyclopts import Parameter
 
 from stepladder.api import verbs
 from stepladder.api.progress import make_progress
-from stepladder.cli.console import at_work, make_console
+from stepladder.cli.console import at_work, make_console, print_json
 from stepladder.cli.data_options import Data
 from stepladder.cli.flags import to_flags
 from stepladder.cli.groups import FIRST, RATES
+from stepladder.cli.next_step import NextStep, beside, print_next
 from stepladder.cli.training_options import DEFAULT_PAUSES, DEFAULTS, OneRung, Threads, TrainingOptions
 from stepladder.report.lr_range import build_lr_document, describe_lr_range
 from stepladder.training.lr_range import RateRange
+
+#: Times the suggested rate: what a sweep around it goes over.
+AROUND = (0.25, 0.5, 1, 2, 4)
 
 
 def lr_range(
@@ -53,5 +56,18 @@ def lr_range(
     for sentence in describe_lr_range(found):
         console.print(to_flags(sentence), markup=False)
     console.print(f"\nReport: {found.folder / 'lr-range.md'}", markup=False)
+    recipe, n = found.suggested_recipe, found.suggested
+    if recipe is not None and n is not None:
+        step = NextStep(data, found.folder, options)
+        around = ",".join(f"{n * factor:.2g}" for factor in AROUND)
+        print_next(
+            console,
+            {
+                "Look around it": step.command(
+                    "sweep", beside(found.folder, "sweep"), "--over", f"optimizer.lr={around}"
+                ),
+                "Train with it": step.command("train", beside(found.folder, "model")),
+            },
+        )
     if options.as_json:
-        print(json.dumps(build_lr_document(found), ensure_ascii=False, indent=2, allow_nan=False))
+        print_json(build_lr_document(found))

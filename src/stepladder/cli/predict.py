@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +14,9 @@ import numpy as np
 from cyclopts import Parameter
 from rich.console import Console
 
-from stepladder.cli.console import AsJson, OwnNetwork, OwnTechniques, make_console, register_own
+from stepladder.cli.console import AsJson, OwnNetwork, OwnTechniques, make_console, print_json, register_own
 from stepladder.cli.quick import without_collection
-from stepladder.errors import DataError
+from stepladder.errors import DataError, printable
 from stepladder.model.classifier import Classifier
 from stepladder.model.find import find_model
 from stepladder.model.images import ImageFile, find_images, read_pixels
@@ -65,11 +64,12 @@ def predict(
     register_own(technique)
     with without_collection():
         classifier = find_model(model, network)
-    files = find_images(images, classifier.class_names, sys.stdin if "-" in images else ())
+    found = find_images(images, classifier.class_names, sys.stdin if "-" in images else ())
     console = make_console(as_json or as_csv)
-    answers = list(_shown(console, _answers(classifier, files, top), len(files)))
+    answers = list(_shown(console, _answers(classifier, found.files, top), len(found.files)))
     if as_json:
-        print(json.dumps(_document(model, classifier, answers), ensure_ascii=False, indent=2))
+        document = _document(model, classifier, answers) | {"notes": list(found.notes)}
+        print_json(document)
     elif as_csv:
         _write_csv(answers)
     else:
@@ -86,6 +86,8 @@ def predict(
         )
     if not classifier.calibrated:
         console.print(NOT_CALIBRATED, style="dim", soft_wrap=True)
+    for note in found.notes:
+        console.print(note, style="dim", markup=False, soft_wrap=True)
     for answer in damaged:
         console.print(f"Left out: {answer.damage}", markup=False, soft_wrap=True)
     return 1 if damaged else 0
@@ -108,7 +110,7 @@ def _answers(classifier: Classifier, files: Sequence[ImageFile], top: int) -> It
 
     def read(file: ImageFile) -> np.ndarray | str:
         try:
-            pixels: np.ndarray = read_pixels(file.path, classifier.image_shape, classifier.fit)[0]
+            pixels: np.ndarray = read_pixels(file.path, classifier.image_shape, classifier.fit, classifier.span)[0]
             return pixels
         except DataError as error:
             return str(error)
@@ -154,4 +156,4 @@ def _write_csv(answers: Sequence[_Answer]) -> None:
     rows.writerow(["path", "rank", "class", "probability"])
     for answer in answers:
         for rank, (name, probability) in enumerate(answer.top, start=1):
-            rows.writerow([answer.file.path, rank, name, f"{probability:.6f}"])
+            rows.writerow([printable(str(answer.file.path)), rank, printable(name), f"{probability:.6f}"])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from stepladder.cli.console import AsJson, make_console
+from stepladder.cli.console import AsJson, make_console, print_json
 from stepladder.report.units import count
 from stepladder.studies.files.ledger import past_readings, state_folder
 
@@ -40,4 +39,4 @@ def readings(*, as_json: AsJson = False) -> None:
             style="dim",
         )
     if as_json:
-        print(json.dumps([asdict(one) for one in found], ensure_ascii=False, indent=2))
+        print_json([asdict(one) for one in found])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
-from stepladder.cli.console import AsJson, OwnTechniques, make_console, register_own
+from stepladder.cli.console import AsJson, OwnTechniques, make_console, print_json, register_own
 from stepladder.cli.flags import to_flags
 from stepladder.errors import StudyError
 from stepladder.report.document import build_document
@@ -45,7 +44,7 @@ def report(
     write_report(findings)
     print_report(console, findings, to_flags)
     if as_json:
-        print(json.dumps(build_document(findings), ensure_ascii=False, indent=2, allow_nan=False))
+        print_json(build_document(findings))
 
 
 def _compare(console: Console, folders: Sequence[Path], out: Path, as_json: bool) -> None:
@@ -57,4 +56,4 @@ def _compare(console: Console, folders: Sequence[Path], out: Path, as_json: bool
         console.print(to_flags(sentence), markup=False)
     console.print(f"\nComparison: {next(path for path in written if path.suffix == '.html')}", markup=False)
     if as_json:
-        print(json.dumps(build_comparison(comparison), ensure_ascii=False, indent=2, allow_nan=False))
+        print_json(build_comparison(comparison))

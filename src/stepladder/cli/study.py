@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,14 +9,16 @@ from cyclopts import Parameter
 
 from stepladder.api import verbs
 from stepladder.api.progress import make_bag_progress, make_progress
-from stepladder.cli.console import at_work, make_console
+from stepladder.cli.console import at_work, make_console, print_json
 from stepladder.cli.data_options import Data
 from stepladder.cli.flags import to_flags
 from stepladder.cli.groups import FIRST, JUDGING, RECIPE
 from stepladder.cli.training_options import (
+    DEFAULT_DECIDING,
     DEFAULT_EXECUTION,
     DEFAULT_RULES,
     DEFAULTS,
+    DecidingOptions,
     ExecutionOptions,
     RuleOptions,
     TrainingOptions,
@@ -25,8 +26,9 @@ from stepladder.cli.training_options import (
 from stepladder.errors import StudyError
 from stepladder.report.document import build_document
 from stepladder.report.terminal import describe_forecast, print_report
-from stepladder.studies.design.metrics import find_metric
+from stepladder.report.units import Scale
 from stepladder.studies.design.recipes import AnyPlan, RungPlan
+from stepladder.training.metrics import Unit, find_kind
 
 OwnRungs = Annotated[
     tuple[str, ...],
@@ -45,6 +47,7 @@ def study(
     *,
     rules: RuleOptions = DEFAULT_RULES,
     options: TrainingOptions = DEFAULTS,
+    deciding: DecidingOptions = DEFAULT_DECIDING,
     out: Annotated[
         Path | None, Parameter(group=FIRST, help="Folder of the study; studies/<data>-<plan> by default.")
     ] = None,
@@ -78,7 +81,7 @@ def study(
             plan=asked,
             seeds=rules.number_of_seeds(),
             out=out,
-            rules=rules.rules(options),
+            rules=rules.rules(options, deciding),
             execution=execution,
             progress=progress,
         )
@@ -89,7 +92,7 @@ def study(
         console.print("All of it was trained before; nothing to do but the report.")
     print_report(console, done.findings, to_flags)
     if options.as_json:
-        print(json.dumps(build_document(done.findings), ensure_ascii=False, indent=2, allow_nan=False))
+        print_json(build_document(done.findings))
     return 1 if any(trial.result.status == "failed" for trial in done.trials) else 0
 
 
@@ -98,6 +101,7 @@ def plan(
     *,
     rules: RuleOptions = DEFAULT_RULES,
     options: TrainingOptions = DEFAULTS,
+    deciding: DecidingOptions = DEFAULT_DECIDING,
     sd: Annotated[
         float | None,
         Parameter(
@@ -113,9 +117,10 @@ def plan(
     console = make_console(options.as_json)
     if sd is not None and pilot is not None:
         raise StudyError("--sd and --pilot both give the standard deviation; give one of them")
-    share = find_metric(rules.metric).share
+    unit = find_kind(deciding.metric).unit
+    share = unit is Unit.SHARE
     if sd is not None and not 0 < sd < float("inf"):
-        raise StudyError(f"--sd is {sd:g}; it must be above 0, in {'points' if share else 'nats'}")
+        raise StudyError(f"--sd is {sd:g}; it must be above 0, in {Scale(unit).step}")
     spread = sd / 100 if sd is not None and share else sd
     execution = DEFAULT_EXECUTION.execution(options)
     asked = _plan(rules, rung, file)
@@ -126,14 +131,14 @@ def plan(
             plan=asked,
             seeds=rules.number_of_seeds(),
             spread=spread if pilot is None else pilot,
-            rules=rules.rules(options),
+            rules=rules.rules(options, deciding),
             execution=execution,
             progress=make_progress(console, to_flags),
         )
     for sentence in describe_forecast(forecast):
         console.print(to_flags(sentence), markup=False)
     if options.as_json:
-        print(json.dumps(forecast.to_document(), ensure_ascii=False, indent=2))
+        print_json(forecast.to_document())
 
 
 def _plan(rules: RuleOptions, rungs: tuple[str, ...], file: Path | None) -> AnyPlan:

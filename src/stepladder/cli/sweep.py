@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from pathlib import Path
@@ -12,13 +11,23 @@ from cyclopts import Parameter
 
 from stepladder.api import verbs
 from stepladder.api.progress import make_progress
-from stepladder.cli.console import at_work, make_console
+from stepladder.cli.console import at_work, make_console, print_json
 from stepladder.cli.data_options import Data
 from stepladder.cli.flags import to_flags
 from stepladder.cli.groups import FIRST, SEARCHING
-from stepladder.cli.training_options import DEFAULT_EXECUTION, DEFAULTS, ExecutionOptions, OneRung, TrainingOptions
+from stepladder.cli.next_step import NextStep, beside, print_next
+from stepladder.cli.training_options import (
+    DEFAULT_DECIDING,
+    DEFAULT_EXECUTION,
+    DEFAULTS,
+    DecidingOptions,
+    ExecutionOptions,
+    OneRung,
+    TrainingOptions,
+)
 from stepladder.errors import StudyError, unknown
 from stepladder.report.document import build_document
+from stepladder.report.recipe_file import same_arithmetic
 from stepladder.report.terminal import print_report
 from stepladder.studies.search import Search, hide_password
 from stepladder.studies.sweep import Grid
@@ -39,6 +48,7 @@ def sweep(
     ] = (),
     seeds: Annotated[int, Parameter(group=FIRST, help="Trials a point; with 1 no two points can be told apart.")] = 2,
     options: TrainingOptions = DEFAULTS,
+    deciding: DecidingOptions = DEFAULT_DECIDING,
     out: Annotated[
         Path | None, Parameter(group=FIRST, help="Folder of the sweep; studies/<data>-sweep-<keys> by default.")
     ] = None,
@@ -57,6 +67,14 @@ def sweep(
     ] = None,
     search_seed: Annotated[
         int | None, Parameter(group=SEARCHING, help="Decides which points the search tries; 0 by default.")
+    ] = None,
+    sampler: Annotated[
+        str | None,
+        Parameter(
+            group=SEARCHING,
+            help="How the search chooses points: tpe (Parzen estimators, which learn from the points before; the "
+            "default), or random.",
+        ),
     ] = None,
     storage: Annotated[
         str | None,
@@ -79,8 +97,16 @@ def sweep(
     if search is not None:
         usual = Search(over)
         points = usual.points if trials is None else trials
-        asked = Search(over, points, usual.seed if search_seed is None else search_seed, storage, many=yes)
-    for option, value in (("--trials", trials), ("--search-seed", search_seed), ("--storage", storage)):
+        asked = Search(
+            over,
+            points,
+            usual.seed if search_seed is None else search_seed,
+            storage,
+            many=yes,
+            sampler=sampler or usual.sampler,
+        )
+    of_searches = {"--trials": trials, "--search-seed": search_seed, "--sampler": sampler, "--storage": storage}
+    for option, value in of_searches.items():
         if value is not None and search is None:
             raise StudyError(
                 f"{option} is for a search, and this goes over a grid; leave it out, or add --search optuna"
@@ -92,13 +118,24 @@ def sweep(
             options.recipe_options(rung),
             seeds=seeds,
             out=out,
-            protocol=options.protocol(),
+            protocol=options.protocol(deciding),
             execution=execution,
             progress=progress,
         )
     if not progress.ran:
         console.print("All of it was trained before; nothing to do but the report.")
     print_report(console, done.findings, to_flags)
+    if done.recipe is not None:
+        step = NextStep(data, done.folder, options, deciding, same_arithmetic(done.findings))
+        print_next(
+            console,
+            {
+                "Study the best point": step.command("study", beside(done.folder, "study")),
+                "Train it alone; seed 0 gives the bits of the sweep's": step.command(
+                    "train", beside(done.folder, "model"), same_bits=True
+                ),
+            },
+        )
     if options.as_json:
-        print(json.dumps(build_document(done.findings), ensure_ascii=False, indent=2, allow_nan=False))
+        print_json(build_document(done.findings))
     return 1 if any(trial.result.status == "failed" for trial in done.trials) else 0

@@ -10,13 +10,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from stepladder.report.screen import Screen
 from stepladder.techniques.cards import Card, Option, all_cards, find_card, to_json
 
 
 def list_techniques(name: str | None, references: tuple[str, ...], as_json: bool) -> None:
     """Print the list by group, or one card."""
     cards = all_cards(references) if name is None else [find_card(name, references)]
-    console = Console(highlight=False)
+    console = Screen(highlight=False)
     if as_json:
         print(to_json(cards))
     elif name is None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
-from rich.console import Console
 
 from stepladder.cli.data_options import Data
 from stepladder.cli.groups import FIRST
@@ -16,6 +15,7 @@ from stepladder.files import replace_bytes
 from stepladder.recipe import TechniqueSetting, read_value
 from stepladder.report.figures.style import to_png
 from stepladder.report.figures.technique_sheet import draw_sheet
+from stepladder.report.screen import Screen
 from stepladder.techniques import register
 from stepladder.techniques.template import write_template
 
@@ -44,7 +44,7 @@ def show(
     technique = TechniqueSetting.model_validate(table).make()
     path = out or Path(f"{found.name}.png")
     replace_bytes(path, to_png(draw_sheet(technique, load_image_set(data, limit=limit))))
-    Console(highlight=False).print(f"Sheet: {path}", markup=False)
+    Screen(highlight=False).print(f"Sheet: {path}", markup=False)
 
 
 def new(
@@ -54,7 +54,7 @@ def new(
 ) -> None:
     """Write <name>.py with a technique that works, and test_<name>.py, to start from."""
     file, test = write_template(name, out)
-    console = Console(highlight=False)
+    console = Screen(highlight=False)
     console.print(
         f"Wrote {file} and {test}. Try them:\n  python -m pytest {test}\n  stepladder techniques show {file}:{name}\n"
         f"  stepladder study digits --technique {file}:{name}",

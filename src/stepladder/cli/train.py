@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -11,13 +10,23 @@ from cyclopts import Parameter
 
 from stepladder.api import verbs
 from stepladder.api.progress import make_progress
-from stepladder.cli.console import at_work, make_console
+from stepladder.api.results import TrainedModel
+from stepladder.cli.console import at_work, make_console, print_json
 from stepladder.cli.data_options import Data
 from stepladder.cli.flags import to_flags
 from stepladder.cli.groups import FIRST, RUNNING
-from stepladder.cli.training_options import DEFAULT_PAUSES, DEFAULTS, OneRung, PauseOptions, Threads, TrainingOptions
+from stepladder.cli.training_options import (
+    DEFAULT_DECIDING,
+    DEFAULT_PAUSES,
+    DEFAULTS,
+    DecidingOptions,
+    OneRung,
+    PauseOptions,
+    Threads,
+    TrainingOptions,
+)
 from stepladder.report.nothing_learned import describe_nothing_learned
-from stepladder.report.units import count, duration, percent
+from stepladder.report.units import Scale, capital, count, duration, percent
 
 
 def train(
@@ -27,6 +36,7 @@ def train(
         int, Parameter(group=FIRST, help="Decides initial weights, order of the images and augmentation.")
     ] = 0,
     options: TrainingOptions = DEFAULTS,
+    deciding: DecidingOptions = DEFAULT_DECIDING,
     out: Annotated[
         Path | None, Parameter(group=FIRST, help="Folder of the result; trials/<data>-<recipe>-seed<N> by default.")
     ] = None,
@@ -53,7 +63,7 @@ def train(
             seed=seed,
             test=test,
             out=out,
-            protocol=options.protocol(),
+            protocol=options.protocol(deciding),
             execution=execution,
             progress=progress,
         )
@@ -63,17 +73,15 @@ def train(
     if options.as_json:
         nothing = None if done.nothing_learned is None else asdict(done.nothing_learned)
         document = {"folder": str(done.folder), "nothing_learned": nothing, **result.model_dump(mode="json")}
-        print(json.dumps(document, ensure_ascii=False, indent=2))
+        print_json(document)
     if result.status == "failed":
         console.print(to_flags(f"Failed: {result.failure}"), markup=False)
         return 1
     if done.nothing_learned is not None:
         for sentence in describe_nothing_learned(done.nothing_learned):
             console.print(sentence, markup=False)
-    split, accuracy = ("Test", result.test_accuracy) if test else ("Validation", result.val_accuracy)
-    assert accuracy is not None
     console.print(
-        f"{split} accuracy {percent(accuracy)} after {count(result.epochs, 'epoch')} in {duration(result.seconds)} "
+        f"{_scores(done, test)} after {count(result.epochs, 'epoch')} in {duration(result.seconds)} "
         "(one seed; run a study to see the spread).",
         markup=False,
     )
@@ -81,3 +89,15 @@ def train(
         console.print("Test is unread; the same command without --no-test reads it.")
     console.print(f"Model: {done.folder / 'model'}", markup=False)
     return 0
+
+
+def _scores(done: TrainedModel, test: bool) -> str:
+    """Write what the model came to, first by what decides, then its accuracy."""
+    result, metric = done.result, done.metric
+    score = metric.on_test(result) if test else metric.on_validation(result)
+    accuracy = result.test_accuracy if test else result.val_accuracy
+    assert accuracy is not None
+    assert score is not None
+    label = capital(metric.label if test else metric.validation_label)
+    more = "" if metric.name == "accuracy" else f", accuracy {percent(accuracy)},"
+    return f"{label} {Scale(metric.unit).full(score)}{more}"

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -18,12 +19,13 @@ from stepladder.cli.data_options import DataOptions
 from stepladder.cli.groups import FIRST, IMAGES, JUDGING, OUTPUT, RECIPE, RUNNING
 from stepladder.errors import RecipeError, StudyError
 from stepladder.recipe import SMALL_SET, recipe_names
+from stepladder.studies.design.costs import read_costs
 from stepladder.studies.design.designs import PLANS
-from stepladder.studies.design.metrics import METRICS, find_metric
 from stepladder.studies.design.recipes import RecipeOptions
 from stepladder.studies.design.rules import DEFAULT_SEEDS, MOST_AUTO, Protocol, Rules, Seeds
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.track import TRACKERS
+from stepladder.training.metrics import METRICS, Unit, find_kind
 from stepladder.training.stop import Stop
 
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "min": 60.0, "s": 1.0, "": 1.0}
@@ -81,6 +83,41 @@ OneRung = Annotated[
 def _listing(names: Iterable[str]) -> str:
     *all_but_last, last = names
     return f"{', '.join(all_but_last)} or {last}"
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class DecidingOptions:
+    """What decides whatever is chosen or judged."""
+
+    metric: Annotated[
+        str,
+        Parameter(
+            group=JUDGING,
+            help="What decides whatever is chosen, judged and shown first: "
+            + _listing(f"{name}:CLASS" if kind.needs == "class" else name for name, kind in METRICS.items())
+            + ".",
+        ),
+    ] = "accuracy"
+    costs: Annotated[
+        Path | None,
+        Parameter(
+            group=JUDGING,
+            help="Of --metric cost: a CSV file of what mistakes cost, a row a true class, a column a predicted one.",
+        ),
+    ] = None
+    select: Annotated[
+        str, Parameter(group=JUDGING, help="Weights to keep: last, or best-val for the epoch best on validation.")
+    ] = "last"
+
+    def values(self) -> dict[str, Any]:
+        """Return them as a protocol has them.
+
+        Raises:
+            StudyError: the table of costs cannot be read.
+        """
+        costs = None if self.costs is None else read_costs(self.costs)
+        return {"select": self.select, "metric": self.metric, "costs": costs}
 
 
 @Parameter(name="*")
@@ -189,9 +226,9 @@ class TrainingOptions(DataOptions):
                 changes[key] = number
         return RecipeOptions(self.recipe, self.network, self.technique, changes, rung)
 
-    def protocol(self) -> Protocol:
-        """Return how the images are used."""
-        return Protocol(self.validation, self.drop_leaks)
+    def protocol(self, deciding: DecidingOptions | None = None) -> Protocol:
+        """Return how the images are used, and what decides."""
+        return Protocol(self.validation, self.drop_leaks, **({} if deciding is None else deciding.values()))
 
 
 @Parameter(name="*")
@@ -243,37 +280,27 @@ class RuleOptions:
             help="Run no more trials: a factorial is thinned out to a balanced fraction, any other plan refused.",
         ),
     ] = None
-    metric: Annotated[
-        str,
-        Parameter(
-            group=JUDGING,
-            help=f"What decides, on test: {_listing(METRICS)}.",
-        ),
-    ] = "accuracy"
     smallest_effect: Annotated[
         float | None,
         Parameter(
             group=JUDGING,
-            help="Smallest effect of interest, in points (nats for nll); 0.5 points or 0.01 nats by default.",
+            help="Smallest effect of interest, in points (nats for nll, costs for cost); 0.5 points, 0.01 nats or a "
+            "200th of the largest cost by default.",
         ),
     ] = None
     alpha: Annotated[
         float, Parameter(group=JUDGING, help='Chance of any wrong "helped" or "hurt" in the whole study.')
     ] = 0.05
-    select: Annotated[
-        str, Parameter(group=JUDGING, help="Weights to keep: last, or best-val for the epoch best on validation.")
-    ] = "last"
 
-    def rules(self, options: TrainingOptions) -> Rules:
+    def rules(self, options: TrainingOptions, deciding: DecidingOptions) -> Rules:
         """Return the rules in the library's units."""
         smallest = self.smallest_effect
-        if smallest is not None and find_metric(self.metric).share:
+        if smallest is not None and find_kind(deciding.metric).unit is Unit.SHARE:
             smallest /= 100
         return Rules(
             validation=options.validation,
             drop_leaks=options.drop_leaks,
-            select=self.select,
-            metric=self.metric,
+            **deciding.values(),
             alpha=self.alpha,
             smallest_effect=smallest,
             max_seeds=self.max_seeds,
@@ -356,6 +383,16 @@ class ExecutionOptions:
         bool,
         Parameter(group=RUNNING, negative="", show_default=False, help="Run trials again that had failed."),
     ] = False
+    reuse: Annotated[
+        tuple[Path, ...],
+        Parameter(
+            group=RUNNING,
+            negative="",
+            show_default=False,
+            help="Take finished trials over from this folder of another study, sweep, curve or training, where they "
+            "are the same; for several folders, repeat the option.",
+        ),
+    ] = ()
     checkpoint_seconds: CheckpointSeconds = 60.0
     accept_different_bits: AcceptDifferentBits = False
 
@@ -378,6 +415,7 @@ class ExecutionOptions:
             checkpoint_seconds=self.checkpoint_seconds,
             trial_timeout=_seconds("--trial-timeout", self.trial_timeout),
             retry_failed=self.retry_failed,
+            reuse=self.reuse,
             accept_different_bits=self.accept_different_bits,
             track=options.track,
             command=command or typed_command(),
@@ -393,7 +431,7 @@ class ExecutionOptions:
 
 
 #: What a command gets that was told nothing.
-DEFAULTS, DEFAULT_RULES = TrainingOptions(), RuleOptions()
+DEFAULTS, DEFAULT_DECIDING, DEFAULT_RULES = TrainingOptions(), DecidingOptions(), RuleOptions()
 DEFAULT_PAUSES, DEFAULT_EXECUTION = PauseOptions(), ExecutionOptions()
 
 

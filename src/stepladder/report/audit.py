@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from stepladder.datasets import SPLIT_NAMES
 from stepladder.datasets.audit import ImageAudit, draw_sheet
 from stepladder.datasets.audit.duplicates import Copies
 from stepladder.datasets.audit.sheet import to_picture, to_png
+from stepladder.report.page import page_environment
 from stepladder.report.section import TextTable
 from stepladder.report.units import UNDEFINED, count, listing
 
@@ -276,22 +276,18 @@ class _Album(NamedTuple):
 
 def render_audit_page(audit: ImageAudit, training: Sequence[str] = ()) -> str:
     """Return the page, see :func:`audit_sections`. It asks for nothing from anywhere, and names are text in it."""
-    environment = Environment(
-        # Explicit, as select_autoescape judges by the file's ending and would not escape in a ".j2".
-        autoescape=True,
-        loader=FileSystemLoader(_TEMPLATES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     style = "\n".join((_TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "audit.css"))
-    return environment.get_template("audit.html.j2").render(
-        name=audit.image_set.name,
-        fingerprint=audit.image_set.fingerprint,
-        sections=audit_sections(audit, training),
-        sheet=_data_uri(draw_sheet(audit.image_set)),
-        albums=_albums(audit),
-        style=style,
+    return (
+        page_environment(_TEMPLATES)
+        .get_template("audit.html.j2")
+        .render(
+            name=audit.image_set.name,
+            fingerprint=audit.image_set.fingerprint,
+            sections=audit_sections(audit, training),
+            sheet=_data_uri(draw_sheet(audit.image_set)),
+            albums=_albums(audit),
+            style=style,
+        )
     )
 
 

@@ -30,11 +30,12 @@ from stepladder.report.figures.style import (
     write_header,
     write_legend,
 )
-from stepladder.report.markdown import escape
+from stepladder.report.markdown import escape, render_code
+from stepladder.report.recipe_file import RECIPE_FILE, range_recipe_file
 from stepladder.report.units import count, listing
 from stepladder.studies.files.checksums import note_files
-from stepladder.studies.lr_range import LrRange
-from stepladder.training.lr_range import DIVERGED, DIVISOR, SMOOTHING
+from stepladder.studies.lr_range import FARTHEST, LrRange
+from stepladder.training.lr_range import DIVERGED, DIVISOR, WINDOW
 
 
 def describe_lr_range(found: LrRange) -> list[str]:
@@ -42,30 +43,25 @@ def describe_lr_range(found: LrRange) -> list[str]:
     n = len(found.tests)
     sentences = []
     if found.suggested is None:
-        lacking = n - len(found.lowest)
-        sentences.append(
-            f"No rate is suggested: in {lacking} of {count(n, 'seed')} the smoothed training loss never fell by 2 % of "
-            f"its start between {found.span.low:g} and {found.span.high:g}. Give more steps or another range, or look "
-            "at the images and the network."
-        )
+        sentences.append(_nothing_suggested(found))
     else:
         spread = f" ({_span(found.suggestions)} over {n} seeds)" if n > 1 else " (n = 1 seed)"
         sentences.append(
             f"Suggested: optimizer.lr={found.suggested:g}{spread}. The smoothed training loss is lowest at "
-            f"{_two(median(found.lowest))}, where the rate is about to be too large. A tenth of that is a rule of "
-            "thumb: begin a sweep there."
+            f"{_two(median(found.lowest))}; from there on the rate is too large. Half of that is suggested, at which a "
+            "step gains most on a quadratic loss: begin a sweep there."
         )
         sentences.append(f"The loss falls fastest at {_two(median(found.steepest))}{_over(found.steepest)}.")
         if found.lowest_at_end:
             sentences.append(
                 f"In {found.lowest_at_end} of {count(n, 'seed')} the loss is lowest at the end of the range, so the "
-                "test saw no rate that is too large: raise the highest rate."
+                "test saw no rate that is too large there: give `high` a larger rate."
             )
     if ends := found.diverged:
         where = f" in {len(ends)} of {n} seeds" if len(ends) < n else ""
         sentences.append(
-            f"The loss diverged (not finite, or above {DIVERGED:g} times its lowest) at {_two(median(ends))}"
-            f"{_over(ends)}{where}. There the test ended."
+            f"The loss diverged (not finite, or its running mean above {DIVERGED:g} times its lowest) at "
+            f"{_two(median(ends))}{_over(ends)}{where}. There the test ended."
         )
     if found.left_out:
         they = "it changes" if len(found.left_out) == 1 else "they change"
@@ -76,6 +72,26 @@ def describe_lr_range(found: LrRange) -> list[str]:
         "another batch size or technique has another rate. Only training images were used, none of validation or test."
     )
     return sentences
+
+
+def _nothing_suggested(found: LrRange) -> str:
+    """Say why the tests cannot tell a rate, and what could."""
+    n = len(found.tests)
+    if found.unlearned:
+        return (
+            f"No rate is suggested: in {found.unlearned} of {count(n, 'seed')} the smoothed training loss never fell "
+            f"by 2 % of its start between {found.span.low:g} and {found.span.high:g}. Give more `steps` or another "
+            "range, or look at the images and the network."
+        )
+    if 2 * found.lowest_at_end >= n:
+        return (
+            f"No rate is suggested: in {found.lowest_at_end} of {count(n, 'seed')} the loss is lowest at the end of "
+            "the range, so the test saw no rate that is too large. Give `high` a larger rate."
+        )
+    return (
+        f"No rate is suggested: the seeds say {_span(found.suggestions)}, too far apart to tell one. Give more "
+        "`steps`, so that each rate gets more of them, or sweep over this range."
+    )
 
 
 def draw_lr_range(found: LrRange) -> Figure:
@@ -111,7 +127,7 @@ def draw_lr_range(found: LrRange) -> Figure:
         axes.set_xlabel("learning rate (log scale)")
         axes.set_ylabel("training loss, nats an image")
         handles = [
-            Line2D([], [], color=VALIDATION, lw=1.6, label="running mean, a line a seed"),
+            Line2D([], [], color=VALIDATION, lw=1.6, label=f"mean of {WINDOW} steps, a line a seed"),
             Line2D([], [], color=MUTED, lw=0.6, alpha=0.6, label="each step"),
             Line2D([], [], ls="", marker="D", ms=6.5, mfc="white", mec=INK, mew=1.6, label="lowest"),
             Line2D([], [], color=MUTED, lw=0.9, ls=(0, (1.2, 1.6)), label="guessing"),
@@ -125,7 +141,7 @@ def draw_lr_range(found: LrRange) -> Figure:
 
 
 def write_lr_range(found: LrRange, folder: Path, command: str) -> list[Path]:
-    """Write ``lr-range.md``, ``.json``, ``.csv`` and the figure into ``folder`` and return their paths.
+    """Write ``lr-range.md``, ``.json``, ``.csv``, the figure and ``recipe.toml`` into ``folder``; return their paths.
 
     Raises:
         StudyError: the folder holds a study.
@@ -148,14 +164,19 @@ def write_lr_range(found: LrRange, folder: Path, command: str) -> list[Path]:
         paths[0],
         f"# Learning-rate range test: {escape(found.data)}\n\n{sentences}\n\n![{escape(_alt(found))}]"
         f"(figures/lr-range.png)\n\nSmith, Cyclical Learning Rates for Training Neural Networks, 2017, section 3.3; "
-        f"the rate grows exponentially, the loss is smoothed by an exponential running mean of {SMOOTHING:g}.\n\n"
+        f"the rate grows exponentially, and the loss is the mean of the {WINDOW} steps around each.\n\n"
         f"{escape(versions)}; {escape(machine)}; {found.precision} on {found.device}. Made by:\n\n"
-        f"```sh\n{command}\n```\n",
+        f"{render_code(command)}\n",
     )
     replace_json(paths[1], build_lr_document(found))
     replace_text(paths[2], text.getvalue())
-    replace_bytes(paths[3], to_png(figure))
-    replace_bytes(paths[4], to_svg(figure))
+    recipe_file = range_recipe_file(found, command)
+    (folder / RECIPE_FILE).unlink(missing_ok=True)
+    for name, content in recipe_file.items():
+        paths.append(folder / name)
+        replace_bytes(folder / name, content, within=folder)
+    replace_bytes(paths[3], to_png(figure), within=folder)
+    replace_bytes(paths[4], to_svg(figure), within=folder)
     note_files(folder, [path.relative_to(folder).as_posix() for path in paths])
     return paths
 
@@ -182,7 +203,10 @@ def build_lr_document(found: LrRange) -> dict[str, Any]:
         "high": found.span.high,
         "steps": found.span.steps,
         "training_images": found.images,
-        "rule": f"the rate with the lowest smoothed training loss, divided by {DIVISOR:g}; the median of the seeds",
+        "rule": (
+            f"the rate with the lowest training loss, of the mean of {WINDOW} steps, divided by {DIVISOR:g}; the "
+            f"median of the seeds, unless they are a factor of more than {FARTHEST:g} apart"
+        ),
         "suggested": found.suggested,
         "tests": [
             {

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from stepladder.errors import printable
+
 if TYPE_CHECKING:
     from stepladder.report.section import Head, Picture, Section, TextTable
 
@@ -52,7 +54,7 @@ def render_list(items: Iterable[str]) -> str:
 def render_code(text: str) -> str:
     """Return a block of shell code, whatever backticks are in it."""
     fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
-    return f"{fence}sh\n{text}\n{fence}"
+    return f"{fence}sh\n{printable(text)}\n{fence}"
 
 
 def escape(text: str) -> str:
@@ -61,7 +63,7 @@ def escape(text: str) -> str:
     >>> escape("a|b <i> *c* random_crop")
     'a\\\\|b \\\\<i\\\\> \\\\*c\\\\* random_crop'
     """
-    line = " ".join(text.split())
+    line = printable(" ".join(text.split()))
     line = re.sub(r"([\\`*\[\]<>|~&$])", r"\\\1", line)
     # An underscore within a word is no markup on GitHub; escaped, it would spoil the plain text of every technique.
     line = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", line)

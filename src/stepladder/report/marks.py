@@ -83,7 +83,7 @@ def compared_with(kind: ContrastKind) -> str:
 def roughly(scale: Scale, effect: Effect) -> str:
     """Write the size of an effect, without its unit, with no more digits than half its interval leaves it.
 
-    >>> roughly(Scale(share=True), effect)  # doctest: +SKIP
+    >>> roughly(Scale(Unit.SHARE), effect)  # doctest: +SKIP
     '4'
     """
     size = abs(effect.mean or 0.0) * scale.factor

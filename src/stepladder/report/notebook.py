@@ -9,6 +9,7 @@ from typing import assert_never
 
 from matplotlib.figure import Figure
 
+from stepladder.errors import printable
 from stepladder.report.figures.style import to_svg
 from stepladder.report.nothing_learned import opening_sentences
 from stepladder.report.section import Picture
@@ -48,7 +49,7 @@ def notebook_view(findings: AnyFindings) -> str:
     page = findings.study.folder / REPORT_PAGE
     more = f" ({len(said) - _SHOWN} more sentences)" if len(said) > _SHOWN else ""
     parts.append(f'<p><a href="{escape(_address(page), quote=True)}" target="_blank">The whole report</a>{more}</p>')
-    return f'<div class="stepladder">{"".join(parts)}</div>'
+    return printable(f'<div class="stepladder">{"".join(parts)}</div>')
 
 
 def _marks(findings: Findings) -> str:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from stepladder.errors import printable
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -132,7 +134,7 @@ def as_json(document: Any) -> str:
     '{"name":"\\\\u003c/script>"}'
     """
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    return printable(text, as_json=True).replace("<", "\\u003c")
 
 
 def unbroken(sentence: str) -> str:
@@ -140,18 +142,25 @@ def unbroken(sentence: str) -> str:
     return re.sub(r"\[[^]]*\]|n = \d+|[\d.]+ (%|points)", lambda match: match[0].replace(" ", "\u00a0"), sentence)
 
 
+def page_environment(templates: Path) -> Environment:
+    """Return what renders the templates of a folder: names are text in a page, and command nothing in it."""
+    return Environment(
+        # Explicit, as select_autoescape judges by the file's ending and would not escape in a ".j2".
+        autoescape=True,
+        loader=FileSystemLoader(templates),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        # What is no plain text has been through this, or is a script or style of ours.
+        finalize=lambda value: printable(value) if type(value) is str else value,
+    )
+
+
 @lru_cache
 def _environment() -> Environment:
     from stepladder.report.marks import SYMBOLS
 
-    environment = Environment(
-        # Explicit, as select_autoescape judges by the file's ending and would not escape in a ".j2".
-        autoescape=True,
-        loader=FileSystemLoader(_REPORT),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment(_REPORT)
     environment.filters["unbroken"] = unbroken
     environment.globals |= {"embed": embed, "symbols": SYMBOLS}
     return environment

@@ -11,13 +11,14 @@ from rich.console import Console, RenderableType
 from stepladder.report.how_long import how_long, tell_starts
 from stepladder.report.marks import SYMBOLS, interval_of, kind_of, verdict_word
 from stepladder.report.nothing_learned import opening_sentences
+from stepladder.report.screen import Screen
 from stepladder.report.sections.effects import terminal_effects
 from stepladder.report.sections.ladder import terminal_table
 from stepladder.report.sections.meaning import describe, describe_answer, describe_limits
 from stepladder.report.sections.sizes import describe_sizes
 from stepladder.report.sections.sweep_meaning import describe_sweep
 from stepladder.report.sections.sweep_points import terminal_points
-from stepladder.report.units import Scale, amount, count, listing, percent, size
+from stepladder.report.units import Scale, amount, count, listing, size
 from stepladder.report.write import REPORT_PAGE
 from stepladder.studies.findings import AnyFindings, Findings
 from stepladder.studies.forecast import Forecast
@@ -52,7 +53,7 @@ def print_report(console: Console, findings: AnyFindings, say: Callable[[str], s
 def report_text(findings: AnyFindings, width: int = 100) -> str:
     """Return what :func:`print_report` prints, as one text."""
     file = io.StringIO()
-    print_report(Console(file=file, width=width, highlight=False), findings)
+    print_report(Screen(file=file, width=width, highlight=False), findings)
     return file.getvalue().strip("\n")
 
 
@@ -98,7 +99,7 @@ def _opening(findings: AnyFindings) -> list[str]:
 
 def describe_forecast(forecast: Forecast) -> list[str]:
     """Return what a study would run, for how long, and what it could find, a line an item."""
-    record, scale = forecast.record, Scale(forecast.metric.share)
+    record, scale = forecast.record, Scale(forecast.metric.unit)
     lines = [
         f"{record.plan.capitalize()} of {count(len(record.rungs), 'rung')} on {record.data.name}, "
         f"{count(len(record.contrasts), 'comparison')}, {forecast.metric.label}, α = {record.alpha:g}, "
@@ -160,7 +161,7 @@ def _tables(findings: AnyFindings) -> Iterable[RenderableType]:
 
 
 def _verdict_lines(findings: Findings) -> list[str]:
-    scale = Scale(findings.metric.share)
+    scale = Scale(findings.metric.unit)
     known = [effect for effect in findings.techniques if effect.mean is not None]
     if not findings.limits.read or not known or findings.nothing_learned:
         return [describe(findings)[0]]
@@ -174,8 +175,9 @@ def _verdict_lines(findings: Findings) -> list[str]:
         for name, effect in zip(names, known, strict=True)
     ]
     best = [rung for rung in findings.rungs if rung.rung in findings.highest and rung.mean is not None]
-    if scale.share and best and best[0].mean is not None:
-        lines.append(f"highest {findings.metric.label}: {best[0].rung}, {percent(best[0].mean)}")
+    if best and best[0].mean is not None:
+        extreme = "highest" if findings.metric.higher_is_better else "lowest"
+        lines.append(f"{extreme} {findings.metric.label}: {best[0].rung}, {scale.full(best[0].mean)}")
     return lines
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil, floor, inf
 
+from stepladder.training.metrics import Unit
+
 #: Stands where a figure is not defined; every table says what it means there.
 UNDEFINED = "–"
 
@@ -69,23 +71,28 @@ def interval(bounds: tuple[float, float] | None, most: float = 1.0) -> str:
 
 @dataclass(frozen=True)
 class Scale:
-    """How figures of one metric are written: a fraction of 1 in percent and points, a loss in nats.
+    """How figures of one metric are written: a fraction of 1 in percent and points, a loss in nats, a cost as it is.
 
-    >>> Scale(share=True).difference(0.0702), Scale(share=False).difference(-0.0702)
+    >>> Scale(Unit.SHARE).difference(0.0702), Scale(Unit.NATS).difference(-0.0702)
     ('+7.02', '−0.0702')
     """
 
-    share: bool
+    counted_in: Unit
+
+    @property
+    def share(self) -> bool:
+        """Whether figures are fractions of 1."""
+        return self.counted_in is Unit.SHARE
 
     @property
     def unit(self) -> str:
         """The unit of a value, for a table's head."""
-        return "%" if self.share else "nats"
+        return {Unit.SHARE: "%", Unit.NATS: "nats", Unit.COST: "an image"}[self.counted_in]
 
     @property
     def step(self) -> str:
         """The unit of a difference."""
-        return "points" if self.share else "nats"
+        return "points" if self.share else self.unit
 
     def value(self, value: float | None) -> str:
         """Write a value without its unit."""
@@ -131,7 +138,7 @@ class Scale:
 def amount(scale: Scale, size: float) -> str:
     """Write a size that has no sign, with its unit and no more digits than it has.
 
-    >>> amount(Scale(share=True), 0.005), amount(Scale(share=False), 0.01)
+    >>> amount(Scale(Unit.SHARE), 0.005), amount(Scale(Unit.NATS), 0.01)
     ('0.5 points', '0.01 nats')
     """
     return f"{100 * size if scale.share else size:.3g} {scale.step}"
@@ -140,7 +147,7 @@ def amount(scale: Scale, size: float) -> str:
 def size(scale: Scale, difference: float) -> str:
     """Write how large a difference must be to be found; a share has no more than 100 points.
 
-    >>> size(Scale(share=True), 1.32), size(Scale(share=True), 0.0334)
+    >>> size(Scale(Unit.SHARE), 1.32), size(Scale(Unit.SHARE), 0.0334)
     ('more than 100 points', '3.34 points')
     """
     return "more than 100 points" if scale.share and difference > 1 else amount(scale, difference)
@@ -153,6 +160,15 @@ def correlation(value: float | None) -> str:
     ('−0.96', '0.00', '–')
     """
     return UNDEFINED if value is None else f"{round(value, 2) + 0.0:.2f}".replace("-", _MINUS)
+
+
+def capital(text: str) -> str:
+    """Return a text that begins with a capital letter, the others as they are.
+
+    >>> capital("test AUC")
+    'Test AUC'
+    """
+    return text[:1].upper() + text[1:]
 
 
 def p_value(value: float | None) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, assert_never
 
-from stepladder.files import json_text, replace_bytes
+from stepladder.files import encoded, json_text, replace_bytes
 from stepladder.report.markdown import render_markdown
 from stepladder.report.page import render_page
+from stepladder.report.recipe_file import RECIPE_FILE, sweep_recipe_file
 from stepladder.report.section import Head, Section
 from stepladder.report.sections import COMPARISON_SECTIONS, CURVE_SECTIONS, STUDY_SECTIONS, SWEEP_SECTIONS
 from stepladder.report.sections.comparison import comparison_head
@@ -30,7 +31,7 @@ def write_report(findings: AnyFindings) -> list[Path]:
     """Write ``verdicts.json`` (of a sweep, ``points.json``), ``figures/``, ``report.md`` and ``report.html``.
 
     They are written into the folder of the study, sweep or curve, and their paths returned. Any will do: unfinished,
-    with failed trials, or with none that finished.
+    with failed trials, or with none that finished. A sweep has its best point as ``recipe.toml`` too.
 
     Raises:
         StorageError: a file cannot be written; each is replaced whole or left as it was.
@@ -40,12 +41,14 @@ def write_report(findings: AnyFindings) -> list[Path]:
         case Findings():
             files = render_sections(findings, STUDY_SECTIONS, head)
         case SweepFindings():
-            files = render_sections(findings, SWEEP_SECTIONS, head)
+            files = render_sections(findings, SWEEP_SECTIONS, head) | sweep_recipe_file(findings)
+            if RECIPE_FILE not in files:  # a better one may have been there before more seeds came
+                (findings.study.folder / RECIPE_FILE).unlink(missing_ok=True)
         case CurveFindings():
             files = render_sections(findings, CURVE_SECTIONS, head)
         case _:
             assert_never(findings)
-    documents = {name: json_text(document).encode() for name, document in derived_documents(findings).items()}
+    documents = {name: encoded(json_text(document)) for name, document in derived_documents(findings).items()}
     written = write_files(findings.study.folder, documents | files)
     if not findings.study.missing and not findings.study.unread:
         note_files(findings.study.folder, documents | files)
@@ -83,7 +86,7 @@ def write_page(findings: AnyFindings) -> Path:
             page = render_page(findings, CURVE_SECTIONS, head)
         case _:
             assert_never(findings)
-    (path,) = write_files(findings.study.folder, {"report.html": _encode(page)})
+    (path,) = write_files(findings.study.folder, {REPORT_PAGE: encoded(page)})
     return path
 
 
@@ -107,19 +110,19 @@ def render_sections(findings: F, sections: Sequence[Section[F]], head: Head, nam
             figure = picture.draw()
             files[f"figures/{picture.name}.png"] = to_png(figure)
             files[f"figures/{picture.name}.svg"] = to_svg(figure)
-    files[f"{name}.md"] = _encode(render_markdown(findings, sections, head))
-    files[f"{name}.html"] = _encode(render_page(findings, sections, head))
+    files[f"{name}.md"] = encoded(render_markdown(findings, sections, head))
+    files[f"{name}.html"] = encoded(render_page(findings, sections, head))
     return files
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
-    """Write files into ``folder`` and return their paths.
+    """Write files into ``folder`` and return their paths; a link in place of one, or of ``figures``, is replaced.
 
     Raises:
         StorageError: a file cannot be written.
     """
     for name, content in files.items():
-        replace_bytes(folder / name, content)
+        replace_bytes(folder / name, content, within=folder)
     return [folder / name for name in files]
 
 
@@ -142,8 +145,3 @@ def study_head(findings: AnyFindings) -> Head:
         command=record.command,
         unfinished=f"{ended} of {planned} {'has' if ended == 1 else 'have'} ended" if study.missing else "",
     )
-
-
-def _encode(text: str) -> bytes:
-    # A path on disk may hold bytes that are no UTF-8; a report with a "?" is better than none.
-    return text.encode(errors="replace")

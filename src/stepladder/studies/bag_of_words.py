@@ -18,9 +18,8 @@ from stepladder.baselines.descriptors import load_opencv
 from stepladder.baselines.settings import BagSettings, check_settings, settle
 from stepladder.datasets import ImageSet, Splits
 from stepladder.datasets.audit import LeakCheck
-from stepladder.errors import StudyError
-from stepladder.files import replace_json
-from stepladder.studies.design import metrics
+from stepladder.errors import DamagedError, StudyError
+from stepladder.files import remove_links, replace_json
 from stepladder.studies.design.rules import Protocol, check_seeds
 from stepladder.studies.files.bag_files import (
     BAG_FILE,
@@ -39,8 +38,9 @@ from stepladder.studies.files.ledger import PlanRead, note_reading
 from stepladder.studies.files.machine import describe_machine, describe_versions, now
 from stepladder.studies.files.predictions import write_predictions
 from stepladder.studies.files.records import DataRecord, Reading, SavedStudy
-from stepladder.studies.files.store import read_readings, write_readings, write_results
+from stepladder.studies.files.store import move_aside, read_readings, write_readings, write_results
 from stepladder.studies.prepare import refuse_file, split_images
+from stepladder.training import metrics
 
 _CPU = torch.device("cpu")
 
@@ -50,6 +50,9 @@ class BagCallbacks:
 
     def leaks_checked(self, found: LeakCheck) -> None:
         """The images were checked for copies across the splits, before anything else."""
+
+    def message(self, sentence: str) -> None:
+        """Something that the user should know."""
 
     def planned(self, settings: BagSettings, todo: Sequence[int], seeds: int) -> None:
         """All is checked; the seeds ``todo`` of ``seeds`` are about to be fitted."""
@@ -115,6 +118,8 @@ def run_bag_of_words(
     if settings.descriptor == "sift":
         load_opencv()  # that it is missing is said before the images are looked at
     splits, data = split_images(image_set, protocol, callbacks.leaks_checked)
+    remove_links(out / "seeds")
+    _set_damaged_aside(out, seeds, callbacks)
     record = _continue_record(out, _record(data, settings, seeds, protocol.validation, command))
     todo = [seed for seed in range(seeds) if read_bag_result(out, seed) is None]
     callbacks.planned(settings, todo, seeds)
@@ -145,9 +150,12 @@ def add_bag_of_words(
         StudyError, DataError, StorageError: see :func:`run_bag_of_words`.
     """
     record = study.record
+    folder = bag_folder(study.folder)
+    if folder.is_symlink():  # whoever made the study may have put it there
+        remove_links(folder)
     run_bag_of_words(
         image_set,
-        bag_folder(study.folder),
+        folder,
         seeds=len(record.seeds),
         protocol=Protocol(record.validation, drop_leaks),
         command=record.command,
@@ -155,6 +163,18 @@ def add_bag_of_words(
     )
     write_results(study)
     return study
+
+
+def _set_damaged_aside(out: Path, seeds: int, callbacks: BagCallbacks) -> None:
+    """Move seeds whose result is damaged out of the way, so that they are fitted again."""
+    for seed in range(seeds):
+        try:
+            read_bag_result(out, seed)
+        except DamagedError as error:
+            target = move_aside(seed_folder(out, seed))
+            callbacks.message(
+                f"Seed {seed} is damaged: {error.what}. It was set aside as seeds/{target.name}, and is fitted again."
+            )
 
 
 def _fit(record: BagRecord, splits: Splits, seed: int, out: Path, callbacks: BagCallbacks) -> BagResult:

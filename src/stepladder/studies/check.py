@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -9,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from stepladder.errors import StorageError, StudyError
-from stepladder.files import json_text
+from stepladder.errors import DamagedError, StorageError, StudyError
+from stepladder.files import find_links, json_text, parse_json, read_plain
 from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.bag_files import BAG_FILE, bag_files, bag_folder, load_bag_folder, read_bag_record
 from stepladder.studies.files.checksums import (
@@ -21,14 +22,16 @@ from stepladder.studies.files.checksums import (
     noted_files,
 )
 from stepladder.studies.files.integrity import find_edit
-from stepladder.studies.files.records import TrialResult
+from stepladder.studies.files.records import StudyRecord, TrialResult
 from stepladder.studies.files.store import (
     CHECKPOINTS,
     load_study,
+    move_aside,
     planned_trials,
     read_readings,
     read_record,
     read_result,
+    read_trial,
     results_text,
     trial_folder,
 )
@@ -69,6 +72,8 @@ def check_study(study: Path) -> list[Fault]:
         return [Fault("plan", "study.json", str(error))]
     if record is None:
         raise StudyError(f"there is no study in {study} (no study.json)")
+    if (study / "trials").is_symlink():
+        return [Fault("plan", "trials", "is a link, and none is followed; put the folder itself there")]
     faults = []
     try:
         edit = find_edit(record, read_readings(study), _sound_results(study, planned))
@@ -79,7 +84,7 @@ def check_study(study: Path) -> list[Fault]:
             name, _, what = edit.partition(" ")
             faults.append(Fault("plan", name, what))
     for trial in planned:
-        faults += _check_trial(study, trial, reads_test=record.sweep is None)
+        faults += _check_trial(study, record, trial)
     faults += _strangers(study, {trial.id for trial in planned})
     faults += _check_files(study, {one.place for one in faults}, planned)
     bag = bag_folder(study)
@@ -121,7 +126,7 @@ def _added(folder: Path, known: set[str], apart: Sequence[str] = ()) -> list[Fau
     inner = {name.split("/")[0] for name in known if "/" in name}
     found: list[str] = []
     for path in sorted(folder.iterdir()):
-        if path.is_dir() and path.name in inner - set(apart):
+        if path.is_dir() and not path.is_symlink() and path.name in inner - set(apart):
             found += [one.relative_to(folder).as_posix() for one in sorted(path.rglob("*")) if one.is_file()]
         elif not path.is_dir() or path.name not in apart:
             found.append(path.name)
@@ -183,11 +188,12 @@ def check_document(study: Path, name: str, expected: Mapping[str, Any]) -> list[
     if fault:
         return [fault]
     try:
-        found = json.loads(text)
+        found = parse_json(text)
     except ValueError:
         return [_not_derived(name)]
     written = json.loads(json_text(expected))
-    older = isinstance(found, dict) and found.get("version", 0) < written.get("version", 1)
+    version = found.get("version", 0) if isinstance(found, dict) else None
+    older = isinstance(version, int) and version < written.get("version", 1)
     if older:
         # Up to version 4 it chose, and so showed a model, by half an image, diagnosed otherwise, told of other test
         # images without other seeds, left intervals as long as they came, and fitted a curve by least squares.
@@ -225,10 +231,12 @@ def agrees_with(found: Any, expected: Any) -> bool:
 
 def _read_derived(study: Path, name: str) -> tuple[str, Fault | None]:
     try:
-        return (study / name).read_text(encoding="utf-8"), None
+        return read_plain(study / name, follow=False).decode(), None
     except FileNotFoundError:
         return "", Fault("derived", name, "is not there")
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        return "", Fault("derived", name, "is a link" if error.errno == errno.ELOOP else f"cannot be read ({error})")
+    except ValueError as error:
         return "", Fault("derived", name, f"cannot be read ({error})")
 
 
@@ -249,9 +257,8 @@ def set_aside(study: Path, faults: Sequence[Fault]) -> list[str]:
         place = f"trials/{trial.id}"
         mine = [one for one in faults if one.place.startswith(place)]
         if any(one.kind == "trial" for one in mine):
-            target = _free_name(folder)
             with locked(study):
-                folder.rename(target)
+                target = move_aside(folder)
             done.append(f"{place} was set aside as trials/{target.name}; the study's command runs it again")
     return done
 
@@ -262,8 +269,7 @@ def set_seeds_aside(bag: Path, faults: Sequence[Fault]) -> list[str]:
     for place in sorted({"/".join(one.place.split("/")[:2]) for one in faults if one.kind == "trial"}):
         folder = bag / place
         if folder.is_dir():
-            target = _free_name(folder)
-            folder.rename(target)
+            target = move_aside(folder)
             done.append(f"{place} was set aside as seeds/{target.name}; the same command fits it again")
     forget_files(bag)
     return done
@@ -287,21 +293,29 @@ def _sound_results(study: Path, planned: Sequence[Trial]) -> Iterator[TrialResul
                 yield result
 
 
-def _check_trial(study: Path, trial: Trial, *, reads_test: bool) -> list[Fault]:
+def _check_trial(study: Path, record: StudyRecord, trial: Trial) -> list[Fault]:
     folder = trial_folder(study, trial)
     name, place = f"{trial.rung}, seed {trial.seed}", f"trials/{trial.id}"
+    if (link := next(find_links(folder), None)) is not None:
+        return [
+            Fault("trial", place, f"({name}): {link.relative_to(study).as_posix()} is a link, and none is followed")
+        ]
     try:
         result = read_result(folder)
     except StorageError as error:
         return [Fault("trial", place, f"({name}): {error}")]
     if result is None:
         return [Fault("note", place, f"({name}) {_state(folder)}")]
-    if result.trial != trial.id or result.seed != trial.seed:
-        return [Fault("trial", place, f"({name}): result.json is that of another trial")]
     broken = find_changed_files(folder)
-    if broken == [f"there is no {CHECKSUMS}"]:
+    unlisted = broken == [f"there is no {CHECKSUMS}"]
+    if unlisted or not broken:
+        try:
+            read_trial(study, record, trial)
+        except DamagedError as error:
+            return [Fault("trial", place, f"({name}): {error.what}")]
+    if unlisted:
         return [Fault("note", place, f"({name}) has no {CHECKSUMS}: an older Stepladder ran it")]
-    unread = reads_test and result.status == "finished" and result.test_loss is None
+    unread = record.sweep is None and result.status == "finished" and result.test_loss is None
     if broken and unread and set(broken) <= _READING:
         return [Fault("note", place, f"({name}): the reading of its test images was broken off; run the study again")]
     return [Fault("trial", place, f"({name}): {phrase}") for phrase in broken]
@@ -313,6 +327,8 @@ _READING = {
     "model/config.json was changed",
     "predictions.safetensors was changed",
     "predictions.safetensors was added",
+    "validation.safetensors was changed",
+    "validation.safetensors was added",
 }
 
 
@@ -329,10 +345,3 @@ def _strangers(study: Path, planned: set[str]) -> list[Fault]:
     folder = study / "trials"
     names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     return [Fault("note", f"trials/{name}", "is no trial of this plan") for name in names if name not in planned]
-
-
-def _free_name(folder: Path) -> Path:
-    number = 1
-    while (target := folder.with_name(f"{folder.name}.broken-{number}")).exists():
-        number += 1
-    return target

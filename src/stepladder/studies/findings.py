@@ -22,7 +22,6 @@ from stepladder.network.find import FoundNetwork, find_network
 from stepladder.network.inspection import Inspection, inspect_network
 from stepladder.recipe import parse_recipe
 from stepladder.studies.design.designs import ContrastKind
-from stepladder.studies.design.metrics import Metric, find_metric
 from stepladder.studies.files.bag_files import SavedBag, study_bag
 from stepladder.studies.files.gallery import Gallery, read_gallery
 from stepladder.studies.files.images import read_labels
@@ -47,6 +46,7 @@ from stepladder.studies.judging.statistics import (
 )
 from stepladder.studies.judging.test_set import TestSet, judge_test_set
 from stepladder.studies.judging.trial_facts import FailedTrial, TrialFacts, gather_trial_facts
+from stepladder.training.metrics import Metric
 
 #: Raised with every change of ``verdicts.json`` that a reader of the file would misread.
 VERDICTS_VERSION = 5
@@ -270,7 +270,7 @@ def make_findings(study: SavedStudy) -> Findings:
     Raises:
         StorageError: a saved file is damaged.
     """
-    record, metric = study.record, find_metric(study.record.metric)
+    record, metric = study.record, study.record.measured_by
     rungs = summarize_rungs(study)
     learning = judge_learning(study)
     effects = _without_claims(study, weigh_effects(study, rungs), learning)
@@ -281,7 +281,7 @@ def make_findings(study: SavedStudy) -> Findings:
     matters = (choice.rung, choice.best, None if shown is None else shown.trial.rung)
     advice = advise(study, diagnose(study, learning), learning, matters)
     answers = read_answers(study, shown.trial) if shown and not study.unread else None
-    gallery = read_gallery(study.folder) if answers else None
+    gallery = read_gallery(study.folder, len(record.data.class_names)) if answers else None
     if gallery is not None and shown is not None and gallery.trial != shown.trial.result.trial:
         gallery = None  # of a model that more seeds have replaced
     return Findings(
@@ -374,7 +374,7 @@ def to_document(findings: Findings) -> dict[str, Any]:
 
 def find_uneven(study: SavedStudy) -> Uneven | None:
     """Return the largest and the smallest class where one has several times the images of the other; else None."""
-    labels = read_labels(study.folder, study.record.data.counts)
+    labels = read_labels(study.folder, study.record.data)
     if not labels:
         return None
     names = study.record.data.class_names
@@ -406,7 +406,13 @@ def find_shown_model(study: SavedStudy) -> ShownModel | None:
     trials = [trial for trial in finished if trial.rung == name]
     if ranking is None:
         return ShownModel(trials[0], reason, len(trials))
-    trial = max(trials, key=lambda each: each.result.val_accuracy or 0.0)
+    metric = study.record.measured_by
+
+    def worth(trial: SavedTrial) -> float:
+        value = metric.on_validation(trial.result)
+        return -math.inf if value is None else metric.sign * value
+
+    trial = max(trials, key=worth)
     return ShownModel(trial, reason, len(trials), None if ranking.best == name else ranking.best)
 
 

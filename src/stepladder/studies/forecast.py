@@ -9,8 +9,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
+
 from stepladder.errors import StudyError
-from stepladder.studies.design.metrics import Metric, find_metric
 from stepladder.studies.design.rules import FEWEST_JUDGED, Look
 from stepladder.studies.files.records import StudyRecord
 from stepladder.studies.files.store import load_study, planned_trials
@@ -29,9 +30,12 @@ from stepladder.studies.running.execution import Execution
 from stepladder.studies.running.timing import Estimate, Range
 from stepladder.studies.starts import Start
 from stepladder.studies.study import PlannedStudy
+from stepladder.training.metrics import Metric, Unit
 
 #: What the seeds of two rungs differ by where nobody states it: some 0.3 points on ten thousand test images and more.
-_USUAL_SPREAD = {True: 0.003, False: 0.01}
+_USUAL_SPREAD = {Unit.SHARE: 0.003, Unit.NATS: 0.01}
+#: Of costs, so much of the smallest effect of interest: as of shares.
+_USUAL_PART = 0.6
 
 #: Share of test images on which the difference of two rungs changes by chance from seed to seed. Seen were 0.02 to
 #: 0.09, from digits to photographs.
@@ -131,7 +135,7 @@ def forecast_study(
         spread: of paired differences; a usual one for so many test images where nobody states it.
     """
     record, level = planned.record, level_of(planned.record)
-    spread = spread or usual_spread(record.metric, record.data.counts["test"])
+    spread = spread or usual_spread(record.measured_by, _test_images(planned))
     looks = looks_of(record, level, planned.most) if planned.most >= FEWEST_JUDGED else (Look(1, 1.0),)
     first = planned_trials(record)
     estimate = planned.estimate(first, execution, callbacks)
@@ -144,7 +148,7 @@ def forecast_study(
 
     return Forecast(
         record=record,
-        metric=find_metric(record.metric),
+        metric=record.measured_by,
         looks=looks,
         estimate=estimate,
         at_a_time=(at_a_time(len(first)), at_a_time(most)),
@@ -159,15 +163,21 @@ def forecast_study(
     )
 
 
-def usual_spread(metric: str, test_images: int) -> Spread:
-    """Return a usual standard deviation of paired differences on so many test images.
+def usual_spread(metric: Metric, test_images: int) -> Spread:
+    """Return a usual standard deviation of paired differences on so many test images (of the metric's own count).
 
     Of a share it has two parts: what seeds do to the networks, and that two networks differ by chance on a few of the
     test images, which is binomial and all that counts where these are few.
     """
-    share = find_metric(metric).share
-    seeds = _USUAL_SPREAD[share]
-    return Spread(sqrt(seeds**2 + _USUAL_SHARE / test_images) if share else seeds, usual=True)
+    seeds = _USUAL_SPREAD.get(metric.unit, _USUAL_PART * metric.smallest_effect)
+    return Spread(sqrt(seeds**2 + _USUAL_SHARE / test_images) if metric.share else seeds, usual=True)
+
+
+def _test_images(planned: PlannedStudy) -> int:
+    """Return how many test images one step of the metric is a share of."""
+    classes = len(planned.record.data.class_names)
+    counts = np.bincount(planned.splits.test.labels, minlength=classes)
+    return max(1, planned.record.measured_by.images(counts.tolist()))
 
 
 def choose_spread(spread: float | Path | str | None, metric: str) -> Spread | None:

@@ -7,9 +7,8 @@ from pathlib import Path
 from statistics import median
 
 from stepladder.datasets import ImageSet
-from stepladder.recipe import Recipe
+from stepladder.recipe import Recipe, change_settings
 from stepladder.studies.design.rules import Protocol, check_seeds
-from stepladder.studies.design.sweeps import check_batch
 from stepladder.studies.files.machine import describe_machine, describe_versions
 from stepladder.studies.files.records import Machine
 from stepladder.studies.prepare import prepare
@@ -17,12 +16,17 @@ from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.running.execution import Execution
 from stepladder.training.lr_range import RangeTest, RateRange, run_range_test, without_schedules
 
+#: Seeds whose suggestions are further apart than this factor tell no rate: whichever rate is taken, it is then more
+#: than a factor of two from one of them.
+FARTHEST = 4.0
+
 
 @dataclass(frozen=True)
 class LrRange:
     """Range tests of one recipe on one image set.
 
     Attributes:
+        whole: the recipe that was asked for.
         recipe: as it was tested, without what changes the rate.
         left_out: the techniques that do.
         span: the rates and steps that were asked for.
@@ -32,6 +36,7 @@ class LrRange:
     """
 
     data: str
+    whole: Recipe
     recipe: Recipe
     left_out: tuple[str, ...]
     span: RateRange
@@ -51,10 +56,31 @@ class LrRange:
 
     @property
     def suggested(self) -> float | None:
-        """The median of the suggestions, to two digits; None where any test has none."""
-        if len(self.suggestions) < len(self.tests):
+        """The median of the suggestions, to two digits; None where the tests cannot tell.
+
+        They cannot where a loss never fell, where half of the losses are lowest at the end of the range, or where the
+        suggestions are further than :data:`FARTHEST` apart.
+        """
+        if self.unlearned or 2 * self.lowest_at_end >= len(self.tests) or self.apart:
             return None
         return float(f"{median(self.suggestions):.2g}")
+
+    @property
+    def unlearned(self) -> int:
+        """How many tests have a loss that never fell."""
+        return len(self.tests) - len(self.suggestions)
+
+    @property
+    def apart(self) -> bool:
+        """Whether the suggestions are so far apart that their median says nothing."""
+        return len(self.suggestions) > 1 and max(self.suggestions) > FARTHEST * min(self.suggestions)
+
+    @property
+    def suggested_recipe(self) -> Recipe | None:
+        """The recipe that was asked for with the suggested rate, schedules included; None where there is none."""
+        if self.suggested is None:
+            return None
+        return change_settings(self.whole, {"optimizer.lr": f"{self.suggested:g}"})
 
     @property
     def lowest(self) -> tuple[float, ...]:
@@ -99,7 +125,7 @@ def run_lr_range(
             the same images.
 
     Raises:
-        StudyError: a number is out of range, or batches are larger than the training set.
+        StudyError: a number is out of range.
         DataError: the images do not fit the splits.
         RecipeError: the recipe does not fit the images.
     """
@@ -107,7 +133,6 @@ def run_lr_range(
     check_seeds(seeds)
     prepared = prepare(image_set, recipe, protocol or Protocol(), execution or Execution(), callbacks)
     splits, compute = prepared.splits, prepared.compute
-    check_batch(recipe, splits)
     plain, left_out = without_schedules(recipe)
     tests = []
     for seed in range(seeds):
@@ -115,6 +140,7 @@ def run_lr_range(
         tests.append(run_range_test(plain, splits.train, image_set.num_classes, seed, compute, span))
     return LrRange(
         data=image_set.name,
+        whole=recipe,
         recipe=plain,
         left_out=left_out,
         span=span,

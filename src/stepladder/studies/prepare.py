@@ -207,6 +207,7 @@ def describe_data(image_set: ImageSet, splits: Splits) -> DataRecord:
         counts=counts,
         notes=(*image_set.notes, *splits.notes),
         fit=image_set.fit,
+        span=image_set.span,
     )
 
 
@@ -241,6 +242,29 @@ def refuse_file(out: Path) -> None:
         raise StorageError(f"cannot read {out}: {error.strerror or error}; choose another folder with `out`") from error
     if is_file:
         raise StudyError(f"`out` is {out}, which is a file; choose a folder")
+
+
+def refuse_among_images(out: Path, image_set: ImageSet, usual: Path) -> None:
+    """Refuse a place for results that would be read as images with the others, or that would hide a class.
+
+    Args:
+        usual: where the results go unless somebody says where. That folder, and others beside it, may lie among the
+            images, as of ``.``: reading passes over results.
+
+    Raises:
+        StudyError: it lies in a folder that was read as a whole.
+        StorageError: the system does not say where it lies.
+    """
+    try:
+        place, default = out.resolve(), usual.parent.resolve()
+    except (OSError, RuntimeError) as error:  # links in a circle
+        raise StorageError(f"cannot read {out}: {error}; choose another folder with `out`") from error
+    if default in place.parents:
+        return
+    for folder in image_set.folders:
+        if place == folder or folder in place.parents:
+            where = "is the folder of the images" if place == folder else f"lies among the images in {folder}"
+            raise StudyError(f"`out` is {out}, which {where} and would be read as one; choose a folder outside")
 
 
 @contextmanager

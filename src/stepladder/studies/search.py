@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from stepladder.datasets import ImageSet
-from stepladder.errors import StudyError, missing_extra
+from stepladder.errors import StudyError, missing_extra, unknown
 from stepladder.recipe import Recipe, change_settings
 from stepladder.studies.design.designs import Design
 from stepladder.studies.design.rules import Protocol, Rules, check_seeds
@@ -47,12 +47,24 @@ from stepladder.studies.running.dispatch import carry_out
 from stepladder.studies.running.estimate import Work, estimate_seconds
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.running.hours import say_hours
-from stepladder.studies.running.jobs import reopen_failed
-from stepladder.studies.study import PlannedStudy, note_owned_files, plan_study, refuse_other_results
+from stepladder.studies.running.jobs import reopen_failed, set_damaged_aside
+from stepladder.studies.running.reuse import check_sources, take_over
+from stepladder.studies.study import (
+    PlannedStudy,
+    named_as,
+    note_owned_files,
+    plan_study,
+    refuse_other_results,
+)
 from stepladder.studies.sweep import refuse_many, refuse_no_validation
 
 #: What ``study.json`` calls a search, beside the names of designs.
 SEARCH = "search"
+#: Where a search without a storage of its own keeps its proposals, in its folder.
+_DATABASE = "search.db"
+#: What proposes the points of a search, and what its record says of it: Parzen estimators, which learn from the points
+#: before, or chance (Bergstra and Bengio, Random Search for Hyper-Parameter Optimization, 2012).
+SAMPLERS = {"tpe": "TPE", "random": "random"}
 #: Points that are drawn at random, and pruned by nothing, before the search learns from them: Optuna's own default.
 _FIRST_POINTS = 10
 #: Points that must have ended before one can be given up.
@@ -72,6 +84,7 @@ class Search:
         storage: an Optuna storage URL; by default ``search.db`` in the search's folder.
         settings: of all points, by dotted name.
         many: allow more than 500 trials.
+        sampler: what proposes points, one of :data:`SAMPLERS`.
     """
 
     over: tuple[str, ...]
@@ -80,6 +93,7 @@ class Search:
     storage: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     many: bool = False
+    sampler: str = "tpe"
 
 
 def run_search(
@@ -95,11 +109,11 @@ def run_search(
 ) -> SavedStudy:
     """Try the points that a search proposes, and return them as a study; test is never read.
 
-    Optuna's tree-structured Parzen estimator (Bergstra et al., Algorithms for Hyper-Parameter Optimization, 2011)
-    proposes; a point's worth is its mean validation accuracy over its seeds, a failed one counting as guessing. After
-    each seed but the last, a point whose mean so far is below the median of the earlier points' after as many seeds is
-    given up (Golovin et al., Google Vizier, 2017, section 3.2.2). The same call goes on where an earlier one stopped,
-    and proposes what that would have.
+    Optuna's tree-structured Parzen estimator proposes (Bergstra et al., Algorithms for Hyper-Parameter Optimization,
+    2011), or chance. A point's worth is its mean over its seeds on validation, by the metric that decides, a failed one
+    counting as guessing. After each seed but the last, a point whose mean so far is worse than the median of the
+    earlier points' after as many seeds is given up (Golovin et al., Google Vizier, 2017, section 3.2.2). The same call
+    goes on where an earlier one stopped, and proposes what that would have.
 
     Args:
         seeds: trials a point.
@@ -119,13 +133,19 @@ def run_search(
         raise StudyError(f"`points` is {search.points}; it must be at least 1")
     if search.seed < 0:
         raise StudyError(f"`search_seed` is {search.seed}; it must be 0 or more")
+    if search.sampler not in SAMPLERS:
+        raise StudyError(unknown("sampler", search.sampler, SAMPLERS))
     refuse_many(search.points, seeds, search.many)
     refuse_no_validation(protocol.validation)
     optuna = import_optuna()
     refuse_other_results(out)
+    check_sources(execution.reuse)
+    set_damaged_aside(out, callbacks.message)
     recipe = with_swept_techniques(recipe, axes)
     axes, ends = check_ranges(axes, recipe, search.settings)
-    record = SearchRecord(tool=f"optuna {optuna.__version__}, TPE", points=search.points, seed=search.seed)
+    record = SearchRecord(
+        tool=f"optuna {optuna.__version__}, {SAMPLERS[search.sampler]}", points=search.points, seed=search.seed
+    )
     base = change_settings(recipe, search.settings).to_table()
     ends_of = tuple(values for _, values in ends)
     sweep = SweepRecord(base=base, axes=axes, points=ends_of, guess=0.0, search=record)
@@ -133,7 +153,7 @@ def run_search(
         image_set,
         Design(SEARCH, tuple(rung for rung, _ in ends), sweep=sweep),
         seeds=seeds,
-        rules=Rules(protocol.validation, protocol.drop_leaks, protocol.select),
+        rules=Rules(**vars(protocol)),
         execution=execution,
         callbacks=callbacks,
         out=out,
@@ -149,19 +169,25 @@ def run_search(
         callbacks.searching(runner.record, expected)
     out.mkdir(parents=True, exist_ok=True)
     forget_files(out)
-    url = search.storage or str(sqlite_url(out / "search.db"))
+    for name in (_DATABASE, f"{_DATABASE}-journal", f"{_DATABASE}-wal", f"{_DATABASE}-shm"):
+        if (out / name).is_symlink():  # SQLite would write through it
+            (out / name).unlink()
+    url = search.storage or str(sqlite_url(out / _DATABASE))
     with open_storage(optuna, url, search.storage) as kept:
         # The name is the plan's: one storage can keep many searches, and the same one is found again.
         proposals = optuna.create_study(
             storage=kept,
             study_name=f"stepladder-{runner.record.plan_hash[:16]}",
-            direction="maximize",
+            direction="maximize" if planned.record.measured_by.higher_is_better else "minimize",
             load_if_exists=True,
         )
         for number in range(search.points):
             # A sampler for each point, so that one who stops and goes on gets what one who does not stop gets.
             seed = int(np.random.SeedSequence([search.seed, number]).generate_state(1)[0])
-            proposals.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=_FIRST_POINTS)
+            if search.sampler == "random":
+                proposals.sampler = optuna.samplers.RandomSampler(seed=seed)
+            else:
+                proposals.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=_FIRST_POINTS)
             earlier = proposals.get_trials(deepcopy=False)
             if number < len(earlier) and earlier[number].state.is_finished():
                 proposed = optuna.trial.FixedTrial(earlier[number].params)
@@ -185,7 +211,7 @@ def run_search(
                 proposals.tell(proposed, mean)
     study = load_study(out)
     write_results(study)
-    note_owned_files(study, "search.db")
+    note_owned_files(study, _DATABASE)
     return study
 
 
@@ -197,6 +223,7 @@ class _Runner:
     ) -> None:
         self.out, self.record, self.planned = out, record, planned
         self.callbacks, self.execution = callbacks, execution
+        self._metric = record.measured_by
         #: Mean after one seed, after two, ..., of every point so far.
         self.means: list[list[float]] = []
 
@@ -209,6 +236,8 @@ class _Runner:
             folder = trial_folder(self.out, trial).absolute()
             if self.execution.retry_failed:
                 reopen_failed([self.planned.job(trial, self.out)])
+            if read_result(folder) is None and self.execution.reuse:
+                take_over([self.planned.job(trial, self.out)], self.execution, self.planned.compute, self.callbacks)
             if read_result(folder) is None:
                 refresh = partial(_refresh, self.out)
                 job = self.planned.job(trial, self.out)
@@ -216,9 +245,10 @@ class _Runner:
             result = read_result(folder)
             assert result is not None, folder
             assert self.record.sweep is not None
-            guess = self.record.sweep.guess
+            guess = self.record.sweep.diverged
             if not result.stopped:  # one that was says nothing of the point
-                scores.append(guess if result.diverged or result.val_accuracy is None else result.val_accuracy)
+                measured = self._metric.on_validation(result)
+                scores.append(guess if result.diverged or measured is None else measured)
             means.append(fmean(scores) if scores else guess)
             report(len(means), means[-1])
             if scores and len(means) < len(self.record.seeds) and self._below_median(means):
@@ -230,7 +260,8 @@ class _Runner:
     def _below_median(self, means: Sequence[float]) -> bool:
         """The median rule of Golovin et al. (2017), on means of as many seeds; the first points are not given up."""
         others = [earlier[len(means) - 1] for earlier in self.means if len(earlier) >= len(means)]
-        return len(self.means) >= _PRUNE_FROM and means[-1] < median(others)
+        sign = self._metric.sign
+        return len(self.means) >= _PRUNE_FROM and sign * means[-1] < sign * median(others)
 
     def _add(self, rung: Rung, values: tuple[Value, ...]) -> None:
         sweep, record = self.record.sweep, self.record
@@ -264,7 +295,10 @@ class _Runner:
 
 
 def _trials(record: StudyRecord, rung: Rung, seeds: Iterable[int]) -> list[Trial]:
-    return [Trial(rung.name, rung.recipe, seed, record.data.split, record.precision, record.select) for seed in seeds]
+    key = record.measured_by.key
+    return [
+        Trial(rung.name, rung.recipe, seed, record.data.split, record.precision, record.select, key) for seed in seeds
+    ]
 
 
 def _suggest(proposed: Any, axis: AxisRecord) -> Value:
@@ -295,6 +329,7 @@ def _continue_record(out: Path, record: StudyRecord) -> StudyRecord:
     found = read_record(out)
     if found is None:
         return record
+    record = named_as(record, found)
     if (edit := find_edit(found, ())) is not None:
         raise StudyError(f"{out}: {edit}; restore it from a copy, or choose another folder with `out`")
     if found.plan_hash != hash_plan(record):
@@ -302,7 +337,19 @@ def _continue_record(out: Path, record: StudyRecord) -> StudyRecord:
             f"{out} holds another study: {'; '.join(differences(found, record)[:4])}. Choose another folder with "
             "`out`, or the same settings to continue"
         )
+    before, now = (sampler_of(one.sweep) for one in (found, record))
+    if before != now:
+        raise StudyError(
+            f"{out} holds a search by `sampler={before}`, and this one is by {now}; choose another folder with `out`, "
+            f"or the same sampler to continue"
+        )
     return record.model_copy(update={"created": found.created})
+
+
+def sampler_of(sweep: SweepRecord | None) -> str | None:
+    """Return what proposed the points of a search, as :class:`Search` has it; None of anything else."""
+    tool = "" if sweep is None or sweep.search is None else sweep.search.tool
+    return next((name for name, words in SAMPLERS.items() if tool.endswith(f", {words}")), None)
 
 
 def sqlite_url(path: Path) -> str:
@@ -337,19 +384,25 @@ def open_storage(optuna: Any, url: str, asked: str | None) -> Iterator[Any]:
     Raises:
         StudyError: it cannot be opened.
     """
+    from sqlalchemy.exc import SQLAlchemyError  # comes with optuna
+
     try:
         kept = optuna.storages.RDBStorage(url)
     except Exception as error:  # whatever the database's driver raises
-        reason = hide_password(str(error)).strip().partition("\n")[0] or type(error).__name__
-        place = f"`storage={hide_password(asked)}`" if asked else f"the search's storage {url}"
-        raise StudyError(
-            f"cannot open {place}: {reason}; give an Optuna storage URL, as sqlite:///search.db"
-        ) from error
+        raise _cannot_open(url, asked, error) from error
     try:
         yield kept
+    except SQLAlchemyError as error:  # a damaged file opens well, and is read later
+        raise _cannot_open(url, asked, error) from error
     finally:
         kept.remove_session()
         kept.engine.dispose()
+
+
+def _cannot_open(url: str, asked: str | None, error: Exception) -> StudyError:
+    reason = hide_password(str(error)).strip().partition("\n")[0] or type(error).__name__
+    place = f"`storage={hide_password(asked)}`" if asked else f"the search's storage {url}"
+    return StudyError(f"cannot open {place}: {reason}; give an Optuna storage URL, as sqlite:///search.db")
 
 
 def hide_password(text: str) -> str:

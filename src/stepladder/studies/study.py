@@ -32,7 +32,7 @@ from stepladder.studies.design.sweeps import settle_sweep
 from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.checksums import forget_files, note_files, noted_files
 from stepladder.studies.files.images import describe_changes, read_images, write_images
-from stepladder.studies.files.integrity import differences, find_edit, hash_plan, is_other_grid
+from stepladder.studies.files.integrity import added_rungs, differences, find_edit, hash_plan, is_other_grid
 from stepladder.studies.files.machine import describe_machine, describe_versions, now
 from stepladder.studies.files.records import (
     AddedSeeds,
@@ -61,12 +61,14 @@ from stepladder.studies.running.callbacks import Callbacks, Schedule
 from stepladder.studies.running.dispatch import count_workers, dispatch
 from stepladder.studies.running.estimate import Work, estimate_seconds
 from stepladder.studies.running.execution import Execution, Job
-from stepladder.studies.running.jobs import remove_old_checkpoints, reopen_failed
+from stepladder.studies.running.jobs import remove_old_checkpoints, reopen_failed, set_damaged_aside
 from stepladder.studies.running.locks import locked
 from stepladder.studies.running.reading import read_study_test
+from stepladder.studies.running.reuse import check_sources, take_over
 from stepladder.studies.running.timing import Estimate
 from stepladder.training.device import Compute
 from stepladder.training.engine import engine_versions
+from stepladder.training.metrics import Metric, find_metric
 
 #: Seconds between two rebuildings of ``results.csv``.
 _REFRESH_SECONDS = 5.0
@@ -103,7 +105,8 @@ class PlannedStudy:
         splits, data = self.parts.get(trial.rung, (self.splits, self.record.data))
         if self.draw is not None:
             splits = self.draw(trial.seed)
-        return Job(trial, splits, data, trial_folder(out, trial).absolute())
+        record = self.record
+        return Job(trial, splits, data, trial_folder(out, trial).absolute(), record.metric, record.costs)
 
     def work(self, trials: Sequence[Trial]) -> dict[str, Work]:
         """Return what is to be estimated of each rung that has a trial."""
@@ -159,7 +162,9 @@ def plan_study(
     fullest = max(design.rungs, key=lambda rung: len(rung.recipe.techniques)).recipe
     prepared = prepare(image_set, fullest, rules, execution, callbacks, begun.precision if begun else None)
     splits, data, compute = prepared.splits, prepared.data, prepared.compute
-    sweep = design.sweep and settle_sweep(design.sweep, design.rungs, splits)
+    metric = find_metric(rules.metric, data.class_names, rules.costs)
+    _refuse_unmeasured(metric, splits, data.class_names)
+    sweep = design.sweep and settle_sweep(design.sweep, design.rungs, splits, metric)
     rungs, parts = [], {}
     for rung in design.rungs:
         part = thin_out(splits, rung.share)
@@ -242,9 +247,23 @@ def run_study(
     rules, callbacks = rules or Rules(), callbacks or Callbacks()
     execution = _one_thread_each(execution or Execution())
     refuse_other_results(out)
+    check_sources(execution.reuse)
+    set_damaged_aside(out, callbacks.message)
     planned = plan_study(image_set, design, seeds=seeds, rules=rules, execution=execution, callbacks=callbacks, out=out)
     splits, compute = planned.splits, planned.compute
+    begun = read_record(out)
     record = _continue_record(out, planned.record, seeds, splits, execution)
+    if begun is not None and (added := added_rungs(begun, record)):
+        callbacks.message(
+            f"{out} is gone on with {'a further rung' if len(added) == 1 else f'{len(added)} further rungs'}, "
+            f"{', '.join(added)}: test has not been read, so the plan may still grow."
+        )
+    if (called := planned.record.data.name) != record.data.name:
+        callbacks.message(
+            f"The images are called {called} here and {record.data.name} in {out}; they are the same, so it goes "
+            "on under that name."
+        )
+        planned = replace(planned, record=named_as(planned.record, record))
     upto = _upto(record, seeds)
     if seeds != "auto" and upto > seeds:
         first_seeds = record.looks[0].seeds
@@ -266,6 +285,10 @@ def run_study(
         if first and execution.retry_failed:
             reopen_failed(jobs)
         todo = [job for job in jobs if read_result(job.folder) is None]
+        if todo and execution.reuse:
+            _write_plan(out, record, seeds, splits, execution)
+            take_over(todo, execution, compute, callbacks)
+            todo = [job for job in todo if read_result(job.folder) is None]
         # The longest of a seed first: then little is left for the last process.
         todo.sort(key=lambda job: (job.trial.seed, -len(job.splits.train)))
         if first or todo:
@@ -297,6 +320,17 @@ def run_study(
     if not study.missing:
         note_owned_files(study)
     return study
+
+
+def _refuse_unmeasured(metric: Metric, splits: Splits, class_names: Sequence[str]) -> None:
+    """Refuse a metric of one class where a split that it is measured on has no image of it."""
+    of = metric.name.partition(":")[2]
+    for name, split in (("validation", splits.validation), ("test", splits.test)):
+        if of and split is not None and not (split.labels == list(class_names).index(of)).any():
+            raise StudyError(
+                f"`metric={metric.name}` is measured on {name} images of {of}, and there is none; choose another "
+                "metric, or give `validation` a larger share"
+            )
 
 
 def note_owned_files(study: SavedStudy, *more: str) -> None:
@@ -438,6 +472,7 @@ def _continue_record(out: Path, record: StudyRecord, asked: Seeds, splits: Split
     found = read_record(out)
     if found is None:
         return record
+    record = named_as(record, found)
     readings = read_readings(out)
     results = (read_result(trial_folder(out, trial)) for trial in planned_trials(found))
     if (edit := find_edit(found, readings, (result for result in results if result is not None))) is not None:
@@ -451,13 +486,22 @@ def _continue_record(out: Path, record: StudyRecord, asked: Seeds, splits: Split
     if found.plan_hash != hash_plan(alike):
         if is_other_grid(found, record):
             return record
-        raise StudyError(f"{out} holds another study: {_differences(out, found, alike, splits)}")
+        if readings or not record.validation or not added_rungs(found, alike):
+            raise StudyError(f"{out} holds another study: {_differences(out, found, alike, splits)}")
+        # Nothing has been seen of test, so nothing was promised that a further rung could break.
+        more = {name: getattr(alike, name) for name in ("rungs", "contrasts", "notes", "command")}
+        found = found.model_copy(update={**more, "plan_hash": hash_plan(alike)})
     if found.threads != record.threads and found.threads is not None and not execution.accept_different_bits:
         here = record.threads or "all cores"
         raise StudyError(
             f"{out} was begun with `threads={found.threads}`, and this would be {here}, so bits may differ; continue "
             f"with `threads={found.threads}`, or with `accept_different_bits=True`"
         )
+    return _continue_seeds(found, record, asked, after_reading=bool(readings))
+
+
+def _continue_seeds(found: StudyRecord, record: StudyRecord, asked: Seeds, *, after_reading: bool) -> StudyRecord:
+    """Return the record of a study with the seeds that it has and those that are asked for."""
     if found.spending == "open":
         upto = _upto(found, asked)
         if asked == "auto" or (upto <= len(found.seeds) and not found.reached):
@@ -465,15 +509,27 @@ def _continue_record(out: Path, record: StudyRecord, asked: Seeds, splits: Split
         more: dict[str, object] = {"reached": {}, "command": record.command}
         if upto > len(found.seeds):
             more["seeds"] = tuple(range(upto))
-            more["added"] = (*found.added, _noted(found, upto, after_reading=bool(readings)))
+            more["added"] = (*found.added, _noted(found, upto, after_reading=after_reading))
         return found.model_copy(update=more)
     new = tuple(seed for seed in record.seeds if seed not in found.seeds)
     if not new or len(found.looks) > 1:
         return found
-    added = AddedSeeds(seeds=new, time=now(), after_reading=bool(readings))
+    added = AddedSeeds(seeds=new, time=now(), after_reading=after_reading)
     return found.model_copy(
         update={"seeds": (*found.seeds, *new), "added": (*found.added, added), "command": record.command}
     )
+
+
+def named_as(record: StudyRecord, found: StudyRecord) -> StudyRecord:
+    """Return ``record`` with the name that its images have in ``found``, where these are the same images.
+
+    Somebody renames a folder; what identifies images is what they hold.
+    """
+    here, there = record.data, found.data
+    if here.name == there.name or (here.fingerprint, here.split) != (there.fingerprint, there.split):
+        return record
+    renamed = record.model_copy(update={"data": here.model_copy(update={"name": there.name})})
+    return renamed.model_copy(update={"plan_hash": hash_plan(renamed)})
 
 
 def _differences(out: Path, found: StudyRecord, here: StudyRecord, splits: Splits) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stepladder.datasets import ImageSet
 from stepladder.errors import StudyError
+from stepladder.files import remove_links
 from stepladder.recipe import Recipe
 from stepladder.studies.design.rules import Protocol
 from stepladder.studies.design.trials import Trial
@@ -15,7 +16,7 @@ from stepladder.studies.files.checksums import note_files, noted_files
 from stepladder.studies.files.ledger import PlanRead, note_reading
 from stepladder.studies.files.machine import now
 from stepladder.studies.files.records import TrialResult
-from stepladder.studies.files.store import read_result
+from stepladder.studies.files.store import CHECKPOINTS, read_epochs, read_result
 from stepladder.studies.judging.learning import NothingLearned, judge_trial
 from stepladder.studies.prepare import Prepared, prepare
 from stepladder.studies.running.callbacks import Callbacks
@@ -25,16 +26,17 @@ from stepladder.studies.running.locks import try_lock
 from stepladder.studies.running.reading import card_facts, read_test, tell_elsewhere
 from stepladder.studies.running.trial import run_trial
 from stepladder.training.arithmetic import Arithmetic
-from stepladder.training.history import read_history
+from stepladder.training.metrics import Metric, find_metric
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """One training as its folder holds it, how its precision came about, and whether it learned nothing."""
+    """One training as its folder holds it: how its precision came about, what decides, whether it learned nothing."""
 
     folder: Path
     result: TrialResult
     arithmetic: Arithmetic
+    metric: Metric
     nothing_learned: NothingLearned | None = None
 
 
@@ -71,15 +73,19 @@ def train_model(
             "share above 0"
         )
     found = read_result(out)
+    for name in ("model", CHECKPOINTS):
+        remove_links(out / name)
     alone = replace(execution, workers=1, streams=1)
     prepared = prepare(image_set, recipe, protocol, alone, callbacks, None if found is None else found.precision)
     splits, data, compute = prepared.splits, prepared.data, prepared.compute
-    trial = Trial(recipe.name, recipe, seed, data.split, compute.precision, protocol.select)
+    metric = find_metric(protocol.metric, data.class_names, protocol.costs)
+    trial = Trial(recipe.name, recipe, seed, data.split, compute.precision, protocol.select, metric.key)
+    job = Job(trial, splits, data, out, protocol.metric, protocol.costs)
     if found is not None and found.trial == trial.id:
         if test and found.status == "finished" and found.test_accuracy is None:  # not wanted then, or stopped before
             _note(out, trial, prepared, callbacks)
-            found = read_test(out, found, splits, data, card_facts(found, recipe.name, data), compute)
-        return _trained(out, found, recipe, prepared)
+            found = read_test(job, found, card_facts(found, recipe.name, data), compute)
+        return _trained(job, found, prepared)
     if found is not None or (out / "study.json").exists():
         raise StudyError(f"{out} holds another result, which would be lost; choose another folder with `out`")
     say_hours_of_training(recipe, splits, data, compute, callbacks)
@@ -87,12 +93,12 @@ def train_model(
         if not owned:
             raise StudyError(f"another process trains in {out}; wait for it, or choose another folder with `out`")
         with chdir(Path.cwd()):  # and back: a technique of the user's own may go elsewhere
-            result = run_trial(Job(trial, splits, data, out), compute, callbacks, execution)
+            result = run_trial(job, compute, callbacks, execution)
     if result.status == "finished" and test:
         _note(out, trial, prepared, callbacks)
-        result = read_test(out, result, splits, data, card_facts(result, recipe.name, data), compute)
+        result = read_test(job, result, card_facts(result, recipe.name, data), compute)
         callbacks.test_read(trial, result)
-    return _trained(out, result, recipe, prepared)
+    return _trained(job, result, prepared)
 
 
 def _note(out: Path, trial: Trial, prepared: Prepared, callbacks: Callbacks) -> None:
@@ -100,13 +106,13 @@ def _note(out: Path, trial: Trial, prepared: Prepared, callbacks: Callbacks) -> 
     tell_elsewhere(note_reading(prepared.splits.test, plan), callbacks)
 
 
-def _trained(out: Path, result: TrialResult, recipe: Recipe, prepared: Prepared) -> TrainedModel:
-    splits = prepared.splits
+def _trained(job: Job, result: TrialResult, prepared: Prepared) -> TrainedModel:
+    out, splits = job.folder, job.splits
     if "model/README.md" not in noted_files(out):  # only now: it tells of test, which is read last
         note_files(out, ("model/README.md",))
     labels = {"train": splits.train.labels}
     if splits.validation is not None:
         labels["validation"] = splits.validation.labels
-    history = read_history(out / "history.csv")
-    nothing = judge_trial(out, result, history, labels, prepared.data.class_names, recipe.batch_size)
-    return TrainedModel(out, result, prepared.arithmetic, nothing)
+    history = read_epochs(out, result)
+    nothing = judge_trial(out, result, history, labels, job.data.class_names, job.trial.recipe.batch_size)
+    return TrainedModel(out, result, prepared.arithmetic, job.measured_by, nothing)

@@ -11,6 +11,7 @@ Before the trial a technique is told what the trial is (:class:`Context`), and i
 | ``lr_scales(network)`` | once, after rewriting | train layers at other rates |
 | ``fit(batches)`` | once, on the training split alone | learn statistics; the only place that may |
 | ``initialize(module, stream, inputs)`` | once, after the network is built | draw other initial weights |
+| ``image_weights(labels)`` | once, before the first epoch | draw some training images more often than others |
 | ``batch_started(positions, progress)`` | every training batch | see which images it holds |
 | ``augment(images, targets, rng)`` | every training batch | change the whole batch at once |
 | ``prepare(images)`` | every batch, training and evaluation alike | a change without randomness |
@@ -299,6 +300,18 @@ class Technique(BaseModel):
             stream: gives a generator on the CPU by name; draw there, so that every device starts from the same weights.
             inputs: some thousand training images as the network will read them, float32 (B, C, H, W) at a time.
         """
+
+    def image_weights(self, labels: Tensor) -> Tensor | None:  # noqa: ARG002
+        """Say how often each training image is drawn in an epoch; the weights of all techniques multiply.
+
+        Args:
+            labels: int64 (N,), on the CPU.
+
+        Returns:
+            float64 (N,) of 0 or more, only their ratios count: images are drawn by them with replacement, N an epoch.
+            None to draw each once.
+        """
+        return None
 
     def batch_started(self, positions: Tensor, progress: Progress) -> None:
         """See which training images (int64 (B,), positions from 0) the batch holds that ``augment`` gets next."""

@@ -91,6 +91,7 @@ TECHNIQUES: MutableMapping[str, type[Technique]] = _Catalogue(
         "label_smoothing": "LabelSmoothing",
         "focal_loss": "FocalLoss",
         "class_weights": "ClassWeights",
+        "oversample": "Oversample",
         "gradient_clipping": "GradientClipping",
         "weight_decay": "WeightDecay",
         "ema": "EMA",

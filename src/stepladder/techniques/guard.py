@@ -252,6 +252,22 @@ def check_loss(technique: Technique, loss: object) -> Tensor:
     return loss
 
 
+def check_weights(technique: Technique, weights: object, images: int) -> Tensor | None:
+    """Return what ``image_weights`` gave back, if images can be drawn by it.
+
+    Raises:
+        RecipeError: it is not.
+    """
+    if weights is None:
+        return None
+    place, line = f"{technique.name}.image_weights", line_of(technique, "image_weights")
+    if not isinstance(weights, Tensor) or weights.dtype != torch.float64 or weights.shape != (images,):
+        raise RecipeError(f"{place} returned {_kind(weights)}; it must return float64 ({images},), or None{line}")
+    if not bool(torch.isfinite(weights).all()) or bool((weights < 0).any()) or not float(weights.sum()) > 0:
+        raise RecipeError(f"{place} returned weights that are not finite, below 0, or all 0{line}")
+    return weights
+
+
 def check_network(technique: Technique, network: object) -> Network:
     """Return what ``rewrite`` gave back, if it is a network.
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor, nn
 
+from stepladder.network.layers import SqueezeExcitation
 from stepladder.techniques.base import WEIGHTS, Stream, Technique
 
 
@@ -15,7 +16,8 @@ class HeInit(Technique):
     """Draw weights from N(0, 2 / fan_in) and set biases to 0, in all layers but the last (torch's ``kaiming_normal_``).
 
     He et al. 2015, section 2.2. The variance of the values before each ReLU then stays the same from layer to layer.
-    The last layer, which no ReLU follows, keeps its own draw.
+    Before a LeakyReLU of slope a it is 2 / ((1 + a²)·fan_in), equation 15. The last layer, which no ReLU follows, keeps
+    its own draw.
     """
 
     name = "he_init"
@@ -29,10 +31,33 @@ class HeInit(Technique):
 
     def initialize(self, module: nn.Sequential, stream: Stream, inputs: Iterable[Tensor]) -> None:  # noqa: ARG002
         """Draw from the streams that the layers' weights come from anyway."""
+        slopes = _slopes(module)
         for name, layer in list(weighted_layers(module))[:-1]:
             weight = torch.empty(layer.weight.shape)
-            nn.init.kaiming_normal_(weight, nonlinearity="relu", generator=stream(f"weights/{name}"))
+            nn.init.kaiming_normal_(weight, a=slopes.get(layer, 0.0), generator=stream(f"weights/{name}"))
             set_weights(layer, weight)
+
+
+#: After which the values are others, and the slope of a LeakyReLU behind is not a layer's business any more.
+_ACTIVATIONS = (nn.ReLU, nn.Hardtanh, nn.GELU, nn.SiLU, nn.Hardswish, nn.CELU, nn.Tanh, nn.Sigmoid, nn.ELU)
+
+
+def _slopes(module: nn.Module) -> dict[nn.Module, float]:
+    """Return the slope below zero of the activation that follows each layer with weights, where one is a LeakyReLU.
+
+    The first activation behind a layer counts, whatever normalization, pooling or sum stands between.
+    """
+    found: dict[nn.Module, float] = {}
+    waiting: list[nn.Module] = []
+    gates = {part for gated in module.modules() if isinstance(gated, SqueezeExcitation) for part in gated.layers}
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d | nn.Linear) and part not in gates:
+            waiting.append(part)
+        elif isinstance(part, nn.LeakyReLU):
+            found |= dict.fromkeys(waiting, part.negative_slope)
+        if isinstance(part, (nn.LeakyReLU, *_ACTIVATIONS)):
+            waiting = []
+    return found
 
 
 def weighted_layers(module: nn.Sequential) -> Iterator[tuple[str, nn.Conv2d | nn.Linear]]:

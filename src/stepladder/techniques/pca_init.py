@@ -55,29 +55,31 @@ class PCAInit(Technique):
         layer = next(layer for _, layer in weighted_layers(module))
         assert isinstance(layer, nn.Conv2d)
         weight = layer.weight
-        vectors = principal_components(inputs, weight.shape[2])
+        vectors = principal_components(inputs, (weight.shape[2], weight.shape[3]))
         pairs = min(len(weight) // 2, len(vectors))
         # (pairs, C·k·k) of unit length, in the order of a kernel's weights.
         kernels = vectors[:pairs].float().reshape(pairs, *weight.shape[1:]) * weight.flatten(1).norm(dim=1).mean()
         weight[: 2 * pairs] = torch.cat([kernels, -kernels]).to(weight.device)
 
 
-def principal_components(inputs: Iterable[Tensor], kernel_size: int) -> Tensor:
-    """Return the eigenvectors of the covariance of square patches, a row each, the largest eigenvalue's first.
+def principal_components(inputs: Iterable[Tensor], kernel_size: tuple[int, int]) -> Tensor:
+    """Return the eigenvectors of the covariance of patches, a row each, the largest eigenvalue's first.
 
     Args:
         inputs: float (B, C, H, W) at a time; images smaller than a patch get a border of zeros.
-        kernel_size: side of a patch; every second one of each row and column is taken, since neighbours are alike.
+        kernel_size: rows and columns of a patch; every second one of each row and column is taken, since neighbours
+            are alike.
 
     Returns:
-        float64 (C·kernel_size², C·kernel_size²) on the CPU.
+        float64, as many rows and columns as a patch has values, C·rows·columns; on the CPU.
     """
+    rows, columns = kernel_size
     total = mean = torch.zeros((), dtype=torch.float64)
     count = 0
     for images in inputs:
-        if min(images.shape[2:]) < kernel_size:
-            images = nn.functional.pad(images, (kernel_size // 2,) * 4)
-        windows = images.double().unfold(2, kernel_size, 2).unfold(3, kernel_size, 2)
+        if images.shape[2] < rows or images.shape[3] < columns:
+            images = nn.functional.pad(images, (columns // 2, columns // 2, rows // 2, rows // 2))
+        windows = images.double().unfold(2, rows, 2).unfold(3, columns, 2)
         patches = windows.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(0, 2)
         total = total + (patches.T @ patches).cpu()
         mean = mean + patches.sum(dim=0).cpu()

@@ -29,6 +29,7 @@ from stepladder.techniques.guard import (
     check_scales,
     check_shape,
     check_size,
+    check_weights,
     guarded,
 )
 
@@ -126,6 +127,7 @@ def techniques_without_effect(
             or not _same(mixed, targets)
             or not _same(after, prepared)
             or technique.overrides("initialize")
+            or _changes_order(probe, targets)
             or _changes_rate(probe, progress)
             or _changes_loss(probe, targets)
             or _changes_step(probe, progress)
@@ -178,6 +180,17 @@ def _augment(probe: Technique, images: Tensor, targets: Tensor, progress: Progre
     if augmented.shape != images.shape and probe._context is not None:
         check_size(probe, augmented)
     return augmented, mixed
+
+
+def _changes_order(probe: Technique, targets: Tensor) -> bool:
+    if not probe.overrides("image_weights"):
+        return False
+    counts = probe.context.class_counts
+    # All labels of the trial, since one batch does not tell how rare a class is.
+    labels = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts)) if sum(counts) else targets.cpu()
+    with guarded(probe, "image_weights", labels=labels):
+        weights = probe.image_weights(labels)
+    return check_weights(probe, weights, len(labels)) is not None
 
 
 def _changes_rate(probe: Technique, progress: Progress) -> bool:

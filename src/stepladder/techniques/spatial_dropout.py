@@ -8,7 +8,7 @@ from pydantic import Field
 
 from stepladder.errors import RecipeError
 from stepladder.network import Network
-from stepladder.network.spec import Conv, DepthwiseConv, Layer, Residual
+from stepladder.network.spec import Conv, DepthwiseConv, Layer
 from stepladder.network.spec import Dropout as DropoutLayer
 from stepladder.techniques.base import Context, Technique
 from stepladder.techniques.batch_norm import need_convolution
@@ -54,10 +54,7 @@ class SpatialDropout(Technique):
             for layer in layers:
                 if isinstance(layer, Conv | DepthwiseConv) and layer.name != first:
                     new.append(DropoutLayer(name=f"{layer.name}_dropout", p=self.p, whole_maps=True))
-                if isinstance(layer, Residual):
-                    new.append(layer.model_copy(update={"body": insert(layer.body)}))
-                else:
-                    new.append(layer)
+                new.append(layer.with_inner([insert(inner) for inner in layer.inner]))
             return tuple(new)
 
         return Network(layers=insert(network.layers))

@@ -34,6 +34,7 @@ from stepladder.training.frozen import (
     keeps_features,
 )
 from stepladder.training.history import TRAIN_SAMPLE
+from stepladder.training.metrics import Metric
 from stepladder.training.optimizer import Steps, make_optimizer
 from stepladder.training.rng import Streams
 
@@ -50,12 +51,14 @@ class TrainingData:
             images). They are only looked at, unless validation chooses the epoch.
         num_classes: labels run from 0 to ``num_classes`` - 1.
         watches_test: whether ``watched`` is the test split, which may choose nothing and which no technique may read.
+        metric: what decides, where that is not accuracy: the watched images are measured by it after each epoch.
     """
 
     train: Split
     watched: Split
     num_classes: int
     watches_test: bool = False
+    metric: Metric | None = None
 
     def __repr__(self) -> str:
         name = "test" if self.watches_test else "validation"

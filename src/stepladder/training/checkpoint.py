@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import monotonic
@@ -19,9 +20,10 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
+from torch import Tensor
 
 from stepladder.errors import StorageError, StudyError
-from stepladder.files import storage_failed, sync_folder, write_synced
+from stepladder.files import parse_json, read_plain, storage_failed, sync_folder, write_synced
 from stepladder.techniques.guard import end_copy
 from stepladder.training.snapshot import Snapshot
 from stepladder.training.stop import Stop
@@ -35,6 +37,8 @@ WORTH_KEEPING = 1.0
 
 _TENSORS, _STATE, _COMPLETE = "tensors.safetensors", "state.json", "complete.json"
 _KEPT = 2
+#: What :func:`~stepladder.training.snapshot.take_snapshot` keeps beside tensors.
+_VALUES = {"place", "history", "optimizer", "strides"}
 
 
 class Checkpoints:
@@ -166,13 +170,18 @@ class Checkpoints:
         version = document.get("checkpoint_version")
         if version != CHECKPOINT_VERSION:
             raise StorageError(f"it has version {version}; this Stepladder reads version {CHECKPOINT_VERSION}")
-        if document["identity"].get("trial") != self._identity.get("trial"):
+        identity, values = document.get("identity"), document.get("values")
+        if not isinstance(identity, dict) or not isinstance(values, dict) or not values.keys() >= _VALUES:
+            raise StorageError(f"its {_STATE} does not hold what it should")
+        if identity.get("trial") != self._identity.get("trial"):
             raise StorageError("it is that of another trial")
         try:
             tensors = load(contents[_TENSORS])
-        except SafetensorError as error:
+        except (SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:  # of types that torch lacks
             raise StorageError(f"its {_TENSORS} cannot be read ({error})") from error
-        return Snapshot(tensors, {**document["values"], "identity": document["identity"]})
+        if not _can_be_laid_out(tensors, values["strides"]):
+            raise StorageError(f"its {_STATE} lays the tensors out in a way that they cannot lie")
+        return Snapshot(tensors, {**values, "identity": identity})
 
     def _check_identity(self, snapshot: Snapshot, here: Mapping[str, str]) -> None:
         there = snapshot.values["identity"]
@@ -191,17 +200,31 @@ class Checkpoints:
         )
 
 
+def _can_be_laid_out(tensors: Mapping[str, Tensor], strides: object) -> bool:
+    """Whether strides are those of tensors without gaps: others would take memory that the file does not tell of."""
+    if not isinstance(strides, dict) or not strides.keys() <= tensors.keys():
+        return False
+    for name, steps in strides.items():
+        sizes = tensors[name].shape
+        if not isinstance(steps, list) or len(steps) != len(sizes) or not all(type(one) is int for one in steps):
+            return False
+        last = sum((size - 1) * step for size, step in zip(sizes, steps, strict=True))
+        if min(steps) < 0 or last >= tensors[name].numel():
+            return False
+    return True
+
+
 def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_plain(path, sys.maxsize, follow=False)
     except OSError as error:
         raise StorageError(f"its {path.name} cannot be read ({error.strerror or error})") from error
 
 
 def _parse(content: bytes, name: str) -> dict[str, Any]:
     try:
-        document = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        document = parse_json(content)
+    except ValueError as error:
         raise StorageError(f"its {name} is no JSON ({error})") from error
     if not isinstance(document, dict):
         raise StorageError(f"its {name} holds no JSON object")

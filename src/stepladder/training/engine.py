@@ -20,7 +20,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from stepladder.network.layers import GlobalPool, PaddedConv2d, ResidualSum, SeededDropout
+from stepladder.network.layers import (
+    Concatenation,
+    GlobalPool,
+    PaddedConv2d,
+    ResidualSum,
+    SeededDropout,
+    SqueezeExcitation,
+)
 from stepladder.recipe import Recipe
 from stepladder.training.device import Compute
 
@@ -82,9 +89,14 @@ class ForwardEngine:
 _KNOWN = (
     nn.Sequential,
     ResidualSum,
+    Concatenation,
+    SqueezeExcitation,
     nn.Conv2d,
     nn.BatchNorm2d,
     nn.ReLU,
+    nn.LeakyReLU,
+    nn.SiLU,
+    nn.Hardswish,
     nn.Hardtanh,
     nn.MaxPool2d,
     GlobalPool,
@@ -104,6 +116,8 @@ def _folded(layers: nn.Sequential) -> nn.Sequential:
         elif isinstance(part, ResidualSum):
             shortcut = _folded(nn.Sequential(*part.shortcut))
             found.append(ResidualSum(_folded(part.body), {"way": shortcut} if len(shortcut) else {}).eval())
+        elif isinstance(part, Concatenation):
+            found.append(Concatenation(_folded(branch) for branch in part.branches).eval())
         else:
             found.append(part)
     return nn.Sequential(*found).eval()
@@ -160,6 +174,8 @@ def _add(layers: nn.Module, value: str, nodes: _Nodes) -> str:
         for part in layers.shortcut:
             shortcut = _add(part, shortcut, nodes)
         return nodes.add("Add", [_add(layers.body, value, nodes), shortcut])
+    if isinstance(layers, Concatenation):
+        return nodes.add("Concat", [_add(branch, value, nodes) for branch in layers.branches], axis=1)
     return _ADD[next(kind for kind in _ADD if isinstance(layers, kind))](layers, value, nodes)
 
 
@@ -191,6 +207,20 @@ def _add_clip(layer: Any, value: str, nodes: _Nodes) -> str:
     return nodes.add("Clip", [value, *bounds])
 
 
+def _add_silu(_: Any, value: str, nodes: _Nodes) -> str:
+    return nodes.add("Mul", [value, nodes.add("Sigmoid", [value])])
+
+
+def _add_gates(layer: SqueezeExcitation, value: str, nodes: _Nodes) -> str:
+    reduce, expand = layer.layers
+    hidden = _add_convolution(reduce, nodes.add("GlobalAveragePool", [value]), nodes)
+    hidden = _add_silu(None, hidden, nodes) if layer.activation == "silu" else nodes.add("Relu", [hidden])
+    gates = _add_convolution(expand, hidden, nodes)
+    if layer.gate == "hard_sigmoid":
+        return nodes.add("Mul", [value, nodes.add("HardSigmoid", [gates], alpha=1 / 6, beta=0.5)])
+    return nodes.add("Mul", [value, nodes.add("Sigmoid", [gates])])
+
+
 def _add_pool(layer: Any, value: str, nodes: _Nodes) -> str:
     kernel, stride, padding = (_pair(size) for size in (layer.kernel_size, layer.stride, layer.padding))
     return nodes.add(
@@ -212,6 +242,10 @@ _ADD: dict[type[nn.Module], Callable[[Any, str, _Nodes], str]] = {
     nn.Conv2d: _add_convolution,
     nn.BatchNorm2d: _add_norm,
     nn.Hardtanh: _add_clip,
+    nn.LeakyReLU: lambda layer, value, nodes: nodes.add("LeakyRelu", [value], alpha=layer.negative_slope),
+    nn.SiLU: _add_silu,
+    nn.Hardswish: lambda _, value, nodes: nodes.add("HardSwish", [value]),
+    SqueezeExcitation: _add_gates,
     nn.ReLU: lambda _, value, nodes: nodes.add("Relu", [value]),
     nn.MaxPool2d: _add_pool,
     GlobalPool: _add_global_pool,

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from stepladder.datasets import Split
 from stepladder.techniques import Technique
 from stepladder.training.device import Compute
+from stepladder.training.metrics import Measure
 
 #: Pixels of one evaluation batch: on a CPU 250 images of 32×32, fewer of larger ones. More leave the cache and are
 #: slower. A GPU would wait for each of so small batches to be launched, kernel after kernel.
@@ -22,10 +23,17 @@ _BATCH_PIXELS, _GPU_BATCH_PIXELS = 250 * 32 * 32, 2_000 * 32 * 32
 
 @dataclass(frozen=True)
 class Score:
-    """Mean cross-entropy in nats an image, and the share of images classified rightly."""
+    """How well a network does.
+
+    Attributes:
+        loss: mean cross-entropy, in nats an image.
+        accuracy: share of the images classified rightly.
+        metric: by another metric, where one was asked for.
+    """
 
     loss: float
     accuracy: float
+    metric: float | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -147,9 +155,20 @@ def compute_logits(
     return torch.cat(logits)
 
 
-def evaluate(module: nn.Module, techniques: Sequence[Technique], split: Examples, compute: Compute) -> Score:
-    """Score the network on plain images in evaluation mode."""
+def evaluate(
+    module: nn.Module,
+    techniques: Sequence[Technique],
+    split: Examples,
+    compute: Compute,
+    measure: Measure | None = None,
+) -> Score:
+    """Score the network on plain images in evaluation mode.
+
+    Args:
+        measure: one more figure to work out.
+    """
     logits = compute_logits(module, techniques, split.batches, compute)
     loss = F.cross_entropy(logits.double(), split.labels)
     correct = (logits.argmax(dim=1) == split.labels).sum()
-    return Score(loss=float(loss), accuracy=int(correct) / len(split))
+    more = None if measure is None else measure(logits.cpu().numpy(), split.labels.cpu().numpy())
+    return Score(loss=float(loss), accuracy=int(correct) / len(split), metric=more)

@@ -30,6 +30,7 @@ class EpochRecord:
         val_accuracy: on the validation images, a fraction of 1.
         test_loss: mean cross-entropy on the test images; only where no image was left for validation.
         test_accuracy: on the test images, a fraction of 1; only where no image was left for validation.
+        val_score: by the metric that decides, on the validation images; only where that is neither accuracy nor loss.
     """
 
     epoch: int
@@ -43,6 +44,7 @@ class EpochRecord:
     val_accuracy: float | None = None
     test_loss: float | None = None
     test_accuracy: float | None = None
+    val_score: float | None = None
 
 
 #: Training accuracy and loss are measured on this many training images, the same ones in every epoch and trial.
@@ -59,8 +61,8 @@ _COLUMNS = (
     "seconds",
     "images_per_second",
 )
-#: Columns that only a run without validation images has.
-_TEST_COLUMNS = ("test_loss", "test_accuracy")
+#: Columns that few runs have: by a metric that nobody measures unasked, and without validation images.
+_RARE_COLUMNS = ("val_score", "test_loss", "test_accuracy")
 
 
 def write_history(path: Path, records: Iterable[EpochRecord]) -> None:
@@ -71,7 +73,8 @@ def write_history(path: Path, records: Iterable[EpochRecord]) -> None:
 def history_text(records: Iterable[EpochRecord]) -> str:
     """Return a CSV with one row a record; floats keep every digit, an unmeasured figure is empty."""
     rows = list(records)
-    names = _COLUMNS if all(row.test_loss is None for row in rows) else (*_COLUMNS, *_TEST_COLUMNS)
+    rare = [name for name in _RARE_COLUMNS if any(getattr(row, name) is not None for row in rows)]
+    names = (*_COLUMNS, *rare)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)

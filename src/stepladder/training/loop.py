@@ -63,7 +63,7 @@ def train_network(
         seed: decides initial weights, order of the images and augmentation; any integer.
         rehearsal: end after two epochs, to see how long they take, and do not ask whether the techniques fit: there may
             be only a handful of training images.
-        select_best: leave the weights of the epoch with the highest accuracy on the watched split, the earliest of
+        select_best: leave the weights of the epoch that is best on the watched split by what decides, the earliest of
             several, instead of the last epoch's; not for a watched test split, which may choose nothing.
         checkpoints: where to go on from, if anything is there, and to keep the trial as it goes.
 
@@ -95,7 +95,7 @@ def train_network(
         place,
         clock,
         compute,
-        images.watches_test,
+        images,
         callbacks,
         checkpoints,
         conditions,
@@ -144,7 +144,7 @@ class _Run:
     place: Place
     clock: _Clock
     compute: Compute
-    watches_test: bool
+    images: TrainingData
     callbacks: TrainingCallbacks
     checkpoints: Checkpoints | None
     conditions: dict[str, str]
@@ -158,6 +158,7 @@ class _Run:
         watched_by = overriding(assembly.techniques, "epoch_ended")
         take_step = make_step(assembly, recipe.optimizer.lr, self.compute, place.loss_sum, recipe.batch_size)
         steps_per_epoch = assembly.steps_per_epoch
+        weights = image_weights(assembly.techniques, data.labels.cpu())
 
         for epoch in range(place.epoch, epochs + 1):
             if place.batch == 0:
@@ -167,7 +168,7 @@ class _Run:
             else:
                 order_stream.set_state(place.order_state)  # the same order is drawn again
             module.train()
-            order = torch.randperm(len(data), generator=order_stream).to(data.labels.device)
+            order = draw_order(len(data), weights, order_stream).to(data.labels.device)
             for positions in _batches(order, recipe.batch_size)[place.batch :]:
                 place.lr = take_step(positions, Progress(place.step, steps_per_epoch, recipe.epochs))
                 place.step, place.batch = place.step + 1, place.batch + 1
@@ -190,21 +191,34 @@ class _Run:
             for technique in watched_by:
                 if record.val_loss is not None:
                     technique.epoch_ended(record.val_loss)
-            if select_best and record.val_accuracy is not None and record.val_accuracy > place.best_accuracy:
-                place.best_accuracy, place.best_epoch = record.val_accuracy, epoch
+            score = self.score_of(record)
+            if select_best and score is not None and (place.best_score is None or score > place.best_score):
+                place.best_score, place.best_epoch = score, epoch
                 place.best = {name: value.clone() for name, value in assembly.evaluated.state_dict().items()}
             place.epoch, place.batch = epoch + 1, 0
             if checkpoints is not None and checkpoints.due(epoch_ended=True):
                 self.keep()
         return None
 
+    def score_of(self, record: EpochRecord) -> float | None:
+        """Return an epoch's figure on validation by what decides, turned so that higher is better; None without one."""
+        metric = self.images.metric
+        if metric is None:
+            return record.val_accuracy
+        value = metric.on_validation(record)
+        return None if value is None or math.isnan(value) else metric.sign * value
+
     def record_epoch(self, epoch: int, running: float | None) -> EpochRecord:
         """Evaluate, and write down the epoch; ``running`` is the mean loss of its batches, None before the first."""
         seconds, assembly = self.clock.epoch, self.assembly
         on_train = evaluate(assembly.evaluated, assembly.techniques, assembly.sample, self.compute)
-        on_watched = evaluate(assembly.evaluated, assembly.techniques, assembly.watched, self.compute)
-        name = "test" if self.watches_test else "val"
+        metric, watches_test = self.images.metric, self.images.watches_test
+        measure = None if metric is None or metric.is_usual or watches_test else metric.measure
+        on_watched = evaluate(assembly.evaluated, assembly.techniques, assembly.watched, self.compute, measure)
+        name = "test" if watches_test else "val"
         curve = {f"{name}_loss": on_watched.loss, f"{name}_accuracy": on_watched.accuracy}
+        if on_watched.metric is not None:
+            curve["val_score"] = on_watched.metric
         record = EpochRecord(
             epoch=epoch,
             lr=self.place.lr,
@@ -319,6 +333,26 @@ def make_step(assembly: Assembly, base_lr: float, compute: Compute, loss_sum: Te
     if compute.replay and compute.device.type == "cuda" and recordable:
         recorder = StepRecorder(assembly, compute, batch_size)
     return TrainingStep(assembly, base_lr, compute, loss_sum, recorder)
+
+
+def image_weights(techniques: Sequence[Technique], labels: Tensor) -> Tensor | None:
+    """Return how often each training image is drawn, float64 (N,); None where each is drawn once an epoch."""
+    weights: Tensor | None = None
+    for technique in overriding(techniques, "image_weights"):
+        found = technique.image_weights(labels)
+        if found is not None:
+            weights = found if weights is None else weights * found
+    return weights
+
+
+def draw_order(images: int, weights: Tensor | None, stream: torch.Generator) -> Tensor:
+    """Return the positions of the images of one epoch, int64 (N,): each once, or drawn by ``weights``."""
+    if weights is None:
+        return torch.randperm(images, generator=stream)
+    # By the inverse of the cumulated weights: torch.multinomial takes no more than 2²⁴ categories.
+    cumulated = weights.cumsum(0)
+    drawn = torch.rand(images, generator=stream, dtype=torch.float64) * cumulated[-1]
+    return torch.searchsorted(cumulated, drawn, right=True).clamp(max=images - 1)
 
 
 def training_loss(techniques: Sequence[Technique]) -> Callable[[Tensor, Tensor], Tensor]:

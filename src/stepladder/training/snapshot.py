@@ -30,7 +30,7 @@ class Place:
         history: the epochs that are finished.
         warnings: what a reader of the result should know.
         best: the weights of the epoch that validation likes best, where it may choose.
-        best_epoch, best_accuracy: which epoch that is.
+        best_epoch, best_score: which epoch that is, and its figure, the higher the better.
     """
 
     loss_sum: Tensor
@@ -45,14 +45,14 @@ class Place:
     warnings: list[str] = field(default_factory=list)
     best: dict[str, Tensor] = field(default_factory=dict)
     best_epoch: int = 0
-    best_accuracy: float = -1.0
+    best_score: float | None = None
 
     def __repr__(self) -> str:
         return f"Place(epoch {self.epoch}, {self.batch} of its batches done, {self.step} steps)"
 
 
 #: The fields of Place that are plain values.
-_PLAIN = ("epoch", "batch", "step", "lr", "epoch_seconds", "seconds", "warnings", "best_epoch", "best_accuracy")
+_PLAIN = ("epoch", "batch", "step", "lr", "epoch_seconds", "seconds", "warnings", "best_epoch", "best_score")
 
 
 @dataclass(frozen=True, repr=False)

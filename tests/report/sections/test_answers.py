@@ -18,6 +18,7 @@ from stepladder.report.sections.gallery import show_image
 from stepladder.studies.files.gallery import GalleryImage
 from stepladder.studies.findings import Findings, ShownModel, ShownReason, make_findings
 from stepladder.studies.judging.answers import Bin, ClassResult, Confusion, ModelAnswers
+from stepladder.training.metrics import find_metric
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ def test_the_model_shown_is_explained(findings):
         (ShownReason.NO_VALIDATION, 1, None, "no recommendation: without validation images nothing may choose."),
         (ShownReason.ALL_FAILED, 1, None, "no recommendation: in every rung a trial failed."),
     ):
-        assert words in describe_shown(ShownModel(trial, reason, seeds, best))
+        assert words in describe_shown(ShownModel(trial, reason, seeds, best), find_metric("accuracy"))
 
 
 def test_calibration_in_words(findings):

@@ -16,6 +16,7 @@ from stepladder.report.sections.comparison import build_comparison, comparison_t
 from stepladder.report.sections.comparison.figure import draw_comparison
 from stepladder.report.write import write_comparison
 from stepladder.studies.judging.comparison import Comparison, Difference, RungScores
+from stepladder.training.metrics import find_metric
 
 FIRST = RungScores("one", "base", {0: 0.7, 1: 0.72}, (), 0.71, 0.0141, (0.58, 0.84))
 OTHER = RungScores("other", "base", {0: 0.75}, (1,), 0.75, None, None)
@@ -23,6 +24,7 @@ EXTRA = RungScores("other", "extra", {}, (), None, None, None)
 HIGHER = Difference("other", "one", "base", {0: 0.05, 1: 0.03}, False, 0.04, (0.01, 0.07), 0.05, "higher")
 COMPARISON = Comparison(
     labels=("one", "other"),
+    metric=find_metric("accuracy"),
     folders=(Path("studies/one"), Path("studies/other")),
     data="digits",
     test_images=360,

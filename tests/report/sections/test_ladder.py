@@ -64,8 +64,8 @@ def test_columns_that_no_row_fills_are_left_out(make_study):
 
 def test_a_loss_is_written_in_nats(make_study):
     findings = make_findings(make_study(seeds=3, metric="nll", smallest_effect=0.01))
-    assert rung_table(findings).header[2] == "negative log-likelihood, nats (n)"
-    assert ladder_chart(findings)["axis"] == "negative log-likelihood, nats"
+    assert rung_table(findings).header[2] == "test negative log-likelihood, nats (n)"
+    assert ladder_chart(findings)["axis"] == "test negative log-likelihood, nats"
 
 
 def test_scores_are_the_means_of_every_metric(make_study):

@@ -10,10 +10,10 @@ from stepladder.report.marks import SYMBOLS
 from stepladder.report.sections import meaning
 from stepladder.report.sections.meaning import describe_answer, describe_results, verdict_marks
 from stepladder.report.units import time_range
-from stepladder.studies.design.metrics import find_metric
 from stepladder.studies.files.records import AddedSeeds, ContrastRecord, LookRecord
 from stepladder.studies.findings import Uneven, make_findings
 from stepladder.studies.judging.choice import Choice, ChoiceReason
+from stepladder.training.metrics import find_metric
 
 #: Each rung's accuracies are set by hand, so that every sentence can be worked out on paper.
 PLAIN = (("low", (), 0.60, 0.9, 3.0), ("high", ("dropout",), 0.70, 0.9, 3.0), ("same", ("ema",), 0.70, 0.9, 3.0))

@@ -19,8 +19,8 @@ from stepladder.report.sections.protocol import protocol
 from stepladder.report.sections.sweep_curves.figure import draw_sweep_curves
 from stepladder.report.sections.sweep_meaning import describe_sweep
 from stepladder.report.sections.sweep_points import point_table, terminal_points
-from stepladder.report.sections.sweep_points.lines import draw_accuracy_line
-from stepladder.report.sections.sweep_points.maps import draw_accuracy_map, draw_time_map
+from stepladder.report.sections.sweep_points.lines import draw_score_line
+from stepladder.report.sections.sweep_points.maps import draw_score_map, draw_time_map
 from stepladder.report.write import study_head, write_report
 from stepladder.studies.design.sweeps import SearchRecord
 from stepladder.studies.files.records import SavedStudy
@@ -68,11 +68,11 @@ def test_names_of_the_user_are_text_in_the_page(made_up_sweep: MakeSweep) -> Non
     data = study.record.data.model_copy(update={"name": "<b>&$\\alpha$"})
     found = make_sweep_findings(SavedStudy(study.folder, study.record.model_copy(update={"data": data}), study.trials))
     assert "&lt;b&gt;&amp;$" in render_page(found, SWEEP_SECTIONS, study_head(found))
-    draw_accuracy_line(found)
+    draw_score_line(found)
 
 
 def test_figures_in_the_cells_are_those_of_the_points(grid: SweepFindings) -> None:
-    texts = {text.get_text() for axes in draw_accuracy_map(grid).axes for text in axes.texts}
+    texts = {text.get_text() for axes in draw_score_map(grid).axes for text in axes.texts}
     assert {"81.00", "± 1.41", "95.05", "1 of 2 diverged", "1 of 2 seeds", "60.00"} <= texts
     times = {text.get_text() for axes in draw_time_map(grid).axes for text in axes.texts}
     assert {"2.0 s", "1.5 s"} <= times
@@ -81,7 +81,7 @@ def test_figures_in_the_cells_are_those_of_the_points(grid: SweepFindings) -> No
 def test_writing_on_cells_can_be_read_in_gray(made_up_sweep: MakeSweep) -> None:
     scores = [[0.5 + i / 40] for i in range(18)]
     rates = ",".join(f"{i / 10}" for i in range(1, 10))
-    figure = draw_accuracy_map(make_sweep_findings(made_up_sweep([f"optimizer.lr={rates}", "epochs=1,2"], scores)))
+    figure = draw_score_map(make_sweep_findings(made_up_sweep([f"optimizer.lr={rates}", "epochs=1,2"], scores)))
     axes = figure.axes[0]
     for patch, text in zip(axes.patches, axes.texts[::2], strict=True):
         ratio = _contrast(patch.get_facecolor(), text.get_color())
@@ -139,7 +139,7 @@ def test_every_kind_of_sweep_can_be_drawn(made_up_sweep: MakeSweep, compact: boo
 def test_labels_stay_within_the_figure(grid: SweepFindings, made_up_sweep: MakeSweep) -> None:
     scores = [[0.8, 0.9], [0.81, 0.9], [0.9, 0.91], [0.7, 0.5]]
     line = make_sweep_findings(made_up_sweep(["dropout.p=0,0.25,0.5,0.75"], scores))
-    for figure in (draw_accuracy_map(grid), draw_sweep_curves(grid), draw_accuracy_line(line)):
+    for figure in (draw_score_map(grid), draw_sweep_curves(grid), draw_score_line(line)):
         renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
         width, height = figure.get_size_inches() * figure.dpi
         tight = figure.get_tightbbox(renderer)

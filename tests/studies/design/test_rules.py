@@ -27,7 +27,9 @@ from stepladder.studies.design.rules import (
         (Rules(select="best-val", validation=0), "`select=best-val` chooses by validation images"),
         (Protocol(select="best-val", validation=0), "`select=best-val` chooses by validation images"),
         (Rules(metric="ece_calibrated", validation=0), "`metric=ece_calibrated` fits a temperature on validation"),
-        (Rules(metric="auc"), "unknown metric 'auc'"),
+        (Rules(metric="aoc"), "unknown metric 'aoc'"),
+        (Protocol(metric="recall"), "`metric=recall` is of one class"),
+        (Protocol(costs={"a": {"b": 1.0}}), "`costs` is used by `metric=cost` alone"),
     ],
 )
 def test_what_cannot_be_is_refused(rules: Protocol, words: str) -> None:

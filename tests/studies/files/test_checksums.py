@@ -6,8 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from stepladder.errors import StorageError
-from stepladder.studies.files.checksums import find_changed_files, save_result
+from stepladder.studies.files import checksums
+from stepladder.studies.files.checksums import (
+    find_changed_files,
+    find_changed_of,
+    note_files,
+    parse_checksums,
+    save_result,
+)
 from stepladder.studies.files.machine import describe_machine
 from stepladder.studies.files.records import TrialResult
 from stepladder.studies.files.store import read_result
@@ -80,8 +86,95 @@ def test_what_was_changed_is_named(folder: Path) -> None:
     assert find_changed_files(folder) == ["history.csv was changed", "model/config.json is gone", "new was added"]
     (folder / "history.csv").unlink()
     (folder / "history.csv").mkdir()
-    with pytest.raises(StorageError, match=r"cannot read .*history\.csv"):
-        find_changed_files(folder)
+    assert "history.csv is no plain file" in find_changed_files(folder)
     (folder / "checksums.txt").write_text("nonsense")
     (phrase,) = find_changed_files(folder)
     assert phrase.startswith("checksums.txt cannot be read")
+
+
+HASH = "0" * 64
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("/dev/zero", "is no file of this folder"),
+        ("../outside", "is no file of this folder"),
+        ("model/../../outside", "is no file of this folder"),
+        ("./history.csv", "is no file of this folder"),
+        ("model//config.json", "is no file of this folder"),
+        ("C:\\Windows", "is no file of this folder"),
+        ("a\0b", "is no file of this folder"),
+        ("\x1b[2J/", r"it names \x1b[2J/"),
+    ],
+)
+def test_a_name_that_leads_out_of_the_folder_is_not_read(folder: Path, name: str, said: str) -> None:
+    (folder / "checksums.txt").write_text(f"{HASH}  {name}\n")
+    (phrase,) = find_changed_files(folder)
+    assert phrase.startswith("checksums.txt cannot be read (it names ")
+    assert said in phrase
+    assert find_changed_of(folder) == [("checksums.txt", phrase.removeprefix("checksums.txt "))]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"{HASH}  a\n{HASH}  b", "its last line is cut"),
+        (f"{HASH}  a\n{HASH}  a\n", "it names a twice"),
+        (f"{HASH}  \n", "line 1 is no checksum"),
+        (f"{HASH}  a\n{HASH[1:]}  b\n", "line 2 is no checksum"),
+        (f"{HASH} a\n", "line 1 is no checksum"),
+        ("\n", "line 1 is no checksum"),
+    ],
+)
+def test_a_damaged_list_is_refused(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        parse_checksums(text)
+    assert parse_checksums(f"{HASH}  a b\n{HASH}  model/c\n") == {"a b": HASH, "model/c": HASH}
+
+
+def test_nothing_is_read_through_a_link_and_no_pipe_is_waited_for(folder: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "config.json").write_text("model/config.json")
+    save_result(folder, RESULT)
+    (folder / "history.csv").unlink()
+    os.mkfifo(folder / "history.csv")
+    (folder / "model").rename(folder / "old")
+    (folder / "model").symlink_to(outside)
+    found = find_changed_files(folder)
+    assert "history.csv is no plain file" in found
+    assert "model/config.json is behind a link" in found
+    assert "model was added" in found
+    (folder / "model").unlink()
+    (folder / "old").rename(folder / "model")
+    (folder / "model" / "config.json").unlink()
+    (folder / "model" / "config.json").symlink_to(outside / "config.json")
+    assert "model/config.json is a link" in find_changed_files(folder)
+    (folder / "model" / "config.json").unlink()
+    (folder / "model" / "config.json").symlink_to("/dev/zero")
+    assert "model/config.json is a link" in find_changed_files(folder)
+
+
+def test_no_checksum_is_taken_through_a_link_either(folder: Path) -> None:
+    (folder / "history.csv").unlink()
+    (folder / "history.csv").symlink_to("/dev/zero")
+    (folder / "odd\nname").write_text("")
+    (folder / os.fsdecode(b"caf\xe9")).write_text("")
+    save_result(folder, RESULT)
+    assert set(parse_checksums((folder / "checksums.txt").read_text())) == {"model/config.json", "result.json"}
+    note_files(folder, ["history.csv", "model/config.json"])
+    assert set(parse_checksums((folder / "checksums.txt").read_text())) == {"model/config.json", "result.json"}
+
+
+def test_a_file_without_end_is_left_at_the_most_that_one_may_have(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_result(folder, RESULT)
+    monkeypatch.setattr(checksums, "MOST_FILE_BYTES", 5_000_000)
+    with (folder / "history.csv").open("wb") as file:
+        file.truncate(6_000_000)
+    assert find_changed_files(folder) == ["history.csv has more than 0 GB"]
+    monkeypatch.setattr(checksums, "MOST_LIST_BYTES", 100)
+    (phrase,) = find_changed_files(folder)
+    assert "may have 0 MB" in phrase

@@ -27,7 +27,7 @@ def test_the_worst_and_the_least_certain_are_kept_pixel_for_pixel(splits: Splits
     shares[6] = (0.6, 0.2, 0.1, 0.1)  # of class 2: wrong
     shares[8] = (0.3, 0.25, 0.25, 0.2)  # of class 0: right and not sure
     write_gallery(tmp_path, "x", shares, splits, 4)
-    gallery = read_gallery(tmp_path)
+    gallery = read_gallery(tmp_path, 4)
     assert gallery is not None
     assert [image.position for image in gallery.mistakes] == [5, 6]
     assert [image.position for image in gallery.uncertain][:3] == [8, 6, 5]
@@ -46,7 +46,7 @@ def test_large_images_are_made_small(tmp_path: Path) -> None:
 
 
 def test_none_and_a_damaged_one(tmp_path: Path) -> None:
-    assert read_gallery(tmp_path) is None
+    assert read_gallery(tmp_path, 4) is None
     (tmp_path / "gallery.json").write_text('{"schema_version": 9}')
     with pytest.raises(StorageError, match=r"gallery\.json is damaged"):
-        read_gallery(tmp_path)
+        read_gallery(tmp_path, 4)

@@ -72,13 +72,13 @@ def test_a_damaged_result_is_named_with_the_way_out(study: RunStudy) -> None:
     document = json.loads(path.read_text())
     for change in ({"test_accuracy": 7}, {"test_loss": None}, {"status": "unknown"}):
         path.write_text(json.dumps({**document, **change}))
-        with pytest.raises(StorageError, match=r"result\.json is damaged .*; remove it to run the trial again"):
+        with pytest.raises(StorageError, match=r"baseline, seed 0: .*result\.json is damaged .*; run the study again"):
             load_study(saved.folder)
     path.write_text(json.dumps({**document, "schema_version": 99}))
     with pytest.raises(StorageError, match=r"result\.json has schema version 99"):
         load_study(saved.folder)
     path.write_text(json.dumps({**document, "seed": 77}))
-    with pytest.raises(StorageError, match=r"result\.json is that of another trial"):
+    with pytest.raises(StorageError, match=r"result\.json is damaged \(it is that of another trial\)"):
         load_study(saved.folder)
 
 
@@ -86,5 +86,5 @@ def test_a_history_without_all_its_epochs_is_named(study: RunStudy) -> None:
     saved = study(seeds=1)
     path = saved.trials[0].folder / "history.csv"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
-    with pytest.raises(StorageError, match=r"history\.csv lacks epochs; remove"):
+    with pytest.raises(StorageError, match=r"history\.csv is damaged \(it lacks epochs: it has 1 rows"):
         load_study(saved.folder)

@@ -8,10 +8,10 @@ from scipy.special import softmax
 from sklearn.metrics import confusion_matrix, precision_score, recall_score
 from statsmodels.stats.proportion import proportion_confint
 
-from stepladder.studies.design.metrics import calibration_error
 from stepladder.studies.files.predictions import write_predictions
 from stepladder.studies.files.records import SavedStudy
 from stepladder.studies.judging.answers import Confusion, ModelAnswers, read_answers
+from stepladder.training.calibration import calibration_error
 
 Answers = Callable[..., ModelAnswers]
 NAMES = ("cat", "dog", "cow", "owl")

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stepladder.studies.design.designs import ContrastKind
+from stepladder.studies.files.predictions import write_predictions
 from stepladder.studies.files.records import ContrastRecord, RungRecord, SavedStudy
 from stepladder.studies.judging.choice import Choice, ChoiceReason, choose_recipe, rank, rank_on_validation
 from stepladder.studies.judging.distributions import share_error
@@ -96,7 +97,8 @@ def test_half_a_validation_image_recommends_nothing_more(validated: MadeUp) -> N
     choice = choose(study)
     assert (choice.reason, choice.rung, choice.best) == (ChoiceReason.SIMPLEST, "schedule", "batchnorm")
     assert choice.behind == pytest.approx(0.5 / 72)
-    assert choice.noise == pytest.approx(share_error(70.5 / 72, 72))
+    # The error of the images, which seeds do not see, and that over the two seeds: half an image.
+    assert choice.noise == pytest.approx(math.hypot(share_error(70.5 / 72, 72), 0.5 / 72))
     assert choice.validation == pytest.approx(accuracy)
     assert choice.seeds == 2
 
@@ -178,6 +180,70 @@ def test_rungs_of_other_seeds_are_held_against_each_other_by_their_means(validat
     assert rank_on_validation(replace(study, trials=())) is None
 
 
+def with_answers(study: SavedStudy, answers: dict[str, list[np.ndarray]]) -> SavedStudy:
+    """The study, with what each seed of each rung says of 200 validation images of two classes."""
+    labels = np.repeat([0, 1], [150, 50])
+    for trial in study.trials:
+        said = np.where(answers[trial.rung][trial.seed], labels, 1 - labels)
+        write_predictions(trial.folder, said, labels, 2, np.eye(2)[said] * 0.8 + 0.1, "validation")
+    return study
+
+
+def right(wrong: int, first: int = 0) -> np.ndarray:
+    found = np.ones(200, dtype=bool)
+    found[first : first + wrong] = False
+    return found
+
+
+def test_rungs_that_are_wrong_on_the_same_images_are_told_apart_by_few(validated: MadeUp) -> None:
+    # Of 200 images 40 are wrong, or 35 of the same: a binomial error of 2.7 points says nothing of 2.5 points between.
+    scores = {"a": [0.80, 0.80], "b": [0.825, 0.825]}
+    study = validated(scores, images=200)
+    assert choose(study).rung == "a"
+    same = with_answers(study, {"a": [right(40)] * 2, "b": [right(35)] * 2})
+    choice = choose(same)
+    assert (choice.rung, choice.reason) == ("b", ChoiceReason.BEST)
+    ranking = rank_on_validation(same)
+    assert ranking is not None
+    # By hand: five of 150 images of a class are drawn Poisson-like, and count one two-hundredth each.
+    assert ranking.noise["a"] == pytest.approx(math.sqrt(5 * (1 - 5 / 150)) / 200, rel=0.2)
+    # Wrong on others: 35 + 40 images count, and 2.5 points are noise again.
+    apart = with_answers(study, {"a": [right(40)] * 2, "b": [right(35, 60)] * 2})
+    assert choose(apart).rung == "a"
+
+
+def test_another_metric_has_the_noise_of_its_own(validated: MadeUp) -> None:
+    def study_of(metric: str) -> SavedStudy:
+        study = validated({"a": [0.5], "b": [0.5]}, images=200)
+        record = study.record.model_copy(update={"metric": metric})
+        data = record.data.model_copy(update={"class_names": ("x", "y")})
+        scores = {"a": 0.60, "b": 0.70}
+        trials = tuple(
+            replace(one, result=one.result.model_copy(update={"val_score": scores[one.rung]})) for one in study.trials
+        )
+        return replace(study, record=record.model_copy(update={"data": data}), trials=trials)
+
+    recall = study_of("recall:y")
+    # Recall of y: 20 of its 50 images are wrong, or 15 of the same.
+    with_answers(recall, {"a": [right(20, 150)], "b": [right(15, 150)]})
+    ranking = rank_on_validation(recall)
+    assert ranking is not None
+    assert ranking.noise["a"] == pytest.approx(math.sqrt(5 * (1 - 5 / 50)) / 50, rel=0.25)
+    assert ranking.chosen == "b"
+    assert choose(recall).best_validation == 0.70
+
+
+def test_of_a_loss_the_lowest_is_the_best(validated: MadeUp) -> None:
+    study = validated({"a": [0.9], "b": [0.9]})
+    losses = {"a": 0.4, "b": 0.3}
+    trials = tuple(
+        replace(one, result=one.result.model_copy(update={"val_loss": losses[one.rung]})) for one in study.trials
+    )
+    study = replace(study, record=study.record.model_copy(update={"metric": "nll"}), trials=trials)
+    choice = choose(study)
+    assert (choice.rung, choice.validation, choice.best_validation) == ("b", 0.3, 0.3)
+
+
 SCORES = st.lists(
     st.lists(st.integers(0, 100).map(lambda right: right / 100), min_size=3, max_size=3), min_size=1, max_size=6
 )
@@ -190,18 +256,19 @@ def test_whatever_the_scores_the_chosen_is_the_simplest_within_noise(
 ) -> None:
     scores = {f"rung {place}": dict(enumerate(each)) for place, each in enumerate(values)}
     techniques = {name: random.randint(0, 5) for name in scores}
-    found = rank(scores, techniques, lambda accuracy: share_error(accuracy, images))
+    found = rank(scores, techniques, lambda best, _: share_error(np.mean(list(scores[best].values())), images))
     assert found.means[found.best] == pytest.approx(max(found.means.values()))
     assert found.behind[found.best] == 0
     within = [name for name in scores if found.behind[name] <= found.noise[name] + 1e-9]
     assert found.chosen in within
     assert techniques[found.chosen] == min(techniques[name] for name in within)
     assert techniques[found.simplest] == min(techniques.values())
-    # By hand: the paired standard error, and never less than the binomial one.
+    # By hand: the paired standard error over seeds, and that of the images, which seeds do not see.
     for name in scores:
         differences = np.array([scores[found.best][seed] - scores[name][seed] for seed in range(3)])
         binomial = share_error(found.means[found.best], images)
-        assert found.noise[name] == pytest.approx(max(differences.std(ddof=1) / math.sqrt(3), binomial))
+        expected = math.hypot(differences.std(ddof=1) / math.sqrt(3), binomial)
+        assert found.noise[name] == pytest.approx(0 if name == found.best else expected)
 
 
 def test_a_plan_of_a_real_contrast_names_the_techniques(validated: MadeUp) -> None:

@@ -10,7 +10,6 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
-from stepladder.studies.design.metrics import find_metric
 from stepladder.studies.design.rules import Look, first_share
 from stepladder.studies.files.records import ContrastRecord, SavedStudy
 from stepladder.studies.judging.boundaries import nominal_levels
@@ -24,6 +23,7 @@ from stepladder.studies.judging.statistics import (
     welch_interval,
 )
 from stepladder.studies.judging.verdicts import VERDICTS, settle
+from stepladder.training.metrics import find_metric
 
 MadeUp = Callable[..., SavedStudy]
 

@@ -12,11 +12,11 @@ from stepladder.datasets import ImageSet, make_splits
 from stepladder.errors import StorageError
 from stepladder.model import load_model
 from stepladder.recipe import Recipe, change_settings
-from stepladder.studies.design import metrics
 from stepladder.studies.files.predictions import read_predictions
 from stepladder.studies.files.records import SavedStudy
 from stepladder.studies.files.store import load_study
 from stepladder.studies.running.callbacks import Callbacks
+from stepladder.training import calibration
 
 RunStudy = Callable[..., SavedStudy]
 
@@ -73,7 +73,7 @@ def test_the_figures_are_those_of_the_saved_model(study: RunStudy, digits: Image
 def test_the_saved_model_gives_the_calibrated_probabilities_of_the_result(
     study: RunStudy, digits: ImageSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stepladder.studies.running.reading.metrics.tells_temperature", lambda *_: True)
+    monkeypatch.setattr("stepladder.studies.running.reading.calibration.tells_temperature", lambda *_: True)
     splits = make_splits(digits, 0.1)
     for trial in study(seeds=2).trials:
         model = load_model(trial.folder / "model", "cpu")
@@ -97,13 +97,13 @@ def test_the_temperature_is_fitted_on_the_validation_images(
         asked.append((labels, temperature))
         return False
 
-    monkeypatch.setattr(metrics, "tells_temperature", tells)
+    monkeypatch.setattr(calibration, "tells_temperature", tells)
     splits = make_splits(digits, 0.1)
     assert splits.validation is not None
     trial = study(seeds=1).trials[-1]
     model = load_model(trial.folder / "model", "cpu")
     fitted = {
-        name: metrics.fit_temperature(model.logits(split.images), split.labels)
+        name: calibration.fit_temperature(model.logits(split.images), split.labels)
         for name, split in (("validation", splits.validation), ("test", splits.test))
     }
     assert trial.result.temperature == pytest.approx(fitted["validation"], rel=1e-4)
@@ -114,10 +114,10 @@ def test_the_temperature_is_fitted_on_the_validation_images(
     assert temperature == trial.result.temperature
     # The test images are measured by it.
     logits = model.logits(splits.test.images)
-    scaled = metrics.negative_log_likelihood(logits, splits.test.labels, temperature)
+    scaled = calibration.negative_log_likelihood(logits, splits.test.labels, temperature)
     assert trial.result.test_nll_calibrated == pytest.approx(scaled, rel=1e-4)
     assert trial.result.test_ece_calibrated == pytest.approx(
-        metrics.calibration_error(logits, splits.test.labels, temperature), abs=1e-4
+        calibration.calibration_error(logits, splits.test.labels, temperature), abs=1e-4
     )
 
 
@@ -136,7 +136,7 @@ def test_without_validation_no_temperature_is_fitted(study: RunStudy) -> None:
 def test_a_temperature_that_validation_does_not_tell_from_1_is_left_out(
     study: RunStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stepladder.studies.running.reading.metrics.tells_temperature", lambda *_: False)
+    monkeypatch.setattr("stepladder.studies.running.reading.calibration.tells_temperature", lambda *_: False)
     trial = study(seeds=1).trials[0]
     assert trial.result.temperature is not None
     assert trial.result.model_temperature is None

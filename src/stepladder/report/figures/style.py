@@ -14,9 +14,11 @@ import matplotlib
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 
 from stepladder.errors import RecipeError
+from stepladder.errors import printable as as_shown
 from stepladder.files import replace_bytes
 from stepladder.studies.judging.verdicts import Verdict
 
@@ -92,15 +94,15 @@ def new_figure(width: float, height: float) -> Figure:
 
 def text_width(figure: Figure, text: str, size: float, weight: str = "normal") -> float:
     """Return how wide a text comes out, in inches."""
-    probe = figure.text(0, 0, text, fontsize=size, fontweight=weight)
+    probe = figure.text(0, 0, as_shown(text), fontsize=size, fontweight=weight)
     extent = probe.get_window_extent()
     probe.remove()
     return float(extent.width) / figure.dpi
 
 
 def printable(text: str) -> str:
-    """Return ``text`` with spaces for what an XML file may not hold or a figure cannot draw."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+    """Return ``text`` on one line, without what an XML file may not hold or a figure cannot draw."""
+    return as_shown(text).replace("\n", " ").replace("\t", " ")
 
 
 def header_lines(facts: Sequence[str], warnings: Sequence[str], characters: int) -> list[tuple[str, str]]:
@@ -181,5 +183,7 @@ def write_figure(path: Path, figure: Figure) -> None:
 def _save(figure: Figure, **options: Any) -> bytes:
     file = io.BytesIO()
     with house_style():
+        for text in figure.findobj(Text):  # a name may hold what neither a font nor an XML file has
+            text.set_text(as_shown(text.get_text()))
         figure.savefig(file, **options)
     return file.getvalue()

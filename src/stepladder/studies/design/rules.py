@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model
 
 from stepladder.datasets.splits import check_validation
 from stepladder.errors import StudyError, unknown
-from stepladder.studies.design.metrics import find_metric
+from stepladder.training.metrics import Costs, check_metric, default_effect
 
 #: Trials a rung at most: more is a slip of the finger.
 MOST_SEEDS = 1000
@@ -44,12 +44,17 @@ class Protocol:
         validation: share of the training images held out for the curves and to choose by, 0.001 to 0.9; 0 trains on all
             of them and draws the test curve, and every result says so.
         drop_leaks: take training images out that are copies of test or validation images, in place of only saying so.
-        select: ``last``, or ``best-val``: keep the weights of the epoch with the highest validation accuracy.
+        select: ``last``, or ``best-val``: keep the weights of the epoch that is best on validation, by ``metric``.
+        metric: what decides whatever is chosen or judged, a name in ``metrics.METRICS``; one of a class as
+            ``recall:cat``.
+        costs: of ``metric="cost"``: what each mistake costs, by true and by predicted class.
     """
 
     validation: float = 0.1
     drop_leaks: bool = False
     select: str = "last"
+    metric: str = "accuracy"
+    costs: Costs | None = None
 
     def check(self) -> None:
         """Raise DataError or StudyError where values are out of range, or need validation images that there are not."""
@@ -58,6 +63,11 @@ class Protocol:
             raise StudyError(unknown("selection", self.select, SELECTIONS))
         if self.validation == 0 and self.select == "best-val":
             raise StudyError("`select=best-val` chooses by validation images; give `validation` a share above 0")
+        check_metric(self.metric, self.costs)
+        if self.validation == 0 and self.metric.endswith("_calibrated"):
+            raise StudyError(
+                f"`metric={self.metric}` fits a temperature on validation images; give `validation` a share above 0"
+            )
 
 
 class RulesRecord(BaseModel):
@@ -75,23 +85,27 @@ class RulesRecord(BaseModel):
     select: str = "last"
     spending: Spending = "declared"
     resplit: bool = False
+    costs: dict[str, dict[str, float]] | None = None
 
     @model_serializer(mode="wrap")
     def _leave_out_later_rules(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Write what came later only where it is used: other studies can still be read by who does not know of it."""
         table: dict[str, Any] = write(self)
-        return table if self.resplit else {key: value for key, value in table.items() if key != "resplit"}
+        return {key: value for key, value in table.items() if value or key not in _LATER_RULES}
+
+
+#: Rules that came later, which most studies do not use.
+_LATER_RULES = ("resplit", "costs")
 
 
 @dataclass(frozen=True)
 class Rules(Protocol):
-    """The protocol of a study, its metric, error rate and effect of interest; part of the plan and of its hash.
+    """The protocol of a study, its error rate and effect of interest; part of the plan and of its hash.
 
     Attributes:
-        metric: what rungs are compared by, a name in ``metrics.METRICS``.
         alpha: chance of any wrong "helped" or "hurt" in the study, above 0 and at most 0.5.
-        smallest_effect: smallest effect of interest, in the metric's unit (a fraction of 1 or nats); None takes the
-            metric's own.
+        smallest_effect: smallest effect of interest, in the metric's unit (a fraction of 1, nats or costs); None takes
+            the metric's own.
         max_seeds: the last look of ``seeds="auto"``; None for ten.
         final: look once, with all of α; seeds that are added afterwards are marked as a breach of the plan.
         resplit: each seed draws its own training, validation and test images out of all of them, for small sets
@@ -99,7 +113,6 @@ class Rules(Protocol):
         max_trials: a factorial larger than this is thinned out to a balanced fraction.
     """
 
-    metric: str = "accuracy"
     alpha: float = 0.05
     smallest_effect: float | None = None
     max_seeds: int | None = None
@@ -125,7 +138,7 @@ class Rules(Protocol):
     @property
     def effect_of_interest(self) -> float:
         """The smallest effect of interest, the metric's own where none was named."""
-        return find_metric(self.metric).smallest_effect if self.smallest_effect is None else self.smallest_effect
+        return default_effect(self.metric, self.costs) if self.smallest_effect is None else self.smallest_effect
 
     def to_record(self) -> RulesRecord:
         """Return the rules as the plan keeps them."""
@@ -135,7 +148,6 @@ class Rules(Protocol):
     def check(self) -> None:
         """Raise DataError or StudyError where values are out of range, or need validation images that there are not."""
         super().check()
-        metric = find_metric(self.metric)
         if self.max_seeds is not None and not 2 <= self.max_seeds <= MOST_SEEDS:
             raise StudyError(f"`max_seeds` is {self.max_seeds}; it must be 2 to {MOST_SEEDS}")
         if not 0 < self.alpha <= 0.5:
@@ -144,10 +156,6 @@ class Rules(Protocol):
             raise StudyError(f"`smallest_effect` is {self.smallest_effect}; it must be 0 or more")
         if self.max_trials is not None and self.max_trials < 1:
             raise StudyError(f"`max_trials` is {self.max_trials}; it must be at least 1")
-        if self.validation == 0 and metric.name.endswith("_calibrated"):
-            raise StudyError(
-                f"`metric={metric.name}` fits a temperature on validation images; give `validation` a share above 0"
-            )
 
 
 def check_seeds(seeds: Seeds, *, auto: bool = False) -> None:

@@ -13,7 +13,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from stepladder.errors import RecipeError, StudyError, unknown
-from stepladder.recipe import Name, Recipe, TechniqueSetting, change_settings
+from stepladder.files import read_plain
+from stepladder.recipe import MOST_RECIPE_BYTES, Name, Recipe, TechniqueSetting, change_settings
 from stepladder.schema import check
 
 #: The rung below all techniques.
@@ -212,7 +213,7 @@ def read_study_file(path: Path) -> StudyFile:
         RecipeError: it does not fit.
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        table = tomllib.loads(read_plain(path, MOST_RECIPE_BYTES).decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise StudyError(f"{path} is not valid TOML: {error}") from error
     except (OSError, ValueError) as error:

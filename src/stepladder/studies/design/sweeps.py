@@ -9,13 +9,14 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from stepladder.datasets import Splits
 from stepladder.errors import RecipeError, StudyError
 from stepladder.recipe import Recipe, change_settings, read_value
 from stepladder.studies.design.rungs import Rung, add_techniques
 from stepladder.techniques import known_techniques
+from stepladder.training.metrics import Metric
 
 
 class _Record(BaseModel):
@@ -69,6 +70,7 @@ class SweepRecord(_Record):
         base: the recipe that the keys change.
         points: the values of every rung, in the order of the axes.
         guess: accuracy on the validation images of always naming their largest class.
+        counts_as: what a trial that diverged counts as, where another metric than accuracy decides; else ``guess``.
         search: None for a grid.
     """
 
@@ -77,6 +79,17 @@ class SweepRecord(_Record):
     points: tuple[tuple[Value, ...], ...]
     guess: float
     search: SearchRecord | None = None
+    counts_as: float | None = None
+
+    @model_serializer(mode="wrap")
+    def _leave_out_the_usual(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        table: dict[str, Any] = write(self)
+        return table if self.counts_as is not None else {k: v for k, v in table.items() if k != "counts_as"}
+
+    @property
+    def diverged(self) -> float:
+        """What a trial that diverged counts as."""
+        return self.guess if self.counts_as is None else self.counts_as
 
 
 #: The keys that sentences and figures know the meaning of.
@@ -189,21 +202,26 @@ def check_ranges(
     return tuple(settled), list({rung.name: (rung, values) for rung, values in ends}.values())
 
 
-def settle_sweep(sweep: SweepRecord, rungs: Sequence[Rung], splits: Splits) -> SweepRecord:
+def settle_sweep(sweep: SweepRecord, rungs: Sequence[Rung], splits: Splits, metric: Metric) -> SweepRecord:
     """Return the sweep with what guessing would have on the validation images.
 
     Raises:
-        StudyError: a batch is larger than the training set.
+        StudyError: batch sizes are compared, and one is larger than the training set.
     """
     assert splits.validation is not None
-    for rung in rungs:
-        check_batch(rung.recipe, splits)
+    if any(axis.key == BATCH for axis in sweep.axes):
+        for rung in rungs:
+            check_batch(rung.recipe, splits)
     counts = np.bincount(splits.validation.labels)
-    return sweep.model_copy(update={"guess": float(counts.max() / counts.sum())})
+    shares = (counts / counts.sum()).tolist()
+    settled = {"guess": max(shares), "counts_as": None if metric.name == "accuracy" else metric.diverged(shares)}
+    return sweep.model_copy(update=settled)
 
 
 def check_batch(recipe: Recipe, splits: Splits) -> None:
-    """Refuse batches larger than the training set, which would all be the same one.
+    """Refuse, where batch sizes are compared, one larger than the training set: all such are the same one.
+
+    Whatever else is trained takes all images in one step then; see :func:`stepladder.training.assembly.count_steps`.
 
     Raises:
         StudyError: they are.

@@ -17,6 +17,7 @@ class Trial:
         split: fingerprint of the data and of which images are in which split.
         precision: part of the identity, because it changes every weight.
         select: which epoch's weights are kept, ``last`` or ``best-val``.
+        metric: the key of what chooses that epoch; of weights that nothing chooses it is no part of the identity.
     """
 
     rung: str
@@ -25,6 +26,7 @@ class Trial:
     split: str
     precision: str
     select: str = "last"
+    metric: str = "accuracy"
 
     @property
     def id(self) -> str:
@@ -37,5 +39,7 @@ class Trial:
         }
         if self.select != "last":
             identity["select"] = self.select
+            if self.metric != "accuracy":
+                identity["metric"] = self.metric
         # 64 of 256 bits: a folder name that can be read out, and no collision in any study that can be run.
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]

@@ -18,8 +18,10 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stepladder.baselines.settings import BagSettings
-from stepladder.errors import StorageError
+from stepladder.errors import DamagedError, StorageError
 from stepladder.files import read_json
+from stepladder.studies.design.rules import MOST_SEEDS
+from stepladder.studies.files.consistency import wrong_with_data
 from stepladder.studies.files.records import DataRecord, Machine, SavedStudy, Share
 
 #: Raised with every change that an older Stepladder would misread.
@@ -50,7 +52,7 @@ class BagRecord(_Record):
     schema_version: int = BAG_SCHEMA
     plan_hash: str
     settings: BagSettings
-    seeds: Annotated[int, Field(ge=1)]
+    seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)]
     validation: float
     data: DataRecord
     versions: dict[str, str]
@@ -135,7 +137,11 @@ def read_bag_record(folder: Path) -> BagRecord | None:
     """
     old = folder / _OLD_FILE
     path = folder / BAG_FILE
-    return _read(old if not path.exists() and old.exists() else path, BagRecord, "restore it from a copy")
+    place, mend = old if not path.exists() and old.exists() else path, "restore it from a copy"
+    record = _read(place, BagRecord, mend)
+    if record is not None and (wrong := wrong_with_data(record.data)) is not None:
+        raise DamagedError(f"{place} is damaged ({wrong})", mend)
+    return record
 
 
 def read_bag_result(folder: Path, seed: int) -> BagResult | None:
@@ -145,7 +151,11 @@ def read_bag_result(folder: Path, seed: int) -> BagResult | None:
         StorageError: it is damaged, or of another version.
     """
     place = seed_folder(folder, seed)
-    return _read(place / "result.json", BagResult, f"remove {place} to fit it again")
+    mend = f"remove {place} to fit it again"
+    result = _read(place / "result.json", BagResult, mend)
+    if result is not None and result.seed != seed:
+        raise DamagedError(f"{place / 'result.json'} is that of seed {result.seed}", mend)
+    return result
 
 
 def load_bag_folder(folder: Path) -> SavedBag | None:
@@ -214,4 +224,4 @@ def _read(path: Path, model: type[_Model], mend: str) -> _Model | None:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise StorageError(f"{path} is damaged ({where}: {first['msg']}); {mend}") from error
+        raise DamagedError(f"{path} is damaged ({where}: {first['msg']})", mend) from error

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stepladder.datasets import Split, Splits
 from stepladder.datasets.audit.sheet import to_picture
-from stepladder.errors import StorageError
+from stepladder.errors import DamagedError
 from stepladder.files import read_json, replace_json
 
 _NAME = "gallery.json"
@@ -26,6 +26,8 @@ _TOP = 3
 _SIDE, _SAMPLE_SIDE = 64, 32
 
 Probability = Annotated[float, Field(ge=0, le=1)]
+Position = Annotated[int, Field(ge=0)]
+Png = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]*={0,2}$")]
 
 
 class _Record(BaseModel):
@@ -43,11 +45,11 @@ class GalleryImage(_Record):
         png: the image, base64.
     """
 
-    position: int
-    label: int
-    predicted: int
-    top: tuple[tuple[int, Probability], ...]
-    png: str
+    position: Position
+    label: Position
+    predicted: Position
+    top: tuple[tuple[Position, Probability], ...]
+    png: Png
 
     def __repr__(self) -> str:
         return f"<GalleryImage {self.position}: class {self.label}, taken for {self.predicted}>"
@@ -68,8 +70,8 @@ class Gallery(_Record):
     trial: str
     mistakes: tuple[GalleryImage, ...]
     uncertain: tuple[GalleryImage, ...]
-    train_counts: tuple[int, ...]
-    samples: tuple[tuple[str, ...], ...]
+    train_counts: tuple[Position, ...]
+    samples: tuple[tuple[Png, ...], ...]
 
     def __repr__(self) -> str:
         return f"<Gallery of trial {self.trial}: {len(self.mistakes)} mistakes, {len(self.uncertain)} doubtful images>"
@@ -102,23 +104,29 @@ def write_gallery(folder: Path, trial: str, probabilities: np.ndarray, splits: S
     return gallery
 
 
-def read_gallery(folder: Path) -> Gallery | None:
+def read_gallery(folder: Path, num_classes: int) -> Gallery | None:
     """Return the study's gallery; None where none was written, as in studies of an older Stepladder.
 
     Raises:
-        StorageError: the file is damaged.
+        StorageError: the file is damaged, or of other classes.
     """
     path = folder / _NAME
     if not path.exists():
         return None
     try:
-        return Gallery.model_validate(read_json(path))
+        gallery = Gallery.model_validate(read_json(path))
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise StorageError(
-            f"{path} is damaged ({where}: {first['msg']}); remove it to get the report without these images"
-        ) from error
+        raise _damaged(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    shown = [*gallery.mistakes, *gallery.uncertain]
+    named = [index for image in shown for index in (image.label, image.predicted, *(index for index, _ in image.top))]
+    if max(named, default=0) >= num_classes or max(len(gallery.train_counts), len(gallery.samples)) > num_classes:
+        raise _damaged(path, f"it shows more than the {num_classes:,} classes that there are")
+    return gallery
+
+
+def _damaged(path: Path, what: str) -> DamagedError:
+    return DamagedError(f"{path} is damaged ({what})", "remove it to get the report without these images")
 
 
 def _image(test: Split, position: int, probabilities: np.ndarray) -> GalleryImage:

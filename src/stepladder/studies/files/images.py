@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,13 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from stepladder.datasets import Split, Splits
-from stepladder.files import replace_bytes
+from stepladder.files import read_plain, replace_bytes
+from stepladder.studies.files.records import DataRecord
 
 _NAME = "images.safetensors"
+
+#: Bytes that the file may have: those of 30 million images.
+_MOST_BYTES = 512_000_000
 
 
 def write_images(study: Path, splits: Splits) -> None:
@@ -29,21 +33,22 @@ def read_images(study: Path) -> tuple[np.ndarray, np.ndarray] | None:
     They are for a sentence only: the plan's hash is what decides.
     """
     try:
-        arrays = load((study / _NAME).read_bytes())
-        return arrays["digests"], arrays["labels"]
-    except (OSError, SafetensorError, KeyError):
+        arrays = load(read_plain(study / _NAME, _MOST_BYTES, follow=False))
+        digests, labels = arrays["digests"], arrays["labels"]
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError, AttributeError):  # of types that NumPy lacks
         return None
+    whole = digests.ndim == 1 and digests.shape == labels.shape
+    whole = whole and digests.dtype == np.uint64 and labels.dtype == np.int64
+    return (digests, labels) if whole and not (labels < 0).any() else None
 
 
-def read_labels(study: Path, counts: Mapping[str, int]) -> dict[str, np.ndarray]:
-    """Return the labels of the splits, int64 (N,) each; empty where the folder does not keep them.
-
-    Args:
-        counts: images a split, as the record of the study has them.
-    """
-    found = read_images(study)
+def read_labels(study: Path, data: DataRecord) -> dict[str, np.ndarray]:
+    """Return the labels of the splits, int64 (N,) each; empty where the folder does not keep those of ``data``."""
+    found, counts = read_images(study), data.counts
     names = [name for name in ("train", "validation", "test") if counts.get(name)]
-    if found is None or sum(counts[name] for name in names) != len(found[1]):
+    if found is None or sum(counts[name] for name in names) != len(found[1]) or not len(found[1]):
+        return {}
+    if found[1].max() >= len(data.class_names):
         return {}
     ends = np.cumsum([counts[name] for name in names])
     return dict(zip(names, np.split(found[1].astype(np.int64), ends[:-1]), strict=True))

@@ -120,6 +120,24 @@ def is_other_grid(there: StudyRecord, here: StudyRecord) -> bool:
     return alike and there.sweep.base == here.sweep.base
 
 
+def added_rungs(there: StudyRecord, here: StudyRecord) -> tuple[str, ...]:
+    """Return the rungs that ``here`` has beside all those of ``there``; none where anything else differs.
+
+    Contrasts follow from the rungs.
+    """
+    one, other = fixed_part(there), fixed_part(here)
+    if any(
+        one.get(name) != other.get(name) for name in one.keys() | other.keys() if name not in ("rungs", "contrasts")
+    ):
+        return ()
+    if there.sweep is not None:
+        return ()
+    old, new = ({rung["name"]: rung for rung in part["rungs"]} for part in (one, other))
+    if any(new.get(name) != rung for name, rung in old.items()):
+        return ()
+    return tuple(name for name in new if name not in old)
+
+
 def _readable(record: StudyRecord) -> dict[str, Any]:
     """The plan for a sentence: what follows from other settings (contrasts) left out, looks by their seeds."""
     fixed = fixed_part(record)

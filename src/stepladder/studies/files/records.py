@@ -19,6 +19,7 @@ from stepladder.studies.design.designs import ContrastKind
 from stepladder.studies.design.rules import RulesRecord
 from stepladder.studies.design.sweeps import SweepRecord
 from stepladder.training.history import EpochRecord
+from stepladder.training.metrics import Metric, find_metric
 
 #: Raised with every change that an older Stepladder would misread.
 SCHEMA_VERSION = 4
@@ -50,6 +51,7 @@ class DataRecord(_Record):
         counts: images a split.
         image_shape: height, width, channels.
         fit: how images of another shape were brought to it, and are by the models; left out where it is the usual one.
+        span: values of 16 bits that became black and white; left out where they are 0 and 65,535.
     """
 
     name: str
@@ -60,11 +62,13 @@ class DataRecord(_Record):
     counts: dict[str, int]
     notes: tuple[str, ...]
     fit: Fit = "crop"
+    span: tuple[int, int] | None = None
 
     @model_serializer(mode="wrap")
-    def _leave_out_the_usual_fit(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _leave_out_the_usual(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         table: dict[str, Any] = write(self)
-        return table if self.fit != "crop" else {key: value for key, value in table.items() if key != "fit"}
+        usual = {"fit": "crop", "span": None}
+        return {key: value for key, value in table.items() if key not in usual or value != usual[key]}
 
 
 class RungRecord(_Record):
@@ -138,7 +142,7 @@ class StudyRecord(RulesRecord, _PlanRecord):
         contrasts: what is judged.
         notes: what the design cannot tell apart.
         looks: when the verdicts are read, and the α that each look spends; one look for a fixed number of seeds.
-        metric, alpha, smallest_effect, select: see ``rules.Rules``.
+        metric, costs, alpha, smallest_effect, select: see ``rules.Rules``.
         seeds: every seed asked for so far: the planned ones, or those up to the look at hand, and any added.
         added: seeds beyond the plan.
         reached: how many seeds a rung has stopped at, where looks add seeds and in a search; other rungs have all.
@@ -169,6 +173,15 @@ class StudyRecord(RulesRecord, _PlanRecord):
     def __repr__(self) -> str:
         names = ", ".join(rung.name for rung in self.rungs)
         return f"<StudyRecord {self.plan} on {self.data.name}: {names[:300]}; seeds: {len(self.seeds)}>"
+
+    @property
+    def measured_by(self) -> Metric:
+        """What decides whatever is chosen or judged.
+
+        Raises:
+            StudyError: there is no such metric, or it does not fit the classes.
+        """
+        return find_metric(self.metric, self.data.class_names, self.costs)
 
     def seeds_of(self, rung: str) -> tuple[int, ...]:
         """The seeds that a rung should have by now."""
@@ -250,6 +263,9 @@ class TrialResult(_Record):
         images_per_second: training images a second, evaluations left out.
         energy_joules: of the processor packages over those seconds, everything that ran on them; None where the machine
             does not tell.
+        val_score: on the validation images by the metric that decides, after the last epoch; only where that is
+            neither accuracy nor loss.
+        test_score: likewise on the test images; only where none of the other figures is it.
         test_...: on the test images, None until they are read: after all trials of the plan have ended.
         reading: the chained hash of the reading that these are of; None before, in a training of its own, and in
             trials of earlier versions.
@@ -258,6 +274,7 @@ class TrialResult(_Record):
         model_temperature: what the saved model divides its logits by: the same, where validation tells it from 1, or
             None.
         precision: that it was trained in; None in trials of Stepladder 0.1.
+        reused_from: the folder that the training was taken over from; None where it ran here.
         failure: why the trial stopped early, one sentence; None when it finished.
         warnings: what a reader should know of this trial (a technique without effect, an odd untrained loss).
     """
@@ -272,11 +289,13 @@ class TrialResult(_Record):
     train_accuracy: Share | None = None
     val_loss: float | None = None
     val_accuracy: Share | None = None
+    val_score: float | None = None
     selected_epoch: int | None = None
     test_loss: float | None = None
     test_accuracy: Share | None = None
     test_macro_f1: Share | None = None
     test_ece: Share | None = None
+    test_score: float | None = None
     reading: str | None = None
     temperature: float | None = None
     test_nll_calibrated: float | None = None
@@ -286,6 +305,7 @@ class TrialResult(_Record):
     images_per_second: float | None
     energy_joules: float | None = None
     precision: str | None = None
+    reused_from: str | None = None
     failure: str | None = None
     warnings: tuple[str, ...] = ()
     versions: dict[str, str]

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from stepladder.errors import RecipeError, StorageError, StudyError
-from stepladder.files import read_json, replace_json, replace_text
+from stepladder.errors import DamagedError, RecipeError, StorageError, StudyError, printable, some_of
+from stepladder.files import find_links, read_json, replace_json, replace_text, unreadable
 from stepladder.recipe import parse_recipe
 from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.bag_files import bag_rows
+from stepladder.studies.files.consistency import read_whole_history, wrong_with_result, wrong_with_study
 from stepladder.studies.files.integrity import find_edit
+from stepladder.studies.files.predictions import check_predictions
 from stepladder.studies.files.records import (
     READABLE_VERSIONS,
     SCHEMA_VERSION,
@@ -26,7 +29,7 @@ from stepladder.studies.files.records import (
     StudyRecord,
     TrialResult,
 )
-from stepladder.training.history import read_history
+from stepladder.training.history import EpochRecord
 
 #: Where a trial keeps its checkpoints while it runs, in its folder.
 CHECKPOINTS = "checkpoint"
@@ -55,6 +58,10 @@ _RESULT_COLUMNS = (
 )
 
 
+#: Columns after the accuracies that a study has where a metric decides that no trial is measured by unasked.
+_RARE_COLUMNS = ("val_score", "test_score")
+
+
 def trial_folder(study: Path, trial: Trial) -> Path:
     """Return where ``trial`` is kept in the study's folder."""
     return study / "trials" / trial.id
@@ -68,8 +75,12 @@ def planned_trials(record: StudyRecord) -> tuple[Trial, ...]:
         raise StorageError(
             f"study.json does not fit this Stepladder ({error}); if it was changed, restore it from a copy"
         ) from error
+    try:
+        key = record.measured_by.key
+    except StudyError as error:
+        raise _damaged(Path("study.json"), str(error), "restore it from a copy") from error
     return tuple(
-        Trial(rung.name, recipes[rung.name], seed, record.split_of(rung, seed), record.precision, record.select)
+        Trial(rung.name, recipes[rung.name], seed, record.split_of(rung, seed), record.precision, record.select, key)
         for seed in record.seeds
         for rung in record.rungs
         if seed in record.seeds_of(rung.name)
@@ -86,9 +97,12 @@ def read_record(study: Path) -> StudyRecord | None:
     if document is None:
         return None
     try:
-        return StudyRecord.model_validate(document)
+        record = StudyRecord.model_validate(document)
     except ValidationError as error:
-        raise StorageError(f"{study / 'study.json'} is damaged ({_first(error)}); restore it from a copy") from error
+        raise _damaged(study / "study.json", _first(error), "restore it from a copy") from error
+    if (wrong := wrong_with_study(record)) is not None:
+        raise _damaged(study / "study.json", wrong, "restore it from a copy")
+    return record
 
 
 def write_record(study: Path, record: StudyRecord) -> None:
@@ -101,7 +115,8 @@ def read_result(folder: Path) -> TrialResult | None:
     """Return the result of the trial in ``folder``; None where it has not ended.
 
     Raises:
-        StorageError: it is damaged.
+        DamagedError: it is damaged.
+        StorageError: it cannot be read, or is of another version.
     """
     path = folder / "result.json"
     document = _read_document(path)
@@ -110,9 +125,9 @@ def read_result(folder: Path) -> TrialResult | None:
     try:
         result = TrialResult.model_validate(document)
     except ValidationError as error:
-        raise StorageError(f"{path} is damaged ({_first(error)}); remove it to run the trial again") from error
+        raise _damaged(path, _first(error)) from error
     if (result.test_accuracy is None) != (result.test_loss is None):
-        raise StorageError(f"{path} is damaged (half of a test result); remove it to run the trial again")
+        raise _damaged(path, "half of a test result")
     return result
 
 
@@ -129,7 +144,7 @@ def read_readings(study: Path) -> tuple[Reading, ...]:
     try:
         return Readings.model_validate(document).readings
     except ValidationError as error:
-        raise StorageError(f"{path} is damaged ({_first(error)}); restore it from a copy") from error
+        raise _damaged(path, _first(error), "restore it from a copy") from error
 
 
 def write_readings(study: Path, readings: tuple[Reading, ...]) -> None:
@@ -142,18 +157,25 @@ def load_study(study: Path | str) -> SavedStudy:
 
     Raises:
         StudyError: there is no study.
-        StorageError: a file is damaged.
+        StorageError: a file is damaged; every trial that is, is named.
     """
     study = Path(study)
     record = read_record(study)
     if record is None:
         raise StudyError(f"there is no study in {study} (no study.json); start one there with study(data, out=…)")
-    saved = []
+    saved, damaged = [], []
     for trial in planned_trials(record):
-        folder = trial_folder(study, trial)
-        result = read_result(folder)
-        if result is not None:
-            saved.append(_saved_trial(trial, folder, result))
+        try:
+            one = read_trial(study, record, trial)
+        except DamagedError as error:
+            damaged.append(f"{trial.rung}, seed {trial.seed}: {error.what}")
+        else:
+            saved += [] if one is None else [one]
+    if damaged:
+        it, trials = ("it", "a damaged trial") if len(damaged) == 1 else ("them", f"{len(damaged)} damaged trials")
+        raise StorageError(
+            f"{study} has {trials}: {some_of(damaged)}; run the study again, which sets {it} aside and trains {it} anew"
+        )
     order = [rung.name for rung in record.rungs]
     saved.sort(key=lambda trial: (order.index(trial.rung), trial.seed))
     readings = read_readings(study)
@@ -161,15 +183,74 @@ def load_study(study: Path | str) -> SavedStudy:
     return SavedStudy(study, record, tuple(saved), readings, edited)
 
 
-def _saved_trial(trial: Trial, folder: Path, result: TrialResult) -> SavedTrial:
-    history = read_history(folder / "history.csv")
-    if result.trial != trial.id or result.seed != trial.seed:
-        raise StorageError(f"{folder / 'result.json'} is that of another trial; remove it to run this one again")
-    # A trial that failed before its first evaluation has no epoch at all.
-    whole = [record.epoch for record in history] == list(range(result.epochs + 1))
-    if not whole and (history or result.status == "finished"):
-        raise StorageError(f"{folder / 'history.csv'} lacks epochs; remove {folder} to run the trial again")
-    return SavedTrial(trial.rung, trial.seed, folder, result, history)
+def read_trial(study: Path, record: StudyRecord, trial: Trial) -> SavedTrial | None:
+    """Return one trial of a study as its folder holds it; None where it has not ended.
+
+    Raises:
+        DamagedError: a file of it is damaged, or does not fit the others.
+        StorageError: a file cannot be read, or is of another version.
+    """
+    folder = trial_folder(study, trial)
+    result = read_result(folder)
+    if result is None:
+        return None
+    if (wrong := wrong_with_result(result, trial, record)) is not None:
+        raise _damaged(folder / "result.json", wrong)
+    return SavedTrial(trial.rung, trial.seed, folder, result, read_epochs(folder, result))
+
+
+def read_epochs(folder: Path, result: TrialResult) -> tuple[EpochRecord, ...]:
+    """Return the history of a trial that has ended with ``result``.
+
+    Raises:
+        DamagedError: it is damaged, or is not that of the result.
+        StorageError: it cannot be read.
+    """
+    path = folder / "history.csv"
+    try:
+        return read_whole_history(path, result)
+    except FileNotFoundError as error:
+        raise _damaged(path, "it is gone") from error
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except ValueError as error:
+        raise _damaged(path, str(error)) from error
+
+
+def find_damaged(study: Path, record: StudyRecord) -> list[tuple[Trial, str]]:
+    """Return the trials that have ended and whose files cannot be what was written, with what is wrong.
+
+    Raises:
+        StorageError: a file cannot be read, or is of another version.
+    """
+    found = []
+    for trial in planned_trials(record):
+        folder = trial_folder(study, trial)
+        try:
+            link = next(find_links(folder), None)
+        except OSError as error:
+            raise unreadable(folder, error) from error
+        if link is not None:
+            found.append((trial, f"{link} is a link, and none is followed"))
+            continue
+        try:
+            saved = read_trial(study, record, trial)
+            if saved is not None and saved.result.test_accuracy is not None:
+                classes = len(record.data.class_names)
+                for split in ("test", "validation"):
+                    images = None if record.resplit else record.data.counts.get(split)
+                    check_predictions(folder, images, classes, split)
+        except DamagedError as error:
+            found.append((trial, error.what))
+    return found
+
+
+def move_aside(folder: Path) -> Path:
+    """Rename a damaged folder, so that another can take its place; return where it is now."""
+    number = 1
+    while os.path.lexists(target := folder.with_name(f"{folder.name}.broken-{number}")):
+        number += 1
+    return folder.rename(target)
 
 
 def write_results(study: SavedStudy) -> None:
@@ -181,9 +262,12 @@ def results_text(study: SavedStudy) -> str:
     """Return ``results.csv``: one row a trial that has ended, below them the study's bag of words."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_RESULT_COLUMNS)
-    for row in result_rows(study):
-        writer.writerow("" if row[name] is None else row[name] for name in _RESULT_COLUMNS)
+    rows = result_rows(study)
+    columns = tuple(rows[0]) if rows else _RESULT_COLUMNS
+    writer.writerow(columns)
+    for row in rows:
+        values = (row[name] for name in columns)
+        writer.writerow("" if one is None else printable(one) if isinstance(one, str) else one for one in values)
     return text.getvalue()
 
 
@@ -194,7 +278,10 @@ def result_rows(study: SavedStudy) -> list[dict[str, Any]]:
         for trial in study.trials
     ]
     rows += bag_rows(study)
-    return [{name: row.get(name) for name in _RESULT_COLUMNS} for row in rows]
+    rare = [name for name in _RARE_COLUMNS if any(row.get(name) is not None for row in rows)]
+    after = _RESULT_COLUMNS.index("train_loss")
+    columns = (*_RESULT_COLUMNS[:after], *rare, *_RESULT_COLUMNS[after:])
+    return [{name: row.get(name) for name in columns} for row in rows]
 
 
 def _read_document(path: Path) -> dict[str, Any] | None:
@@ -208,14 +295,20 @@ def _read_document(path: Path) -> dict[str, Any] | None:
         ) from error
     document = read_json(path)
     if not isinstance(document, dict):
-        raise StorageError(f"{path} is damaged (it holds no JSON object); restore it from a copy")
+        raise _damaged(path, "it holds no JSON object", "restore it from a copy or remove it")
     found = document.get("schema_version")
+    if type(found) is not int:
+        raise _damaged(path, "it has no schema version", "restore it from a copy or remove it")
     if found not in READABLE_VERSIONS:
         raise StorageError(
             f"{path} has schema version {found}; this Stepladder reads versions {READABLE_VERSIONS[0]} to "
             f"{SCHEMA_VERSION}: use the version that wrote it, or run the study again in another folder"
         )
     return document
+
+
+def _damaged(path: Path, what: str, fix: str = "remove it to run the trial again") -> DamagedError:
+    return DamagedError(f"{path} is damaged ({what})", fix)
 
 
 def _first(error: ValidationError) -> str:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stepladder.studies.design.metrics import ECE_BINS, equal_bins
 from stepladder.studies.files.predictions import read_confidence, read_predictions
 from stepladder.studies.files.records import SavedStudy, SavedTrial
 from stepladder.studies.judging.distributions import wilson_interval
 from stepladder.studies.judging.statistics import CONFIDENCE
+from stepladder.training.calibration import ECE_BINS, equal_bins
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 The one-standard-error rule (Breiman, Friedman, Olshen and Stone, Classification and Regression Trees, 1984, section
 3.4.3; Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, 2nd edition, section 7.10): among rungs
 that cannot be told from the best, a technique more is a technique too many. The noise of a rung is the standard error
-of its difference to the best, paired over seeds, and at least the binomial error of so many validation images, which
-all seeds share. Only validation chooses. Test can refuse what it chose, and names nothing in its place.
+of its difference to the best, over seeds, which are paired, and over the validation images, which all seeds and rungs
+share. Only validation chooses. Test can refuse what it chose, and names nothing in its place.
 """
 
 from __future__ import annotations
@@ -15,10 +15,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from statistics import fmean, stdev
 
+import numpy as np
+
+from stepladder.studies.files.predictions import read_probabilities
 from stepladder.studies.files.records import RungRecord, SavedStudy
 from stepladder.studies.judging.distributions import share_error
 from stepladder.studies.judging.learning import Learning
 from stepladder.studies.judging.statistics import Effect
+from stepladder.training.metrics import Metric
 
 #: Means of shares of the same images that are nearer than this differ by rounding alone: a millionth of an image.
 SAME = 1e-9
@@ -38,7 +42,7 @@ class ChoiceReason(StrEnum):
 
 @dataclass(frozen=True)
 class Ranking:
-    """Rungs by their mean score on validation.
+    """Rungs by their mean score on validation, by the plan's metric, turned so that higher is better.
 
     Attributes:
         means: of each rung that may be chosen, in plan order.
@@ -59,13 +63,13 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Choice:
-    """The recipe to use now; accuracies are fractions of 1, on validation.
+    """The recipe to use now; figures are those of the plan's metric on validation.
 
     Attributes:
         rung: the rung chosen; None where there is none to recommend.
-        validation: its mean accuracy.
+        validation: its mean.
         seeds: of its trials.
-        best, best_validation: the rung with the highest mean accuracy, which may be ``rung``.
+        best, best_validation: the rung with the best mean, which may be ``rung``.
         behind, noise: how far ``rung`` is below ``best``, and how far it may be for chance.
         without_failed: whether rungs were passed over since a trial of theirs failed.
         refused: the rung that validation chose, where it is not recommended.
@@ -100,7 +104,8 @@ def choose_recipe(study: SavedStudy, effects: Sequence[Effect], learning: Learni
     if ranking is None or len(ranking.means) < 2:
         return Choice(ChoiceReason.TOO_FEW)
     chosen, best = ranking.chosen, ranking.best
-    top = ranking.means[best]
+    sign = study.record.measured_by.sign
+    top = sign * ranking.means[best]
     if chosen in learning.rungs:  # refused, not passed over: test, which showed it, may choose no other
         return Choice(ChoiceReason.NOTHING_LEARNED, best=best, best_validation=top, refused=chosen)
     if hurt := _hurt(study, chosen, effects):
@@ -109,7 +114,7 @@ def choose_recipe(study: SavedStudy, effects: Sequence[Effect], learning: Learni
     return Choice(
         ChoiceReason.LOWEST if chosen == ranking.simplest else reason,
         rung=chosen,
-        validation=ranking.means[chosen],
+        validation=sign * ranking.means[chosen],
         seeds=len(study.of_rung(chosen)),
         best=best,
         best_validation=top,
@@ -120,44 +125,104 @@ def choose_recipe(study: SavedStudy, effects: Sequence[Effect], learning: Learni
 
 
 def rank_on_validation(study: SavedStudy) -> Ranking | None:
-    """Return the rungs without a failed trial by their validation accuracy; None where there is none."""
+    """Return the rungs without a failed trial by the plan's metric on validation; None where there is none."""
+    metric = study.record.measured_by
     scores: dict[str, dict[int, float]] = {}
     for rung in study.record.rungs:
-        trials = study.of_rung(rung.name)
-        known = {one.seed: value for one in trials if (value := one.result.val_accuracy) is not None}
-        if known and len(known) == len(trials) and all(one.result.status == "finished" for one in trials):
+        results = [(one.seed, one.result) for one in study.of_rung(rung.name)]
+        known = {seed: metric.sign * value for seed, one in results if (value := metric.on_validation(one)) is not None}
+        if known and len(known) == len(results) and all(one.status == "finished" for _, one in results):
             scores[rung.name] = known
     if not scores:
         return None
-    images = study.record.data.counts["validation"]
     techniques = {rung.name: len(techniques_of(rung)) for rung in study.record.rungs}
-    return rank(scores, techniques, lambda accuracy: share_error(accuracy, images))
+    return rank(scores, techniques, _NoiseOfImages(study, metric))
 
 
 def rank(
-    scores: Mapping[str, Mapping[int, float]], techniques: Mapping[str, int], least_noise: Callable[[float], float]
+    scores: Mapping[str, Mapping[int, float]], techniques: Mapping[str, int], of_images: Callable[[str, str], float]
 ) -> Ranking:
     """Return rungs by their mean score, more being better.
 
     Args:
         scores: of each rung, by seed, at least one; in plan order.
         techniques: how many each rung has: the fewer, the simpler; of as many, the earlier in the plan.
-        least_noise: the standard error that the images alone give to a mean score like this.
+        of_images: the standard error that the images alone give to the difference of two rungs' mean scores.
     """
     means = {name: fmean(found.values()) for name, found in scores.items()}
     simple = sorted(means, key=lambda name: techniques[name])  # a stable sort
     top = max(means.values())
     best = next(name for name in simple if math.isclose(means[name], top, abs_tol=SAME))
-    floor = least_noise(means[best])
     behind, noise = {}, {}
     for name, found in scores.items():
         shared = sorted(found.keys() & scores[best].keys())
         differences = [scores[best][seed] - found[seed] for seed in shared] or [means[best] - means[name]]
         behind[name] = fmean(differences)
         over_seeds = stdev(differences) / math.sqrt(len(differences)) if len(differences) > 1 else 0.0
-        noise[name] = max(floor, over_seeds)
+        noise[name] = 0.0 if name == best else math.hypot(over_seeds, of_images(best, name))
     chosen = next(name for name in simple if behind[name] <= noise[name] + SAME)
     return Ranking(means, best, behind, noise, chosen, simple[0])
+
+
+#: Times that images are drawn anew, and how many numbers are worked through at most for that, in all of a study.
+_DRAWS, _MOST_WORK = 200, 40_000_000
+#: Of metrics that take long on many images, no fewer draws than so many.
+_FEWEST_DRAWS = 20
+
+
+class _NoiseOfImages:
+    """How far the difference of two rungs depends on which validation images there are.
+
+    The bootstrap's standard error (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 6.2): images
+    are drawn anew from each class, as many as it has, the same for both rungs and all seeds. Before what was predicted
+    is kept, when test is read, and in studies of earlier versions, it is taken from the mean accuracy: binomial, which
+    is that of a rung alone and too large for a difference; 0 for another metric, which has no such formula.
+    """
+
+    def __init__(self, study: SavedStudy, metric: Metric) -> None:
+        self._study, self._metric = study, metric
+        self._draws: list[np.ndarray] | None = None
+        self._means: dict[str, np.ndarray | None] = {}
+
+    def __call__(self, one: str, other: str) -> float:
+        first, second = self._drawn_means(one), self._drawn_means(other)
+        if first is not None and second is not None and not self._study.record.resplit:
+            return float(np.std(first - second, ddof=1))
+        if self._metric.name != "accuracy":
+            return 0.0
+        known = [trial.result.val_accuracy or 0.0 for trial in self._study.of_rung(one)]
+        return share_error(fmean(known), self._study.record.data.counts["validation"])
+
+    def _drawn_means(self, rung: str) -> np.ndarray | None:
+        """Return the mean of a rung over its seeds on each drawing of the images; None where nothing was kept."""
+        if rung not in self._means:
+            trials = self._study.of_rung(rung)
+            kept = [found for one in trials if (found := read_probabilities(one.folder, "validation")) is not None]
+            alike = len(kept) == len(trials) > 0 and len({len(labels) for _, labels in kept}) == 1
+            self._means[rung] = self._over_draws(kept) if alike else None
+        return self._means[rung]
+
+    def _over_draws(self, kept: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+        if self._draws is None:
+            self._draws = _draw_images(kept[0][1], kept[0][0].size * len(self._study.trials))
+        of_trials = []
+        for probabilities, labels in kept:
+            # Every metric takes logits, and of a row only differences count.
+            logits = np.log(np.maximum(probabilities, np.finfo(np.float16).tiny))
+            if self._metric.name == "accuracy":
+                right = logits.argmax(axis=1) == labels
+                of_trials.append([right[drawn].mean() for drawn in self._draws])
+            else:
+                of_trials.append([self._metric.measure(logits[drawn], labels[drawn]) for drawn in self._draws])
+        return np.asarray(np.mean(of_trials, axis=0))
+
+
+def _draw_images(labels: np.ndarray, numbers: int) -> list[np.ndarray]:
+    """Return positions of images, drawn anew from each class; fewer drawings where each takes long."""
+    random = np.random.default_rng(0)
+    groups = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    draws = max(_FEWEST_DRAWS, min(_DRAWS, _MOST_WORK // max(numbers, 1)))
+    return [np.concatenate([random.choice(group, len(group)) for group in groups]) for _ in range(draws)]
 
 
 def techniques_of(rung: RungRecord) -> tuple[str, ...]:

@@ -16,14 +16,14 @@ from typing import Any, Literal
 import numpy as np
 
 from stepladder.errors import StudyError
-from stepladder.studies.design.metrics import find_metric
 from stepladder.studies.files.integrity import differences
 from stepladder.studies.files.records import SavedStudy, StudyRecord
-from stepladder.studies.judging.statistics import cut_interval, guess_of, paired_interval
+from stepladder.studies.judging.statistics import class_counts, cut_interval, guess_of, paired_interval
 from stepladder.studies.judging.verdicts import judge, rounding_sd, weigh
+from stepladder.training.metrics import Metric, find_metric
 
-#: What is compared, whatever metric each study judges by: every study has it.
-METRIC = find_metric("accuracy")
+#: What is compared where the studies are not judged by one metric: every study has it.
+_COMMON = find_metric("accuracy")
 
 Reading = Literal["higher", "lower", "equivalent", "undecided"]
 _READINGS: tuple[Reading, ...] = ("higher", "lower", "equivalent", "undecided")
@@ -33,7 +33,7 @@ _MOST_NAMED = 4
 
 @dataclass(frozen=True)
 class RungScores:
-    """One rung of one study: test accuracies as fractions of 1.
+    """One rung of one study, by the metric of the comparison, on test.
 
     Attributes:
         study: its label.
@@ -54,11 +54,11 @@ class RungScores:
 
 @dataclass(frozen=True)
 class Difference:
-    """One rung that two studies have: the later study's test accuracy less the first's, paired by seed.
+    """One rung that two studies have: the later study's figure on test less the first's, by seed; plus is better.
 
     Attributes:
         study, first: the labels of the two.
-        by_seed: differences, fractions of 1; a trial that diverged counts as guessing, one that was stopped is left
+        by_seed: differences; a trial that diverged counts as guessing, one that was stopped is left
             out.
         same: whether both trained the very same trials, so that there is nothing to compare.
         other_budget: whether the two trained for other numbers of epochs or in other batches: then the difference is
@@ -87,15 +87,17 @@ class Comparison:
 
     Attributes:
         labels: a name for each study, in the order given; the first is what the others are compared with.
+        metric: what all of them are judged by; accuracy where they differ in that.
         rungs: names of all rungs, in the order in which the studies have them.
         scores: a row a study and rung that it has.
         differences: a row a later study and rung that the first has too.
         alpha: chance that any of the intervals misses, over all of them.
-        smallest_effect: what counts as equivalent, a fraction of 1.
+        smallest_effect: what counts as equivalent, in the metric's unit.
         cautions: sentences on what the figures cannot say.
     """
 
     labels: tuple[str, ...]
+    metric: Metric
     folders: tuple[Path, ...]
     data: str
     test_images: int
@@ -134,15 +136,16 @@ def compare_studies(studies: Sequence[SavedStudy]) -> Comparison:
     for label, study in zip(labels[1:], studies[1:], strict=True):
         _refuse_unlike(labels[0], studies[0].record, label, study.record)
     rungs = tuple(dict.fromkeys(rung.name for study in studies for rung in study.record.rungs))
+    metric = _common_metric(studies)
     scores = tuple(
-        _scores(label, study, rung.name)
+        _scores(label, study, rung.name, metric)
         for label, study in zip(labels, studies, strict=True)
         for rung in study.record.rungs
     )
     first = studies[0].record
     alpha = min(study.record.alpha for study in studies)
-    effects = [study.record.smallest_effect for study in studies if study.record.metric == METRIC.name]
-    smallest = min(effects, default=METRIC.smallest_effect)
+    effects = [study.record.smallest_effect for study in studies if study.record.metric == metric.name]
+    smallest = min(effects, default=metric.smallest_effect)
     shared = [
         (label, study, rung.name)
         for label, study in zip(labels[1:], studies[1:], strict=True)
@@ -154,16 +157,24 @@ def compare_studies(studies: Sequence[SavedStudy]) -> Comparison:
     level = alpha / max(1, sum(not (one or other) for one, other in zip(same, unlike, strict=True)))
     # All have the same test images; only of a study with a trial that diverged are their labels looked at.
     diverged = [one for one in studies if any(trial.result.diverged for trial in one.trials)]
-    guess = guess_of(diverged[0] if diverged else studies[0], METRIC)
+    guess = guess_of(diverged[0] if diverged else studies[0], metric)
+    images = first.data.counts["test"] if metric.name == _COMMON.name else metric.images(class_counts(studies[0]))
+    floor = rounding_sd(images) if metric.share else 0.0
     return Comparison(
         labels=labels,
+        metric=metric,
         folders=tuple(study.folder for study in studies),
         data=first.data.name,
         test_images=first.data.counts["test"],
         rungs=rungs,
         scores=scores,
         differences=tuple(
-            _difference(labels[0], studies[0], label, study, rung, _Terms(level, smallest, guess, is_same, is_unlike))
+            _difference(
+                (labels[0], studies[0]),
+                (label, study),
+                rung,
+                _Terms(metric, level, smallest, floor, guess, is_same, is_unlike),
+            )
             for (label, study, rung), is_same, is_unlike in zip(shared, same, unlike, strict=True)
         ),
         alpha=alpha,
@@ -178,9 +189,15 @@ def _labels(folders: Sequence[Path]) -> tuple[str, ...]:
     return tuple(name if names.count(name) == 1 else str(folder) for name, folder in zip(names, folders, strict=True))
 
 
-def _scores(label: str, study: SavedStudy, rung: str) -> RungScores:
+def _common_metric(studies: Sequence[SavedStudy]) -> Metric:
+    """Return what all studies are judged by; accuracy where they differ in that."""
+    found = {study.record.measured_by.key: study.record.measured_by for study in studies}
+    return next(iter(found.values())) if len(found) == 1 else _COMMON
+
+
+def _scores(label: str, study: SavedStudy, rung: str, metric: Metric) -> RungScores:
     trials = study.of_rung(rung)
-    scores = {trial.seed: trial.result.test_accuracy for trial in trials if trial.result.test_accuracy is not None}
+    scores = {trial.seed: value for trial in trials if (value := metric.on_test(trial.result)) is not None}
     values = list(scores.values())
     return RungScores(
         study=label,
@@ -189,7 +206,7 @@ def _scores(label: str, study: SavedStudy, rung: str) -> RungScores:
         failed=tuple(trial.seed for trial in trials if trial.result.status == "failed"),
         mean=math.fsum(values) / len(values) if values else None,
         sd=stdev(values) if len(values) > 1 else None,
-        interval=cut_interval(paired_interval(values), 1.0, 0.0),
+        interval=cut_interval(paired_interval(values), metric.most, metric.least),
     )
 
 
@@ -201,25 +218,27 @@ def _same_trials(first: SavedStudy, study: SavedStudy, rung: str) -> bool:
 
 @dataclass(frozen=True)
 class _Terms:
-    """How a difference is judged: the level of its interval, what counts as equivalent, what a trial that diverged
-    counts as, and whether both trained the same trials, or with other budgets."""
+    """How a difference is judged: by what, the level of its interval, what counts as equivalent, the spread of rounding
+    alone, what a trial that diverged counts as, and whether both trained the same trials, or with other budgets."""
 
+    metric: Metric
     level: float
     smallest_effect: float
+    floor: float
     guess: float
     same: bool
     other_budget: bool
 
 
-def _difference(
-    first_label: str, first: SavedStudy, label: str, study: SavedStudy, rung: str, terms: _Terms
-) -> Difference:
-    ours, theirs = (_with_diverged(one, rung, terms.guess) for one in (first, study))
-    by_seed = {seed: theirs[seed] - ours[seed] for seed in sorted(ours.keys() & theirs.keys())}
+def _difference(one: tuple[str, SavedStudy], other: tuple[str, SavedStudy], rung: str, terms: _Terms) -> Difference:
+    (first_label, first), (label, study) = one, other
+    metric = terms.metric
+    ours, theirs = (_with_diverged(one, rung, metric, terms.guess) for one in (first, study))
+    by_seed = {seed: metric.sign * (theirs[seed] - ours[seed]) for seed in sorted(ours.keys() & theirs.keys())}
     values = np.array(list(by_seed.values()))
     evidence = None
     if len(values) >= 2 and not terms.same and not terms.other_budget:
-        evidence = weigh(values, terms.level, rounding_sd(first.record.data.counts["test"]))
+        evidence = weigh(values, terms.level, terms.floor)
     return Difference(
         study=label,
         first=first_label,
@@ -227,19 +246,19 @@ def _difference(
         by_seed=by_seed,
         same=terms.same,
         mean=math.fsum(values) / len(values) if len(values) else None,
-        interval=cut_interval((float(evidence.low), float(evidence.high)), 1.0) if evidence else None,
+        interval=cut_interval((float(evidence.low), float(evidence.high)), metric.reach) if evidence else None,
         level=terms.level,
         reading=_READINGS[int(judge(evidence.low, evidence.high, terms.smallest_effect))] if evidence else None,
         other_budget=terms.other_budget,
     )
 
 
-def _with_diverged(study: SavedStudy, rung: str, guess: float) -> dict[int, float]:
+def _with_diverged(study: SavedStudy, rung: str, metric: Metric, guess: float) -> dict[int, float]:
     if study.unread:  # that it diverged is only held against what has been measured
         return {}
     found = {}
     for trial in study.of_rung(rung):
-        value = guess if trial.result.diverged else trial.result.test_accuracy
+        value = guess if trial.result.diverged else metric.on_test(trial.result)
         if value is not None:
             found[trial.seed] = value
     return found
@@ -277,6 +296,9 @@ def _find_cautions(labels: Sequence[str], studies: Sequence[SavedStudy]) -> list
         "the number of differences here, not for that choice. Where a difference matters, run one study with both as "
         "rungs."
     ]
+    names = [study.record.metric for study in studies]
+    if len({study.record.measured_by.key for study in studies}) > 1:
+        found.append(f"The studies are judged by different metrics ({', '.join(names)}), so accuracy is compared here.")
     for label, study in zip(labels, studies, strict=True):
         if study.edited:
             found.append(f"{label}: {study.edited}.")
@@ -320,6 +342,7 @@ def _settings_that_differ(one: StudyRecord, other: StudyRecord, places: tuple[st
                 "plan": "",
                 "looks": one.looks,
                 "metric": one.metric,
+                "costs": one.costs,
                 "alpha": one.alpha,
                 "smallest_effect": one.smallest_effect,
                 "data": one.data,

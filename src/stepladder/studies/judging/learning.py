@@ -190,7 +190,7 @@ def judge_learning(study: SavedStudy) -> Learning:
     """
     rungs: dict[str, NothingLearned] = {}
     judged: list[tuple[Answers, NothingLearned | None, float, Training]] = []
-    labels = read_labels(study.folder, study.record.data.counts)
+    labels = read_labels(study.folder, study.record.data)
     largest = float(np.bincount(labels["train"]).max() / len(labels["train"])) if "train" in labels else None
     for rung in study.record.rungs:
         finished = [trial for trial in study.of_rung(rung.name) if trial.result.status == "finished"]
@@ -347,7 +347,7 @@ def advise_study(study: SavedStudy) -> tuple[str, ...]:
     for rung in study.record.rungs:
         finished = [trial for trial in study.of_rung(rung.name) if trial.result.status == "finished"]
         if finished:
-            labels = read_labels(study.folder, study.record.data.counts)
+            labels = read_labels(study.folder, study.record.data)
             trainings.append(_training(study.record, rung.recipe, rung.images, finished, labels.get("train")))
     if not trainings:
         return ("Try a third of the learning rate, or a warm-up: every loss diverged.",)

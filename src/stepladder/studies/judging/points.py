@@ -28,6 +28,7 @@ from stepladder.studies.judging.curves import Curves, draw_up_curves
 from stepladder.studies.judging.learning import advise_study
 from stepladder.studies.judging.trial_facts import TrialFacts, gather_trial_facts
 from stepladder.studies.judging.verdicts import rounding_sd
+from stepladder.training.metrics import Metric
 
 #: Chance of telling any two points apart that are alike.
 ALPHA = 0.05
@@ -41,12 +42,12 @@ _NEAR = 0.05
 
 @dataclass(frozen=True)
 class Point:
-    """One point of a sweep; accuracies are fractions of 1, on validation images, after the last epoch.
+    """One point of a sweep; figures are those of the plan's metric on validation images, after the last epoch.
 
     Attributes:
         name: as its rung has it.
         values: in the order of the axes.
-        scores: accuracy by seed; one that diverged counts as guessing, and one that was stopped is left out.
+        scores: by seed; one that diverged counts as guessing, and one that was stopped is left out.
         failed: seeds that failed, mostly since their loss was not finite.
         at_chance: other seeds that ended no better than guessing.
         missing: seeds that have not ended.
@@ -54,6 +55,7 @@ class Point:
         train: mean accuracy on plain training images, of the finished seeds.
         seconds: mean wall time of a finished trial.
         stopped: those of ``failed`` that a limit, the machine or an exception ended, which says nothing of the point.
+        sign: 1 where a higher score is better, else -1.
     """
 
     name: str
@@ -66,6 +68,12 @@ class Point:
     train: float | None
     seconds: float | None
     stopped: tuple[int, ...] = ()
+    sign: int = 1
+
+    @property
+    def worth(self) -> float:
+        """The mean, turned so that higher is better; below everything without any score."""
+        return -math.inf if self.mean is None else self.sign * self.mean
 
     @property
     def diverged(self) -> int:
@@ -100,13 +108,13 @@ class Point:
 
 @dataclass(frozen=True)
 class Best:
-    """The point with the highest mean, and the others that learned.
+    """The point with the best mean, and the others that learned.
 
     Attributes:
         points: the best one, or several of the same mean to the digit.
         ties: others that cannot be told from it; with one seed, all of them.
         beaten: those that can.
-        margin: smallest difference of means that tells two points apart, a fraction of 1; None with one seed.
+        margin: smallest difference of means that tells two points apart; None with one seed.
     """
 
     points: tuple[Point, ...]
@@ -188,10 +196,11 @@ class RateMove:
 
 @dataclass(frozen=True)
 class SweepFindings:
-    """All that may be said of a sweep; accuracies are fractions of 1, on validation images. Test is never read.
+    """All that may be said of a sweep, on validation images. Test is never read.
 
     Attributes:
         study: as its folder holds it.
+        metric: what decides.
         points: in the plan's order.
         best: the best point and its rivals; None where no point learned with all its seeds.
         chance_level: an accuracy up to this is no better than guessing.
@@ -204,6 +213,7 @@ class SweepFindings:
     """
 
     study: SavedStudy
+    metric: Metric
     points: tuple[Point, ...]
     best: Best | None
     chance_level: float
@@ -242,9 +252,11 @@ class SweepFindings:
 def make_sweep_findings(study: SavedStudy) -> SweepFindings:
     """Work out everything that may be said of a sweep or a search, finished or not."""
     points = summarize_points(study)
-    best = find_best(points, study.record.data.counts["validation"])
+    metric = study.record.measured_by
+    best = find_best(points, study.record.data.counts["validation"] if metric.share else None)
     return SweepFindings(
         study=study,
+        metric=metric,
         points=points,
         best=best,
         chance_level=chance_level(study),
@@ -258,10 +270,11 @@ def make_sweep_findings(study: SavedStudy) -> SweepFindings:
 
 
 def to_sweep_document(findings: SweepFindings) -> dict[str, Any]:
-    """Return findings as plain values, as ``points.json`` has them; accuracies are fractions of 1."""
+    """Return findings as plain values, as ``points.json`` has them; shares are fractions of 1."""
     best = findings.best
     return {
         "plan": findings.study.record.plan,
+        "metric": findings.metric.name,
         "keys": [axis.model_dump(mode="json") for axis in findings.sweep.axes],
         "validation_images": findings.validation_images,
         "no_better_than_guessing": findings.chance_level,
@@ -291,15 +304,19 @@ def sweep_of(study: SavedStudy) -> SweepRecord:
 
 def summarize_points(study: SavedStudy) -> tuple[Point, ...]:
     """Return every point of a sweep, in the plan's order."""
-    record, sweep = study.record, sweep_of(study)
+    record, sweep, metric = study.record, sweep_of(study), study.record.measured_by
     guessing = chance_level(study)
     pruned = sweep.search.pruned if sweep.search else ()
     trials: dict[str, list[tuple[int, float, bool, float | None, float]]] = {}
+    at_chance: dict[str, list[int]] = {}
     stopped: dict[str, list[int]] = {}
     for trial in study.trials:
         result = trial.result
-        failed = result.status == "failed" or result.val_accuracy is None
-        score = sweep.guess if failed or result.val_accuracy is None else result.val_accuracy
+        measured = metric.on_validation(result)
+        failed = result.status == "failed" or measured is None or result.val_accuracy is None
+        score = sweep.diverged if failed or measured is None else measured
+        if not failed and result.val_accuracy is not None and result.val_accuracy <= guessing:
+            at_chance.setdefault(trial.rung, []).append(trial.seed)
         row = (trial.seed, score, failed, None if failed else result.train_accuracy, result.seconds)
         trials.setdefault(trial.rung, []).append(row)
         if result.stopped:
@@ -315,12 +332,13 @@ def summarize_points(study: SavedStudy) -> tuple[Point, ...]:
                 values=values,
                 scores={seed: score for seed, score, *_ in rows if seed not in ended_early},
                 failed=tuple(seed for seed, _, failed, *_ in rows if failed),
-                at_chance=tuple(seed for seed, score, failed, *_ in rows if not failed and score <= guessing),
+                at_chance=tuple(at_chance.get(rung.name, ())),
                 missing=len(record.seeds) - len(rows),
                 pruned=rung.name in pruned,
                 train=fmean(train) if train else None,
                 seconds=fmean(seconds) if seconds else None,
                 stopped=tuple(ended_early),
+                sign=metric.sign,
             )
         )
     return tuple(points)
@@ -343,26 +361,25 @@ def chance_level(study: SavedStudy) -> float:
     return float(stats.binom.ppf(1 - _CHANCE, images, sweep_of(study).guess)) / images
 
 
-def find_best(points: Sequence[Point], images: int) -> Best | None:
+def find_best(points: Sequence[Point], images: int | None) -> Best | None:
     """Return the best of the points that learned, and which others cannot be told from it; None where none learned.
 
     Args:
-        images: validation images: accuracies come in steps of one.
+        images: validation images: shares come in steps of one; None where scores are no shares.
     """
     learned = [point for point in points if point.learned]
     if not learned:
         return None
-    means = {point.name: fmean(point.scores.values()) for point in learned}
-    top = max(means.values())
-    first = tuple(point for point in learned if means[point.name] == top)
-    others = [point for point in learned if means[point.name] < top]
+    top = max(point.worth for point in learned)
+    first = tuple(point for point in learned if point.worth == top)
+    others = [point for point in learned if point.worth < top]
     margin = tukey_margin(learned, images)
     beaten = tuple(point for point in others if is_above(first[0], point, margin, len(learned)))
     return Best(first, tuple(point for point in others if point not in beaten), beaten, margin)
 
 
 def is_above(one: Point, other: Point, margin: float | None, points: int) -> bool:
-    """Whether the mean of one point is above another's by more than chance.
+    """Whether the mean of one point is better than another's by more than chance.
 
     By the margin of all points, and by that of the two alone, q(1 - α; k, n - 1) · s / √n with the spread of their
     differences, s² / 2: a point whose seeds differ five times as much as the others' hides in the spread of all, and
@@ -378,15 +395,15 @@ def is_above(one: Point, other: Point, margin: float | None, points: int) -> boo
         return False
     own = stdev(differences) / math.sqrt(2)
     alone = _studentized_range(points, len(differences) - 1) * own / math.sqrt(len(differences))
-    return one.mean - other.mean > max(margin, alone)
+    return one.worth - other.worth > max(margin, alone)
 
 
-def tukey_margin(points: Sequence[Point], images: int) -> float | None:
+def tukey_margin(points: Sequence[Point], images: int | None) -> float | None:
     """Return the smallest difference of two means that is evidence of one; None below two points or two seeds.
 
     q(1 - α; k, (k - 1)(n - 1)) · s / √n for k points of n seeds, q of the studentized range, s² the mean square that is
     left in the two-way layout of points and seeds (Tukey 1953; Kutner et al., Applied Linear Statistical Models, 5th
-    edition, section 21.5). s is taken as at least that of rounding to whole images.
+    edition, section 21.5). s is taken as at least that of rounding to whole images, where scores are shares of them.
     """
     k, n = len(points), points[0].n if points else 0
     if k < 2 or n < 2:
@@ -394,7 +411,8 @@ def tukey_margin(points: Sequence[Point], images: int) -> float | None:
     scores = np.array([[point.scores[seed] for seed in sorted(point.scores)] for point in points])
     left = scores - scores.mean(axis=1, keepdims=True) - scores.mean(axis=0, keepdims=True) + scores.mean()
     degrees = (k - 1) * (n - 1)
-    s = max(math.sqrt(float((left**2).sum()) / degrees), rounding_sd(images, (1.0,)))
+    floor = 0.0 if images is None else rounding_sd(images, (1.0,))
+    s = max(math.sqrt(float((left**2).sum()) / degrees), floor)
     return _studentized_range(k, degrees) * s / math.sqrt(n)
 
 
@@ -552,7 +570,7 @@ def _rate_move(
 
 def _top(points: Sequence[Point]) -> Point | None:
     learned = [point for point in points if point.learned]
-    return max(learned, key=lambda point: point.mean or 0.0) if learned else None
+    return max(learned, key=lambda point: point.worth) if learned else None
 
 
 def _told(

@@ -1,4 +1,4 @@
-"""What a curve over training images says: test accuracy by size, and what twice the images would bring."""
+"""What a curve over training images says: the plan's metric on test by size, and what twice the images would bring."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from stepladder.studies.files.records import RungRecord, SavedStudy
 from stepladder.studies.judging.curves import Curves, draw_up_curves
 from stepladder.studies.judging.learning import Learning, NothingLearned, judge_learning
 from stepladder.studies.judging.power_law import Measured, PowerLaw, fit_power_law, is_above_guessing
+from stepladder.studies.judging.statistics import class_counts
 from stepladder.studies.judging.trial_facts import TrialFacts, gather_trial_facts
 from stepladder.training.assembly import count_steps
+from stepladder.training.metrics import Metric
 
 #: Images of a step where a record does not say.
 _USUAL_BATCH = 128
@@ -19,7 +21,7 @@ _USUAL_BATCH = 128
 
 @dataclass(frozen=True)
 class SizeResult:
-    """The trials of one size: test accuracy by seed, one that diverged as guessing, with ``failed`` seeds named.
+    """The trials of one size: the metric on test by seed, one that diverged as guessing, with ``failed`` seeds named.
 
     Attributes:
         epochs, steps: that each of them was to take.
@@ -51,9 +53,10 @@ class CurveFindings:
     Attributes:
         study: as its folder holds it; its rungs are the sizes.
         sizes: from the smallest on; without scores before test was read.
-        guess: accuracy of always naming the largest class, a fraction of 1.
-        law: fitted to the sizes above chance; None before test was read, and where fewer than two are, or the largest
-            is not.
+        metric: what decides.
+        guess: what always naming the largest class has of it.
+        law: fitted to the sizes above chance; None before test was read, where fewer than two are, or the largest is
+            not, and of a metric that is no share or whose most is not best: a law begins at guessing and ends at 1.
         curves: of each size, epoch by epoch.
         facts: what the trials took, failed at and warned of.
         nothing_learned: that no trial of any size learned anything; None where one did, or it cannot be told.
@@ -61,6 +64,7 @@ class CurveFindings:
 
     study: SavedStudy
     sizes: tuple[SizeResult, ...]
+    metric: Metric
     guess: float
     law: PowerLaw | None
     curves: Curves
@@ -84,39 +88,64 @@ class CurveFindings:
 
 def make_curve_findings(study: SavedStudy) -> CurveFindings:
     """Work out everything that may be said of a curve, finished or not."""
-    learning = judge_learning(study)
-    guess = max(learning.largest or 0.0, 1 / len(study.record.data.class_names))
+    learning, metric = judge_learning(study), study.record.measured_by
+    largest = max(learning.largest or 0.0, 1 / len(study.record.data.class_names))
+    counts = [study.record.data.counts["test"]] if metric.name == "accuracy" else class_counts(study)
+    guess = largest if metric.name == "accuracy" else metric.diverged([count / sum(counts) for count in counts])
+    told_by = _Told(metric, guess, largest)
     sizes = tuple(
-        sorted((_size(study, rung, learning, guess) for rung in study.record.rungs), key=lambda one: one.images)
+        sorted((_size(study, rung, learning, told_by) for rung in study.record.rungs), key=lambda one: one.images)
     )
     told = [size for size in sizes if size.scores and not size.at_chance]
     law = None
-    if learning.study is None and len(told) > 1 and told[-1] is sizes[-1]:
+    if learning.study is None and len(told) > 1 and told[-1] is sizes[-1] and has_law(metric):
         measured = [Measured(size.images, tuple(1 - score for score in size.scores.values())) for size in told]
-        law = fit_power_law(measured, study.record.data.counts["test"], 1 - guess)
-    return CurveFindings(study, sizes, guess, law, draw_up_curves(study), gather_trial_facts(study), learning.study)
+        law = fit_power_law(measured, metric.images(counts), 1 - guess)
+    return CurveFindings(
+        study, sizes, metric, guess, law, draw_up_curves(study), gather_trial_facts(study), learning.study
+    )
 
 
-def _size(study: SavedStudy, rung: RungRecord, learning: Learning, guess: float) -> SizeResult:
+def has_law(metric: Metric) -> bool:
+    """Whether a power law can be fitted to it: a share that is 1 at best."""
+    return metric.share and metric.higher_is_better
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What sizes are measured by, what a trial that diverged counts as, and the accuracy of the largest class."""
+
+    metric: Metric
+    diverged: float
+    largest: float
+
+
+def _size(study: SavedStudy, rung: RungRecord, learning: Learning, by: _Told) -> SizeResult:
     record = study.record
     trials = () if study.unread or study.missing else study.of_rung(rung.name)
     # A trial that was stopped says nothing about accuracy; one that diverged counts as guessing.
-    told = ((trial.seed, guess if trial.result.diverged else trial.result.test_accuracy) for trial in trials)
-    scores = {seed: accuracy for seed, accuracy in told if accuracy is not None}
+    told = ((trial.seed, by.diverged if trial.result.diverged else by.metric.on_test(trial.result)) for trial in trials)
+    scores = {seed: score for seed, score in told if score is not None}
+    accuracies = [
+        by.largest if one.result.diverged else one.result.test_accuracy or 0.0 for one in trials if one.seed in scores
+    ]
     failed = tuple(trial.seed for trial in trials if trial.result.status == "failed")
     images = rung.images or record.data.counts["train"]
     epochs, batch_size = int(rung.recipe["epochs"]), int(rung.recipe.get("batch_size", _USUAL_BATCH))
-    above = bool(scores) and is_above_guessing(fmean(scores.values()), guess, record.data.counts["test"])
+    above = bool(scores) and is_above_guessing(fmean(accuracies), by.largest, record.data.counts["test"])
+    if above and has_law(by.metric):
+        above = fmean(scores.values()) > by.diverged  # else a law has nowhere to begin
     at_chance = bool(scores) and (rung.name in learning.rungs or not above)
     return SizeResult(images, scores, failed, epochs, epochs * count_steps(images, batch_size), at_chance)
 
 
 def to_curve_document(findings: CurveFindings) -> dict[str, Any]:
-    """Return findings as plain values, as ``verdicts.json`` has them; accuracies are fractions of 1."""
+    """Return findings as plain values, as ``verdicts.json`` has them; shares are fractions of 1."""
     law = findings.law
     return {
         "version": 5,
         "plan": findings.study.record.plan,
+        "metric": findings.metric.name,
         "plan_hash": findings.study.record.plan_hash,
         "edited": findings.study.edited,
         "nothing_learned": None if findings.nothing_learned is None else asdict(findings.nothing_learned),

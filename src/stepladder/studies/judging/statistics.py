@@ -10,7 +10,6 @@ from statistics import fmean, stdev, variance  # exact: no rounding where all se
 import numpy as np
 
 from stepladder.studies.design.designs import ContrastKind
-from stepladder.studies.design.metrics import METRICS, Metric, find_metric
 from stepladder.studies.design.rules import FEWEST_JUDGED, Look, final_share
 from stepladder.studies.files.images import read_labels
 from stepladder.studies.files.predictions import read_predictions
@@ -28,6 +27,7 @@ from stepladder.studies.judging.verdicts import (
     settle,
     weigh,
 )
+from stepladder.training.metrics import USUAL_METRICS, Metric
 
 #: Confidence of the intervals that are shown of a single rung.
 CONFIDENCE = 0.95
@@ -35,7 +35,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class RungSummary:
-    """Results of one rung: those of the plan's metric as fractions of 1 or nats, accuracies as fractions of 1.
+    """Results of one rung: those of the plan's metric in its unit, accuracies as fractions of 1.
 
     Attributes:
         scores: by seed, finished trials only, once test has been read.
@@ -47,9 +47,11 @@ class RungSummary:
         interval: 95 % t-interval of the mean, for this rung alone, cut to what is possible; None below two seeds.
         planned, ended: trials that there should be by now, and those that have ended, failed ones among them.
         train: mean accuracy on plain training images in evaluation mode, over the finished seeds.
-        validation: mean accuracy on the validation images, likewise.
+        validation: mean on the validation images by the plan's metric, likewise.
+        val_accuracy: mean accuracy on them.
         seconds: mean wall time of a finished trial.
-        metrics: mean over the finished seeds of every metric on test, by its name; without those not read.
+        metrics: mean over the finished seeds of every usual metric on test, and of the plan's, by its name; without
+            those not read.
         temperature: mean of those fitted on validation; None where none was.
     """
 
@@ -65,6 +67,7 @@ class RungSummary:
     ended: int = 0
     train: float | None = None
     validation: float | None = None
+    val_accuracy: float | None = None
     seconds: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     temperature: float | None = None
@@ -105,7 +108,7 @@ class Effect:
         look: number of the look that the verdict is of, from 1.
         correlation: Pearson's, of the two rungs over seeds; None where it is not defined or below three pairs.
         detectable: smallest true difference that as many seeds with this spread find with a chance of 0.8.
-        most: the largest difference that there can be, either way: of two shares 1; None for a loss, which has no end.
+        most: the largest difference that there can be, either way: of two shares 1; None for nats, which have no end.
         identical: whether both rungs ended with the same figures to the last bit, in every epoch and seed.
         decided_by: of an undecided contrast to which seeds can be added: the chance that it is decided by each later
             look, by its number of seeds; see ``verdicts.chances_to_decide``.
@@ -154,19 +157,20 @@ class Effect:
 
 def summarize_rungs(study: SavedStudy) -> tuple[RungSummary, ...]:
     """Summarize every rung of the plan, in its order."""
-    metric = find_metric(study.record.metric)
+    metric = study.record.measured_by
+    measured = {each.name: each for each in (*USUAL_METRICS, metric)}
     summaries = []
     for rung in study.record.rungs:
         trials = study.of_rung(rung.name)
         scores = {
             trial.seed: value
             for trial in trials
-            if trial.result.status == "finished" and (value := getattr(trial.result, metric.field)) is not None
+            if trial.result.status == "finished" and (value := metric.on_test(trial.result)) is not None
         }
         values = list(scores.values())
         finished = [trial.result for trial in trials if trial.result.status == "finished"]
         read = [result for result in finished if result.test_accuracy is not None]
-        means = {each.name: _mean(getattr(result, each.field) for result in read) for each in METRICS.values()}
+        means = {name: _mean(map(each.on_test, read)) for name, each in measured.items()}
         summaries.append(
             RungSummary(
                 rung=rung.name,
@@ -177,12 +181,13 @@ def summarize_rungs(study: SavedStudy) -> tuple[RungSummary, ...]:
                 mean=math.fsum(values) / len(values) if values else None,
                 sd=stdev(values) if len(values) > 1 else None,
                 interval=cut_interval(
-                    paired_interval(values, overlap=overlap_of(study.record)), 1.0 if metric.share else None, 0.0
+                    paired_interval(values, overlap=overlap_of(study.record)), metric.most, metric.least
                 ),
                 planned=len(study.record.seeds_of(rung.name)),
                 ended=len(trials),
                 train=_mean(result.train_accuracy for result in finished),
-                validation=_mean(result.val_accuracy for result in finished),
+                validation=_mean(map(metric.on_validation, finished)),
+                val_accuracy=_mean(result.val_accuracy for result in finished),
                 seconds=_mean(result.seconds for result in finished),
                 metrics={name: mean for name, mean in means.items() if mean is not None},
                 temperature=_mean(result.temperature for result in read),
@@ -204,7 +209,7 @@ def weigh_effects(study: SavedStudy, summaries: Sequence[RungSummary]) -> tuple[
         summaries: of :func:`summarize_rungs`.
     """
     record = study.record
-    metric = find_metric(record.metric)
+    metric = record.measured_by
     guess = guess_of(study, metric)
     rungs = {}
     for summary in summaries:
@@ -213,7 +218,9 @@ def weigh_effects(study: SavedStudy, summaries: Sequence[RungSummary]) -> tuple[
         diverged = {} if study.unread else dict.fromkeys(set(summary.failed) - set(summary.stopped), guess)
         stopped = set() if study.unread else set(summary.stopped)
         rungs[summary.rung] = _Seeds({**summary.scores, **diverged}, set(diverged), stopped)
-    return tuple(_weigh(contrast, study, metric, rungs) for contrast in record.contrasts)
+    # Of accuracy a step is one of all images; other shares may have coarser ones.
+    images = record.data.counts["test"] if metric.name == "accuracy" else metric.images(class_counts(study))
+    return tuple(_weigh(contrast, study, metric, rungs, images) for contrast in record.contrasts)
 
 
 def guess_of(study: SavedStudy, metric: Metric) -> float:
@@ -223,15 +230,22 @@ def guess_of(study: SavedStudy, metric: Metric) -> float:
     diverged, so that it counts nowhere.
     """
     classes = len(study.record.data.class_names)
-    if not any(trial.result.diverged for trial in study.trials):
-        return metric.diverged([1 / classes] * classes)
-    labels = read_labels(study.folder, study.record.data.counts).get("test")
+    diverged = any(trial.result.diverged for trial in study.trials)
+    counts = class_counts(study) if diverged else [1] * classes
+    return metric.diverged([count / sum(counts) for count in counts])
+
+
+def class_counts(study: SavedStudy) -> list[int]:
+    """Return how many test images each class has; where the study keeps no labels, as many each."""
+    classes, images = len(study.record.data.class_names), study.record.data.counts["test"]
+    labels = read_labels(study.folder, study.record.data).get("test")
     if labels is None:
         read = (read_predictions(trial.folder) for trial in study.trials)
         labels = next((found[1] for found in read if found is not None), None)
     if labels is None or not len(labels):
-        return metric.diverged([1 / classes] * classes)
-    return metric.diverged((np.bincount(labels, minlength=classes) / len(labels)).tolist())
+        return [max(1, images // classes)] * classes
+    counts: list[int] = np.bincount(labels, minlength=classes).tolist()
+    return counts
 
 
 @dataclass(frozen=True)
@@ -319,6 +333,7 @@ def _weigh(
     study: SavedStudy,
     metric: Metric,
     rungs: dict[str, _Seeds],
+    images: int,
 ) -> Effect:
     record = study.record
     asked = [rungs[name] for name in contrast.weights]
@@ -334,7 +349,7 @@ def _weigh(
     weights = list(contrast.weights.values())
     pair = tuple(contrast.weights) if weights == [1.0, -1.0] else (None, None)
     # Rounding to whole images is a property of shares; a mean over more rungs rounds less.
-    floor = rounding_sd(record.data.counts["test"], weights) if metric.share else 0.0
+    floor = rounding_sd(images, weights) if metric.share else 0.0
     family_level = level_of(record, contrast.design is ContrastKind.INTERACTION)
     values = np.array([differences[seed] for seed in seeds])
     looks = looks_of(record, family_level)
@@ -370,7 +385,8 @@ def _weigh(
     if verdict == "undecided" and record.spending == "open" and mean is not None and sd is not None:
         later = [look for look in looks_of(record, family_level, MOST_SEEDS_SOUGHT) if look.seeds > len(used)]
         chances = chances_to_decide((mean, sd, len(used)), later, family_level, record.smallest_effect, overlap)
-    most = math.fsum(weight for weight in weights if weight > 0) if metric.share else None
+    positive = math.fsum(weight for weight in weights if weight > 0)
+    most = None if metric.reach is None else metric.reach * positive
     return Effect(
         name=contrast.name,
         design=contrast.design,

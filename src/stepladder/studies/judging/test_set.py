@@ -15,11 +15,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stepladder.studies.design.metrics import find_metric
 from stepladder.studies.files.predictions import read_predictions
 from stepladder.studies.files.records import ContrastRecord, SavedStudy
 from stepladder.studies.judging.distributions import exact_interval, mcnemar_p_value, t_quantile
 from stepladder.studies.judging.statistics import CONFIDENCE, Effect, cut_interval, guess_of
+from stepladder.training.metrics import find_metric
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from stepladder.datasets import Splits
 from stepladder.errors import StudyError
 from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.records import DataRecord
+from stepladder.training.metrics import Costs, Metric, find_metric
 from stepladder.training.stop import Stop
 
 #: PyTorch has 32 CUDA streams and then begins again with the first; two trials on one would wait for each other.
@@ -21,12 +22,19 @@ MOST_STREAMS = 16
 
 @dataclass(frozen=True)
 class Job:
-    """One trial to carry out: on which images, and where its files go."""
+    """One trial to carry out: on which images, where its files go, and what decides (see ``rules.Protocol``)."""
 
     trial: Trial
     splits: Splits
     data: DataRecord
     folder: Path
+    metric: str = "accuracy"
+    costs: Costs | None = None
+
+    @property
+    def measured_by(self) -> Metric:
+        """The metric that decides."""
+        return find_metric(self.metric, self.data.class_names, self.costs)
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,7 @@ class Execution:
         download: whether a named image set, or published weights, may be fetched where they are not on this computer;
             nothing is ever fetched without it.
         retry_failed: run trials again that had failed.
+        reuse: folders whose finished trials are taken over where they are the same, rather than trained again.
         accept_different_bits: go on from checkpoints of another thread count, version or processor.
         track: experiment trackers that see every trial as it runs: ``tensorboard``, ``trackio``.
         command: what to type to make the result or go on with it, for the record.
@@ -63,6 +72,7 @@ class Execution:
     max_time: float | None = None
     download: bool = False
     retry_failed: bool = False
+    reuse: tuple[Path, ...] = ()
     accept_different_bits: bool = False
     track: tuple[str, ...] = ()
     command: str = ""

@@ -12,10 +12,10 @@ from time import sleep
 import torch
 
 from stepladder.errors import RecipeError, StepladderError, StudyError, for_want_of_memory
-from stepladder.studies.files.store import CHECKPOINTS, read_result
+from stepladder.studies.files.store import CHECKPOINTS, find_damaged, move_aside, read_record, read_result, trial_folder
 from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.running.execution import Execution, Job
-from stepladder.studies.running.locks import try_lock
+from stepladder.studies.running.locks import locked, try_lock
 from stepladder.studies.running.memory import give_back
 from stepladder.studies.running.trial import record_failure, remove_checkpoints, run_trial
 from stepladder.training.device import Compute
@@ -88,6 +88,31 @@ def reopen_failed(jobs: Sequence[Job]) -> None:
             if owned:
                 (job.folder / "result.json").replace(job.folder / "result-failed.json")
                 remove_checkpoints(job.folder)
+
+
+def set_damaged_aside(study: Path, tell: Callable[[str], None]) -> None:
+    """Move trials of a study that have ended and are damaged out of the way, so that they are trained again.
+
+    Nothing is deleted. Links in the folders of trials count as damage: nothing is written through one.
+
+    Raises:
+        StudyError: the folder of all trials is a link.
+        StorageError: the record is damaged, or a file cannot be read or moved.
+    """
+    folder = study / "trials"
+    if folder.is_symlink():
+        raise StudyError(
+            f"{folder} is a link, and results are written through none; put the folder itself there, or make a link of "
+            f"{study} as a whole"
+        )
+    record = read_record(study)
+    for trial, what in [] if record is None else find_damaged(study, record):
+        with locked(study):
+            target = move_aside(trial_folder(study, trial))
+        tell(
+            f"{trial.rung}, seed {trial.seed}, is damaged: {what}. It was set aside as trials/{target.name}, and is "
+            "trained again."
+        )
 
 
 def remove_old_checkpoints(jobs: Sequence[Job]) -> None:

@@ -54,5 +54,7 @@ def _lock(folder: Path) -> FileLock:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise storage_failed(folder / _NAME, 0, error) from error
+    if (folder / _NAME).is_symlink():  # whoever made the folder may have put it there; filelock refuses it
+        (folder / _NAME).unlink(missing_ok=True)
     # One thread trains; were the lock kept to its thread, a watchdog could not release it.
     return FileLock(folder / _NAME, thread_local=False)

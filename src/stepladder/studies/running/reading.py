@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
@@ -13,12 +12,11 @@ import torch
 from scipy import special
 from torch import Tensor
 
-from stepladder.datasets import Split, Splits
+from stepladder.datasets import Split
 from stepladder.files import remove_parts, replace_text
 from stepladder.model import Model, load_model
 from stepladder.model.card import CardFacts, render_card
 from stepladder.model.folder import calibrate_model
-from stepladder.studies.design import metrics
 from stepladder.studies.files.checksums import save_result
 from stepladder.studies.files.gallery import read_gallery, write_gallery
 from stepladder.studies.files.ledger import PlanRead, note_reading
@@ -36,6 +34,7 @@ from stepladder.studies.files.store import load_study, write_readings
 from stepladder.studies.findings import find_shown_model
 from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.running.execution import Job
+from stepladder.training import calibration, metrics
 from stepladder.training.assembly import frozen_layers
 from stepladder.training.device import Compute
 from stepladder.training.evaluate import DeviceSplit, compute_logits
@@ -67,9 +66,7 @@ def read_study_test(study: SavedStudy, jobs: Sequence[Job], compute: Compute, ca
     for trial in unread:
         job = by_id[trial.result.trial]
         card = trial_card(trial, study)
-        result = read_test(
-            trial.folder, trial.result, job.splits, job.data, card, compute, _frozen(job), readings[-1].chain
-        )
+        result = read_test(job, trial.result, card, compute, _frozen(job), readings[-1].chain)
         callbacks.test_read(job.trial, result)
     _keep_images(load_study(study.folder), by_id, compute)
     write_readings(study.folder, (*readings[:-1], readings[-1].model_copy(update={"ended": True})))
@@ -95,7 +92,7 @@ def _keep_images(study: SavedStudy, jobs: Mapping[str, Job], compute: Compute) -
     shown = find_shown_model(study)
     if shown is None:
         return
-    found = read_gallery(study.folder)
+    found = read_gallery(study.folder, len(study.record.data.class_names))
     if found is not None and found.trial == shown.trial.result.trial:
         return
     splits = jobs[shown.trial.result.trial].splits
@@ -139,10 +136,8 @@ def _note_reading(study: SavedStudy, unread: Sequence[SavedTrial], elsewhere: in
 
 
 def read_test(
-    folder: Path,
+    job: Job,
     result: TrialResult,
-    splits: Splits,
-    data: DataRecord,
     card: CardFacts,
     compute: Compute,
     frozen: int = 0,
@@ -157,29 +152,35 @@ def read_test(
         frozen: how many of its first layers never changed, so that what they make of the images is in the cache.
         reading: the chained hash of the study's reading that this is a part of.
     """
+    folder, splits, metric = job.folder, job.splits, job.measured_by
     remove_parts(folder)
     model = load_model(folder / "model", compute.device.type, compute.precision)
     labels = splits.test.labels
     logits = _logits(model, splits.test, frozen)
     scores: dict[str, float] = {
-        "test_loss": metrics.negative_log_likelihood(logits, labels),
+        "test_loss": calibration.negative_log_likelihood(logits, labels),
         "test_accuracy": metrics.accuracy(logits, labels),
         "test_macro_f1": metrics.macro_f1(logits, labels),
-        "test_ece": metrics.calibration_error(logits, labels),
+        "test_ece": calibration.calibration_error(logits, labels),
     }
+    if metric.is_rare:
+        scores["test_score"] = metric.measure(logits, labels)
     if splits.validation is not None:
         held_out = _logits(model, splits.validation, frozen), splits.validation.labels
-        temperature = metrics.fit_temperature(*held_out)
-        told = metrics.tells_temperature(*held_out, temperature)
+        held_probabilities = special.softmax(held_out[0].astype(np.float64), axis=1)
+        classes = len(job.data.class_names)
+        write_predictions(folder, held_out[0].argmax(axis=1), held_out[1], classes, held_probabilities, "validation")
+        temperature = calibration.fit_temperature(*held_out)
+        told = calibration.tells_temperature(*held_out, temperature)
         if told:
             scores["model_temperature"] = temperature
         scores |= {
             "temperature": temperature,
-            "test_nll_calibrated": metrics.negative_log_likelihood(logits, labels, temperature),
-            "test_ece_calibrated": metrics.calibration_error(logits, labels, temperature),
+            "test_nll_calibrated": calibration.negative_log_likelihood(logits, labels, temperature),
+            "test_ece_calibrated": calibration.calibration_error(logits, labels, temperature),
         }
     probabilities = special.softmax(logits.astype(np.float64), axis=1)
-    write_predictions(folder, logits.argmax(axis=1), labels, len(data.class_names), probabilities)
+    write_predictions(folder, logits.argmax(axis=1), labels, len(job.data.class_names), probabilities)
     complete = result.model_copy(update={**scores, "reading": reading, "schema_version": SCHEMA_VERSION})
     calibrate_model(folder / "model", complete.model_temperature)
     replace_text(folder / "model" / "README.md", render_card(replace(card, **_scores_of(complete))))

@@ -21,6 +21,7 @@ from stepladder.recipe import parse_recipe
 from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.records import DataRecord
 from stepladder.studies.running.execution import Job
+from stepladder.training.metrics import find_metric
 
 _ALIGNMENT = 64  # bytes: a cache line
 
@@ -78,8 +79,9 @@ def read_shared_jobs(shared: SharedJobs) -> list[Job]:
     for one in document["jobs"]:
         splits, data = image_sets[one["images"]]
         recipe, seed = recipes[one["recipe"]], one["seed"]
-        trial = Trial(one["rung"], recipe, seed, splits.fingerprint, one["precision"], one["select"])
-        jobs.append(Job(trial, splits, data, Path(one["folder"])))
+        key = find_metric(one["metric"], data.class_names, one["costs"]).key
+        trial = Trial(one["rung"], recipe, seed, splits.fingerprint, one["precision"], one["select"], key)
+        jobs.append(Job(trial, splits, data, Path(one["folder"]), one["metric"], one["costs"]))
     return jobs
 
 
@@ -93,6 +95,8 @@ def _describe(jobs: Sequence[Job], writer: _Writer) -> dict[str, Any]:
             "seed": job.trial.seed,
             "precision": job.trial.precision,
             "select": job.trial.select,
+            "metric": job.metric,
+            "costs": job.costs,
             "images": images.find(job.splits, partial(writer.add_splits, job.splits, job.data)),
             "folder": str(job.folder),
         }

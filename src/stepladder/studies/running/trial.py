@@ -25,13 +25,18 @@ from stepladder.training.device import Compute
 from stepladder.training.engine import engine_versions
 from stepladder.training.history import EpochRecord, write_history
 from stepladder.training.loop import TrainedNetwork, TrainingCallbacks, train_network
+from stepladder.training.metrics import Metric
 
 
-def training_data(splits: Splits, num_classes: int) -> TrainingData:
-    """Return what a trial trains on; its curves show validation, or test where no image was left for validation."""
+def training_data(splits: Splits, num_classes: int, metric: Metric | None = None) -> TrainingData:
+    """Return what a trial trains on; its curves show validation, or test where no image was left for validation.
+
+    Args:
+        metric: what decides; None for accuracy.
+    """
     if splits.validation is None:
         return TrainingData(splits.train, splits.test, num_classes, watches_test=True)
-    return TrainingData(splits.train, splits.validation, num_classes)
+    return TrainingData(splits.train, splits.validation, num_classes, metric=metric)
 
 
 def run_trial(job: Job, compute: Compute, callbacks: Callbacks, execution: Execution) -> TrialResult:
@@ -75,7 +80,7 @@ def run_trial(job: Job, compute: Compute, callbacks: Callbacks, execution: Execu
     with execution.stop.observing():
         trained = train_network(
             trial.recipe,
-            training_data(splits, len(data.class_names)),
+            training_data(splits, len(data.class_names), None if job.metric == "accuracy" else job.measured_by),
             trial.seed,
             compute,
             TrainingCallbacks(lambda images: callbacks.batch_ended(trial, images), epoch_ended, features_computed),
@@ -92,7 +97,7 @@ def run_trial(job: Job, compute: Compute, callbacks: Callbacks, execution: Execu
     result = _result(trial, trained, compute).model_copy(update={"energy_joules": energy.joules() if alone else None})
     if result.status == "finished":
         card = render_card(card_facts(result, trial.recipe.name, data))
-        save_model(folder / "model", trained, data.class_names, data.image_shape, compute, card, data.fit)
+        save_model(folder / "model", trained, data.class_names, data.image_shape, compute, card, data.fit, data.span)
     elif trained.error:
         replace_text(folder / "failure.txt", trained.error)
     save_result(folder, result)
@@ -154,6 +159,7 @@ def _result(trial: Trial, trained: TrainedNetwork, compute: Compute) -> TrialRes
         train_accuracy=last.train_accuracy if trained.history else None,
         val_loss=_finite(last.val_loss),
         val_accuracy=last.val_accuracy,
+        val_score=last.val_score,
         selected_epoch=trained.selected_epoch if trained.failure is None else None,
         seconds=trained.seconds,
         # The harmonic mean: epochs have equal images, so this is images over time.

@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 from stepladder.errors import StudyError, unknown
+from stepladder.files import remove_links
 from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.track.base import Tracker, TrackerCallbacks
 
@@ -44,6 +45,7 @@ def make_trackers(names: Sequence[str], out: Path, say: Callable[[str], None]) -
         RecipeError: its library is not installed.
     """
     check_trackers(names)
+    remove_links(out / "tracking")
     return [TrackerCallbacks(name, _make(name, out), say) for name in dict.fromkeys(names)]
 
 

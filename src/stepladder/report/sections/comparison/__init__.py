@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import asdict
+from dataclasses import asdict, fields, is_dataclass
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stepladder.report.section import Head, Picture, Section, TextTable
-from stepladder.report.units import UNDEFINED, count, interval, mean_and_spread, percent, points
+from stepladder.report.units import UNDEFINED, Scale, capital, count
 from stepladder.studies.judging.comparison import Comparison, Difference
 
 
@@ -68,7 +68,8 @@ def comparison_head(comparison: Comparison) -> Head:
 def describe_comparison(comparison: Comparison) -> list[str]:
     """Return what the comparison says and what it cannot say, a sentence or two an item."""
     judged = [one for one in comparison.differences if one.reading is not None]
-    sentences = [_told(one) for one in judged if one.reading != "undecided"]
+    scale = Scale(comparison.metric.unit)
+    sentences = [_told(one, scale) for one in judged if one.reading != "undecided"]
     open_ones = [f"{one.rung} of {one.study}" for one in judged if one.reading == "undecided"]
     if open_ones:
         sentences.append(f"Undecided: {', '.join(open_ones)}.")
@@ -91,6 +92,8 @@ def describe_comparison(comparison: Comparison) -> list[str]:
 def comparison_table(comparison: Comparison) -> TextTable:
     """Return one row a rung and study: accuracy, spread, seeds, and the difference from the first study."""
     found = {(one.study, one.rung): one for one in comparison.differences}
+    metric, scale = comparison.metric, Scale(comparison.metric.unit)
+    better = "" if metric.higher_is_better else ", plus is better"
     rows = []
     for rung in comparison.rungs:
         for label in comparison.labels:
@@ -98,28 +101,28 @@ def comparison_table(comparison: Comparison) -> TextTable:
             if scores is None:
                 continue
             test = (
-                UNDEFINED
-                if scores.mean is None
-                else f"{mean_and_spread(scores.mean, scores.sd)} ({len(scores.scores)})"
+                UNDEFINED if scores.mean is None else f"{scale.spread(scores.mean, scores.sd)} ({len(scores.scores)})"
             )
             if scores.failed:
                 test += f", {len(scores.failed)} failed"
-            rows.append((rung, label, test, interval_of(scores.interval), *_difference_cells(found.get((label, rung)))))
+            cells = _difference_cells(found.get((label, rung)), scale)
+            rows.append((rung, label, test, interval_of(scores.interval, scale), *cells))
     return TextTable(
         caption=(
-            "Test accuracy: mean ± sample standard deviation over n finished seeds, with its own 95 % interval. "
-            f"Difference: from the same rung of {comparison.labels[0]}, a mean over common seeds in percentage points, "
-            f"its interval adjusted for all differences here. {UNDEFINED} marks what is not defined."
+            f"{capital(metric.label)}: mean ± sample standard deviation over n finished seeds, with its own 95 % "
+            f"interval. Difference: from the same rung of {comparison.labels[0]}, a mean over common seeds in "
+            f"{'percentage points' if metric.share else scale.step}{better}, its interval adjusted for all differences "
+            f"here. {UNDEFINED} marks what is not defined."
         ),
-        header=("rung", "study", "test accuracy, % (n)", "95 %", "difference", "adjusted", "reading"),
+        header=("rung", "study", f"{metric.label}, {scale.unit} (n)", "95 %", "difference", "adjusted", "reading"),
         rows=tuple(rows),
         text_columns=2,
     )
 
 
-def interval_of(bounds: tuple[float, float] | None) -> str:
-    """Write an interval of accuracies in percent."""
-    return UNDEFINED if bounds is None else f"[{100 * bounds[0]:.2f}, {100 * bounds[1]:.2f}]"
+def interval_of(bounds: tuple[float, float] | None, scale: Scale) -> str:
+    """Write an interval of values."""
+    return UNDEFINED if bounds is None else f"[{scale.value(bounds[0])}, {scale.value(bounds[1])}]"
 
 
 def terminal_comparison(comparison: Comparison) -> Table:
@@ -127,7 +130,9 @@ def terminal_comparison(comparison: Comparison) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, show_edge=False)
     table.add_column("rung", overflow="fold")
     table.add_column("study", overflow="fold")
-    for head in ("test\n%", "difference\npoints", "adjusted\ninterval"):
+    scale, metric = Scale(comparison.metric.unit), comparison.metric
+    test = "test" if metric.name == "accuracy" else metric.name
+    for head in (f"{test}\n{scale.unit}", f"difference\n{scale.step}", "adjusted\ninterval"):
         table.add_column(head, justify="right", no_wrap=True)
     table.add_column("reading", no_wrap=True)
     before = None
@@ -140,32 +145,42 @@ def terminal_comparison(comparison: Comparison) -> Table:
 
 
 def build_comparison(comparison: Comparison) -> dict[str, Any]:
-    """Return the comparison as plain values; accuracies are fractions of 1."""
-    document = asdict(comparison)
+    """Return the comparison as plain values; shares are fractions of 1."""
+    document = {field.name: _plain(getattr(comparison, field.name)) for field in fields(comparison)}
+    document["metric"] = comparison.metric.name
     document["folders"] = [str(folder) for folder in comparison.folders]
     return {**document, "summary": describe_comparison(comparison)}
 
 
-def _told(one: Difference) -> str:
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_plain(each) for each in value)
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+
+
+def _told(one: Difference, scale: Scale) -> str:
     assert one.mean is not None
     reading = str(one.reading).capitalize()
-    return f"{reading}: {one.rung} of {one.study} ({points(one.mean)} points, {interval(one.interval)})."
+    size = f"{scale.difference(one.mean)} {scale.step}, {scale.interval(one.interval)}"
+    return f"{reading}: {one.rung} of {one.study} ({size})."
 
 
-def _difference_cells(one: Difference | None) -> tuple[str, str, str]:
+def _difference_cells(one: Difference | None, scale: Scale) -> tuple[str, str, str]:
     if one is None:
         return UNDEFINED, UNDEFINED, UNDEFINED
     if one.same:
-        return points(one.mean), UNDEFINED, "same training"
+        return scale.difference(one.mean), UNDEFINED, "same training"
     if one.other_budget:
-        return points(one.mean), UNDEFINED, "other budget"
-    return points(one.mean), interval(one.interval), one.reading or UNDEFINED
+        return scale.difference(one.mean), UNDEFINED, "other budget"
+    return scale.difference(one.mean), scale.interval(one.interval), one.reading or UNDEFINED
 
 
 def _alt(comparison: Comparison) -> str:
+    scale = Scale(comparison.metric.unit)
     each = [
-        f"{one.rung} of {one.study} {percent(one.mean)} (n = {len(one.scores)})"
+        f"{one.rung} of {one.study} {scale.full(one.mean)} (n = {len(one.scores)})"
         for one in comparison.scores
         if one.mean is not None
     ]
-    return f"Dot plot of test accuracy by rung and study, a dot a seed; means: {', '.join(each) or 'none yet'}."
+    means = ", ".join(each) or "none yet"
+    return f"Dot plot of {comparison.metric.label} by rung and study, a dot a seed; means: {means}."

@@ -25,7 +25,7 @@ from stepladder.report.figures.style import (
     write_header,
     write_legend,
 )
-from stepladder.report.units import count
+from stepladder.report.units import Scale, capital, count
 from stepladder.studies.judging.comparison import Comparison, RungScores
 
 _LANE = 0.32  # inches a study
@@ -35,7 +35,7 @@ _MARKS = ((VALIDATION, "o"), (TRAIN, "s"), (TEST, "^"), ("#7A3E8E", "D"), ("#6B5
 
 
 def draw_comparison(comparison: Comparison, *, compact: bool = False) -> Figure:
-    """Draw the test accuracy of every rung of every study: a small mark a seed, the mean and its 95 % t-interval.
+    """Draw the figure of every rung of every study: a small mark a seed, the mean and its 95 % t-interval.
 
     Args:
         compact: for a narrow screen; the figures at the right are left out, as the table has them.
@@ -60,10 +60,11 @@ def draw_comparison(comparison: Comparison, *, compact: bool = False) -> Figure:
             (left / width, 0.62 / height, (width - left - right) / width, row * len(comparison.rungs) / height)
         )
         axes.set_ylim(-0.5, len(names) - 0.5)
-        axes.set_xlim(*_limits(comparison.scores))
+        scale = Scale(comparison.metric.unit)
+        axes.set_xlim(*_limits(comparison.scores, scale))
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
-        axes.set_xlabel("test accuracy, %")
+        axes.set_xlabel(f"{comparison.metric.label}, {scale.unit}")
         for level, (rung, name) in enumerate(zip(comparison.rungs, names, strict=True)):
             if level:
                 axes.axhline(level - 0.5, color=GRID, lw=1.2, zorder=0.5)
@@ -79,8 +80,8 @@ def draw_comparison(comparison: Comparison, *, compact: bool = False) -> Figure:
                 scores = comparison.find(label, rung)
                 place = level + _LANE * ((len(labels) - 1) / 2 - lane) / row
                 if scores is not None:
-                    _draw_scores(axes, scores, place, place + _ABOVE / row, lane, compact)
-        write_header(figure, "Test accuracy, study by study", header)
+                    _draw_scores(axes, scores, place, place + _ABOVE / row, lane, scale, compact)
+        write_header(figure, f"{capital(comparison.metric.label)}, study by study", header)
         handles = [
             Line2D([], [], ls="", marker=marker, ms=7, color=color, mfc=face, label=label)
             for label, (color, marker, face) in zip(labels, map(_mark, range(len(labels))), strict=True)
@@ -94,21 +95,23 @@ def _mark(lane: int) -> tuple[str, str, str]:
     return color, marker, color if lane < len(_MARKS) else "white"
 
 
-def _draw_scores(axes: Axes, scores: RungScores, place: float, seeds: float, lane: int, compact: bool) -> None:
+def _draw_scores(
+    axes: Axes, scores: RungScores, place: float, seeds: float, lane: int, scale: Scale, compact: bool
+) -> None:
     color, marker, face = _mark(lane)
     if scores.mean is None:
         across = axes.get_yaxis_transform()
         axes.text(0.01, place, "no result yet", transform=across, va="center", color=MUTED, fontsize=8.5)
         return
     if scores.interval is not None:
-        axes.plot([100 * end for end in scores.interval], [place, place], color=color, lw=1.6, zorder=2)
-    values = [100 * score for score in scores.scores.values()]
+        axes.plot([scale.factor * end for end in scores.interval], [place, place], color=color, lw=1.6, zorder=2)
+    values = [scale.factor * score for score in scores.scores.values()]
     axes.plot(values, [seeds] * len(values), ls="", marker=marker, ms=4.5, color=color, alpha=0.6, mew=0, zorder=3)
-    axes.plot(100 * scores.mean, place, marker=marker, ms=8, color=color, mfc=face, mec="white", mew=0.8, zorder=4)
+    mean = scale.factor * scores.mean
+    axes.plot(mean, place, marker=marker, ms=8, color=color, mfc=face, mec="white", mew=0.8, zorder=4)
     if not compact:
-        spread = "" if scores.sd is None else f" ± {100 * scores.sd:.2f}"
         axes.annotate(
-            f"{100 * scores.mean:.2f}{spread} ({len(values)})",
+            f"{scale.spread(scores.mean, scores.sd)} ({len(values)})",
             (1, place),
             xycoords=axes.get_yaxis_transform(),
             xytext=(8, 0),
@@ -120,18 +123,20 @@ def _draw_scores(axes: Axes, scores: RungScores, place: float, seeds: float, lan
         )
 
 
-def _limits(scores: tuple[RungScores, ...]) -> tuple[float, float]:
-    values = [100 * value for one in scores for value in one.scores.values()]
+def _limits(scores: tuple[RungScores, ...], scale: Scale) -> tuple[float, float]:
+    values = [scale.factor * value for one in scores for value in one.scores.values()]
     if not values:
         return 0.0, 100.0
     low, high = min(values), max(values)
     # The t-interval of two seeds can be wider than everything else; it may widen the axis, not squeeze the marks.
-    slack = max(high - low, 2.0) / 2
+    slack = max(high - low, 2.0 if scale.share else 0.0) / 2
     for one in scores:
         if one.interval is not None:
             low, high = (
-                min(low, max(100 * one.interval[0], low - slack)),
-                max(high, min(100 * one.interval[1], high + slack)),
+                min(low, max(scale.factor * one.interval[0], low - slack)),
+                max(high, min(scale.factor * one.interval[1], high + slack)),
             )
-    margin = max(0.06 * (high - low), 0.25)
+    margin = max(0.06 * (high - low), 0.25 if scale.share else 0.02 * max(abs(low), abs(high)) or 1.0)
+    if not scale.share:
+        return low - margin, high + margin
     return max(low - margin, -0.6 * margin), min(high + margin, 100 + 0.6 * margin)

@@ -8,6 +8,7 @@ from stepladder.report.section import Section, TextTable
 from stepladder.report.units import hundredths, percent
 from stepladder.studies.findings import Findings, ShownModel, ShownReason
 from stepladder.studies.judging.answers import ModelAnswers
+from stepladder.training.metrics import Metric
 
 #: A matrix of more classes is unreadable; the pairs that are confused most are listed in its place.
 MOST_IN_MATRIX = 60
@@ -35,13 +36,13 @@ class ConfusionSection(Section[Findings]):
             return {"words": "", "table_of_counts": None}
         return {
             "label": f"{findings.shown.trial.rung}, seed {findings.shown.trial.seed}",
-            "why": describe_shown(findings.shown),
+            "why": describe_shown(findings.shown, findings.metric),
             "words": describe_confusion(findings.answers),
             "table_of_counts": confusion_table(findings.answers),
         }
 
 
-def describe_shown(shown: ShownModel) -> str:
+def describe_shown(shown: ShownModel, metric: Metric) -> str:
     """Return how the model was found whose mistakes are shown."""
     match shown.reason:
         case ShownReason.NO_VALIDATION:
@@ -53,11 +54,12 @@ def describe_shown(shown: ShownModel) -> str:
             return "It is the first seed of the highest rung and no recommendation: in every rung a trial failed."
         case ShownReason.CHOSEN:
             best = f"; of its {shown.seeds} seeds, this one is the best on validation" if shown.seeds > 1 else ""
-            why = "Its rung has the highest validation accuracy"
+            extreme = "highest" if metric.higher_is_better else "lowest"
+            why = f"Its rung has the {extreme} {metric.validation_label}"
             if shown.best is not None:
                 why = (
-                    "Its rung is the simplest of those whose validation accuracy lies within noise of the highest "
-                    f"({shown.best})"
+                    f"Its rung is the simplest of those whose {metric.validation_label} lies within noise of the "
+                    f"{extreme} ({shown.best})"
                 )
             return f"{why}{best}."
         case _:

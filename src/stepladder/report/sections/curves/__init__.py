@@ -61,7 +61,7 @@ def describe_curves(findings: Findings) -> str:
     each = []
     for rung, summary in zip(findings.curves.rungs, findings.rungs, strict=True):
         ends = rung.mean.watched["accuracy"].mean
-        last = summary.validation if watched == "validation" else ends[-1] if ends else None
+        last = summary.val_accuracy if watched == "validation" else ends[-1] if ends else None
         if summary.train is None or last is None:
             each.append(f"{rung.rung} has no finished trial")
         else:

@@ -54,7 +54,7 @@ class EffectsSection(Section[Findings]):
 
         Shares are in points here, as the axis is; losses in nats.
         """
-        scale, effects = Scale(findings.metric.share), findings.techniques
+        scale, effects = Scale(findings.metric.unit), findings.techniques
         if not findings.limits.read or all(effect.mean is None for effect in effects):
             return None
         several = several_kinds(effects)
@@ -97,7 +97,7 @@ class EffectsSection(Section[Findings]):
 
 def describe_effects(what: str, findings: Findings, effects: Sequence[Effect]) -> str:
     """Return what a figure of effects shows, for those who cannot see it."""
-    scale = Scale(findings.metric.share)
+    scale = Scale(findings.metric.unit)
     each = [
         f"{effect.name} {scale.difference(effect.mean)} {interval_of(scale, effect)}, {verdict_word(effect)}"
         for effect in effects
@@ -107,7 +107,7 @@ def describe_effects(what: str, findings: Findings, effects: Sequence[Effect]) -
 
 def effect_table(findings: Findings) -> TextTable:
     """Return every contrast of the plan with its interval and verdict; a column that no row fills is left out."""
-    scale = Scale(findings.metric.share)
+    scale = Scale(findings.metric.unit)
     new_images = findings.test_set is not None and any(findings.test_set.effects)
     pairs = any(effect.rung for effect in findings.effects)  # Shapley values are sums over all rungs
     rows = []
@@ -139,7 +139,7 @@ def effect_table(findings: Findings) -> TextTable:
 
 def difference_table(findings: Findings) -> TextTable:
     """Return every paired difference, a column a seed."""
-    scale, seeds = Scale(findings.metric.share), findings.study.record.seeds
+    scale, seeds = Scale(findings.metric.unit), findings.study.record.seeds
     return TextTable(
         caption=(
             f"Difference between trials of the same seed, in {scale.step}; plus is better. {UNDEFINED} marks a seed of "
@@ -163,7 +163,7 @@ def difference_table(findings: Findings) -> TextTable:
 
 def terminal_effects(findings: Findings) -> Table:
     """Return the verdicts for a terminal of 80 columns."""
-    scale = Scale(findings.metric.share)
+    scale = Scale(findings.metric.unit)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, show_edge=False)
     several = several_kinds(findings.effects)
     for head in ("technique", *(["how"] if several else [])):
@@ -195,7 +195,7 @@ def _difference(scale: Scale, effect: Effect, seed: int) -> str:
 
 
 def _caption(findings: Findings, new_images: bool) -> str:
-    record, scale = findings.study.record, Scale(findings.metric.share)
+    record, scale = findings.study.record, Scale(findings.metric.unit)
     looks = f" at any of {len(record.looks)} looks" if len(record.looks) > 1 else ""
     if record.spending == "open":
         looks = ", however often seeds are added,"

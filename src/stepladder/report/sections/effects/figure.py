@@ -45,7 +45,7 @@ def draw_forest(findings: Findings, *, compact: bool = False) -> Figure:
         findings: of any study, finished or not.
         compact: for a narrow screen; the figures at the right are left out, as the page's table has them.
     """
-    effects, scale = findings.techniques, Scale(findings.metric.share)
+    effects, scale = findings.techniques, Scale(findings.metric.unit)
     with house_style():
         figure, axes, heads = effect_axes(findings, effects, "What each technique does", compact)
         small = scale.factor * findings.study.record.smallest_effect
@@ -83,7 +83,7 @@ def effect_axes(findings: Findings, effects: Sequence[Effect], title: str, compa
     """Draw the frame of a figure with a row an effect: its name, and its figures in words where there is room.
 
     Return the figure with its labels, its axes, and how far below the top the legend goes, in inches."""
-    scale = Scale(findings.metric.share)
+    scale = Scale(findings.metric.unit)
     several = several_kinds(effects)
     names = [printable(effect.name) for effect in effects]
     notes = [question(effect.design) if several else "" for effect in effects]

@@ -39,7 +39,7 @@ _COLORS = LinearSegmentedColormap.from_list("interaction", ["#F2B38A", "#FFFFFF"
 def draw_shapley(findings: Findings, *, compact: bool = False) -> Figure:
     """Draw what each technique contributes to the whole gain, averaged over all orders, with its adjusted interval."""
     effects = [effect for effect in findings.effects if effect.design is ContrastKind.SHAPLEY]
-    factor = Scale(findings.metric.share).factor
+    factor = Scale(findings.metric.unit).factor
     with house_style():
         figure, axes, heads = effect_axes(findings, effects, "Shares of the gain", compact)
         for level, effect in enumerate(reversed(effects)):
@@ -87,7 +87,7 @@ def draw_interactions(findings: Findings, *, compact: bool = False) -> Figure:
             [i + 0.5 for i in range(len(columns))], labels[:-1], fontsize=size, fontweight="bold", color=INK
         )
         axes.set_yticks([i + 0.5 for i in range(len(rows))], labels[1:], fontsize=size, fontweight="bold", color=INK)
-        scale = Scale(findings.metric.share)
+        scale = Scale(findings.metric.unit)
         largest = max((abs(one.mean) for one in effects if one.verdict in ("helped", "hurt") and one.mean), default=1.0)
         norm = TwoSlopeNorm(0, -largest, largest)
         for effect in effects:
@@ -132,7 +132,7 @@ def _header(findings: Findings, characters: int) -> list[tuple[str, str]]:
     record = findings.study.record
     facts = [
         record.data.name,
-        f"{Scale(findings.metric.share).step} more where both are on",
+        f"{Scale(findings.metric.unit).step} more where both are on",
         count(len(record.seeds), "seed"),
         f"adjusted for {count(findings.interactions, 'interaction')}",
     ]

@@ -12,12 +12,12 @@ from rich.text import Text
 
 from stepladder.report.marks import SYMBOLS, chart_verdict, is_of_its_rung, techniques_of
 from stepladder.report.section import Picture, Section, TextTable
-from stepladder.report.units import UNDEFINED, Scale, count, duration, hundredths, p_value
+from stepladder.report.units import UNDEFINED, Scale, capital, count, duration, hundredths, p_value
 from stepladder.studies.design.designs import ContrastKind
-from stepladder.studies.design.metrics import METRICS
 from stepladder.studies.files.bag_files import BAG_NAME
 from stepladder.studies.findings import Findings
 from stepladder.studies.judging.statistics import Effect, RungSummary
+from stepladder.training.metrics import find_kind
 
 
 class LadderSection(Section[Findings]):
@@ -61,7 +61,7 @@ class LadderSection(Section[Findings]):
 
         Shares are in percent here, as the axis is; losses in nats. None where no rung has a result yet.
         """
-        scale = Scale(findings.metric.share)
+        scale = Scale(findings.metric.unit)
         if all(rung.mean is None for rung in findings.rungs):
             return None
         effects = effects_of_rungs(findings)
@@ -82,7 +82,7 @@ def effects_of_rungs(findings: Findings) -> dict[str, Effect]:
 
 def describe_ladder(findings: Findings) -> str:
     """Return what the figure shows, for those who cannot see it."""
-    scale = Scale(findings.metric.share)
+    scale = Scale(findings.metric.unit)
     each = [
         f"{rung.rung} {scale.full(rung.mean)} (n = {rung.n})"
         if rung.mean is not None
@@ -103,7 +103,7 @@ class _Row:
         missing: trials that have not ended.
         test: mean of the plan's metric on test, with ``test_sd`` its sample standard deviation.
         train: mean accuracy on plain training images in evaluation mode.
-        validation: mean accuracy on the validation images.
+        validation: mean of the plan's metric on the validation images.
         seconds: mean wall time of a trial.
     """
 
@@ -134,7 +134,7 @@ def _rows(findings: Findings) -> tuple[_Row, ...]:
                 test=bag.mean,
                 test_sd=bag.sd,
                 train=bag.train,
-                validation=bag.validation,
+                validation=bag.validation if findings.metric.name == "accuracy" else None,
                 seconds=bag.seconds,
             )
         )
@@ -158,21 +158,22 @@ def _rows(findings: Findings) -> tuple[_Row, ...]:
 
 def rung_table(findings: Findings) -> TextTable:
     """Return the main table as text; a column that no row fills (validation, not ended) is left out."""
-    scale, metric, validated = Scale(findings.metric.share), findings.metric, not findings.limits.watched_test
-    header = ["rung", "techniques", f"{metric.label}, {scale.unit} (n)", "train, %"]
-    header += ["validation, %"] if validated else []
+    scale, metric, validated = Scale(findings.metric.unit), findings.metric, not findings.limits.watched_test
+    usual = metric.name == "accuracy"
+    header = ["rung", "techniques", f"{metric.label}, {scale.unit} (n)", "train, %" if usual else "train accuracy, %"]
+    header += [f"{'validation' if usual else metric.validation_label}, {scale.unit}"] if validated else []
     header += ["time a trial", "failed"]
     header += ["not ended"] if findings.limits.missing else []
     lines = []
     for row in _rows(findings):
         test = UNDEFINED if row.test is None else f"{scale.spread(row.test, row.test_sd)} ({row.n})"
         line = [row.rung, ", ".join(row.techniques) or UNDEFINED, test, hundredths(row.train)]
-        line += [hundredths(row.validation)] if validated else []
+        line += [scale.value(row.validation)] if validated else []
         line += [duration(row.seconds), str(row.failed)]
         line += [str(row.missing)] if findings.limits.missing else []
         lines.append(tuple(line))
     caption = (
-        f"{metric.label[0].upper()}{metric.label[1:]}: mean ± sample standard deviation over n finished seeds. "
+        f"{capital(metric.label)}: mean ± sample standard deviation over n finished seeds. "
         f"Train: accuracy on plain training images in evaluation mode. {UNDEFINED} marks what is not defined."
     )
     if findings.bag is not None:
@@ -183,7 +184,7 @@ def rung_table(findings: Findings) -> TextTable:
     return TextTable(caption=caption, header=tuple(header), rows=tuple(lines), text_columns=2)
 
 
-#: The columns of the table of every metric, after that of the interval.
+#: The columns of the table of every metric, after that of the interval; the plan's own is among them.
 _METRIC_HEADS = {
     "macro_f1": "macro F1, %",
     "nll": "NLL, nats",
@@ -200,6 +201,10 @@ def score_table(findings: Findings) -> TextTable | None:
     """
     if findings.test_set is None:
         return None
+    decides = findings.metric
+    more = {decides.name: f"{decides.noun}, {Scale(decides.unit).unit}"} if decides.is_rare else {}
+    heads = {**more, **_METRIC_HEADS}
+    scales = {name: Scale(find_kind(name).unit) for name in heads}
     lines = []
     for rung in findings.rungs:
         bounds = findings.test_set.rungs[rung.rung]
@@ -208,7 +213,7 @@ def score_table(findings: Findings) -> TextTable | None:
                 rung.rung,
                 hundredths(rung.metrics.get("accuracy")),
                 UNDEFINED if bounds is None else f"[{hundredths(bounds[0])}, {hundredths(bounds[1])}]",
-                *(Scale(METRICS[name].share).value(rung.metrics.get(name)) for name in _METRIC_HEADS),
+                *(scale.value(rung.metrics.get(name)) for name, scale in scales.items()),
                 UNDEFINED if rung.temperature is None else f"{rung.temperature:.2f}",
             )
         )
@@ -220,7 +225,7 @@ def score_table(findings: Findings) -> TextTable | None:
             "error: equal-mass bins, 15 of them. Calibrated: logits divided by a temperature that was fitted on the "
             "validation images."
         ),
-        header=("rung", "accuracy, %", "new images, %", *_METRIC_HEADS.values(), "temperature"),
+        header=("rung", "accuracy, %", "new images, %", *heads.values(), "temperature"),
         rows=tuple(lines),
         text_columns=1,
         title="Every metric on the test images",
@@ -253,12 +258,14 @@ def terminal_table(findings: Findings) -> Table:
 
     Under a rung's name stand its techniques and, where there are any, its failed trials and those to do.
     """
-    scale, validated = Scale(findings.metric.share), not findings.limits.watched_test
+    scale, validated = Scale(findings.metric.unit), not findings.limits.watched_test
     record = findings.study.record
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, show_edge=False)
     table.add_column("rung", overflow="fold")
     test = "test" if record.metric == "accuracy" else record.metric
-    for head in (f"{test}\n{scale.unit}", "train\n%", *(["val\n%"] if validated else []), "time\na trial"):
+    train, val = ("train", "val") if record.metric == "accuracy" else ("train\naccuracy", f"val\n{record.metric}")
+    heads = [f"{test}\n{scale.unit}", f"{train}\n%", *([f"{val}\n{scale.unit}"] if validated else []), "time\na trial"]
+    for head in heads:
         table.add_column(head, justify="right", no_wrap=True)
     for row in _rows(findings):
         # Names come from data and recipes; as Text they are never read as rich's markup.
@@ -269,7 +276,7 @@ def terminal_table(findings: Findings) -> Table:
         cell = scale.spread(row.test, row.test_sd)
         if row.n and len(record.seeds) > 1:
             cell += f" (n={row.n})"
-        cells = [cell, hundredths(row.train), *([hundredths(row.validation)] if validated else [])]
+        cells = [cell, hundredths(row.train), *([scale.value(row.validation)] if validated else [])]
         table.add_row(name, *(Text(each) for each in [*cells, duration(row.seconds)]))
     return table
 

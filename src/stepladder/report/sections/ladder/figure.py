@@ -28,7 +28,7 @@ from stepladder.report.figures.style import (
 )
 from stepladder.report.marks import WATCHED, compared_with, interval_of, techniques_of
 from stepladder.report.sections.ladder import effects_of_rungs
-from stepladder.report.units import Scale, count
+from stepladder.report.units import Scale, capital, count
 from stepladder.studies.design.designs import ContrastKind
 from stepladder.studies.findings import Findings
 from stepladder.studies.judging.statistics import Effect, RungSummary
@@ -54,7 +54,7 @@ def draw_ladder(findings: Findings, *, compact: bool = False) -> Figure:
         compact: for a narrow screen; the figures at the right are left out, as the page's table has them.
     """
     with house_style():
-        rungs, scale = findings.rungs, Scale(findings.metric.share)
+        rungs, scale = findings.rungs, Scale(findings.metric.unit)
         labels = [_label(rung, 24 if compact else 32) for rung in rungs]
         row = max(0.6, 0.26 + _LINE * (1 + max(len(label.lines) for label in labels)))
         header = _header(findings, 60 if compact else 110)
@@ -77,7 +77,7 @@ def draw_ladder(findings: Findings, *, compact: bool = False) -> Figure:
         if not compact:
             _write_figures(axes, rungs, scale, effects, several)
         title = findings.metric.label
-        write_header(figure, f"{title[0].upper()}{title[1:]}, rung by rung", header)
+        write_header(figure, f"{capital(title)}, rung by rung", header)
         _draw_legend(figure, rungs, compact, header_height(header) + 0.08)
         return figure
 

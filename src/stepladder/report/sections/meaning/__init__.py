@@ -29,11 +29,11 @@ from stepladder.report.section import Section
 from stepladder.report.units import (
     Scale,
     amount,
+    capital,
     count,
     interval,
     listing,
     mean_and_spread,
-    percent,
     points,
     size,
     time_range,
@@ -134,7 +134,7 @@ def verdict_marks(findings: Findings) -> list[Mark]:
     """
     if not findings.limits.read or len(findings.study.record.seeds) == 1 or findings.nothing_learned:
         return []
-    scale, effects = Scale(findings.metric.share), findings.techniques
+    scale, effects = Scale(findings.metric.unit), findings.techniques
     several = several_kinds(effects)
     wider = [scale.interval(bounds, each.most) if (bounds := findings.on_new_images(each)) else "" for each in effects]
     return [
@@ -180,7 +180,7 @@ def describe_limits(findings: Findings) -> list[str]:
             f"{'has' if limits.missing == 1 else 'have'} not ended, so every figure may still change."
         )
     if limits.watched_test:
-        sentences.append(f"{WATCHED[0].upper()}{WATCHED[1:]}.")
+        sentences.append(f"{capital(WATCHED)}.")
     if findings.nothing_learned is None:  # what to try there says it already
         sentences += _describe_uneven(findings)
     return sentences
@@ -188,7 +188,7 @@ def describe_limits(findings: Findings) -> list[str]:
 
 def _describe_failed(findings: Findings) -> list[str]:
     """Say which trials diverged, and count, and which were stopped, and are left out."""
-    limits, scale = findings.limits, Scale(findings.metric.share)
+    limits, scale = findings.limits, Scale(findings.metric.unit)
     sentences = []
     if diverged := [one for one in limits.failed if one.ending is Ending.DIVERGED]:
         named = [f"{one.rung}, seed {one.seed}, after {count(one.epochs, 'epoch')}" for one in diverged[:3]]
@@ -230,6 +230,10 @@ def _ended_by(ending: Ending) -> str:
             assert_never(ending)
 
 
+#: Metrics that count every class alike, however many images it has.
+_CLASSES_ALIKE = ("macro_f1", "balanced_accuracy", "auc")
+
+
 def _describe_uneven(findings: Findings) -> list[str]:
     """Say that the classes are uneven, with the metric that sees the small ones."""
     found = findings.uneven
@@ -239,12 +243,13 @@ def _describe_uneven(findings: Findings) -> list[str]:
         f"The classes are uneven: of {found.images:,} images, {found.fewest:,} are of {found.smallest} and "
         f"{found.most:,} of {found.largest}."
     )
-    if findings.metric.name == "macro_f1":
-        return [f"{counts} Macro F1, which this study is judged by, counts every class alike."]
     label = findings.metric.label
+    if findings.metric.name in _CLASSES_ALIKE:
+        return [f"{counts} {capital(findings.metric.noun)}, which this study is judged by, counts every class alike."]
+    if findings.metric.name != "accuracy":
+        return [counts]
     return [
-        f"{counts} {label[0].upper()}{label[1:]} hardly sees the small ones; macro F1 counts every class alike "
-        "(`metric=macro_f1`)."
+        f"{counts} {capital(label)} hardly sees the small ones; macro F1 counts every class alike (`metric=macro_f1`)."
     ]
 
 
@@ -288,7 +293,7 @@ def describe_results(findings: Findings) -> list[str]:
 
 def _answer(findings: Findings, effects: Sequence[Effect]) -> str:
     """Write "dropout helps by about 4 points; nothing can be told yet of the other 3 (2 more seeds, about 3 min)"."""
-    scale = Scale(findings.metric.share)
+    scale = Scale(findings.metric.unit)
     parts = []
     for verdict, word in (("helped", "helps"), ("hurt", "hurts")):
         found = sorted((e for e in effects if e.verdict == verdict), key=lambda e: -abs(e.mean or 0.0))
@@ -311,7 +316,7 @@ def _answer(findings: Findings, effects: Sequence[Effect]) -> str:
         return ""
     sentence = "; ".join(parts)
     # A technique's name stays as one types it; only a word of ours begins with a capital.
-    return f"{sentence[0].upper()}{sentence[1:]}." if sentence.startswith("nothing") else f"{sentence}."
+    return f"{capital(sentence)}." if sentence.startswith("nothing") else f"{sentence}."
 
 
 def _what_more(findings: Findings, undecided: Sequence[Effect]) -> str:
@@ -367,13 +372,13 @@ def _describe_interactions(effects: Sequence[Effect]) -> list[str]:
         if found and (verdict != "undecided" or len(found) > _NAMED):
             some = f"{len(found)} of {len(effects)} interactions" if len(found) > _NAMED else ""
             word = verdict_word(found[0])
-            sentences.append(f"{word[0].upper()}{word[1:]}: {some or listing([effect.name for effect in found])}.")
+            sentences.append(f"{capital(word)}: {some or listing([effect.name for effect in found])}.")
     return sentences
 
 
 def _describe_rest(findings: Findings, effects: Sequence[Effect]) -> list[str]:
     """Say what neither answer nor table does: what small effects mean, what decides others, what is missing."""
-    scale, small = Scale(findings.metric.share), findings.study.record.smallest_effect
+    scale, small = Scale(findings.metric.unit), findings.study.record.smallest_effect
     sentences = []
     tiny = [
         effect.name
@@ -452,7 +457,7 @@ def _describe_gain(findings: Findings) -> list[str]:
     """Say what the Shapley values add up to."""
     if findings.gain is None:
         return []
-    scale = Scale(findings.metric.share)
+    scale = Scale(findings.metric.unit)
     whole = f"{scale.difference(findings.gain)} {scale.step}"
     if findings.study.record.notes:
         return [f"The shares (Shapley values) add up to {whole}, an estimate from a fraction of the subsets."]
@@ -487,7 +492,7 @@ def _detected(findings: Findings, effects: Sequence[Effect], what: str) -> str:
     found = sorted(effect.detectable for effect in effects if effect.detectable is not None)
     if not found:
         return ""
-    scale = Scale(findings.metric.share)
+    scale = Scale(findings.metric.unit)
     least, most = size(scale, found[0]), size(scale, found[-1])
     if least == most:
         return f"{least} in each {what}" if len(found) > 1 else least
@@ -495,8 +500,10 @@ def _detected(findings: Findings, effects: Sequence[Effect], what: str) -> str:
 
 
 def _describe_choice(findings: Findings) -> list[str]:
-    """Recommend by validation accuracy, or say why nothing can be recommended."""
-    choice = findings.choice
+    """Recommend by the plan's metric on validation, or say why nothing can be recommended."""
+    choice, metric, scale = findings.choice, findings.metric, Scale(findings.metric.unit)
+    extreme = "highest" if metric.higher_is_better else "lowest"
+    worse = "above" if metric.higher_is_better else "below"
     match choice.reason:
         case ChoiceReason.TOO_FEW:
             return []
@@ -515,18 +522,18 @@ def _describe_choice(findings: Findings) -> list[str]:
                 f"{listing(list(choice.hurt))} hurt. More validation images would tell which is right."
             ]
         case ChoiceReason.BEST | ChoiceReason.SIMPLEST | ChoiceReason.LOWEST:
-            mean = "mean validation accuracy" if choice.seeds > 1 else "validation accuracy"
+            mean = f"mean {metric.validation_label}" if choice.seeds > 1 else metric.validation_label
             sure = " without a failed trial" if choice.without_failed else ""
-            own = f"{percent(choice.validation or 0.0)}, n = {choice.seeds}"
-            best = f"{percent(choice.best_validation or 0.0)}, {choice.best}"
+            own = f"{scale.full(choice.validation or 0.0)}, n = {choice.seeds}"
+            best = f"{scale.full(choice.best_validation or 0.0)}, {choice.best}"
             caution = "; with one seed this may be luck" if choice.seeds == 1 else ""
             if choice.reason is ChoiceReason.SIMPLEST:
                 within = f"of the rungs{sure} whose {mean} lies within noise of the best ({best})"
                 return [f"The recipe to use now is {choice.rung}: {within}, it is the simplest{caution}."]
             if choice.rung != choice.best:
-                above = f"no rung{sure} is above it by more than noise in {mean} (highest: {best})"
+                above = f"no rung{sure} is {worse} it by more than noise in {mean} ({extreme}: {best})"
                 return [f"The recipe to use now is {choice.rung}, the simplest: {above}{caution}."]
-            highest = f"it has the highest {mean}{sure and f' of the rungs{sure}'} ({own})"
+            highest = f"it has the {extreme} {mean}{sure and f' of the rungs{sure}'} ({own})"
             lowest = choice.reason is ChoiceReason.LOWEST
             alone = "is the simplest" if lowest else "no simpler one lies within noise of it"
             return [f"The recipe to use now is {choice.rung}: {highest}, and {alone}{caution}."]
@@ -536,7 +543,7 @@ def _describe_choice(findings: Findings) -> list[str]:
 
 def _describe_highest(findings: Findings) -> str:
     """Describe the test results; which rung to take is not said here."""
-    metric, scale = findings.metric, Scale(findings.metric.share)
+    metric, scale = findings.metric, Scale(findings.metric.unit)
     known = [rung for rung in findings.rungs if rung.mean is not None]
     top, first = findings.rung(findings.highest[0]), findings.rungs[0]
     mean = "mean " if any(rung.n > 1 for rung in known) else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from pathlib import Path
 from typing import Any, assert_never
 
 from stepladder.report.markdown import render_list
@@ -56,12 +58,22 @@ def protocol(findings: AnyFindings) -> list[tuple[str, str]]:
         ("Training accuracy", f"in evaluation mode on {sample} plain training images"),
         ("Precision and device", f"{record.precision} on {record.device}{_why(record)}"),
         ("Time", f"{duration(costs.seconds)} in all trials"),
+        *_reused(findings.study),
         ("Energy", _energy(costs, len(findings.study.trials))),
         ("Started", record.created),
         ("Plan hash", record.plan_hash),
         ("Data fingerprint", data.fingerprint),
         ("Split", data.split),
     ]
+
+
+def _reused(study: SavedStudy) -> list[tuple[str, str]]:
+    """Return from where how many trials were taken over; nothing where all ran here."""
+    sources = Counter(str(Path(one.result.reused_from).parent) for one in study.trials if one.result.reused_from)
+    if not sources:
+        return []
+    each = [f"{number} of {count(len(study.trials), 'trial')} from {source}" for source, number in sources.items()]
+    return [("Taken over", f"{listing(each)}; trained there, with the same recipe, seed, images and arithmetic")]
 
 
 def platform(record: StudyRecord) -> list[tuple[str, str]]:
@@ -124,7 +136,7 @@ def _rules(findings: AnyFindings) -> list[tuple[str, str]]:
     record = findings.study.record
     match findings:
         case Findings():
-            interest = amount(Scale(findings.metric.share), record.smallest_effect)
+            interest = amount(Scale(findings.metric.unit), record.smallest_effect)
             rules = f"{findings.metric.label}, α = {record.alpha:g}, smallest effect of interest {interest}"
             if record.spending == "open":
                 taken = look_sizes(record.looks[0].seeds, len(record.seeds))

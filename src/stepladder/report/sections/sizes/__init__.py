@@ -8,13 +8,14 @@ from functools import partial
 from stepladder.report.marks import WATCHED
 from stepladder.report.nothing_learned import opening_sentences
 from stepladder.report.section import Picture, Section, TextTable
-from stepladder.report.units import UNDEFINED, count, interval, listing, mean_and_spread, percent, points
+from stepladder.report.units import UNDEFINED, Scale, capital, count, interval, listing, percent, points
 from stepladder.studies.judging.power_law import PowerLaw
-from stepladder.studies.judging.sizes import CurveFindings, SizeResult
+from stepladder.studies.judging.sizes import CurveFindings, SizeResult, has_law
+from stepladder.training.metrics import Metric
 
 
 class SizesSection(Section[CurveFindings]):
-    """Test accuracy by the number of training images, the power law through it, and what twice as many would bring."""
+    """What decides, by the number of training images, the power law through it, and what twice as many would bring."""
 
     key = "sizes"
     heading = "Would more images help?"
@@ -24,18 +25,19 @@ class SizesSection(Section[CurveFindings]):
         return describe_sizes(findings)
 
     def pictures(self, findings: CurveFindings) -> tuple[Picture, ...]:
-        """Return accuracy by size; none before test was read."""
+        """Return the metric by size; none before test was read."""
         from stepladder.report.sections.sizes.figure import draw_sizes
 
-        each = [f"{size.images:,} images {percent(size.mean)}" for size in findings.sizes if size.mean is not None]
+        scale = Scale(findings.metric.unit)
+        each = [f"{size.images:,} images {scale.full(size.mean)}" for size in findings.sizes if size.mean is not None]
         if not each:
             return ()
         fitted = " with the fitted power law" if findings.law else ""
-        alt = f"Test accuracy against training images{fitted}: {', '.join(each)}."
+        alt = f"{capital(findings.metric.label)} against training images{fitted}: {', '.join(each)}."
         return (Picture("sizes", partial(draw_sizes, findings), alt),)
 
     def tables(self, findings: CurveFindings) -> tuple[TextTable, ...]:
-        """Return accuracy by size."""
+        """Return the metric by size."""
         return (size_table(findings),)
 
 
@@ -45,13 +47,14 @@ def describe_sizes(findings: CurveFindings) -> list[str]:
     sentences = opening_sentences(findings)
     sentences += [f"Do not trust these figures: {study.edited}."] if study.edited else []
     if study.record.validation == 0:
-        sentences.append(f"{WATCHED[0].upper()}{WATCHED[1:]}.")
+        sentences.append(f"{capital(WATCHED)}.")
     if failed := [f"{one.rung}, seed {one.seed}" for one in findings.facts.failed]:
         sentences.append(f"{count(len(failed), 'trial')} failed and counted as guessing: {listing(failed)}.")
     if findings.nothing_learned is not None and not study.missing and not study.unread:
         return [*sentences, "So nothing can be said of more images."]
     if law is not None:
-        return [*sentences, *_gain(law), *_left_out(findings), *_off(law), _fit(findings, law), _budget(findings)]
+        told = [*_gain(findings.metric, law), *_left_out(findings), *_off(law)]
+        return [*sentences, *told, _fit(findings, law), _budget(findings)]
     if study.missing:
         have = "has" if study.missing == 1 else "have"
         trials = f"{study.missing} of {count(study.record.planned_trials, 'trial')} {have} not ended"
@@ -63,13 +66,16 @@ def describe_sizes(findings: CurveFindings) -> list[str]:
     return sentences
 
 
-def _gain(law: PowerLaw) -> Iterator[str]:
+def _gain(metric: Metric, law: PowerLaw) -> Iterator[str]:
     low, high = law.gain_interval
+    what, ends = "the error", (law.error, law.predicted)
+    if metric.name != "accuracy":
+        what, ends = "it", (1 - law.error, 1 - law.predicted)
     yield (
-        f"With twice the {law.images:,} training images, accuracy would change by about {points(law.gain)} points "
-        f"({100 * law.confidence:.0f} % interval {interval(law.gain_interval)}): the error would go from "
-        f"{percent(law.error)}, as measured, to about {percent(law.predicted)}. The interval is for what would be "
-        "measured, by as many seeds on as many test images."
+        f"With twice the {law.images:,} training images, {metric.label.removeprefix('test ')} would change by about "
+        f"{points(law.gain)} points ({100 * law.confidence:.0f} % interval {interval(law.gain_interval)}): {what} "
+        f"would go from {percent(ends[0])}, as measured, to about {percent(ends[1])}. The interval is for what would "
+        "be measured, by as many seeds on as many test images."
     )
     if high < 0:
         yield "On these sizes, more images made it worse."
@@ -79,8 +85,8 @@ def _gain(law: PowerLaw) -> Iterator[str]:
 
 def _left_out(findings: CurveFindings) -> Iterator[str]:
     if findings.at_chance:
-        left = _listed(findings.at_chance)
-        yield f"No better than guessing ({percent(findings.guess)}), and so left out of the fit: {left}."
+        left = _listed(findings.at_chance, Scale(findings.metric.unit))
+        yield f"No better than guessing ({_guessing(findings)}), and so left out of the fit: {left}."
 
 
 def _off(law: PowerLaw) -> Iterator[str]:
@@ -109,19 +115,28 @@ def _fit(findings: CurveFindings, law: PowerLaw) -> str:
 
 def _not_fitted(findings: CurveFindings) -> str:
     above = [size for size in findings.sizes if size.scores and not size.at_chance]
-    guessing = f"guessing, {percent(findings.guess)}"
+    guessing = f"guessing, {_guessing(findings)}"
+    if above and not has_law(findings.metric):
+        return (
+            f"{capital(findings.metric.label)} is no share that is 1 at best, so no power law is fitted to it: the "
+            "table has the sizes."
+        )
     if not above:
         return f"No size is better than {guessing}, so nothing was fitted: use more images, or train longer."
     if findings.sizes[-1].at_chance:
         return f"The largest size is no better than {guessing}, so nothing was fitted: look at its training first."
     return (
-        f"Only one size is better than {guessing} ({_listed(tuple(above))}), and a fit takes two: use more images, or "
-        "train longer."
+        f"Only one size is better than {guessing} ({_listed(tuple(above), Scale(findings.metric.unit))}), and a fit "
+        "takes two: use more images, or train longer."
     )
 
 
-def _listed(sizes: tuple[SizeResult, ...]) -> str:
-    told = [f"{size.images:,} images, {percent(size.mean)}" for size in sizes if size.mean is not None]
+def _guessing(findings: CurveFindings) -> str:
+    return Scale(findings.metric.unit).full(findings.guess)
+
+
+def _listed(sizes: tuple[SizeResult, ...], scale: Scale) -> str:
+    told = [f"{size.images:,} images, {scale.full(size.mean)}" for size in sizes if size.mean is not None]
     return listing(told)
 
 
@@ -140,13 +155,13 @@ def _budget(findings: CurveFindings) -> str:
 
 
 def size_table(findings: CurveFindings) -> TextTable:
-    """Return accuracy by size; the last row is what twice the images would bring."""
-    law = findings.law
+    """Return the metric by size; the last row is what twice the images would bring."""
+    law, metric, scale = findings.law, findings.metric, Scale(findings.metric.unit)
     fitted = {} if law is None else {size.images: f"{100 * (1 - size.fitted):.2f}" for size in law.sizes}
     rows = [
         (
             f"{size.images:,}",
-            mean_and_spread(size.mean, size.sd),
+            UNDEFINED if size.mean is None else scale.spread(size.mean, size.sd),
             "at chance" if size.at_chance else fitted.get(size.images, UNDEFINED),
             f"{size.epochs:,}",
             f"{size.steps:,}",
@@ -162,7 +177,7 @@ def size_table(findings: CurveFindings) -> TextTable:
         last = f" The last row is what would be measured, with its {100 * law.confidence:.0f} % interval."
     return TextTable(
         caption=f"Mean ± sample standard deviation over n seeds. Each size is within the next.{last}",
-        header=("training images", "test accuracy, %", "fitted, %", "epochs", "steps", "n"),
+        header=("training images", f"{metric.label}, {scale.unit}", f"fitted, {scale.unit}", "epochs", "steps", "n"),
         rows=tuple(rows),
         text_columns=1,
     )

@@ -1,4 +1,4 @@
-"""Test accuracy against the number of training images, with the fitted power law."""
+"""The plan's metric on test against the number of training images, with the fitted power law."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from stepladder.report.figures.style import (
     write_header,
     write_legend,
 )
-from stepladder.report.units import count
+from stepladder.report.units import Scale, count
 from stepladder.studies.judging.power_law import PowerLaw
 from stepladder.studies.judging.sizes import CurveFindings
 
 
 def draw_sizes(findings: CurveFindings, *, compact: bool = False) -> Figure:
     """Draw a dot a seed, the mean of each size, the fit, and where it leads with twice as many images."""
-    record, law = findings.study.record, findings.law
+    record, law, scale = findings.study.record, findings.law, Scale(findings.metric.unit)
     with house_style():
         facts = [record.data.name, count(len(record.seeds), "seed"), count(record.data.counts["test"], "test image")]
         width, height = (4.9, 4.2) if compact else (6.4, 4.4)
@@ -36,10 +36,11 @@ def draw_sizes(findings: CurveFindings, *, compact: bool = False) -> Figure:
         axes = figure.add_axes((0.72 / width, 0.62 / height, (width - 1.1) / width, (height - top - 0.62) / height))
         ticks = [size.images for size in findings.sizes]
         for size in findings.sizes:
-            values = [100 * score for score in size.scores.values()]
+            values = [scale.factor * score for score in size.scores.values()]
             axes.scatter([size.images] * len(values), values, s=30, color=VALIDATION, alpha=0.6, lw=0, zorder=3)
             if size.mean is not None:
-                axes.plot(size.images, 100 * size.mean, marker="D", ms=6.5, mfc="white", mec=INK, mew=1.6, zorder=4)
+                mean = scale.factor * size.mean
+                axes.plot(size.images, mean, marker="D", ms=6.5, mfc="white", mec=INK, mew=1.6, zorder=4)
         handles = [
             Line2D([], [], ls="", marker="o", ms=6, color=VALIDATION, alpha=0.6, mew=0, label="one seed"),
             Line2D([], [], ls="", marker="D", ms=6, mfc="white", mec=INK, mew=1.6, label="mean"),
@@ -52,7 +53,7 @@ def draw_sizes(findings: CurveFindings, *, compact: bool = False) -> Figure:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xlabel("training images")
-        axes.set_ylabel("test accuracy, %")
+        axes.set_ylabel(f"{findings.metric.label}, {scale.unit}")
         write_header(figure, "Would more images help?", header)
         write_legend(figure, handles, header_height(header) + 0.08, columns, 1.6)
         return figure

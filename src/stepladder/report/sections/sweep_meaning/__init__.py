@@ -7,7 +7,7 @@ from typing import Any
 
 from stepladder.report.nothing_learned import opening_sentences
 from stepladder.report.section import Section
-from stepladder.report.units import count, hundredths, listing, percent
+from stepladder.report.units import Scale, count, listing, percent
 from stepladder.studies.design.sweeps import RATE, AxisRecord, Value, as_text
 from stepladder.studies.judging.points import Best, Edge, Point, RateMove, SweepFindings, Trend, to_sweep_document
 
@@ -38,14 +38,15 @@ def describe_sweep(findings: SweepFindings) -> list[str]:
         why = "in every point some seed did not finish, or ended no better than guessing"
         sentences.append(f"There is no best point: {why if findings.complete else 'no point has all its seeds'}.")
     elif best is not None:
-        sentences += _best(best)
+        sentences += _best(findings, best)
         sentences += map(_edge, findings.edges)
         if findings.edges and best.by_chance:
             sentences.append("With one seed, its place may be chance.")
         sentences += map(_rate, findings.rates)
     closing = "Test was not read: a sweep chooses by validation images alone."
     if best is not None and len(findings.points) > 1:
-        closing += " The highest of several means is a little too high by chance."
+        extreme = "highest" if findings.metric.higher_is_better else "lowest"
+        closing += f" The {extreme} of several means is a little too {extreme[:-3]} by chance."
     return [*sentences, closing]
 
 
@@ -61,11 +62,12 @@ def _limits(findings: SweepFindings) -> Iterator[str]:
     if search is not None and search.tried < search.points:
         tried = f"{search.tried} of {count(search.points, 'point')} were tried"
         yield f"The search is unfinished: {tried}. Every figure may still change."
+    side = "below" if findings.metric.higher_is_better else "above"
     if search is not None and search.pruned:
         were, their = ("was", "its") if len(search.pruned) == 1 else ("were", "their")
         yield (
             f"{len(search.pruned)} of {count(len(findings.points), 'point')} {were} given up before {their} last seed, "
-            f"with a mean validation accuracy below the median of the earlier points."
+            f"with a mean {findings.metric.validation_label} {side} the median of the earlier points."
         )
     if study.missing:
         have = "has" if study.missing == 1 else "have"
@@ -78,8 +80,9 @@ def _limits(findings: SweepFindings) -> Iterator[str]:
 def _unlearned(findings: SweepFindings) -> list[str]:
     """Name what diverged and what ended at chance; a value at which nothing learned is named once."""
     found = findings.unlearned
+    measured = "" if findings.metric.name == "accuracy" else "an accuracy of "
     guessing = (
-        f"ended no better than guessing ({percent(findings.chance_level)} or less on "
+        f"ended no better than guessing ({measured}{percent(findings.chance_level)} or less on "
         f"{count(findings.validation_images, 'validation image')})"
     )
     sentences = []
@@ -113,28 +116,28 @@ def _share(point: Point, bad: int) -> str:
     return point.name if bad == point.ended else f"{point.name} ({bad} of {count(point.ended, 'seed')})"
 
 
-def _best(best: Best) -> Iterator[str]:
+def _best(findings: SweepFindings, best: Best) -> Iterator[str]:
     point, n = best.point, best.point.n
+    metric, scale = findings.metric, Scale(findings.metric.unit)
+    extreme = "highest" if metric.higher_is_better else "lowest"
     several = len(best.points) > 1
     if several:
-        names = [one.name if one.sd is None else f"{one.name} (± {hundredths(one.sd)})" for one in best.points]
-        highest = f"the highest {'mean ' if n > 1 else ''}validation accuracy, {percent(point.mean or 0)}"
+        names = [one.name if one.sd is None else f"{one.name} (± {scale.value(one.sd)})" for one in best.points]
+        highest = f"the {extreme} {'mean ' if n > 1 else ''}{metric.validation_label}, {scale.full(point.mean or 0)}"
         yield f"{count(len(names), 'point')} share {highest} (n = {n}): {_some(names)}."
     else:
-        score, spread = hundredths(point.mean), f"(n = {n})"
-        if point.sd is not None:
-            score, spread = f"{score} ± {hundredths(point.sd)}", f"(sd, n = {n})"
+        score, spread = scale.spread(point.mean, point.sd), f"(n = {n})" if point.sd is None else f"(sd, n = {n})"
         mean = "mean " if n > 1 else ""
-        yield f"{point.name} has the highest {mean}validation accuracy: {score} % {spread}."
+        yield f"{point.name} has the {extreme} {mean}{metric.validation_label}: {score} {scale.unit} {spread}."
     rivals = len(best.ties) + len(best.beaten)
     if n == 1:
         yield "With one seed no two points can be told apart. Use 3 seeds or more."
     elif rivals and best.margin is not None:
-        yield _rivals(best, rivals, "them" if several else "it")
+        yield _rivals(best, rivals, "them" if several else "it", scale)
 
 
-def _rivals(best: Best, rivals: int, them: str) -> str:
-    margin = f"difference of more than {hundredths(best.margin)} points is evidence"
+def _rivals(best: Best, rivals: int, them: str, scale: Scale) -> str:
+    margin = f"difference of more than {scale.value(best.margin)} {scale.step} is evidence"
     margin += " (Tukey, 95 %; more where seeds differ more)"
     others = count(rivals, "other point")
     if not best.ties:
@@ -146,7 +149,7 @@ def _rivals(best: Best, rivals: int, them: str) -> str:
         which = "The other point that learned cannot"
     else:
         which = f"None of the {others} that learned can"
-    named = _some([tie.name for tie in sorted(best.ties, key=lambda tie: -(tie.mean or 0))])
+    named = _some([tie.name for tie in sorted(best.ties, key=lambda tie: -tie.worth)])
     return f"{which} be told apart from {them}: {named}. Only a {margin}."
 
 

@@ -1,4 +1,4 @@
-"""Every point of a sweep: validation accuracy and time, drawn and as a table."""
+"""Every point of a sweep: what decides, on validation images, and time, drawn and as a table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stepladder.report.section import Picture, Section, TextTable
-from stepladder.report.units import UNDEFINED, duration, hundredths, mean_and_spread, percent
+from stepladder.report.units import UNDEFINED, Scale, capital, duration, hundredths
 from stepladder.studies.design.sweeps import as_text
 from stepladder.studies.judging.points import Point, SweepFindings
 
@@ -26,24 +26,25 @@ class SweepPointsSection(Section[SweepFindings]):
     heading = "The points"
 
     def pictures(self, findings: SweepFindings) -> tuple[Picture, ...]:
-        """Return validation accuracy and time by key."""
-        from stepladder.report.sections.sweep_points.lines import draw_accuracy_line, draw_time_line
-        from stepladder.report.sections.sweep_points.maps import draw_accuracy_map, draw_time_map
+        """Return what decides, and time, by key."""
+        from stepladder.report.sections.sweep_points.lines import draw_score_line, draw_time_line
+        from stepladder.report.sections.sweep_points.maps import draw_score_map, draw_time_map
 
         mapped = findings.sweep.search is None and len(findings.sweep.axes) > 1
-        accuracy, time = (draw_accuracy_map, draw_time_map) if mapped else (draw_accuracy_line, draw_time_line)
+        score, time = (draw_score_map, draw_time_map) if mapped else (draw_score_line, draw_time_line)
         kind = "Heat map" if mapped else "Chart"
         keys = " and ".join(axis.key for axis in findings.sweep.axes)
+        metric, scale = findings.metric, Scale(findings.metric.unit)
         each = [
-            f"{point.name} {percent(point.mean)}" if point.mean is not None else f"{point.name} without a result"
+            f"{point.name} {scale.full(point.mean)}" if point.mean is not None else f"{point.name} without a result"
             for point in findings.points
         ]
         more = f"; and {len(each) - _TOLD} more" if len(each) > _TOLD else ""
         return (
             Picture(
-                "accuracy",
-                partial(accuracy, findings),
-                f"{kind} of validation accuracy by {keys}: {'; '.join(each[:_TOLD])}{more}.",
+                "accuracy" if metric.name == "accuracy" else "score",
+                partial(score, findings),
+                f"{kind} of {metric.validation_label} by {keys}: {'; '.join(each[:_TOLD])}{more}.",
             ),
             Picture(
                 "time",
@@ -59,10 +60,12 @@ class SweepPointsSection(Section[SweepFindings]):
 
 def point_table(findings: SweepFindings) -> TextTable:
     """Return every point with its figures, in the plan's order."""
+    metric, scale = findings.metric, Scale(findings.metric.unit)
+    head = "validation" if metric.name == "accuracy" else metric.validation_label
     rows = [
         (
             *(as_text(value) for value in point.values),
-            mean_and_spread(point.mean, point.sd),
+            UNDEFINED if point.mean is None else scale.spread(point.mean, point.sd),
             str(point.n),
             hundredths(point.train),
             duration(point.seconds),
@@ -72,11 +75,19 @@ def point_table(findings: SweepFindings) -> TextTable:
     ]
     return TextTable(
         caption=(
-            "Validation accuracy after the last epoch: mean ± sample standard deviation over n seeds. One that "
-            "diverged counts as guessing; one that was stopped is left out. Train: accuracy on plain training images "
-            f"in evaluation mode. Time: mean wall time of a finished trial. {UNDEFINED} marks what is not defined."
+            f"{capital(metric.validation_label)} after the last epoch: mean ± sample standard deviation over n "
+            "seeds. One that diverged counts as guessing; one that was stopped is left out. Train: accuracy on plain "
+            f"training images in evaluation mode. Time: mean wall time of a finished trial. {UNDEFINED} marks what is "
+            "not defined."
         ),
-        header=(*(axis.key for axis in findings.sweep.axes), "validation, %", "n", "train, %", "time a trial", "note"),
+        header=(
+            *(axis.key for axis in findings.sweep.axes),
+            f"{head}, {scale.unit}",
+            "n",
+            "train, %" if metric.name == "accuracy" else "train accuracy, %",
+            "time a trial",
+            "note",
+        ),
         rows=tuple(rows),
         text_columns=len(findings.sweep.axes),
     )
@@ -88,7 +99,7 @@ def terminal_points(findings: SweepFindings) -> Table:
     caption = None
     if len(points) > _SHOWN:
         caption = f"The best {_SHOWN} of {len(points)} points; the report has all of them."
-        points = sorted(points, key=lambda point: -(point.mean or 0.0))[:_SHOWN]
+        points = sorted(points, key=lambda point: -point.worth)[:_SHOWN]
     table = Table(
         box=box.SIMPLE_HEAD,
         padding=(0, 1),
@@ -100,11 +111,13 @@ def terminal_points(findings: SweepFindings) -> Table:
     )
     for axis in findings.sweep.axes:
         table.add_column(Text(axis.key), justify="right", overflow="fold")
-    for head in ("val\n%", "train\n%", "time\na trial"):
+    metric, scale = findings.metric, Scale(findings.metric.unit)
+    decides = "val" if metric.name == "accuracy" else f"val {metric.name}"
+    for head in (f"{decides}\n{scale.unit}", "train\n%", "time\na trial"):
         table.add_column(head, justify="right", no_wrap=True)
     table.add_column("")
     for point in points:
-        score = mean_and_spread(point.mean, point.sd)
+        score = UNDEFINED if point.mean is None else scale.spread(point.mean, point.sd)
         score += f" (n={point.n})" if point.n and len(findings.study.record.seeds) > 1 else ""
         # Values come from the user; as Text they are never read as rich's markup.
         cells = [*(as_text(value) for value in point.values), score, hundredths(point.train), duration(point.seconds)]

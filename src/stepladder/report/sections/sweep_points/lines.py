@@ -22,7 +22,8 @@ from stepladder.report.figures.style import (
     write_header,
     write_legend,
 )
-from stepladder.report.sections.sweep_points.maps import TITLES, Measure, facts_of
+from stepladder.report.sections.sweep_points.maps import Measure, facts_of, title_of
+from stepladder.report.units import Scale
 from stepladder.studies.design.sweeps import AxisRecord, Value, as_text, is_number
 from stepladder.studies.judging.points import SweepFindings
 
@@ -30,12 +31,12 @@ from stepladder.studies.judging.points import SweepFindings
 _LOG_FROM = 8
 
 
-def draw_accuracy_line(findings: SweepFindings, *, compact: bool = False) -> Figure:
-    """Draw validation accuracy against each key: a dot a seed; for a grid the mean's line in a band from low to high.
+def draw_score_line(findings: SweepFindings, *, compact: bool = False) -> Figure:
+    """Draw what decides against each key: a dot a seed; for a grid the mean's line in a band from low to high.
 
     A trial that failed is drawn as guessing, which is what it counts as.
     """
-    return _draw(findings, "accuracy", compact)
+    return _draw(findings, "score", compact)
 
 
 def draw_time_line(findings: SweepFindings, *, compact: bool = False) -> Figure:
@@ -63,7 +64,7 @@ def _draw(findings: SweepFindings, measure: Measure, compact: bool) -> Figure:
             y = height - top - (position // abreast) * (high + bottom) - high
             axes = figure.add_axes((x / width, y / height, wide / width, high / height), label=str(position))
             _draw_panel(axes, findings, position, axis, measure, line)
-        write_header(figure, TITLES[measure], header)
+        write_header(figure, title_of(findings, measure), header)
         write_legend(figure, _handles(findings, measure, line), header_height(header) + 0.1, 4, 1.6)
         return figure
 
@@ -78,9 +79,10 @@ def _draw_panel(
 ) -> None:
     points, best = findings.points, findings.best
     places = place_values(axes, axis, [point.values[position] for point in points])
-    if measure == "accuracy":
-        means = [None if point.mean is None else 100 * point.mean for point in points]
-        seeds = [[100 * score for score in point.scores.values()] for point in points]
+    scale = Scale(findings.metric.unit)
+    if measure == "score":
+        means = [None if point.mean is None else scale.factor * point.mean for point in points]
+        seeds = [[scale.factor * score for score in point.scores.values()] for point in points]
     else:
         means = [point.seconds for point in points]
         seeds = [[] if point.seconds is None else [point.seconds] for point in points]
@@ -93,13 +95,13 @@ def _draw_panel(
         axes.plot(xs, [mean for mean in means if mean is not None], color=VALIDATION, lw=1.7, zorder=3)
     for place, point, mean, values in zip(places, points, means, seeds, strict=True):
         bad = bool(point.failed or point.at_chance)
-        if measure == "accuracy" and line:
+        if measure == "score" and line:
             axes.scatter([place] * len(values), values, s=22, color=VALIDATION, alpha=0.6, lw=0, zorder=4)
         if mean is None:
             continue
-        if bad and measure == "accuracy":
+        if bad and measure == "score":
             axes.plot(place, mean, marker="X", ms=8, mfc=ALARM, mec="white", mew=0.8, zorder=6)
-        elif best is not None and point in best.points and measure == "accuracy":
+        elif best is not None and point in best.points and measure == "score":
             axes.plot(place, mean, marker="D", ms=7.5, mfc="white", mec=INK, mew=1.8, zorder=7)
         elif not line:
             face = "white" if point.pruned or point.missing else VALIDATION
@@ -107,8 +109,8 @@ def _draw_panel(
         elif measure == "time":
             axes.plot(place, mean, marker="o", ms=6, mfc=VALIDATION, mec="white", mew=0.8, zorder=4)
         if line and len(points) <= 12:
-            text = f"{mean:.2f}" if measure == "accuracy" else f"{mean:.2g}"
-            low = min(values) if measure == "accuracy" else mean
+            text = scale.value(mean / scale.factor) if measure == "score" else f"{mean:.2g}"
+            low = min(values) if measure == "score" else mean
             label = axes.annotate(
                 text, (place, low), xytext=(0, -9), textcoords="offset points", ha="center", va="top", fontsize=8.5
             )
@@ -117,7 +119,8 @@ def _draw_panel(
         bottom, top = axes.get_ylim()
         axes.set_ylim(bottom - 0.14 * (top - bottom), top + 0.04 * (top - bottom))
     axes.set_xlabel(printable(axis.key))
-    axes.set_ylabel("validation accuracy, %" if measure == "accuracy" else "seconds a trial")
+    named = f"{findings.metric.validation_label}, {scale.unit}"
+    axes.set_ylabel(named if measure == "score" else "seconds a trial")
 
 
 def place_values(axes: Axes, axis: AxisRecord, values: Sequence[Value]) -> list[float]:

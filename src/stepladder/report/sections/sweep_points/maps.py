@@ -1,4 +1,4 @@
-"""Heat maps of a grid: validation accuracy, or time, a cell a point, its figures written in it."""
+"""Heat maps of a grid: what decides, or time, a cell a point, its figures written in it."""
 
 from __future__ import annotations
 
@@ -25,12 +25,11 @@ from stepladder.report.figures.style import (
     write_header,
     write_legend,
 )
-from stepladder.report.units import count, duration, hundredths
+from stepladder.report.units import Scale, capital, count, duration
 from stepladder.studies.design.sweeps import AxisRecord, Value, as_text
 from stepladder.studies.judging.points import Point, SweepFindings
 
-Measure = Literal["accuracy", "time"]
-TITLES = {"accuracy": "Validation accuracy, %", "time": "Time of a trial"}
+Measure = Literal["score", "time"]
 
 #: White to dark blue: darker is more, in gray too, and for every kind of color vision.
 _COLORS = LinearSegmentedColormap.from_list("sweep", ["#F4F8FC", "#9CC4E4", "#2F78B3", "#08306B"])
@@ -52,27 +51,36 @@ class _Panel:
     cells: dict[tuple[int, int], list[Point]]
 
 
-def draw_accuracy_map(findings: SweepFindings, *, compact: bool = False) -> Figure:
-    """Draw mean ± standard deviation of the validation accuracy in every cell of a grid of two keys or more.
+@dataclass(frozen=True)
+class _Shown:
+    """What a cell shows: its value, and how that is written."""
+
+    measure: Measure
+    value: Callable[[Sequence[Point]], float | None]
+    scale: Scale
+
+
+def draw_score_map(findings: SweepFindings, *, compact: bool = False) -> Figure:
+    """Draw mean ± standard deviation of what decides in every cell of a grid of two keys or more.
 
     The first key goes across, the second down; further keys make a panel for each of their combinations, or, where
     those are more than twelve, there is a panel for each pair of keys with the best point of each cell.
     """
-    return _draw(findings, "accuracy", compact)
+    return _draw(findings, "score", compact)
 
 
 def draw_time_map(findings: SweepFindings, *, compact: bool = False) -> Figure:
-    """Draw the mean wall time of a trial in every cell; panels as :func:`draw_accuracy_map` has them."""
+    """Draw the mean wall time of a trial in every cell; panels as :func:`draw_score_map` has them."""
     return _draw(findings, "time", compact)
 
 
 def _draw(findings: SweepFindings, measure: Measure, compact: bool) -> Figure:
     points, best = findings.points, findings.best
     panels, pairs = _panels(findings.sweep.axes, points)
-    value = _accuracy if measure == "accuracy" else _seconds
+    value = _score if measure == "score" else _seconds
     known = [number for panel in panels for cell in panel.cells.values() if (number := value(cell)) is not None]
     norm = Normalize(min(known, default=0.0), max(known, default=1.0) or 1.0)
-    top_names = {point.name for point in best.points} if best and measure == "accuracy" else set()
+    top_names = {point.name for point in best.points} if best and measure == "score" else set()
     with house_style():
         cell = _SMALL_CELL if compact else _CELL
         most = max(len(panel.across.values) for panel in panels)
@@ -86,12 +94,12 @@ def _draw(findings: SweepFindings, measure: Measure, compact: bool) -> Figure:
         rows = [panels[start : start + abreast] for start in range(0, len(panels), abreast)]
         width = max(abreast * max(widths), 4.9)
         facts = facts_of(findings, measure)
-        if measure == "accuracy":
+        if measure == "score":
             facts.append(
                 "mean ± standard deviation" if len(findings.study.record.seeds) > 1 else "no spread with one seed"
             )
         if pairs:
-            facts.append(f"each cell the {'best' if measure == 'accuracy' else 'mean'} over the other keys")
+            facts.append(f"each cell the {'best' if measure == 'score' else 'mean'} over the other keys")
         header = header_lines(facts, ["unfinished"] if findings.study.missing else [], int(width * 11))
         titled = 0.3 if any(panel.title for panel in panels) else 0.06
         top = header_height(header) + 0.42
@@ -107,15 +115,15 @@ def _draw(findings: SweepFindings, measure: Measure, compact: bool) -> Figure:
                 axes = figure.add_axes(
                     (box[0] / width, box[1] / height, box[2] / width, box[3] / height), label=f"{position}-{y}"
                 )
-                _draw_panel(axes, panel, measure, value, norm, top_names, cell)
+                _draw_panel(axes, panel, _Shown(measure, value, Scale(findings.metric.unit)), norm, top_names, cell)
                 if panel.title:
                     figure.text(left / width, (y - 0.16) / height, printable(panel.title), fontsize=9, va="center")
             y -= tall
-        write_header(figure, TITLES[measure], header)
+        write_header(figure, title_of(findings, measure), header)
         handles = [Patch(fc=_COLORS(0.08), ec="#C8C8C8", label="less"), Patch(fc=_COLORS(0.95), label="more")]
         if top_names:
             handles.append(Patch(fc="white", ec=INK, lw=2.2, label="highest mean"))
-        if measure == "accuracy" and any(point.failed or point.at_chance for point in points):
+        if measure == "score" and any(point.failed or point.at_chance for point in points):
             handles.append(Patch(fc="white", ec=MUTED, hatch="////", lw=0.6, label="a seed did not learn"))
         write_legend(figure, handles, header_height(header) + 0.08, len(handles), 1.2)
         return figure
@@ -153,8 +161,7 @@ def _place(axis: AxisRecord, value: Value) -> int:
 def _draw_panel(
     axes: Axes,
     panel: _Panel,
-    measure: Measure,
-    value: Callable[[Sequence[Point]], float | None],
+    how: _Shown,
     norm: Normalize,
     top_names: set[str],
     cell: float,
@@ -172,9 +179,9 @@ def _draw_panel(
     axes.set_ylabel(printable(panel.down.key))
     size = 9.5 if cell >= 0.7 else 8
     for (x, y), there in panel.cells.items():
-        number = value(there)
+        number = how.value(there)
         shown = _top(there)
-        bad = measure == "accuracy" and not any(point.learned for point in there) and shown.ended > 0
+        bad = how.measure == "score" and not any(point.learned for point in there) and shown.ended > 0
         color = to_rgb(_COLORS(norm(number)) if number is not None else _NOTHING)
         chosen = bool(top_names & {point.name for point in there})
         edge, line = (INK, 2.4) if chosen else ("#C8C8C8", 0.7)
@@ -183,7 +190,7 @@ def _draw_panel(
         if bad:
             patch.set_hatch("////")
         axes.add_patch(patch)
-        first, second = _texts(shown, there, measure)
+        first, second = _texts(shown, there, how)
         ink = "#000000" if bad or number is None or _light(color) else "#FFFFFF"
         pale = {"fc": "white", "ec": "none", "pad": 1.2} if bad else None
         lift = 0.36 if second else 0.5
@@ -204,13 +211,13 @@ def _draw_panel(
         )
 
 
-def _texts(shown: Point, there: Sequence[Point], measure: Measure) -> tuple[str, str]:
-    if measure == "time":
+def _texts(shown: Point, there: Sequence[Point], how: _Shown) -> tuple[str, str]:
+    if how.measure == "time":
         seconds = _seconds(there)
         return ("–" if seconds is None else duration(seconds)), ""
     if shown.mean is None:
         return "–", "stopped" if shown.stopped else "not run"
-    spread = "" if shown.sd is None else f"± {hundredths(shown.sd)}"
+    spread = "" if shown.sd is None else f"± {how.scale.value(shown.sd)}"
     if shown.failed:
         what = "stopped" if shown.stopped else "diverged"
         spread = what if len(shown.failed) == shown.ended else f"{len(shown.failed)} of {shown.ended} {what}"
@@ -218,14 +225,14 @@ def _texts(shown: Point, there: Sequence[Point], measure: Measure) -> tuple[str,
         spread = "guessing" if len(shown.at_chance) == shown.n else f"{len(shown.at_chance)} of {shown.n} guess"
     elif shown.missing:
         spread = f"{shown.n} of {shown.n + shown.missing} seeds"
-    return hundredths(shown.mean), spread
+    return how.scale.value(shown.mean), spread
 
 
 def _top(there: Sequence[Point]) -> Point:
-    return max(there, key=lambda point: (point.learned, point.mean or 0.0))
+    return max(there, key=lambda point: (point.learned, point.worth))
 
 
-def _accuracy(there: Sequence[Point]) -> float | None:
+def _score(there: Sequence[Point]) -> float | None:
     shown = _top(there)
     return shown.mean if shown.learned or (shown.missing and not shown.failed and not shown.at_chance) else None
 
@@ -241,10 +248,17 @@ def _light(color: tuple[float, ...]) -> bool:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] > 0.179
 
 
+def title_of(findings: SweepFindings, measure: Measure) -> str:
+    """Return what stands above every figure of points."""
+    if measure == "time":
+        return "Time of a trial"
+    return f"{capital(findings.metric.validation_label)}, {Scale(findings.metric.unit).unit}"
+
+
 def facts_of(findings: SweepFindings, measure: Measure) -> list[str]:
     """Return what stands under the title of every figure of points."""
     record = findings.study.record
     facts = [record.data.name, count(len(record.rungs), "point"), f"{count(len(record.seeds), 'seed')} each"]
-    if measure == "accuracy":
+    if measure == "score":
         return [*facts, count(findings.validation_images, "validation image")]
     return [*facts, record.machine.accelerator or record.machine.processor]
