@@ -24,6 +24,7 @@ from stepladder.errors import StudyError, unknown
 
 #: Cases of a target that a process reads before another takes its place.
 _CASES_A_PROCESS = 2_500
+_WORKER = "import sys; from benchmarks.fuzz.worker import main; main(sys.argv[1:])"
 
 
 def fuzz(
@@ -65,7 +66,7 @@ def fuzz_target(name: str, cases: int, seed: int, scratch: Path, keep: Path) -> 
     while first < cases:
         end = min(first + _CASES_A_PROCESS, cases)
         progress.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "benchmarks.fuzz.worker", name, str(first), str(end), str(seed)]
+        command = [sys.executable, "-c", _WORKER, name, str(first), str(end), str(seed)]
         done = subprocess.run(
             [*command, str(progress), str(keep)],
             capture_output=True,

@@ -11,7 +11,6 @@ import json
 import os
 import random
 import resource
-import sys
 import tempfile
 import time
 import traceback
@@ -168,7 +167,3 @@ def main(arguments: Sequence[str]) -> None:
     target, first, end, seed, progress, keep = arguments
     tally = run_target(target, range(int(first), int(end)), int(seed), Path(progress), Path(keep))
     print(json.dumps(asdict(tally)))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         sweep,
         train,
     )
-    from stepladder.datasets import Access, ImageSet, load_image_set
+    from stepladder.datasets import Access, ImageSet, Labelled, load_image_set
     from stepladder.datasets.audit import ImageAudit
     from stepladder.errors import StepladderError
     from stepladder.model import Model, Predictions, load_model
@@ -68,6 +68,7 @@ _HOMES = {
     "ImageAudit": "datasets.audit",
     "ImageSet": "datasets",
     "Inspection": "network.inspection",
+    "Labelled": "datasets",
     "LrRange": "studies.lr_range",
     "Model": "model",
     "Network": "network",
@@ -121,6 +122,7 @@ __all__ = [
     "ImageAudit",
     "ImageSet",
     "Inspection",
+    "Labelled",
     "LrRange",
     "Model",
     "Network",

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,6 +58,7 @@ TOPICS: dict[str, str] = {
     "--descriptor": "",
     "--device": "processes",
     "--download": "images",
+    "--costs": "metric",
     "--drop-leaks": "",
     "--effective": "network",
     "--epochs": "settings",
@@ -67,6 +69,8 @@ TOPICS: dict[str, str] = {
     "--folder": "",
     "--folders": "",
     "--format": "exported",
+    "--group-column": "groups",
+    "--group-pattern": "groups",
     "--high": "rates",
     "--html": "stops",
     "--image": "",
@@ -79,7 +83,7 @@ TOPICS: dict[str, str] = {
     "--max-seeds": "seeds",
     "--max-time": "seeds",
     "--max-trials": "seeds",
-    "--metric": "judging",
+    "--metric": "judging metric",
     "--model": "",
     "--name": "",
     "--network": "network settings",
@@ -95,6 +99,7 @@ TOPICS: dict[str, str] = {
     "--repair": "",
     "--resplit": "splits",
     "--retry-failed": "search",
+    "--reuse": "",
     "--rounds": "",
     "--rung": "rungs",
     "--sd": "judging",
@@ -143,6 +148,7 @@ Decisions = dict[tuple[str, str], str | Refused]
 
 RUNGS = ("--rung", "base:", "--rung", "+mix:mixup", "--rung", "+ema:ema")
 OTHER_RUNGS = ("--rung", "base:", "--rung", "other:mixup,ema", "--rung", "third:ema")
+COSTS = str(Path(__file__).with_name("costs.csv"))
 OVER = ("--over", "optimizer.lr=0.1,0.2")
 RANGE = ("--over", "optimizer.lr=0.1..0.2", "--search", "optuna")
 SMALL = ("digits", "--limit", "20", "--recipe", "small")
@@ -186,6 +192,9 @@ COMMON: Decisions = {
         "--epochs", "2", "--set", "epochs=3", words="epochs is given twice, as --epochs and with --set"
     ),
     ("--fit", "--size"): "how images are brought to the size",
+    ("--group-column", "--group-pattern"): _refused(
+        "--group-column", "of", "--group-pattern", "x", words="--group-column and --group-pattern both name the groups"
+    ),
     ("--json", "--csv"): "see the command",
     ("--network", "--set"): _refused(
         "--network", "lenet5", "--set", "network=report", words="the network is given twice, with --network and among"
@@ -194,6 +203,13 @@ COMMON: Decisions = {
     ("--recipe", "--technique"): "techniques on top of that recipe",
     ("--select", "--validation"): _refused(
         "--validation", "0", "--select", "best-val", words="--select best-val chooses by validation images"
+    ),
+    ("--costs", "--metric"): _refused(
+        "--costs",
+        COSTS,
+        "--metric",
+        "macro_f1",
+        words="--costs is used by --metric cost alone",
     ),
     ("--max-time", "--seeds"): "as many seeds, in as many calls",
     ("--set", "--technique"): "a setting may be one of that technique",
@@ -272,6 +288,7 @@ STUDY: Decisions = {
 }
 
 TRAIN: Decisions = {
+    ("--select", "--test"): "the epoch best on validation, whether test is read or not",
     ("--test", "--validation"): _refused("--no-test", "--validation", "0", words="so test cannot stay unread"),
 }
 
@@ -478,6 +495,7 @@ SAMPLES: dict[str, tuple[str, ...]] = {
     "--budget": ("--budget", "steps"),
     "--channels": ("--channels", "3"),
     "--checkpoint-seconds": ("--checkpoint-seconds", "5"),
+    "--costs": ("--metric", "cost", "--costs", COSTS),
     "--data-dir": ("--data-dir", "there"),
     "--descriptor": ("--descriptor", "sift"),
     "--device": ("--device", "cpu"),
@@ -503,6 +521,7 @@ SAMPLES: dict[str, tuple[str, ...]] = {
     "--recipe": ("--recipe", "report"),
     "--resplit": ("--resplit",),
     "--retry-failed": ("--retry-failed",),
+    "--reuse": ("--reuse", "there"),
     "--sd": ("--sd", "1"),
     "--search": ("--search", "optuna"),
     "--sampler": ("--search", "optuna", "--sampler", "random"),

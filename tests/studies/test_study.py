@@ -66,6 +66,7 @@ def test_the_folder_holds_what_is_promised(study: RunStudy) -> None:
             "model/config.json",
             "model/README.md",
             "predictions.safetensors",
+            "validation.safetensors",
             "checksums.txt",
             ".lock",
         }

@@ -38,6 +38,7 @@ HOOKS = (
     "frozen",
     "lr_scales",
     "initialize",
+    "image_weights",
     "augment",
     "prepare",
     "lr_factor",

@@ -21,6 +21,7 @@ from stepladder.training.device import choose_compute
 from stepladder.training.evaluate import DeviceSplit, evaluate
 from stepladder.training.history import EpochRecord
 from stepladder.training.loop import TrainedNetwork, TrainingCallbacks, train_network
+from stepladder.training.metrics import find_metric
 from stepladder.training.rng import Streams
 
 CPU = choose_compute("cpu", "float32")
@@ -270,7 +271,7 @@ def test_the_best_epoch_on_validation_is_kept_where_asked_for(
     scripted = iter([0.0, 0.3, 0.9, 0.5, 0.9])
     real = loop.evaluate
 
-    def scripted_evaluate(module: Any, techniques: Any, split: DeviceSplit, compute: Any, measure: Any) -> Any:
+    def scripted_evaluate(module: Any, techniques: Any, split: DeviceSplit, compute: Any, measure: Any = None) -> Any:
         score = real(module, techniques, split, compute, measure)
         return replace(score, accuracy=next(scripted)) if len(split) == len(images.watched) else score
 
@@ -285,6 +286,28 @@ def test_the_best_epoch_on_validation_is_kept_where_asked_for(
         assert torch.equal(value, short.module.state_dict()[name])
     with pytest.raises(AssertionError, match="test chooses nothing"):
         train_network(recipe, replace(images, watches_test=True), 0, CPU, select_best=True)
+
+
+@pytest.mark.parametrize(("name", "chosen"), [("balanced_accuracy", 1), ("ece", 3)])
+def test_the_epoch_is_the_best_by_the_metric_that_decides(
+    tiny_recipe: MakeRecipe, digits_train: Split, monkeypatch: pytest.MonkeyPatch, name: str, chosen: int
+) -> None:
+    # Accuracy would choose the second epoch; balanced accuracy, the first; of an error the lowest is the best.
+    images = TrainingData(digits_train, digits_train.take(np.arange(40)), 10, metric=find_metric(name))
+    accuracies, scores = iter([0.0, 0.3, 0.9, 0.5]), iter([0.5, 0.8, 0.7, 0.1])
+    real = loop.evaluate
+
+    def scripted_evaluate(module: Any, techniques: Any, split: DeviceSplit, compute: Any, measure: Any = None) -> Any:
+        score = real(module, techniques, split, compute, measure)
+        if len(split) != len(images.watched):
+            assert measure is None
+            return score
+        return replace(score, accuracy=next(accuracies), metric=next(scores))
+
+    monkeypatch.setattr(loop, "evaluate", scripted_evaluate)
+    best = train_network(tiny_recipe("standardize", epochs=3), images, 0, CPU, select_best=True)
+    assert best.selected_epoch == chosen
+    assert [record.val_score for record in best.history] == [0.5, 0.8, 0.7, 0.1]
 
 
 def test_what_a_trial_leaves_is_short_to_print(tiny_recipe: MakeRecipe, digits_train: Split) -> None:

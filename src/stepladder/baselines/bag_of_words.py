@@ -32,6 +32,7 @@ from stepladder.baselines.features import (
 from stepladder.baselines.settings import BagSettings
 from stepladder.baselines.svm import ChosenSvm, LinearSvm, choose_svm, fit_svm
 from stepladder.datasets import Split
+from stepladder.datasets.groups import draw_groups
 from stepladder.datasets.splits import SPLIT_SEED
 from stepladder.datasets.threads import in_threads
 from stepladder.errors import DataError, StorageError
@@ -160,7 +161,7 @@ def fit_bag(
         chosen = choose_svm(features, train.labels, num_classes, lambda svm: _share(svm, held, labels), on_cost=show)
         svm, val_accuracy = chosen.svm, chosen.accuracy
     else:
-        aside = _set_aside(train.labels)
+        aside = _set_aside(train)
         held, labels = features[aside], train.labels[aside]
         used = ~aside
         chosen = choose_svm(
@@ -263,8 +264,16 @@ def _words(settings: BagSettings, different: int, images: int) -> tuple[int, tup
     return enough, (f"The vocabulary has {enough:,} words instead of {settings.words:,}, as {of}.",)
 
 
-def _set_aside(labels: np.ndarray) -> np.ndarray:
-    """Return which training images C is chosen on, bool (N,): a tenth of each class, one of two, none of one."""
+def _set_aside(train: Split) -> np.ndarray:
+    """Return which training images C is chosen on, bool (N,): a tenth of each class, one of two, none of one.
+
+    Groups stay whole where that is possible with each class on both sides.
+    """
+    labels = train.labels
+    if train.groups is not None:
+        drawn = draw_groups(labels, train.groups, _HELD_OUT, SPLIT_SEED)
+        if drawn is not None:
+            return drawn
     aside = np.zeros(len(labels), bool)
     for label in np.unique(labels):
         places = np.flatnonzero(labels == label)

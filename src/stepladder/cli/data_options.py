@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from stepladder.cli.groups import FIRST, IMAGES
-from stepladder.datasets import Access, DefaultSize, ImageSet, load_image_set
+from stepladder.datasets import Access, DefaultSize, ImageSet, Labelled, load_image_set
 
 Data = Annotated[
     str,
@@ -60,6 +60,22 @@ class DataOptions:
             help="Of gray images of 16 bits, make black to white what the training images use of their values.",
         ),
     ] = False
+    group_column: Annotated[
+        str | None,
+        Parameter(
+            group=IMAGES,
+            help="Column of a table or of parquet that names what each image is of, as a patient: the images of one "
+            "stay on one side of every split.",
+        ),
+    ] = None
+    group_pattern: Annotated[
+        str | None,
+        Parameter(
+            group=IMAGES,
+            help="The same from the paths below the folder: a regular expression whose first group, or whole match, "
+            "names what an image is of, as '(object[0-9]+)_'.",
+        ),
+    ] = None
     data_dir: Annotated[
         Path | None,
         Parameter(group=IMAGES, help="Where the files of a named image set are: a folder, or for cifar its archive."),
@@ -93,7 +109,7 @@ class DataOptions:
                 progress.update(task, description="Reading images", completed=done, total=total)
 
             return load_image_set(
-                data,
+                Labelled(data, group_column=self.group_column, group_pattern=self.group_pattern),
                 limit=self.limit,
                 size=default_size if self.size is None else self.size,
                 fit=self.fit,

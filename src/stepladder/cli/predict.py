@@ -52,6 +52,13 @@ def predict(
         bool,
         Parameter(name="--csv", negative="", show_default=False, help="Print a row an image and class as CSV."),
     ] = False,
+    precision: Annotated[
+        str,
+        Parameter(
+            help="auto, float32 or bfloat16; auto takes that of the training, and float32 where this machine does not "
+            "multiply bfloat16."
+        ),
+    ] = "auto",
     technique: OwnTechniques = (),
     network: OwnNetwork = None,
     as_json: AsJson = False,
@@ -63,7 +70,7 @@ def predict(
         raise DataError("--csv and --json exclude each other; give one")
     register_own(technique)
     with without_collection():
-        classifier = find_model(model, network)
+        classifier = find_model(model, network, precision)
     found = find_images(images, classifier.class_names, sys.stdin if "-" in images else ())
     console = make_console(as_json or as_csv)
     answers = list(_shown(console, _answers(classifier, found.files, top), len(found.files)))
@@ -153,7 +160,9 @@ def _document(model: Path, classifier: Classifier, answers: Sequence[_Answer]) -
 
 def _write_csv(answers: Sequence[_Answer]) -> None:
     rows = csv.writer(sys.stdout, lineterminator="\n")
-    rows.writerow(["path", "rank", "class", "probability"])
+    rows.writerow(["path", "rank", "class", "probability", "damage"])
     for answer in answers:
+        if answer.damage is not None:
+            rows.writerow([printable(str(answer.file.path)), "", "", "", printable(answer.damage)])
         for rank, (name, probability) in enumerate(answer.top, start=1):
-            rows.writerow([printable(str(answer.file.path)), rank, printable(name), f"{probability:.6f}"])
+            rows.writerow([printable(str(answer.file.path)), rank, printable(name), f"{probability:.6f}", ""])

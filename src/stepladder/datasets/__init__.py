@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from stepladder.datasets.decode_all import DefaultSize
     from stepladder.datasets.image_set import SPLIT_NAMES, ImageSet, Split
     from stepladder.datasets.load import as_image_set, load_image_set
-    from stepladder.datasets.sources import SOURCES, Access
+    from stepladder.datasets.sources import SOURCES, Access, Labelled
     from stepladder.datasets.splits import Splits, make_splits
 
 _HOMES = {
@@ -22,6 +22,7 @@ _HOMES = {
     "SOURCES": "sources",
     "SPLIT_NAMES": "image_set",
     "ImageSet": "image_set",
+    "Labelled": "sources",
     "Split": "image_set",
     "Splits": "splits",
     "as_image_set": "load",
@@ -35,6 +36,7 @@ __all__ = [
     "Access",
     "DefaultSize",
     "ImageSet",
+    "Labelled",
     "Split",
     "Splits",
     "as_image_set",

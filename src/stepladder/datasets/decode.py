@@ -28,6 +28,9 @@ MAX_PIXELS = 50_000_000
 #: ``reducing_gap`` of 2 is the same compromise.
 ENOUGH = 2
 
+#: A JPEG is decoded at one of these parts of its sides: what every libjpeg can do, so that others read the same.
+JPEG_SCALES = (1, 2, 4, 8)
+
 #: Values of a portable anymap that Pillow reads one by one, in Python: those written as text, and those whose largest
 #: value is not that of 8 or 16 bits. 4 million take some 2 s.
 MOST_SLOW_VALUES = 4_000_000
@@ -320,6 +323,7 @@ def _decode_jpeg(content: bytes, at_least: tuple[int, int]) -> np.ndarray | None
     height, width, channels = header
     orientation = _jpeg_orientation(content)
     rows, columns = at_least[::-1] if orientation in _TURNED else at_least
+    rows, columns = _reduced(height, width, rows, columns)
     try:
         # strict (the default) turns libjpeg's warnings into errors: without it a truncated file ends in silent gray.
         colorspace = "GRAY" if channels == 1 else "RGB"
@@ -330,6 +334,14 @@ def _decode_jpeg(content: bytes, at_least: tuple[int, int]) -> np.ndarray | None
             raise DataError(f"damaged: {error}") from error
         return None
     return _upright(pixels, orientation)
+
+
+def _reduced(height: int, width: int, rows: int, columns: int) -> tuple[int, int]:
+    """Return the sides of the smallest scale that keeps so many rows and columns; as it is where none are asked for."""
+    if not rows or not columns:
+        return 0, 0
+    scale = max((scale for scale in JPEG_SCALES if min(height // rows, width // columns) >= scale), default=1)
+    return -(-height // scale), -(-width // scale)
 
 
 def _is_damage(reason: str) -> bool:

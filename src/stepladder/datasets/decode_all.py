@@ -54,7 +54,7 @@ NOTHING_TO_STRETCH = (
 Progress = Callable[[int, int], None]
 
 # Raised with every change after which the same bytes become other pixels, or other facts.
-_DECODER = 4
+_DECODER = 5
 # The interpreter lock is held between images; more threads than this only wait for it.
 _MAX_THREADS = 16
 
@@ -281,7 +281,7 @@ def decode_splits(
 
     count = int(starts[-1])
 
-    training = _Training(ordered["train"].labels, own_test="test" in ordered)
+    training = _Training(ordered["train"].labels, ordered["train"].groups, own_test="test" in ordered)
 
     def decode(allocate: Allocate) -> Decoded:
         pixels, damaged, shapes, depth = _decode(read, count, shape, allocate, on_progress, training)
@@ -305,7 +305,7 @@ def decode_splits(
     sound[list(damaged)] = False
     parts_of = {}
     for start, (name, part) in zip(starts[:-1], ordered.items(), strict=True):
-        whole = Split(pixels[start : start + len(part.labels)], part.labels)
+        whole = Split(pixels[start : start + len(part.labels)], part.labels, groups=part.groups)
         kept = np.flatnonzero(sound[start : start + len(part.labels)])
         parts_of[name] = whole if len(kept) == len(whole) else whole.take(kept)
     return DecodedSplits(parts_of, notes, (had.median or had.low) if had else 0, depth.span)
@@ -349,7 +349,8 @@ def reshaped(image_set: ImageSet, shape: ShapeOptions, *, keeps_size: bool = Fal
     if target == (height, width, channels):
         return image_set
     splits = {
-        name: Split(_reshaped(split, target, shape.fit), split.labels) for name, split in image_set.splits.items()
+        name: Split(_reshaped(split, target, shape.fit), split.labels, groups=split.groups)
+        for name, split in image_set.splits.items()
     }
     count = sum(map(len, splits.values()))
     had = replace(
@@ -369,9 +370,10 @@ def _cache_key(splits: Mapping[str, Encoded], shape: ShapeOptions) -> str | None
     versions = (_DECODER, PIL.__version__, version("simplejpeg"))
     # Whoever asked for the size gets the same pixels.
     undecided = shape.default_size if shape.side is None else None
-    asked = (shape.side, shape.channels, shape.fit, *([undecided] if undecided else []))
+    asked: tuple[object, ...] = (shape.side, shape.channels, shape.fit, *([undecided] if undecided else []))
     if shape.stretch:
-        asked = (*asked, "stretch")
+        groups = splits["train"].groups  # which images are set aside as test depends on them
+        asked = (*asked, "stretch", *([] if groups is None else [hashlib.sha256(groups.tobytes()).hexdigest()]))
     return hashlib.sha256(repr((versions, parts, *asked)).encode()).hexdigest()
 
 
@@ -381,10 +383,12 @@ class _Training:
 
     Attributes:
         labels: of the training split.
+        groups: likewise, if it has any.
         own_test: whether there is a test split beside it; else one is set aside of it.
     """
 
     labels: np.ndarray
+    groups: np.ndarray | None
     own_test: bool
 
     def rows(self, damaged: Mapping[int, str]) -> np.ndarray:
@@ -392,7 +396,11 @@ class _Training:
         sound = np.ones(len(self.labels), dtype=bool)
         sound[[position for position in damaged if position < len(sound)]] = False
         rows = np.flatnonzero(sound)
-        return rows if self.own_test else rows[outside_test(self.labels[rows])]
+        if self.own_test:
+            return rows
+        groups = None if self.groups is None else self.groups[rows]
+        outside: np.ndarray = rows[outside_test(self.labels[rows], groups)]
+        return outside
 
 
 class _Values:

@@ -47,12 +47,14 @@ class Encoded:
         place: where the image at a position comes from, for messages.
         fingerprint: SHA-256, hex, of what identifies the encoded bytes without reading them: see :func:`identify`.
             None where only reading tells them apart; such images are not kept in the cache.
+        groups: int64, shape (N,), which images belong together; see :class:`stepladder.datasets.image_set.Split`.
     """
 
     labels: np.ndarray
     read: Reader
     place: Callable[[int], str]
     fingerprint: str | None
+    groups: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,12 @@ def identify(root: Path, entries: Iterable[FileEntry], taken: bytes = b"") -> st
     return digest.hexdigest()
 
 
-def files(entries: Sequence[FileEntry], labels: np.ndarray, places: Sequence[str] | None = None) -> Encoded:
+def files(
+    entries: Sequence[FileEntry],
+    labels: np.ndarray,
+    places: Sequence[str] | None = None,
+    groups: np.ndarray | None = None,
+) -> Encoded:
     """Return the images in ``entries``, which are labelled by ``labels``; ``places`` says where, if not their paths."""
     paths = [entry.path for entry in entries]
 
@@ -112,7 +119,7 @@ def files(entries: Sequence[FileEntry], labels: np.ndarray, places: Sequence[str
             yield paths[start : start + CHUNK]
 
     shown = paths if places is None else places
-    return Encoded(labels, read, lambda position: shown[position], identify(Path(), entries))
+    return Encoded(labels, read, lambda position: shown[position], identify(Path(), entries), groups)
 
 
 def content_of(item: Item) -> Content:

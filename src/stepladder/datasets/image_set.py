@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from stepladder.datasets.groups import first_groups
 from stepladder.datasets.mapped import FEWEST_RELEASED, release
 from stepladder.errors import DataError, some_of
 
@@ -46,11 +47,14 @@ class Split:
         pixels: uint8, shape (M, H, W, C), values 0 to 255, C is 1 or 3; a mapped file perhaps, and perhaps read-only.
         labels: int64, shape (N,), positions in the image set's ``class_names``.
         rows: int64, shape (N,), where in ``pixels`` each image is; None where the split is all of it, in order.
+        groups: int64, shape (N,): images of one number belong together and stay on one side of every split; the same
+            number means the same group in all splits of a set. None where nobody named groups. No part of the content.
     """
 
     pixels: np.ndarray
     labels: np.ndarray
     rows: np.ndarray | None = None
+    groups: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         assert self.pixels.dtype == np.uint8, self.pixels.dtype
@@ -58,6 +62,7 @@ class Split:
         assert self.labels.dtype == np.int64, self.labels.dtype
         placed = self.pixels[:, 0, 0, 0] if self.rows is None else self.rows
         assert self.labels.shape == placed.shape, (self.labels.shape, placed.shape)
+        assert self.groups is None or self.groups.shape == self.labels.shape, self.groups.shape
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -94,7 +99,8 @@ class Split:
 
     def take(self, positions: np.ndarray) -> Split:
         """Return the images at ``positions`` (int64, any order) as a new split of the same pixels."""
-        return Split(self.pixels, self.labels[positions], positions if self.rows is None else self.rows[positions])
+        rows = positions if self.rows is None else self.rows[positions]
+        return Split(self.pixels, self.labels[positions], rows, None if self.groups is None else self.groups[positions])
 
     def first(self, count: int) -> Split:
         """Return the first ``count`` images, or all where there are fewer, as a new split of the same pixels."""
@@ -178,19 +184,26 @@ class ImageSet:
     def limited(self, images_per_class: int) -> ImageSet:
         """Return the set with only the first ``images_per_class`` images of each class in each split.
 
+        Groups stay whole: then it is the first groups until each class has so many, and few more.
+
         Raises:
             DataError: ``images_per_class`` is below 1.
         """
         if images_per_class < 1:
             raise DataError(f"`limit` is {images_per_class}; it must be at least 1 image a class")
         splits = {
-            name: split.take(first_of_each_class(split.labels, images_per_class)) for name, split in self.splits.items()
+            name: split.take(first_of_each_class(split.labels, images_per_class, split.groups))
+            for name, split in self.splits.items()
         }
-        note = f"Limited to the first {images_per_class} images of each class in each split."
+        grouped = any(split.groups is not None for split in self.splits.values())
+        whole = ", or few more, as groups stay whole" if grouped else ""
+        note = f"Limited to the first {images_per_class} images of each class in each split{whole}."
         return replace(self, splits=splits, notes=(*self.notes, note))
 
 
-def first_of_each_class(labels: np.ndarray, count: int) -> np.ndarray:
-    """Return the positions (int64, ascending) of the first ``count`` labels of each kind."""
+def first_of_each_class(labels: np.ndarray, count: int, groups: np.ndarray | None = None) -> np.ndarray:
+    """Return the positions (int64, ascending) of the first ``count`` labels of each kind; of whole groups, if any."""
+    if groups is not None:
+        return first_groups(labels, groups, count)
     kept = [np.flatnonzero(labels == label)[:count] for label in np.unique(labels)]
     return np.sort(np.concatenate(kept))

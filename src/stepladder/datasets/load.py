@@ -8,9 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from stepladder.datasets.decode_all import NOTHING_TO_STRETCH, DefaultSize, ShapeOptions, reshaped
+from stepladder.datasets.groups import describe_groups, number_groups
 from stepladder.datasets.image_set import SPLIT_NAMES, Fit, ImageSet
-from stepladder.datasets.sources import NAMED_SOURCES, PATH_SOURCES, Access, LoadOptions
+from stepladder.datasets.sources import NAMED_SOURCES, PATH_SOURCES, Access, Labelled, LabelOptions, LoadOptions
 from stepladder.datasets.sources.arrays import read_arrays
 from stepladder.datasets.sources.base import SPLIT_WORDS, PathSource, safe_name, split_of
 from stepladder.datasets.sources.items import read_datasets
@@ -42,6 +45,7 @@ def load_image_set(
     Args:
         data: a name in :data:`stepladder.datasets.SOURCES`; a path that one of its shapes matches; or what a program
             holds, as :func:`as_image_set` takes it: arrays, a torch ``Dataset``, a Hugging Face dataset, an image set.
+            Or a :class:`Labelled` around one of these, which says which images belong together.
         limit: only the first N images of each class in each split.
         size: bring every image to squares of this many pixels, 1 to 1024. With None, images of one size up to 64 pixels
             keep it, and all others become squares of their median shorter side, at most 64. The images of an image set
@@ -60,13 +64,19 @@ def load_image_set(
         DataError: there is no such name or path, or what is there is no image set that can be read.
         DamagedImagesError: images cannot be decoded; all of them are listed.
     """
+    labels: LabelOptions = LabelOptions()
+    groups = None
+    if isinstance(data, Labelled):
+        labels, groups, data = data, data.groups, data.data
     asked, default_size = (None, size) if isinstance(size, DefaultSize) else (size, None)
     shape = ShapeOptions(asked, channels, fit, default_size, stretch)
-    options = _checked(LoadOptions(limit, skip_damaged, shape, access))
+    options = _checked(LoadOptions(limit, skip_damaged, shape, access, labels))
     if isinstance(data, ImageSet):
-        return _finished_set(data, options)
+        return _finished_set(_grouped(data, groups), options)
     if not isinstance(data, str | os.PathLike):
-        return _finished(_read_held(data, None, options), options)
+        return _finished(_grouped(_read_held(data, None, options), groups), options)
+    if groups is not None:
+        raise DataError("`groups` are for arrays and datasets; of files give `group_pattern` or `group_column`")
     try:
         image_set = _load(os.fspath(data), options)
     except OSError as error:
@@ -102,12 +112,33 @@ def as_image_set(data: object, *, name: str | None = None) -> ImageSet:
 
 def _checked(options: LoadOptions) -> LoadOptions:
     options.shape.check()
+    options.labels.check()
     if options.limit is not None and options.limit < 1:
         raise DataError(f"`limit` is {options.limit}; it must be at least 1 image a class")
     return options
 
 
+def _grouped(image_set: ImageSet, groups: Any) -> ImageSet:
+    """Return the image set with the groups that a program gives."""
+    if groups is None:
+        return image_set
+    given = groups if isinstance(groups, Mapping) else {"train": groups}
+    named = {split_of(str(name)) or str(name): np.asarray(of_split).tolist() for name, of_split in given.items()}
+    if set(named) != set(image_set.splits):
+        raise DataError(f"`groups` are given for {', '.join(named)}; give them for {', '.join(image_set.splits)}")
+    for name, of_split in named.items():
+        if len(of_split) != len(image_set.splits[name]):
+            raise DataError(
+                f"`groups` has {len(of_split):,} values for the {len(image_set.splits[name]):,} {name} images; give "
+                "each image one"
+            )
+    numbers = number_groups(named)
+    splits = {name: replace(split, groups=numbers[name]) for name, split in image_set.splits.items()}
+    return replace(image_set, splits=splits, notes=(*image_set.notes, describe_groups(named, "groups")))
+
+
 def _finished(image_set: ImageSet, options: LoadOptions) -> ImageSet:
+    _refuse_unnamed_groups(image_set, options)
     if options.shape.stretch and image_set.span is None:
         raise DataError(NOTHING_TO_STRETCH)
     limited = image_set if options.limit is None else image_set.limited(options.limit)
@@ -116,12 +147,26 @@ def _finished(image_set: ImageSet, options: LoadOptions) -> ImageSet:
 
 def _finished_set(image_set: ImageSet, options: LoadOptions) -> ImageSet:
     """Return an image set that was made before: its size was chosen then, and changes only where one is asked for."""
+    _refuse_unnamed_groups(image_set, options)
     if options.shape.stretch and image_set.span is None:
         raise DataError("`stretch` is for images as they are decoded, and this image set is; load it with `stretch`")
     fit = image_set.fit if options.shape.fit == "crop" else options.shape.fit
     limited = image_set if options.limit is None else image_set.limited(options.limit)
     shape = replace(options.shape, fit=fit)
     return _with_fit(reshaped(limited, shape, keeps_size=shape.size is None), fit)
+
+
+def _refuse_unnamed_groups(image_set: ImageSet, options: LoadOptions) -> None:
+    if not options.labels.asks_groups or image_set.splits["train"].groups is not None:
+        return
+    if options.labels.group_column is not None:
+        raise DataError(
+            f"`group_column` is a column of a table, of parquet or of a Hugging Face dataset, and {image_set.name} is "
+            "none of these; leave it out"
+        )
+    raise DataError(
+        f"`group_pattern` is looked for in the paths of image files, and {image_set.name} has none; leave it out"
+    )
 
 
 def _with_fit(image_set: ImageSet, fit: Fit) -> ImageSet:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stepladder.datasets.groups import draw_groups
 from stepladder.datasets.image_set import ImageSet, Split
 from stepladder.errors import DataError, some_of
 
@@ -68,7 +69,9 @@ def make_splits(image_set: ImageSet, validation: float = 0.1, seed: int = SPLIT_
 
     Splits that the source brings are used as they are. Without a test split, :data:`TEST_SHARE` of the training images
     is set aside first; then ``validation`` of the remaining training images, each stratified by class and in the order
-    of the source. With ``validation=0`` all of them train, a validation split of the source included.
+    of the source. With ``validation=0`` all of them train, a validation split of the source included. Where images have
+    groups, whole groups are set aside, balanced by class as far as these allow; see
+    :func:`stepladder.datasets.groups.draw_groups`.
 
     Args:
         image_set: as loaded; not changed.
@@ -98,10 +101,10 @@ def make_splits(image_set: ImageSet, validation: float = 0.1, seed: int = SPLIT_
         test = splits["test"]
     else:
         test = splits["train"].take(from_test)
-        notes.append(
-            f"The data has no test split: {len(test):,} images ({100 * TEST_SHARE:.0f} %, stratified by class) were "
-            "set aside as test."
-        )
+        stratified = f"{100 * TEST_SHARE:.0f} %, stratified by class"
+        if test.groups is not None:
+            stratified = f"{100 * len(test) / len(splits['train']):.1f} %, in whole groups"
+        notes.append(f"The data has no test split: {len(test):,} images ({stratified}) were set aside as test.")
     held: Split | None = None
     if "validation" in splits and validation > 0:
         held = splits["validation"]
@@ -114,6 +117,8 @@ def make_splits(image_set: ImageSet, validation: float = 0.1, seed: int = SPLIT_
         )
     elif validation > 0:
         held = splits["train"].take(from_validation)
+    drawn = {"validation": from_validation, "test": from_test}
+    notes += _group_notes(splits["train"], {name: part for name, part in drawn.items() if len(part)})
     digest = hashlib.sha256(f"{image_set.fingerprint} joined={validation == 0}\n".encode())
     for part in (chosen, from_validation, from_test):
         digest.update(f"{len(part)}\n".encode())
@@ -121,22 +126,48 @@ def make_splits(image_set: ImageSet, validation: float = 0.1, seed: int = SPLIT_
     return Splits(train, held, test, tuple(notes), digest.hexdigest())
 
 
-def outside_test(labels: np.ndarray) -> np.ndarray:
+def _group_notes(train: Split, drawn: dict[str, np.ndarray]) -> tuple[str, ...]:
+    """Return a note on how many groups were set aside whole, how large they are, and how even classes came out."""
+    if train.groups is None or not drawn:
+        return ()
+    sizes = np.unique(train.groups, return_counts=True)[1]
+    of_class = np.bincount(train.labels)
+    parts = []
+    for name, positions in drawn.items():
+        share = np.bincount(train.labels[positions], minlength=len(of_class)) / np.maximum(of_class, 1)
+        share = share[of_class > 0]
+        parts.append(
+            f"{len(np.unique(train.groups[positions])):,} to {name} ({100 * share.min():.1f} to "
+            f"{100 * share.max():.1f} % of each class)"
+        )
+    return (
+        f"Groups stay whole: of {len(sizes):,} groups, with {sizes.min():,} to {sizes.max():,} images each, "
+        f"{' and '.join(parts)} went.",
+    )
+
+
+def outside_test(labels: np.ndarray, groups: np.ndarray | None = None) -> np.ndarray:
     """Return which of the training images are not set aside as test where the data has no test split of its own.
 
     Args:
         labels: int64, (N,), of the training images in the order of the source.
+        groups: int64, (N,), theirs; None where they have none.
 
     Returns:
         their positions, int64, ascending; all of them where they are too few for a test split.
     """
     positions = np.arange(len(labels), dtype=np.int64)
-    drawn = _draw(labels, positions, TEST_SHARE, SPLIT_SEED)
+    drawn = _draw(labels, groups, positions, TEST_SHARE, SPLIT_SEED)
     return positions if drawn is None else np.sort(drawn[0])
 
 
-def _draw(labels: np.ndarray, positions: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray] | None:
+def _draw(
+    labels: np.ndarray, groups: np.ndarray | None, positions: np.ndarray, share: float, seed: int
+) -> tuple[np.ndarray, np.ndarray] | None:
     """Split positions into (kept, set aside); None where there are too few of a class."""
+    if groups is not None:
+        of_class = draw_groups(labels[positions], groups[positions], share, seed)
+        return None if of_class is None else (positions[~of_class], positions[of_class])
     from sklearn.model_selection import train_test_split  # a second that looking at images does not wait for
 
     try:
@@ -152,10 +183,11 @@ def _set_aside(
     """Split positions in train into (kept, set aside), both sorted, each class in both."""
     if share == 0:
         return positions, positions[:0]
-    labels = image_set.splits["train"].labels
-    drawn = _draw(labels, positions, share, seed)
+    train = image_set.splits["train"]
+    labels = train.labels
+    drawn = _draw(labels, train.groups, positions, share, seed)
     if drawn is None:
-        raise _too_few(image_set, shares)
+        raise _too_few(image_set, shares) if train.groups is None else _too_few_groups(image_set, train, shares)
     kept, aside = drawn
     for part in drawn:
         if (np.bincount(labels[part], minlength=image_set.num_classes) == 0).any():
@@ -170,6 +202,21 @@ def _too_few(image_set: ImageSet, shares: tuple[float, ...]) -> DataError:
         f"{image_set.name}: the class '{image_set.class_names[smallest]}' has {counts[smallest]} training image"
         f"{'s' if counts[smallest] != 1 else ''}, fewer than the splits need; it needs {_images_needed(shares)}: add "
         "images, leave the class out, change `validation`, or raise `limit`"
+    )
+
+
+def _too_few_groups(image_set: ImageSet, train: Split, shares: tuple[float, ...]) -> DataError:
+    assert train.groups is not None
+    groups = [len(np.unique(train.groups[train.labels == label])) for label in range(image_set.num_classes)]
+    smallest = int(np.argmin(groups))
+    needed = 1 + sum(share > 0 for share in shares)
+    have = f"{groups[smallest]} group{'s' if groups[smallest] != 1 else ''}"
+    why = f"fewer than the splits need; it needs {needed}"
+    if groups[smallest] >= needed:
+        why = "and no draw of whole groups was found that has each class in every split"
+    return DataError(
+        f"{image_set.name}: the class '{image_set.class_names[smallest]}' has {have} of images that belong together, "
+        f"{why}: add images of other groups, leave the class out, change `validation`, or raise `limit`"
     )
 
 
@@ -198,12 +245,15 @@ def _check_classes(image_set: ImageSet) -> None:
 
 def _join(first: Split, second: Split) -> Split:
     labels = np.concatenate([first.labels, second.labels])
+    groups = None
+    if first.groups is not None and second.groups is not None:
+        groups = np.concatenate([first.groups, second.groups])
     block = _common_block(first.pixels, second.pixels)
     if block is None:
         # Two splits of a source that lie in different blocks of memory are copied; nothing else is.
-        return Split(np.concatenate([first.images, second.images]), labels)
+        return Split(np.concatenate([first.images, second.images]), labels, groups=groups)
     rows = [_rows_in(block, part) for part in (first, second)]
-    return Split(block, labels, np.concatenate(rows))
+    return Split(block, labels, np.concatenate(rows), groups)
 
 
 def _common_block(first: np.ndarray, second: np.ndarray) -> np.ndarray | None:

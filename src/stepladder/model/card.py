@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from stepladder.datasets.image_set import Fit
 from stepladder.errors import printable
+from stepladder.model.rule import PROGRAM
 
 
 @dataclass(frozen=True, repr=False)
@@ -90,6 +91,15 @@ An image classifier trained by Stepladder in {facts.epochs} epochs.
 
 Measured on images like those it was trained on; on others it may do worse and will not say so. The license of the
 weights is for whoever trained them to state, with that of the images in mind.
+
+## Without Stepladder
+
+`stepladder export` makes an ONNX file of this folder that reads uint8 pixels and gives probabilities. How a file becomes
+these pixels is what image_rule in `config.json`, and in the metadata of the file, says; this program follows it:
+
+```python
+{PROGRAM.read_text(encoding="utf-8").strip()}
+```
 """)
 
 

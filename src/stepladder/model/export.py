@@ -34,6 +34,7 @@ from stepladder.model.onnx_file import (
     with_checksum,
     without_checksum,
 )
+from stepladder.model.rule import image_rule
 from stepladder.techniques import Technique
 from stepladder.training.device import Compute
 from stepladder.training.evaluate import prepare_images
@@ -135,6 +136,7 @@ def export_model(model: Model, path: Path, images: np.ndarray, *, form: str = "o
         "image_shape": model.image_shape,
         "calibrated": model.calibrated,
     }
+    facts["image_rule"] = image_rule(model.image_shape, model.fit, model.span)
     facts |= {} if model.fit == "crop" else {"fit": model.fit}
     facts |= {} if model.span is None else {"span": model.span}
     metadata = {METADATA: printable(json.dumps(facts, ensure_ascii=False), as_json=True), "card": printable(card)}

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stepladder.errors import StorageError
+from stepladder.errors import RecipeError, StorageError
 from stepladder.model.classifier import Classifier
 from stepladder.model.onnx_file import OnnxModel
 
 
-def find_model(path: Path, network: str | None = None) -> Classifier:
+def find_model(path: Path, network: str | None = None, precision: str | None = None) -> Classifier:
     """Load the model at ``path``: a model folder, the folder of a trial that holds one, or an exported ``.onnx`` file.
 
     Only a folder needs PyTorch.
 
     Args:
-        network: see :func:`stepladder.model.folder.load_model`; an exported file needs none.
+        network, precision: see :func:`stepladder.model.folder.load_model`; an exported file needs no network, and
+            computes in float32.
 
     Raises:
         StorageError: there is none, or it is damaged.
@@ -23,10 +24,12 @@ def find_model(path: Path, network: str | None = None) -> Classifier:
     """
     folder = model_folder(path)
     if folder is None:
+        if precision not in (None, "auto", "float32"):
+            raise RecipeError(f"`precision` is {precision}, and an exported file computes in float32; leave it out")
         return OnnxModel.load(path)
     from stepladder.model.folder import load_model
 
-    return load_model(folder, network=network)
+    return load_model(folder, precision=None if precision == "auto" else precision, network=network)
 
 
 def model_folder(path: Path) -> Path | None:

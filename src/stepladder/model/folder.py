@@ -27,6 +27,7 @@ from stepladder.datasets.mapped import fits_memory
 from stepladder.errors import RecipeError, StorageError, some_of
 from stepladder.files import parse_json, read_plain, replace_bytes, replace_json, replace_text
 from stepladder.model.classifier import Classifier
+from stepladder.model.rule import image_rule
 from stepladder.network import Network, trace_network
 from stepladder.network.arithmetic import LayerCost, format_shape
 from stepladder.network.build import build_network, outline_network
@@ -192,7 +193,7 @@ def save_model(
         fit=fit,
         span=span,
     )
-    replace_json(folder / "config.json", config.model_dump(mode="json"))
+    _write_config(folder / "config.json", config)
     replace_text(folder / "README.md", card)
 
 
@@ -212,7 +213,13 @@ def calibrate_model(folder: Path, temperature: float | None) -> None:
     """
     path = folder / "config.json"
     config = _read_config(path).model_copy(update={"temperature": temperature})
-    replace_json(path, config.model_dump(mode="json"))
+    _write_config(path, config)
+
+
+def _write_config(path: Path, config: _Config) -> None:
+    # The rule follows from the rest, and is there for programs that read images for the model without Stepladder.
+    rule = image_rule(config.image_shape, config.fit, config.span)
+    replace_json(path, config.model_dump(mode="json") | {"image_rule": rule})
 
 
 def load_model(
@@ -224,7 +231,8 @@ def load_model(
     with the memory, before anything is allocated for it or run.
 
     Args:
-        precision: None is the one that the model was evaluated in.
+        precision: None is the one that the model was evaluated in, and float32 where that is bfloat16 and the device
+            here does not multiply it natively, which would take several times as long.
         network: ``FILE.py:function`` that its network is built by, where that is a module of the user's own: its code
             is run only when it is named, here or before in this process.
 
@@ -236,7 +244,7 @@ def load_model(
     folder = Path(folder)
     config = _read_config(folder / "config.json")
     _check_named(config.network, network)
-    compute = choose_compute(device, precision or config.precision)
+    compute = choose_compute(device, precision or _precision_here(device, config.precision))
     tensors = _read_tensors(folder / "model.safetensors")
     weights = {name.removeprefix(_NETWORK): tensor for name, tensor in tensors.items() if name.startswith(_NETWORK)}
     size = config.input_shape, len(config.class_names)
@@ -280,6 +288,10 @@ def load_model(
             f"train the model again"
         ) from error
     return model
+
+
+def _precision_here(device: str, evaluated_in: str) -> str:
+    return evaluated_in if choose_compute(device, "auto").precision == "bfloat16" else "float32"
 
 
 def _check_named(network: Network, reference: str | None) -> None:

@@ -6,6 +6,7 @@ The same decoder and the same resizing as in training.
 from __future__ import annotations
 
 import glob
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,13 +55,14 @@ def find_images(given: Sequence[str], class_names: Sequence[str], listed: Iterab
     Args:
         given: files, folders (all below them, links followed, but what training passes over), patterns with ``*`` or
             ``?``, or ``-`` for those in ``listed``. One file or folder alone is taken whatever it is called.
-        class_names: of the model; a folder with one of these names labels the files below it.
+        class_names: of the model; a folder with one of these names labels the files below it, in other capitals too
+            where that can mean one class alone.
         listed: paths, one a line, as from standard input.
 
     Raises:
         DataError: something is not there, or no file is left.
     """
-    positions = {name: label for label, name in enumerate(class_names)}
+    positions = _positions(class_names)
     search = Search()
     found: dict[Path, ImageFile] = {}
     for text in given:
@@ -192,13 +194,21 @@ def _files_below(folder: Path, positions: dict[str, int], search: Search) -> lis
     return [Path(entry.path) for entry in search.files_below(str(folder), key=on_behalf)]
 
 
+def _positions(class_names: Sequence[str]) -> dict[str, int]:
+    """Return the label of each name, and of each in small letters that is one class's alone."""
+    folded = Counter(name.casefold() for name in class_names)
+    alike = {name.casefold(): label for label, name in enumerate(class_names) if folded[name.casefold()] == 1}
+    return alike | {name: label for label, name in enumerate(class_names)}
+
+
 def _label(file: Path, given: Path, positions: dict[str, int]) -> int | None:
     """The nearest folder above ``file`` that has a class's name, up to the one that was given."""
     if file == given:
         return None
     for folder in file.parents:
-        if folder.name in positions:
-            return positions[folder.name]
+        for name in (folder.name, folder.name.casefold()):
+            if name in positions:
+                return positions[name]
         if folder == given:
             break
     return None

@@ -59,6 +59,7 @@ def audit_sections(audit: ImageAudit, training: Sequence[str] = ()) -> tuple[Aud
         _classes(audit),
         *([_damaged(audit)] if audit.damaged else []),
         *([_constant(audit)] if audit.constant else []),
+        *_groups(audit),
         _copies(audit),
         _mirror(audit),
         *([AuditSection("How to train on them", tuple(training))] if training else []),
@@ -96,7 +97,9 @@ def _images(audit: ImageAudit) -> AuditSection:
     )
     sentences.append(f"Mean ± standard deviation of the training pixels, from 0 to 1: {colors}.")
     if "test" not in audit.counts:
-        sentences.append("There is no test split; a study sets a fifth aside, stratified by class.")
+        grouped = audit.image_set.splits["train"].groups is not None
+        how = "in whole groups, balanced by class as far as these allow" if grouped else "stratified by class"
+        sentences.append(f"There is no test split; a study sets a fifth aside, {how}.")
     return AuditSection("Images", (*sentences, *audit.image_set.notes))
 
 
@@ -130,6 +133,28 @@ def _constant(audit: ImageAudit) -> AuditSection:
     )
     places = [place(split, position) for split, position in audit.constant]
     return AuditSection("Constant images", (sentence,), places=_some(places, number), alarm=True)
+
+
+def _groups(audit: ImageAudit) -> tuple[AuditSection, ...]:
+    """Say how large named groups are, and which lie in several splits that the data brings."""
+    splits = {name: split for name, split in audit.image_set.splits.items() if split.groups is not None}
+    if not splits:
+        return ()
+    every = np.concatenate([split.groups for split in splits.values() if split.groups is not None])
+    sizes = np.unique(every, return_counts=True)[1]
+    sentences = [
+        f"{count(len(sizes), 'group')} with {sizes.min():,} to {sizes.max():,} images each, {np.median(sizes):g} in the "
+        "middle. Groups stay whole in whatever a study sets aside."
+    ]
+    shared = []
+    for held in ("validation", "test"):
+        ours, theirs = splits["train"].groups, splits[held].groups if held in splits else None
+        if ours is not None and theirs is not None and (both := np.isin(theirs, ours)).any():
+            shared.append(
+                f"The {held} images are not clean: {int(both.sum()):,} of them ({100 * both.mean():.1f} %) are of groups "
+                "that are also in train. A study can drop the training images of these."
+            )
+    return (AuditSection("Groups", (*shared, *sentences), alarm=bool(shared)),)
 
 
 def _copies(audit: ImageAudit) -> AuditSection:
@@ -185,7 +210,7 @@ def _copies(audit: ImageAudit) -> AuditSection:
     elif not across and len(audit.counts) > 1:
         sentences.insert(0, "None across splits; those inside a split count an image twice.")
     elif not across:
-        sentences.insert(0, "Those inside train may land on both sides when a study sets a test split aside.")
+        sentences.insert(0, "A study that sets a test split aside keeps those inside train on one side of it.")
     if audit.threshold.texture > 0.75:
         sentences.append(
             f"These images are alike by nature (texture correlation {audit.threshold.ordinary:.2f} between ordinary "

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
-from stepladder.datasets import ImageSet, Splits, make_splits
-from stepladder.datasets.audit import LeakCheck, check_leaks
+from stepladder.datasets import ImageSet, Splits
+from stepladder.datasets.audit import LeakCheck, split_cleanly
 from stepladder.datasets.download import fetch, kept
 from stepladder.datasets.splits import SPLIT_SEED, drawn_fingerprint
 from stepladder.errors import RecipeError, StepladderError, StorageError, StudyError
@@ -148,8 +148,7 @@ def split_images(
         DataError: the images do not fit the splits.
     """
     protocol.check()
-    splits = make_splits(image_set, protocol.validation)
-    splits, leaks = check_leaks(splits, image_set.class_names, drop_leaks=protocol.drop_leaks)
+    splits, leaks = split_cleanly(image_set, protocol.validation, drop_leaks=protocol.drop_leaks)
     leaks_checked(leaks)
     return splits, describe_data(image_set, splits)
 
@@ -169,8 +168,9 @@ def draw_splits(image_set: ImageSet, protocol: Protocol, split: str, seed: int) 
             f"`resplit` draws training and test images out of all, and {image_set.name} has a {own[0]} split of its "
             "own, which would then be trained on; leave `resplit` out"
         )
-    splits = make_splits(image_set, protocol.validation, SPLIT_SEED + 1 + seed)
-    splits, _ = check_leaks(splits, image_set.class_names, drop_leaks=protocol.drop_leaks)
+    splits, _ = split_cleanly(
+        image_set, protocol.validation, drop_leaks=protocol.drop_leaks, seed=SPLIT_SEED + 1 + seed
+    )
     return replace(splits, fingerprint=drawn_fingerprint(split, seed))
 
 

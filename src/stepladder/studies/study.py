@@ -13,6 +13,7 @@ from time import monotonic
 import numpy as np
 
 from stepladder.datasets import ImageSet, Split, Splits
+from stepladder.datasets.groups import some_groups
 from stepladder.datasets.splits import SPLIT_SEED
 from stepladder.errors import DataError, StorageError, StudyError
 from stepladder.files import remove_stale_parts
@@ -430,7 +431,7 @@ def refuse_other_results(out: Path) -> None:
 def thin_out(splits: Splits, share: float) -> Splits:
     """Return the splits with ``share`` of the training images of every class, at least one; validation and test whole.
 
-    A smaller share is within a larger one.
+    A smaller share is within a larger one. Groups stay whole.
     """
     if share == 1:
         return splits
@@ -440,6 +441,8 @@ def thin_out(splits: Splits, share: float) -> Splits:
 
 
 def _some_of_each_class(split: Split, share: float) -> np.ndarray:
+    if split.groups is not None:
+        return some_groups(split.labels, split.groups, share, SPLIT_SEED)
     chosen = []
     for label in np.unique(split.labels):
         positions = np.flatnonzero(split.labels == label)

@@ -43,7 +43,7 @@ def test_everything_is_written_and_the_same_every_time(grid: SweepFindings) -> N
     written = write_report(grid)
     names = {str(path.relative_to(grid.study.folder)) for path in written}
     figures = {f"figures/{name}.{kind}" for name in ("accuracy", "time", "curves") for kind in ("png", "svg")}
-    assert names == {"points.json", "report.md", "report.html", *figures}
+    assert names == {"points.json", "recipe.toml", "report.md", "report.html", *figures}
     before = {path: path.read_bytes() for path in written}
     write_report(grid)
     assert {path: path.read_bytes() for path in written} == before

@@ -13,9 +13,19 @@ from stepladder.datasets.sources import (
     table,
     webdataset,
 )
-from stepladder.datasets.sources.base import Access, LoadOptions, NamedSource, PathSource
+from stepladder.datasets.sources.base import Access, Labelled, LabelOptions, LoadOptions, NamedSource, PathSource
 
-__all__ = ["NAMED_SOURCES", "PATH_SOURCES", "SOURCES", "Access", "LoadOptions", "NamedSource", "PathSource"]
+__all__ = [
+    "NAMED_SOURCES",
+    "PATH_SOURCES",
+    "SOURCES",
+    "Access",
+    "LabelOptions",
+    "Labelled",
+    "LoadOptions",
+    "NamedSource",
+    "PathSource",
+]
 
 #: Every source. Paths are tried in this order, so the plain folder, which takes any folder, stands last.
 SOURCES: tuple[NamedSource | PathSource, ...] = (

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from stepladder.datasets.decode_all import Progress, ShapeOptions
 from stepladder.datasets.download import DownloadProgress
+from stepladder.datasets.groups import describe_groups, group_names, number_groups
 from stepladder.datasets.image_set import ImageSet
 from stepladder.datasets.walk import is_left_behind, not_read
 from stepladder.errors import DataError, some_of
@@ -39,6 +42,74 @@ class Access:
         return None if self.data_dir is None else Path(self.data_dir).expanduser()
 
 
+@dataclass(frozen=True, kw_only=True)
+class LabelOptions:
+    """What the user says of how labels are kept, and of which images belong together.
+
+    Attributes:
+        group_column: of a table, parquet or a Hugging Face dataset: the column that names the group of each image, as
+            a patient or an object. Groups stay on one side of every split.
+        group_pattern: of files: a regular expression that is looked for in the path below the root of the images. Its
+            first group, or the whole match, names the group.
+    """
+
+    group_column: str | None = None
+    group_pattern: str | None = None
+
+    @property
+    def asks_groups(self) -> bool:
+        """Whether the source is to name groups."""
+        return self.group_column is not None or self.group_pattern is not None
+
+    def check(self) -> None:
+        """Raise DataError where two options say the same."""
+        if self.group_column is not None and self.group_pattern is not None:
+            raise DataError("`group_column` and `group_pattern` both name the groups; give one of them")
+
+    def groups_of_paths(self, paths: Mapping[str, Sequence[str]]) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+        """Return the groups of images by ``group_pattern``, by split, and a note; nothing where that was not given.
+
+        Args:
+            paths: below the root of the images, by split.
+
+        Raises:
+            DataError: the pattern does not fit.
+        """
+        if self.group_pattern is None:
+            return {}, ()
+        named = group_names(self.group_pattern, paths)
+        return number_groups(named), (describe_groups(named, "group_pattern"),)
+
+    def groups_of_column(self, named: Mapping[str, Sequence[object]]) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+        """Return groups as ``group_column`` names them, by split, and a note."""
+        return number_groups(named), (describe_groups(named, "group_column"),)
+
+
+@dataclass(frozen=True)
+class Labelled(LabelOptions):
+    """Images together with how their labels are kept; every function that takes images takes it in their place.
+
+    >>> sl.study(sl.Labelled("pets.csv", group_column="animal"), seeds=5)  # doctest: +SKIP
+
+    Attributes:
+        data: a name, a path, arrays, a dataset or an image set; see :func:`stepladder.load_image_set`.
+        groups: of arrays, datasets and image sets: the group of each image, numbers or texts; or a mapping of splits to
+            these.
+    """
+
+    data: object
+    groups: Sequence[object] | np.ndarray | Mapping[str, Sequence[object] | np.ndarray] | None = field(
+        default=None, kw_only=True
+    )
+
+
+def below(root: Path, path: str) -> str:
+    """Return ``path``, which lies below the folder ``root``, as from there and with ``/`` on every system."""
+    start = str(root)
+    inner = path.removeprefix("" if start == "." else f"{start.rstrip(os.sep)}{os.sep}")
+    return inner if os.sep == "/" else inner.replace(os.sep, "/")
+
+
 @dataclass(frozen=True)
 class LoadOptions:
     """What a source is told beside the data itself.
@@ -50,12 +121,14 @@ class LoadOptions:
         shape: the size and channels that images are to have. Sources of encoded images pass it to the decoder; pixels
             that a source returns in another shape are brought to it in any case.
         access: where the files of named sets are, and who is told of progress.
+        labels: how labels are kept, and which images belong together.
     """
 
     limit: int | None = None
     skip_damaged: bool = False
     shape: ShapeOptions = field(default_factory=ShapeOptions)
     access: Access = field(default_factory=Access)
+    labels: LabelOptions = field(default_factory=LabelOptions)
 
 
 @dataclass(frozen=True)

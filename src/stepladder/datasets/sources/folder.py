@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from stepladder.datasets.decode_all import decode_splits
-from stepladder.datasets.encoded import FileEntry, files
-from stepladder.datasets.image_set import ImageSet
+from stepladder.datasets.encoded import Encoded, FileEntry, files
+from stepladder.datasets.image_set import ImageSet, first_of_each_class
 from stepladder.datasets.labels import NamedLabels, in_order, match_classes
-from stepladder.datasets.sources.base import LoadOptions, PathSource, name_of, split_of
+from stepladder.datasets.sources.base import LoadOptions, PathSource, below, name_of, split_of
 from stepladder.datasets.walk import Search, is_image_name, is_result_folder, not_read
 from stepladder.errors import DataError, some_of
 
@@ -36,23 +36,35 @@ def load(path: Path, options: LoadOptions) -> ImageSet:
     layout = _layout(path, search)
     entries, named = {}, {}
     for split_name, folder in layout.by_split.items():
-        class_names, by_class = _by_class(search, path, folder, options.limit)
+        limit = None if options.labels.asks_groups else options.limit
+        class_names, by_class = _by_class(search, path, folder, limit)
         entries[split_name] = [file for class_files in by_class for file in class_files]
         labels = np.repeat(np.arange(len(by_class), dtype=np.int64), [len(class_files) for class_files in by_class])
         named[split_name] = NamedLabels(class_names, labels)
     class_names, labels_by_split, class_notes = match_classes(str(path), named)
-    encoded = {name: files(entries[name], labels_by_split[name]) for name in entries}
+    paths = {name: [below(path, entry.path) for entry in entries[name]] for name in entries}
+    groups, group_notes = options.labels.groups_of_paths(paths)
+    encoded = {
+        name: _encoded(entries[name], labels_by_split[name], groups.get(name), options.limit) for name in entries
+    }
     decoded = decode_splits(
         encoded, shape=options.shape, skip_damaged=options.skip_damaged, on_progress=options.access.on_progress
     )
     beside = [name for folder in dict.fromkeys((path, *layout.by_split.values())) for name in search.names(folder)]
-    notes = (*layout.notes, *class_notes, *not_read(beside, "beside the class folders"), *search.notes())
+    notes = (*layout.notes, *class_notes, *group_notes, *not_read(beside, "beside the class folders"), *search.notes())
     linked = [inner for folder in layout.by_split.values() for inner in (folder, *search.folders(folder))]
     read = (path, *(inner for inner in linked if inner.is_symlink()))
     return replace(
         decoded.image_set(name_of(path), class_names, notes),
         folders=tuple(dict.fromkeys(inner.resolve() for inner in read)),
     )
+
+
+def _encoded(entries: list[FileEntry], labels: np.ndarray, groups: np.ndarray | None, limit: int | None) -> Encoded:
+    if groups is None or limit is None:
+        return files(entries, labels, groups=groups)
+    kept = first_of_each_class(labels, limit, groups)
+    return files([entries[position] for position in kept.tolist()], labels[kept], groups=groups[kept])
 
 
 def holds(path: Path) -> bool:

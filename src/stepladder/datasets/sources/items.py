@@ -19,7 +19,7 @@ from stepladder.datasets.encoded import CHUNK_BYTES, Encoded, Item
 from stepladder.datasets.image_set import ImageSet
 from stepladder.datasets.labels import NamedLabels, match_classes, named_labels
 from stepladder.datasets.sources.arrays import as_array, checked_pixels, label_text
-from stepladder.datasets.sources.base import LoadOptions, safe_name
+from stepladder.datasets.sources.base import LabelOptions, LoadOptions, safe_name
 from stepladder.datasets.sources.parquet import IMAGE_COLUMNS, LABEL_COLUMNS
 from stepladder.errors import DataError, some_of
 
@@ -46,6 +46,10 @@ class _Dataset(Protocol):
 
     def labels(self) -> NamedLabels:
         """Return the labels; called after the first pass."""
+        ...
+
+    def column(self, name: str) -> list[object] | None:
+        """Return the values of a column that names groups; None where there are no columns."""
         ...
 
 
@@ -79,12 +83,29 @@ def read_datasets(parts: Mapping[str, Any], name: str | None, options: LoadOptio
     class_names, labels, class_notes = match_classes(
         set_name, {split: part.labels() for split, part in datasets.items()}
     )
-    others = [name for part in datasets.values() for name in part.others]
+    others = [name for part in datasets.values() for name in part.others if name != options.labels.group_column]
     if others:
         class_notes = (*class_notes, f"Not read: the columns {some_of(list(dict.fromkeys(others)))}.")
     found = decoded.image_set(set_name, class_names, class_notes)
-    labelled = {name: replace(part, labels=labels[name][part.labels]) for name, part in found.splits.items()}
-    return replace(found, splits=labelled)
+    groups, group_notes = _groups(datasets, options.labels)
+    labelled = {
+        name: replace(
+            part, labels=labels[name][part.labels], groups=groups[name][part.labels] if name in groups else None
+        )
+        for name, part in found.splits.items()
+    }
+    return replace(found, splits=labelled, notes=(*found.notes, *group_notes))
+
+
+def _groups(datasets: Mapping[str, _Dataset], asked: LabelOptions) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    if asked.group_column is None:
+        return {}, ()
+    named = {}
+    for split, part in datasets.items():
+        if (values := part.column(asked.group_column)) is None:
+            return {}, ()
+        named[split] = values
+    return asked.groups_of_column(named)
 
 
 def _encoded(split: str, dataset: _Dataset) -> Encoded:
@@ -135,6 +156,9 @@ class _Torch:
         image, label = item
         self._texts[position] = label_text(place, label)
         return _pixels(place, image)
+
+    def column(self, name: str) -> list[object] | None:  # noqa: ARG002 (as of a dataset with columns)
+        return None
 
     def labels(self) -> NamedLabels:
         names = _class_names(self._dataset)
@@ -198,6 +222,17 @@ class _HuggingFace:
             each = max(1, _bytes_of(chunk) // len(chunk))
             count = max(1, min(_CHUNK, CHUNK_BYTES // each))
             yield chunk
+
+    def column(self, name: str) -> list[object] | None:
+        if name not in self.others:
+            raise DataError(
+                f"`group_column` is {name}, and the {self._split} dataset has no such column; columns: "
+                f"{some_of(self.others, at_most=10) or 'none'}"
+            )
+        values = list(self._dataset[name])
+        if not all(isinstance(value, str | int) for value in values):
+            raise DataError(f"`group_column` is {name}, and it must hold a number or a text for each image")
+        return values
 
     def labels(self) -> NamedLabels:
         values = list(self._dataset[self._label])

@@ -51,11 +51,18 @@ def load(path: Path, options: LoadOptions) -> ImageSet:
     tables = {name: [_open(file) for file in split_files] for name, split_files in by_split.items()}
     named = {name: _labels(parts) for name, parts in tables.items()}
     class_names, labels, class_notes = match_classes(str(path), named)
-    encoded = {name: _encoded(parts, labels[name], options.limit) for name, parts in tables.items()}
+    column = options.labels.group_column
+    groups: dict[str, np.ndarray] = {}
+    group_notes: tuple[str, ...] = ()
+    if column is not None:
+        groups, group_notes = options.labels.groups_of_column(
+            {name: [group for table in parts for group in _groups(table, column)] for name, parts in tables.items()}
+        )
+    encoded = {name: _encoded(parts, labels[name], options.limit, groups.get(name)) for name, parts in tables.items()}
     decoded = decode_splits(
         encoded, shape=options.shape, skip_damaged=options.skip_damaged, on_progress=options.access.on_progress
     )
-    more = (*beside(path, found, "the parquet files"), *_other_columns(tables["train"][0]))
+    more = (*group_notes, *beside(path, found, "the parquet files"), *_other_columns(tables["train"][0], column))
     return decoded.image_set(name_of(path), class_names, (*notes, *class_notes, *more))
 
 
@@ -69,10 +76,25 @@ def holds(path: Path) -> bool:
     return True
 
 
-def _other_columns(table: _Table) -> tuple[str, ...]:
+def _groups(table: _Table, column: str) -> list[object]:
+    """Return the group of each row of a file."""
+    if column not in table.file.schema_arrow.names:
+        columns = some_of(table.file.schema_arrow.names, at_most=10)
+        raise DataError(f"`group_column` is {column}, and {table.path} has no such column; columns: {columns}")
+    kind = table.file.schema_arrow.field(column).type
+    if not _holds_labels(kind):
+        raise DataError(f"`group_column` is {column}, which holds {str(kind)[:40]}; it must hold integers or text")
+    with _reasons(table.path):
+        groups: list[object] = table.file.read(columns=[column]).column(0).to_pylist()
+    if None in groups:
+        raise DataError(f"{table.path.name} row {groups.index(None)} has no group in {column}; give each row one")
+    return groups
+
+
+def _other_columns(table: _Table, grouped: str | None) -> tuple[str, ...]:
     """Return a note on columns that hold images or labels, too, and are not read."""
     schema = table.file.schema_arrow
-    taken = (table.image_column, table.label_column)
+    taken = (table.image_column, table.label_column, grouped)
     others = [
         name
         for name in dict.fromkeys((*IMAGE_COLUMNS, *LABEL_COLUMNS, *schema.names))
@@ -245,9 +267,9 @@ def _image_batches(table: _Table) -> Iterator[pa.Array]:
                 yield column.slice(start, step)
 
 
-def _encoded(parts: Sequence[_Table], labels: np.ndarray, limit: int | None) -> Encoded:
+def _encoded(parts: Sequence[_Table], labels: np.ndarray, limit: int | None, groups: np.ndarray | None) -> Encoded:
     starts = np.cumsum([0, *(table.rows for table in parts)])
-    rows = np.arange(len(labels)) if limit is None else first_of_each_class(labels, limit)
+    rows = np.arange(len(labels)) if limit is None else first_of_each_class(labels, limit, groups)
 
     def read() -> Iterator[list[bytes | None]]:
         passed = 0
@@ -265,7 +287,8 @@ def _encoded(parts: Sequence[_Table], labels: np.ndarray, limit: int | None) -> 
         return f"{parts[part].path.name} row {row - int(starts[part])}"
 
     entries = [file_entry(table.path.resolve()) for table in parts]
-    return Encoded(labels[rows], read, place, identify(Path(), entries, taken=rows.astype("<i8").tobytes()))
+    known = identify(Path(), entries, taken=rows.astype("<i8").tobytes())
+    return Encoded(labels[rows], read, place, known, None if groups is None else groups[rows])
 
 
 SOURCE = PathSource(

@@ -15,7 +15,15 @@ from stepladder.datasets.encoded import Encoded, file_entry, files
 from stepladder.datasets.image_set import SPLIT_NAMES, ImageSet, first_of_each_class
 from stepladder.datasets.labels import match_classes, named_labels
 from stepladder.datasets.mapped import demand_memory
-from stepladder.datasets.sources.base import SPLIT_WORDS, LoadOptions, PathSource, name_of, split_of
+from stepladder.datasets.sources.base import (
+    SPLIT_WORDS,
+    LabelOptions,
+    LoadOptions,
+    PathSource,
+    below,
+    name_of,
+    split_of,
+)
 from stepladder.datasets.walk import is_image_name, is_left_behind, not_read
 from stepladder.errors import DataError, some_of
 
@@ -36,12 +44,13 @@ _HELD = 6
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One image: the line where it stands (from 1), and what it says."""
+    """One image: the line where it stands (from 1), and what it says; ``group`` where that was asked for."""
 
     line: int
     path: str
     label: str
     split: str
+    group: str = ""
 
 
 def matches(path: Path) -> bool:
@@ -57,7 +66,7 @@ def load(path: Path, options: LoadOptions) -> ImageSet:
             unknown, there is no training image, or splits whose classes differ.
         DamagedImagesError: files that are no readable image (all listed).
     """
-    rows, columns = _read(path)
+    rows, columns = _read(path, options.labels)
     _check_labels(path, rows)
     by_split: dict[str, list[_Row]] = {}
     for row in rows:
@@ -66,11 +75,23 @@ def load(path: Path, options: LoadOptions) -> ImageSet:
         raise DataError(f"{path} has no row of the split train; name the training rows so, or leave the column out")
     named = {name: named_labels([row.label for row in by_split[name]]) for name in SPLIT_NAMES if name in by_split}
     class_names, labels, class_notes = match_classes(str(path), named)
-    encoded = {name: _encoded(path, by_split[name], labels[name], options.limit) for name in named}
+    groups, group_notes = _groups(path, {name: by_split[name] for name in named}, options.labels)
+    encoded = {name: _encoded(path, by_split[name], labels[name], options.limit, groups.get(name)) for name in named}
     decoded = decode_splits(
         encoded, shape=options.shape, skip_damaged=options.skip_damaged, on_progress=options.access.on_progress
     )
-    return decoded.image_set(name_of(path), class_names, (*class_notes, *_not_listed(rows), *_not_read(columns)))
+    notes = (*class_notes, *group_notes, *_not_listed(rows), *_not_read(columns))
+    return decoded.image_set(name_of(path), class_names, notes)
+
+
+def _groups(
+    path: Path, by_split: dict[str, list[_Row]], asked: LabelOptions
+) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    if asked.group_column is not None:
+        return asked.groups_of_column({name: [row.group for row in rows] for name, rows in by_split.items()})
+    return asked.groups_of_paths(
+        {name: [below(path.parent, row.path) for row in rows] for name, rows in by_split.items()}
+    )
 
 
 def _not_read(columns: Sequence[str]) -> tuple[str, ...]:
@@ -97,7 +118,7 @@ def _not_listed(rows: Sequence[_Row]) -> tuple[str, ...]:
     return not_read(others, "beside those in the table, which does not list them")
 
 
-def _read(path: Path) -> tuple[list[_Row], list[str]]:
+def _read(path: Path, asked: LabelOptions) -> tuple[list[_Row], list[str]]:
     if (size := path.stat().st_size) > MAX_TABLE_BYTES:
         raise DataError(f"{path} has {size / 1e6:.0f} MB; a table may have {MAX_TABLE_BYTES // 1_000_000} MB")
     demand_memory(f"the lines of {path} take", _HELD * size, "split it into smaller tables")
@@ -107,7 +128,7 @@ def _read(path: Path) -> tuple[list[_Row], list[str]]:
             file.seek(0)
             reader = csv.reader(file, delimiter=_delimiter(path, start), strict=True)
             columns: list[str] = []
-            rows = list(_rows(path, reader, columns))
+            rows = list(_rows(path, reader, columns, asked))
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 (byte {error.start:,}); save it as CSV in UTF-8") from error
     except csv.Error as error:
@@ -124,13 +145,17 @@ def _delimiter(path: Path, start: str) -> str:
     return max(",;\t", key=start.count)
 
 
-def _rows(path: Path, reader: Iterator[list[str]], others: list[str]) -> Iterator[_Row]:
+def _rows(path: Path, reader: Iterator[list[str]], others: list[str], asked: LabelOptions) -> Iterator[_Row]:
     """Read the rows; the columns that are not read are added to ``others``."""
     header = [name.strip().lower() for name in next(reader, [])]
     path_at = _column(path, header, "path", PATH_COLUMNS)
     label_at = _column(path, header, "label", LABEL_COLUMNS)
     split_at = next((header.index(name) for name in SPLIT_COLUMNS if name in header), None)
-    others += [name for at, name in enumerate(header) if at not in (path_at, label_at, split_at) and name]
+    group_at = None
+    if asked.group_column is not None:
+        group_at = _asked_column(path, header, "group_column", asked.group_column)
+    known = (path_at, label_at, split_at, group_at)
+    others += [name for at, name in enumerate(header) if at not in known and name]
     for cells in reader:
         line = getattr(reader, "line_num", 0)
         if not any(cell.strip() for cell in cells):
@@ -138,7 +163,8 @@ def _rows(path: Path, reader: Iterator[list[str]], others: list[str]) -> Iterato
         if len(cells) != len(header):
             raise DataError(f"{path} line {line} has {len(cells)} cells, its header {len(header)}; mend the line")
         file, label = cells[path_at].strip(), cells[label_at].strip()
-        for what, cell in (("path", file), ("label", label)):
+        group = "-" if group_at is None else cells[group_at].strip()
+        for what, cell in (("path", file), ("label", label), ("group", group)):
             if not cell:
                 raise DataError(f"{path} line {line} has a blank {what}; fill it in, or remove the line")
         word = "train" if split_at is None else cells[split_at].strip()
@@ -147,7 +173,7 @@ def _rows(path: Path, reader: Iterator[list[str]], others: list[str]) -> Iterato
             raise DataError(
                 f"{path} line {line} has the split '{word[:40]}'; it must be one of {', '.join(SPLIT_WORDS)}"
             )
-        yield _Row(line, os.path.join(path.parent, file), label, split)  # noqa: PTH118 (a str, for speed)
+        yield _Row(line, os.path.join(path.parent, file), label, split, group)  # noqa: PTH118 (a str, for speed)
 
 
 def _column(path: Path, header: list[str], what: str, names: tuple[str, ...]) -> int:
@@ -156,6 +182,14 @@ def _column(path: Path, header: list[str], what: str, names: tuple[str, ...]) ->
         columns = some_of([name[:40] for name in header], at_most=10) or "none"
         raise DataError(f"{path} has no column with the {what}: call it {' or '.join(names)}; columns: {columns}")
     return header.index(found[0])
+
+
+def _asked_column(path: Path, header: list[str], option: str, name: str) -> int:
+    """Return where the column is that ``option`` names, in any case."""
+    if name.strip().lower() not in header:
+        columns = some_of([one[:40] for one in header], at_most=10) or "none"
+        raise DataError(f"`{option}` is {name}, and {path} has no such column; columns: {columns}")
+    return header.index(name.strip().lower())
 
 
 def _check_labels(path: Path, rows: Sequence[_Row]) -> None:
@@ -169,8 +203,11 @@ def _check_labels(path: Path, rows: Sequence[_Row]) -> None:
             )
 
 
-def _encoded(path: Path, rows: Sequence[_Row], labels: np.ndarray, limit: int | None) -> Encoded:
-    taken: list[int] = (np.arange(len(rows)) if limit is None else first_of_each_class(labels, limit)).tolist()
+def _encoded(
+    path: Path, rows: Sequence[_Row], labels: np.ndarray, limit: int | None, groups: np.ndarray | None
+) -> Encoded:
+    kept = np.arange(len(rows)) if limit is None else first_of_each_class(labels, limit, groups)
+    taken: list[int] = kept.tolist()
     entries = [file_entry(rows[i].path) for i in taken]
     missing = [f"{entry.path} (line {rows[i].line})" for i, entry in zip(taken, entries, strict=True) if entry.size < 0]
     if missing:
@@ -180,7 +217,7 @@ def _encoded(path: Path, rows: Sequence[_Row], labels: np.ndarray, limit: int | 
             "mend them"
         )
     places = [f"{rows[i].path} ({path.name} line {rows[i].line})" for i in taken]
-    return files(entries, labels[taken], places)
+    return files(entries, labels[taken], places, None if groups is None else groups[taken])
 
 
 SOURCE = PathSource(

@@ -37,8 +37,8 @@ def wrong_with_study(record: StudyRecord) -> str | None:
             return f"it has the {what} {twice} twice"
     for what, named in (
         ("a contrast", [name for contrast in record.contrasts for name in contrast.weights]),
-        ("`reached`", list(record.reached)),
-        ("`pruned`", [] if record.sweep is None or record.sweep.search is None else record.sweep.search.pruned),
+        ("the list reached", list(record.reached)),
+        ("the list pruned", [] if record.sweep is None or record.sweep.search is None else record.sweep.search.pruned),
     ):
         if strangers := set(named) - set(names):
             return f"{what} names {min(strangers)}, which is no rung"
@@ -50,7 +50,7 @@ def wrong_with_study(record: StudyRecord) -> str | None:
     if not all(0 <= seed < _LARGEST_LOOK for seed in record.seeds):
         return f"its seeds are not 0 to {_LARGEST_LOOK - 1}"
     if not all(1 <= reached <= len(record.seeds) for reached in record.reached.values()):
-        return "`reached` is beyond its seeds"
+        return "the list reached is beyond its seeds"
     for name, value, fits in (
         ("precision", record.precision, record.precision in _PRECISIONS),
         ("device", record.device, record.device in _DEVICES),

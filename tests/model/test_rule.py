@@ -1,0 +1,142 @@
+"""The program on the card reads files as the model does: the same pixels, in a process without Stepladder."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stepladder.datasets.image_set import Fit, Span
+from stepladder.model import load_model
+from stepladder.model.export import export_model
+from stepladder.model.images import read_pixels
+from stepladder.model.rule import PROGRAM, image_rule
+
+#: Runs the program where nothing of Stepladder's, and no other decoder, can be imported.
+ALONE = (
+    "import runpy, sys; sys.argv = sys.argv[1:]; "
+    "sys.modules |= dict.fromkeys(('stepladder', 'torch', 'simplejpeg', 'scipy', 'pandas')); "
+    "runpy.run_path(sys.argv[0], run_name='__main__')"
+)
+
+
+def picture(height: int, width: int, seed: int) -> Image.Image:
+    """Smooth color, so that JPEG has something to do and resizing matters."""
+    random = np.random.default_rng(seed)
+    small = random.integers(0, 256, (max(2, height // 9), max(2, width // 9), 3), dtype=np.uint8)
+    return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """A hundred files and more as people have them: turned, gray, with alpha, of 16 bits, tall, tiny and large."""
+    folder = tmp_path_factory.mktemp("files")
+    sizes = [(40, 60), (61, 33), (500, 301), (301, 500), (1200, 900), (9, 400), (400, 9), (3, 3), (64, 64)]
+    found = []
+
+    def keep(image: Image.Image, name: str, **options: Any) -> None:
+        path = folder / f"{len(found):03}-{name}"
+        image.save(path, **options)
+        found.append(str(path))
+
+    for seed, (height, width) in enumerate(sizes):
+        image = picture(height, width, seed)
+        keep(image, "plain.jpg", quality=90)
+        keep(image, "progressive.jpg", quality=80, progressive=True)
+        keep(image.convert("L"), "gray.jpg")
+        keep(image.convert("CMYK"), "cmyk.jpg")
+        keep(image, "plain.png")
+        keep(image.convert("P"), "palette.png")
+        keep(image.convert("L").convert("1"), "one.png")
+        keep(image, "web.webp", lossless=True)
+        keep(image, "still.gif")
+        keep(image, "plain.tiff")
+        alpha = picture(height, width, seed + 50).convert("L")
+        layered = image.copy()
+        layered.putalpha(alpha)
+        keep(layered, "alpha.png")
+        gray = image.convert("L")
+        gray.putalpha(alpha)
+        keep(gray, "gray-alpha.png")
+        wide = (np.asarray(image.convert("L")).astype(np.uint16) * 251 + 17).astype(np.uint16)
+        keep(Image.fromarray(wide), "wide.png")
+        keep(Image.fromarray(wide), "wide.tiff")
+        keep(image, "plain.ppm")
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        for number, (height, width) in enumerate(((500, 301), (40, 60), (1200, 900))):
+            keep(picture(height, width, 70 + number), f"turned-{orientation}.jpg", exif=exif)
+        keep(picture(50, 80, 80), f"turned-{orientation}.png", exif=exif)
+    keep(picture(200, 300, 90).convert("L"), "white-is-zero.tiff", tiffinfo={262: 0})
+    assert len(found) > 150
+    return found
+
+
+RULES: list[tuple[tuple[int, int, int], Fit, Span | None]] = [
+    ((32, 32, 3), "crop", None),
+    ((48, 32, 3), "crop", None),
+    ((32, 32, 1), "crop", None),
+    ((32, 40, 3), "pad", None),
+    ((32, 32, 3), "stretch", None),
+    ((32, 32, 1), "pad", (1000, 40_000)),
+]
+
+
+@pytest.mark.parametrize(("shape", "fit", "span"), RULES)
+def test_the_program_reads_what_the_model_reads(
+    files: list[str], tmp_path: Path, shape: tuple[int, int, int], fit: Fit, span: Span | None
+) -> None:
+    (tmp_path / "rule.json").write_text(json.dumps(image_rule(shape, fit, span)))
+    run = (
+        "import json, sys, runpy; "
+        "sys.modules |= dict.fromkeys(('stepladder', 'torch', 'simplejpeg', 'scipy')); "
+        f"read = runpy.run_path({str(PROGRAM)!r})['read_image']; import numpy as np; "
+        "rule = json.load(open(sys.argv[1])); "
+        "np.save(sys.argv[2], np.stack([read(path, rule) for path in sys.argv[3:]]))"
+    )
+    subprocess.run(
+        [sys.executable, "-I", "-c", run, str(tmp_path / "rule.json"), str(tmp_path / "pixels.npy"), *files], check=True
+    )
+    found = np.load(tmp_path / "pixels.npy").astype(int)
+    expected = read_pixels(files, shape, fit, span).astype(int)
+    apart = np.abs(found - expected).reshape(len(files), -1).max(axis=1)
+    named = {Path(path).name: int(most) for path, most in zip(files, apart, strict=True) if most > 0}
+    assert not named
+
+
+def test_an_exported_file_answers_alike_by_the_program_alone(
+    saved: Path, digits: Any, files: list[str], tmp_path: Path
+) -> None:
+    pytest.importorskip("onnx", reason="the extra 'export' is not installed")
+    model = load_model(saved, "cpu")
+    exported = export_model(model, tmp_path / "model.onnx", digits.splits["train"].images[:8])
+    result = subprocess.run(
+        [sys.executable, "-I", "-c", ALONE, str(PROGRAM), str(exported.path), *files],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    lines = result.stdout.splitlines()
+    assert len(lines) == len(files)
+    for line, prediction in zip(lines, model.predict(files), strict=True):
+        probability, name, path = line.split(" ", 2)
+        assert path == str(prediction.path)
+        assert float(probability) == pytest.approx(prediction.probability, abs=1.1e-4)
+        assert name == prediction.name
+
+
+def test_the_rule_is_part_of_the_model(saved: Path) -> None:
+    config = json.loads((saved / "config.json").read_text())
+    assert config["image_rule"]["input_size"] == [1, 8, 8]
+    assert config["image_rule"]["crop_mode"] == "center"
+    assert image_rule((4, 5, 3), "pad", (7, 9)) | {} == {
+        **image_rule((4, 5, 3), "crop", None),
+        "crop_mode": "border",
+        "black": 7,
+        "white": 9,
+    }
