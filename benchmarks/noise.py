@@ -185,6 +185,7 @@ def score_trial(
             return
         begun = perf_counter()
         (assembly,) = started
+        assert assembly.watched is not None
         logits = compute_logits(assembly.evaluated, assembly.techniques, assembly.watched.batches, compute)
         seconds = perf_counter() - begun
         weights = {name: value.detach().clone() for name, value in assembly.evaluated.state_dict().items()}
@@ -204,6 +205,7 @@ def score_trial(
 
 def _score(candidate: Candidate, kept: list[_Epoch], assembly: Assembly, compute: Compute) -> tuple[float, float]:
     """Return the accuracy and the seconds that it takes to get it, beside the training."""
+    assert assembly.watched is not None
     labels, epochs = assembly.watched.labels, kept[-candidate.epochs :]
     if candidate.kind == "weights":
         begun = perf_counter()

@@ -43,6 +43,7 @@ def test_the_public_names_are_the_promised_ones() -> None:
         "Callbacks",
         "Execution",
         "Grid",
+        "Labelled",
         "Protocol",
         "RateRange",
         "RecipeOptions",

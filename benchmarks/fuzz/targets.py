@@ -38,10 +38,10 @@ from stepladder.model.onnx_file import INPUT, METADATA, OUTPUT, OnnxModel
 from stepladder.network import find_network, trace_network
 from stepladder.recipe import load_recipe
 from stepladder.report.markdown import render_markdown
-from stepladder.report.sections import STUDY_SECTIONS
+from stepladder.report.sections import CURVE_SECTIONS, STUDY_SECTIONS, SWEEP_SECTIONS
 from stepladder.report.sections.data import DataSection
 from stepladder.report.sections.gallery import GallerySection
-from stepladder.report.write import study_head
+from stepladder.report.write import derived_documents, study_head
 from stepladder.studies.bag_of_words import BagOptions, run_bag_of_words
 from stepladder.studies.check import check_document, check_study
 from stepladder.studies.design.rungs import read_study_file
@@ -53,6 +53,8 @@ from stepladder.studies.files.images import read_labels
 from stepladder.studies.files.store import find_damaged, load_study, read_record
 from stepladder.studies.findings import Findings, find_uneven, to_document, work_out
 from stepladder.studies.judging.learning import judge_learning
+from stepladder.studies.judging.points import SweepFindings
+from stepladder.studies.judging.sizes import CurveFindings
 from stepladder.training.checkpoint import Checkpoints
 from stepladder.training.snapshot import Snapshot
 
@@ -193,9 +195,14 @@ def _look_at_study(study: Path) -> None:
 
     def report() -> None:
         findings = work_out(load_study(study))
-        assert isinstance(findings, Findings)
-        json_text(to_document(findings))
-        render_markdown(findings, STUDY_SECTIONS, study_head(findings))
+        json_text(derived_documents(findings))
+        match findings:
+            case Findings():
+                render_markdown(findings, STUDY_SECTIONS, study_head(findings))
+            case SweepFindings():
+                render_markdown(findings, SWEEP_SECTIONS, study_head(findings))
+            case CurveFindings():
+                render_markdown(findings, CURVE_SECTIONS, study_head(findings))
 
     def damaged() -> None:
         if (record := read_record(study)) is not None:

@@ -92,10 +92,16 @@ def test_without_validation_c_is_chosen_on_a_tenth_and_all_are_fitted(splits: Sp
 
 
 def test_each_class_lends_a_tenth_and_never_its_last_image() -> None:
-    aside = bag_of_words._set_aside(np.array([0] * 30 + [1] * 2 + [2]))
+    def of(labels: list[int]) -> Split:
+        return Split(np.zeros((len(labels), 2, 2, 1), np.uint8), np.array(labels))
+
+    aside = bag_of_words._set_aside(of([0] * 30 + [1] * 2 + [2]))
     assert [int(aside[:30].sum()), int(aside[30:32].sum()), int(aside[32])] == [3, 1, 0]
     with pytest.raises(DataError, match="every class has one training image"):
-        bag_of_words._set_aside(np.array([0, 1]))
+        bag_of_words._set_aside(of([0, 1]))
+    grouped = replace(of([0] * 30 + [1] * 30), groups=np.arange(60) // 3)
+    aside = bag_of_words._set_aside(grouped)
+    assert aside.reshape(-1, 3).sum(axis=1).tolist().count(3) == aside.sum() / 3 == 2
 
 
 def test_few_images_get_a_smaller_vocabulary_or_a_sentence(splits: Splits) -> None:

@@ -42,6 +42,7 @@ COMMANDS = dict(_commands(app))
 TOPICS: dict[str, str] = {
     "--accept-different-bits": "",
     "--again": "",
+    "--all-data": "splits",
     "--alpha": "judging",
     "--batch-size": "settings",
     "--budget": "settings",
@@ -66,6 +67,7 @@ TOPICS: dict[str, str] = {
     "--file": "rungs settings",
     "--final": "seeds",
     "--fit": "shape",
+    "--fold-labels": "",
     "--folder": "",
     "--folders": "",
     "--format": "exported",
@@ -77,6 +79,9 @@ TOPICS: dict[str, str] = {
     "--images": "exported",
     "--input": "network",
     "--json": "printed",
+    "--label-column": "columns",
+    "--label-pattern": "labels",
+    "--level": "labels",
     "--limit": "images",
     "--list": "stops",
     "--low": "rates",
@@ -90,6 +95,7 @@ TOPICS: dict[str, str] = {
     "--out": "exported",
     "--over": "settings search",
     "--overwrite": "exported",
+    "--path-column": "columns",
     "--picture": "network",
     "--pilot": "judging",
     "--plan": "rungs",
@@ -115,6 +121,7 @@ TOPICS: dict[str, str] = {
     "--skip-damaged": "",
     "--stretch": "",
     "--smallest-effect": "judging",
+    "--split-column": "columns",
     "--solve": "network",
     "--steps": "rates",
     "--storage": "search",
@@ -192,8 +199,16 @@ COMMON: Decisions = {
         "--epochs", "2", "--set", "epochs=3", words="epochs is given twice, as --epochs and with --set"
     ),
     ("--fit", "--size"): "how images are brought to the size",
-    ("--group-column", "--group-pattern"): _refused(
-        "--group-column", "of", "--group-pattern", "x", words="--group-column and --group-pattern both name the groups"
+    ("--images", "--out"): "where images are, and where results go",
+    ("--label-pattern", "--level"): Refused(
+        ("digits", "--label-pattern", "x", "--level", "leaf"), "--label-pattern and --level both name the classes"
+    ),
+    ("--label-column", "--path-column"): "two columns",
+    ("--label-column", "--split-column"): "two columns",
+    ("--path-column", "--split-column"): "two columns",
+    ("--group-column", "--group-pattern"): Refused(
+        ("digits", "--group-column", "of", "--group-pattern", "x"),
+        "--group-column and --group-pattern both name the groups",
     ),
     ("--json", "--csv"): "see the command",
     ("--network", "--set"): _refused(
@@ -288,6 +303,9 @@ STUDY: Decisions = {
 }
 
 TRAIN: Decisions = {
+    ("--all-data", "--select"): _refused("--all-data", "--select", "best-val", words="--select chooses an epoch by"),
+    ("--all-data", "--test"): "nothing is left to test, so none is read either way",
+    ("--all-data", "--validation"): _refused("--all-data", "--validation", "0.2", words="--validation is the share"),
     ("--select", "--test"): "the epoch best on validation, whether test is read or not",
     ("--test", "--validation"): _refused("--no-test", "--validation", "0", words="so test cannot stay unread"),
 }
@@ -490,6 +508,7 @@ class RecordedError(StepladderError):
 #: One way to write each option, with another value than its own.
 SAMPLES: dict[str, tuple[str, ...]] = {
     "--accept-different-bits": ("--accept-different-bits",),
+    "--all-data": ("--all-data",),
     "--alpha": ("--alpha", "0.1"),
     "--batch-size": ("--batch-size", "8"),
     "--budget": ("--budget", "steps"),
@@ -505,7 +524,16 @@ SAMPLES: dict[str, tuple[str, ...]] = {
     "--file": ("--file", "study.toml"),
     "--final": ("--final",),
     "--fit": ("--fit", "pad"),
+    "--fold-labels": ("--fold-labels",),
+    "--group-column": ("--group-column", "patient"),
+    "--group-pattern": ("--group-pattern", "a(b)"),
     "--high": ("--high", "2"),
+    "--images": ("--images", "photos"),
+    "--label-column": ("--label-column", "kind"),
+    "--label-pattern": ("--label-pattern", "a(b)"),
+    "--level": ("--level", "leaf"),
+    "--path-column": ("--path-column", "where"),
+    "--split-column": ("--split-column", "part"),
     "--limit": ("--limit", "9"),
     "--low": ("--low", "0.01"),
     "--max-seeds": ("--max-seeds", "6"),

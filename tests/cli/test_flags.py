@@ -33,6 +33,7 @@ SOURCE = Path(stepladder.__file__).parent
         ("among `settings`", "among --set"),
         ("or add `many=True`", "or add --yes"),
         ('write `technique="my.py:Blur"`', "write --technique my.py:Blur"),
+        ("with `group_pattern='(a[0-9]+)_'`.", "with --group-pattern '(a[0-9]+)_'."),
         ("nothing here", "nothing here"),
     ],
 )

@@ -120,8 +120,25 @@ def test_probabilities_are_calibrated_or_said_not_to_be(trial, exported, test_im
 def test_csv_is_a_row_an_image_and_class(exported, test_images, capsys):
     assert run(["predict", str(exported), str(test_images / "0"), "--top", "3", "--csv"]) == 0
     rows = capsys.readouterr().out.splitlines()
-    assert rows[0] == "path,rank,class,probability"
+    assert rows[0] == "path,rank,class,probability,damage"
     assert len(rows) == 1 + 3 * 12
+
+
+def test_a_file_that_cannot_be_read_stays_in_the_csv(exported, test_images, tmp_path, capsys):
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"no image")
+    assert run(["predict", str(exported), str(bad), str(test_images / "0"), "--csv"]) == 1
+    rows = capsys.readouterr().out.splitlines()
+    assert len(rows) == 1 + 1 + 12
+    assert rows[1].startswith(f"{bad},,,,")
+    assert "no image that can be read" in rows[1]
+
+
+def test_an_exported_file_computes_in_float32(exported, test_images, capsys):
+    images = str(test_images / "0")
+    assert run(["predict", str(exported), images, "--precision", "bfloat16"]) == 2
+    assert "--precision is bfloat16, and an exported file computes in float32; leave it out" in capsys.readouterr().err
+    assert run(["predict", str(exported), images, "--precision", "float32"]) == 0
 
 
 def test_a_damaged_file_is_left_out_and_named(trial, test_images, tmp_path, capsys):

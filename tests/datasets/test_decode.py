@@ -246,9 +246,10 @@ def photo(width: int, height: int, orientation: int = 1) -> bytes:
 
 
 def smallest_scale(rows: int, columns: int, needed: tuple[int, int]) -> tuple[int, int]:
-    """Rows and columns at the smallest eighth of the size, libjpeg's scales, that has the needed ones."""
-    sizes = [(-(-rows * eighths // 8), -(-columns * eighths // 8)) for eighths in range(1, 9)]
-    return next((size for size in sizes if size[0] >= needed[0] and size[1] >= needed[1]), (rows, columns))
+    """Rows and columns at the smallest of 1/8, 1/4, 1/2 and 1/1 of the size that has the needed ones."""
+    fits = (part for part in (8, 4, 2, 1) if rows >= part * needed[0] and columns >= part * needed[1])
+    part = next(fits, 1)
+    return -(-rows // part), -(-columns // part)
 
 
 @pytest.mark.parametrize("orientation", [1, 6])

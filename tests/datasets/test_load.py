@@ -32,10 +32,10 @@ def test_a_path_that_is_not_there_is_named(tmp_path):
 
 
 def test_a_file_that_is_no_image_set(tmp_path):
-    path = tmp_path / "notes.txt"
+    path = tmp_path / "notes.md"
     path.write_text("hello")
     with pytest.raises(
-        DataError, match=r"notes\.txt is no image set that can be read; a path may be of idx, a table of paths, parquet"
+        DataError, match=r"notes\.md is no image set that can be read; a path may be of idx, a table of paths, parquet"
     ):
         load_image_set(str(path))
 

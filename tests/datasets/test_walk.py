@@ -121,7 +121,11 @@ def test_our_own_results_are_passed_over_and_said(tmp_path, names):
 )
 def test_other_files_of_such_names_are_nobody_s_results(tmp_path, name):
     put(tmp_path, f"cat/{name}", content=b"{}")
-    assert found(Search(), tmp_path) == [f"cat/{name}"]
+    put(tmp_path, "cat/beside.jpg", content=b"{}")
+    search = Search()
+    # A document that is nobody's result is passed over by itself, and what is beside it is read.
+    assert found(search, tmp_path) == ["cat/beside.jpg", *([f"cat/{name}"] if name.endswith(".jpg") else [])]
+    assert not search.holds_results(tmp_path)
     assert not is_result_folder(tmp_path / "cat")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import load_file, save_file
 
 from stepladder.datasets import ImageSet
 from stepladder.errors import StudyError
@@ -170,6 +171,11 @@ def cut(path: Path) -> None:
     path.write_text(path.read_text()[:-1])
 
 
+def fewer(path: Path) -> None:
+    arrays = {name: values[:-1].copy() for name, values in load_file(path).items()}
+    save_file(arrays, path)
+
+
 def change(path: Path, key: str, value: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
 
@@ -180,6 +186,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "a result that is no number": (lambda trial: change(trial / "result.json", "val_loss", float("nan")), "NaN"),
     "a result that is cut": (lambda trial: cut(trial / "result.json"), "is not valid JSON"),
     "another result": (lambda trial: change(trial / "result.json", "epochs", 7), "tells of 7 epochs"),
+    "predictions of fewer images": (lambda trial: fewer(trial / "predictions.safetensors"), "and the study"),
     "predictions": (lambda trial: (trial / "predictions.safetensors").write_bytes(b"x"), "predictions.safetensors"),
 }
 

@@ -9,6 +9,7 @@ import yaml
 from markdown_it import MarkdownIt
 
 from stepladder.model.card import CardFacts, render_card
+from stepladder.model.rule import PROGRAM
 
 FACTS = CardFacts(
     data="pets",
@@ -107,3 +108,20 @@ def test_ordinary_names_stay_readable():
     page = body(render_card(replace(FACTS, class_names=names)))
     for name in names:
         assert name in page
+
+
+def test_what_was_said_of_the_images_is_on_the_card() -> None:
+    notes = ("The test is not clean: 4 of 372 test images have copies among those that train (1.1 %).", "a <b> `c=1`")
+    card = render_card(replace(FACTS, notes=notes))
+    assert "- **Note:** The test is not clean: 4 of 372 test images have copies" in card
+    assert r"- **Note:** a \_b\_ c=1" in card
+    assert "Note" not in render_card(FACTS)
+
+
+def test_a_model_of_every_image_says_what_to_expect() -> None:
+    card = render_card(replace(FACTS, counts={"train": 9}, test_accuracy=None, expected="A study measured 90 %"))
+    assert "not measured: every image trained, and none is left to test. A study measured 90 %." in card
+
+
+def test_the_card_has_the_program_that_reads_files() -> None:
+    assert PROGRAM.read_text(encoding="utf-8").strip() in render_card(FACTS)

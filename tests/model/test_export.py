@@ -19,6 +19,7 @@ from stepladder.model.export import FORMATS, TOLERANCE, export_model
 from stepladder.model.folder import calibrate_model
 from stepladder.model.images import read_pixels
 from stepladder.model.onnx_file import METADATA
+from stepladder.network import load_network
 from stepladder.training.assembly import TrainingData
 from stepladder.training.loop import train_network
 
@@ -214,3 +215,17 @@ def test_what_became_black_and_white_is_part_of_the_file(model, images, tmp_path
     assert OnnxModel.load(exported.path).span is None
     export_model(replace(model, span=(100, 900)), tmp_path / "spread.onnx", images[:20])
     assert OnnxModel.load(tmp_path / "spread.onnx").span == (100, 900)
+
+
+def test_the_graph_is_of_standard_operators(digits_train, tiny_recipe, compute, digits, tmp_path):
+    recipe = tiny_recipe("standardize", epochs=1)
+    recipe = recipe.model_copy(update={"network": load_network("conv3-4 relu pool2 conv3-8 relu pool3 fc")})
+    trained = train_network(recipe, TrainingData(digits_train, digits_train, 10), 0, compute)
+    save_model(tmp_path / "model", trained, digits.class_names, digits.image_shape, compute, "")
+    pooled = load_model(tmp_path / "model", "cpu")
+    path = export_model(pooled, tmp_path / "pooled.onnx", digits.splits["train"].images[:4]).path
+    graph = onnx.load(path)
+    kinds = [node.op_type for node in graph.graph.node]
+    assert kinds.count("MaxPool") == kinds.count("Conv") == 2
+    assert "Gather" not in kinds
+    assert {node.domain for node in graph.graph.node} <= {"", "ai.onnx"}

@@ -89,9 +89,20 @@ def test_other_recipes_and_precisions(techniques, tiny_recipe, noise, tmp_path):
     trained = train_network(tiny_recipe(*techniques, epochs=1), TrainingData(noise, noise, 4), 0, compute)
     names = ("a", "caf\udce9", "猫", "<b>")
     save_model(tmp_path, trained, names, (8, 8, 3), compute, "card")
-    model = load_model(tmp_path, "cpu")
+    model = load_model(tmp_path, "cpu", "bfloat16")
     assert model.class_names == names
     assert model.logits(noise.images).tobytes() == logits_of(trained, noise.images, compute).tobytes()
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_a_model_in_bfloat16_is_answered_as_the_machine_can(native, tiny_recipe, noise, tmp_path, monkeypatch):
+    compute = choose_compute("cpu", "bfloat16")
+    trained = train_network(tiny_recipe(epochs=1), TrainingData(noise, noise, 4), 0, compute)
+    save_model(tmp_path, trained, ("a", "b", "c", "d"), (8, 8, 3), compute, "card")
+    monkeypatch.setattr("stepladder.training.device._multiplies_bfloat16", lambda device: native)
+    assert load_model(tmp_path, "cpu").compute.precision == ("bfloat16" if native else "float32")
+    assert load_model(tmp_path, "cpu", "bfloat16").compute.precision == "bfloat16"
+    assert load_model(tmp_path, "cpu", "float32").compute.precision == "float32"
 
 
 def test_the_files_are_those_of_hugging_face(saved):

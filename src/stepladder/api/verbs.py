@@ -16,6 +16,7 @@ from stepladder.api.check import Check, check_folder
 from stepladder.api.job import ImagesToLoad, Job, ShowProgress, running
 from stepladder.api.progress import BagLines, find_bag_progress
 from stepladder.api.results import Curve, Study, Sweep, TrainedModel, as_result
+from stepladder.api.take_home import take_home
 from stepladder.datasets import ImageSet, load_image_set, make_splits
 from stepladder.datasets.audit import ImageAudit, audit_image_set
 from stepladder.errors import DamagedImagesError, RecipeError, StudyError
@@ -44,7 +45,7 @@ from stepladder.studies.starts import forecast_starts
 from stepladder.studies.study import plan_study, run_study
 from stepladder.studies.sweep import Grid, grid_design, write_over
 from stepladder.studies.track import check_trackers
-from stepladder.studies.train import train_model
+from stepladder.studies.train import Use, train_model
 from stepladder.training.device import choose_compute
 from stepladder.training.lr_range import RateRange
 
@@ -360,14 +361,20 @@ def train(
 
     Args:
         seed: decides initial weights, order of the images and augmentation.
+        recipe: see :func:`study`; or the folder of a study, for the recipe that it recommends, or that of the rung that
+            :class:`RecipeOptions` names.
         test: whether to read test at the end; while settings are being tuned it should stay unread.
         out: folder of the result; ``trials/<data>-<recipe>-seed<N>`` by default.
-        data, recipe, protocol, execution, progress: see :func:`study`.
+        protocol: with ``all_data`` every image trains, and nothing can be measured of the model; with a study's folder
+            as recipe its card says what that study measured.
+        data, execution, progress: see :func:`study`.
 
     Raises:
         StepladderError, Stopped: see :func:`study`.
     """
-    options, protocol = as_options(recipe), protocol or Protocol()
+    options, expected = take_home(as_options(recipe))
+    protocol = protocol or Protocol()
+    use = Use(test, expected if protocol.all_data else None)
     _check(options, protocol, execution)
     _refuse(
         execution,
@@ -383,6 +390,7 @@ def train(
         made = options.make(images)
         images = options.with_note(images, made)
         named = [images.name, made.name, *([options.rung] if options.rung else []), f"seed{seed}"]
+        named += ["all"] if protocol.all_data else []
         folder = _folder(out, images, "trials", "-".join(named))
         job.begin(images, made, folder)
         return TrainedModel(
@@ -391,7 +399,7 @@ def train(
                 made,
                 folder,
                 seed=seed,
-                test=test,
+                use=use,
                 protocol=protocol,
                 execution=job.execution,
                 callbacks=job.callbacks,

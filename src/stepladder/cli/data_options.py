@@ -60,6 +60,46 @@ class DataOptions:
             help="Of gray images of 16 bits, make black to white what the training images use of their values.",
         ),
     ] = False
+    label_pattern: Annotated[
+        str | None,
+        Parameter(
+            group=IMAGES,
+            help="Of a folder, the class in the path of each file, in place of class folders: a regular expression "
+            "whose first group, or whole match, names it, as '([a-z]+)[.][0-9]+'.",
+        ),
+    ] = None
+    level: Annotated[
+        str | None,
+        Parameter(
+            group=IMAGES, help="Of folders in folders, which one is the class: top (the default), leaf, or 1, 2, …"
+        ),
+    ] = None
+    path_column: Annotated[
+        str | None, Parameter(group=IMAGES, help="Column of a table with the paths; found by name or cells by default.")
+    ] = None
+    label_column: Annotated[
+        str | None, Parameter(group=IMAGES, help="Column of a table with the labels; found likewise.")
+    ] = None
+    split_column: Annotated[
+        str | None, Parameter(group=IMAGES, help="Column of a table with the splits; split or subset by default.")
+    ] = None
+    images_in: Annotated[
+        Path | None,
+        Parameter(
+            name="--images",
+            group=IMAGES,
+            help="Folder that the paths of a table start from; its own, or one in it, by default.",
+        ),
+    ] = None
+    fold_labels: Annotated[
+        bool,
+        Parameter(
+            group=IMAGES,
+            negative="",
+            show_default=False,
+            help="Of a table, labels that differ by case or spaces alone are one class.",
+        ),
+    ] = False
     group_column: Annotated[
         str | None,
         Parameter(
@@ -109,7 +149,18 @@ class DataOptions:
                 progress.update(task, description="Reading images", completed=done, total=total)
 
             return load_image_set(
-                Labelled(data, group_column=self.group_column, group_pattern=self.group_pattern),
+                Labelled(
+                    data,
+                    group_column=self.group_column,
+                    group_pattern=self.group_pattern,
+                    label_pattern=self.label_pattern,
+                    level=self.level,
+                    path_column=self.path_column,
+                    label_column=self.label_column,
+                    split_column=self.split_column,
+                    images=self.images_in,
+                    fold_labels=self.fold_labels,
+                ),
                 limit=self.limit,
                 size=default_size if self.size is None else self.size,
                 fit=self.fit,

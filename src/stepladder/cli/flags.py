@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 #: Parameters whose flag has another name; every other one has its own, with hyphens.
 _OTHER_NAMES = {
@@ -14,6 +15,9 @@ _OTHER_NAMES = {
     "num_classes": "classes",
     "spread": "sd",
 }
+
+# Not all that a shell reads as its own: a name with a space or a * stands for one that the reader chooses.
+_OF_THE_SHELL = set("()|$[]")
 
 _PARAMETER = re.compile(r"`([a-z][a-z_]*)(?:=([^`]*))?`")
 
@@ -39,4 +43,5 @@ def _flag(found: re.Match[str]) -> str:
     if value == "False":
         return flag.replace("--", "--no-", 1)
     plain = value.strip("\"'")
-    return f"{flag} {plain}"
+    # A pattern is typed in a shell, which would take its signs for its own.
+    return f"{flag} {shlex.quote(plain) if set(plain) & _OF_THE_SHELL else plain}"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from stepladder.cli.data_options import DataOptions
 from stepladder.cli.training_options import DecidingOptions, TrainingOptions
 from stepladder.network.own import is_reference
 from stepladder.report.recipe_file import RECIPE_FILE
@@ -55,6 +56,13 @@ class NextStep:
         return shlex.join([*words, "--out", str(out)])
 
 
+def command_of_all_images(data: str, study: Path, options: TrainingOptions) -> str:
+    """Return the command that trains a model of every image by the recipe that a study recommends."""
+    kept = {field.name for field in fields(DataOptions)} | {"skip_damaged", "device", "precision"}
+    words = _flags_of(options, left_out=[field.name for field in fields(options) if field.name not in kept])
+    return shlex.join(["stepladder", "train", data, "--recipe", str(study), *words, "--all-data"])
+
+
 def beside(folder: Path, what: str) -> Path:
     """Return the folder of what comes next, beside the one that it comes from."""
     return folder.with_name(f"{folder.name}-{what}")
@@ -67,11 +75,11 @@ def print_next(console: Console, commands: Mapping[str, str]) -> None:
         console.print(f"{purpose}:\n  {command}", markup=False, soft_wrap=True, highlight=False)
 
 
-def _flags_of(options: Any) -> Iterator[str]:
+def _flags_of(options: Any, left_out: Collection[str] = _NOT_AGAIN) -> Iterator[str]:
     """Yield the flags of the values that differ from their defaults, as they would be typed."""
     for field in fields(options):
         value = getattr(options, field.name)
-        if field.name in _NOT_AGAIN or value == field.default:
+        if field.name in left_out or value == field.default:
             continue
         flag = f"--{field.name.replace('_', '-')}"
         for one in value if isinstance(value, tuple) else (value,):

@@ -13,6 +13,7 @@ from stepladder.cli.console import at_work, make_console, print_json
 from stepladder.cli.data_options import Data
 from stepladder.cli.flags import to_flags
 from stepladder.cli.groups import FIRST, JUDGING, RECIPE
+from stepladder.cli.next_step import command_of_all_images, print_next
 from stepladder.cli.training_options import (
     DEFAULT_DECIDING,
     DEFAULT_EXECUTION,
@@ -91,6 +92,9 @@ def study(
     if not progress.ran:
         console.print("All of it was trained before; nothing to do but the report.")
     print_report(console, done.findings, to_flags)
+    if done.findings.choice.rung is not None:
+        keep = command_of_all_images(data, done.folder, options)
+        print_next(console, {"A model of every image, by the recommended recipe": keep})
     if options.as_json:
         print_json(build_document(done.findings))
     return 1 if any(trial.result.status == "failed" for trial in done.trials) else 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -49,6 +49,16 @@ def train(
             help="Read test at the end, as by default. Leave it unread while you tune settings, or it chooses them.",
         ),
     ] = True,
+    all_data: Annotated[
+        bool,
+        Parameter(
+            group=RUNNING,
+            negative="",
+            show_default=False,
+            help="Train on every image, those for validation and test too: a model to use. With --recipe STUDY its "
+            "card says what that study measured.",
+        ),
+    ] = False,
     threads: Threads = None,
     pauses: PauseOptions = DEFAULT_PAUSES,
 ) -> int:
@@ -63,7 +73,7 @@ def train(
             seed=seed,
             test=test,
             out=out,
-            protocol=options.protocol(deciding),
+            protocol=replace(options.protocol(deciding), all_data=all_data),
             execution=execution,
             progress=progress,
         )
@@ -81,11 +91,11 @@ def train(
         for sentence in describe_nothing_learned(done.nothing_learned):
             console.print(sentence, markup=False)
     console.print(
-        f"{_scores(done, test)} after {count(result.epochs, 'epoch')} in {duration(result.seconds)} "
+        f"{_scores(done, test and not all_data)} after {count(result.epochs, 'epoch')} in {duration(result.seconds)} "
         "(one seed; run a study to see the spread).",
         markup=False,
     )
-    if result.test_accuracy is None:
+    if result.test_accuracy is None and not all_data:
         console.print("Test is unread; the same command without --no-test reads it.")
     console.print(f"Model: {done.folder / 'model'}", markup=False)
     return 0
@@ -94,6 +104,8 @@ def train(
 def _scores(done: TrainedModel, test: bool) -> str:
     """Write what the model came to, first by what decides, then its accuracy."""
     result, metric = done.result, done.metric
+    if result.test_accuracy is None and result.val_accuracy is None:
+        return f"Training accuracy {percent(result.train_accuracy or 0.0)}, of every image there is,"
     score = metric.on_test(result) if test else metric.on_validation(result)
     accuracy = result.test_accuracy if test else result.val_accuracy
     assert accuracy is not None

@@ -225,12 +225,14 @@ class DecodedSplits(NamedTuple):
         notes: what a reader of results must know.
         original_side: median shorter side of the images before they were brought to one size, pixels.
         span: see :class:`stepladder.datasets.image_set.ImageSet`.
+        kept: by split, which of its images could be decoded, int64; None where all could.
     """
 
     splits: dict[str, Split]
     notes: tuple[str, ...]
     original_side: int
-    span: Span | None = None
+    span: Span | None
+    kept: dict[str, np.ndarray | None]
 
     def image_set(self, name: str, class_names: tuple[str, ...], notes: Sequence[str]) -> ImageSet:
         """Return them as an image set; ``notes`` tell what was found before decoding."""
@@ -303,12 +305,14 @@ def decode_splits(
 
     sound = np.ones(count, dtype=bool)
     sound[list(damaged)] = False
-    parts_of = {}
+    parts_of: dict[str, Split] = {}
+    all_kept: dict[str, np.ndarray | None] = {}
     for start, (name, part) in zip(starts[:-1], ordered.items(), strict=True):
         whole = Split(pixels[start : start + len(part.labels)], part.labels, groups=part.groups)
         kept = np.flatnonzero(sound[start : start + len(part.labels)])
         parts_of[name] = whole if len(kept) == len(whole) else whole.take(kept)
-    return DecodedSplits(parts_of, notes, (had.median or had.low) if had else 0, depth.span)
+        all_kept[name] = None if len(kept) == len(whole) else kept
+    return DecodedSplits(parts_of, notes, (had.median or had.low) if had else 0, depth.span, all_kept)
 
 
 def _read_facts(facts: Mapping[str, Any], count: int) -> tuple[Shapes | None, dict[int, str], Depth]:

@@ -13,10 +13,11 @@ from stepladder.errors import DataError, some_of
 _GROUPS_TRIED, _MOST_DRAWS = 20_000, 50
 
 
-def group_names(pattern: str, paths: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Return the name of each image's group, by split.
+def names_by_pattern(option: str, pattern: str, paths: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Return what a pattern names of each image, its group or its class, by split.
 
     Args:
+        option: the parameter that the pattern is of, for messages.
         pattern: a regular expression that is looked for in each path. Its first group that takes part, or the whole
             match where it has none, is the name.
         paths: below the root of the images, with ``/`` on every system, by split.
@@ -27,7 +28,7 @@ def group_names(pattern: str, paths: Mapping[str, Sequence[str]]) -> dict[str, l
     try:
         search = re.compile(pattern).search
     except re.error as error:
-        raise DataError(f"`group_pattern` is {pattern}, which is no regular expression ({error}); mend it") from error
+        raise DataError(f"`{option}` is {pattern}, which is no regular expression ({error}); mend it") from error
     named: dict[str, list[str]] = {}
     lacking = []
     for split, of_split in paths.items():
@@ -41,8 +42,8 @@ def group_names(pattern: str, paths: Mapping[str, Sequence[str]]) -> dict[str, l
     if lacking:
         total = sum(map(len, paths.values()))
         raise DataError(
-            f"`group_pattern` is {pattern}, and {len(lacking):,} of {total:,} paths have no match or an empty one: "
-            f"{some_of(lacking, at_most=3)}; write one that names the group of each"
+            f"`{option}` is {pattern}, and {len(lacking):,} of {total:,} paths have no match or an empty one: "
+            f"{some_of(lacking, at_most=3)}; write one that fits each"
         )
     return named
 

@@ -16,7 +16,9 @@ from stepladder.datasets.image_set import SPLIT_NAMES, Fit, ImageSet
 from stepladder.datasets.sources import NAMED_SOURCES, PATH_SOURCES, Access, Labelled, LabelOptions, LoadOptions
 from stepladder.datasets.sources.arrays import read_arrays
 from stepladder.datasets.sources.base import SPLIT_WORDS, PathSource, safe_name, split_of
+from stepladder.datasets.sources.folder import SOURCE as FOLDER
 from stepladder.datasets.sources.items import read_datasets
+from stepladder.datasets.sources.table import SOURCE as TABLE
 from stepladder.errors import DataError, unknown
 
 _NOTHING = Access()
@@ -71,12 +73,15 @@ def load_image_set(
     asked, default_size = (None, size) if isinstance(size, DefaultSize) else (size, None)
     shape = ShapeOptions(asked, channels, fit, default_size, stretch)
     options = _checked(LoadOptions(limit, skip_damaged, shape, access, labels))
+    if not isinstance(data, str | os.PathLike):
+        labels.refuse_of_tables("what a program holds")
+        labels.refuse_of_folders("what a program holds")
     if isinstance(data, ImageSet):
         return _finished_set(_grouped(data, groups), options)
     if not isinstance(data, str | os.PathLike):
         return _finished(_grouped(_read_held(data, None, options), groups), options)
     if groups is not None:
-        raise DataError("`groups` are for arrays and datasets; of files give `group_pattern` or `group_column`")
+        raise DataError("groups as values are for arrays and datasets; of files give `group_pattern` or `group_column`")
     try:
         image_set = _load(os.fspath(data), options)
     except OSError as error:
@@ -125,11 +130,11 @@ def _grouped(image_set: ImageSet, groups: Any) -> ImageSet:
     given = groups if isinstance(groups, Mapping) else {"train": groups}
     named = {split_of(str(name)) or str(name): np.asarray(of_split).tolist() for name, of_split in given.items()}
     if set(named) != set(image_set.splits):
-        raise DataError(f"`groups` are given for {', '.join(named)}; give them for {', '.join(image_set.splits)}")
+        raise DataError(f"groups are given for {', '.join(named)}; give them for {', '.join(image_set.splits)}")
     for name, of_split in named.items():
         if len(of_split) != len(image_set.splits[name]):
             raise DataError(
-                f"`groups` has {len(of_split):,} values for the {len(image_set.splits[name]):,} {name} images; give "
+                f"there are {len(of_split):,} groups for the {len(image_set.splits[name]):,} {name} images; give "
                 "each image one"
             )
     numbers = number_groups(named)
@@ -175,6 +180,8 @@ def _with_fit(image_set: ImageSet, fit: Fit) -> ImageSet:
 
 def _load(data: str, options: LoadOptions) -> ImageSet:
     if data in NAMED_SOURCES:
+        options.labels.refuse_of_tables(data)
+        options.labels.refuse_of_folders(data)
         return NAMED_SOURCES[data].load(options)
     path = Path(data).expanduser()
     names = [source.name for source in PATH_SOURCES]
@@ -200,9 +207,11 @@ def _read_path(path: Path, fitting: Sequence[PathSource], options: LoadOptions) 
     The more special shape comes first: a backup beside class folders is no shard, a parquet file of images is one.
     """
     if len(fitting) == 1:
+        _refuse_of_others(fitting[0], path, options)
         return fitting[0].load(path, options)
     sure = [source for source in fitting if source.holds is None or source.holds(path)]
     chosen = sure[0] if sure else fitting[0]
+    _refuse_of_others(chosen, path, options)
     image_set = chosen.load(path, options)
     others = [source.name for source in sure if source is not chosen]
     if not others:
@@ -212,6 +221,14 @@ def _read_path(path: Path, fitting: Sequence[PathSource], options: LoadOptions) 
         "own path."
     )
     return replace(image_set, notes=(note, *image_set.notes))
+
+
+def _refuse_of_others(chosen: PathSource, path: Path, options: LoadOptions) -> None:
+    """Refuse what the chosen shape of files does not use."""
+    if chosen is not TABLE:
+        options.labels.refuse_of_tables(str(path))
+    if chosen is not FOLDER:
+        options.labels.refuse_of_folders(str(path))
 
 
 def _read_held(data: object, name: str | None, options: LoadOptions) -> ImageSet:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 
@@ -32,6 +33,7 @@ class Splits:
         test: read once, at the end.
         notes: sentences that whoever reads a result must know of the split.
         fingerprint: SHA-256, hex, of the image set's content and of which images are in which split.
+        copies_together: whether images were drawn together with their copies, as one draw without that had shared some.
     """
 
     train: Split
@@ -39,6 +41,7 @@ class Splits:
     test: Split
     notes: tuple[str, ...]
     fingerprint: str
+    copies_together: bool = False
 
     def __repr__(self) -> str:
         parts = (("train", self.train), ("validation", self.validation), ("test", self.test))
@@ -241,6 +244,14 @@ def _check_classes(image_set: ImageSet) -> None:
                 f"{image_set.name}: the {split_name} split has no image of the class {some_of(lacking)}; add images of "
                 "it, or leave the class out everywhere"
             )
+
+
+def join_all(splits: Splits) -> Splits:
+    """Return splits of which every image trains; test stays what it was, and is no test of what is trained so."""
+    held = [part for part in (splits.validation, splits.test) if part is not None]
+    train = reduce(_join, held, splits.train)
+    fingerprint = hashlib.sha256(f"{splits.fingerprint} all train\n".encode()).hexdigest()
+    return replace(splits, train=train, validation=None, fingerprint=fingerprint)
 
 
 def _join(first: Split, second: Split) -> Split:

@@ -54,6 +54,17 @@ IMAGE_ENDINGS = frozenset(
     )
 )
 
+#: Endings, in lower case, of documents, tables and code that lie among images; such a file is one only by its content.
+DOCUMENT_ENDINGS = frozenset(
+    (
+        *("csv", "tsv", "txt", "md", "rst", "json", "jsonl", "xml", "yaml", "yml", "toml", "html", "htm", "pdf", "log"),
+        *("doc", "docx", "xls", "xlsx", "ini", "cfg", "py", "pyc", "ipynb", "m", "r", "sh", "bat", "mat", "license"),
+    )
+)
+
+# How files of the formats that are read begin.
+_IMAGE_STARTS = (b"\xff\xd8", b"\x89PNG", b"GIF8", b"BM", b"RIFF", b"II*\0", b"MM\0*")
+
 # What nearly every file of a large set ends in, and none that is left behind; for speed.
 _MOST_FILES = (".jpg", ".png", ".jpeg", ".JPG", ".JPEG")
 
@@ -80,6 +91,17 @@ def is_image_name(name: str) -> bool:
     """Whether a file of that name is one of images by its ending."""
     _, dot, ending = name.rpartition(".")
     return bool(dot) and ending.lower() in IMAGE_ENDINGS
+
+
+def is_document(path: str) -> bool:
+    """Whether a file is called as a document, table or code, and does not begin as an image."""
+    if path.endswith(_MOST_FILES) or path.rpartition(".")[2].lower() not in DOCUMENT_ENDINGS:
+        return False
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 (a str, for speed)
+            return not file.read(4).startswith(_IMAGE_STARTS)
+    except OSError:
+        return False  # reading it will say why
 
 
 def ending_of(name: str) -> str:
@@ -118,6 +140,7 @@ class Search:
     def __init__(self) -> None:
         self._passed: dict[str, str] = {}
         self._results: dict[str, str] = {}
+        self._documents: set[str] = set()
 
     def folders(self, path: Path) -> list[Path]:
         """Return the folders in ``path`` that may hold images, links among them, by name."""
@@ -166,6 +189,11 @@ class Search:
         start = f"{folder}{os.sep}"
         return any(f"{path}{os.sep}".startswith(start) for path in self._results)
 
+    def holds_documents(self, folder: Path) -> bool:
+        """Whether documents, tables or code were passed over in ``folder`` or below it."""
+        start = f"{folder}{os.sep}"
+        return any(f"{path}{os.sep}".startswith(start) for path in self._documents)
+
     def notes(self) -> tuple[str, ...]:
         """Return one sentence on what was passed over; none where nothing was."""
         counts = Counter(self._passed.values())
@@ -201,6 +229,10 @@ class Search:
             return FileEntry(entry.path, -1, 0)  # a broken link, say: it stays in the list, so that it is reported
         # A pipe or device is no image that somebody forgot; opening one could wait for ever.
         if entry.is_file():
+            if is_document(entry.path):
+                self._passed[entry.path] = f"*{ending_of(entry.name)}"
+                self._documents.add(os.path.dirname(entry.path))  # noqa: PTH120 (a str, for speed)
+                return None
             return entry_of(entry.path, found)
         self._passed[entry.path] = "pipes and devices"
         return None

@@ -27,6 +27,8 @@ class CardFacts:
         temperature: that probabilities are calibrated by; None where none could be fitted.
         calibration_error: of the test images, a fraction of 1: before and after calibration.
         fit: how images of another shape were brought to ``image_shape``.
+        notes: what was said of its images and training: copies across splits, what was left out, a sentence each.
+        expected: of a model that every image trained, what a study of its recipe measured, a sentence.
     """
 
     data: str
@@ -45,6 +47,8 @@ class CardFacts:
     temperature: float | None = None
     calibration_error: tuple[float, float] | None = None
     fit: Fit = "crop"
+    expected: str | None = None
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"CardFacts({self.data[:100]}: recipe {self.recipe[:100]}, seed {self.seed})"
@@ -60,17 +64,19 @@ _FITTED: dict[Fit, str] = {
 def render_card(facts: CardFacts) -> str:
     """Return the card as Markdown with the YAML header that model hubs read."""
     height, width, channels = facts.image_shape
-    test_images = facts.counts["test"]
+    test_images = facts.counts.get("test", 0)
     shown = ", ".join(_plain(name) for name in facts.class_names[:20])
     more = f", and {len(facts.class_names) - 20} more" if len(facts.class_names) > 20 else ""
     splits = ", ".join(f"{images:,} {split}" for split, images in facts.counts.items())
     versions = ", ".join(f"{name} {version}" for name, version in facts.versions.items())
-    accuracy = "not read yet"
+    accuracy = "not read yet" if test_images else "not measured: every image trained, and none is left to test"
     if facts.test_accuracy is not None:
         accuracy = f"{100 * facts.test_accuracy:.2f} % of {test_images:,} test images (n = 1 seed)"
     if facts.of_recipe is not None:
         mean, sd, seeds = facts.of_recipe
         accuracy += f"; the same recipe {100 * mean:.2f} ± {100 * sd:.2f} % (sd, n = {seeds} seeds)"
+    if facts.expected is not None:
+        accuracy += f". {_plain(facts.expected)}"
     return printable(f"""---
 library_name: stepladder
 pipeline_tag: image-classification
@@ -88,19 +94,25 @@ An image classifier trained by Stepladder in {facts.epochs} epochs.
 - **Test accuracy:** {accuracy}.
 - **Probabilities:** {_calibration(facts)}.
 - **Made on** {_plain(facts.machine)} with {versions}{f", in {facts.precision}" if facts.precision else ""}.
-
+{_notes(facts)}
 Measured on images like those it was trained on; on others it may do worse and will not say so. The license of the
 weights is for whoever trained them to state, with that of the images in mind.
 
 ## Without Stepladder
 
-`stepladder export` makes an ONNX file of this folder that reads uint8 pixels and gives probabilities. How a file becomes
-these pixels is what image_rule in `config.json`, and in the metadata of the file, says; this program follows it:
+`stepladder export` makes an ONNX file of this folder that reads uint8 pixels and gives probabilities. How a file turns
+into them is what image_rule in `config.json`, and in the metadata of the file, says; this program follows it:
 
 ```python
 {PROGRAM.read_text(encoding="utf-8").strip()}
 ```
 """)
+
+
+def _notes(facts: CardFacts) -> str:
+    """What whoever uses the model should know of its images, as further items."""
+    plain = [_plain(note.replace("`", "")) for note in facts.notes]
+    return "".join(f"- **Note:** {note}\n" for note in plain)
 
 
 def _calibration(facts: CardFacts) -> str:
@@ -136,6 +148,10 @@ def _quoted(text: str) -> str:
     return json.dumps("".join(letter if letter.isprintable() else " " for letter in text), ensure_ascii=False)
 
 
+#: Signs that neither Markdown nor HTML reads as its own.
+_HARMLESS = " .,:;%=+-–±−()@/×'"
+
+
 def _plain(text: str) -> str:
     """Names come from data; keep them on one line and free of Markdown and HTML."""
-    return "".join(character if character.isalnum() or character in " .,+-()@/×'" else r"\_" for character in text)
+    return "".join(character if character.isalnum() or character in _HARMLESS else r"\_" for character in text)

@@ -77,14 +77,14 @@ class OnnxModel(Classifier):
                 content, options, providers=["CPUExecutionProvider"], enable_fallback=0
             )
             written = self._session.get_modelmeta().custom_metadata_map.get(METADATA)
+            reads = [(one.name, one.type, one.shape[1:]) for one in self._session.get_inputs()]
+            gives = [(one.name, one.shape[1:]) for one in self._session.get_outputs()]
         except Exception as error:  # onnxruntime raises classes of its own that share no base
             raise StorageError(
                 f"{place} is no readable ONNX file ({_first_line(error)}); export the model again"
             ) from error
         self.class_names, self.image_shape, self.calibrated, self.fit, self.span = _facts(place, written)
         # What the facts claim is allocated for every image: it must be what the graph itself reads and gives.
-        reads = [(one.name, one.type, one.shape[1:]) for one in self._session.get_inputs()]
-        gives = [(one.name, one.shape[1:]) for one in self._session.get_outputs()]
         if reads != [(INPUT, "tensor(uint8)", list(self.image_shape))] or gives != [(OUTPUT, [len(self.class_names)])]:
             raise StorageError(
                 f"{place} says that it tells {len(self.class_names)} classes apart on images of "
@@ -116,7 +116,10 @@ class OnnxModel(Classifier):
             raise RecipeError(
                 f"the model reads uint8 images (N, {height}, {width}, {channels}); got {pixels.dtype} {pixels.shape}"
             )
-        (probabilities,) = self._session.run([OUTPUT], {INPUT: np.ascontiguousarray(pixels)})
+        try:
+            (probabilities,) = self._session.run([OUTPUT], {INPUT: np.ascontiguousarray(pixels)})
+        except Exception as error:  # a graph that can be read, and not be run
+            raise StorageError(f"{self._place} cannot be run ({_first_line(error)}); export the model again") from error
         return np.asarray(probabilities)
 
 

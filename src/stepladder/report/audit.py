@@ -143,16 +143,16 @@ def _groups(audit: ImageAudit) -> tuple[AuditSection, ...]:
     every = np.concatenate([split.groups for split in splits.values() if split.groups is not None])
     sizes = np.unique(every, return_counts=True)[1]
     sentences = [
-        f"{count(len(sizes), 'group')} with {sizes.min():,} to {sizes.max():,} images each, {np.median(sizes):g} in the "
-        "middle. Groups stay whole in whatever a study sets aside."
+        f"{count(len(sizes), 'group')} with {sizes.min():,} to {sizes.max():,} images each, {np.median(sizes):g} in "
+        "the middle. Groups stay whole in whatever a study sets aside."
     ]
     shared = []
     for held in ("validation", "test"):
         ours, theirs = splits["train"].groups, splits[held].groups if held in splits else None
         if ours is not None and theirs is not None and (both := np.isin(theirs, ours)).any():
             shared.append(
-                f"The {held} images are not clean: {int(both.sum()):,} of them ({100 * both.mean():.1f} %) are of groups "
-                "that are also in train. A study can drop the training images of these."
+                f"The {held} images are not clean: {int(both.sum()):,} of them ({100 * both.mean():.1f} %) are of "
+                "groups that are also in train. A study can drop the training images of these."
             )
     return (AuditSection("Groups", (*shared, *sentences), alarm=bool(shared)),)
 

@@ -212,7 +212,7 @@ def _cut_intervals(found: Any, expected: Any) -> None:
         return
     for one, now in zip(found, expected, strict=False):
         interval = one.get("interval") if isinstance(one, dict) else None
-        if not isinstance(interval, list) or not now["interval"]:
+        if not isinstance(interval, list) or len(interval) != 2 or not now["interval"]:
             continue
         most = now.get("most", 1.0)  # of a rung's mean; a loss, which has no end, does not touch it
         least = -most if "most" in now and most is not None else 0.0

@@ -26,6 +26,7 @@ from stepladder.studies.files.bag_files import SavedBag, study_bag
 from stepladder.studies.files.gallery import Gallery, read_gallery
 from stepladder.studies.files.images import read_labels
 from stepladder.studies.files.records import SavedStudy, SavedTrial
+from stepladder.studies.files.store import refuse_damaged_predictions
 from stepladder.studies.judging.advice import advise
 from stepladder.studies.judging.answers import ModelAnswers, read_answers
 from stepladder.studies.judging.choice import SAME, Choice, choose_recipe, rank_on_validation
@@ -320,6 +321,7 @@ def work_out(study: SavedStudy) -> AnyFindings:
     Raises:
         StorageError: a saved file is damaged.
     """
+    refuse_damaged_predictions(study)
     if study.record.sweep is not None:
         return make_sweep_findings(study)
     if any(rung.images is not None for rung in study.record.rungs):

@@ -153,25 +153,26 @@ def split_images(
     return splits, describe_data(image_set, splits)
 
 
-def draw_splits(image_set: ImageSet, protocol: Protocol, split: str, seed: int) -> Splits:
-    """Return the splits that a seed of a study draws anew, each as large as those of the protocol's own.
+def draw_splits(image_set: ImageSet, protocol: Protocol, own: Splits, seed: int) -> Splits:
+    """Return the splits that a seed of a study draws anew, each as large as those of the protocol's own, or nearly so
+    where groups stay whole.
 
     Args:
-        split: fingerprint of the protocol's own splits.
+        own: the protocol's own splits, which also decide whether copies are drawn together.
 
     Raises:
         StudyError: the images have a split of their own.
         DataError: the images do not fit the splits.
     """
-    if own := [name for name in ("test", "validation") if name in image_set.splits]:
+    if given := [name for name in ("test", "validation") if name in image_set.splits]:
         raise StudyError(
-            f"`resplit` draws training and test images out of all, and {image_set.name} has a {own[0]} split of its "
+            f"`resplit` draws training and test images out of all, and {image_set.name} has a {given[0]} split of its "
             "own, which would then be trained on; leave `resplit` out"
         )
     splits, _ = split_cleanly(
-        image_set, protocol.validation, drop_leaks=protocol.drop_leaks, seed=SPLIT_SEED + 1 + seed
+        image_set, protocol.validation, drop_leaks=protocol.drop_leaks, seed=SPLIT_SEED + 1 + seed, like=own
     )
-    return replace(splits, fingerprint=drawn_fingerprint(split, seed))
+    return replace(splits, fingerprint=drawn_fingerprint(own.fingerprint, seed))
 
 
 def settle_compute(

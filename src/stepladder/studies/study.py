@@ -157,6 +157,8 @@ def plan_study(
     check_seeds(seeds, auto=True)
     if seeds == "auto" and rules.final:
         raise StudyError("`final` looks once and `seeds=auto` as often as it takes; leave one of them out")
+    if rules.all_data:
+        raise StudyError("`all_data` leaves no image to judge by; it is for a training alone, so leave it out")
     if rules.resplit and (design.sweep or any(rung.share < 1 for rung in design.rungs)):
         raise StudyError("`resplit` is for studies that compare rungs on test; leave it out")
     begun = read_record(out) if out is not None else None
@@ -212,7 +214,7 @@ def plan_study(
         sweep=sweep,
     )
     record = record.model_copy(update={"plan_hash": hash_plan(record)})
-    draw = cache(partial(draw_splits, image_set, rules, splits.fingerprint)) if rules.resplit else None
+    draw = cache(partial(draw_splits, image_set, rules, splits)) if rules.resplit else None
     if draw is not None:
         draw(0)  # refused before anything is written
     return PlannedStudy(record, splits, compute, most_seeds(seeds, rules), parts, draw)

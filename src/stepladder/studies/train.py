@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from contextlib import chdir
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stepladder.datasets import ImageSet
+from stepladder.datasets.splits import join_all
 from stepladder.errors import StudyError
 from stepladder.files import remove_links
 from stepladder.recipe import Recipe
@@ -18,7 +20,7 @@ from stepladder.studies.files.machine import now
 from stepladder.studies.files.records import TrialResult
 from stepladder.studies.files.store import CHECKPOINTS, read_epochs, read_result
 from stepladder.studies.judging.learning import NothingLearned, judge_trial
-from stepladder.studies.prepare import Prepared, prepare
+from stepladder.studies.prepare import Prepared, describe_data, prepare
 from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.running.execution import Execution, Job
 from stepladder.studies.running.hours import say_hours_of_training
@@ -27,6 +29,19 @@ from stepladder.studies.running.reading import card_facts, read_test, tell_elsew
 from stepladder.studies.running.trial import run_trial
 from stepladder.training.arithmetic import Arithmetic
 from stepladder.training.metrics import Metric, find_metric
+
+
+@dataclass(frozen=True)
+class Use:
+    """What becomes of the test images of a training.
+
+    Attributes:
+        test: whether they are read at the end.
+        expected: what a study of the recipe measured, a sentence for the card of a model that every image trained.
+    """
+
+    test: bool = True
+    expected: str | None = None
 
 
 @dataclass(frozen=True)
@@ -46,7 +61,7 @@ def train_model(
     out: Path,
     *,
     seed: int = 0,
-    test: bool = True,
+    use: Use | None = None,
     protocol: Protocol | None = None,
     execution: Execution | None = None,
     callbacks: Callbacks | None = None,
@@ -56,7 +71,7 @@ def train_model(
     Args:
         out: the folder of the result.
         seed: decides initial weights, order of the images and augmentation.
-        test: whether to read test; a model that was trained without is read by a call with it.
+        use: what becomes of the test images; a model that was trained without reading them is read by a call with it.
         execution: how it is carried out; a stopped training goes on from its checkpoint.
 
     Raises:
@@ -67,6 +82,8 @@ def train_model(
         Stopped: that was asked for; the same call goes on.
     """
     protocol, execution, callbacks = protocol or Protocol(), execution or Execution(), callbacks or Callbacks()
+    use = use or Use()
+    test = use.test and not protocol.all_data
     if protocol.validation == 0 and not test:
         raise StudyError(
             "without images for validation the test curve is drawn, so test cannot stay unread; give `validation` a "
@@ -76,11 +93,15 @@ def train_model(
     for name in ("model", CHECKPOINTS):
         remove_links(out / name)
     alone = replace(execution, workers=1, streams=1)
-    prepared = prepare(image_set, recipe, protocol, alone, callbacks, None if found is None else found.precision)
+    begun_with = None if found is None else found.precision
+    quiet = _without_leaks(callbacks) if protocol.all_data else callbacks
+    prepared = prepare(image_set, recipe, protocol, alone, quiet, begun_with)
+    if protocol.all_data:
+        prepared = _all_train(image_set, prepared)
     splits, data, compute = prepared.splits, prepared.data, prepared.compute
     metric = find_metric(protocol.metric, data.class_names, protocol.costs)
     trial = Trial(recipe.name, recipe, seed, data.split, compute.precision, protocol.select, metric.key)
-    job = Job(trial, splits, data, out, protocol.metric, protocol.costs)
+    job = Job(trial, splits, data, out, protocol.metric, protocol.costs, protocol.all_data, use.expected)
     if found is not None and found.trial == trial.id:
         if test and found.status == "finished" and found.test_accuracy is None:  # not wanted then, or stopped before
             _note(out, trial, prepared, callbacks)
@@ -99,6 +120,26 @@ def train_model(
         result = read_test(job, result, card_facts(result, recipe.name, data), compute)
         callbacks.test_read(trial, result)
     return _trained(job, result, prepared)
+
+
+def _without_leaks(callbacks: Callbacks) -> Callbacks:
+    """Copies across splits say nothing where all of them train."""
+    quiet = copy(callbacks)
+    quiet.leaks_checked = Callbacks().leaks_checked  # type: ignore[method-assign]
+    return quiet
+
+
+def _all_train(image_set: ImageSet, prepared: Prepared) -> Prepared:
+    """Return what is trained on without any image held out."""
+    splits = join_all(prepared.splits)
+    data = describe_data(image_set, splits)
+    note = f"Every image trains ({len(splits.train):,}), and none is left to test."
+    notes = (*(one for one in prepared.data.notes if "set aside" not in one), note)
+    return replace(
+        prepared,
+        splits=splits,
+        data=data.model_copy(update={"counts": {"train": len(splits.train)}, "notes": notes}),
+    )
 
 
 def _note(out: Path, trial: Trial, prepared: Prepared, callbacks: Callbacks) -> None:

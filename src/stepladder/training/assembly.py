@@ -48,24 +48,22 @@ class TrainingData:
     Attributes:
         train: the training images; statistics are learned from them alone.
         watched: the images whose curve is drawn: validation, or test under the report's own protocol (no validation
-            images). They are only looked at, unless validation chooses the epoch.
+            images). They are only looked at, unless validation chooses the epoch. None where every image trains.
         num_classes: labels run from 0 to ``num_classes`` - 1.
         watches_test: whether ``watched`` is the test split, which may choose nothing and which no technique may read.
         metric: what decides, where that is not accuracy: the watched images are measured by it after each epoch.
     """
 
     train: Split
-    watched: Split
+    watched: Split | None
     num_classes: int
     watches_test: bool = False
     metric: Metric | None = None
 
     def __repr__(self) -> str:
         name = "test" if self.watches_test else "validation"
-        return (
-            f"TrainingData({len(self.train):,} training and {len(self.watched):,} {name} images, "
-            f"{self.num_classes} classes)"
-        )
+        watched = "no other" if self.watched is None else f"{len(self.watched):,} {name}"
+        return f"TrainingData({len(self.train):,} training and {watched} images, {self.num_classes} classes)"
 
 
 @dataclass(frozen=True, repr=False)
@@ -91,7 +89,7 @@ class Assembly:
 
     data: Examples
     sample: Examples
-    watched: Examples
+    watched: Examples | None
     network: Network
     input_shape: tuple[int, int, int]
     module: nn.Sequential
@@ -143,7 +141,9 @@ def assemble(
 
     # What techniques learn, rewrite and prepare is settled before the network is built.
     techniques = recipe.make_techniques()
-    context = make_context(recipe, images.train, num_classes, has_validation=not images.watches_test)
+    context = make_context(
+        recipe, images.train, num_classes, has_validation=images.watched is not None and not images.watches_test
+    )
     network, input_shape = begin_techniques(techniques, context)
     warnings = [] if rehearsal else check_techniques(techniques)
     for technique in techniques:
@@ -182,14 +182,18 @@ def assemble(
     scales = {name: factor for one in techniques for name, factor in one.lr_scales(network).items()}
     own_streams = {"order": streams("order")}
     own_streams |= {f"augment/{one.name}": streams(f"augment/{one.name}", device) for one in techniques}
-    trained, watched = module if averaged is None else averaged, DeviceSplit.load(images.watched, device)
-    examples: tuple[Examples, Examples, Examples] = (data, sample, watched)
+    trained = module if averaged is None else averaged
+    watched = None if images.watched is None else DeviceSplit.load(images.watched, device)
+    examples: tuple[Examples, Examples, Examples | None] = (data, sample, watched)
     if apart:
         own_streams["views"] = streams("views")
         below, module = divided(module, frozen.layers)
         layers = FrozenLayers(below, techniques, compute, tell)
         features = layers.split(data, images.train.fingerprint, frozen.views, own_streams["views"])
-        examples = (features, _fixed_sample(features), layers.split(watched, images.watched.fingerprint))
+        seen = None
+        if watched is not None and images.watched is not None:
+            seen = layers.split(watched, images.watched.fingerprint)
+        examples = (features, _fixed_sample(features), seen)
         averaged = None if averaged is None else divided(averaged, frozen.layers)[1]
     elif frozen.layers:
         mixing = next(technique.name for technique in techniques if technique.mixes_targets)

@@ -214,11 +214,13 @@ class _Run:
         on_train = evaluate(assembly.evaluated, assembly.techniques, assembly.sample, self.compute)
         metric, watches_test = self.images.metric, self.images.watches_test
         measure = None if metric is None or metric.is_usual or watches_test else metric.measure
-        on_watched = evaluate(assembly.evaluated, assembly.techniques, assembly.watched, self.compute, measure)
-        name = "test" if watches_test else "val"
-        curve = {f"{name}_loss": on_watched.loss, f"{name}_accuracy": on_watched.accuracy}
-        if on_watched.metric is not None:
-            curve["val_score"] = on_watched.metric
+        curve: dict[str, float] = {}
+        if assembly.watched is not None:
+            on_watched = evaluate(assembly.evaluated, assembly.techniques, assembly.watched, self.compute, measure)
+            name = "test" if watches_test else "val"
+            curve = {f"{name}_loss": on_watched.loss, f"{name}_accuracy": on_watched.accuracy}
+            if on_watched.metric is not None:
+                curve["val_score"] = on_watched.metric
         record = EpochRecord(
             epoch=epoch,
             lr=self.place.lr,

@@ -84,8 +84,8 @@ def test_limit_looks_at_no_more_files_than_it_takes(pets):
     [
         ("", "no column with the path"),
         ("path,label\n", "lists no images"),
-        ("path,kind\ncat/0000.png,cat\n", "no column with the label: call it label or class; columns: path, kind"),
-        ("where,label\ncat/0000.png,cat\n", "no column with the path: call it path or file"),
+        ("path,kind\ncat/0000.png,cat\n", "no column with the label: call it label or class, or name it with `label_c"),
+        ("where,label\ngone/0000.png,cat\n", "no column with the path: call it path or file"),
         ("path,label\ncat/0000.png,cat\ndog/0000.png, \n", "line 3 has a blank label; fill it in"),
         ("path,label\n,cat\n", "line 2 has a blank path"),
         ("path,label\ncat/0000.png\n", "line 2 has 1 cells, its header 2"),
@@ -107,9 +107,17 @@ def test_bad_tables_are_said_to_be(pets, text, words):
         load_image_set(write(pets, text))
 
 
-def test_another_encoding(pets):
-    with pytest.raises(DataError, match=r"labels\.csv is not UTF-8 \(byte \d+\); save it as CSV in UTF-8"):
-        load_image_set(write(pets, "path,label\nkäse.png,cat\n", encoding="latin-1"))
+def test_another_encoding(pets, encode):
+    (pets / "käse.png").write_bytes(encode(seed=7))
+    path = write(pets, "path,label\nkäse.png,Käse\ndog/0000.png,dog\n", encoding="cp1252")
+    found = load_image_set(path)
+    assert found.class_names == ("Käse", "dog")
+    assert found.notes[0] == "labels.csv is no UTF-8 (byte 12) and was read as cp1252."
+    (pets / "utf16.csv").write_bytes("path,label\nkäse.png,cat\ndog/0000.png,dog\n".encode("utf-16"))
+    assert len(load_image_set(str(pets / "utf16.csv")).splits["train"]) == 2
+    (pets / "no.csv").write_bytes(b"path,label\n\x81\x8d,cat\n")
+    with pytest.raises(DataError, match=r"no\.csv is not UTF-8 \(byte 11\); save it as CSV in UTF-8"):
+        load_image_set(str(pets / "no.csv"))
 
 
 def test_damage_is_named_by_path_and_line(pets):

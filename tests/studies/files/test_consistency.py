@@ -75,6 +75,8 @@ STUDY = {
     "no classes": (put("data", "class_names", value=[]), "its images have no classes"),
     "no pixels": (put("data", "image_shape", value=[0, 8, 1]), r"its images are \(0, 8, 1\)"),
     "counts": (put("data", "counts", value={"train": 3}), "its images are counted as"),
+    "no validation images": (lambda record: record["data"]["counts"].pop("validation"), "holds images out for validat"),
+    "a size of one rung": (put("rungs", 0, "images", value=20), r"its rungs train on \[20\] of"),
     "an unknown name": (put("luck", value=1), "luck: Extra inputs are not permitted"),
     "a kind of contrast": (put("contrasts", 0, "design", value="luck"), "contrasts.0.design"),
     "not a number": (put("alpha", value=float("nan")), "it holds NaN, which is no number"),

@@ -71,7 +71,12 @@ class _Leak:
 
 
 def split_cleanly(
-    image_set: ImageSet, validation: float, *, drop_leaks: bool = False, seed: int = SPLIT_SEED
+    image_set: ImageSet,
+    validation: float,
+    *,
+    drop_leaks: bool = False,
+    seed: int = SPLIT_SEED,
+    like: Splits | None = None,
 ) -> tuple[Splits, LeakCheck]:
     """Split as the protocol says, with copies on one side where we set test aside, and look for leaks.
 
@@ -81,6 +86,7 @@ def split_cleanly(
     Args:
         image_set, validation, seed: see :func:`stepladder.datasets.make_splits`.
         drop_leaks: see :func:`check_leaks`.
+        like: splits of another seed, which decide whether copies are drawn together; by default this draw does.
 
     Raises:
         DataError: see :func:`stepladder.datasets.make_splits` and :func:`check_leaks`.
@@ -90,7 +96,8 @@ def split_cleanly(
     if "test" not in image_set.splits and image_set.span is None:
         found = _find_leaks(splits)
         together = None
-        if any(leak.second == "test" and len(leak.copies.in_second) for leak in found):
+        shares = any(leak.second == "test" and len(leak.copies.in_second) for leak in found)
+        if like.copies_together if like is not None else shares:
             together = _with_copies_together(image_set, validation, seed)
         if together is None:
             return _settle(splits, found, image_set.class_names, drop_leaks=drop_leaks)
@@ -181,7 +188,7 @@ def _with_copies_together(image_set: ImageSet, validation: float, seed: int) -> 
         f"{len(copies.in_first):,} images are copies of others, exact, near or mirrored; each was drawn together with "
         "its copies."
     )
-    return replace(splits, notes=(*splits.notes, note))
+    return replace(splits, notes=(*splits.notes, note), copies_together=True)
 
 
 def _without(splits: Splits, found: tuple[_Leak, ...], class_names: tuple[str, ...]) -> tuple[Splits, int]:

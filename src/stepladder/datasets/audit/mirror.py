@@ -78,8 +78,8 @@ def check_mirror(train: Split, class_names: tuple[str, ...]) -> MirrorCheck:
     """
     references = _evenly(train.labels, _REFERENCES // max(1, len(class_names)))
     labels = train.labels[references]
-    plain_points = _points(train.take(references), mirrored=False)
-    mirrored_points = _points(train.take(references), mirrored=True)
+    plain_points = points_of(train.take(references), mirrored=False)
+    mirrored_points = points_of(train.take(references), mirrored=True)
     each = max(_QUERIES_A_CLASS, _QUERIES // max(1, len(class_names)))
     queries = _evenly(labels, each)
     neighbors = int(np.clip(np.bincount(labels, minlength=len(class_names)).min() - 1, 1, _NEIGHBORS))
@@ -108,7 +108,7 @@ def _evenly(labels: np.ndarray, each: int) -> np.ndarray:
     return np.sort(np.concatenate(kept))
 
 
-def _points(split: Split, *, mirrored: bool) -> np.ndarray:
+def points_of(split: Split, *, mirrored: bool) -> np.ndarray:
     """Return box means without their mean, scaled to length 1: float32, (N, 64 C)."""
     points = np.empty((len(split), _BOXES * _BOXES * split.image_shape[2]), np.float32)
     done = 0

@@ -12,7 +12,7 @@ import numpy as np
 
 from stepladder.datasets.decode_all import Progress, ShapeOptions
 from stepladder.datasets.download import DownloadProgress
-from stepladder.datasets.groups import describe_groups, group_names, number_groups
+from stepladder.datasets.groups import describe_groups, names_by_pattern, number_groups
 from stepladder.datasets.image_set import ImageSet
 from stepladder.datasets.walk import is_left_behind, not_read
 from stepladder.errors import DataError, some_of
@@ -51,10 +51,35 @@ class LabelOptions:
             a patient or an object. Groups stay on one side of every split.
         group_pattern: of files: a regular expression that is looked for in the path below the root of the images. Its
             first group, or the whole match, names the group.
+        label_pattern: of a folder: likewise names the class, in place of class folders.
+        level: of a folder: which of the folders that a file lies in is its class: ``top``, ``leaf``, or a number from 1
+            below the root or the folder of its split.
+        path_column, label_column, split_column: of a table: the columns, where their names or cells do not tell.
+        images: of a table: the folder that its paths start from; by default its own, or one in it.
+        fold_labels: of a table: labels that differ by case or spaces alone are one class, in the commonest spelling.
     """
 
     group_column: str | None = None
     group_pattern: str | None = None
+    label_pattern: str | None = None
+    level: str | None = None
+    path_column: str | None = None
+    label_column: str | None = None
+    split_column: str | None = None
+    images: Path | str | None = None
+    fold_labels: bool = False
+
+    def refuse_of_folders(self, what: str) -> None:
+        """Raise DataError where something was said that only folders can use; ``what`` is there in place of one."""
+        for name in ("label_pattern", "level"):
+            if getattr(self, name) is not None:
+                raise DataError(f"`{name}` is for folders of images, and {what} is none; leave it out")
+
+    def refuse_of_tables(self, what: str) -> None:
+        """Raise DataError where something was said that only tables can use; ``what`` is there in place of one."""
+        for name in ("path_column", "label_column", "split_column", "images", "fold_labels"):
+            if getattr(self, name):
+                raise DataError(f"`{name}` is for tables of paths, and {what} is none; leave it out")
 
     @property
     def asks_groups(self) -> bool:
@@ -62,7 +87,11 @@ class LabelOptions:
         return self.group_column is not None or self.group_pattern is not None
 
     def check(self) -> None:
-        """Raise DataError where two options say the same."""
+        """Raise DataError where two options say the same, or one cannot be."""
+        if self.label_pattern is not None and self.level is not None:
+            raise DataError("`label_pattern` and `level` both name the classes; give one of them")
+        if self.level not in (None, "top", "leaf") and not re.fullmatch("[1-9][0-9]?", str(self.level)):
+            raise DataError(f"`level` is {self.level}; it must be top, leaf or a number from 1")
         if self.group_column is not None and self.group_pattern is not None:
             raise DataError("`group_column` and `group_pattern` both name the groups; give one of them")
 
@@ -77,7 +106,7 @@ class LabelOptions:
         """
         if self.group_pattern is None:
             return {}, ()
-        named = group_names(self.group_pattern, paths)
+        named = names_by_pattern("group_pattern", self.group_pattern, paths)
         return number_groups(named), (describe_groups(named, "group_pattern"),)
 
     def groups_of_column(self, named: Mapping[str, Sequence[object]]) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:

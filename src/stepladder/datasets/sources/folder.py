@@ -13,6 +13,14 @@ from stepladder.datasets.encoded import Encoded, FileEntry, files
 from stepladder.datasets.image_set import ImageSet, first_of_each_class
 from stepladder.datasets.labels import NamedLabels, in_order, match_classes
 from stepladder.datasets.sources.base import LoadOptions, PathSource, below, name_of, split_of
+from stepladder.datasets.sources.tree import (
+    label_files,
+    labels_in_names,
+    level_notes,
+    refuse_set_among_others,
+    unwrapped,
+)
+from stepladder.datasets.suspects import paths_of, suspect_groups
 from stepladder.datasets.walk import Search, is_image_name, is_result_folder, not_read
 from stepladder.errors import DataError, some_of
 
@@ -20,7 +28,8 @@ from stepladder.errors import DataError, some_of
 def load(path: Path, options: LoadOptions) -> ImageSet:
     """Load the images under ``path``; folders nested in a class folder belong to it.
 
-    Every file in a class folder must be an image, whatever its suffix. What systems and tools leave behind and results
+    Every file in a class folder must be an image, whatever its suffix; documents, tables and code by name and content
+    are passed over, and a folder of these alone is no class. What systems and tools leave behind and results
     of Stepladder are passed over, and what was is said; see :mod:`stepladder.datasets.walk`.
 
     Raises:
@@ -33,14 +42,16 @@ def load(path: Path, options: LoadOptions) -> ImageSet:
             "results out of it"
         )
     search = Search()
-    layout = _layout(path, search)
-    entries, named = {}, {}
-    for split_name, folder in layout.by_split.items():
-        limit = None if options.labels.asks_groups else options.limit
-        class_names, by_class = _by_class(search, path, folder, limit)
-        entries[split_name] = [file for class_files in by_class for file in class_files]
-        labels = np.repeat(np.arange(len(by_class), dtype=np.int64), [len(class_files) for class_files in by_class])
-        named[split_name] = NamedLabels(class_names, labels)
+    by_paths = None
+    if options.labels.label_pattern is not None or options.labels.level is not None:
+        by_paths = label_files(path, search, options.labels)
+    else:
+        by_paths = labels_in_names(path, search)
+    if by_paths is not None:
+        layout = _Layout({"train": path}, by_paths.notes)
+        entries, named = by_paths.entries, by_paths.named
+    else:
+        layout, entries, named = _read_classes(path, search, options)
     class_names, labels_by_split, class_notes = match_classes(str(path), named)
     paths = {name: [below(path, entry.path) for entry in entries[name]] for name in entries}
     groups, group_notes = options.labels.groups_of_paths(paths)
@@ -50,8 +61,17 @@ def load(path: Path, options: LoadOptions) -> ImageSet:
     decoded = decode_splits(
         encoded, shape=options.shape, skip_damaged=options.skip_damaged, on_progress=options.access.on_progress
     )
-    beside = [name for folder in dict.fromkeys((path, *layout.by_split.values())) for name in search.names(folder)]
-    notes = (*layout.notes, *class_notes, *group_notes, *not_read(beside, "beside the class folders"), *search.notes())
+    suspects = () if options.labels.asks_groups else suspect_groups(decoded.splits, paths_of(decoded.kept, paths))
+    around = () if by_paths is not None else dict.fromkeys((path, *layout.by_split.values()))
+    beside = [name for folder in around for name in search.names(folder)]
+    notes = (
+        *suspects,
+        *layout.notes,
+        *class_notes,
+        *group_notes,
+        *not_read(beside, "beside the class folders"),
+        *search.notes(),
+    )
     linked = [inner for folder in layout.by_split.values() for inner in (folder, *search.folders(folder))]
     read = (path, *(inner for inner in linked if inner.is_symlink()))
     return replace(
@@ -61,10 +81,31 @@ def load(path: Path, options: LoadOptions) -> ImageSet:
 
 
 def _encoded(entries: list[FileEntry], labels: np.ndarray, groups: np.ndarray | None, limit: int | None) -> Encoded:
-    if groups is None or limit is None:
+    if limit is None:
         return files(entries, labels, groups=groups)
     kept = first_of_each_class(labels, limit, groups)
-    return files([entries[position] for position in kept.tolist()], labels[kept], groups=groups[kept])
+    of_kept = None if groups is None else groups[kept]
+    return files([entries[position] for position in kept.tolist()], labels[kept], groups=of_kept)
+
+
+def _read_classes(
+    path: Path, search: Search, options: LoadOptions
+) -> tuple[_Layout, dict[str, list[FileEntry]], dict[str, NamedLabels]]:
+    """Find the files of class folders, and their labels, by split."""
+    root, entered = unwrapped(path, search)
+    layout = _layout(root, search)
+    entries, named = {}, {}
+    for split_name, folder in layout.by_split.items():
+        limit = None if options.labels.asks_groups else options.limit
+        class_names, by_class = _by_class(search, root, folder, limit)
+        entries[split_name] = [file for class_files in by_class for file in class_files]
+        labels = np.repeat(np.arange(len(by_class), dtype=np.int64), [len(class_files) for class_files in by_class])
+        named[split_name] = NamedLabels(class_names, labels)
+        if folder == root:
+            counts = {name: len(of_class) for name, of_class in zip(class_names, by_class, strict=True)}
+            refuse_set_among_others(root, search, counts)
+    levels = level_notes(layout.by_split, entries["train"])
+    return replace(layout, notes=(*entered, *levels, *layout.notes)), entries, named
 
 
 def holds(path: Path) -> bool:
@@ -172,7 +213,11 @@ def _by_class(
     by_class = {name: list(search.files_below(str(found[name]), above)) for name in in_order(found)}
     if not any(by_class.values()):
         raise DataError(f"{folder} holds no images; it must hold a folder of image files for each class")
-    by_class = {name: images for name, images in by_class.items() if images or not search.holds_results(found[name])}
+    by_class = {
+        name: images
+        for name, images in by_class.items()
+        if images or not (search.holds_results(found[name]) or search.holds_documents(found[name]))
+    }
     for name, images in by_class.items():
         if not images:
             raise DataError(f"the class folder {found[name]} is empty; add images or remove the folder")

@@ -48,6 +48,8 @@ class Protocol:
         metric: what decides whatever is chosen or judged, a name in ``metrics.METRICS``; one of a class as
             ``recall:cat``.
         costs: of ``metric="cost"``: what each mistake costs, by true and by predicted class.
+        all_data: train on every image, those for validation and test among them: for a model to use, and so only for a
+            training of its own.
     """
 
     validation: float = 0.1
@@ -55,6 +57,7 @@ class Protocol:
     select: str = "last"
     metric: str = "accuracy"
     costs: Costs | None = None
+    all_data: bool = False
 
     def check(self) -> None:
         """Raise DataError or StudyError where values are out of range, or need validation images that there are not."""
@@ -64,10 +67,25 @@ class Protocol:
         if self.validation == 0 and self.select == "best-val":
             raise StudyError("`select=best-val` chooses by validation images; give `validation` a share above 0")
         check_metric(self.metric, self.costs)
+        if self.all_data:
+            self._check_all_data()
         if self.validation == 0 and self.metric.endswith("_calibrated"):
             raise StudyError(
                 f"`metric={self.metric}` fits a temperature on validation images; give `validation` a share above 0"
             )
+
+    def _check_all_data(self) -> None:
+        plain = Protocol()
+        for name, purpose in (
+            ("validation", "is the share that is held out"),
+            ("select", "chooses an epoch by validation images"),
+            ("metric", "measures validation and test images"),
+            ("drop_leaks", "takes copies of test images out of training"),
+        ):
+            if getattr(self, name) != getattr(plain, name):
+                raise StudyError(
+                    f"`{name}` {purpose}, and with `all_data` every image trains; leave one of the two out"
+                )
 
 
 class RulesRecord(BaseModel):

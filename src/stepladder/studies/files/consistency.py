@@ -62,7 +62,7 @@ def wrong_with_study(record: StudyRecord) -> str | None:
     ):
         if not fits:
             return f"{name} is {value}"
-    return wrong_with_data(record.data) or _wrong_with_sweep(record)
+    return wrong_with_data(record.data) or _wrong_with_images(record) or _wrong_with_sweep(record)
 
 
 def wrong_with_data(data: DataRecord) -> str | None:
@@ -71,8 +71,17 @@ def wrong_with_data(data: DataRecord) -> str | None:
         return "its images have no classes"
     if min(data.image_shape) < 1:
         return f"its images are {data.image_shape}"
-    if not {"train", "test"} <= set(data.counts) <= {"train", "validation", "test"} or min(data.counts.values()) < 0:
+    if not {"train", "test"} <= set(data.counts) <= {"train", "validation", "test"} or min(data.counts.values()) < 1:
         return f"its images are counted as {data.counts}"
+    return None
+
+
+def _wrong_with_images(record: StudyRecord) -> str | None:
+    if record.validation > 0 and "validation" not in record.data.counts:
+        return "it holds images out for validation, and counts none"
+    sizes = [rung.images for rung in record.rungs if rung.images is not None]  # of a curve, that of every rung
+    if sizes and (len(sizes) < len(record.rungs) or min(sizes) < 1 or max(sizes) > record.data.counts["train"]):
+        return f"its rungs train on {sizes} of {record.data.counts['train']:,} images"
     return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -171,16 +171,45 @@ def load_study(study: Path | str) -> SavedStudy:
             damaged.append(f"{trial.rung}, seed {trial.seed}: {error.what}")
         else:
             saved += [] if one is None else [one]
-    if damaged:
-        it, trials = ("it", "a damaged trial") if len(damaged) == 1 else ("them", f"{len(damaged)} damaged trials")
-        raise StorageError(
-            f"{study} has {trials}: {some_of(damaged)}; run the study again, which sets {it} aside and trains {it} anew"
-        )
+    _refuse_damaged(study, damaged)
     order = [rung.name for rung in record.rungs]
     saved.sort(key=lambda trial: (order.index(trial.rung), trial.seed))
     readings = read_readings(study)
     edited = find_edit(record, readings, (trial.result for trial in saved))
     return SavedStudy(study, record, tuple(saved), readings, edited)
+
+
+def refuse_damaged_predictions(study: SavedStudy) -> None:
+    """Refuse a study that has a trial whose predictions are damaged, or are not those of its images.
+
+    They are not read with the study, as they are large; whoever judges it asks first.
+
+    Raises:
+        StorageError: there is one; every such trial is named.
+    """
+    damaged = []
+    for one in study.trials:
+        try:
+            _check_predictions(one, study.record)
+        except DamagedError as error:
+            damaged.append(f"{one.rung}, seed {one.seed}: {error.what}")
+    _refuse_damaged(study.folder, damaged)
+
+
+def _refuse_damaged(study: Path, damaged: Sequence[str]) -> None:
+    if damaged:
+        it, trials = ("it", "a damaged trial") if len(damaged) == 1 else ("them", f"{len(damaged)} damaged trials")
+        raise StorageError(
+            f"{study} has {trials}: {some_of(damaged)}; run the study again, which sets {it} aside and trains {it} anew"
+        )
+
+
+def _check_predictions(trial: SavedTrial, record: StudyRecord) -> None:
+    if trial.result.test_accuracy is None:
+        return
+    for split in ("test", "validation"):
+        images = None if record.resplit else record.data.counts.get(split)
+        check_predictions(trial.folder, images, len(record.data.class_names), split)
 
 
 def read_trial(study: Path, record: StudyRecord, trial: Trial) -> SavedTrial | None:
@@ -235,11 +264,8 @@ def find_damaged(study: Path, record: StudyRecord) -> list[tuple[Trial, str]]:
             continue
         try:
             saved = read_trial(study, record, trial)
-            if saved is not None and saved.result.test_accuracy is not None:
-                classes = len(record.data.class_names)
-                for split in ("test", "validation"):
-                    images = None if record.resplit else record.data.counts.get(split)
-                    check_predictions(folder, images, classes, split)
+            if saved is not None:
+                _check_predictions(saved, record)
         except DamagedError as error:
             found.append((trial, error.what))
     return found

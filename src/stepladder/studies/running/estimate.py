@@ -28,7 +28,7 @@ from stepladder.optimizer import Optimizer
 from stepladder.recipe import Recipe
 from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.running.timing import READING, TRIAL, Estimate
-from stepladder.studies.running.trial import training_data
+from stepladder.studies.running.trial import training_data, watched_images
 from stepladder.techniques import Progress
 from stepladder.techniques.guard import end_copy
 from stepladder.training.assembly import (
@@ -169,7 +169,7 @@ def estimate_seconds(
         scale = macs[key] / macs[nearest]
         pace = paces[nearest]
         paces[key] = Pace(pace.training * scale, pace.evaluating * scale, pace.whole)
-    watched, tested = len(training_data(splits, num_classes).watched), len(splits.test)
+    watched, tested = len(watched_images(splits)), len(splits.test)
     seconds, reading = {}, {}
     shared, apart = _features({name: one.recipe for name, one in work.items()}, splits, num_classes, compute)
     for name, one in work.items():
@@ -190,7 +190,7 @@ def _features(
     The engine is timed on a few images with the layers of one recipe; the others' take as long a multiply-accumulate.
     """
     whole = training_data(splits, num_classes)
-    plain = len(whole.train) + len(whole.watched) + len(splits.test)
+    plain = len(whole.train) + len(watched_images(splits)) + len(splits.test)
     rate: float | None = None
     once: dict[tuple[int, str, int], float] = {}
     apart: dict[str, float] = {}
@@ -279,7 +279,7 @@ def _measure(
     size = min(recipe.batch_size, few if on_cpu else recipe.batch_size, len(splits.train))
     some = TrainingData(
         splits.train.first(size),
-        whole.watched.first(min(_EVALUATED, 2 * few if on_cpu else _EVALUATED)),
+        watched_images(splits).first(min(_EVALUATED, 2 * few if on_cpu else _EVALUATED)),
         num_classes,
         whole.watches_test,
     )
@@ -302,6 +302,7 @@ def _measure(
             except Exception:
                 end_copy(owner)
                 return Pace(0.0, 0.0, perf_counter() - begun)  # its trials say why
+    assert assembly.watched is not None
     return Pace(training / size, evaluating / len(assembly.watched))
 
 
@@ -335,6 +336,7 @@ def _time_steps(assembly: Assembly, recipe: Recipe, images: int, size: int, comp
 
 def _time_evaluation(assembly: Assembly, compute: Compute, clock: Clock) -> float:
     """Return the seconds of evaluating the watched images, the second time."""
+    assert assembly.watched is not None
     taken = 0.0
     for _ in range(2):
         clock.start()

@@ -30,6 +30,9 @@ class Job:
     folder: Path
     metric: str = "accuracy"
     costs: Costs | None = None
+    #: Whether every image trains, so that none is watched or tested; and what a study says to expect then.
+    all_train: bool = False
+    expected: str | None = None
 
     @property
     def measured_by(self) -> Metric:

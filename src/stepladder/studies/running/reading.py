@@ -203,6 +203,7 @@ def card_facts(result: TrialResult, recipe: str, data: DataRecord) -> CardFacts:
         machine=result.machine.accelerator or result.machine.processor,
         versions=result.versions,
         precision=result.precision,
+        notes=(*data.notes, *result.warnings),
         **_scores_of(result),
     )
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
-from stepladder.datasets import Splits
+from stepladder.datasets import Split, Splits
 from stepladder.errors import StudyError
 from stepladder.files import remove_parts, replace_text
 from stepladder.model import save_model
@@ -26,6 +27,11 @@ from stepladder.training.engine import engine_versions
 from stepladder.training.history import EpochRecord, write_history
 from stepladder.training.loop import TrainedNetwork, TrainingCallbacks, train_network
 from stepladder.training.metrics import Metric
+
+
+def watched_images(splits: Splits) -> Split:
+    """Return the images whose curve is drawn: validation, or test where no image was left for validation."""
+    return splits.test if splits.validation is None else splits.validation
 
 
 def training_data(splits: Splits, num_classes: int, metric: Metric | None = None) -> TrainingData:
@@ -78,9 +84,10 @@ def run_trial(job: Job, compute: Compute, callbacks: Callbacks, execution: Execu
         execution.stop.raise_if_wanted()  # what is there is kept
 
     with execution.stop.observing():
+        images = training_data(splits, len(data.class_names), None if job.metric == "accuracy" else job.measured_by)
         trained = train_network(
             trial.recipe,
-            training_data(splits, len(data.class_names), None if job.metric == "accuracy" else job.measured_by),
+            replace(images, watched=None, watches_test=False) if job.all_train else images,
             trial.seed,
             compute,
             TrainingCallbacks(lambda images: callbacks.batch_ended(trial, images), epoch_ended, features_computed),
@@ -96,7 +103,7 @@ def run_trial(job: Job, compute: Compute, callbacks: Callbacks, execution: Execu
     alone = execution.workers == 1 and execution.streams == 1 and not checkpoints.loaded
     result = _result(trial, trained, compute).model_copy(update={"energy_joules": energy.joules() if alone else None})
     if result.status == "finished":
-        card = render_card(card_facts(result, trial.recipe.name, data))
+        card = render_card(replace(card_facts(result, trial.recipe.name, data), expected=job.expected))
         save_model(folder / "model", trained, data.class_names, data.image_shape, compute, card, data.fit, data.span)
     elif trained.error:
         replace_text(folder / "failure.txt", trained.error)

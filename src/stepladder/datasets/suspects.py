@@ -1,0 +1,151 @@
+"""Groups that nobody named: images whose names or folders say that they show the same thing, and whose pixels agree.
+
+Names alone prove nothing: ``cat_1.jpg`` and ``cat_2.jpg`` are two cats. So what names suggest is asked of the pixels:
+is the nearest image of an image, among those of its class, of the same name far more often than by chance?
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from stepladder.datasets.groups import number_groups
+from stepladder.datasets.image_set import Split
+
+# What is tried, in this order; the first group of the pattern is the name. A pattern is shown to the user, who types it
+# in a shell, so none has a backslash.
+_AUGMENTED = "([^/]+)[.]rf[.]"  # as Roboflow names what it makes of one image
+_NUMBERED = "([^/]*[^/ _.-])[ _.-]+[A-Za-z]*[(]?[0-9]+[)]?[.][^./]*$"
+_FOLDER = "([^/]+)/[^/]*$"
+_TWO_FOLDERS = "([^/]+/[^/]+)/[^/]*$"
+
+# Several groups of several images, in each class: at least so many of these, and in them so much of the images.
+_FEWEST_GROUPS, _FEWEST_IN_CLASS, _LEAST_SHARE = 10, 3, 0.5
+
+# Images that are compared, of whole groups, and of these those that are looked up.
+_COMPARED, _LOOKED_UP = 4_000, 1_000
+
+# How far above chance neighbors of the same group must be: as a ratio, in all, and in standard errors of chance.
+_RATIO, _MORE, _ERRORS = 3.0, 0.1, 6.0
+
+
+def suspect_groups(splits: Mapping[str, Split], paths: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Return a note where images look like shots of the same things, with what keeps these apart; none where not.
+
+    Looked for is where it would matter: where a test split will be set aside of the training images, or where the names
+    of given test images are also among these.
+
+    Args:
+        splits: as decoded.
+        paths: of their images, below the root, with ``/``, by split and in their order.
+    """
+    for kind, pattern in _candidates(paths["train"]):
+        search = re.compile(pattern).search
+        named = {split: [_name(search(path), path) for path in of_split] for split, of_split in paths.items()}
+        groups = number_groups(named)
+        if not _are_groups(groups["train"], splits["train"].labels):
+            continue
+        if _are_kinds(paths["train"], named["train"]):
+            continue
+        if "test" in groups and not np.isin(groups["test"], groups["train"]).any():
+            continue
+        if note := _ask_pixels(splits["train"], groups["train"], kind, pattern):
+            return (note,)
+    return ()
+
+
+def _name(found: re.Match[str] | None, path: str) -> str:
+    return path if found is None else next(part for part in found.groups() if part)
+
+
+def _candidates(paths: Sequence[str]) -> list[tuple[str, str]]:
+    """Return what may name groups: in words, and as a pattern that fits every path."""
+    some = [path.split("/") for path in paths]
+    found = [("stems of file names", _AUGMENTED), ("stems of file names", _NUMBERED)]
+    # Folders below the class folders, whether or not the latter are below the folder of a split.
+    if all(len(parts) >= 3 for parts in some):
+        above: dict[str, set[str]] = {}
+        for parts in some:
+            above.setdefault(parts[-2], set()).add("/".join(parts[:-2]))
+        alone = all(len(folders) == 1 for folders in above.values())
+        found.append(("folders below the classes", _FOLDER if alone else _TWO_FOLDERS))
+    fitting = []
+    for kind, pattern in found:
+        matches = sum(re.search(pattern, path) is not None for path in paths)
+        if matches == len(paths):
+            fitting.append((kind, pattern))
+        elif matches >= _LEAST_SHARE * len(paths):
+            # Whatever else there is stands for itself; looked for behind the folders, as "(.+)" fits there as well.
+            fitting.append((kind, f"^(?:.*/)?(?:{pattern}|(.+))"))
+    return fitting
+
+
+def _are_groups(groups: np.ndarray, labels: np.ndarray) -> bool:
+    """Whether most images are in groups of several, and every class has several of these."""
+    _, group_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    several = sizes[group_of] > 1
+    if several.mean() < _LEAST_SHARE or (sizes > 1).sum() < _FEWEST_GROUPS:
+        return False
+    pairs = np.unique(np.column_stack([labels[several], group_of[several]]), axis=0)
+    in_class = np.bincount(pairs[:, 0], minlength=int(labels.max()) + 1)[np.unique(labels)]
+    return bool(in_class.min() >= _FEWEST_IN_CLASS)
+
+
+def _are_kinds(paths: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether names are those of the folders that the files are in, and words: ``Apple/Golden/Golden_001.jpg``.
+
+    Such folders are finer classes. Folders of objects and persons have numbers.
+    """
+    folders = [path.split("/")[-2:-1] for path in paths]
+    same = sum(bool(folder) and folder[0] == name for folder, name in zip(folders, names, strict=True))
+    words = sum(not any(sign.isdigit() for sign in name) for name in names)
+    return same > len(names) / 2 and words > len(names) / 2
+
+
+def _ask_pixels(train: Split, groups: np.ndarray, kind: str, pattern: str) -> str | None:
+    """Return the note where the nearest images of a class are of the same group far above chance."""
+    from stepladder.datasets.audit.mirror import points_of  # with scipy, which reading images does not wait for
+
+    _, group_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    order = np.argsort(np.random.default_rng(0).permutation(len(sizes))[group_of], kind="stable")
+    compared = np.sort(order[:_COMPARED])
+    points = points_of(train.take(compared), mirrored=False)
+    labels, of = train.labels[compared], group_of[compared]
+    here = np.bincount(of, minlength=len(sizes))
+    asked = np.flatnonzero(here[of] > 1)
+    asked = asked[np.unique(np.linspace(0, len(asked) - 1, min(len(asked), _LOOKED_UP)).astype(np.int64))]
+    cosines = points[asked] @ points.T
+    cosines[np.arange(len(asked)), asked] = -2
+    same_class = labels[asked, None] == labels
+    same_group = of[asked, None] == of
+    nearest_in_class = np.where(same_class, cosines, -2).argmax(axis=1)
+    found = float((of[nearest_in_class] == of[asked]).mean())
+    chance = ((same_class & same_group).sum(axis=1) - 1) / np.maximum(1, same_class.sum(axis=1) - 1)
+    expected = float(chance.mean())
+    error = math.sqrt(float((chance * (1 - chance)).sum())) / len(asked)
+    if found < _RATIO * expected or found < expected + _MORE or found < expected + _ERRORS * error:
+        return None
+    mixed = float((labels[cosines.argmax(axis=1)] == labels[asked]).mean())
+    apart = float((labels[np.where(same_group, -2, cosines).argmax(axis=1)] == labels[asked]).mean())
+    several = sizes[sizes > 1]
+    each = f"{several.min():,} to {several.max():,}" if several.min() < several.max() else f"{several.max():,}"
+    return (
+        f"{len(several):,} {kind}, {each} images each, look like shots of the same thing: the nearest image has the "
+        f"same class for {100 * mixed:.1f} % of them where shots mix, and for {100 * apart:.1f} % where those of the "
+        f"same are left out. A test that mixes them measures memory; keep them apart with `group_pattern='{pattern}'`."
+    )
+
+
+def paths_of(kept: Mapping[str, np.ndarray | None], paths: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Return the paths of those images that could be decoded.
+
+    Args:
+        kept: positions, int64, by split; None where all could.
+    """
+    return {
+        name: list(of_split) if (rows := kept.get(name)) is None else [of_split[row] for row in rows.tolist()]
+        for name, of_split in paths.items()
+    }

@@ -1,0 +1,218 @@
+"""Tables as people keep them: one command each, and the right counts or one sentence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stepladder.datasets import ImageSet, Labelled, load_image_set
+from stepladder.errors import DataError
+
+FILES = [f"{name}/000{number}" for number in range(4) for name in ("cat", "dog")]
+KINDS = [file[:3] for file in FILES]
+
+
+@pytest.fixture
+def pets(tmp_path, write_folder) -> Path:
+    return write_folder(tmp_path / "pets", {"cat": 4, "dog": 4})
+
+
+def lines(*rows: str, head: str | None = None) -> str:
+    return "\n".join([*([] if head is None else [head]), *rows]) + "\n"
+
+
+def each(form: str) -> list[str]:
+    return [form.format(file=file, kind=kind, n=n) for n, (file, kind) in enumerate(zip(FILES, KINDS, strict=True))]
+
+
+def counts(found: ImageSet) -> dict[str, dict[str, int]]:
+    return {
+        split: dict(zip(found.class_names, np.bincount(part.labels).tolist(), strict=True))
+        for split, part in found.splits.items()
+    }
+
+
+#: How the table is called, what is in it, and what it takes to be read beside its path.
+KEPT: dict[str, tuple[str, str, dict[str, str]]] = {
+    "other names": ("a.csv", lines(*each("{file}.png,{kind}"), head="filepath,target"), {}),
+    "names of neither": ("a.csv", lines(*each("{n},{file}.png,{kind}"), head="nr,where,diagnosis"), {}),
+    "an index without a name": ("a.csv", lines(*each("{n},{file}.png,{kind}"), head=",img_path,emotion"), {}),
+    "names without ending": ("a.csv", lines(*each("{file},{kind}"), head="id_code,cell_type"), {}),
+    "no header": ("a.csv", lines(*each("{file}.png,{kind}")), {}),
+    "no header, tabs": ("a.tsv", lines(*each("{file}.png\t{kind}")), {}),
+    "backslashes": ("a.csv", lines(*each("{file}.png,{kind}"), head="path,label").replace("/", "\\"), {}),
+    "JSON lines": (
+        "a.jsonl",
+        lines(*[json.dumps({"file_name": f"{a}.png", "label": b}) for a, b in zip(FILES, KINDS, strict=True)]),
+        {},
+    ),
+    "JSON lines of other keys": (
+        "a.ndjson",
+        lines(
+            *[json.dumps({"where": f"{a}.png", "what": b, "size": [8, 8]}) for a, b in zip(FILES, KINDS, strict=True)]
+        ),
+        {},
+    ),
+    "a list with spaces": ("a.txt", lines(*each("{file}.png {kind}")), {}),
+    "a list with commas": ("a.txt", lines(*each("{file}.png, {kind}")), {}),
+    "a column a class": (
+        "a.csv",
+        lines(
+            *[f"{a}.png,{float(b == 'cat')},{float(b == 'dog')}" for a, b in zip(FILES, KINDS, strict=True)],
+            head="image,cat,dog",
+        ),
+        {},
+    ),
+    "columns that are named": (
+        "a.csv",
+        lines(*each("{file}.png,{kind},x{n},{kind}2"), head="where,kind,id,coarse"),
+        {"path_column": "where", "label_column": "Kind"},
+    ),
+    "spaces around cells": ("a.csv", lines(*each(" {file}.png , {kind} "), head=" path , label "), {}),
+}
+
+
+@pytest.mark.parametrize("kept", KEPT)
+def test_ways_to_keep_a_table(pets, kept):
+    name, text, how = KEPT[kept]
+    (pets / name).write_text(text)
+    assert counts(load_image_set(Labelled(str(pets / name), **how))) == {"train": {"cat": 4, "dog": 4}}
+
+
+def test_what_was_found_by_its_cells_is_said(pets):
+    (pets / "a.csv").write_text(KEPT["names of neither"][1])
+    assert load_image_set(str(pets / "a.csv")).notes[:2] == (
+        "The paths were found in where, by its cells; say so with `path_column`.",
+        "The labels were found in diagnosis, the one column with few different values (2); say so with `label_column`.",
+    )
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_images_in_another_folder(pets, tmp_path, named):
+    # Beside the table, as Kaggle has it; or anywhere, if that is said.
+    table = (tmp_path / "elsewhere" if named else pets.parent) / "train.csv"
+    table.parent.mkdir(exist_ok=True)
+    table.write_text(lines(*each("{file},{kind}"), head="id_code,kind"))
+    found = load_image_set(Labelled(str(table), images=str(pets) if named else None))
+    assert counts(found) == {"train": {"cat": 4, "dog": 4}}
+
+
+def test_numbers_with_fractions_are_whole_and_a_split_may_have_another_name(pets):
+    rows = [
+        f"{file}.png,{float(kind == 'dog')},{'train' if n < 6 else 'test'}"
+        for n, (file, kind) in enumerate(zip(FILES, KINDS, strict=True))
+    ]
+    (pets / "a.csv").write_text(lines(*rows, head="path,label,part"))
+    found = load_image_set(Labelled(str(pets / "a.csv"), split_column="part"))
+    assert counts(found) == {"train": {"0": 3, "1": 3}, "test": {"0": 1, "1": 1}}
+
+
+@pytest.mark.parametrize("split", [False, True])
+@pytest.mark.parametrize("write", ["csv", "jsonl"])
+def test_image_folders_of_hugging_face(tmp_path, write_folder, split, write):
+    root = tmp_path / "set"
+    for part in ("train", "test") if split else ("",):
+        folder = write_folder(root / part, {"images": 6})
+        rows = [(f"images/000{n}.png", "ab"[n % 2]) for n in range(6)]
+        if write == "csv":
+            (folder / "metadata.csv").write_text(lines(*map(",".join, rows), head="file_name,text"))
+        else:
+            objects = [{"file_name": file, "text": label} for file, label in rows]
+            (folder / "metadata.jsonl").write_text(lines(*map(json.dumps, objects)))
+    expected = {part: {"a": 3, "b": 3} for part in (("train", "test") if split else ("train",))}
+    assert counts(load_image_set(str(root))) == expected
+
+
+def test_a_table_of_training_images_brings_those_of_the_other_splits_beside_it(pets):
+    for part, rows in (("train", slice(0, 4)), ("val", slice(4, 6)), ("test", slice(6, 8))):
+        (pets / f"set_{part}.txt").write_text(lines(*each("{file}.png, {n}, {kind}")[rows]))
+    (pets / "other_test.txt").write_text("x.png, 1, cat\n")
+    found = load_image_set(Labelled(str(pets / "set_train.txt"), label_column="column 3"))
+    assert {split: sum(of.values()) for split, of in counts(found).items()} == {"train": 4, "validation": 2, "test": 2}
+    assert found.class_names == ("cat", "dog")
+    assert "Read with set_train.txt: set_test.txt, set_val.txt, as its other splits." in found.notes
+    (pets / "set_val.txt").write_text(lines(*each("{file}.png, {n}, {kind}")[4:5]))
+    found = load_image_set(Labelled(str(pets / "set_train.txt"), label_column="column 3"))
+    assert set(found.splits) == {"train", "test"}
+    assert any("The validation split (1 image) was left out, as it lacks 1 class of" in note for note in found.notes)
+    (pets / "set_val.txt").write_text(lines(*each("{file}.png, {n}, {kind}")[4:6]))
+    (pets / "set_test.txt").write_text("x.png\tcat\n")  # of another form: somebody else's
+    found = load_image_set(Labelled(str(pets / "set_train.txt"), label_column="column 3"))
+    assert set(found.splits) == {"train", "validation"}
+
+
+def test_notes_of_that_name_beside_class_folders_are_no_table(pets):
+    (pets / "metadata.csv").write_text("author,year\nme,2026\n")
+    assert counts(load_image_set(str(pets))) == {"train": {"cat": 4, "dog": 4}}
+
+
+def test_labels_that_differ_by_case_or_spaces_are_asked_about(pets):
+    kinds = ["happiness", "sad  ness", "HAPPINESS", "sad ness", "happiness", "sad ness", "happiness", "sad ness"]
+    (pets / "a.csv").write_text(
+        lines(*[f"{file}.png,{kind}" for file, kind in zip(FILES, kinds, strict=True)], head="path,label")
+    )
+    with pytest.raises(DataError) as caught:
+        load_image_set(str(pets / "a.csv"))
+    assert str(caught.value).endswith(
+        "differ by case or spaces alone: 'happiness' (3) and 'HAPPINESS' (1), 'sad ness' (3) and 'sad  ness' (1); if "
+        "they are one class, add `fold_labels=True`, else rename one"
+    )
+    folded = load_image_set(Labelled(str(pets / "a.csv"), fold_labels=True))
+    assert counts(folded) == {"train": {"happiness": 4, "sad ness": 4}}
+
+
+WRONG: dict[str, tuple[str, str, dict[str, str], str]] = {
+    "several could be labels": (
+        "a.csv",
+        lines(
+            *[f"{file}.png,{kind},{'xy'[n % 4 > 1]}" for n, (file, kind) in enumerate(zip(FILES, KINDS, strict=True))],
+            head="path,kind,site",
+        ),
+        {},
+        "several could be labels, by how many different values they have: kind (2), site (2); name one with",
+    ),
+    "several labels an image": (
+        "a.csv",
+        lines(*[f"{file}.png,1,{n % 2}" for n, file in enumerate(FILES[:4])], f"{FILES[4]}.png,0,1", head="image,a,b"),
+        {},
+        "has a column for each class, and 2 rows have several; several labels an image are not supported",
+    ),
+    "no such column": ("a.csv", KEPT["other names"][1], {"label_column": "kind"}, "`label_column` is kind, and "),
+    "no such folder": (
+        "a.csv",
+        KEPT["other names"][1],
+        {"images": "gone"},
+        "`images` is gone, and there is no such fo",
+    ),
+    "no JSON": ("a.jsonl", "{\n", {}, "line 1 is no JSON ("),
+    "no object": ("a.jsonl", "[1]\n", {}, "line 1 is no JSON object"),
+    "one cell": ("a.txt", "cat/0000.png\n", {}, "line 1 has 1 cell, and it takes a path and a label"),
+    "uneven cells": ("a.txt", "cat/0000.png,a\ndog/0000.png,b,c\n", {}, "line 2 has 3 cells, and the first line 2"),
+    "nothing": ("a.jsonl", "", {}, "no column with the path"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_does_not_fit_is_one_sentence(pets, wrong):
+    name, text, how, words = WRONG[wrong]
+    (pets / name).write_text(text)
+    with pytest.raises(DataError) as caught:
+        load_image_set(Labelled(str(pets / name), **how))
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "where"),
+    [
+        (lambda pets: str(pets), "pets is none"),
+        (lambda _: "digits", "digits is none"),
+        (lambda _: (np.zeros((4, 8, 8), np.uint8), [0, 1, 0, 1]), "what a program holds is none"),
+    ],
+)
+def test_what_only_tables_use_is_refused_elsewhere(pets, make: Callable[[Path], object], where):
+    with pytest.raises(DataError, match=rf"`fold_labels` is for tables of paths, and .*{where}; leave it out"):
+        load_image_set(Labelled(make(pets), fold_labels=True))

@@ -1,0 +1,149 @@
+"""Labels in the paths of files: names, levels, and folders around the right one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stepladder.datasets import ImageSet, Labelled, load_image_set
+from stepladder.errors import DataError
+
+
+def counts(found: ImageSet) -> dict[str, dict[str, int]]:
+    return {
+        split: dict(zip(found.class_names, np.bincount(part.labels).tolist(), strict=True))
+        for split, part in found.splits.items()
+    }
+
+
+@pytest.fixture
+def write(tmp_path, encode):
+    def files(*paths: str) -> str:
+        for number, path in enumerate(paths):
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / path).write_bytes(encode(seed=number))
+        return str(tmp_path / paths[0].split("/")[0])
+
+    return files
+
+
+@pytest.mark.parametrize("name", ["pets/{0}.{1}.png", "pets/{0}_{1}.png", "pets/{0} ({1}).png", "pets/{0}{1:03d}.png"])
+def test_words_before_numbers_are_labels_and_the_pattern_that_is_told_gives_the_same(write, name):
+    pets = write(*[name.format(kind, number) for kind in ("cat", "dog") for number in range(4)])
+    found = load_image_set(pets)
+    assert counts(found) == {"train": {"cat": 4, "dog": 4}}
+    assert found.notes[0].startswith("Labels: from file names, cat (4), dog (4); state it with `label_pattern='")
+    told = re.search("label_pattern='([^']+)'", found.notes[0])
+    assert told
+    same = load_image_set(Labelled(pets, label_pattern=told[1]))
+    assert same.fingerprint == found.fingerprint
+    assert same.notes[0] == "Labels, by `label_pattern`: cat (4), dog (4)."
+
+
+@pytest.mark.parametrize("names", [["IMG_1", "IMG_2", "IMG_3"], ["a", "b", "c"], ["cat_1", "cat_2", "cat_3", "dog_1"]])
+def test_names_that_say_no_classes_are_left_alone(write, names):
+    with pytest.raises(DataError, match="holds no images; it must hold a folder of image files for each class"):
+        load_image_set(write(*[f"pets/{name}.png" for name in names]))
+
+
+def test_a_pattern_reads_files_in_any_folders_with_splits_and_limits(write, tmp_path):
+    paths = [f"pets/{split}/{n % 2}/{kind}-{n}.png" for split in ("train", "test") for kind in "ab" for n in range(4)]
+    pets = write(*paths)
+    (tmp_path / "pets" / "train" / "notes.csv").write_text("x")
+    found = load_image_set(Labelled(pets, label_pattern="([ab])-"), limit=3)
+    assert counts(found) == {"train": {"a": 3, "b": 3}, "test": {"a": 3, "b": 3}}
+    assert "Passed over, as none of the images: *.csv (1)." in found.notes
+
+
+@pytest.mark.parametrize(
+    ("level", "classes"),
+    [
+        (None, {"Fruit": 8, "Vegetables": 4}),
+        ("top", {"Fruit": 8, "Vegetables": 4}),
+        ("2", {"Apple": 4, "Carrot": 4, "Pear": 4}),
+        ("leaf", {"Anjou": 4, "Carrot": 4, "Golden": 4}),
+    ],
+)
+def test_levels_of_a_tree(write, level, classes):
+    folders = ("Fruit/Apple/Golden", "Fruit/Pear/Anjou", "Vegetables/Carrot")
+    store = write(*[f"store/{s}/{one}/{n}.png" for s in ("train", "test") for one in folders for n in range(4)])
+    found = load_image_set(Labelled(store, level=level))
+    assert counts(found) == {"train": classes, "test": classes}
+    if level is None:
+        assert found.notes[0] == (
+            "Folders lie 3 deep: level 1: 2 (Fruit, Vegetables); level 2: 3 (Apple, Pear, Carrot); level 3: 2 (Golden, "
+            "Anjou). The top one was taken; `level=leaf` takes the last (3)."
+        )
+    else:
+        listed = ", ".join(f"{name} ({2 * count})" for name, count in classes.items())
+        assert found.notes[0] == f"Labels, by `level={level}`: {listed}."
+
+
+def test_a_validation_split_that_lacks_the_finer_classes_is_left_out(write):
+    parts = {"train": "abc", "val": "ab", "test": "abc"}
+    store = write(*[f"s/{part}/x/{leaf}/{n}.png" for part, of in parts.items() for leaf in of for n in range(3)])
+    found = load_image_set(Labelled(store, level="leaf"))
+    assert counts(found) == {split: {"a": 3, "b": 3, "c": 3} for split in ("train", "test")}
+    assert found.notes[1].startswith(
+        "The validation split (6 images) was left out, as it lacks 1 class of the training"
+    )
+
+
+def test_folders_around_the_right_one_are_entered(write):
+    around = write(*[f"dataset-master/dataset/{kind}/{n}.png" for kind in ("cat", "dog") for n in range(3)])
+    found = load_image_set(around)
+    assert counts(found) == {"train": {"cat": 3, "dog": 3}}
+    assert found.notes[0] == "Read from dataset, the only folder in dataset-master."
+
+
+def test_a_repository_with_an_image_set_in_it_names_the_right_folder(write, tmp_path):
+    root = Path(write(*[f"repo/Dataset/{n % 3}/{n}.png" for n in range(60)], "repo/Examples/0.png"))
+    (root / "README.md").write_text("x")
+    with pytest.raises(DataError) as caught:
+        load_image_set(str(root))
+    assert str(caught.value).endswith(
+        f"holds an image set among other things: Dataset has 60 of its 61 files, in 3 folders (0, 1, 2); give "
+        f"{root / 'Dataset'}"
+    )
+    assert counts(load_image_set(str(root / "Dataset"))) == {"train": {"0": 20, "1": 20, "2": 20}}
+
+
+def test_documents_among_images_are_passed_over_and_a_folder_of_these_is_no_class(write, tmp_path, encode):
+    folder = Path(write(*[f"set/{kind}/{n}.png" for kind in "ab" for n in range(3)]))
+    (folder / "code").mkdir()
+    for name in ("a/labels.csv", "a/sub.xml", "code/run.py", "code/run.PYC"):
+        (folder / name).write_text("x")
+    (folder / "b" / "real.txt").write_bytes(encode(seed=99))  # an image all the same
+    found = load_image_set(str(folder))
+    assert counts(found) == {"train": {"a": 3, "b": 4}}
+    (note,) = [note for note in found.notes if note.startswith("Passed over")]
+    assert sorted(re.findall(r"\*\.[a-z]+ \(1\)", note)) == ["*.csv (1)", "*.py (1)", "*.pyc (1)", "*.xml (1)"]
+
+
+def test_a_large_class_beside_a_small_one_is_read(write):
+    found = load_image_set(write(*[f"scans/healthy/{n}.png" for n in range(60)], "scans/ill/0.png", "scans/ill/1.png"))
+    assert counts(found) == {"train": {"healthy": 60, "ill": 2}}
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"label_pattern": "x", "level": "leaf"}, "both name the classes; give one of them"),
+        ({"level": "last"}, "`level` is last; it must be top, leaf or a number from 1"),
+        ({"level": "2"}, "`level` is 2, and a/0.png lies in 1 folder below "),
+        ({"label_pattern": "x"}, "`label_pattern` is x, and 6 of 6 paths have no match or an empty one: a/0.png"),
+    ],
+)
+def test_what_does_not_fit_is_one_sentence(write, how, words):
+    folder = write(*[f"set/{kind}/{n}.png" for kind in "ab" for n in range(3)])
+    with pytest.raises(DataError) as caught:
+        load_image_set(Labelled(folder, **how))
+    assert words in str(caught.value)
+
+
+def test_what_only_folders_use_is_refused_elsewhere():
+    with pytest.raises(DataError, match="`level` is for folders of images, and digits is none; leave it out"):
+        load_image_set(Labelled("digits", level="leaf"))
