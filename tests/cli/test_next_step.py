@@ -22,7 +22,7 @@ def printed(text: str, verb: str) -> list[str]:
     return shlex.split(line)[1:]
 
 
-@pytest.mark.parametrize("how", [("--precision", "float32"), ()])
+@pytest.mark.parametrize("how", [pytest.param(("--precision", "float32"), marks=pytest.mark.soak), ()])
 def test_the_best_point_of_a_sweep_is_trained_to_the_bit_and_studied(stepladder: Call, how: tuple[str, ...]) -> None:
     rates = ("--over", "optimizer.lr=0.001,0.2", "--over", "batch_size=16,32", "--seeds", "1")
     where = ("--limit", "60", "--epochs", "6", "--rung", "standardize", "--validation", "0.2", "--out", "my sweep")

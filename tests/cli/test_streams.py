@@ -163,4 +163,4 @@ def test_rows_of_csv_are_utf_8(screen: Screen, monkeypatch: pytest.MonkeyPatch) 
     make_console(as_json=True)
     _write_csv([_Answer(ImageFile(Path(os.fsdecode(b"caf\xe9/\xe7\x8c\xab.png"))), [("猫", 0.5)])])
     rows = list(csv.reader(StringIO(out.getvalue().decode("utf-8"))))
-    assert rows[1] == ["caf\\udce9/猫.png", "1", "猫", "0.500000"]
+    assert rows[1] == ["caf\\udce9/猫.png", "1", "猫", "0.500000", ""]

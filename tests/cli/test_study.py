@@ -288,7 +288,7 @@ def test_stopped_before_the_first_trial_nothing_is_written(
     def stop(*_: object, **__: object) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr("stepladder.studies.prepare.check_leaks", stop)
+    monkeypatch.setattr("stepladder.studies.prepare.split_cleanly", stop)
     outcome = stepladder("study", "digits", *SMALL)
     assert outcome.code == 130
     assert outcome.out.endswith("\nStopped before the first trial; nothing was written.\n")

@@ -4,7 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from stepladder.cli.training_options import DEFAULTS, ExecutionOptions, PauseOptions, RuleOptions, parse_duration
+from stepladder.cli.training_options import (
+    DEFAULTS,
+    DecidingOptions,
+    ExecutionOptions,
+    PauseOptions,
+    RuleOptions,
+    parse_duration,
+)
 from stepladder.errors import StudyError
 from stepladder.studies.design.rules import Rules
 from stepladder.studies.running.execution import Execution
@@ -52,4 +59,4 @@ def test_what_nobody_asked_for_is_the_library_s_own_default(monkeypatch):
     trained = PauseOptions().execution(DEFAULTS, None)
     assert trained.command == "stepladder train 'my images'"
     assert replace(trained, command="") == Execution()
-    assert RuleOptions().rules(DEFAULTS) == Rules()
+    assert RuleOptions().rules(DEFAULTS, DecidingOptions()) == Rules()

@@ -15,7 +15,7 @@ from stepladder.studies.files.checksums import find_changed_files
 from stepladder.studies.files.records import SavedStudy
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.running.locks import locked
-from stepladder.studies.train import TrainedModel, train_model
+from stepladder.studies.train import TrainedModel, Use, train_model
 from stepladder.training.arithmetic import Arithmetic
 
 CPU = Execution("cpu", "float32")
@@ -57,15 +57,15 @@ def test_the_same_training_again_only_reads_the_result(train: Callable[..., Trai
 
 
 def test_a_model_trained_without_test_is_read_by_a_later_call(train: Callable[..., TrainedModel], counter: Any) -> None:
-    unread = train(test=False).result
+    unread = train(use=Use(test=False)).result
     assert (unread.status, unread.test_accuracy, unread.test_loss) == ("finished", None, None)
-    assert train(test=False).result == unread
+    assert train(use=Use(test=False)).result == unread
     read = train(callbacks=counter).result
     assert counter.started == []
     assert read.test_accuracy is not None
     assert read.val_accuracy == unread.val_accuracy
     with pytest.raises(StudyError, match="so test cannot stay unread; give `validation` a share above 0"):
-        train(test=False, protocol=Protocol(validation=0))
+        train(use=Use(test=False), protocol=Protocol(validation=0))
 
 
 def test_a_training_is_read_in_the_precision_that_it_was_trained_in(

@@ -57,7 +57,9 @@ def test_a_training_and_a_study_share_their_trial(stepladder: Call) -> None:
         assert "alone has none of these trials: another recipe, seed, data, split or precision" in outcome.out
 
 
-@pytest.mark.parametrize("what", ["file", "version", "processor"])
+@pytest.mark.parametrize(
+    "what", ["file", pytest.param("version", marks=pytest.mark.soak), pytest.param("processor", marks=pytest.mark.soak)]
+)
 def test_what_is_not_sure_to_be_the_same_is_trained_again(stepladder: Call, what: str) -> None:
     assert stepladder("study", "digits", *SMALL, *TWO, "--out", "one").code == 0
     folder = load_study(Path("one")).trials[0].folder
@@ -91,6 +93,7 @@ def _refresh(folder: Path, before: bytes, after: bytes) -> None:
     sums.write_text(sums.read_text().replace(sha256(before).hexdigest(), sha256(after).hexdigest()))
 
 
+@pytest.mark.soak
 def test_another_metric_needs_a_folder_that_measured_by_it(stepladder: Call) -> None:
     assert stepladder("study", "digits", *SMALL, *TWO, "--out", "one").code == 0
     assert stepladder("study", "digits", *SMALL, *TWO, "--metric", "auc", "--out", "auc").code == 0
