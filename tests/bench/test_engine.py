@@ -11,6 +11,7 @@ from stepladder.training.arithmetic import Arithmetic
 from stepladder.training.device import choose_compute
 
 
+@pytest.mark.soak
 def test_a_run_gives_one_figure_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "_STEPS", 1)
     monkeypatch.setattr(engine, "_MATRIX", 64)

@@ -10,6 +10,7 @@ from stepladder.studies.design.rungs import ladder
 from stepladder.training.device import choose_compute
 
 
+@pytest.mark.soak
 def test_a_run_gives_one_figure_a_round_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     monkeypatch.setattr(room, "_STEPS", 1)
     monkeypatch.setattr(room.tempfile, "tempdir", str(tmp_path))

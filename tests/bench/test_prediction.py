@@ -10,6 +10,7 @@ from stepladder.training.device import choose_compute
 pytest.importorskip("onnx", reason="the extra 'export' is not installed")
 
 
+@pytest.mark.soak
 def test_a_run_gives_one_figure_a_round_and_form(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "_MANY", 256)
     monkeypatch.setattr(room, "_FILES", 2)

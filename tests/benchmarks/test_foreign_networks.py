@@ -38,6 +38,7 @@ def test_what_is_not_installed_is_said_with_the_line_that_installs_it(
     assert outcome.err.startswith("Error: unknown network 'resnet81'; did you mean 'resnet18'? Known: ")
 
 
+@pytest.mark.soak
 def test_a_network_is_trained_twice_asked_and_exported(tmp_path: Path) -> None:
     pytest.importorskip("onnx", reason="the extra 'export' is not installed")
     foreign = room._Foreign("here", "pass", text=_OWN)

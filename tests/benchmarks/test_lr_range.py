@@ -34,6 +34,7 @@ def test_rates_double() -> None:
     assert rates_between(0.0125, 1.6) == pytest.approx([0.0125, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6])
 
 
+@pytest.mark.soak
 def test_one_set_in_one_command(measure: Callable[..., Any]) -> None:
     outcome = measure(
         "lr_range", "digits", "--limit", "30", "--rung", "standardize", "--set", "epochs=2", "--low", "0.1", "--high",

@@ -102,6 +102,7 @@ def test_a_model_is_asked_only_where_its_file_is_named(stepladder: Call, monkeyp
     assert Path("ran").exists()
 
 
+@pytest.mark.soak
 def test_a_study_by_several_processes_and_its_report_without_the_code(
     stepladder: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -235,6 +235,7 @@ def test_an_edited_plan_is_said_first_and_not_continued(stepladder: Call, ended_
     assert "digits-ladder: study.json was edited: its plan no longer has the hash" in again.err
 
 
+@pytest.mark.soak
 def test_a_factorial_in_one_command(stepladder: Call, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text('base = "small"\ntechniques = [{ name = "standardize" }, { name = "dropout" }]\n')

@@ -34,6 +34,7 @@ def may_play_hosts() -> bool:
     return subprocess.run([*HOST, "hostname", "one"], capture_output=True, check=False).returncode == 0
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(not may_play_hosts(), reason="unshare is not there, or may not make namespaces here")
 def test_one_host_dies_and_the_other_ends_the_study_with_the_same_bits(tmp_path: Path) -> None:
     study, whole = tmp_path / "study", tmp_path / "whole"

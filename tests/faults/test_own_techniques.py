@@ -140,6 +140,7 @@ def test_one_that_hangs_before_the_first_trial_ends_in_a_sentence(stepladder, tm
     assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
 
 
+@pytest.mark.soak
 def test_one_that_takes_its_process_along_fails_after_three_times(stepladder, tmp_path: Path) -> None:
     # One process, apart from this: whoever is replaced has to load torch.
     done = study_with(stepladder, "Dies", "--workers", "1", "--trial-timeout", "10m")

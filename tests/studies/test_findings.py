@@ -331,6 +331,7 @@ def test_what_was_not_read_is_not_called_read(made_up: MadeUp) -> None:
 # verdicts.json.
 
 
+@pytest.mark.soak
 def test_the_document_is_the_same_in_any_folder_and_has_no_times_and_no_paths(
     study: RunStudy, tmp_path: Path, digits: ImageSet, two_rungs: Recipe
 ) -> None:

@@ -25,6 +25,9 @@ _TWO_FOLDERS = "([^/]+/[^/]+)/[^/]*$"
 # Several groups of several images, in each class: at least so many of these, and in them so much of the images.
 _FEWEST_GROUPS, _FEWEST_IN_CLASS, _LEAST_SHARE = 10, 3, 0.5
 
+# Names that are tried before all of a large set are.
+_LOOKED_AT = 1_000
+
 # Images that are compared, of whole groups, and of these those that are looked up.
 _COMPARED, _LOOKED_UP = 4_000, 1_000
 
@@ -73,7 +76,11 @@ def _candidates(paths: Sequence[str]) -> list[tuple[str, str]]:
         alone = all(len(folders) == 1 for folders in above.values())
         found.append(("folders below the classes", _FOLDER if alone else _TWO_FOLDERS))
     fitting = []
+    # Most patterns fit next to nothing, which a thousand names show as well as all of a large set.
+    few = paths[:: max(1, len(paths) // _LOOKED_AT)]
     for kind, pattern in found:
+        if sum(re.search(pattern, path) is not None for path in few) < _LEAST_SHARE / 2 * len(few):
+            continue
         matches = sum(re.search(pattern, path) is not None for path in paths)
         if matches == len(paths):
             fitting.append((kind, pattern))

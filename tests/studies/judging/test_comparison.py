@@ -195,6 +195,7 @@ def test_folders_of_the_same_name_are_told_apart(made_up: MadeUp) -> None:
     assert compare_studies([one, other]).labels == ("a/ladder", "b/ladder")
 
 
+@pytest.mark.soak
 def test_two_real_studies(study: RunStudy, two_rungs: Recipe, tmp_path: Path) -> None:
     one = study(out=tmp_path / "one")
     other = study(out=tmp_path / "other", recipe=change_settings(two_rungs, {"horizontal_flip.p": "1"}))
