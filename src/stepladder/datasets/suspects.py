@@ -45,7 +45,7 @@ def suspect_groups(splits: Mapping[str, Split], paths: Mapping[str, Sequence[str
         splits: as decoded.
         paths: of their images, below the root, with ``/``, by split and in their order.
     """
-    for kind, pattern in _candidates(paths["train"]):
+    for kind, pattern in _candidates(paths["train"], len(np.unique(splits["train"].labels))):
         search = re.compile(pattern).search
         named = {split: [_name(search(path), path) for path in of_split] for split, of_split in paths.items()}
         groups = number_groups(named)
@@ -64,15 +64,16 @@ def _name(found: re.Match[str] | None, path: str) -> str:
     return path if found is None else next(part for part in found.groups() if part)
 
 
-def _candidates(paths: Sequence[str]) -> list[tuple[str, str]]:
-    """Return what may name groups: in words, and as a pattern that fits every path."""
-    some = [path.split("/") for path in paths]
+def _candidates(paths: Sequence[str], classes: int) -> list[tuple[str, str]]:
+    """Return what may name groups of so many classes: in words, and as a pattern that fits every path."""
+    parents = {path.rpartition("/")[0] for path in paths}
     found = [("stems of file names", _AUGMENTED), ("stems of file names", _NUMBERED)]
     # Folders below the class folders, whether or not the latter are below the folder of a split.
-    if all(len(parts) >= 3 for parts in some):
+    if all("/" in parent for parent in parents) and len(parents) >= _FEWEST_IN_CLASS * classes:
         above: dict[str, set[str]] = {}
-        for parts in some:
-            above.setdefault(parts[-2], set()).add("/".join(parts[:-2]))
+        for parent in parents:
+            head, _, name = parent.rpartition("/")
+            above.setdefault(name, set()).add(head)
         alone = all(len(folders) == 1 for folders in above.values())
         found.append(("folders below the classes", _FOLDER if alone else _TWO_FOLDERS))
     fitting = []

@@ -113,7 +113,9 @@ def labels_in_names(path: Path, search: Search) -> LabelledFiles | None:
 def level_notes(by_split: Mapping[str, Path], entries: Sequence[FileEntry]) -> tuple[str, ...]:
     """Return a note on the levels of folders below the class folders, with their counts; none where there is none."""
     root = by_split["train"]
-    parts = [below(root, entry.path).split("/")[:-1] for entry in entries]
+    # Of each folder once, since there are many more files.
+    folders = dict.fromkeys(below(root, entry.path).rpartition("/")[0] for entry in entries)
+    parts = [folder.split("/") if folder else [] for folder in folders]
     deepest = max(map(len, parts), default=0)
     if deepest < 2:
         return ()
@@ -122,7 +124,7 @@ def level_notes(by_split: Mapping[str, Path], entries: Sequence[FileEntry]) -> t
         names = dict.fromkeys("/".join(one[:level]) for one in parts if len(one) >= level)
         shown = some_of([name.rpartition("/")[2] for name in names], at_most=3)
         levels.append(f"level {level}: {len(names):,} ({shown})")
-    last = len({"/".join(one) for one in parts})
+    last = len(folders)
     taken = f"The top one was taken; `level=leaf` takes the last ({last:,})."
     return (f"Folders lie {deepest} deep: {'; '.join(levels)}. {taken}",)
 
