@@ -90,9 +90,10 @@ def train(
     if done.nothing_learned is not None:
         for sentence in describe_nothing_learned(done.nothing_learned):
             console.print(sentence, markup=False)
+    spread = "." if all_data else " (one seed; run a study to see the spread)."
     console.print(
-        f"{_scores(done, test and not all_data)} after {count(result.epochs, 'epoch')} in {duration(result.seconds)} "
-        "(one seed; run a study to see the spread).",
+        f"{_scores(done, test and not all_data)} after {count(result.epochs, 'epoch')} in {duration(result.seconds)}"
+        f"{spread}",
         markup=False,
     )
     if result.test_accuracy is None and not all_data:
