@@ -7,7 +7,9 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -57,9 +59,8 @@ class Encoded:
     groups: np.ndarray | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FileEntry:
-    """A file with what changes when its content does.
+class FileEntry(NamedTuple):
+    """A file with what changes when its content does; a tuple, which is made faster than a frozen dataclass.
 
     Attributes:
         path: as it is opened and shown.
@@ -83,8 +84,9 @@ def file_entry(path: str | Path) -> FileEntry:
 
 def entry_of(path: str, found: os.stat_result) -> FileEntry:
     """Return the entry of a file that ``os.stat`` was asked about."""
-    # The later of the two, because making a file readable changes its ctime alone.
-    return FileEntry(path, found.st_size, max(found.st_mtime_ns, found.st_ctime_ns))
+    # The later of the two, because making a file readable changes its ctime alone. Not by max(), which takes longer.
+    modified, changed = found.st_mtime_ns, found.st_ctime_ns
+    return FileEntry(path, found.st_size, changed if changed > modified else modified)
 
 
 def identify(root: Path, entries: Iterable[FileEntry], taken: bytes = b"") -> str:
@@ -98,9 +100,15 @@ def identify(root: Path, entries: Iterable[FileEntry], taken: bytes = b"") -> st
     """
     digest = hashlib.sha256()
     start = f"{root.resolve()}{os.sep}"
-    for entry in entries:
-        path = entry.path if os.path.isabs(entry.path) else start + entry.path  # noqa: PTH117 (a str, for speed)
-        digest.update(os.fsencode(path) + f"\0{entry.size}\0{entry.changed_ns}\0".encode())
+    isabs = os.path.isabs
+    waiting = iter(entries)
+    # Many at a time: a call for each would take longer than all else here.
+    while some := list(islice(waiting, CHUNK)):
+        told = [
+            f"{path if path.startswith('/') or isabs(path) else start + path}\0{size}\0{changed}\0"
+            for path, size, changed in some
+        ]
+        digest.update(os.fsencode("".join(told)))
     digest.update(b"\0" + taken)
     return digest.hexdigest()
 

@@ -66,9 +66,11 @@ def _name(found: re.Match[str] | None, path: str) -> str:
 
 def _candidates(paths: Sequence[str], classes: int) -> list[tuple[str, str]]:
     """Return what may name groups of so many classes: in words, and as a pattern that fits every path."""
-    parents = {path.rpartition("/")[0] for path in paths}
+    # Most patterns fit next to nothing, which a thousand names show as well as all of a large set.
+    few = paths[:: max(1, len(paths) // _LOOKED_AT)]
     found = [("stems of file names", _AUGMENTED), ("stems of file names", _NUMBERED)]
     # Folders below the class folders, whether or not the latter are below the folder of a split.
+    parents = {path.rpartition("/")[0] for path in paths} if all(path.count("/") > 1 for path in few) else set()
     if all("/" in parent for parent in parents) and len(parents) >= _FEWEST_IN_CLASS * classes:
         above: dict[str, set[str]] = {}
         for parent in parents:
@@ -77,8 +79,6 @@ def _candidates(paths: Sequence[str], classes: int) -> list[tuple[str, str]]:
         alone = all(len(folders) == 1 for folders in above.values())
         found.append(("folders below the classes", _FOLDER if alone else _TWO_FOLDERS))
     fitting = []
-    # Most patterns fit next to nothing, which a thousand names show as well as all of a large set.
-    few = paths[:: max(1, len(paths) // _LOOKED_AT)]
     for kind, pattern in found:
         if sum(re.search(pattern, path) is not None for path in few) < _LEAST_SHARE / 2 * len(few):
             continue

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from operator import attrgetter
 from pathlib import Path
 
 from stepladder.datasets.encoded import FileEntry, entry_of
@@ -95,7 +96,7 @@ def is_image_name(name: str) -> bool:
 
 def is_document(path: str) -> bool:
     """Whether a file is called as a document, table or code, and does not begin as an image."""
-    if path.endswith(_MOST_FILES) or path.rpartition(".")[2].lower() not in DOCUMENT_ENDINGS:
+    if path.rpartition(".")[2].lower() not in DOCUMENT_ENDINGS:
         return False
     try:
         with open(path, "rb") as file:  # noqa: PTH123 (a str, for speed)
@@ -219,7 +220,7 @@ class Search:
                 self.pass_over(entry.path)
             else:
                 kept.append(entry)
-        kept.sort(key=lambda entry: entry.name)
+        kept.sort(key=attrgetter("name"))
         return kept
 
     def _file(self, entry: os.DirEntry[str]) -> FileEntry | None:
@@ -229,7 +230,7 @@ class Search:
             return FileEntry(entry.path, -1, 0)  # a broken link, say: it stays in the list, so that it is reported
         # A pipe or device is no image that somebody forgot; opening one could wait for ever.
         if entry.is_file():
-            if is_document(entry.path):
+            if not entry.name.endswith(_MOST_FILES) and is_document(entry.path):
                 self._passed[entry.path] = f"*{ending_of(entry.name)}"
                 self._documents.add(os.path.dirname(entry.path))  # noqa: PTH120 (a str, for speed)
                 return None

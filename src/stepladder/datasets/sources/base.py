@@ -134,9 +134,15 @@ class Labelled(LabelOptions):
 
 def below(root: Path, path: str) -> str:
     """Return ``path``, which lies below the folder ``root``, as from there and with ``/`` on every system."""
+    return all_below(root, (path,))[0]
+
+
+def all_below(root: Path, paths: Iterable[str]) -> list[str]:
+    """Return ``paths``, as :func:`below` does each."""
     start = str(root)
-    inner = path.removeprefix("" if start == "." else f"{start.rstrip(os.sep)}{os.sep}")
-    return inner if os.sep == "/" else inner.replace(os.sep, "/")
+    prefix = "" if start == "." else f"{start.rstrip(os.sep)}{os.sep}"
+    inner = [path.removeprefix(prefix) for path in paths]
+    return inner if os.sep == "/" else [path.replace(os.sep, "/") for path in inner]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from stepladder.datasets.decode_all import decode_splits
 from stepladder.datasets.encoded import Encoded, FileEntry, files
 from stepladder.datasets.image_set import ImageSet, first_of_each_class
 from stepladder.datasets.labels import NamedLabels, in_order, match_classes
-from stepladder.datasets.sources.base import LoadOptions, PathSource, below, name_of, split_of
+from stepladder.datasets.sources.base import LoadOptions, PathSource, all_below, name_of, split_of
 from stepladder.datasets.sources.tree import (
     label_files,
     labels_in_names,
@@ -53,7 +53,7 @@ def load(path: Path, options: LoadOptions) -> ImageSet:
     else:
         layout, entries, named = _read_classes(path, search, options)
     class_names, labels_by_split, class_notes = match_classes(str(path), named)
-    paths = {name: [below(path, entry.path) for entry in entries[name]] for name in entries}
+    paths = {name: all_below(path, (entry.path for entry in entries[name])) for name in entries}
     groups, group_notes = options.labels.groups_of_paths(paths)
     encoded = {
         name: _encoded(entries[name], labels_by_split[name], groups.get(name), options.limit) for name in entries

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from stepladder.datasets.encoded import FileEntry
 from stepladder.datasets.groups import names_by_pattern
 from stepladder.datasets.labels import NamedLabels, in_order, named_labels
-from stepladder.datasets.sources.base import LabelOptions, below, split_of
+from stepladder.datasets.sources.base import LabelOptions, all_below, below, split_of
 from stepladder.datasets.walk import Search, is_image_name, not_read
 from stepladder.errors import DataError, some_of
 
@@ -113,8 +114,11 @@ def labels_in_names(path: Path, search: Search) -> LabelledFiles | None:
 def level_notes(by_split: Mapping[str, Path], entries: Sequence[FileEntry]) -> tuple[str, ...]:
     """Return a note on the levels of folders below the class folders, with their counts; none where there is none."""
     root = by_split["train"]
+    # The class folders themselves hold the files of most sets, which is seen without taking a million paths apart.
+    if len(dict.fromkeys(entry.path.count(os.sep) for entry in entries)) == 1 and _depth(root, entries[0]) < 2:
+        return ()
     # Of each folder once, since there are many more files.
-    folders = dict.fromkeys(below(root, entry.path).rpartition("/")[0] for entry in entries)
+    folders = dict.fromkeys(path.rpartition("/")[0] for path in all_below(root, (entry.path for entry in entries)))
     parts = [folder.split("/") if folder else [] for folder in folders]
     deepest = max(map(len, parts), default=0)
     if deepest < 2:
@@ -127,6 +131,10 @@ def level_notes(by_split: Mapping[str, Path], entries: Sequence[FileEntry]) -> t
     last = len(folders)
     taken = f"The top one was taken; `level=leaf` takes the last ({last:,})."
     return (f"Folders lie {deepest} deep: {'; '.join(levels)}. {taken}",)
+
+
+def _depth(root: Path, entry: FileEntry) -> int:
+    return below(root, entry.path).count("/")
 
 
 def refuse_set_among_others(root: Path, search: Search, counts: Mapping[str, int]) -> None:
@@ -159,13 +167,14 @@ def _images_below(
     if not images:
         raise DataError(f"{path} holds no images")
     others = [Path(entry.path).name for entry in found if not is_image_name(entry.path)]
-    tops = {entry.path: split_of(below(path, entry.path).split("/")[0]) for entry in images}
+    inner = all_below(path, (entry.path for entry in images))
+    tops = {entry.path: split_of(one.partition("/")[0]) for entry, one in zip(images, inner, strict=True)}
     by_split: dict[str, list[FileEntry]] = {}
     # Folders that are called as splits are these where everything lies in them.
     are_splits = None not in tops.values() and "train" in tops.values()
     for entry in images:
         by_split.setdefault((tops[entry.path] or "train") if are_splits else "train", []).append(entry)
-    paths = {split: [below(path, entry.path) for entry in of_split] for split, of_split in by_split.items()}
+    paths = {split: all_below(path, (entry.path for entry in of_split)) for split, of_split in by_split.items()}
     return by_split, paths, not_read(others, "among the images")
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
@@ -109,8 +111,17 @@ def _split_name(name: str) -> tuple[str, str]:
 def _shards_at(path: Path) -> list[Path]:
     if path.is_file():
         return [path] if path.suffix.lower() == ".tar" else []
-    found = sorted(path.glob("*.tar")) or sorted(path.glob("*/*.tar"))
+    found = sorted(path.glob("*.tar")) or sorted(_in_folders(path))
     return [file for file in found if file.is_file() and not any(map(is_left_behind, file.relative_to(path).parts))]
+
+
+def _in_folders(path: Path) -> Iterator[Path]:
+    """Find the tar files in the folders of ``path``; these may be class folders with a million images."""
+    with os.scandir(path) as entries:
+        folders = [entry.path for entry in entries if entry.is_dir()]
+    for folder in folders:
+        with suppress(PermissionError):
+            yield from (Path(folder, name) for name in os.listdir(folder) if name.endswith(".tar"))  # noqa: PTH208 (texts, for speed)
 
 
 def _samples(shard: Path, others: list[str]) -> list[_Sample]:
