@@ -98,6 +98,8 @@ def _range(schema: Mapping[str, Any]) -> str:
         return " or ".join(map(str, schema["enum"]))
     if schema.get("type") == "boolean":
         return "true or false"
+    if schema.get("type") == "array" and schema.get("items"):
+        return f"a list, each {_range(schema['items'])}"
     if schema.get("type") not in ("number", "integer"):
         return "a text"
     low, above, high, below = (

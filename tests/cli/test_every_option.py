@@ -77,6 +77,8 @@ TOPICS: dict[str, str] = {
     "--html": "stops",
     "--image": "",
     "--images": "exported",
+    "--index": "labels",
+    "--init": "network settings",
     "--input": "network",
     "--json": "printed",
     "--label-column": "columns",
@@ -173,6 +175,7 @@ COMMON: Decisions = {
         "--batch-size", "8", "--set", "batch_size=16", words="batch_size is given twice, as --batch-size and with --set"
     ),
     ("--budget", "--epochs"): "the budget says how the epochs of the largest size go to the others",
+    ("--budget", "--init"): "a budget and the network of a model",
     ("--budget", "--network"): "a budget and another network",
     ("--budget", "--set"): "the budget says how the settings of the largest size go to the others",
     ("--batch-size", "--budget"): "steps are counted in batches of this size",
@@ -198,10 +201,24 @@ COMMON: Decisions = {
     ("--epochs", "--set"): _refused(
         "--epochs", "2", "--set", "epochs=3", words="epochs is given twice, as --epochs and with --set"
     ),
+    ("--batch-size", "--init"): "a setting and the network of a model",
+    ("--epochs", "--init"): "a setting and the network of a model",
+    ("--init", "--network"): _refused(
+        "--init", "there", "--network", "lenet5", words="--init brings its model's network"
+    ),
+    ("--init", "--set"): _refused(
+        "--init", "there", "--set", "network=report", words="--init brings its model's network, so --network would"
+    ),
     ("--fit", "--size"): "how images are brought to the size",
     ("--images", "--out"): "where images are, and where results go",
     ("--label-pattern", "--level"): Refused(
         ("digits", "--label-pattern", "x", "--level", "leaf"), "--label-pattern and --level both name the classes"
+    ),
+    ("--index", "--label-pattern"): Refused(
+        ("digits", "--index", "a.csv", "--label-pattern", "x"), "--label-pattern and --index both name the classes"
+    ),
+    ("--index", "--level"): Refused(
+        ("digits", "--index", "a.csv", "--level", "leaf"), "--level and --index both name the classes"
     ),
     ("--label-column", "--path-column"): "two columns",
     ("--label-column", "--split-column"): "two columns",
@@ -247,6 +264,7 @@ ONE_RUNG: Decisions = {
 
 #: Of the commands about a study.
 STUDY: Decisions = {
+    ("--file", "--init"): "refused where the file sets a network; tests/studies/design/test_start_from.py",
     ("--file", "--rung"): _refused(*RUNGS, "--file", "study.toml", words="rungs are given twice, with --rung and with"),
     ("--file", "--plan"): "the rungs of the file are factors of the plan",
     ("--file", "--recipe"): "the recipe asked for goes before the file's; its rungs stay",
@@ -327,6 +345,10 @@ SWEEP: Decisions = {
         "--network",
         "resnet9",
         words="the network is given twice, with --network and",
+    ),
+    ("--init", "--over"): Refused(
+        (*SMALL, "--init", "there", "--over", "network=lenet5,report"),
+        "--init brings its model's network, and --over names others",
     ),
     ("--over", "--search"): "what is searched",
     ("--over", "--trials"): _refused(*OVER, "--trials", "5", words=f"--trials {_NEEDS_SEARCH}"),
@@ -529,6 +551,7 @@ SAMPLES: dict[str, tuple[str, ...]] = {
     "--group-pattern": ("--group-pattern", "a(b)"),
     "--high": ("--high", "2"),
     "--images": ("--images", "photos"),
+    "--index": ("--index", "labels.csv"),
     "--label-column": ("--label-column", "kind"),
     "--label-pattern": ("--label-pattern", "a(b)"),
     "--level": ("--level", "leaf"),
@@ -540,6 +563,7 @@ SAMPLES: dict[str, tuple[str, ...]] = {
     "--max-time": ("--max-time", "2h"),
     "--max-trials": ("--max-trials", "99"),
     "--metric": ("--metric", "macro_f1"),
+    "--init": ("--init", "there"),
     "--network": ("--network", "lenet5"),
     "--out": ("--out", "there"),
     "--over": ("--over", "dropout.p=0,0.5"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 import torch
@@ -75,6 +76,32 @@ def test_a_saved_model_is_something_to_begin_from(images, tiny_recipe, tmp_path)
     recipe = tiny_recipe({"name": "pretrained", "source": str(tmp_path / "model")}, network=NETWORK)
     state = assemble(recipe, images, 1, CPU).trained.state_dict()
     assert torch.equal(state["conv1.weight"], first.module.state_dict()["conv1.weight"])
+
+
+def test_outputs_begin_from_those_that_are_named_and_the_others_are_drawn(images, tiny_recipe, tmp_path):
+    theirs = weights_file(tmp_path / "w.safetensors")
+    outputs = [9, -1, *range(8)]
+    setting = {"name": "pretrained", "source": str(tmp_path / "w.safetensors"), "outputs": outputs}
+    plain = assemble(tiny_recipe(network=NETWORK), images, 0, CPU).trained.state_dict()
+    state = assemble(tiny_recipe(setting, network=NETWORK), images, 0, CPU).trained.state_dict()
+    for name in ("fc1.weight", "fc1.bias"):
+        for here, there in enumerate(outputs):
+            expected = plain[name][here] if there < 0 else theirs[name][there]
+            assert torch.equal(state[name][here], expected), (name, here)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        ([0] * 9, "`pretrained.outputs` is for 9 classes, and there are 10; give each one, or leave it out"),
+        ([10] * 10, "fc1.weight is 10×4 there and 10×4 here, of outputs up to 10; leave `pretrained.outputs` out"),
+    ],
+)
+def test_outputs_that_are_not_there(images, tiny_recipe, tmp_path, outputs, message):
+    weights_file(tmp_path / "w.safetensors")
+    setting = {"name": "pretrained", "source": str(tmp_path / "w.safetensors"), "outputs": outputs}
+    with pytest.raises(RecipeError, match=re.escape(message)):
+        assemble(tiny_recipe(setting, network=NETWORK), images, 0, CPU)
 
 
 def test_weights_that_were_removed_are_asked_for_by_their_sum(images, tiny_recipe, tmp_path):

@@ -190,6 +190,8 @@ def sweep(
     asked = over if isinstance(over, Grid | Search) else Grid(write_over(over))
     searches = isinstance(asked, Search)
     axes = parse_axes(asked.over, ranges=searches)
+    if options.init is not None and any(axis.key == "network" for axis in axes):
+        raise StudyError("`init` brings its model's network, and `over` names others; give one of them")
     for value in (value for axis in axes if axis.key == "network" for value in axis.values):
         if is_reference(str(value)):
             register_network(str(value))
@@ -206,7 +208,7 @@ def sweep(
         images = job.load(data, options.default_size())
         # Settings belong to every point; a key may name a technique that only a point has.
         network = {key: value for key, value in options.settings.items() if key == "network"}
-        made = RecipeOptions(options.recipe, options.network, options.techniques, network, options.rung).make(images)
+        made = replace(options, settings=network).make(images)
         images = options.with_note(images, made)
         settings = {**asked.settings, **options.changes()}
         named = [images.name, "search" if searches else "sweep", *([options.rung] if options.rung else [])]

@@ -151,6 +151,14 @@ class TrainingOptions(DataOptions):
             ".toml file, or FILE.py:function of your own that returns a module. See: stepladder inspect.",
         ),
     ] = None
+    init: Annotated[
+        Path | None,
+        Parameter(
+            group=RECIPE,
+            help="Begin from the trained model in this folder: its network and weights, and its outputs for classes of "
+            "the same name.",
+        ),
+    ] = None
     technique: Annotated[
         tuple[str, ...],
         Parameter(
@@ -224,7 +232,7 @@ class TrainingOptions(DataOptions):
                 raise RecipeError(f"{key} is given twice, as --{key.replace('_', '-')} and with --set; give it once")
             if number is not None:
                 changes[key] = number
-        return RecipeOptions(self.recipe, self.network, self.technique, changes, rung)
+        return RecipeOptions(self.recipe, self.network, self.technique, changes, rung, self.init)
 
     def protocol(self, deciding: DecidingOptions | None = None) -> Protocol:
         """Return how the images are used, and what decides."""

@@ -28,6 +28,7 @@ class FoundNetwork:
         line: its one-line form, where it was given as one.
         input_shape: (C, H, W) that it was published for, or that its weights were trained on.
         num_classes: where a trained model fixes them.
+        class_names, image_shape: of a trained model; the latter is (H, W, C), before its images are prepared.
         published_classes: that a preset was published for.
         paper, published: of a preset.
         model: the folder, of a trained model.
@@ -38,6 +39,8 @@ class FoundNetwork:
     line: Line | None = None
     input_shape: Shape3 | None = None
     num_classes: int | None = None
+    class_names: tuple[str, ...] = ()
+    image_shape: Shape3 | None = None
     published_classes: int | None = None
     paper: str | None = None
     published: str | None = None
@@ -86,7 +89,7 @@ def find_network(text: str, run_code: bool = True) -> FoundNetwork:
     if not is_line(text) or (text and _exists(text)):
         path = Path(text)
         if _exists(text) and (path / "config.json").is_file():
-            return _read_model(path)
+            return read_model_network(path)
         if _exists(text) and path.is_dir():
             raise RecipeError(f"{text} holds no model (no config.json); give the folder of one, as trials/…/model")
         raise RecipeError(
@@ -142,13 +145,33 @@ def _read_file(path: Path, run_code: bool) -> FoundNetwork:
     return FoundNetwork(path.stem, network)
 
 
-def _read_model(folder: Path) -> FoundNetwork:
+def read_model_network(folder: Path) -> FoundNetwork:
+    """Return the network of a model folder, as its ``config.json`` says, with its classes and images.
+
+    Raises:
+        StorageError: it is damaged.
+    """
     path = folder / "config.json"
     document = read_json(path)
     try:
         network = Network.model_validate(document["network"])
         channels, height, width = (int(size) for size in document["input_shape"])
-        classes = len(document["class_names"])
+        names = tuple(map(str, document["class_names"]))
+        image_height, image_width, image_channels = (int(size) for size in document["image_shape"])
     except (KeyError, TypeError, ValueError, OverflowError, ValidationError, RecipeError) as error:
         raise StorageError(f"{path} is no model's configuration; train the model again") from error
-    return FoundNetwork(folder.name, network, input_shape=(channels, height, width), num_classes=classes, model=folder)
+    return FoundNetwork(
+        _model_label(folder),
+        network,
+        input_shape=(channels, height, width),
+        num_classes=len(names),
+        class_names=names,
+        image_shape=(image_height, image_width, image_channels),
+        model=folder,
+    )
+
+
+def _model_label(folder: Path) -> str:
+    """Name a model after its folder, and after what was trained where that is only called ``model``."""
+    whole = folder.absolute()
+    return whole.parent.name if whole.name == "model" and whole.parent.name else folder.name

@@ -7,7 +7,7 @@ and nothing that runs. What a preset publishes is read only where its SHA-256 is
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -203,6 +203,31 @@ def fitting(
     problems += [f"{name} is left over" for name in tensors if name not in expected]
     if problems:
         raise RecipeError(f"the weights in {path} do not fit this network: {_some(problems)}")
+    return found
+
+
+def output_rows(
+    tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], output: str, rows: Sequence[int], path: Path
+) -> dict[str, Tensor]:
+    """Return the output layer's tensors with ``rows`` of those in ``tensors``, in that order; row 0 where it is -1.
+
+    Args:
+        tensors, expected: as :func:`fitting` takes them.
+        output: name of the layer.
+
+    Raises:
+        RecipeError: there is no such layer or row, or its rows have another shape.
+    """
+    found = {}
+    for name in (name for name in expected if name.rpartition(".")[0] == output):
+        value, here = tensors.get(name), expected[name]
+        if value is None or not value.ndim or value.shape[1:] != here.shape[1:] or len(value) <= max(rows):
+            there = "missing" if value is None else f"{_shape(value.shape)}"
+            raise RecipeError(
+                f"the output layer in {path} does not fit `pretrained.outputs`: {name} is {there} there and "
+                f"{_shape(here.shape)} here, of outputs up to {max(rows)}; leave `pretrained.outputs` out to draw it"
+            )
+        found[name] = value[[max(row, 0) for row in rows]].to(here)
     return found
 
 

@@ -105,7 +105,7 @@ def make_card(technique: type[Technique]) -> Card:
         interactions=technique.interactions,
         regularizes=technique.regularizes,
         options={
-            option: Option(field.default, range_of(technique, option), field.description)
+            option: Option(_as_json(field.default), range_of(technique, option), field.description)
             for option, field in technique.model_fields.items()
         },
         explanation=re.sub(r"(?<=[^\n:])\n(?: {8})?(?=\S)", " ", text),
@@ -124,3 +124,8 @@ def catalogue_cards() -> list[Card]:
         Card(**{**card, "options": {name: Option(**option) for name, option in card["options"].items()}})
         for card in json.loads(text)
     ]
+
+
+def _as_json(value: Any) -> Any:
+    """A default as the file of cards gives it back."""
+    return list(value) if isinstance(value, tuple) else value

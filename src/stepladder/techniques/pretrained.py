@@ -18,6 +18,7 @@ from stepladder.network.pretrained import (
     fitting,
     locate_weights,
     output_layer,
+    output_rows,
     published_weights,
     read_weights,
     sha256_of,
@@ -49,7 +50,7 @@ class Pretrained(Technique):
     interactions = "brings its own standardization: leave out standardize; freeze keeps what it brings"
     slot = WEIGHTS
     same_for_every_seed = True
-    quiet = frozenset({"sha256"})
+    quiet = frozenset({"outputs", "sha256"})
 
     source: Annotated[
         str,
@@ -64,6 +65,14 @@ class Pretrained(Technique):
             pattern="^([0-9a-f]{8,64})?$", description="of a file of weights, hex; filled in where the file is there"
         ),
     ] = ""
+
+    outputs: Annotated[
+        tuple[Annotated[int, Field(ge=-1)], ...],
+        Field(
+            description="for each class, which output of the weights it begins from; -1 draws it anew, and so are all "
+            "where this is left out"
+        ),
+    ] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -85,6 +94,11 @@ class Pretrained(Technique):
     def check(self, context: Context) -> list[str]:
         """Refuse networks without such weights, and weights that are not on this computer."""
         self._locate(context)
+        if self.outputs and len(self.outputs) != context.num_classes:
+            raise RecipeError(
+                f"`pretrained.outputs` is for {len(self.outputs):,} classes, and there are {context.num_classes:,}; "
+                "give each one, or leave it out"
+            )
         changing = (one for one in self._before if one.group == "inputs" and not one.overrides("prepared_shape"))
         doubled = [one.name for one in changing]
         if doubled and preset_of(context.network) is not None:
@@ -112,7 +126,7 @@ class Pretrained(Technique):
 
     @torch.no_grad()
     def initialize(self, module: nn.Sequential, stream: Stream, inputs: Iterable[Tensor]) -> None:  # noqa: ARG002
-        """Put the weights into every layer but the output's."""
+        """Put the weights into every layer, of the output's into those rows that ``outputs`` names."""
         path, sum_of = self._locate(self.context)
         preset = preset_of(self.context.network)
         known = None if preset is None else preset.weights.get(self.source) or next(iter(preset.weights.values()), None)
@@ -123,6 +137,10 @@ class Pretrained(Technique):
             output = output_path(module, self.context.num_classes)
         for name, value in fitting(tensors, state, output, path).items():
             state[name].copy_(value)
+        if self.outputs and output is not None:
+            for name, rows in output_rows(tensors, state, output, self.outputs, path).items():
+                drawn = torch.tensor(self.outputs, device=rows.device) < 0
+                state[name].copy_(torch.where(drawn.view(-1, *[1] * (rows.ndim - 1)), state[name], rows))
 
     def _locate(self, context: Context) -> tuple[Path, str]:
         """The file, and the SHA-256 that it must have."""

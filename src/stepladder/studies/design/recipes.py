@@ -12,6 +12,7 @@ from stepladder.datasets import DefaultSize, ImageSet
 from stepladder.errors import RecipeError, StudyError, unknown
 from stepladder.network import find_network, load_preset, trace_network
 from stepladder.network.advice import GAP_NETWORK, LARGEST_FLATTENED
+from stepladder.network.find import FoundNetwork
 from stepladder.network.own import is_reference, register_network
 from stepladder.network.presets import Preset, preset_of
 from stepladder.network.pretrained import locate_weights
@@ -19,6 +20,7 @@ from stepladder.recipe import Recipe, change_settings, default_recipe, load_reci
 from stepladder.studies.design.designs import PLANS, Design, design_of_rungs, make_design
 from stepladder.studies.design.rules import Rules, Seeds, most_seeds
 from stepladder.studies.design.rungs import Rung, add_techniques, find_rung, make_rungs, parse_rung, read_study_file
+from stepladder.studies.design.start_from import find_start, start_from, start_note
 from stepladder.techniques import find_technique, register
 
 
@@ -35,6 +37,8 @@ class RecipeOptions:
         techniques: added on top, each on a rung of its own: names, or ``FILE.py:Class`` for those of the user's own.
         settings: changed, by dotted name: ``{"epochs": 5, "optimizer.lr": 0.05, "dropout.p": 0.3}``.
         rung: only the techniques up to this rung; None for all.
+        init: the folder of a trained model to begin from: its network and weights, and its outputs for classes of the
+            same name.
     """
 
     recipe: str | Path | Recipe = "auto"
@@ -42,6 +46,7 @@ class RecipeOptions:
     techniques: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     rung: str | None = None
+    init: str | Path | None = None
 
     def make(self, image_set: ImageSet) -> Recipe:
         """Return the recipe for these images.
@@ -78,6 +83,12 @@ class RecipeOptions:
             RecipeError, StudyError: see :meth:`make`.
         """
         names, automatic = self.register(), self.recipe == "auto"
+        if self.init is not None:
+            if self.network is not None or "network" in self.settings:
+                raise RecipeError(
+                    "`init` brings its model's network, so `network` would be lost; give one of them"
+                )
+            find_start(self.init)
         if self.network is not None:
             find_network(self.network)
         if isinstance(self.recipe, Recipe):
@@ -92,6 +103,9 @@ class RecipeOptions:
 
     def load(self, image_set: ImageSet, otherwise: str | None = None) -> Recipe:
         """Return the recipe with its network, before techniques and settings; ``otherwise`` stands for ``auto``."""
+        if self.init is not None:
+            start = find_start(self.init)
+            return start_from(start, self._around(start, image_set), image_set.class_names)
         own = self.network is not None and is_reference(self.network)
         if isinstance(self.recipe, Recipe):
             recipe = self.recipe
@@ -106,6 +120,15 @@ class RecipeOptions:
         network = self.network or self._default_network(image_set, otherwise)
         return recipe if network is None else self._with_network(recipe, network, image_set)
 
+    def _around(self, start: FoundNetwork, image_set: ImageSet) -> Recipe:
+        """Return the recipe by which a model that is begun from is trained on."""
+        if isinstance(self.recipe, Recipe):
+            return self.recipe
+        if self.recipe != "auto":
+            return load_recipe(str(self.recipe))
+        preset = preset_of(start.network)
+        return load_recipe(TRANSFER if preset is not None and preset.weights else default_recipe(_count(image_set)))
+
     def default_size(self) -> DefaultSize | None:
         """Return the size to bring images to where the user asked for none; None leaves it to the images.
 
@@ -113,6 +136,9 @@ class RecipeOptions:
         the center out of them, they come as large as its authors resized them before doing the same. ``auto`` takes
         that size for photographs, where the weights are on this computer.
         """
+        if self.init is not None:
+            height, width, _ = find_start(self.init).image_shape or (0, 1, 0)
+            return DefaultSize(height) if height == width else None
         network = self.network or self.settings.get("network")
         if self.recipe == "auto" and network is None:
             preset = transfer_preset()
@@ -130,6 +156,13 @@ class RecipeOptions:
 
     def with_note(self, image_set: ImageSet, recipe: Recipe) -> ImageSet:
         """Return the images with a note of what was chosen for them, where nobody asked for it."""
+        if self.init is not None:
+            start = find_start(self.init)
+            note = start_note(start, self._around(start, image_set), image_set.class_names)
+            return replace(image_set, notes=(*image_set.notes, note))
+        if self.network is not None and (model := find_network(self.network, run_code=False).model) is not None:
+            note = f"Network: the layers of {model}, without what they have learned; `init='{model}'` begins from that."
+            return replace(image_set, notes=(*image_set.notes, note))
         if self.recipe == "auto" and self.network is None and recipe.name == TRANSFER:
             note = (
                 f"Recipe: {TRANSFER}, as these are photographs and weights for them are on this computer. "
@@ -332,6 +365,8 @@ def _own_rungs(given: Path | Sequence[str | Rung], recipe: RecipeOptions, image_
         raise StudyError("`plan` mixes rungs and texts; give rungs alone, or texts as base: and +mixup:mixup alone")
     if isinstance(given, Path):
         study_file = read_study_file(given)
+        if recipe.init is not None and "network" in study_file.settings:
+            raise StudyError(f"`init` brings its model's network, and {given} names another; give one of them")
         if recipe.network is not None and "network" in study_file.settings:
             raise StudyError(f"the network is given twice, with `network` and in {given}; give it once")
         base = recipe.load(image_set, otherwise=study_file.recipe)

@@ -1,0 +1,90 @@
+"""A recipe that begins from a trained model: its network, its weights, and its outputs for classes of the same name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from stepladder.errors import RecipeError, some_of
+from stepladder.network.find import FoundNetwork, read_model_network
+from stepladder.recipe import Recipe, TechniqueSetting
+from stepladder.techniques import find_technique
+
+#: The technique that brings weights from elsewhere.
+_PRETRAINED = "pretrained"
+
+#: An output that no output of the model stands for, as ``pretrained.outputs`` writes it.
+_ANEW = -1
+
+
+def find_start(folder: str | Path) -> FoundNetwork:
+    """Return the network of the model in ``folder``, or of the trial's folder that holds one, with its classes.
+
+    Raises:
+        RecipeError: there is no model.
+        StorageError: it is damaged.
+    """
+    path = Path(folder).expanduser()
+    inner = next((one for one in (path, path / "model") if (one / "config.json").is_file()), None)
+    if inner is None:
+        raise RecipeError(f"`init` is '{folder}', and no model is there; give the folder of one, as trials/…/model")
+    return read_model_network(inner)
+
+
+def start_from(start: FoundNetwork, recipe: Recipe, class_names: Sequence[str]) -> Recipe:
+    """Return ``recipe`` with the model's network, beginning from its weights.
+
+    The network has its layers as techniques have rewritten them, so that those that would do so again are left out. Of
+    the output layer the rows of those classes are taken over that bear the same name; all others are drawn.
+
+    Args:
+        start: as :func:`find_start` returns it.
+        class_names: of the images that are to be learned.
+    """
+    assert start.model is not None
+    outputs = _outputs(start.class_names, class_names)
+    options = {"source": str(start.model)}
+    setting = TechniqueSetting.model_validate(
+        {"name": _PRETRAINED, **options, **({"outputs": outputs} if max(outputs) > _ANEW else {})}
+    )
+    fitting = [one for one in recipe.techniques if one.name == _PRETRAINED or not _rewrites(one)]
+    if any(one.name == _PRETRAINED for one in fitting):
+        fitting = [setting.model_copy(update={"rung": one.rung}) if one.name == _PRETRAINED else one for one in fitting]
+    else:
+        fitting.insert(0, setting)
+    name = f"{recipe.name}-from-{re.sub(r'[^A-Za-z0-9_.+-]', '-', start.label)}"
+    return recipe.with_techniques(fitting).model_copy(update={"name": name, "network": start.network})
+
+
+def start_note(start: FoundNetwork, recipe: Recipe, class_names: Sequence[str]) -> str:
+    """Return what was taken over of the model, and what of the recipe was left out, a sentence or two."""
+    known = [name for name in class_names if name in start.class_names]
+    new = [name for name in class_names if name not in start.class_names]
+    gone = [name for name in start.class_names if name not in class_names]
+    layers = "all its layers but the output"
+    if not known:
+        taken = f"{layers}, as it knows other classes ({some_of(list(start.class_names))})"
+    elif not new and not gone:
+        taken = "all its layers and outputs, as the classes are the same"
+    else:
+        taken = f"{layers}, and its outputs for {some_of(known)}"
+    drawn = f"; {some_of(new)} {'is' if len(new) == 1 else 'are'} new" if known and new else ""
+    left = f"; {some_of(gone)} {'is' if len(gone) == 1 else 'are'} gone" if known and gone else ""
+    again = [one.name for one in recipe.techniques if _rewrites(one) and one.name != _PRETRAINED]
+    twice = (
+        f" {' and '.join(again)} {'is' if len(again) == 1 else 'are'} left out of the recipe: the model's network has "
+        "its layers already."
+        if again
+        else ""
+    )
+    return f"Begins from {start.model}: {taken}{drawn}{left}.{twice}"
+
+
+def _outputs(known: Sequence[str], wanted: Sequence[str]) -> tuple[int, ...]:
+    positions = {name: position for position, name in enumerate(known)}
+    return tuple(positions.get(name, _ANEW) for name in wanted)
+
+
+def _rewrites(setting: TechniqueSetting) -> bool:
+    return find_technique(setting.name).overrides("rewrite")
