@@ -42,6 +42,28 @@ def test_many_at_once_of_every_kind_and_size(tmp_path):
     assert read_pixels([], SHAPE).shape == (0, *SHAPE)
 
 
+def test_bytes_of_a_file_and_tensors_are_images(tmp_path):
+    import torch
+
+    pixels = noise(*SHAPE)
+    content = png(pixels)
+    (tmp_path / "a.png").write_bytes(content)
+    tensor = torch.from_numpy(pixels).permute(2, 0, 1)
+    for image in (content, bytearray(content), io.BytesIO(content), tensor, tensor[None], [tensor, content]):
+        for found in read_pixels(image, SHAPE):
+            np.testing.assert_array_equal(found, pixels)
+    with (tmp_path / "a.png").open("rb") as file:
+        np.testing.assert_array_equal(read_pixels(file, SHAPE)[0], pixels)
+    assert read_pixels(torch.zeros(5, 1, 8, 8, dtype=torch.uint8), (8, 8, 1)).shape == (5, 8, 8, 1)
+    for wrong, message in (
+        (torch.zeros(8, 8, dtype=torch.uint8), r"the tensor has the shape \(8, 8\); give \(C, H, W\)"),
+        (torch.zeros(3, 8, 8), "the array is float32; give uint8, 0 to 255"),
+        (b"no image", "an image in memory: "),
+    ):
+        with pytest.raises(DataError, match=message):
+            read_pixels(wrong, SHAPE)
+
+
 def test_gray_becomes_three_equal_channels_and_color_luma():
     gray = noise(8, 8)
     np.testing.assert_array_equal(read_pixels(gray, SHAPE)[0], np.repeat(gray[:, :, None], 3, axis=2))

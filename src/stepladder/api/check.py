@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stepladder.errors import RecipeError, StepladderError, StorageError, StudyError
 from stepladder.files import replace_text
-from stepladder.model import load_model
+from stepladder.model.folder import load_folder
 from stepladder.model.card import render_card
 from stepladder.model.onnx_file import has_its_checksum
 from stepladder.report.write import REPORT_PAGE, derived_documents, write_report
@@ -140,7 +140,7 @@ def _check_model(folder: Path) -> list[Fault]:
         mine = [one for one in check_training(above) if one.place.startswith(inside)]
         return [Fault(one.kind, one.place.removeprefix(inside), one.what) for one in mine]
     try:
-        load_model(folder)
+        load_folder(folder)
     except RecipeError as error:
         return [Fault("note", "config.json", f"cannot be tried here: {error}")]
     except StepladderError as error:

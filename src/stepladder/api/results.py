@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from stepladder.errors import StudyError, missing_extra
-from stepladder.model import Model, load_model
+from stepladder.model.folder import Model, load_folder
 from stepladder.recipe import Recipe
 from stepladder.report.nothing_learned import describe_nothing_learned
 from stepladder.report.recipe_file import best_recipe
@@ -133,7 +133,7 @@ class Study(Result[Findings]):
         shown = self.findings.shown
         if shown is None:
             raise StudyError(f"no trial of {self.folder} has finished, so there is no model")
-        return load_model(shown.trial.folder / "model")
+        return load_folder(shown.trial.folder / "model")
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         """Return the tables ``trials``, ``effects`` and ``rungs``."""
@@ -228,7 +228,7 @@ class TrainedModel:
         """
         if self.result.status == "failed":
             raise StudyError(f"the training in {self.folder} failed: {self.result.failure}")
-        return load_model(self.folder / "model")
+        return load_folder(self.folder / "model")
 
     def __repr__(self) -> str:
         if self.result.status == "failed":

@@ -483,17 +483,17 @@ def predict(model: Any, images: Any, *, network: str | None = None) -> Predictio
     """Say what is on images: the class of each with its probability.
 
     Args:
-        model: a folder of a trained model, an exported ``.onnx`` file, or a loaded model.
+        model: a folder of a trained model, an exported ``.onnx`` file or its bytes, or a loaded model.
         images: files, folders, patterns, Pillow images or arrays; one or many.
         network: ``FILE.py:function`` of a folder whose network is a module of your own; it is run only when named.
 
     Raises:
         StepladderError: the model or an image cannot be read.
     """
-    if isinstance(model, str | Path):
-        from stepladder.model.find import find_model
+    if not hasattr(model, "predict"):
+        from stepladder.model.find import load_model
 
-        model = find_model(Path(model), network)
+        model = load_model(model, network=network)
     return cast("Predictions", model.predict(images))
 
 

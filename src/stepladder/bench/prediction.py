@@ -15,8 +15,8 @@ from PIL import Image
 from stepladder.datasets import Split
 from stepladder.model.classifier import Classifier
 from stepladder.model.export import export_model
-from stepladder.model.find import find_model
-from stepladder.model.folder import load_model, save_model
+from stepladder.model.find import load_model
+from stepladder.model.folder import load_folder, save_model
 from stepladder.recipe import Recipe
 from stepladder.studies.running.interpreter import python_command
 from stepladder.training.assembly import TrainingData
@@ -85,10 +85,10 @@ def _models(folder: Path, recipe: Recipe, train: Split, compute: Compute) -> dic
     class_names = tuple(f"class{number}" for number in range(_CLASSES))
     save_model(folder / "model", trained, class_names, (_SIZE, _SIZE, 3), compute, "")
     exported = folder / "model.onnx"
-    export_model(load_model(folder / "model", "cpu"), exported, few.images)
+    export_model(load_folder(folder / "model", "cpu"), exported, few.images)
     return {
-        "torch": (folder / "model", load_model(folder / "model", compute.device.type, compute.precision)),
-        "onnx": (exported, find_model(exported)),
+        "torch": (folder / "model", load_folder(folder / "model", compute.device.type, compute.precision)),
+        "onnx": (exported, load_model(exported)),
     }
 
 

@@ -12,7 +12,7 @@ from stepladder.errors import StorageError
 from stepladder.files import replace_bytes
 from stepladder.model.explain import explain_image
 from stepladder.model.find import model_folder
-from stepladder.model.folder import load_model
+from stepladder.model.folder import load_folder
 from stepladder.report.figures.explanation import draw_explanation
 from stepladder.report.figures.style import to_png
 
@@ -35,7 +35,7 @@ def explain(
         raise StorageError(
             f"{model} is an exported file, whose inside is closed; give the model folder that it came from"
         )
-    explanation = explain_image(load_model(folder, "cpu", "float32", network), image, class_name)
+    explanation = explain_image(load_folder(folder, "cpu", "float32", network), image, class_name)
     replace_bytes(out, to_png(draw_explanation(explanation), photographs=True))
     make_console(False).print(
         f"{explanation.class_name} {100 * explanation.probability:.1f} %: {out}", markup=False, soft_wrap=True

@@ -200,7 +200,7 @@ class Search:
         counts = Counter(self._passed.values())
         parts = [some_of([f"{name} ({count:,})" for name, count in counts.most_common()], 8)] if counts else []
         if self._results:
-            parts.append(f"results of Stepladder in {some_of(list(self._results))}")
+            parts.append(f"results of Stepladder in {some_of(sorted(self._results))}")
         return (f"Passed over, as none of the images: {'; '.join(parts)}.",) if parts else ()
 
     def pass_over(self, path: str) -> None:

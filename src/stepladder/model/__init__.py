@@ -11,7 +11,8 @@ from stepladder.lazy import lazy_names
 
 if TYPE_CHECKING:
     from stepladder.model.classifier import Classifier, Prediction, Predictions
-    from stepladder.model.folder import Model, load_model, save_model
+    from stepladder.model.find import load_model
+    from stepladder.model.folder import Model, save_model
     from stepladder.model.onnx_file import OnnxModel
 
 _HOMES = {
@@ -20,7 +21,7 @@ _HOMES = {
     "OnnxModel": "onnx_file",
     "Prediction": "classifier",
     "Predictions": "classifier",
-    "load_model": "folder",
+    "load_model": "find",
     "save_model": "folder",
 }
 

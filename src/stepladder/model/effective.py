@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from stepladder.datasets import ImageSet
 from stepladder.errors import RecipeError
-from stepladder.model.folder import load_model
+from stepladder.model.folder import load_folder
 from stepladder.network.arithmetic import format_shape
 from stepladder.network.build import build_network
 from stepladder.network.inspection import Inspection
@@ -83,7 +83,7 @@ def measure_effective(inspection: Inspection, images: ImageSet | None = None, se
     names = [cost.layer.name for cost in inspection.widening]
     folder = inspection.found.model
     if folder is not None:
-        model = load_model(folder, "cpu", "float32")
+        model = load_folder(folder, "cpu", "float32")
         pixels = _pixels(inspection, images, model.techniques)
         fields = _average(names, [_gradients(model.module, names, pixels)])
         weights = f"the trained weights of {folder}"

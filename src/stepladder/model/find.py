@@ -3,33 +3,56 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import BinaryIO
 
 from stepladder.errors import RecipeError, StorageError
 from stepladder.model.classifier import Classifier
 from stepladder.model.onnx_file import OnnxModel
 
 
-def find_model(path: Path, network: str | None = None, precision: str | None = None) -> Classifier:
-    """Load the model at ``path``: a model folder, the folder of a trial that holds one, or an exported ``.onnx`` file.
+def load_model(
+    path: Path | str | bytes | BinaryIO,
+    device: str = "auto",
+    precision: str | None = None,
+    network: str | None = None,
+) -> Classifier:
+    """Load a trained model: a model folder, the folder of a trial that holds one, or an exported ``.onnx`` file.
 
     Only a folder needs PyTorch.
 
     Args:
-        network, precision: see :func:`stepladder.model.folder.load_model`; an exported file needs no network, and
-            computes in float32.
+        path: of the folder or file; or the bytes of an exported file, or what these can be read from.
+        device, precision, network: see :func:`stepladder.model.folder.load_folder`; ``auto`` is None. An exported file
+            needs no network, and computes in float32 on the processor.
 
     Raises:
-        StorageError: there is none, or it is damaged.
-        RecipeError: a library for it is not installed.
+        StorageError: there is no model, or it is damaged.
+        RecipeError: a library for it is not installed, or something was asked for that an exported file has not.
     """
-    folder = model_folder(path)
+    precision = None if precision == "auto" else precision
+    if not isinstance(path, str | Path):
+        content = path if isinstance(path, bytes) else path.read()
+        return _exported(OnnxModel(content, "the file in memory"), device, precision, network)
+    if isinstance(path, str) and "://" in path:
+        raise StorageError(f"{path} is an address, and nothing is fetched; download the model, and give its path")
+    folder = model_folder(Path(path).expanduser())
     if folder is None:
-        if precision not in (None, "auto", "float32"):
-            raise RecipeError(f"`precision` is {precision}, and an exported file computes in float32; leave it out")
-        return OnnxModel.load(path)
-    from stepladder.model.folder import load_model
+        return _exported(OnnxModel.load(Path(path).expanduser()), device, precision, network)
+    from stepladder.model.folder import load_folder
 
-    return load_model(folder, precision=None if precision == "auto" else precision, network=network)
+    return load_folder(folder, device, precision, network)
+
+
+def _exported(model: OnnxModel, device: str, precision: str | None, network: str | None) -> OnnxModel:
+    """Return the model, unless something was asked for that only a folder has."""
+    for name, value, has in (
+        ("device", None if device in ("auto", "cpu") else device, "runs on the processor"),
+        ("precision", None if precision == "float32" else precision, "computes in float32"),
+        ("network", network, "has its network in it"),
+    ):
+        if value is not None:
+            raise RecipeError(f"`{name}` is {value}, and an exported file {has}; leave it out")
+    return model
 
 
 def model_folder(path: Path) -> Path | None:

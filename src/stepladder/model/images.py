@@ -6,10 +6,12 @@ The same decoder and the same resizing as in training.
 from __future__ import annotations
 
 import glob
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 from PIL import Image
@@ -19,8 +21,17 @@ from stepladder.datasets.image_set import Fit, Span
 from stepladder.datasets.walk import Search, is_of_system
 from stepladder.errors import DataError
 
-#: A file, an image of Pillow, or uint8 pixels (H, W), (H, W, C) or (N, H, W, C) with C 1, 3 or 4.
-ImageLike = str | Path | Image.Image | np.ndarray
+
+class TensorLike(Protocol):
+    """What a tensor of PyTorch is to those who do not import it."""
+
+    def detach(self) -> Any:
+        """Return the same values without their history."""
+
+
+#: A file or its bytes, or what these can be read from; an image of Pillow; uint8 pixels (H, W), (H, W, C) or
+#: (N, H, W, C) with C 1, 3 or 4; or a tensor of PyTorch, (C, H, W) or (N, C, H, W).
+ImageLike = str | Path | bytes | BinaryIO | Image.Image | np.ndarray | TensorLike
 
 
 @dataclass(frozen=True)
@@ -96,6 +107,8 @@ def name_images(images: ImageLike | Sequence[ImageLike]) -> Iterator[tuple[Image
         if not isinstance(image, str | Path):
             yield image, None
             continue
+        if "://" in str(image) or re.match(r"https?:/", str(image)):
+            raise DataError(f"{image} is an address, and nothing is fetched; download the image, and give its path")
         path = Path(image).expanduser()
         if path.is_dir() or (glob.has_magic(str(image)) and not path.exists()):
             yield from ((file.path, file.path) for file in find_images([str(image)], ()).files)
@@ -128,16 +141,29 @@ def read_pixels(
     return pixels
 
 
-def _singles(images: object) -> Iterator[ImageLike]:
+def _singles(images: Any) -> Iterator[ImageLike]:
     if isinstance(images, np.ndarray) and images.ndim == 4:
         yield from images
-    elif isinstance(images, str | Path | Image.Image | np.ndarray):
+    elif isinstance(images, str | Path | bytes | bytearray | Image.Image | np.ndarray) or hasattr(images, "read"):
         yield images
+    elif hasattr(images, "detach"):
+        yield from _of_tensor(images)
     elif isinstance(images, Sequence):
         for image in images:
             yield from _singles(image)
     else:
-        raise DataError(f"{type(images).__name__} is no image; give paths, Pillow images, or uint8 arrays (N, H, W, C)")
+        raise DataError(
+            f"{type(images).__name__} is no image; give paths, bytes of files, Pillow images, uint8 arrays "
+            "(N, H, W, C) or tensors (N, C, H, W)"
+        )
+
+
+def _of_tensor(tensor: Any) -> Iterator[np.ndarray]:
+    """Yield the images of a tensor, which has its channels first."""
+    pixels: np.ndarray = tensor.detach().cpu().numpy()
+    if pixels.ndim not in (3, 4) or pixels.shape[-3] not in (1, 3, 4):
+        raise DataError(f"the tensor has the shape {tuple(pixels.shape)}; give (C, H, W) or (N, C, H, W), C 1, 3 or 4")
+    yield from np.moveaxis(pixels[None] if pixels.ndim == 3 else pixels, 1, -1)
 
 
 def _read_one(image: ImageLike, shape: tuple[int, int, int], fit: Fit, wide: Wide) -> np.ndarray:
@@ -151,6 +177,12 @@ def _read_one(image: ImageLike, shape: tuple[int, int, int], fit: Fit, wide: Wid
             return decode_fitted(content, *shape, fit, wide)
         except DataError as error:
             raise DataError(f"{image}: {error}") from error
+    if isinstance(image, bytes | bytearray) or hasattr(image, "read"):
+        content = bytes(image) if isinstance(image, bytes | bytearray) else image.read()
+        try:
+            return decode_fitted(content, *shape, fit, wide)
+        except DataError as error:
+            raise DataError(f"an image in memory: {error}") from error
     if isinstance(image, np.ndarray):
         image = _as_pillow(image)
     assert isinstance(image, Image.Image)
