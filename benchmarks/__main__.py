@@ -50,6 +50,11 @@ _add(
     "photographs photos/",
 )
 _add(
+    "take_home",
+    "Answer a hundred awkward files by an exported model and its card alone, in Python and in Node.js.",
+    "take_home trials/photos-transfer-seed0/model photos/",
+)
+_add(
     "estimates",
     "Ask stepladder plan how long a study takes, run it, and compare.",
     "estimates digits",

@@ -54,8 +54,8 @@ STUDY_ORDER = (
     "starts",
     "forecast",
 )
-#: How many modules there were when a rule cut them at 300 lines.
-MODULES_THEN = 354
+#: When a rule cut modules at 300 lines, they had 112 on average (38,924 in 349), and nobody found anything.
+FEWEST_LINES = 150
 #: More parameters than this are a value that lacks a name.
 MOST_PARAMETERS = 8
 #: Words that meant something to us alone, and sentences that a second-language reader stumbled over.
@@ -160,8 +160,9 @@ def test_there_is_no_drawer_of_leftovers() -> None:
     assert not [path for path in MODULES if path.name in ("utils.py", "util.py", "helpers.py", "misc.py", "common.py")]
 
 
-def test_there_are_fewer_modules_than_when_a_ruler_cut_them() -> None:
-    assert len(MODULES) < MODULES_THEN
+def test_modules_are_cut_by_purpose_and_not_by_a_ruler() -> None:
+    lines = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES)
+    assert lines > FEWEST_LINES * len(MODULES)
 
 
 def public_functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:

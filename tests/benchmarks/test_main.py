@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[2]
         "precision",
         "simulate",
         "soak",
+        "take_home",
         "training",
     ],
 )

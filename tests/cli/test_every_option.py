@@ -33,13 +33,15 @@ def _commands(parent: App, path: tuple[str, ...] = ()) -> Iterator[tuple[str, tu
         if not name.startswith("-"):
             yield from _commands(parent[name], (*path, name))
     if path and parent.default_command is not None:
-        yield " ".join(path), tuple(one.name for one in parent.assemble_argument_collection() if not one.children)
+        listed = (one.name for one in parent.assemble_argument_collection() if not one.children)
+        yield " ".join(path), tuple(name for name in listed if name.startswith("--"))  # others have a place alone
 
 
 COMMANDS = dict(_commands(app))
 
 #: What an option touches. Options without a word here meet no other: where a result goes, who watches.
 TOPICS: dict[str, str] = {
+    "--abstain": "",
     "--accept-different-bits": "",
     "--again": "",
     "--all-data": "splits",
@@ -71,7 +73,9 @@ TOPICS: dict[str, str] = {
     "--folder": "",
     "--folders": "",
     "--format": "exported",
+    "--group-bursts": "groups",
     "--group-column": "groups",
+    "--group-patients": "groups",
     "--group-pattern": "groups",
     "--high": "rates",
     "--html": "stops",
@@ -82,6 +86,7 @@ TOPICS: dict[str, str] = {
     "--input": "network",
     "--json": "printed",
     "--label-column": "columns",
+    "--leak-test": "stops",
     "--label-pattern": "labels",
     "--level": "labels",
     "--limit": "images",
@@ -132,12 +137,15 @@ TOPICS: dict[str, str] = {
     "--test": "splits",
     "--threads": "processes",
     "--top": "",
+    "--sets": "",
+    "--unlike": "",
     "--track": "",
     "--trial-timeout": "",
     "--trials": "search",
     "--validation": "splits",
     "--way": "",
     "--with-bag-of-words": "splits",
+    "--with-resize": "exported",
     "--words": "",
     "--workers": "processes search",
     "--yes": "search",
@@ -223,6 +231,26 @@ COMMON: Decisions = {
     ("--label-column", "--path-column"): "two columns",
     ("--label-column", "--split-column"): "two columns",
     ("--path-column", "--split-column"): "two columns",
+    ("--group-bursts", "--group-column"): Refused(
+        ("digits", "--group-bursts", "5", "--group-column", "of"),
+        "--group-column and --group-bursts both name the groups",
+    ),
+    ("--group-bursts", "--group-patients"): Refused(
+        ("digits", "--group-bursts", "5", "--group-patients"),
+        "--group-bursts and --group-patients both name the groups",
+    ),
+    ("--group-column", "--group-patients"): Refused(
+        ("digits", "--group-column", "of", "--group-patients"),
+        "--group-column and --group-patients both name the groups",
+    ),
+    ("--group-patients", "--group-pattern"): Refused(
+        ("digits", "--group-pattern", "x", "--group-patients"),
+        "--group-pattern and --group-patients both name the groups",
+    ),
+    ("--group-bursts", "--group-pattern"): Refused(
+        ("digits", "--group-bursts", "5", "--group-pattern", "x"),
+        "--group-pattern and --group-bursts both name the groups",
+    ),
     ("--group-column", "--group-pattern"): Refused(
         ("digits", "--group-column", "of", "--group-pattern", "x"),
         "--group-column and --group-pattern both name the groups",
@@ -421,6 +449,10 @@ def _stops(option: str, other: str, *arguments: str) -> Refused:
 
 DATA: Decisions = {
     ("--clear-cache", "--html"): _stops("--clear-cache", "--html", "--clear-cache", "--html", "x.html"),
+    ("--clear-cache", "--leak-test"): _stops("--clear-cache", "--leak-test", "--clear-cache", "--leak-test"),
+    ("--leak-test", "--list"): _stops("--list", "--leak-test", "--list", "--leak-test"),
+    ("--html", "--leak-test"): "what was measured is on the page, too",
+    ("--leak-test", "--sheet"): "a measurement and a file",
     ("--clear-cache", "--list"): _stops("--clear-cache", "--list", "--clear-cache", "--list"),
     ("--clear-cache", "--sheet"): _stops("--clear-cache", "--sheet", "--clear-cache", "--sheet", "x.png"),
     ("--html", "--list"): _stops("--list", "--html", "--list", "--html", "x.html"),
@@ -448,7 +480,12 @@ EXPORT: Decisions = {
     ("--format", "--images"): "checked on these images",
     ("--format", "--out"): "the file's form and its name",
     ("--format", "--overwrite"): "the file's form",
-    ("--format", "--quantize"): "refused but for onnx; tests/model/test_export.py",
+    ("--format", "--quantize"): "refused but for onnx and openvino; tests/cli/test_predict.py",
+    ("--format", "--with-resize"): "likewise",
+    ("--images", "--with-resize"): "compared on these images",
+    ("--out", "--with-resize"): "the file that resizes has that name",
+    ("--overwrite", "--with-resize"): "that file may be replaced",
+    ("--quantize", "--with-resize"): "what scales and crops stays in full precision",
     ("--images", "--out"): "checked on these images",
     ("--images", "--overwrite"): "checked on these images",
     ("--images", "--quantize"): "the ranges are of these images",
@@ -547,7 +584,9 @@ SAMPLES: dict[str, tuple[str, ...]] = {
     "--final": ("--final",),
     "--fit": ("--fit", "pad"),
     "--fold-labels": ("--fold-labels",),
+    "--group-bursts": ("--group-bursts", "5"),
     "--group-column": ("--group-column", "patient"),
+    "--group-patients": ("--group-patients",),
     "--group-pattern": ("--group-pattern", "a(b)"),
     "--high": ("--high", "2"),
     "--images": ("--images", "photos"),

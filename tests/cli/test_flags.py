@@ -34,6 +34,7 @@ SOURCE = Path(stepladder.__file__).parent
         ("or add `many=True`", "or add --yes"),
         ('write `technique="my.py:Blur"`', "write --technique my.py:Blur"),
         ("with `group_pattern='(a[0-9]+)_'`.", "with --group-pattern '(a[0-9]+)_'."),
+        ("with `label_column='column 2'`", "with --label-column 'column 2'"),
         ("nothing here", "nothing here"),
     ],
 )

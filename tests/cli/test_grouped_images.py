@@ -93,3 +93,28 @@ def test_sizes_of_a_curve_and_draws_of_seeds_keep_groups_whole(shots):
     for draw in draws:
         assert not set(draw.test.groups.tolist()) & {*draw.train.groups.tolist(), *draw.validation.groups.tolist()}
     assert set(draws[0].test.groups.tolist()) != set(draws[1].test.groups.tolist())
+
+
+def test_leak_test_measures_on_the_groups_that_are_suspected(shots, stepladder):
+    outcome = stepladder("data", "shots", "--leak-test")
+    assert outcome.code == 0, outcome.err
+    said = words(outcome.out)
+    assert "look like shots of the same thing" in said
+    assert re.search(r"What mixing costs A test that mixes groups promises \d+\.\d points too much\. Right where", said)
+    assert "n = 150 training images in 30 groups" in said
+
+
+def test_leak_test_of_named_groups_as_json_and_on_the_page(shots, stepladder):
+    outcome = stepladder("data", "shots", "--leak-test", "--group-pattern", PATTERN, "--json", "--html", "page.html")
+    found = json.loads(outcome.out)["leak_test"]
+    assert found["mixed"]["value"] > found["apart"]["high"]
+    assert found["mixed"]["low"] <= found["mixed"]["value"] <= found["mixed"]["high"]
+    assert (found["images"], found["groups"], found["splits"], found["misleads"]) == (150, 30, 5, True)
+    assert "What mixing costs" in Path("page.html").read_text(encoding="utf-8")
+
+
+def test_leak_test_without_any_groups_says_how_to_name_them(stepladder):
+    outcome = stepladder("data", "digits", "--limit", "5", "--leak-test")
+    assert outcome.code == 2
+    assert "there are no groups to keep apart" in outcome.err
+    assert "name them with --group-pattern, --group-column, --group-bursts or --group-patients" in words(outcome.err)

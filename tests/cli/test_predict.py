@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import math
@@ -17,6 +18,7 @@ from stepladder.cli import run
 from stepladder.datasets import load_image_set
 from stepladder.datasets.splits import make_splits
 from stepladder.model import OnnxModel, load_model
+from stepladder.model.limits import least_risk
 
 pytest.importorskip("onnx", reason="the extra 'export' is not installed")
 
@@ -201,18 +203,136 @@ main()
     assert missing.stderr == "Error: there is no file or folder none.png\n"
 
 
-def test_quantizing_says_what_it_costs(trial, test_images, tmp_path, capsys):
+@pytest.fixture(scope="module")
+def training_images(tmp_path_factory):
+    """Some of the training images of the trial as files, in folders named after their class."""
+    root = tmp_path_factory.mktemp("trained")
+    images = load_image_set("digits", limit=60)
+    train = make_splits(images).train.first(100)
+    for number, (pixels, label) in enumerate(zip(train.images, train.labels, strict=True)):
+        path = root / images.class_names[label] / f"t{number:03}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(pixels[:, :, 0]).save(path)
+    return root
+
+
+def test_quantizing_says_what_it_costs(trial, test_images, training_images, tmp_path, capsys):
     path = tmp_path / "small.onnx"
-    arguments = ["export", str(trial), "--out", str(path), "--quantize", "int8", "--images", str(test_images), "--json"]
-    assert run(arguments) == 0
+    arguments = ["export", str(trial), "--out", str(path), "--quantize", "int8"]
+    assert run([*arguments, "--images", str(test_images), "--images", str(training_images), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     small = document["quantized"]
-    assert small["bytes_written"] == path.stat().st_size < 0.5 * small["bytes_before"]
+    assert small["bytes_written"] == path.stat().st_size < 0.6 * small["bytes_before"]
+    assert (small["calibrated"], small["checked"]) == (100, 120)
     assert small["agreement"] > 0.9
     before, after = small["accuracy"]
     assert before == json.loads((trial / "result.json").read_text())["test_accuracy"]
     assert abs(after - before) < 0.1
     assert run(["predict", str(path), str(test_images / "1")]) == 0
+    # The file carries what it cost, and promises by the images that checked it.
+    properties = OnnxModel.load(path)._session.get_modelmeta().custom_metadata_map
+    assert json.loads(properties["stepladder"])["quantized"]["accuracy"] == [before, after]
+    assert f"accuracy {100 * before:.2f} % before and {100 * after:.2f} % after" in properties["card"]
+    read = OnnxModel.load(path)
+    assert read.limits is not None
+    assert read.limits.answered[-1].images == 120
+    assert read.limits.answered[-1].wrong == round(120 * (1 - after))
+
+
+def test_images_that_did_not_train_do_not_set_8_bits(trial, test_images, training_images, tmp_path, capsys):
+    path = tmp_path / "small.onnx"
+    arguments = ["export", str(trial), "--out", str(path), "--quantize", "int8"]
+    assert run([*arguments, "--images", str(test_images)]) == 2
+    assert "none of these 120 did; give --images some of its training images" in capsys.readouterr().err
+    assert not path.exists()
+    assert run([*arguments, "--images", str(training_images)]) == 0
+    assert "give images that did not train it, too, to see what that costs" in " ".join(capsys.readouterr().out.split())
+    assert OnnxModel.load(path).limits is None
+    assert run(["predict", str(path), str(test_images / "1"), "--sets", "0.9"]) == 2
+    assert "--sets goes by what validation images promise, and this model knows of none" in capsys.readouterr().err
+
+
+def test_a_model_of_before_does_not_know_its_training_images(trial, test_images, tmp_path, capsys):
+    older = shutil.copytree(trial / "model", tmp_path / "older")
+    for name in ("trained-on.json", "limits.json", "unlikeness.safetensors"):
+        (older / name).unlink()
+    arguments = ["export", str(older), "--out", str(tmp_path / "o.onnx"), "--quantize", "int8", "--json"]
+    assert run([*arguments, "--images", str(test_images)]) == 0
+    small = json.loads(capsys.readouterr().out)["quantized"]
+    assert (small["calibrated"], small["checked"]) == (60, 60)
+    assert run(["predict", str(older), str(test_images / "1"), "--abstain", "0.3"]) == 2
+    assert "--abstain goes by what validation images promise" in capsys.readouterr().err
+    assert run(["predict", str(older), str(test_images / "1"), "--unlike"]) == 2
+    assert "--unlike needs 40 validation images or more" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def odd_images(test_images, tmp_path_factory):
+    """Two digits and two pictures of something else."""
+    root = tmp_path_factory.mktemp("odd")
+    for number in ("1", "7"):
+        shutil.copy(next((test_images / number).iterdir()), root / f"digit{number}.png")
+    random = np.random.default_rng(0)
+    for name in ("noise1", "noise2"):
+        Image.fromarray(random.integers(0, 256, (8, 8), dtype=np.uint8)).save(root / f"{name}.png")
+    return root
+
+
+def test_what_is_asked_beside_the_class_is_shown_and_else_nothing_changes(trial, exported, odd_images, capsys):
+    """The folder and the file say the same."""
+    risk = least_risk(load_model(trial / "model", "cpu").limits.answered)
+    assert risk < 0.9
+    plain = {}
+    for model in (trial, exported):
+        assert run(["predict", str(model), str(odd_images), "--json"]) == 0
+        plain[model] = json.loads(capsys.readouterr().out)
+        assert not {"abstain", "sets"} & set(plain[model])
+        assert set(plain[model]["images"][0]) == {"path", "label", "top", "damage"}
+    asked = ["--abstain", str(risk), "--sets", "0.8", "--unlike"]
+    documents = []
+    for model in (trial, exported):
+        assert run(["predict", str(model), str(odd_images), "--json", *asked]) == 0
+        document = json.loads(capsys.readouterr().out)
+        assert document["abstain"]["risk"] == risk
+        assert document["abstain"]["validation"]["answered"] >= 4
+        assert document["sets"]["coverage"] == 0.8
+        for image, before in zip(document["images"], plain[model]["images"], strict=True):
+            assert image["top"][0]["class"] == before["top"][0]["class"]
+            assert image["top"][0]["probability"] == pytest.approx(before["top"][0]["probability"], rel=1e-4)
+            assert image["answered"] is (before["top"][0]["probability"] > document["abstain"]["above"])
+            assert image["set"][0] == before["top"][0]["class"]
+            assert image["unlike"] is (image["unlikeness"] > 0)
+        documents.append(document)
+    for one, other in zip(documents[0]["images"], documents[1]["images"], strict=True):
+        assert (one["set"], one["answered"], one["unlike"]) == (other["set"], other["answered"], other["unlike"])
+        assert one["unlikeness"] == pytest.approx(other["unlikeness"], rel=1e-3, abs=1e-3)
+    assert run(["predict", str(exported), str(odd_images), "--csv", *asked]) == 0
+    header, *rows = capsys.readouterr().out.splitlines()
+    assert header == "path,rank,class,probability,damage,answered,set,unlikeness,unlike"
+    assert len(rows) == 4
+    assert all(row.count(",") == 8 for row in rows)
+    assert run(["predict", str(exported), str(odd_images), "--csv", "--unlike"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "path,rank,class,probability,damage,unlikeness,unlike"
+    assert run(["predict", str(trial), str(odd_images), *asked]) == 0
+    told = capsys.readouterr().out
+    assert " of 4 are answered" in told
+    assert f"at most {100 * risk:.2f} % are wrong, with 90.00 % confidence" in told
+    assert "The right class is in 80.00 % of the sets" in told
+    assert "of 4 are unlike the training images, as 5 % of those held out for validation are" in told
+
+
+def test_what_cannot_be_promised_is_one_sentence(trial, exported, odd_images, capsys):
+    for model in (trial, exported):
+        assert run(["predict", str(model), str(odd_images), "--abstain", "0.01"]) == 2
+        complaint = capsys.readouterr().err
+        assert "--abstain is 0.01, and 48 validation images with" in complaint
+        assert "give --abstain 0." in complaint
+        assert run(["predict", str(model), str(odd_images), "--sets", "0.99"]) == 2
+        assert (
+            "--sets is 0.99, and 48 validation images are too few for it; give --sets 0.97" in capsys.readouterr().err
+        )
+        assert run(["predict", str(model), str(odd_images), "--abstain", "5"]) == 2
+        assert "--abstain is 5; it must be the share of answers that may be wrong" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -232,7 +352,7 @@ def test_wrong_options_of_export(trial, exported, tmp_path, capsys):
     for arguments, complaint in (
         ([str(trial), "--out", str(exported)], "is there already; choose another file with --out, or give --overwrite"),
         ([str(exported)], "is exported already; give the model folder"),
-        ([str(trial), "--quantize", "int8"], "--quantize int8 needs --format onnx, and --images"),
+        ([str(trial), "--quantize", "int8"], "--quantize int8 needs --format onnx or openvino, and --images"),
         ([str(trial), "--format", "onx", "--out", str(tmp_path / "m")], "did you mean 'onnx'"),
         ([str(tmp_path)], "is no model; give the model folder"),
     ):
@@ -261,3 +381,109 @@ def test_an_explanation_is_a_picture(trial, exported, test_images, tmp_path, cap
         assert sheet.width > 1000
     assert run(["explain", str(exported), str(image)]) == 2
     assert "is an exported file, whose inside is closed" in capsys.readouterr().err
+
+
+def table_of(test_images, tmp_path, text=lambda path: path.name, folder=None):
+    """A table of some of the files, in another order and one of them twice, with an id of its own."""
+    files = sorted(test_images.rglob("*.png"))[::-1][:7]
+    files.append(files[0])
+    rows = [f"row{number},{text(path)}" for number, path in enumerate(files)]
+    place = (folder or tmp_path) / "ask.csv"
+    place.write_text("id,picture\n" + "\n".join(rows) + "\n")
+    return place, files
+
+
+def rows_of(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_a_table_comes_back_with_classes_and_probabilities_in_its_order(trial, test_images, tmp_path, capsys):
+    model = load_model(trial / "model")
+    place, files = table_of(test_images, tmp_path, text=lambda path: path.relative_to(test_images))
+    assert run(["predict", str(trial), str(place), "--csv", "--top", "2", "--images", str(test_images)]) == 0
+    rows = rows_of(capsys.readouterr().out)
+    assert [row["id"] for row in rows] == [f"row{number}" for number in range(8)]
+    assert list(rows[0]) == ["id", "picture", "predicted", "probability", "predicted_2", "probability_2", "damage"]
+    expected = model.predict(files).top(2)
+    assert [(row["predicted"], row["predicted_2"]) for row in rows] == [(one[0][0], one[1][0]) for one in expected]
+    assert [float(row["probability"]) for row in rows] == pytest.approx([one[0][1] for one in expected], abs=1e-5)
+
+
+def test_names_without_ending_in_a_folder_of_the_table_s(trial, test_images, tmp_path, capsys):
+    """As many competitions keep what is to be told: ids in a table, images in a folder beside it."""
+    (tmp_path / "test_images").mkdir()
+    for path in test_images.rglob("*.png"):
+        shutil.copy(path, tmp_path / "test_images" / path.name)
+    place, files = table_of(test_images, tmp_path, text=lambda path: path.stem)
+    assert run(["predict", str(trial), str(place), "--csv"]) == 0
+    rows = rows_of(capsys.readouterr().out)
+    assert [row["picture"] for row in rows] == [path.stem for path in files]
+    assert [row["predicted"] for row in rows] == load_model(trial / "model").predict(files).names
+
+
+def test_a_row_whose_file_cannot_be_read_stays(trial, test_images, tmp_path, capsys):
+    place, _ = table_of(test_images, tmp_path, text=lambda path: path)
+    with place.open("a") as file:
+        file.write("row8,nowhere.png\n")
+    assert run(["predict", str(trial), str(place), "--csv"]) == 1
+    *rows, last = rows_of(capsys.readouterr().out)
+    assert all(row["predicted"] and not row["damage"] for row in rows)
+    assert (last["id"], last["predicted"], last["probability"]) == ("row8", "", "")
+    assert "nowhere.png" in last["damage"]
+
+
+def test_columns_of_the_table_s_own_keep_their_names(trial, test_images, tmp_path, capsys):
+    path = next(test_images.rglob("*.png"))
+    (tmp_path / "ask.csv").write_text(f"probability,where\n1,{path}\n2,{path}\n")
+    assert run(["predict", str(trial), str(tmp_path / "ask.csv"), "--csv", "--path-column", "where"]) == 0
+    assert list(rows_of(capsys.readouterr().out)[0]) == ["probability", "where", "predicted", "probability_2", "damage"]
+    assert run(["predict", str(trial), str(path), "--path-column", "where"]) == 2
+    assert "--path-column is for a table of paths" in capsys.readouterr().err
+    assert run(["predict", str(trial), str(tmp_path / "ask.csv"), "--path-column", "there"]) == 2
+    assert "--path-column is there, and" in capsys.readouterr().err
+
+
+def test_a_table_is_told_in_json_and_lines_in_its_order_too(trial, test_images, tmp_path, capsys):
+    place, files = table_of(test_images, tmp_path, text=lambda path: path)
+    assert run(["predict", str(trial), str(place), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [one["path"] for one in document["images"]] == list(map(str, files))
+    assert document["notes"] == ["8 files, as ask.csv lists them."]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--format", "exported-program", "--with-resize"), "--with-resize needs --format onnx or openvino; leave one"),
+        (
+            ("--format", "litert", "--quantize", "int8", "--images", "."),
+            "--quantize int8 needs --format onnx or openvino",
+        ),
+        (
+            ("--format", "openvino", "--out", "model.onnx"),
+            "--out is model.onnx, and OpenVINO reads a graph that ends in",
+        ),
+        (
+            ("--format", "tflite"),
+            "unknown format 'tflite'; did you mean 'litert'? Known: exported-program, litert, onnx",
+        ),
+    ],
+)
+def test_what_a_format_cannot_have_is_a_sentence(trial, capsys, arguments, words):
+    assert run(["export", str(trial), *arguments]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_an_export_that_resizes_says_how_it_was_checked(trial, test_images, tmp_path, capsys):
+    small = ("--quantize", "int8", "--images", str(test_images))
+    for more in ((), small):
+        path = tmp_path / f"model{len(more)}.onnx"
+        assert run(["export", str(trial), "--out", str(path), "--with-resize", *more, "--json"]) in (0, 2)
+        out = capsys.readouterr()
+        if "none of these" in out.err:
+            continue  # test images alone did not train it
+        document = json.loads(out.out)
+        assert document["with_resize"]["checked"] == 64
+        assert document["with_resize"]["agreement"] == 1.0
+        assert "It reads images (N, H, W, 1) of any size: on 64 of them it names the class" in out.err
+        assert OnnxModel.load(path).any_size

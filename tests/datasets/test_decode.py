@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
 import threading
 import time
 import zlib
@@ -14,9 +15,10 @@ import pytest
 import simplejpeg
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, features
 
 from stepladder.datasets import decode as room
+from stepladder.datasets import load_image_set
 from stepladder.datasets.decode import (
     ENOUGH,
     FORMATS,
@@ -462,3 +464,78 @@ def test_more_truncated_images_are_damaged_wherever_they_are_cut(fmt):
         except DataError:
             continue
         np.testing.assert_array_equal(whole, decode_image(content))
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
+def test_avif_is_read_and_turned():
+    image = np.zeros((32, 48, 3), np.uint8)
+    image[:, :24] = (250, 10, 10)
+    written = io.BytesIO()
+    Image.fromarray(image).save(written, "AVIF", quality=95)
+    assert image_shape(written.getvalue()) == (32, 48, 3)
+    assert abs(decode_image(written.getvalue()).astype(int) - image).mean() < 3
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90° clockwise
+    turned = io.BytesIO()
+    Image.fromarray(image).save(turned, "AVIF", quality=95, exif=exif)
+    assert image_shape(turned.getvalue()) == (48, 32, 3)
+    assert abs(decode_image(turned.getvalue()).astype(int) - np.rot90(image, -1)).mean() < 3
+    with pytest.raises(DataError):
+        decode_image(written.getvalue()[:200])
+
+
+def test_avif_that_this_pillow_does_not_read_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(room.features, "check", lambda name: False)
+    with pytest.raises(
+        DataError, match=r"AVIF needs a Pillow that reads it; install it with: pip install 'pillow>=11\.3'"
+    ):
+        decode_image(b"\0\0\0\x1cftypavif" + b"\0" * 99)
+
+
+def heic(image: np.ndarray, exif: bytes = b"") -> bytes:
+    """An image as telephones write it; an orientation in EXIF becomes one of the format's own."""
+    pillow_heif = pytest.importorskip("pillow_heif", reason="needs the extra heic")
+    pillow_heif.register_heif_opener(thumbnails=False)
+    written = io.BytesIO()
+    try:
+        picture = Image.fromarray(image)
+        picture.info |= {"exif": exif} if exif else {}
+        picture.save(written, "HEIF", quality=95)
+    except Exception as error:  # its library comes with an encoder or without
+        pytest.skip(f"pillow-heif writes none here: {error}")
+    return written.getvalue()
+
+
+def test_heic_is_read_and_turned_once():
+    image = np.zeros((64, 96, 3), np.uint8)
+    image[:, :48] = (250, 10, 10)
+    content = heic(image)
+    assert image_shape(content) == (64, 96, 3)
+    assert abs(decode_image(content).astype(int) - image).mean() < 3
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = heic(image, exif.tobytes())
+    assert image_shape(turned) == (96, 64, 3)
+    assert abs(decode_image(turned).astype(int) - np.rot90(image, -1)).mean() < 3
+    assert decode_fitted(turned, 16, 16, fit="pad").shape == (16, 16, 3)
+
+
+def test_without_pillow_heif_one_sentence_counts_the_files(tmp_path, encode, monkeypatch):
+    mark = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 99
+    for name in ("a", "b"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for number in range(3):
+            (tmp_path / "set" / name / f"{number}.heic").write_bytes(mark)
+            (tmp_path / "set" / name / f"{number}.png").write_bytes(encode(seed=number))
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    monkeypatch.setattr(room, "_read_heic", room._read_heic.__wrapped__)
+    with pytest.raises(
+        DataError, match=r"^6 of 12 images cannot be read: HEIC needs pillow-heif; install it with: pip inst"
+    ):
+        load_image_set(str(tmp_path / "set"))
+    assert len(load_image_set(str(tmp_path / "set"), skip_damaged=True).splits["train"]) == 6
+
+
+def test_a_mark_that_is_none_of_these_is_no_image():
+    with pytest.raises(DataError, match="no image that can be read"):
+        decode_image(b"\0\0\0\x18ftypisom\0\0\0\0mp42isom" + b"\0" * 99)

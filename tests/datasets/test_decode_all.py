@@ -19,10 +19,11 @@ from PIL import Image
 from stepladder.datasets import Split, cache, encoded, load_image_set, make_splits
 from stepladder.datasets import decode_all as room
 from stepladder.datasets.decode import decode_fitted, decode_image, fit_image, fit_square, with_channels
-from stepladder.datasets.decode_all import DefaultSize, ShapeOptions, decode_splits
+from stepladder.datasets.decode_all import decode_splits
 from stepladder.datasets.encoded import Encoded, identify
 from stepladder.datasets.image_set import FITS
 from stepladder.datasets.mapped import release
+from stepladder.datasets.shapes import DefaultSize, ShapeOptions
 from stepladder.errors import DamagedImagesError, DataError, StepladderWarning
 
 
@@ -91,7 +92,7 @@ def test_sizes_that_differ_get_the_median_shorter_side(encode):
 )
 def test_one_rule_for_the_size(encode, sizes, shape):
     contents = [encode("JPEG", size=size, seed=seed) for seed, size in enumerate(sizes)]
-    splits, notes, *_ = decode_splits({"train": in_memory(contents)})
+    splits, notes, *_ = decode_splits({"train": in_memory(contents)}, shape=ShapeOptions(fit="crop"))
     assert splits["train"].images.shape == (3, *shape, 3)
     expected = np.stack([decode_fitted(content, *shape) for content in contents])
     np.testing.assert_array_equal(splits["train"].images, expected)
@@ -128,7 +129,7 @@ def test_a_size_that_is_asked_for_wins_over_that_of_a_network(encode):
         splits, notes, *_ = decode_splits({"train": in_memory(contents)}, shape=ShapeOptions(**asked))
         assert splits["train"].image_shape == (side, side, 3)
         assert ("The network learned from images of 20×20" in notes[0]) == (side == 20)
-        assert "median" not in notes[0]
+        assert "median side" not in notes[0]
 
 
 def test_the_size_of_a_network_takes_what_is_kept_of_the_same_size(tmp_path, write_folder, monkeypatch):
@@ -179,7 +180,8 @@ def test_every_way_to_give_images_gives_the_same_pixels(tmp_path, encode, fit):
         for found in sets:
             np.testing.assert_array_equal(found.splits["train"].images, expected)
             assert found.fit == fit
-            assert found.notes == sets[0].notes
+            # What was taken for labels is said of tables alone.
+            assert [note for note in found.notes if not note.startswith("Labels: ")] == list(sets[0].notes)
         assert len({found.fingerprint for found in sets}) == 1
         assert NOTES[fit].replace("10", str(side)) in sets[0].notes[0]
 
@@ -225,7 +227,7 @@ def test_memory_of_a_large_mapped_set_is_given_back_while_it_is_made(tmp_path, w
 def test_threads_change_nothing(encode, monkeypatch, threads):
     contents = [encode(seed=i, size=(8 + i % 3, 8)) for i in range(50)]
     monkeypatch.setattr(room, "available_cores", lambda: threads)
-    splits, _, *_ = decode_splits({"train": in_memory(contents)})
+    splits, _, *_ = decode_splits({"train": in_memory(contents)}, shape=ShapeOptions(fit="crop"))
     expected = np.stack([fit_square(decode_image(content), 8) for content in contents])
     np.testing.assert_array_equal(splits["train"].images, expected)
 
@@ -340,7 +342,7 @@ def test_gray_is_what_pillow_makes():
 
 
 def test_the_chosen_size_and_channels_are_said(mixed):
-    notes = load_image_set(str(mixed)).notes
+    notes = load_image_set(str(mixed), fit="crop").notes
     assert notes == (
         "Image sizes differ (shorter side 12 to 16 pixels): the shorter side of each was resized to 12 pixels, "
         "antialiased, and the 12×12 center kept. By default only images of one size up to 64 pixels keep it, and "
@@ -352,7 +354,7 @@ def test_the_chosen_size_and_channels_are_said(mixed):
 @pytest.mark.parametrize("channels", [None, 1, 3])
 @pytest.mark.parametrize("size", [None, 6, 12, 30])
 def test_encoded_images(mixed, size, channels):
-    image_set = load_image_set(str(mixed), size=size, channels=channels)
+    image_set = load_image_set(str(mixed), size=size, fit="crop", channels=channels)
     images = image_set.splits["train"].images
     side, depth = size or 12, channels or 3
     assert images.shape == (6, side, side, depth)
@@ -373,9 +375,13 @@ def test_images_that_have_the_shape_are_not_spoken_of(tmp_path, write_folder):
 
 def test_images_of_one_size_are_resized_when_asked(tmp_path, write_folder):
     root = write_folder(tmp_path / "pets", {"cat": 2, "dog": 2}, size=(20, 12))
-    note = load_image_set(str(root), size=6, channels=1).notes[0]
-    assert note.startswith(
+    notes = [load_image_set(str(root), size=6, fit=fit, channels=1).notes[0] for fit in ("crop", None)]
+    assert notes[0].startswith(
         "The images have 20×12 pixels: the shorter side of each was resized to 6 pixels, antialiased"
+    )
+    assert notes[1].endswith(
+        "and black added up to 6×6. A crop would take 40 % of the median image away, so images are padded; say "
+        "`fit='crop'` to crop."
     )
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import yaml
 from markdown_it import MarkdownIt
 
-from stepladder.model.card import CardFacts, render_card
+from stepladder.model.card import CardFacts, ClassFigures, Mistake, render_card
+from stepladder.model.limits import Limits, answered_shares
 from stepladder.model.rule import PROGRAM
 
 FACTS = CardFacts(
@@ -31,7 +33,12 @@ def body(card: str) -> str:
     _, header, text = card.split("---\n", 2)
     facts = yaml.safe_load(header)
     index = facts.pop("model-index", None)
-    assert facts == {"library_name": "stepladder", "pipeline_tag": "image-classification", "license": "unknown"}
+    assert facts == {
+        "library_name": "stepladder",
+        "pipeline_tag": "image-classification",
+        "tags": ["stepladder", "image-classification"],
+        "license": "unknown",
+    }
     if index is not None:
         assert list(index[0]) == ["name", "results"]
         assert index[0]["results"][0]["metrics"] == [{"type": "accuracy", "value": 0.78987}]
@@ -125,3 +132,57 @@ def test_a_model_of_every_image_says_what_to_expect() -> None:
 
 def test_the_card_has_the_program_that_reads_files() -> None:
     assert PROGRAM.read_text(encoding="utf-8").strip() in render_card(FACTS)
+
+
+def promised(images: int, wrong: int, unlike: dict[str, tuple[int, int]] | None = None) -> Limits:
+    right = np.arange(images) < images - wrong
+    return Limits(answered_shares(np.linspace(1, 0.5, images), right), np.linspace(0.5, 1, images), unlike or {})
+
+
+def test_each_class_has_its_images_and_how_often_it_is_found() -> None:
+    classes = (ClassFigures(40_000, 9_000, 8_100, (0.893, 0.906)), ClassFigures(5_000, 1_000, 400, (0.37, 0.431)))
+    mistakes = (Mistake("cat", "dog", 900, 9_000), Mistake("dog", "cat", 600, 1_000))
+    card = render_card(replace(FACTS, classes=classes, mistakes=mistakes, interval=(0.7818, 0.7978)))
+    page = body(card)
+    assert "<table>" in page
+    assert "| cat | 40,000 | 9,000 | 90.0 % | 89.3 to 90.6 % |" in card
+    assert "| dog | 5,000 | 1,000 | 40.0 % | 37.0 to 43.1 % |" in card
+    assert "1,500 of the 10,000 test images are classified wrongly." in card
+    assert "Most often cat taken for dog: 900 of 9,000; dog taken for cat: 600 of 1,000." in card
+    assert "(n = 1 seed; 95 % interval on new images like these 78.18 to 79.78 %)" in card
+    # Before test is read, the training images are known.
+    unread = render_card(replace(FACTS, test_accuracy=None, classes=(ClassFigures(40_000), ClassFigures(5_000))))
+    assert "| cat | 40,000 | | | |" in unread
+    assert "How it fails" not in unread
+
+
+def test_of_many_classes_those_that_are_found_least_are_listed() -> None:
+    names = tuple(f"n{number:03}" for number in range(60))
+    classes = tuple(ClassFigures(10, 10, 10 - number % 10, (0.1, 0.2)) for number in range(60))
+    card = render_card(replace(FACTS, class_names=names, classes=classes))
+    assert "## Classes: the 50 of 60 that are found least" in card
+    assert card.count("| 10 | 10 |") == 50
+    assert "| n009 | 10 | 10 | 10.0 %" in card
+    assert "| n050 |" not in card
+
+
+def test_where_the_images_come_from_is_told_by_their_fingerprint_and_groups() -> None:
+    card = render_card(replace(FACTS, fingerprint="0123456789abcdef" * 4, groups=17))
+    assert "10,000 test images, the training images of 17 groups; fingerprint 0123456789abcdef)" in card
+
+
+def test_limits_are_what_validation_images_promise() -> None:
+    found = promised(200, 10, {"test": (23, 297), "noise": (64, 64)})
+    card = render_card(replace(FACTS, counts={"train": 1000, "validation": 200, "test": 297}, limits=found))
+    assert "Asked that at most 5 % of its answers be wrong (abstain), it answered 180 of 200 validation images" in card
+    assert "0 of them wrongly; the promise holds with 90 % confidence" in card
+    assert "it called so 23 of 297 test images, and 64 of 64 images of noise." in card
+    few = render_card(replace(FACTS, counts={"train": 100, "validation": 39, "test": 9}, limits=promised(39, 1)))
+    assert "Asked that at most 13 % of its answers be wrong" in few
+    assert "has no measure of what is unlike its training images: 39 validation images set none." in few
+    hopeless = render_card(replace(FACTS, counts={"train": 9, "validation": 3, "test": 9}, limits=promised(3, 3)))
+    assert "Its 3 validation images are too few, or too often wrong, to promise" in hopeless
+    assert "no threshold to abstain by: no images were held out for validation." in render_card(
+        replace(FACTS, counts={"train": 9, "test": 9})
+    )
+    assert "no threshold to abstain by: no test images were read." in render_card(replace(FACTS, test_accuracy=None))

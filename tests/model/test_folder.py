@@ -18,8 +18,7 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from stepladder.errors import RecipeError, StorageError
-from stepladder.model import Model, load_model, save_model
-from stepladder.model.folder import calibrate_model, read_card
+from stepladder.model.folder import Model, calibrate_model, load_folder, read_card, save_model
 from stepladder.model.images import read_pixels
 from stepladder.network import build
 from stepladder.training.assembly import TrainingData
@@ -42,7 +41,7 @@ def logits_of(trained, images: np.ndarray, compute) -> np.ndarray:
 
 def test_logits_come_back_to_the_bit(saved, trained, digits, compute):
     images = digits.splits["train"].images
-    model = load_model(saved, "cpu")
+    model = load_folder(saved, "cpu")
     logits = model.logits(images)
     assert logits.dtype == np.float32
     assert logits.tobytes() == logits_of(trained, images, compute).tobytes()
@@ -54,11 +53,11 @@ def test_how_images_are_brought_to_its_shape_comes_back(saved, trained, digits, 
     config = json.loads((saved / "config.json").read_text())
     assert config["format_version"] == 1  # which older versions read rightly
     assert "fit" not in config
-    assert load_model(saved, "cpu").fit == "crop"
+    assert load_folder(saved, "cpu").fit == "crop"
     save_model(tmp_path / "m", trained, digits.class_names, digits.image_shape, compute, "# A card\n", "pad")
     config = json.loads((tmp_path / "m" / "config.json").read_text())
     assert (config["format_version"], config["fit"]) == (2, "pad")
-    model = load_model(tmp_path / "m", "cpu")
+    model = load_folder(tmp_path / "m", "cpu")
     assert model.fit == "pad"
     photo = np.random.default_rng(0).integers(0, 256, (10, 40, 1), dtype=np.uint8)
     found, padded, cropped = (
@@ -67,11 +66,11 @@ def test_how_images_are_brought_to_its_shape_comes_back(saved, trained, digits, 
     )
     assert found.tobytes() == padded.tobytes() != cropped.tobytes()
     calibrate_model(tmp_path / "m", 2.0)
-    assert load_model(tmp_path / "m", "cpu").fit == "pad"
+    assert load_folder(tmp_path / "m", "cpu").fit == "pad"
 
 
 def test_what_it_knows_of_itself_comes_back(saved, trained, digits):
-    model = load_model(saved, "cpu")
+    model = load_folder(saved, "cpu")
     assert model.class_names == digits.class_names
     assert model.image_shape == (8, 8, 1)
     assert model.compute.precision == "float32"
@@ -80,7 +79,7 @@ def test_what_it_knows_of_itself_comes_back(saved, trained, digits):
     assert [(type(one), one.model_dump()) for one in model.techniques] == [
         (type(one), one.model_dump()) for one in preparing
     ]
-    assert load_model(saved, "cpu", "bfloat16").compute.precision == "bfloat16"
+    assert load_folder(saved, "cpu", "bfloat16").compute.precision == "bfloat16"
 
 
 @pytest.mark.parametrize("techniques", [(), ("standardize",), ("batch_norm", "dropout")])
@@ -89,7 +88,7 @@ def test_other_recipes_and_precisions(techniques, tiny_recipe, noise, tmp_path):
     trained = train_network(tiny_recipe(*techniques, epochs=1), TrainingData(noise, noise, 4), 0, compute)
     names = ("a", "caf\udce9", "猫", "<b>")
     save_model(tmp_path, trained, names, (8, 8, 3), compute, "card")
-    model = load_model(tmp_path, "cpu", "bfloat16")
+    model = load_folder(tmp_path, "cpu", "bfloat16")
     assert model.class_names == names
     assert model.logits(noise.images).tobytes() == logits_of(trained, noise.images, compute).tobytes()
 
@@ -100,9 +99,9 @@ def test_a_model_in_bfloat16_is_answered_as_the_machine_can(native, tiny_recipe,
     trained = train_network(tiny_recipe(epochs=1), TrainingData(noise, noise, 4), 0, compute)
     save_model(tmp_path, trained, ("a", "b", "c", "d"), (8, 8, 3), compute, "card")
     monkeypatch.setattr("stepladder.training.device._multiplies_bfloat16", lambda device: native)
-    assert load_model(tmp_path, "cpu").compute.precision == ("bfloat16" if native else "float32")
-    assert load_model(tmp_path, "cpu", "bfloat16").compute.precision == "bfloat16"
-    assert load_model(tmp_path, "cpu", "float32").compute.precision == "float32"
+    assert load_folder(tmp_path, "cpu").compute.precision == ("bfloat16" if native else "float32")
+    assert load_folder(tmp_path, "cpu", "bfloat16").compute.precision == "bfloat16"
+    assert load_folder(tmp_path, "cpu", "float32").compute.precision == "float32"
 
 
 def test_the_files_are_those_of_hugging_face(saved):
@@ -128,12 +127,12 @@ def test_no_pickle(saved, monkeypatch):
 
     for module, name in ((torch, "load"), (pickle, "load"), (pickle, "loads"), (pickle, "Unpickler")):
         monkeypatch.setattr(module, name, refuse)
-    load_model(saved, "cpu")
+    load_folder(saved, "cpu")
     assert not any(path.read_bytes()[:2] in (b"PK", b"\x80\x02") for path in saved.iterdir())
 
 
 def test_images_however_they_lie_in_memory(saved, digits):
-    model, images = load_model(saved, "cpu"), digits.splits["train"].images[:8]
+    model, images = load_folder(saved, "cpu"), digits.splits["train"].images[:8]
     expected = model.logits(images)
     frozen = images.copy()
     frozen.flags.writeable = False
@@ -156,7 +155,7 @@ def test_images_however_they_lie_in_memory(saved, digits):
 )
 def test_images_that_do_not_fit(saved, images):
     with pytest.raises(RecipeError) as caught:
-        load_model(saved, "cpu").logits(images)
+        load_folder(saved, "cpu").logits(images)
     assert str(caught.value) == f"the model reads uint8 images (N, 8, 8, 1); got {images.dtype} {images.shape}"
 
 
@@ -169,6 +168,11 @@ def set_to(*path_and_value: Any) -> Callable[[dict[str, Any]], object]:
         config[last] = value
 
     return change
+
+
+def reads(shape: list[int]) -> Callable[[dict[str, Any]], object]:
+    """Another shape of images, without the rule that would tell."""
+    return lambda config: config.update(image_shape=shape, image_rule=None)
 
 
 @pytest.mark.parametrize(
@@ -189,8 +193,12 @@ def set_to(*path_and_value: Any) -> Callable[[dict[str, Any]], object]:
         (set_to("class_names", 7), "class_names: "),
         (set_to("image_shape", [8, 8]), "image_shape"),
         (set_to("image_shape", [8, 8, 0]), "image_shape.2"),
-        (set_to("image_shape", [8, 8, 3]), "prepares images to 3×6×6, and its network reads 1×6×6; train the model"),
-        (set_to("image_shape", [5, 5, 1]), "random_crop.size is 6"),
+        (reads([8, 8, 3]), "prepares images to 3×6×6, and its network reads 1×6×6; train the model"),
+        (reads([5, 5, 1]), "random_crop.size is 6"),
+        (set_to("image_shape", [9, 9, 1]), "image_rule says something else than image_shape, fit and span"),
+        (set_to("image_rule", "crop_mode", "border"), "image_rule says something else than image_shape, fit and span"),
+        (set_to("temprature", 2.0), r"config\.json is damaged \(temprature: extra inputs are not permitted\)"),
+        (set_to("preprocessing", 0, "option", {}), "preprocessing.0.option: extra inputs are not permitted"),
         (set_to("input_shape", [1, 2, 8]), "another network than its config.json: fc1.weight"),
         (set_to("input_shape", "big"), "input_shape"),
         (set_to("precision", "float8"), r"config\.json is damaged \(precision"),
@@ -211,7 +219,7 @@ def set_to(*path_and_value: Any) -> Callable[[dict[str, Any]], object]:
 def test_a_config_that_does_not_fit(folder, change, message):
     rewrite(folder, change)
     with pytest.raises(StorageError, match=message) as caught:
-        load_model(folder, "cpu")
+        load_folder(folder, "cpu")
     assert str(folder) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -273,7 +281,7 @@ def test_what_a_folder_claims_is_compared_before_anything_is_allocated_or_run(
     monkeypatch.setattr(Model, "logits", refuse)
     rewrite(folder, change)
     with pytest.raises(StorageError, match=message) as caught:
-        load_model(folder, "cpu")
+        load_folder(folder, "cpu")
     assert str(folder) in str(caught.value)
     assert len(str(caught.value)) < 500
 
@@ -282,7 +290,7 @@ def test_a_sound_folder_gets_there_with_the_same_guards(folder: Path, monkeypatc
     called = []
     real = build._allocate
     monkeypatch.setattr(build, "_allocate", lambda module: called.append(module) or real(module))
-    load_model(folder, "cpu")
+    load_folder(folder, "cpu")
     assert len(called) == 1
 
 
@@ -296,7 +304,7 @@ def test_a_pipe_or_a_device_is_no_file_of_a_model(folder: Path, name: str) -> No
             (folder / name).unlink()
         make(folder / name)
         with pytest.raises(StorageError, match="it is no file"):
-            load_model(folder, "cpu")
+            load_folder(folder, "cpu")
 
 
 def test_weights_larger_than_the_memory_are_a_sentence(folder: Path) -> None:
@@ -305,7 +313,7 @@ def test_weights_larger_than_the_memory_are_a_sentence(folder: Path) -> None:
     with pytest.raises(
         StorageError, match=r"has 8,796,093 MB, and it does not fit into the memory here; get the model"
     ):
-        load_model(folder, "cpu")
+        load_folder(folder, "cpu")
 
 
 def test_a_card_is_read_up_to_a_size_and_need_not_be_there(folder: Path) -> None:
@@ -323,14 +331,14 @@ def test_a_card_is_read_up_to_a_size_and_need_not_be_there(folder: Path) -> None
 def test_a_config_that_is_none(folder, content):
     (folder / "config.json").write_text(content)
     with pytest.raises(StorageError, match=r"config\.json is not "):
-        load_model(folder, "cpu")
+        load_folder(folder, "cpu")
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
 def test_a_file_that_is_missing(folder, name):
     (folder / name).unlink()
     with pytest.raises(StorageError, match=f"cannot read .*{name}: No such file or directory"):
-        load_model(folder, "cpu")
+        load_folder(folder, "cpu")
 
 
 @pytest.mark.parametrize("kept", [0, 5, 100, -1])
@@ -338,7 +346,7 @@ def test_weights_that_are_cut_off(folder, kept):
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(StorageError, match=r"model\.safetensors is damaged \(.*\); train the model again"):
-        load_model(folder, "cpu")
+        load_folder(folder, "cpu")
 
 
 @pytest.mark.parametrize(
@@ -356,7 +364,7 @@ def test_tensors_that_do_not_fit(folder, change, message):
     change(tensors)
     save_file(tensors, folder / "model.safetensors")
     with pytest.raises(StorageError, match=message):
-        load_model(folder, "cpu")
+        load_folder(folder, "cpu")
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -368,7 +376,7 @@ def test_a_flipped_bit_gives_a_model_or_a_sentence(saved, tmp_path, position, bi
             content[position % len(content)] ^= 1 << bit
         (tmp_path / path.name).write_bytes(content)
     try:
-        model = load_model(tmp_path, "cpu")
+        model = load_folder(tmp_path, "cpu")
     except StorageError:
         return
     assert model.logits(np.zeros((1, *model.image_shape), np.uint8)).shape == (1, len(model.class_names))
@@ -376,22 +384,22 @@ def test_a_flipped_bit_gives_a_model_or_a_sentence(saved, tmp_path, position, bi
 
 def test_a_device_that_does_not_exist_is_the_user_s_matter(saved):
     with pytest.raises(RecipeError, match="unknown device 'gpu'"):
-        load_model(saved, "gpu")
+        load_folder(saved, "gpu")
 
 
 def test_a_temperature_comes_back_and_models_without_one_still_load(folder, digits):
     images = digits.splits["train"].images[:20]
-    plain = load_model(folder, "cpu")
+    plain = load_folder(folder, "cpu")
     assert (plain.temperature, plain.calibrated) == (1, False)
     calibrate_model(folder, 2.5)
-    model = load_model(folder, "cpu")
+    model = load_folder(folder, "cpu")
     assert (model.temperature, model.calibrated) == (2.5, True)
     np.testing.assert_array_equal(model.logits(images), plain.logits(images))
     expected = torch.from_numpy(plain.logits(images) / np.float32(2.5)).softmax(1).numpy()
     np.testing.assert_array_equal(model.predict(images).probabilities, expected)
     # Models from before there were temperatures have no such entry.
     rewrite(folder, lambda config: config.pop("temperature"))
-    assert not load_model(folder, "cpu").calibrated
+    assert not load_folder(folder, "cpu").calibrated
     calibrate_model(folder, None)
     assert json.loads((folder / "config.json").read_text())["temperature"] is None
 
@@ -400,17 +408,17 @@ def test_a_temperature_comes_back_and_models_without_one_still_load(folder, digi
 def test_a_temperature_that_cannot_be_is_damage(folder, value):
     rewrite(folder, lambda config: config.update(temperature=value))
     with pytest.raises(StorageError, match=r"config\.json is damaged \(temperature: .*; train the model again"):
-        load_model(folder, "cpu")
+        load_folder(folder, "cpu")
 
 
 def test_what_became_black_and_white_comes_back(saved, trained, digits, compute, tmp_path):
     config = json.loads((saved / "config.json").read_text())
     assert "span" not in config
-    assert load_model(saved, "cpu").span is None
+    assert load_folder(saved, "cpu").span is None
     save_model(tmp_path / "m", trained, digits.class_names, digits.image_shape, compute, "", span=(100, 900))
     config = json.loads((tmp_path / "m" / "config.json").read_text())
     assert (config["format_version"], config["span"]) == (2, [100, 900])
-    model = load_model(tmp_path / "m", "cpu")
+    model = load_folder(tmp_path / "m", "cpu")
     assert model.span == (100, 900)
     scan = Image.fromarray(np.random.default_rng(0).integers(100, 901, (8, 8), dtype=np.uint16))
     found, spread, plain = (
@@ -419,4 +427,4 @@ def test_what_became_black_and_white_comes_back(saved, trained, digits, compute,
     )
     assert found.tobytes() == spread.tobytes() != plain.tobytes()
     calibrate_model(tmp_path / "m", 2.0)
-    assert load_model(tmp_path / "m", "cpu").span == (100, 900)
+    assert load_folder(tmp_path / "m", "cpu").span == (100, 900)

@@ -215,6 +215,11 @@ def test_another_plan_in_the_same_folder_is_refused_and_the_difference_named(
         StudyError, match="data is digits there and others here; images that are gone or changed: 10 of 0, "
     ):
         study(image_set=replace(digits.limited(20), name="others"))
+    # As by another default than there was when it began.
+    with pytest.raises(
+        StudyError, match=r"its images became squares by crop, and these by pad\. .* say `fit='crop'` to continue$"
+    ):
+        study(image_set=replace(digits, fit="pad"))
 
 
 def test_no_seed_is_refused(study: RunStudy) -> None:

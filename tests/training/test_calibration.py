@@ -97,3 +97,28 @@ def test_a_temperature_counts_where_its_images_tell_it_from_1() -> None:
 
 def test_what_tells_is_the_quantile_of_chi_square() -> None:
     assert pytest.approx(stats.chi2.ppf(0.95, 1), rel=1e-12) == calibration._TELLING
+
+
+def test_few_mistakes_tell_no_temperature_however_likely_it_makes_them() -> None:
+    # 47 images said rightly by a little, one wrongly by less: a temperature near nothing makes all of them likely.
+    margins = np.r_[np.full(47, 0.3), -0.001]
+    logits, labels = np.stack([margins, np.zeros(48)], axis=1), np.zeros(48, np.int64)
+    temperature = fit_temperature(logits, labels)
+    assert temperature < 0.1
+    gain = negative_log_likelihood(logits, labels) - negative_log_likelihood(logits, labels, temperature)
+    assert 2 * 48 * gain > calibration._TELLING
+    assert not tells_temperature(logits, labels, temperature)
+
+
+def test_a_temperature_that_helps_no_other_images_is_not_told() -> None:
+    # Five mistakes, enough to ask, of which one is far out: whoever leaves it out is wrong by much.
+    margins = np.r_[np.full(195, 0.3), np.full(4, -0.001), -10]
+    logits, labels = np.stack([margins, np.zeros(200)], axis=1), np.zeros(200, np.int64)
+    temperature = fit_temperature(logits, labels)
+    gain = negative_log_likelihood(logits, labels) - negative_log_likelihood(logits, labels, temperature)
+    assert 2 * 200 * gain > calibration._TELLING
+    assert not tells_temperature(logits, labels, temperature)
+    # Without that one they agree with one another.
+    assert tells_temperature(
+        logits[:199].repeat(2, 0), labels[:199].repeat(2), fit_temperature(logits[:199], labels[:199])
+    )

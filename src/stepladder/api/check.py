@@ -8,8 +8,8 @@ from pathlib import Path
 
 from stepladder.errors import RecipeError, StepladderError, StorageError, StudyError
 from stepladder.files import replace_text
-from stepladder.model.folder import load_folder
 from stepladder.model.card import render_card
+from stepladder.model.folder import load_folder
 from stepladder.model.onnx_file import has_its_checksum
 from stepladder.report.write import REPORT_PAGE, derived_documents, write_report
 from stepladder.studies.check import (

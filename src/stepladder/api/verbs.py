@@ -73,7 +73,8 @@ def study(
 
     Args:
         data: a name (``digits``, ``cifar10``, …), a path (a folder of images, a table, parquet, ``.npz``, …), a pair of
-            arrays ``(x, y)``, a torch ``Dataset``, a Hugging Face dataset, or an image set of :func:`load_image_set`.
+            arrays ``(x, y)``, a data frame of paths, a torch ``Dataset``, a Hugging Face dataset, or an image set of
+            :func:`load_image_set`.
         recipe: a name, a ``.toml`` file, a recipe, or :class:`RecipeOptions` to change one; ``auto`` goes by the number
             of images.
         plan: ``ladder``, ``leave-one-out``, ``add-one``, ``ladder+leave-one-out`` or ``factorial``; rungs of your own
@@ -479,22 +480,31 @@ def add_bag(study: Study, data: object, *, drop_leaks: bool = False, progress: b
     return cast("Study", _reported(saved))
 
 
-def predict(model: Any, images: Any, *, network: str | None = None) -> Predictions:
+def predict(
+    model: Any,
+    images: Any,
+    *,
+    network: str | None = None,
+    abstain: float | None = None,
+    sets: float | None = None,
+    unlike: bool = False,
+) -> Predictions:
     """Say what is on images: the class of each with its probability.
 
     Args:
         model: a folder of a trained model, an exported ``.onnx`` file or its bytes, or a loaded model.
         images: files, folders, patterns, Pillow images or arrays; one or many.
         network: ``FILE.py:function`` of a folder whose network is a module of your own; it is run only when named.
+        abstain, sets, unlike: see :meth:`stepladder.model.classifier.Classifier.predict`.
 
     Raises:
-        StepladderError: the model or an image cannot be read.
+        StepladderError: the model or an image cannot be read, or it cannot promise what is asked.
     """
     if not hasattr(model, "predict"):
         from stepladder.model.find import load_model
 
         model = load_model(model, network=network)
-    return cast("Predictions", model.predict(images))
+    return cast("Predictions", model.predict(images, abstain=abstain, sets=sets, unlike=unlike))
 
 
 def inspect(

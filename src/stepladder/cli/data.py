@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from rich import box
@@ -20,9 +20,13 @@ from stepladder.cli.groups import FIRST, MORE
 from stepladder.datasets import SOURCES, ImageSet
 from stepladder.datasets.audit import ImageAudit, audit_image_set, draw_sheet
 from stepladder.datasets.cache import cache_folder, clear_cache
+from stepladder.datasets.suspects import proposed
 from stepladder.errors import DamagedImagesError, DataError
 from stepladder.files import replace_bytes, replace_text
 from stepladder.report.audit import AuditSection, audit_sections, build_audit_document, render_audit_page
+
+if TYPE_CHECKING:
+    from stepladder.baselines.mixing import Mixing
 
 _DEFAULTS = DataOptions()
 
@@ -42,6 +46,16 @@ def data(
     html: Annotated[
         Path | None, Parameter(group=FIRST, help="Write everything as this one HTML page, pictures in it.")
     ] = None,
+    leak_test: Annotated[
+        bool,
+        Parameter(
+            group=FIRST,
+            negative="",
+            show_default=False,
+            help="Measure what it costs to mix images that belong together: a cheap model's accuracy where training "
+            "and test share groups, named or suspected, and where they do not.",
+        ),
+    ] = False,
     clear: Annotated[
         bool,
         Parameter(
@@ -58,7 +72,8 @@ def data(
     """Show what an image set holds: counts, damage, copies, balance, and whether it may be flipped."""
     console = make_console(as_json)
     if clear or sources:
-        _refuse_all_else("--clear-cache" if clear else "--list", data, clear and sources, sheet, html, options)
+        asked = {"--sheet": sheet is not None, "--html": html is not None, "--leak-test": leak_test}
+        _refuse_all_else("--clear-cache" if clear else "--list", data, clear and sources, asked, options)
     if clear:
         _clear(console, as_json=as_json)
         return
@@ -68,40 +83,46 @@ def data(
     if data is None:
         raise DataError("no image set was named; give a name or a path, as in stepladder data digits, or --list")
     images, damaged = _load(console, data, options)
+    mixing = _measure_mixing(console, data, options, images) if leak_test else None
+    more = [] if mixing is None else [AuditSection("What mixing costs", mixing.sentences(), alarm=mixing.misleads)]
     with console.status("Examining images …") as status:
         audit = audit_image_set(images, damaged, on_step=lambda step: status.update(f"{step} …"))
         status.update("Measuring how long training takes …")
         starts, training = _starts(images)
-    show_audit(console, audit, training)
+    show_audit(console, audit, training, more)
     for path in (sheet, html):
         if path is not None:
             _refuse_among_images(path, images)
     if sheet is not None:
-        replace_bytes(sheet, draw_sheet(images))
+        uncropped = None
+        if images.cropped:
+            with console.status("Reading what the crop takes away …"):
+                uncropped, _ = _load(console, data, replace(options, fit="pad"))
+        replace_bytes(sheet, draw_sheet(images, uncropped))
     if html is not None:
         # A path on disk may hold bytes that are no UTF-8; a page with a "?" is better than none.
-        replace_text(html, render_audit_page(audit, training).encode(errors="replace").decode())
+        replace_text(html, render_audit_page(audit, training, more).encode(errors="replace").decode())
     written = [str(path) for path in (sheet, html) if path is not None]
     if written:
         console.print(f"\nWritten: {', '.join(written)}", markup=False)
     if as_json:
         document = {**build_audit_document(audit), "starts": starts}
+        if mixing is not None:
+            document["leak_test"] = mixing.to_document()
         print_json(document)
 
 
-def _refuse_all_else(
-    only: str, data: str | None, both: bool, sheet: Path | None, html: Path | None, options: DataOptions
-) -> None:
+def _refuse_all_else(only: str, data: str | None, both: bool, asked: Mapping[str, bool], options: DataOptions) -> None:
     """Refuse whatever an option that stops at once would leave undone.
 
     Args:
         both: whether two such options were given.
+        asked: whether options of this command were given.
     """
     given = {
         "an image set": data is not None,
         "--list": both,
-        "--sheet": sheet is not None,
-        "--html": html is not None,
+        **asked,
         **{
             f"--{field.name.replace('_', '-')}": getattr(options, field.name) != field.default
             for field in fields(options)
@@ -127,6 +148,24 @@ def _load(console: Console, data: str, options: DataOptions) -> tuple[ImageSet, 
         return options.load_data(console, data, skip_damaged=True), error.damaged
 
 
+def _measure_mixing(console: Console, data: str, options: DataOptions, images: ImageSet) -> Mixing:
+    """Measure on groups that were named, or else on those that names and pixels suggest."""
+    from stepladder.baselines.mixing import measure_mixing
+
+    if images.splits["train"].groups is None and (suspected := proposed(images.notes)):
+        seconds = suspected.get("group_bursts")
+        bursts = None if seconds is None else float(seconds)
+        said = replace(
+            options,
+            group_pattern=suspected.get("group_pattern"),
+            group_bursts=bursts,
+            group_patients="group_patients" in suspected,
+        )
+        images, _ = _load(console, data, said)
+    with console.status("Measuring what mixing costs …") as status:
+        return measure_mixing(images, lambda step: status.update(f"{step} …"))
+
+
 def _starts(images: ImageSet) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the ways to begin on photographs, as plain values and as sentences; none for other images."""
     if not images.are_photographs:
@@ -139,10 +178,12 @@ def _starts(images: ImageSet) -> tuple[list[dict[str, Any]], list[str]]:
     return [start.to_document() for start in starts], [to_flags(sentence) for sentence in tell_starts(starts)]
 
 
-def show_audit(console: Console, audit: ImageAudit, training: Sequence[str] = ()) -> None:
+def show_audit(
+    console: Console, audit: ImageAudit, training: Sequence[str] = (), more: Sequence[AuditSection] = ()
+) -> None:
     """Print an audit, section by section."""
     console.print(Text(audit.image_set.name, style="bold"))
-    for section in audit_sections(audit, training):
+    for section in audit_sections(audit, training, more):
         _show(console, section)
 
 

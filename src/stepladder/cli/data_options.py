@@ -17,7 +17,8 @@ Data = Annotated[
     str,
     Parameter(
         group=FIRST,
-        help="A name (digits, cifar10, mnist …) or a path: folder of images, table of paths, parquet, .npz, .tar, IDX.",
+        help="A name (digits, cifar10, mnist …) or a path: folder of images, table of paths, zip, parquet, .npz, .tar, "
+        "IDX.",
     ),
 ]
 
@@ -40,13 +41,13 @@ class DataOptions:
         ),
     ] = None
     fit: Annotated[
-        Literal["crop", "pad", "stretch"],
+        Literal["auto", "crop", "pad", "stretch"],
         Parameter(
             group=IMAGES,
             help="How images are resized: crop keeps the center; pad keeps all and adds black; stretch changes the "
-            "proportions.",
+            "proportions; auto pads where a crop would take more than a tenth of the median image away, else crops.",
         ),
-    ] = "crop"
+    ] = "auto"
     channels: Annotated[
         Literal["auto", "1", "3"],
         Parameter(group=IMAGES, help="1 makes all images gray, 3 color; auto keeps them gray where all are."),
@@ -88,8 +89,12 @@ class DataOptions:
         Parameter(
             name="--images",
             group=IMAGES,
-            help="Folder that the paths of a table start from; its own, or one in it, by default.",
+            help="Folder that the paths of a table start from; its own, or one in it or beside it, by default.",
         ),
+    ] = None
+    index: Annotated[
+        Path | None,
+        Parameter(group=IMAGES, help="Table that labels the images of the folder, whose paths start there."),
     ] = None
     fold_labels: Annotated[
         bool,
@@ -116,6 +121,19 @@ class DataOptions:
             "names what an image is of, as '(object[0-9]+)_'.",
         ),
     ] = None
+    group_bursts: Annotated[
+        float | None,
+        Parameter(
+            group=IMAGES,
+            help="The same from EXIF: photographs that one camera took with at most so many seconds between them.",
+        ),
+    ] = None
+    group_patients: Annotated[
+        bool,
+        Parameter(
+            group=IMAGES, negative="", show_default=False, help="The same from DICOM: the images of one patient."
+        ),
+    ] = False
     data_dir: Annotated[
         Path | None,
         Parameter(group=IMAGES, help="Where the files of a named image set are: a folder, or for cifar its archive."),
@@ -153,17 +171,20 @@ class DataOptions:
                     data,
                     group_column=self.group_column,
                     group_pattern=self.group_pattern,
+                    group_bursts=self.group_bursts,
+                    group_patients=self.group_patients,
                     label_pattern=self.label_pattern,
                     level=self.level,
                     path_column=self.path_column,
                     label_column=self.label_column,
                     split_column=self.split_column,
                     images=self.images_in,
+                    index=self.index,
                     fold_labels=self.fold_labels,
                 ),
                 limit=self.limit,
                 size=default_size if self.size is None else self.size,
-                fit=self.fit,
+                fit=None if self.fit == "auto" else self.fit,
                 channels=None if self.channels == "auto" else int(self.channels),
                 stretch=self.stretch,
                 skip_damaged=skip_damaged,

@@ -2,32 +2,62 @@
 
 from __future__ import annotations
 
+import math
 import sys
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 from cyclopts import Parameter
+from rich.console import Console
 
 from stepladder.cli.console import AsJson, OwnNetwork, OwnTechniques, make_console, print_json, register_own
 from stepladder.cli.predict import NOT_CALIBRATED
-from stepladder.errors import RecipeError, StorageError
-from stepladder.model.export import FORMATS, export_model, quantize_file, sample_photographs
+from stepladder.datasets.decode import decode_image, with_channels
+from stepladder.errors import RecipeError, StorageError, unknown
+from stepladder.model.any_size import read_any_size
+from stepladder.model.export import (
+    Quantized,
+    check_trained,
+    export_model,
+    quantize_file,
+    sample_crops,
+    sample_photographs,
+)
 from stepladder.model.find import model_folder
-from stepladder.model.folder import load_model, read_card
-from stepladder.model.images import find_images, read_pixels
+from stepladder.model.folder import Model, load_folder, read_card
+from stepladder.model.images import ImageFile, find_images, read_pixels
+from stepladder.model.litert_file import save_litert
+from stepladder.model.openvino_file import save_openvino
+from stepladder.model.training_images import read_training_images
 from stepladder.report.units import percent
 
 #: More do not make the check safer.
-_MOST_IMAGES = 2_000
+#: What is written, by the name of the format.
+_FORMATS = {"onnx": ".onnx", "openvino": ".xml", "litert": ".tflite", "exported-program": ".pt2"}
+#: Those that are made of the ONNX file, so that what is done to that is done to them.
+_BY_ONNX = ("onnx", "openvino")
+
+_MOST_IMAGES, _MOST_RESIZED = 2_000, 64
 
 
 def export(
     model: Annotated[Path, Parameter(help="Model folder of a trial.")],
     *,
-    form: Annotated[str, Parameter(name="--format", help=f"{' or '.join(FORMATS)}.")] = "onnx",
-    out: Annotated[Path | None, Parameter(help="The file; model.onnx or model.pt2 in the current folder.")] = None,
+    form: Annotated[
+        str,
+        Parameter(
+            name="--format",
+            help="onnx, openvino (a graph .xml with weights .bin), litert (for phones) or exported-program (PyTorch's "
+            "own).",
+        ),
+    ] = "onnx",
+    out: Annotated[
+        Path | None, Parameter(help="The file; model with the format's ending in the current folder.")
+    ] = None,
     images: Annotated[
         tuple[str, ...],
         Parameter(
@@ -37,8 +67,19 @@ def export(
         ),
     ] = (),
     quantize: Annotated[
-        Literal["int8"] | None, Parameter(help="int8: 8-bit weights and activations, by the ranges on --images.")
+        Literal["int8"] | None,
+        Parameter(
+            help="int8: 8-bit weights and activations, set by those of --images that trained it; others check it."
+        ),
     ] = None,
+    with_resize: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            show_default=False,
+            help="Put scaling and cropping into the file too: it reads images of any height and width.",
+        ),
+    ] = False,
     overwrite: Annotated[
         bool, Parameter(negative="", show_default=False, help="Replace a file that is there.")
     ] = False,
@@ -52,44 +93,96 @@ def export(
     folder = model_folder(model)
     if folder is None:
         raise StorageError(f"{model} is exported already; give the model folder that it came from")
-    if quantize and (form != "onnx" or not images):
+    if form not in _FORMATS:
+        raise RecipeError(unknown("format", form, _FORMATS))
+    if quantize and (form not in _BY_ONNX or not images):
         raise RecipeError(
-            "--quantize int8 needs --format onnx, and --images with pictures of the kind that it will see"
+            "--quantize int8 needs --format onnx or openvino, and --images: some that trained the model, and others to "
+            "check it"
         )
-    path = out or Path("model.pt2" if form == "exported-program" else "model.onnx")
+    if with_resize and form not in _BY_ONNX:
+        raise RecipeError("--with-resize needs --format onnx or openvino; leave one of the two out")
+    path = out or Path(f"model{_FORMATS[form]}")
+    if form == "openvino" and path.suffix != ".xml":
+        raise RecipeError(f"--out is {path}, and OpenVINO reads a graph that ends in .xml, with weights beside it")
     if path.exists() and not overwrite:
         raise StorageError(f"{path} is there already; choose another file with --out, or give --overwrite")
-    loaded = load_model(folder, "cpu", network=network)
+    loaded = load_folder(folder, "cpu", network=network)
     listed = sys.stdin if "-" in images else ()
-    files = find_images(images, loaded.class_names, listed).files[:_MOST_IMAGES] if images else ()
+    files = find_images(images, loaded.class_names, listed).files if images else ()
+    files = files[:: math.ceil(len(files) / _MOST_IMAGES) or 1]  # of each folder some
     pixels = (
         read_pixels([file.path for file in files], loaded.image_shape, loaded.fit, loaded.span)
         if files
         else sample_photographs(loaded.image_shape)
     )
-    exported = export_model(loaded, path, pixels, form=form, card=read_card(folder))
-    versions = ", ".join(f"{name} {version}" for name, version in exported.versions.items())
-    console.print(
-        f"{path}: {exported.bytes_written / 1e6:.1f} MB. On {exported.checked:,} images it names the same classes as "
-        f"the model; probabilities differ by at most {exported.difference:.1g}. {versions}.",
-        markup=False,
-    )
+    known = read_training_images(folder) if quantize else None
+    trained = None if known is None else known.among(pixels)
+    check_trained(trained)
+    if form == "litert":
+        _to_litert(loaded, path, pixels, console, as_json=as_json)
+        return
+    labels = np.array([-1 if file.label is None else file.label for file in files], dtype=np.int64)
+    with tempfile.TemporaryDirectory(prefix="stepladder-") as scratch:
+        # OpenVINO reads the ONNX file, which is checked first.
+        target = Path(scratch, "model.onnx") if form == "openvino" else path
+        exported = export_model(
+            loaded, target, pixels, form="onnx" if form == "openvino" else form, card=read_card(folder)
+        )
+        document = asdict(exported) | {"path": str(path), "calibrated": loaded.calibrated}
+        said = [
+            f"{path}: {exported.bytes_written / 1e6:.1f} MB. On {exported.checked:,} images it names the same classes "
+            f"as the model; probabilities differ by at most {exported.difference:.1g}. {_listed(exported.versions)}."
+        ]
+        if quantize:
+            small = quantize_file(target, pixels, labels, trained)
+            document["quantized"] = asdict(small) | {"path": str(path)}
+            said.append(_say_quantized(small, known=known is not None))
+        if with_resize:
+            resized = read_any_size(target, _of_other_sizes(files, loaded.image_shape[2]))
+            document["with_resize"] = asdict(resized) | {"path": str(path)}
+            said.append(
+                f"It reads images (N, H, W, {loaded.image_shape[2]}) of any size: on {resized.checked:,} of them it "
+                f"names the class that Pillow's pixels get on {percent(resized.agreement)}; probabilities differ by at "
+                f"most {resized.difference:.1g}."
+            )
+        if form == "openvino":
+            kept = save_openvino(target, path, pixels)
+            document["openvino"] = asdict(kept) | {"path": str(path)}
+            said.append(
+                f"As OpenVINO's, with its weights in {path.with_suffix('.bin').name}: {kept.bytes_written / 1e6:.1f} "
+                f"MB; the same classes, probabilities differ by at most {kept.difference:.1g}. openvino {kept.version}."
+            )
+    for sentence in said:
+        console.print(sentence, markup=False)
     if not loaded.calibrated:
         console.print(NOT_CALIBRATED, style="dim")
-    document = asdict(exported) | {"path": str(path), "calibrated": loaded.calibrated}
-    if quantize:
-        labels = np.array([-1 if file.label is None else file.label for file in files], dtype=np.int64)
-        small = quantize_file(path, pixels, labels)
-        lost = (
-            f"accuracy {percent(small.accuracy[0])} before and {percent(small.accuracy[1])} after"
-            if small.accuracy
-            else "give a folder with one folder a class to see the accuracy lost"
-        )
-        console.print(
-            f"Quantized to int8 on {small.calibrated} images: {small.bytes_written / 1e6:.1f} MB; the same class on "
-            f"{percent(small.agreement)} of {len(pixels):,} images; {lost}.",
-            markup=False,
-        )
-        document["quantized"] = asdict(small) | {"path": str(path)}
     if as_json:
         print_json(document)
+
+
+def _to_litert(loaded: Model, path: Path, pixels: np.ndarray, console: Console, *, as_json: bool) -> None:
+    done = save_litert(loaded, path, pixels)
+    console.print(
+        f"{path}: {done.bytes_written / 1e6:.1f} MB, one image at a time; class names and the rule from a file to "
+        f"pixels are in {path.with_suffix('.json').name}. On {done.checked:,} images it names the same classes as the "
+        f"model; probabilities differ by at most {done.difference:.1g}. {_listed(done.versions)}.",
+        markup=False,
+    )
+    if as_json:
+        print_json(asdict(done) | {"path": str(path), "calibrated": loaded.calibrated})
+
+
+def _listed(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+def _say_quantized(small: Quantized, *, known: bool) -> str:
+    which = "images that trained the model" if known else "of the images (which of them trained it is not known)"
+    return f"Quantized to int8 on {small.calibrated:,} {which}: {small.bytes_written / 1e6:.1f} MB; {small.cost}."
+
+
+def _of_other_sizes(files: Sequence[ImageFile], channels: int) -> list[np.ndarray]:
+    """Return images as they are, uint8 (H, W, C): of the files, or else crops of two photographs."""
+    raw = [decode_image(file.path.read_bytes()) for file in files[:_MOST_RESIZED]] or sample_crops(_MOST_RESIZED)
+    return [with_channels(image, channels) for image in raw]

@@ -43,5 +43,6 @@ def _flag(found: re.Match[str]) -> str:
     if value == "False":
         return flag.replace("--", "--no-", 1)
     plain = value.strip("\"'")
-    # A pattern is typed in a shell, which would take its signs for its own.
-    return f"{flag} {shlex.quote(plain) if set(plain) & _OF_THE_SHELL else plain}"
+    # A pattern, or a name in quotes with spaces, is typed in a shell, which would take its signs for its own.
+    quoted = set(plain) & _OF_THE_SHELL or (plain != value and " " in plain)
+    return f"{flag} {shlex.quote(plain) if quoted else plain}"

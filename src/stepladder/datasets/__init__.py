@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 from stepladder.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from stepladder.datasets.decode_all import DefaultSize
     from stepladder.datasets.image_set import SPLIT_NAMES, ImageSet, Split
     from stepladder.datasets.load import as_image_set, load_image_set
+    from stepladder.datasets.shapes import DefaultSize
     from stepladder.datasets.sources import SOURCES, Access, Labelled
     from stepladder.datasets.splits import Splits, make_splits
 
 _HOMES = {
     "Access": "sources",
-    "DefaultSize": "decode_all",
+    "DefaultSize": "shapes",
     "SOURCES": "sources",
     "SPLIT_NAMES": "image_set",
     "ImageSet": "image_set",

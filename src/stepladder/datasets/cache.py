@@ -41,6 +41,8 @@ _DECODED = "decoded-1"
 PEERS = "peers"
 #: How long a training step takes in each precision, a file a network.
 PRECISIONS = "precisions"
+#: Archives of images, unpacked; the number is of the files' layout.
+UNPACKED = "unpacked-1"
 #: What frozen layers make of images; the number is of the files' layout.
 FEATURES = "features-1"
 
@@ -175,7 +177,7 @@ def clear_cache() -> int:
     Raises:
         StorageError: something cannot be removed.
     """
-    return _remove(_DECODED, "downloads", PEERS, PRECISIONS, FEATURES)
+    return _remove(_DECODED, "downloads", PEERS, PRECISIONS, FEATURES, UNPACKED)
 
 
 def forget_precisions() -> None:

@@ -7,17 +7,34 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import simplejpeg
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError, features
 
+from stepladder.datasets.dicom import is_dicom, read_scan, scan_shape
 from stepladder.datasets.image_set import Fit, Span
 from stepladder.errors import DataError
 
 #: The only formats that Pillow may try: each further one is another parser that hostile bytes can reach.
-#: PPM is the whole family of portable anymaps: PBM, PGM and PPM, plain or raw.
+#: PPM is the whole family of portable anymaps: PBM, PGM and PPM, plain or raw. AVIF, HEIC and DICOM are told by their
+#: own marks, and no other parser sees them.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
+
+#: What photographs of telephones are counted under where nothing here reads them.
+NEEDS_HEIC = "HEIC needs pillow-heif; install it with: pip install 'stepladder[heic]'"
+NEEDS_AVIF = "AVIF needs a Pillow that reads it; install it with: pip install 'pillow>=11.3'"
+
+#: Bytes at the start of a file that tell its format.
+HEAD = 256
+
+# Read where they bear their mark, the last two by extras.
+_MARKED = ("AVIF", "HEIC", "DICOM")
+
+# ISO/IEC 14496-12, section 4.3: the brands of a file. 23000-22 (MIAF) has those of AV1, 23008-12 those of HEVC.
+_AVIF_BRANDS = {b"avif", b"avis"}
+_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 
 #: More pixels than this are refused from the header, before anything is allocated. Pillow's own limit is 179 million.
 MAX_PIXELS = 50_000_000
@@ -82,6 +99,9 @@ _DECODING = _Room(800_000_000)
 #: Told the smallest and the largest value of an image of more than 8 bits, 0 to 65,535.
 WideSeen = Callable[[int, int], None]
 
+#: Told what was done to a DICOM image, and a digest of its patient's ID.
+ScanSeen = Callable[[tuple[str, ...], str], None]
+
 
 @dataclass(frozen=True)
 class Wide:
@@ -90,10 +110,12 @@ class Wide:
     Attributes:
         span: the values (0 to 65,535) that become black and white; None for 0 and 65,535.
         seen: told the range of each such image.
+        scan_seen: told of each DICOM image.
     """
 
     span: Span | None = None
     seen: WideSeen | None = None
+    scan_seen: ScanSeen | None = None
 
 
 #: Black is 0 and white 65,535, and nobody is told.
@@ -121,7 +143,9 @@ def decode_image(content: bytes, at_least: tuple[int, int] = (0, 0), wide: Wide 
     """
     with _reasons(content):
         pixels = _decode_jpeg(content, at_least) if content.startswith(JPEG_START) else None
-        return _decode_with_pillow(content, wide) if pixels is None else pixels
+        if pixels is not None:
+            return pixels
+        return _decode_dicom(content, wide) if is_dicom(content) else _decode_with_pillow(content, wide)
 
 
 def image_shape(content: bytes) -> tuple[int, int, int]:
@@ -258,7 +282,9 @@ def upright_pixels(image: Image.Image, wide: Wide = AS_IT_IS) -> np.ndarray:
     image.load()
     # After load(), because Pillow turns a TIFF itself while loading and then forgets the tag.
     orientation = _orientation(image)
-    return _upright(_narrowed(image, largest, inverted, wide) if is_wide else _pixels(image), orientation)
+    if is_wide:
+        return _upright(_narrowed(np.asarray(image).astype(np.uint32), largest, inverted, wide), orientation)
+    return _upright(_pixels(image), orientation)
 
 
 def _is_wide(image: Image.Image) -> bool:
@@ -280,9 +306,8 @@ def _wide_facts(image: Image.Image) -> tuple[int, bool]:
     return 2 ** min(16, max(9, int(bits))) - 1, tags.get(_PHOTOMETRIC_TAG) == _WHITE_IS_ZERO
 
 
-def _narrowed(image: Image.Image, largest: int, inverted: bool, wide: Wide) -> np.ndarray:
-    """Return an image of more than 8 bits as uint8 (H, W, 1)."""
-    values = np.asarray(image).astype(np.uint32)
+def _narrowed(values: np.ndarray, largest: int, inverted: bool, wide: Wide) -> np.ndarray:
+    """Return an image of more than 8 bits, uint32 (H, W), as uint8 (H, W, 1)."""
     if largest != WHITE:
         values = (np.minimum(values, largest) * WHITE + largest // 2) // largest
     if inverted:
@@ -294,7 +319,8 @@ def _narrowed(image: Image.Image, largest: int, inverted: bool, wide: Wide) -> n
     low, high = wide.span
     width = max(1, high - low)
     within = np.clip(values, low, high) - np.uint32(low)
-    return ((within * 255 + width // 2) // width).astype(np.uint8)[:, :, None]
+    narrow: np.ndarray = ((within * 255 + width // 2) // width).astype(np.uint8)[:, :, None]
+    return narrow
 
 
 @contextmanager
@@ -307,7 +333,7 @@ def _reasons(content: bytes) -> Iterator[None]:
     except DataError:
         raise
     except UnidentifiedImageError as error:
-        raise DataError(f"no image that can be read (formats: {', '.join(FORMATS)})") from error
+        raise DataError(f"no image that can be read (formats: {', '.join((*FORMATS, *_MARKED))})") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(f"more than {MAX_PIXELS // 1_000_000} megapixels; make it smaller") from error
     # Damaged bytes make Pillow's parsers raise nearly anything: OSError, SyntaxError, struct.error, IndexError…
@@ -362,7 +388,7 @@ def _jpeg_header(content: bytes) -> tuple[int, int, int] | None:
 
 
 def _decode_with_pillow(content: bytes, wide: Wide) -> np.ndarray:
-    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+    with Image.open(io.BytesIO(content), formats=formats_of(content[:HEAD])) as image:
         _check_pixels(image.height, image.width)
         # Pillow forgives a PNG without its last bytes, because all pixels may be there. It was cut all the same.
         if image.format == "PNG" and _PNG_END not in content:
@@ -371,6 +397,47 @@ def _decode_with_pillow(content: bytes, wide: Wide) -> np.ndarray:
             _check_anymap(image)
         with _DECODING.room_for(_PILLOW_BYTES * image.height * image.width):
             return upright_pixels(image, wide)
+
+
+def _decode_dicom(content: bytes, wide: Wide) -> np.ndarray:
+    height, width, _ = scan_shape(content)
+    _check_pixels(height, width)
+    with _DECODING.room_for(_PILLOW_BYTES * height * width):
+        scan = read_scan(content)
+    if wide.scan_seen is not None:
+        wide.scan_seen(scan.applied, scan.patient)
+    values: np.ndarray = scan.values
+    return _narrowed(values, scan.largest, scan.inverted, wide) if values.ndim == 2 else values
+
+
+def formats_of(head: bytes) -> tuple[str, ...]:
+    """Return what Pillow may take a file for that begins with ``head``, its first :data:`HEAD` bytes.
+
+    Raises:
+        DataError: it bears the mark of a format that nothing here reads; the message says what to install.
+    """
+    if head[4:8] != b"ftyp":
+        return FORMATS
+    end = min(len(head), int.from_bytes(head[:4], "big"))
+    brands = {head[8:12], *(head[at : at + 4] for at in range(16, end, 4))}
+    if brands & _AVIF_BRANDS:
+        if not features.check("avif"):
+            raise DataError(NEEDS_AVIF)
+        return ("AVIF",)
+    if brands & _HEIC_BRANDS:
+        _read_heic()
+        return ("HEIF",)
+    return FORMATS
+
+
+@cache
+def _read_heic() -> None:
+    """Let Pillow read HEIC, where it is asked to."""
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError as error:
+        raise DataError(NEEDS_HEIC) from error
+    register_heif_opener(thumbnails=False)
 
 
 def _check_anymap(image: ImageFile.ImageFile) -> None:
@@ -399,7 +466,11 @@ def _shape(content: bytes) -> tuple[int, int, int]:
         if header is not None:
             height, width, channels = header
             return (width, height, channels) if _jpeg_orientation(content) in _TURNED else header
-    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+    if is_dicom(content):
+        height, width, channels = scan_shape(content)
+        _check_pixels(height, width)
+        return height, width, channels
+    with Image.open(io.BytesIO(content), formats=formats_of(content[:HEAD])) as image:
         _check_pixels(image.height, image.width)
         height, width = image.height, image.width
         # Pillow reports the size of a TIFF as already turned.

@@ -5,20 +5,25 @@ from __future__ import annotations
 import hashlib
 import threading
 import warnings
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 import PIL
 
+from stepladder.datasets.bursts import Taken, from_plain, look_for_times, to_plain
 from stepladder.datasets.cache import Allocate, Decoded, allocate_pixels, decode_once
 from stepladder.datasets.decode import (
     AS_IT_IS,
     JPEG_START,
+    NEEDS_AVIF,
+    NEEDS_HEIC,
     WHITE,
     Wide,
     decode_fitted,
@@ -27,24 +32,14 @@ from stepladder.datasets.decode import (
     image_shape,
     with_channels,
 )
+from stepladder.datasets.dicom import NEEDS_DICOM
 from stepladder.datasets.encoded import CHUNK_BYTES, Content, Encoded, Item, Reader, content_of
-from stepladder.datasets.image_set import (
-    FITS,
-    MAX_CHOSEN_SIDE,
-    PHOTOGRAPH_SIDE,
-    SPLIT_NAMES,
-    Fit,
-    ImageSet,
-    Span,
-    Split,
-)
+from stepladder.datasets.image_set import SPLIT_NAMES, Fit, ImageSet, Span, Split
 from stepladder.datasets.mapped import FEWEST_RELEASED, release
+from stepladder.datasets.shapes import Depth, Scans, ShapeOptions, Shapes, common_shape
 from stepladder.datasets.splits import outside_test
 from stepladder.datasets.threads import available_cores, in_threads
-from stepladder.errors import DamagedImagesError, DataError, some_of, unknown
-
-#: The largest side that images may be resized to, pixels.
-MAX_SIDE = 1024
+from stepladder.errors import DamagedImagesError, DataError, some_of
 
 NOTHING_TO_STRETCH = (
     "`stretch` spreads gray images of more than 8 bits, and no training image is one; leave `stretch` out"
@@ -58,8 +53,13 @@ _DECODER = 5
 # The interpreter lock is held between images; more threads than this only wait for it.
 _MAX_THREADS = 16
 
-# Images of 16 bits that use less than this share of their values are told of: fewer than 64 gray levels are left.
-_LITTLE = 0.25
+_AS_THEY_ARE = ShapeOptions()
+
+# Why images cannot be read that are sound.
+_NEEDS = (NEEDS_HEIC, NEEDS_AVIF, NEEDS_DICOM)
+
+# Images that let expect whether a crop would take much of them away.
+_FIRST = 16
 
 # Pixels that come in another shape are brought to theirs so many images at a time.
 _RESHAPED = 1024
@@ -68,164 +68,15 @@ _RESHAPED = 1024
 _MOST_WAITING = 200_000_000
 
 
-@dataclass(frozen=True)
-class DefaultSize:
-    """The size to take where nobody asked for one: that of the images that a network was pretrained on.
-
-    Attributes:
-        side: of the squares, 1 to :data:`MAX_SIDE` pixels.
-        photographs_only: whether it is for photographs alone, see :data:`PHOTOGRAPH_SIDE`.
-    """
-
-    side: int
-    photographs_only: bool = False
-
-
-@dataclass(frozen=True)
-class ShapeOptions:
-    """What was asked of the shape of the images, and of their values; None leaves it to the data.
-
-    Attributes:
-        size: side in pixels of the squares that images are resized to, 1 to :data:`MAX_SIDE`.
-        channels: 1 (gray) or 3 (RGB).
-        fit: how an image becomes a square; see :data:`stepladder.datasets.image_set.FITS`.
-        default_size: the size to take where ``size`` is None; without, the rule for networks that learn from scratch.
-            See :func:`common_shape`.
-        stretch: whether gray images of more than 8 bits are spread: what the training images use of their values
-            becomes black to white.
-    """
-
-    size: int | None = None
-    channels: int | None = None
-    fit: Fit = "crop"
-    default_size: DefaultSize | None = None
-    stretch: bool = False
-
-    @property
-    def side(self) -> int | None:
-        """Of the squares that images of any size become, pixels; None where it depends on them."""
-        if self.size is None and self.default_size is not None and not self.default_size.photographs_only:
-            return self.default_size.side
-        return self.size
-
-    def check(self) -> None:
-        """Raise DataError where a value is not allowed."""
-        default = None if self.default_size is None else self.default_size.side
-        for name, side in (("size", self.size), ("default_size", default)):
-            if side is not None and not 1 <= side <= MAX_SIDE:
-                raise DataError(f"`{name}` is {side}; it must be 1 to {MAX_SIDE} pixels")
-        if self.channels not in (None, 1, 3):
-            raise DataError(f"`channels` is {self.channels}; it must be 1 (gray) or 3 (color), or be left out")
-        if self.fit not in FITS:
-            raise DataError(unknown("fit", str(self.fit), FITS))
-
-
-@dataclass(frozen=True)
-class Shapes:
-    """What notes tell of the shapes that images had; plain values, which the cache keeps.
-
-    Attributes:
-        height, width: of all images in pixels; 0 where sizes differ.
-        low, high: the shortest and the longest shorter side, pixels.
-        gray, color: how many images of each there were.
-        median: of the shorter sides, pixels; 0 where the cache was written before that was kept.
-    """
-
-    height: int
-    width: int
-    low: int
-    high: int
-    gray: int
-    color: int
-    median: int = 0
-
-    @classmethod
-    def of(cls, shapes: np.ndarray) -> Shapes:
-        """Return what is told of ``shapes``, int64 (N, 3), N at least 1."""
-        sizes, gray = shapes[:, :2], int((shapes[:, 2] == 1).sum())
-        height, width = sizes[0].tolist() if (sizes == sizes[0]).all() else (0, 0)
-        shorter = sizes.min(axis=1)
-        low, high, median = int(shorter.min()), int(shorter.max()), int(np.median(shorter))
-        return cls(height, width, low, high, gray, len(shapes) - gray, median)
-
-    def notes(self, target: tuple[int, ...], asked: ShapeOptions) -> tuple[str, ...]:
-        """Return a sentence for each change where such images become ``target``: height, width, channels."""
-        height, width, channels = target
-        changes = self._size_note(height, asked) if (self.height, self.width) != (height, width) else ""
-        return tuple(note for note in (changes, self._channels_note(channels)) if note)
-
-    def _size_note(self, side: int, asked: ShapeOptions) -> str:
-        had = f"The images have {self.width}×{self.height} pixels"
-        if not self.height:
-            had = f"Image sizes differ (shorter side {self.low} to {self.high} pixels)"
-        why = ""
-        if asked.size is None:
-            why = (
-                f" By default only images of one size up to {MAX_CHOSEN_SIDE} pixels keep it, and others get their "
-                f"median side, at most {MAX_CHOSEN_SIDE}; `size=N` takes another."
-            )
-            if asked.default_size is not None and side == asked.default_size.side:
-                why = f" The network learned from images of {side}×{side}; `size=N` takes another."
-        return f"{had}: {_FITTED[asked.fit].format(side=side)}.{why}"
-
-    def _channels_note(self, depth: int) -> str:
-        changed, count = (self.color if depth == 1 else self.gray), self.gray + self.color
-        if not changed:
-            return ""
-        which = "All images are" if changed == count else f"{changed:,} of {count:,} images are"
-        return (
-            f"{which} color and were made gray." if depth == 1 else f"{which} gray and were given three equal channels."
-        )
-
-
-@dataclass(frozen=True)
-class Depth:
-    """What notes tell of gray images of more than 8 bits; plain values, which the cache keeps.
-
-    Attributes:
-        images: how many there are.
-        low, high: the smallest and the largest value of the training images among them, 0 to 65,535.
-        stretched: whether these became black and white.
-    """
-
-    images: int = 0
-    low: int = 0
-    high: int = WHITE
-    stretched: bool = False
-
-    @property
-    def span(self) -> Span | None:
-        """What became black and white, None where that is 0 and 65,535."""
-        return (self.low, self.high) if self.stretched else None
-
-    def notes(self) -> tuple[str, ...]:
-        """Return a sentence where little of the 16 bits is used, or where that was stretched."""
-        if not self.images:
-            return ()
-        have = "1 image has" if self.images == 1 else f"{self.images:,} images have"
-        if self.stretched:
-            return (
-                f"{have} 16 bits a pixel: {self.low:,} to {self.high:,}, which the training images use of 0 to "
-                f"{WHITE:,}, became black to white.",
-            )
-        if self.high - self.low >= _LITTLE * WHITE:
-            return ()
-        levels = round(self.high / 257) - round(self.low / 257) + 1
-        return (
-            f"{have} 16 bits a pixel, and the training images use {self.low:,} to {self.high:,} of 0 to {WHITE:,}: of "
-            f"256 gray levels {levels} {'is' if levels == 1 else 'are'} left. `stretch=True` makes these values black "
-            "to white.",
-        )
-
-
 class DecodedSplits(NamedTuple):
     """What encoded images came to.
 
     Attributes:
         notes: what a reader of results must know.
         original_side: median shorter side of the images before they were brought to one size, pixels.
-        span: see :class:`stepladder.datasets.image_set.ImageSet`.
+        span, fit, cropped: see :class:`stepladder.datasets.image_set.ImageSet`.
         kept: by split, which of its images could be decoded, int64; None where all could.
+        taken: by split, when its first images that could be were taken, where they are files that say it.
     """
 
     splits: dict[str, Split]
@@ -233,6 +84,9 @@ class DecodedSplits(NamedTuple):
     original_side: int
     span: Span | None
     kept: dict[str, np.ndarray | None]
+    fit: Fit = "crop"
+    cropped: float = 0.0
+    taken: Mapping[str, Sequence[Taken | None]] = MappingProxyType({})
 
     def image_set(self, name: str, class_names: tuple[str, ...], notes: Sequence[str]) -> ImageSet:
         """Return them as an image set; ``notes`` tell what was found before decoding."""
@@ -241,22 +95,17 @@ class DecodedSplits(NamedTuple):
             class_names,
             self.splits,
             (*notes, *self.notes),
+            fit=self.fit,
             original_side=self.original_side,
+            cropped=self.cropped,
             span=self.span,
         )
-
-
-_FITTED: dict[Fit, str] = {
-    "crop": "the shorter side of each was resized to {side} pixels, antialiased, and the {side}×{side} center kept",
-    "pad": "the longer side of each was resized to {side} pixels, antialiased, and black added up to {side}×{side}",
-    "stretch": "each was resized to {side}×{side} pixels, antialiased, both sides by themselves",
-}
 
 
 def decode_splits(
     splits: Mapping[str, Encoded],
     *,
-    shape: ShapeOptions = ShapeOptions(),
+    shape: ShapeOptions = _AS_THEY_ARE,
     skip_damaged: bool = False,
     on_progress: Progress | None = None,
 ) -> DecodedSplits:
@@ -286,15 +135,22 @@ def decode_splits(
     training = _Training(ordered["train"].labels, ordered["train"].groups, own_test="test" in ordered)
 
     def decode(allocate: Allocate) -> Decoded:
-        pixels, damaged, shapes, depth = _decode(read, count, shape, allocate, on_progress, training)
-        facts = {"damaged": sorted(damaged.items()), "shapes": shapes and asdict(shapes), "depth": asdict(depth)}
-        return Decoded(pixels, facts, keep=skip_damaged or not damaged)
+        pixels, found = _decode(read, count, shape, allocate, on_progress, training)
+        if all(part.fingerprint is not None for part in parts):
+            found = found._replace(taken=look_for_times(read, count))
+        # What could not be read because an extra is not installed is read once it is.
+        keep = not found.damaged or (skip_damaged and not set(found.damaged.values()) & set(_NEEDS))
+        return Decoded(pixels, found.to_plain(), keep=keep)
 
     decoded = decode_once(_cache_key(ordered, shape), count, decode, _read_facts)
     pixels = decoded.pixels
-    had, damaged, depth = _read_facts(decoded.facts, count)
-    notes = (*(had.notes(pixels.shape[1:], shape) if had else ()), *depth.notes())
+    had, damaged, depth, scans, taken = _read_facts(decoded.facts, count)
+    named = ordered["train"].groups is not None
+    notes = (*(had.notes(pixels.shape[1:], shape) if had else ()), *depth.notes(), *scans.notes(named=named))
     if damaged and not skip_damaged:
+        for needs in _NEEDS:
+            if lacking := sum(reason == needs for reason in damaged.values()):
+                raise DataError(f"{lacking:,} of {count:,} images cannot be read: {needs}")
         raise DamagedImagesError((place(position), damaged[position]) for position in sorted(damaged))
     if len(damaged) == len(pixels):
         raise DataError(f"none of the {len(pixels)} images can be decoded; the first: {place(0)}: {damaged[0]}")
@@ -307,16 +163,52 @@ def decode_splits(
     sound[list(damaged)] = False
     parts_of: dict[str, Split] = {}
     all_kept: dict[str, np.ndarray | None] = {}
+    all_taken = {}
     for start, (name, part) in zip(starts[:-1], ordered.items(), strict=True):
         whole = Split(pixels[start : start + len(part.labels)], part.labels, groups=part.groups)
         kept = np.flatnonzero(sound[start : start + len(part.labels)])
         parts_of[name] = whole if len(kept) == len(whole) else whole.take(kept)
         all_kept[name] = None if len(kept) == len(whole) else kept
-    return DecodedSplits(parts_of, notes, (had.median or had.low) if had else 0, depth.span, all_kept)
+        of_part = taken[start : start + len(part.labels)]
+        all_taken[name] = [of_part[row] for row in kept.tolist() if row < len(of_part)]
+    if had is None:
+        return DecodedSplits(parts_of, notes, 0, depth.span, all_kept, shape.fit or "crop")
+    target = pixels.shape[1:]
+    fit, cropped = had.fit(target, shape), had.cropped(target, shape)
+    return DecodedSplits(parts_of, notes, had.median or had.low, depth.span, all_kept, fit, cropped, all_taken)
 
 
-def _read_facts(facts: Mapping[str, Any], count: int) -> tuple[Shapes | None, dict[int, str], Depth]:
-    """Return the shapes that ``count`` images had, why some could not be decoded, and what those of 16 bits use.
+class _Facts(NamedTuple):
+    """What is known of images once they are decoded, and kept with them.
+
+    Attributes:
+        shapes: that they had; None where none could be decoded.
+        damaged: why some could not be, by position.
+        taken: when the first of them were taken, where they are files that say it.
+    """
+
+    shapes: Shapes | None
+    damaged: dict[int, str]
+    depth: Depth
+    scans: Scans
+    taken: Sequence[Taken | None] = ()
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return them as plain values; what a set has nothing of is left out."""
+        facts: dict[str, Any] = {
+            "damaged": sorted(self.damaged.items()),
+            "shapes": self.shapes and asdict(self.shapes),
+            "depth": asdict(self.depth),
+        }
+        if self.scans.images:
+            facts["scans"] = asdict(self.scans)
+        if self.taken:
+            facts["taken"] = to_plain(self.taken)
+        return facts
+
+
+def _read_facts(facts: Mapping[str, Any], count: int) -> _Facts:
+    """Return what :meth:`_Facts.to_plain` gave of ``count`` images.
 
     Raises:
         KeyError, TypeError, ValueError: what was kept is something else.
@@ -332,7 +224,14 @@ def _read_facts(facts: Mapping[str, Any], count: int) -> tuple[Shapes | None, di
         type(value) is int and 0 <= value <= max(count, WHITE) for value in (depth.images, depth.low, depth.high)
     ):
         raise ValueError("no depth of images")
-    return Shapes(**shapes) if shapes else None, damaged, depth
+    taken = from_plain(facts.get("taken", []))
+    if len(taken) > count:
+        raise ValueError("no times of images")
+    scans = Scans(**facts.get("scans", {}))
+    numbers = (scans.images, scans.patients, *scans.applied.values())
+    if not all(type(number) is int and 0 <= number <= count for number in numbers):
+        raise ValueError("no scans of images")
+    return _Facts(Shapes(**shapes) if shapes else None, damaged, depth, scans, taken)
 
 
 def reshaped(image_set: ImageSet, shape: ShapeOptions, *, keeps_size: bool = False) -> ImageSet:
@@ -352,18 +251,25 @@ def reshaped(image_set: ImageSet, shape: ShapeOptions, *, keeps_size: bool = Fal
         target = height, width, target[2]
     if target == (height, width, channels):
         return image_set
-    splits = {
-        name: Split(_reshaped(split, target, shape.fit), split.labels, groups=split.groups)
-        for name, split in image_set.splits.items()
-    }
-    count = sum(map(len, splits.values()))
+    count = sum(map(len, image_set.splits.values()))
     had = replace(
         Shapes.of(np.array([image_set.image_shape])),
         gray=count if channels == 1 else 0,
         color=count if channels == 3 else 0,
     )
-    side = image_set.original_side or min(height, width)
-    return replace(image_set, splits=splits, notes=(*image_set.notes, *had.notes(target, shape)), original_side=side)
+    fit = had.fit(target, shape)
+    splits = {
+        name: Split(_reshaped(split, target, fit), split.labels, groups=split.groups)
+        for name, split in image_set.splits.items()
+    }
+    return replace(
+        image_set,
+        splits=splits,
+        notes=(*image_set.notes, *had.notes(target, shape)),
+        fit=fit,
+        original_side=image_set.original_side or min(height, width),
+        cropped=max(image_set.cropped, had.cropped(target, shape)),
+    )
 
 
 def _cache_key(splits: Mapping[str, Encoded], shape: ShapeOptions) -> str | None:
@@ -410,6 +316,8 @@ class _Training:
 class _Values:
     """Collects what gray images of more than 8 bits use of their values, a row an image; -1 for all others.
 
+    And what was done to DICOM images.
+
     Args:
         count: images of all splits.
         span: see :class:`stepladder.datasets.decode.Wide`.
@@ -417,6 +325,7 @@ class _Values:
 
     def __init__(self, count: int, span: Span | None = None) -> None:
         self.ranges = np.full((count, 2), -1, dtype=np.int32)
+        self.scans: dict[int, tuple[tuple[str, ...], str]] = {}
         self._span = span
 
     def of(self, position: int, content: Content) -> Wide:
@@ -427,7 +336,10 @@ class _Values:
         def seen(low: int, high: int) -> None:
             self.ranges[position] = low, high
 
-        return Wide(self._span, seen)
+        def scan_seen(applied: tuple[str, ...], patient: str) -> None:
+            self.scans[position] = applied, patient
+
+        return Wide(self._span, seen, scan_seen)
 
     def depth(self, train: np.ndarray, *, stretched: bool = False) -> Depth:
         """Return what is told of them; ``train`` are the positions of the training images."""
@@ -438,6 +350,12 @@ class _Values:
             return Depth(images)
         return Depth(images, int(used[:, 0].min()), int(used[:, 1].max()), stretched)
 
+    def of_scans(self) -> Scans:
+        """Return what is told of DICOM images."""
+        found = [self.scans[position] for position in sorted(self.scans)]
+        applied = Counter(one for of_image, _ in found for one in of_image)
+        return Scans(len(found), len({patient for _, patient in found if patient}), dict(applied))
+
 
 def _decode(
     read: Reader,
@@ -446,26 +364,28 @@ def _decode(
     allocate: Allocate,
     on_progress: Progress | None,
     training: _Training,
-) -> tuple[np.ndarray, dict[int, str], Shapes | None, Depth]:
+) -> tuple[np.ndarray, _Facts]:
     # The first pass decodes straight into the shape that the first image lets expect, which nearly always is right.
     # From an image on that contradicts it reads headers only; then all shapes are known and a second pass decodes.
+    # Where nobody says how images become squares, the first ones let expect that, too.
     # Where values are stretched, one before all looks for what the training images use.
     stretched = _find_span(read, count, on_progress, training) if shape.stretch else None
     values = _Values(count, None if stretched is None else stretched.span)
-    pixels, shapes, damaged = _decode_as_expected(read, count, shape, allocate, on_progress, values)
+    pixels, shapes, damaged, expected = _decode_as_expected(read, count, shape, allocate, on_progress, values)
     sound = shapes[shapes[:, 0] > 0]
     if not len(sound):
-        return allocate((count, 1, 1, 1)), damaged, None, Depth()
-    height, width, channels = common_shape(sound, shape)
-    found = Shapes.of(sound)
-    if pixels is None or pixels.shape[1:] != (height, width, channels):
+        return allocate((count, 1, 1, 1)), _Facts(None, damaged, Depth(), Scans())
+    height, width, channels = target = common_shape(sound, shape)
+    train = shapes[: len(training.labels)]
+    found = Shapes.of(sound, train[train[:, 0] > 0])
+    kept, fit = (found.height, found.width) == (height, width), found.fit(target, shape)
+    if pixels is None or pixels.shape[1:] != target or (fit != expected and not kept):
         pixels = None  # so that its memory is free for the next
-        kept = (found.height, found.width) == (height, width)
         fitted = allocate((count, height, width, channels))
 
         def decode_and_fit(position: int, content: Content) -> None:
             if not kept:
-                fitted[position] = _fitted(content, height, channels, shape.fit, values.of(position, content))
+                fitted[position] = _fitted(content, height, channels, fit, values.of(position, content))
                 return
             image = with_channels(_pixels_of(content, values, position), channels)
             if image.shape[:2] != (height, width):
@@ -476,7 +396,7 @@ def _decode(
         damaged |= _for_each(read, count, decode_and_fit, on_progress, fitted)
         pixels = fitted
     depth = values.depth(np.arange(len(training.labels))) if stretched is None else stretched
-    return pixels, damaged, found, depth
+    return pixels, _Facts(found, damaged, depth, values.of_scans())
 
 
 def _find_span(read: Reader, count: int, on_progress: Progress | None, training: _Training) -> Depth:
@@ -508,15 +428,17 @@ def _decode_as_expected(
     allocate: Allocate,
     on_progress: Progress | None,
     values: _Values,
-) -> tuple[np.ndarray | None, np.ndarray, dict[int, str]]:
+) -> tuple[np.ndarray | None, np.ndarray, dict[int, str], Fit]:
     """Decode images to the shape that they will have if all are like the first one.
 
     Returns:
         the pixels, or None when an image contradicts; every image's shape as its header has it (int64, (N, 3), zeros
-        where damaged); what is damaged.
+        where damaged); what is damaged; how images became squares.
     """
-    first = _first_shape(read)
-    target = common_shape(np.array([first]), shape)
+    few = _first_shapes(read, 1 if shape.fit else _FIRST)
+    first = tuple(few[0].tolist())
+    target = common_shape(few[:1], shape)
+    fit = Shapes.of(few).fit(target, shape)
     keeps = shape.side is None and target[:2] == first[:2]
     pixels = allocate((count, *target))
     shapes = np.zeros((count, 3), dtype=np.int64)
@@ -531,7 +453,7 @@ def _decode_as_expected(
             shapes[position] = image.shape
         else:
             shapes[position] = _shape_of(content)
-            image = _fitted(content, target[0], shape.channels, shape.fit, values.of(position, content))
+            image = _fitted(content, target[0], shape.channels, fit, values.of(position, content))
         if shape.channels is not None:
             image = with_channels(image, shape.channels)
         if image.shape[:2] == target[:2] and image.shape[2] <= target[2]:
@@ -542,27 +464,7 @@ def _decode_as_expected(
     damaged = _for_each(read, count, decode, on_progress, pixels)
     for position in damaged:
         shapes[position] = 0
-    return None if differ.is_set() else pixels, shapes, damaged
-
-
-def common_shape(shapes: np.ndarray, asked: ShapeOptions) -> tuple[int, int, int]:
-    """Choose (height, width, channels) for images of ``shapes``, int64 (N, 3).
-
-    A size that is asked for always wins, then that of a pretrained network. Else images of one size up to
-    :data:`MAX_CHOSEN_SIDE` pixels keep it, and all others become squares of their median shorter side; where that is
-    larger, of that size or of the one for photographs.
-    """
-    sizes = shapes[:, :2]
-    depth = asked.channels or int(shapes[:, 2].max())
-    if asked.side is not None:
-        return asked.side, asked.side, depth
-    side = int(np.median(sizes.min(axis=1)))
-    if asked.default_size is not None and side >= PHOTOGRAPH_SIDE:
-        return asked.default_size.side, asked.default_size.side, depth
-    if (sizes == sizes[0]).all() and sizes[0].max() <= MAX_CHOSEN_SIDE:
-        return int(sizes[0, 0]), int(sizes[0, 1]), depth
-    side = min(side, MAX_CHOSEN_SIDE)
-    return side, side, depth
+    return None if differ.is_set() else pixels, shapes, damaged, fit
 
 
 def _shape_of(content: Content) -> tuple[int, ...]:
@@ -579,14 +481,18 @@ def _fitted(content: Content, side: int, channels: int | None, fit: Fit, wide: W
     return fit_image(content if channels is None else with_channels(content, channels), side, side, fit)
 
 
-def _first_shape(read: Reader) -> tuple[int, ...]:
+def _first_shapes(read: Reader, most: int) -> np.ndarray:
+    """Return the shapes of the first images that can be read, int64 (N, 3), N from 1 to ``most``; of one chunk."""
+    found: list[tuple[int, ...]] = []
     for chunk in read():
         for item in chunk:
-            try:
-                return _shape_of(content_of(item))
-            except DataError:
-                continue
-    return 1, 1, 1  # nothing can be decoded, which the full pass then reports image by image
+            if len(found) == most:
+                break
+            with suppress(DataError):
+                found.append(_shape_of(content_of(item)))
+        if found:
+            return np.array(found)
+    return np.ones((1, 3), np.int64)  # nothing can be decoded, which the full pass then reports image by image
 
 
 def _for_each(
@@ -632,9 +538,9 @@ def _for_each(
         if on_progress is not None:
             on_progress(done, count)
 
-    # Pillow warns about odd metadata. The filter is set here, around the threads, because it is not safe inside one.
+    # Pillow and pydicom warn of odd metadata. The filter is set around the threads, as it is not safe inside one.
     with warnings.catch_warnings(), ThreadPoolExecutor(threads) as pool:
-        warnings.filterwarnings("ignore", module="PIL")
+        warnings.filterwarnings("ignore", module="PIL|pydicom")
         for chunk in read():
             size = sum(len(item) if isinstance(item, bytes) else getattr(item, "nbytes", 0) for item in chunk)
             pending.append((pool.submit(run, started, chunk), size))

@@ -128,9 +128,11 @@ class ImageSet:
         fit: how an image of another shape is brought to this one, as a model that learned of these must do it too.
         original_side: median shorter side of the images before they were brought to this size, pixels; 0 where they
             came in it.
+        cropped: share of the median training image that was cropped away, 0 to 1; 0 where nothing was.
         span: of images of 16 bits, the values (0 to 65,535) that became black and white where that was asked for, as a
             model that learned of these must read them too; None where these are 0 and 65,535.
         folders: those that were read as a whole, so that no result may be written into them; none for other sources.
+        labels_from: the sentence on what was taken for labels, where that is too plain for ``notes``: class folders.
     """
 
     name: str
@@ -139,8 +141,10 @@ class ImageSet:
     notes: tuple[str, ...] = field(default=())
     fit: Fit = "crop"
     original_side: int = 0
+    cropped: float = 0.0
     span: Span | None = None
     folders: tuple[Path, ...] = ()
+    labels_from: str = ""
 
     def __post_init__(self) -> None:
         assert "train" in self.splits

@@ -10,15 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from stepladder.datasets.decode_all import NOTHING_TO_STRETCH, DefaultSize, ShapeOptions, reshaped
+from stepladder.datasets.decode_all import NOTHING_TO_STRETCH, reshaped
 from stepladder.datasets.groups import describe_groups, number_groups
 from stepladder.datasets.image_set import SPLIT_NAMES, Fit, ImageSet
+from stepladder.datasets.shapes import DefaultSize, ShapeOptions
 from stepladder.datasets.sources import NAMED_SOURCES, PATH_SOURCES, Access, Labelled, LabelOptions, LoadOptions
+from stepladder.datasets.sources.archive import SOURCE as ARCHIVE
 from stepladder.datasets.sources.arrays import read_arrays
 from stepladder.datasets.sources.base import SPLIT_WORDS, PathSource, safe_name, split_of
 from stepladder.datasets.sources.folder import SOURCE as FOLDER
+from stepladder.datasets.sources.frames import are_frames, read_frames
 from stepladder.datasets.sources.items import read_datasets
 from stepladder.datasets.sources.table import SOURCE as TABLE
+from stepladder.datasets.sources.table import load_index
 from stepladder.errors import DataError, unknown
 
 _NOTHING = Access()
@@ -34,7 +38,7 @@ def load_image_set(
     *,
     limit: int | None = None,
     size: int | DefaultSize | None = None,
-    fit: Fit = "crop",
+    fit: Fit | None = None,
     channels: int | None = None,
     stretch: bool = False,
     skip_damaged: bool = False,
@@ -46,15 +50,17 @@ def load_image_set(
 
     Args:
         data: a name in :data:`stepladder.datasets.SOURCES`; a path that one of its shapes matches; or what a program
-            holds, as :func:`as_image_set` takes it: arrays, a torch ``Dataset``, a Hugging Face dataset, an image set.
-            Or a :class:`Labelled` around one of these, which says which images belong together.
+            holds, as :func:`as_image_set` takes it: arrays, a torch ``Dataset``, a Hugging Face dataset, a data frame
+            of paths, an image set. Or a :class:`Labelled` around one of these, which says how it is labelled, and which
+            images belong together.
         limit: only the first N images of each class in each split.
         size: bring every image to squares of this many pixels, 1 to 1024. With None, images of one size up to 64 pixels
             keep it, and all others become squares of their median shorter side, at most 64. The images of an image set
             keep theirs. A :class:`DefaultSize` takes the place of that rule, and is no size that was asked for: a
             pretrained network's own. The functions that train know it of their recipe.
         fit: how an image becomes a square: ``crop`` resizes the shorter side and keeps the center, ``pad`` resizes the
-            longer side and adds black, ``stretch`` resizes both sides by themselves. Models keep to it.
+            longer side and adds black, ``stretch`` resizes both sides by themselves. With None, ``pad`` where a crop
+            would take more than a tenth of the median training image away, else ``crop``. Models keep to it.
         channels: 1 makes every image gray, 3 color; None takes gray where all are gray.
         stretch: of gray images of more than 8 bits, let what the training images use of their values become black to
             white, in place of 0 and 65,535. Images set aside as test have no part in it, and models keep to it.
@@ -74,7 +80,8 @@ def load_image_set(
     shape = ShapeOptions(asked, channels, fit, default_size, stretch)
     options = _checked(LoadOptions(limit, skip_damaged, shape, access, labels))
     if not isinstance(data, str | os.PathLike):
-        labels.refuse_of_tables("what a program holds")
+        if not are_frames(data):
+            labels.refuse_of_tables("what a program holds")
         labels.refuse_of_folders("what a program holds")
     if isinstance(data, ImageSet):
         return _finished_set(_grouped(data, groups), options)
@@ -93,7 +100,7 @@ def as_image_set(data: object, *, name: str | None = None) -> ImageSet:
     """Return what a program holds as an image set.
 
     Args:
-        data: one of these, of which the first two stand for training images alone:
+        data: one of these, of which the first three stand for training images alone:
 
             - a pair of arrays ``(x, y)``: ``x`` uint8, (N, H, W), (N, H, W, C) or (N, C, H, W) with C 1 or 3, values 0
               to 255; ``y`` whole numbers or texts, (N,). ``x`` is not copied where its order in memory allows and its
@@ -101,7 +108,9 @@ def as_image_set(data: object, *, name: str | None = None) -> ImageSet:
             - a torch ``Dataset`` with a length, whose items are ``(image, label)``: a Pillow image, a uint8 array or a
               uint8 tensor, and a number or text. Its ``classes``, if it has them, name the numbers. Or a Hugging Face
               dataset with a column of images and one of labels;
-            - a pair of the above, for train and test: ``((x, y), (x_test, y_test))``;
+            - a data frame of pandas or polars with a row an image: its path, its label, and its split and group if
+              there are any. Its columns are found as those of a table; a :class:`Labelled` around it names them;
+            - a pair of the first two, for train and test: ``((x, y), (x_test, y_test))``;
             - a mapping of splits to the above: ``{"train": (x, y), "validation": …, "test": …}``, a ``DatasetDict``;
             - an image set, which is returned as it is.
         name: under which results are reported; by default ``arrays``, the name of a Hugging Face dataset, or of the
@@ -155,10 +164,11 @@ def _finished_set(image_set: ImageSet, options: LoadOptions) -> ImageSet:
     _refuse_unnamed_groups(image_set, options)
     if options.shape.stretch and image_set.span is None:
         raise DataError("`stretch` is for images as they are decoded, and this image set is; load it with `stretch`")
-    fit = image_set.fit if options.shape.fit == "crop" else options.shape.fit
     limited = image_set if options.limit is None else image_set.limited(options.limit)
-    shape = replace(options.shape, fit=fit)
-    return _with_fit(reshaped(limited, shape, keeps_size=shape.size is None), fit)
+    shape = options.shape
+    if shape.fit is None and image_set.fit != "crop":
+        shape = replace(shape, fit=image_set.fit)
+    return _with_fit(reshaped(limited, shape, keeps_size=shape.size is None), shape.fit)
 
 
 def _refuse_unnamed_groups(image_set: ImageSet, options: LoadOptions) -> None:
@@ -167,15 +177,19 @@ def _refuse_unnamed_groups(image_set: ImageSet, options: LoadOptions) -> None:
     if options.labels.group_column is not None:
         raise DataError(
             f"`group_column` is a column of a table, of parquet or of a Hugging Face dataset, and {image_set.name} is "
-            "none of these; leave it out"
+            "none of these; leave it out, or name the table of a folder with `index`"
         )
+    for option in ("group_bursts", "group_patients"):
+        if getattr(options.labels, option) not in (None, False):
+            raise DataError(f"`{option}` is read from image files, and {image_set.name} has none; leave it out")
     raise DataError(
         f"`group_pattern` is looked for in the paths of image files, and {image_set.name} has none; leave it out"
     )
 
 
-def _with_fit(image_set: ImageSet, fit: Fit) -> ImageSet:
-    return image_set if image_set.fit == fit else replace(image_set, fit=fit)
+def _with_fit(image_set: ImageSet, fit: Fit | None) -> ImageSet:
+    """Return the image set with the fit that was asked for, which counts where all images had their shape, too."""
+    return image_set if fit in (None, image_set.fit) else replace(image_set, fit=fit)
 
 
 def _load(data: str, options: LoadOptions) -> ImageSet:
@@ -189,6 +203,8 @@ def _load(data: str, options: LoadOptions) -> ImageSet:
     if path.exists():
         if options.access.data_dir is not None:
             raise DataError(f"`data_dir` is where a named image set is, and {data} is a path; leave it out")
+        if options.labels.index is not None and not ARCHIVE.matches(path):
+            return load_index(path, options)
         if fitting := [source for source in PATH_SOURCES if source.matches(path)]:
             return _read_path(path, fitting, options)
         raise DataError(f"{path} is no image set that can be read; a path may be of {shapes}")
@@ -225,14 +241,18 @@ def _read_path(path: Path, fitting: Sequence[PathSource], options: LoadOptions) 
 
 def _refuse_of_others(chosen: PathSource, path: Path, options: LoadOptions) -> None:
     """Refuse what the chosen shape of files does not use."""
-    if chosen is not TABLE:
+    if chosen in (FOLDER, ARCHIVE):
+        options.labels.refuse_images(str(path))
+    elif chosen is not TABLE:
         options.labels.refuse_of_tables(str(path))
-    if chosen is not FOLDER:
+    if chosen not in (FOLDER, ARCHIVE):
         options.labels.refuse_of_folders(str(path))
 
 
 def _read_held(data: object, name: str | None, options: LoadOptions) -> ImageSet:
-    """Return arrays or datasets as an image set; its limit, and the shape of arrays, are left to the caller."""
+    """Return arrays, datasets or frames as an image set; its limit, and the shape of arrays, are left to the caller."""
+    if are_frames(data):
+        return read_frames(data, safe_name(name or "frame"), options)
     parts = _by_split(data)
     datasets = [split for split, part in parts.items() if _is_dataset(part)]
     if not datasets:

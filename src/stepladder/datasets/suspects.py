@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from stepladder.datasets.bursts import USUAL_SECONDS, Taken, name_bursts
 from stepladder.datasets.groups import number_groups
 from stepladder.datasets.image_set import Split
 
@@ -30,6 +31,9 @@ _LOOKED_AT = 1_000
 
 # Images that are compared, of whole groups, and of these those that are looked up.
 _COMPARED, _LOOKED_UP = 4_000, 1_000
+
+# How every note says what to do.
+_PROPOSED = re.compile("keep them apart with `(group_[a-z]+)=([^`]+)`")
 
 # How far above chance neighbors of the same group must be: as a ratio, in all, and in standard errors of chance.
 _RATIO, _MORE, _ERRORS = 3.0, 0.1, 6.0
@@ -55,9 +59,40 @@ def suspect_groups(splits: Mapping[str, Split], paths: Mapping[str, Sequence[str
             continue
         if "test" in groups and not np.isin(groups["test"], groups["train"]).any():
             continue
-        if note := _ask_pixels(splits["train"], groups["train"], kind, pattern):
+        if note := _ask_pixels(splits["train"], groups["train"], kind, f"group_pattern='{pattern}'"):
             return (note,)
     return ()
+
+
+def suspect_bursts(splits: Mapping[str, Split], taken: Mapping[str, Sequence[Taken | None]]) -> tuple[str, ...]:
+    """Return a note where images are bursts of a camera, with what keeps these apart; none where they are not.
+
+    Args:
+        splits: as decoded.
+        taken: when the first images of each were taken.
+    """
+    of_train = taken.get("train", ())
+    if not any(of_train):
+        return ()
+    groups = number_groups(name_bursts(taken, USUAL_SECONDS))
+    train = splits["train"].first(len(of_train))
+    if not _are_groups(groups["train"], train.labels):
+        return ()
+    if "test" in splits and not np.isin(groups["test"], groups["train"]).any():
+        return ()
+    note = _ask_pixels(train, groups["train"], "bursts of a camera", f"group_bursts={USUAL_SECONDS}")
+    return (note,) if note else ()
+
+
+def proposed(notes: Sequence[str]) -> dict[str, str] | None:
+    """Return what the first note proposes that suspects groups: the parameter that keeps them apart, and its value.
+
+    None where no note does: shots of the same thing, bursts, and the patients of DICOM images.
+    """
+    for note in notes:
+        if found := _PROPOSED.search(note):
+            return {found[1]: found[2].strip("'")}
+    return None
 
 
 def _name(found: re.Match[str] | None, path: str) -> str:
@@ -113,8 +148,13 @@ def _are_kinds(paths: Sequence[str], names: Sequence[str]) -> bool:
     return same > len(names) / 2 and words > len(names) / 2
 
 
-def _ask_pixels(train: Split, groups: np.ndarray, kind: str, pattern: str) -> str | None:
-    """Return the note where the nearest images of a class are of the same group far above chance."""
+def _ask_pixels(train: Split, groups: np.ndarray, kind: str, say: str) -> str | None:
+    """Return the note where the nearest images of a class are of the same group far above chance.
+
+    Args:
+        kind: what the groups are, in words.
+        say: the argument that keeps them apart.
+    """
     from stepladder.datasets.audit.mirror import points_of  # with scipy, which reading images does not wait for
 
     _, group_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
@@ -143,7 +183,7 @@ def _ask_pixels(train: Split, groups: np.ndarray, kind: str, pattern: str) -> st
     return (
         f"{len(several):,} {kind}, {each} images each, look like shots of the same thing: the nearest image has the "
         f"same class for {100 * mixed:.1f} % of them where shots mix, and for {100 * apart:.1f} % where those of the "
-        f"same are left out. A test that mixes them measures memory; keep them apart with `group_pattern='{pattern}'`."
+        f"same are left out. A test that mixes them measures memory; keep them apart with `{say}`."
     )
 
 

@@ -156,6 +156,19 @@ def _safe(name: str, kind: bytes, where: str) -> str:
         raise DataError(f"{where} holds {_REFUSED[kind]}, {shown}; only archives of plain files are read")
     if kind != _FOLDER and kind not in (b"0", b"\0", b"7"):
         raise DataError(f"{where} holds {shown} of the unknown kind {kind!r}; only archives of plain files are read")
+    return inner_path(name, where)
+
+
+def inner_path(name: str, where: str) -> str:
+    """Return the path of a member below the archive's root, with ``/``.
+
+    Args:
+        where: the archive, for messages.
+
+    Raises:
+        DataError: it leads out of the archive.
+    """
+    shown = ascii(name[:200])
     parts = name.replace("\\", "/").split("/")
     if not name or name[0] in "/\\" or ".." in parts or re.match(r"[A-Za-z]:", name):
         raise DataError(f"{where} holds the path {shown}, which leads out of the archive; it is refused as a whole")

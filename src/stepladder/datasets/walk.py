@@ -51,7 +51,7 @@ _LEFT_BEHIND_ENDINGS = ("@synoeastream", "@synoresource", ":zone.identifier")
 IMAGE_ENDINGS = frozenset(
     (
         *("jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "bmp", "dib", "tif", "tiff", "gif"),
-        *("ppm", "pgm", "pbm", "pnm"),
+        *("ppm", "pgm", "pbm", "pnm", "avif", "heic", "heif", "dcm"),
     )
 )
 
@@ -145,11 +145,11 @@ class Search:
 
     def folders(self, path: Path) -> list[Path]:
         """Return the folders in ``path`` that may hold images, links among them, by name."""
-        return [Path(entry.path) for entry in self._listed(str(path)) if _is_folder(entry)]
+        return [Path(entry.path) for entry in self._listed(str(path)) if is_folder(entry)]
 
     def names(self, path: Path) -> list[str]:
         """Return the names of the files in ``path``, those that are left behind apart."""
-        return [entry.name for entry in self._listed(str(path)) if not _is_folder(entry)]
+        return [entry.name for entry in self._listed(str(path)) if not is_folder(entry)]
 
     def files_below(
         self, folder: str, above: Iterable[str] = (), key: Callable[[str], Hashable] = lambda _: None
@@ -171,7 +171,7 @@ class Search:
             entry = next(waiting[-1][1], None)
             if entry is None:
                 waiting.pop()
-            elif _is_folder(entry):
+            elif is_folder(entry):
                 found = _identity(entry.path)
                 mark = (found, key(entry.path))
                 if mark in seen or found in around or any(found == passing for passing, _ in waiting):
@@ -247,7 +247,8 @@ def _identity(folder: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder, or a link to one."""
     try:
         return entry.is_dir()
     except OSError:  # a link to itself

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -17,6 +18,7 @@ from pydantic import (
     SerializerFunctionWrapHandler,
     ValidationError,
     model_serializer,
+    model_validator,
 )
 from safetensors import SafetensorError
 from safetensors.torch import load, save
@@ -27,14 +29,17 @@ from stepladder.datasets.mapped import fits_memory
 from stepladder.errors import RecipeError, StorageError, some_of
 from stepladder.files import parse_json, read_plain, replace_bytes, replace_json, replace_text
 from stepladder.model.classifier import Classifier
+from stepladder.model.forward import FEWEST_IMAGES, FastForward
+from stepladder.model.limits import Limits, read_limits
 from stepladder.model.rule import image_rule
+from stepladder.model.unlikeness import Unlikeness, read_unlikeness, with_features
 from stepladder.network import Network, trace_network
 from stepladder.network.arithmetic import LayerCost, format_shape
 from stepladder.network.build import build_network, outline_network
 from stepladder.network.own import find_build, register_network, with_figures
 from stepladder.techniques import Technique, find_technique
 from stepladder.training.device import Compute, choose_compute, threads_for
-from stepladder.training.evaluate import ImageBatches, compute_logits
+from stepladder.training.evaluate import ImageBatches, compute_logits, prepare_images
 from stepladder.training.rng import Streams
 
 if TYPE_CHECKING:  # asking a model needs no training
@@ -52,22 +57,24 @@ MOST_CONFIG_BYTES, MOST_CARD_BYTES = 16_000_000, 1_000_000
 
 _NETWORK, _TECHNIQUE = "network.", "technique."
 
-#: About as many images as evaluation takes at a time.
-_EVALUATION_BATCH = 250
+#: About as many images as evaluation takes at a time, and images whose features are held at a time.
+_EVALUATION_BATCH, _HELD = 250, 2_000
 
 Size = Annotated[int, Field(ge=1, le=MOST_SIDE)]
 Wide16 = Annotated[int, Field(ge=0, le=65_535)]
 
 
 class _Preprocessing(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
     technique: str
     options: dict[str, Any]
 
 
 class _Config(BaseModel):
-    """What ``config.json`` holds."""
+    """What ``config.json`` holds; a name that nobody knows is damage, or belongs to a newer format."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format_version: Literal[1, 2] = 1
     library_name: str = "stepladder"
@@ -82,6 +89,17 @@ class _Config(BaseModel):
     fit: Fit = "crop"
     #: Values of 16 bits that became black and white; None for 0 and 65,535.
     span: tuple[Wide16, Wide16] | None = None
+    #: Follows from the rest, and is there for programs that read images for the model without Stepladder; files from
+    #: before it was written lack it.
+    image_rule: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> _Config:
+        ours = image_rule(self.image_shape, self.fit, self.span)
+        same_form = self.image_rule is not None and self.image_rule.get("version") == ours["version"]
+        if same_form and self.image_rule != ours:
+            raise ValueError("image_rule says something else than image_shape, fit and span")
+        return self
 
     @model_serializer(mode="wrap")
     def _leave_out_the_usual(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -107,6 +125,8 @@ class Model(Classifier):
         calibrated: whether the temperature was fitted on validation images.
         macs: multiply-accumulates an image; few of them are done by one thread.
         folder: where it was read from; None for one that was not.
+        limits, unlikeness: what its validation images promise, and how unlike its training images an image is; None
+            where that is not known.
     """
 
     class_names: tuple[str, ...]
@@ -120,9 +140,16 @@ class Model(Classifier):
     folder: Path | None = None
     fit: Fit = "crop"
     span: Span | None = None
+    limits: Limits | None = None
+    unlikeness: Unlikeness | None = None
 
     def __repr__(self) -> str:
         return self._described("" if self.folder is None else str(self.folder))
+
+    @property
+    def tells_unlikeness(self) -> bool:  # type: ignore[override]
+        """Whether it can say how unlike its training images an image is."""
+        return self.unlikeness is not None
 
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
         """Return float32 probabilities (N, classes) of uint8 ``pixels`` (N, H, W, C) of ``image_shape``.
@@ -133,12 +160,52 @@ class Model(Classifier):
         scaled = torch.from_numpy(self.logits(pixels)) / self.temperature
         return scaled.softmax(dim=1).numpy()
 
+    def fast_probabilities(self, pixels: np.ndarray) -> np.ndarray:
+        """Return :meth:`probabilities`, of many images by onnxruntime where that says the same of the first of them."""
+        fast = self._fast if len(pixels) >= FEWEST_IMAGES else None
+        logits = fast.logits(pixels) if fast is not None and fast.agrees(pixels, self.logits) else None
+        if logits is None:
+            return self.probabilities(pixels)
+        return (torch.from_numpy(logits) / self.temperature).softmax(dim=1).numpy()
+
+    @cached_property
+    def _fast(self) -> FastForward | None:
+        on_processor = self.compute.device.type == "cpu" and self.compute.precision == "float32"
+        return FastForward(self.module, self.techniques, self.compute) if on_processor else None
+
+    def with_unlikeness(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return probabilities as above, and how unlike the training images each image is, float32 (N,).
+
+        Raises:
+            RecipeError: pixels of another shape or type.
+        """
+        assert self.unlikeness is not None
+        module, classes = with_features(self.module, self.example()), len(self.class_names)
+        parts = []
+        for start in range(0, len(pixels), _HELD):  # features are wide
+            outputs = self._outputs(module, pixels[start : start + _HELD])
+            logits, features = outputs[:, :classes], outputs[:, classes:]
+            if features.shape[1] != len(self.unlikeness.center):
+                raise StorageError(f"{self.folder} has the unlikeness of another network; train the model again")
+            probabilities = (torch.from_numpy(logits) / self.temperature).softmax(dim=1).numpy()
+            parts.append((probabilities, self.unlikeness.score(logits, features)))
+        return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+
+    def example(self) -> Tensor:
+        """Return two images as the network reads them, prepared, black: to look at what it gives."""
+        height, width, channels = self.image_shape
+        black = torch.zeros((2, channels, height, width), dtype=torch.uint8, device=self.compute.device)
+        return prepare_images(black, self.techniques)
+
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Return float32 logits (N, classes) of uint8 images (N, H, W, C) of ``image_shape``.
 
         Raises:
             RecipeError: images of another shape or type.
         """
+        return self._outputs(self.module, images)
+
+    def _outputs(self, module: nn.Module, images: np.ndarray) -> np.ndarray:
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != self.image_shape:
             height, width, channels = self.image_shape
             raise RecipeError(
@@ -148,7 +215,7 @@ class Model(Classifier):
         images = np.require(images, requirements=["C", "W"])
         batches = ImageBatches(torch.from_numpy(images).to(self.compute.device))
         with threads_for(min(len(images), _EVALUATION_BATCH) * self.macs):
-            return compute_logits(self.module, self.techniques, batches, self.compute).cpu().numpy()
+            return compute_logits(module, self.techniques, batches, self.compute).cpu().numpy()
 
 
 def save_model(
@@ -217,12 +284,11 @@ def calibrate_model(folder: Path, temperature: float | None) -> None:
 
 
 def _write_config(path: Path, config: _Config) -> None:
-    # The rule follows from the rest, and is there for programs that read images for the model without Stepladder.
     rule = image_rule(config.image_shape, config.fit, config.span)
-    replace_json(path, config.model_dump(mode="json") | {"image_rule": rule})
+    replace_json(path, config.model_copy(update={"image_rule": rule}).model_dump(mode="json"))
 
 
-def load_model(
+def load_folder(
     folder: Path | str, device: str = "auto", precision: str | None = None, network: str | None = None
 ) -> Model:
     """Read what :func:`save_model` wrote.
@@ -279,6 +345,8 @@ def load_model(
         folder=folder,
         fit=config.fit,
         span=config.span,
+        limits=read_limits(folder),
+        unlikeness=read_unlikeness(folder),
     )
     try:
         model.logits(np.zeros((1, *config.image_shape), np.uint8))

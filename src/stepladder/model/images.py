@@ -9,6 +9,7 @@ import glob
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -18,8 +19,12 @@ from PIL import Image
 
 from stepladder.datasets.decode import Wide, decode_fitted, fit_image, upright_pixels, with_channels
 from stepladder.datasets.image_set import Fit, Span
+from stepladder.datasets.threads import available_cores
 from stepladder.datasets.walk import Search, is_of_system
 from stepladder.errors import DataError
+
+# Fewer are read before threads have started.
+_FEWEST_IN_THREADS = 4
 
 
 class TensorLike(Protocol):
@@ -136,8 +141,16 @@ def read_pixels(
     """
     singles = list(_singles(images))
     pixels = np.empty((len(singles), *shape), dtype=np.uint8)
-    for position, image in enumerate(singles):
-        pixels[position] = _read_one(image, shape, fit, Wide(span))
+
+    def read(position: int) -> None:
+        pixels[position] = _read_one(singles[position], shape, fit, Wide(span))
+
+    if len(singles) < _FEWEST_IN_THREADS:
+        for position in range(len(singles)):
+            read(position)
+    else:
+        with ThreadPoolExecutor(available_cores()) as pool:
+            list(pool.map(read, range(len(singles))))
     return pixels
 
 

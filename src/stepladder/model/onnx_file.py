@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,19 @@ from stepladder.datasets.mapped import fits_memory
 from stepladder.errors import RecipeError, StorageError, missing_extra
 from stepladder.files import parse_json, read_plain
 from stepladder.model.classifier import Classifier
+from stepladder.model.limits import Limits
 
-#: Names in the file: its one input, its one output, and the metadata entry that makes it ours.
+#: Names in the file: its one input, its output, and the metadata entry that makes it ours.
 INPUT, OUTPUT, METADATA = "images", "probabilities", "stepladder"
 
+#: The second output, of a model that has it: how unlike the training images each image is, float32 (N,), above 0 for
+#: unlike.
+UNLIKENESS = "unlikeness"
+
 #: Raised with every change that an older Stepladder would misread: 2 brings images to the model's shape by ``fit``,
-#: or those of 16 bits to 8 by ``span``.
-FILE_VERSIONS = (1, 2)
+#: or those of 16 bits to 8 by ``span``; 3 has a second output; 4 reads
+#: images of any size.
+FILE_VERSIONS = (1, 2, 3, 4)
 
 
 #: The checksum of a file is its last entry of ONNX's ``metadata_props``; this is how, in protobuf, that begins.
@@ -76,16 +83,28 @@ class OnnxModel(Classifier):
             self._session = onnxruntime.InferenceSession(
                 content, options, providers=["CPUExecutionProvider"], enable_fallback=0
             )
-            written = self._session.get_modelmeta().custom_metadata_map.get(METADATA)
+            #: What the file says of itself, by name: the facts, the card.
+            self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
             reads = [(one.name, one.type, one.shape[1:]) for one in self._session.get_inputs()]
             gives = [(one.name, one.shape[1:]) for one in self._session.get_outputs()]
         except Exception as error:  # onnxruntime raises classes of its own that share no base
             raise StorageError(
                 f"{place} is no readable ONNX file ({_first_line(error)}); export the model again"
             ) from error
-        self.class_names, self.image_shape, self.calibrated, self.fit, self.span = _facts(place, written)
+        facts = _facts(place, self.metadata.get(METADATA))
+        self.class_names, self.image_shape = facts.class_names, facts.image_shape
+        self.calibrated, self.fit, self.span, self.limits = facts.calibrated, facts.fit, facts.span, facts.limits
+        self.any_size = facts.any_size
         # What the facts claim is allocated for every image: it must be what the graph itself reads and gives.
-        if reads != [(INPUT, "tensor(uint8)", list(self.image_shape))] or gives != [(OUTPUT, [len(self.class_names)])]:
+        first, *more = gives
+        self.tells_unlikeness = more == [(UNLIKENESS, [])]
+        right = first == (OUTPUT, [len(self.class_names)]) and (not more or self.tells_unlikeness)
+        if self.any_size:
+            reads = [
+                (name, kind, list(self.image_shape[: sum(isinstance(side, str) for side in shape)]) + shape[2:])
+                for name, kind, shape in reads
+            ]
+        if reads != [(INPUT, "tensor(uint8)", list(self.image_shape))] or not right:
             raise StorageError(
                 f"{place} says that it tells {len(self.class_names)} classes apart on images of "
                 f"{'×'.join(map(str, self.image_shape))}, and its graph is another; export the model again"
@@ -111,16 +130,36 @@ class OnnxModel(Classifier):
         Raises:
             RecipeError: pixels of another shape or type.
         """
+        return self._run([OUTPUT], pixels)[0]
+
+    def of_any_size(self, images: np.ndarray) -> np.ndarray:
+        """Return float32 probabilities (N, classes) of uint8 ``images`` (N, H, W, C), which the file itself resizes.
+
+        Only a file has this that was exported so; H and W are 1 or more.
+        """
+        assert self.any_size
+        return np.asarray(self._session.run([OUTPUT], {INPUT: np.ascontiguousarray(images)})[0])
+
+    def with_unlikeness(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return probabilities as above, and how unlike the training images each image is, float32 (N,).
+
+        Raises:
+            RecipeError: pixels of another shape or type.
+        """
+        probabilities, unlikeness = self._run([OUTPUT, UNLIKENESS], pixels)
+        return probabilities, unlikeness
+
+    def _run(self, outputs: list[str], pixels: np.ndarray) -> list[np.ndarray]:
         if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != self.image_shape:
             height, width, channels = self.image_shape
             raise RecipeError(
                 f"the model reads uint8 images (N, {height}, {width}, {channels}); got {pixels.dtype} {pixels.shape}"
             )
         try:
-            (probabilities,) = self._session.run([OUTPUT], {INPUT: np.ascontiguousarray(pixels)})
+            found = self._session.run(outputs, {INPUT: np.ascontiguousarray(pixels)})
         except Exception as error:  # a graph that can be read, and not be run
             raise StorageError(f"{self._place} cannot be run ({_first_line(error)}); export the model again") from error
-        return np.asarray(probabilities)
+        return [np.asarray(values) for values in found]
 
 
 def _content(path: Path) -> bytes:
@@ -133,7 +172,24 @@ def _content(path: Path) -> bytes:
         raise StorageError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def _facts(place: str, written: str | None) -> tuple[tuple[str, ...], tuple[int, int, int], bool, Fit, Span | None]:
+@dataclass(frozen=True)
+class _Facts:
+    """What the metadata of a file says of the model; see :class:`Classifier`.
+
+    Attributes:
+        any_size: whether the graph itself brings images to ``image_shape``.
+    """
+
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    calibrated: bool
+    fit: Fit
+    span: Span | None
+    limits: Limits | None
+    any_size: bool
+
+
+def _facts(place: str, written: str | None) -> _Facts:
     if written is None:
         raise StorageError(f"{place} was not exported by Stepladder; export the model with Stepladder")
     try:
@@ -141,7 +197,7 @@ def _facts(place: str, written: str | None) -> tuple[tuple[str, ...], tuple[int,
         version = facts["file_version"]
         if version not in FILE_VERSIONS:
             raise StorageError(
-                f"{place} has file version {version}, and this Stepladder reads 1 and 2; export the model again"
+                f"{place} has file version {version}, and this Stepladder reads 1 to 4; export the model again"
             )
         height, width, channels = (int(length) for length in facts["image_shape"])
         fit = next(fit for fit in FITS if fit == facts.get("fit", "crop"))
@@ -150,7 +206,9 @@ def _facts(place: str, written: str | None) -> tuple[tuple[str, ...], tuple[int,
             low, high = (int(value) for value in span)
             span = min(max(low, 0), 65_535), min(max(high, 0), 65_535)
         calibrated = facts.get("calibrated") is True
-        return tuple(map(str, facts["class_names"])), (height, width, channels), calibrated, fit, span
+        limits = Limits.from_json(facts["limits"]) if "limits" in facts else None
+        names, any_size = tuple(map(str, facts["class_names"])), facts.get("any_size") is True
+        return _Facts(names, (height, width, channels), calibrated, fit, span, limits, any_size)
     except (ValueError, KeyError, TypeError, StopIteration) as error:
         raise StorageError(f"{place} holds damaged facts of the model ({error}); export it again") from error
 

@@ -48,11 +48,14 @@ class AuditSection:
     alarm: bool = False
 
 
-def audit_sections(audit: ImageAudit, training: Sequence[str] = ()) -> tuple[AuditSection, ...]:
+def audit_sections(
+    audit: ImageAudit, training: Sequence[str] = (), more: Sequence[AuditSection] = ()
+) -> tuple[AuditSection, ...]:
     """Return what the audit says, most counted first; the same for terminal and page.
 
     Args:
         training: sentences on how to train on the images, where there is more to say than of any.
+        more: what was measured beside it.
     """
     return (
         _images(audit),
@@ -60,6 +63,7 @@ def audit_sections(audit: ImageAudit, training: Sequence[str] = ()) -> tuple[Aud
         *([_damaged(audit)] if audit.damaged else []),
         *([_constant(audit)] if audit.constant else []),
         *_groups(audit),
+        *more,
         _copies(audit),
         _mirror(audit),
         *([AuditSection("How to train on them", tuple(training))] if training else []),
@@ -112,7 +116,10 @@ def _classes(audit: ImageAudit) -> AuditSection:
     total = ("all", *(f"{sum(audit.counts[split]):,}" for split in splits))
     shown = rows if len(rows) <= 30 else [*rows[:25], (f"… {len(rows) - 25:,} more", *(UNDEFINED for _ in splits))]
     table = TextTable("Images by class and split.", ("class", *splits), (*shown, total), 1)
-    return AuditSection("Classes", (audit.balance.sentence,), table, alarm=audit.balance.ratio >= 1.5)
+    labels = audit.image_set.labels_from
+    return AuditSection(
+        "Classes", (*([labels] if labels else []), audit.balance.sentence), table, alarm=audit.balance.ratio >= 1.5
+    )
 
 
 def _damaged(audit: ImageAudit) -> AuditSection:
@@ -299,7 +306,7 @@ class _Album(NamedTuple):
     total: int
 
 
-def render_audit_page(audit: ImageAudit, training: Sequence[str] = ()) -> str:
+def render_audit_page(audit: ImageAudit, training: Sequence[str] = (), more: Sequence[AuditSection] = ()) -> str:
     """Return the page, see :func:`audit_sections`. It asks for nothing from anywhere, and names are text in it."""
     style = "\n".join((_TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "audit.css"))
     return (
@@ -308,7 +315,7 @@ def render_audit_page(audit: ImageAudit, training: Sequence[str] = ()) -> str:
         .render(
             name=audit.image_set.name,
             fingerprint=audit.image_set.fingerprint,
-            sections=audit_sections(audit, training),
+            sections=audit_sections(audit, training, more),
             sheet=_data_uri(draw_sheet(audit.image_set)),
             albums=_albums(audit),
             style=style,

@@ -541,11 +541,18 @@ def _differences(out: Path, found: StudyRecord, here: StudyRecord, splits: Split
     """Return how two plans differ and what to do, after "holds another study:"."""
     phrases = differences(found, here)
     images = read_images(out)
-    if found.data.fingerprint != here.data.fingerprint and images is not None:
+    changes: Sequence[str] = ()
+    if found.data.fit != here.data.fit:  # which may be by another default than there was then
+        changes = [f"its images became squares by {found.data.fit}, and these by {here.data.fit}"]
+    elif found.data.fingerprint != here.data.fingerprint and images is not None:
         changes = describe_changes(images, splits, found.data.class_names)
-        phrases = [phrase for phrase in phrases if phrase not in ("the images differ", "the split differs")] + changes
-    more = f"; and {len(phrases) - 4} more" if len(phrases) > 4 else ""
+    if changes:
+        phrases = [phrase for phrase in phrases if phrase not in ("the images differ", "the split differs")]
+        phrases += changes
     fix = "Choose another folder with `out`, or the same settings to continue"
+    if found.data.fit != here.data.fit:
+        fix = f"Choose another folder with `out`, or say `fit='{found.data.fit}'` to continue"
+    more = f"; and {len(phrases) - 4} more" if len(phrases) > 4 else ""
     if phrases and all(phrase.startswith("epochs is ") for phrase in phrases):
         before = found.rungs[0].recipe["epochs"]
         fix = (

@@ -105,7 +105,7 @@ def train_model(
     if found is not None and found.trial == trial.id:
         if test and found.status == "finished" and found.test_accuracy is None:  # not wanted then, or stopped before
             _note(out, trial, prepared, callbacks)
-            found = read_test(job, found, card_facts(found, recipe.name, data), compute)
+            found = read_test(job, found, card_facts(out, found, recipe.name, data), compute)
         return _trained(job, found, prepared)
     if found is not None or (out / "study.json").exists():
         raise StudyError(f"{out} holds another result, which would be lost; choose another folder with `out`")
@@ -117,7 +117,7 @@ def train_model(
             result = run_trial(job, compute, callbacks, execution)
     if result.status == "finished" and test:
         _note(out, trial, prepared, callbacks)
-        result = read_test(job, result, card_facts(result, recipe.name, data), compute)
+        result = read_test(job, result, card_facts(out, result, recipe.name, data), compute)
         callbacks.test_read(trial, result)
     return _trained(job, result, prepared)
 

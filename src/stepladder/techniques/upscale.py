@@ -36,7 +36,7 @@ class Upscale(Technique):
     def check(self, context: Context) -> list[str]:  # noqa: ARG002
         """Refuse images that would be larger than any ``size`` may make them."""
         # Imported here: the module decodes images, too, and takes 20 ms to load.
-        from stepladder.datasets.decode_all import MAX_SIDE
+        from stepladder.datasets.shapes import MAX_SIDE
 
         sides = self.shape_before()[1:]
         height, width = self._enlarged(*sides)

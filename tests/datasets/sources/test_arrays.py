@@ -110,7 +110,7 @@ def test_an_image_set_is_itself(make_set):
 
 
 def test_limit_size_and_channels_hold_for_arrays_too(x):
-    images = load_image_set((x, Y), limit=1, size=4, channels=1)
+    images = load_image_set((x, Y), limit=1, size=4, fit="crop", channels=1)
     assert images.image_shape == (4, 4, 1)
     np.testing.assert_array_equal(images.splits["train"].images[1], fit_square(with_channels(x[1], 1), 4))
     assert len(images.splits["train"]) == 3

@@ -112,7 +112,7 @@ def test_another_encoding(pets, encode):
     path = write(pets, "path,label\nkäse.png,Käse\ndog/0000.png,dog\n", encoding="cp1252")
     found = load_image_set(path)
     assert found.class_names == ("Käse", "dog")
-    assert found.notes[0] == "labels.csv is no UTF-8 (byte 12) and was read as cp1252."
+    assert found.notes[1] == "labels.csv is no UTF-8 (byte 12) and was read as cp1252."
     (pets / "utf16.csv").write_bytes("path,label\nkäse.png,cat\ndog/0000.png,dog\n".encode("utf-16"))
     assert len(load_image_set(str(pets / "utf16.csv")).splits["train"]) == 2
     (pets / "no.csv").write_bytes(b"path,label\n\x81\x8d,cat\n")
@@ -155,6 +155,7 @@ def test_images_that_are_not_listed_and_columns_that_are_not_read_are_said(tmp_p
     rows = ["path,label,age", *(f"set/{name}/{number:04}.png,{name},7" for name in ("cat", "dog") for number in (0, 1))]
     (tmp_path / "a.csv").write_text("\n".join(rows))
     assert load_image_set(tmp_path / "a.csv").notes == (
+        "Labels: from column 'label' of a.csv, cat (2), dog (2); state it with `label_column='label'`.",
         "Not read: 1 file was beside those in the table, which does not list them, by ending .png (1).",
         "Not read: the columns age.",
     )
@@ -164,5 +165,5 @@ def test_paths_in_the_current_folder_are_listed(tmp_path, write_folder, monkeypa
     write_folder(tmp_path, {"set": 3})
     monkeypatch.chdir(tmp_path / "set")
     (tmp_path / "set" / "a.csv").write_text("path,label\n0000.png,a\n./0001.png,b\n")
-    (note,) = load_image_set("a.csv").notes
-    assert note.startswith("Not read: 1 file was beside those in the table")
+    notes = load_image_set("a.csv").notes
+    assert notes[1].startswith("Not read: 1 file was beside those in the table")

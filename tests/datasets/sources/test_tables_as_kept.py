@@ -85,10 +85,14 @@ def test_ways_to_keep_a_table(pets, kept):
 
 def test_what_was_found_by_its_cells_is_said(pets):
     (pets / "a.csv").write_text(KEPT["names of neither"][1])
-    assert load_image_set(str(pets / "a.csv")).notes[:2] == (
-        "The paths were found in where, by its cells; say so with `path_column`.",
-        "The labels were found in diagnosis, the one column with few different values (2); say so with `label_column`.",
+    assert load_image_set(str(pets / "a.csv")).notes[:1] == (
+        "Labels: from column 'diagnosis' of a.csv, cat (4), dog (4); state it with `path_column='where'` and "
+        "`label_column='diagnosis'`.",
     )
+    stated = load_image_set(Labelled(str(pets / "a.csv"), path_column="where", label_column="diagnosis"))
+    assert stated.notes == ("Not read: the columns nr.",)
+    half = load_image_set(Labelled(str(pets / "a.csv"), label_column="diagnosis"))
+    assert half.notes[0] == "Paths: from column 'where' of a.csv; state it with `path_column='where'`."
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -173,7 +177,8 @@ WRONG: dict[str, tuple[str, str, dict[str, str], str]] = {
             head="path,kind,site",
         ),
         {},
-        "several could be labels, by how many different values they have: kind (2), site (2); name one with",
+        "several could be labels, by how many different values they have: kind (2), site (2); choose one with "
+        "`label_column='kind'` or `label_column='site'`",
     ),
     "several labels an image": (
         "a.csv",
@@ -216,3 +221,69 @@ def test_what_does_not_fit_is_one_sentence(pets, wrong):
 def test_what_only_tables_use_is_refused_elsewhere(pets, make: Callable[[Path], object], where):
     with pytest.raises(DataError, match=rf"`fold_labels` is for tables of paths, and .*{where}; leave it out"):
         load_image_set(Labelled(make(pets), fold_labels=True))
+
+
+MORE: dict[str, tuple[str, str]] = {
+    "a line for Excel": ("a.csv", "sep=;\n" + lines(*each("{file}.png;{kind}"), head="path;label")),
+    "bars": ("a.csv", lines(*each("{file}.png|{kind}"), head="path|label")),
+    "a list with comments": ("a.txt", "# images of pets\n" + lines(*each("{file}.png {kind}"))),
+    "a list with a header": ("a.txt", lines(*each("{file}.png {kind}"), head="path label")),
+    "a list of MXNet": ("a.lst", lines(*each("{n}\t{file}.png\t{kind}"))),
+    "objects a line, under the ending of JSON": (
+        "a.json",
+        lines(*[json.dumps({"path": f"{a}.png", "label": b}) for a, b in zip(FILES, KINDS, strict=True)]),
+    ),
+    "the label first": ("a.txt", lines(*each("{kind} {file}.png"))),
+    "paths of another computer": ("a.csv", lines(*each("/kaggle/input/pets/{file}.png,{kind}"), head="path,label")),
+    "paths of another system": ("a.csv", lines(*each("C:\\me\\pets\\{file}.png,{kind}"), head="path,label")),
+}
+
+
+@pytest.mark.parametrize("kept", MORE)
+def test_more_ways_to_keep_a_table(pets, kept):
+    name, text = MORE[kept]
+    (pets / name).write_text(text.replace("cat/", "cat\\").replace("dog/", "dog\\") if "system" in kept else text)
+    assert counts(load_image_set(str(pets / name))) == {"train": {"cat": 4, "dog": 4}}
+
+
+def test_lists_of_several_columns_without_endings(pets):
+    # As of the Oxford-IIIT pets: name, class, species, breed.
+    (pets / "list.txt").write_text(lines(*each("{file} {n} {kind} 1"), head="#Image ID SPECIES BREED"))
+    found = load_image_set(Labelled(str(pets / "list.txt"), label_column="column 3"))
+    assert counts(found) == {"train": {"cat": 4, "dog": 4}}
+    (pets / "cat" / "my own.png").write_bytes((pets / "cat" / "0000.png").read_bytes())
+    (pets / "b.txt").write_text("cat/my own.png a\ndog/0000.png b\ncat/0001.png a\ndog/0001.png b\n")
+    assert counts(load_image_set(str(pets / "b.txt"))) == {"train": {"a": 2, "b": 2}}
+
+
+def test_a_start_of_paths_that_is_left_out_is_said_and_never_by_chance(pets):
+    (pets / "a.csv").write_text(MORE["paths of another computer"][1])
+    assert "Paths were read without '/kaggle/input/pets/', with which they start and which is not here." in (
+        load_image_set(str(pets / "a.csv")).notes
+    )
+    (pets / "a.csv").write_text(MORE["paths of another computer"][1] + "/kaggle/input/pets/dog/gone.png,dog\n")
+    with pytest.raises(DataError, match=r"lists 1 file that cannot be found: .*pets/dog/gone\.png \(line 10\)"):
+        load_image_set(str(pets / "a.csv"))
+    gone = [f"/kaggle/input/pets/dog/gone{n}.png,dog" for n in range(8)]
+    (pets / "a.csv").write_text(MORE["paths of another computer"][1] + lines(*gone))
+    with pytest.raises(DataError, match=r"lists 16 files that cannot be found: /kaggle/input/pets/cat/0000\.png"):
+        load_image_set(str(pets / "a.csv"))
+
+
+def test_lines_are_counted_behind_a_line_for_excel(pets):
+    (pets / "a.csv").write_text("sep=;\npath;label\ncat/0000.png;a\ndog/0000.png;\n")
+    with pytest.raises(DataError, match="line 4 has a blank label"):
+        load_image_set(str(pets / "a.csv"))
+
+
+def test_a_row_for_each_box_counts_each_image_once(pets):
+    boxes = [f"{row},{box},{box}" for row in each("{file}.png,8,8,{kind}") for box in (1, 2)]
+    (pets / "a.csv").write_text(lines(*boxes, head="filename,width,height,class,xmin,ymin"))
+    found = load_image_set(str(pets / "a.csv"))
+    assert counts(found) == {"train": {"cat": 4, "dog": 4}}
+    assert "8 rows list a file again, with the same label; each file counts once." in found.notes
+    # In two splits it is a leak, which is for the leak check to say.
+    (pets / "a.csv").write_text(
+        lines(*each("{file}.png,{kind},train"), *each("{file}.png,{kind},test"), head="path,label,split")
+    )
+    assert set(counts(load_image_set(str(pets / "a.csv")))) == {"train", "test"}

@@ -45,7 +45,10 @@ def test_words_before_numbers_are_labels_and_the_pattern_that_is_told_gives_the_
 
 @pytest.mark.parametrize("names", [["IMG_1", "IMG_2", "IMG_3"], ["a", "b", "c"], ["cat_1", "cat_2", "cat_3", "dog_1"]])
 def test_names_that_say_no_classes_are_left_alone(write, names):
-    with pytest.raises(DataError, match="holds no images; it must hold a folder of image files for each class"):
+    words = (
+        rf"holds {len(names)} images \({names[0]}\.png, {names[1]}\.png.*, and no class folders; say what labels them, "
+    )
+    with pytest.raises(DataError, match=words + "with `label_pattern` for their names or `index` for a table"):
         load_image_set(write(*[f"pets/{name}.png" for name in names]))
 
 
@@ -147,3 +150,76 @@ def test_what_does_not_fit_is_one_sentence(write, how, words):
 def test_what_only_folders_use_is_refused_elsewhere():
     with pytest.raises(DataError, match="`level` is for folders of images, and digits is none; leave it out"):
         load_image_set(Labelled("digits", level="leaf"))
+
+
+def split_up(write, **of_class: str) -> str:
+    paths = [
+        f"pets/{kind}/{split}/{n}.png" for kind, splits in of_class.items() for split in splits.split() for n in "01"
+    ]
+    return write(*paths)
+
+
+def test_splits_below_the_classes_are_splits_and_that_is_said(write):
+    pets = split_up(write, cat="train test Val", dog="train test val")
+    found = load_image_set(pets)
+    assert counts(found) == {split: {"cat": 2, "dog": 2} for split in ("train", "validation", "test")}
+    assert found.notes == (
+        "Splits: from folders in the class folders, train (4), validation (4), test (4); `level=top` takes all as "
+        "training images.",
+    )
+    assert counts(load_image_set(Labelled(pets, level="top"))) == {"train": {"cat": 6, "dog": 6}}
+    assert counts(load_image_set(pets, limit=1))["test"] == {"cat": 1, "dog": 1}
+
+
+def test_they_are_found_in_a_wrapper(write, tmp_path):
+    for kind in ("cat", "dog"):
+        for split in ("train", "test"):
+            write(f"whole/pets/{kind}/{split}/{kind}{split}.png")
+    found = load_image_set(tmp_path / "whole")
+    assert counts(found) == {"train": {"cat": 1, "dog": 1}, "test": {"cat": 1, "dog": 1}}
+    assert found.notes[0] == "Read from pets, the only folder in whole."
+
+
+@pytest.mark.parametrize(
+    ("of_class", "without"),
+    [
+        ({"cat": "train test", "emu": "train test", "dog": "left right"}, "dog has"),
+        ({"cat": "train test", "emu": "test", "dog": "train"}, "emu has"),
+        ({"cat": "train", "emu": "train", "dog": "left", "fox": "."}, "dog, fox have"),
+    ],
+)
+def test_where_some_classes_have_splits_both_ways_to_say_it_are_given(write, of_class, without):
+    pets = split_up(write, **of_class)
+    words = rf"\(cat/train\), and {without} no train folder; add it, or take all .* with `level=top`"
+    with pytest.raises(DataError, match=words):
+        load_image_set(pets)
+    assert set(counts(load_image_set(Labelled(pets, level="top")))) == {"train"}
+
+
+def test_a_folder_of_that_name_in_one_class_is_part_of_it(write):
+    pets = split_up(write, bus="red blue", vehicle="train test")
+    assert counts(load_image_set(pets)) == {"train": {"bus": 4, "vehicle": 4}}
+
+
+def test_names_in_folders_of_splits(write):
+    paths = [
+        f"pets/{split}/{kind}.{n}.png" for split in ("train", "valid") for kind in ("cat", "dog") for n in range(3)
+    ]
+    pets = write(*paths, *[f"pets/test/{n}.png" for n in range(4)])
+    found = load_image_set(pets)
+    assert counts(found) == {"train": {"cat": 3, "dog": 3}, "validation": {"cat": 3, "dog": 3}}
+    assert found.notes[0].startswith("Labels: from file names, cat (6), dog (6); state it with `label_pattern='")
+    assert "Left out, as names there say no class of the training images: test (4 images)." in found.notes
+    write(*[f"pets/test/emu.{n}.png" for n in range(4)])
+    assert "test" not in load_image_set(pets).splits
+
+
+def test_a_table_in_each_folder_of_a_split(write, tmp_path):
+    for split, each in (("train", 4), ("valid", 2)):
+        files = [f"{n}_jpg.rf.{split}.png" for n in range(each)]
+        write(*[f"pets/{split}/{file}" for file in files])
+        rows = [f"{file}, {(n + 1) % 2}, {n % 2}" for n, file in enumerate(files)]
+        (tmp_path / "pets" / split / "_classes.csv").write_text("\n".join(["filename, cat, dog", *rows]))
+    found = load_image_set(tmp_path / "pets")
+    assert counts(found) == {"train": {"cat": 2, "dog": 2}, "validation": {"cat": 1, "dog": 1}}
+    assert found.notes[0] == "Labels: from 2 columns of _classes.csv, one a class, cat (3), dog (3)."

@@ -115,7 +115,9 @@ def test_rungs_of_ones_own_begin_from_it_where_they_say_pretrained(digits, named
     assert base.recipe.network == weights.recipe.network == load_network(str(folder))
     assert weights.recipe.techniques[0].options["source"] == str(folder)
     (tmp_path / "study.toml").write_text('set = {network = "lenet5"}\n[[rungs]]\nname = "a"\ntechniques = []\n')
-    with pytest.raises(StudyError, match="`init` brings its model's network, and .*study.toml names another; give one"):
+    with pytest.raises(
+        StudyError, match=r"`init` brings its model's network, and .*study[.]toml names another; give one"
+    ):
         choose_study(tmp_path / "study.toml", options, named, 3, Rules())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stepladder.datasets.sources import (
+    archive,
     cifar,
     digits,
     folder,
@@ -37,6 +38,7 @@ SOURCES: tuple[NamedSource | PathSource, ...] = (
     parquet.SOURCE,
     npz.SOURCE,
     webdataset.SOURCE,
+    archive.SOURCE,
     folder.SOURCE,
 )
 

@@ -10,10 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from stepladder.datasets.decode_all import Progress, ShapeOptions
+from stepladder.datasets.bursts import check_seconds, describe_bursts, names_by_bursts
+from stepladder.datasets.decode_all import Progress
+from stepladder.datasets.dicom import describe_patients, names_by_patients
 from stepladder.datasets.download import DownloadProgress
 from stepladder.datasets.groups import describe_groups, names_by_pattern, number_groups
 from stepladder.datasets.image_set import ImageSet
+from stepladder.datasets.labels import in_order
+from stepladder.datasets.shapes import ShapeOptions
 from stepladder.datasets.walk import is_left_behind, not_read
 from stepladder.errors import DataError, some_of
 
@@ -51,29 +55,47 @@ class LabelOptions:
             a patient or an object. Groups stay on one side of every split.
         group_pattern: of files: a regular expression that is looked for in the path below the root of the images. Its
             first group, or the whole match, names the group.
+        group_bursts: of files: photographs that one camera took with at most so many seconds between them are of one
+            group, as their EXIF tells.
+        group_patients: of DICOM files: the images of one patient are of one group.
         label_pattern: of a folder: likewise names the class, in place of class folders.
         level: of a folder: which of the folders that a file lies in is its class: ``top``, ``leaf``, or a number from 1
             below the root or the folder of its split.
         path_column, label_column, split_column: of a table: the columns, where their names or cells do not tell.
-        images: of a table: the folder that its paths start from; by default its own, or one in it.
+        images: of a table: the folder that its paths start from; by default its own, or one in it or beside it.
+        index: of a folder: the table that labels its images, whose paths start there; a relative one is looked for in
+            the current folder, and then in that of the images.
         fold_labels: of a table: labels that differ by case or spaces alone are one class, in the commonest spelling.
     """
 
     group_column: str | None = None
     group_pattern: str | None = None
+    group_bursts: float | None = None
+    group_patients: bool = False
     label_pattern: str | None = None
     level: str | None = None
     path_column: str | None = None
     label_column: str | None = None
     split_column: str | None = None
     images: Path | str | None = None
+    index: Path | str | None = None
     fold_labels: bool = False
 
     def refuse_of_folders(self, what: str) -> None:
         """Raise DataError where something was said that only folders can use; ``what`` is there in place of one."""
-        for name in ("label_pattern", "level"):
+        for name in ("label_pattern", "level", "index"):
             if getattr(self, name) is not None:
                 raise DataError(f"`{name}` is for folders of images, and {what} is none; leave it out")
+
+    @property
+    def names_columns(self) -> bool:
+        """Whether something was said of the columns or labels of a table."""
+        return self.fold_labels or any((self.path_column, self.label_column, self.split_column))
+
+    def refuse_images(self, what: str) -> None:
+        """Raise DataError where ``images`` was said of a folder: a table may lie in it, whose paths start there."""
+        if self.images is not None:
+            raise DataError(f"`images` is for tables of paths, and {what} is a folder; name its table with `index`")
 
     def refuse_of_tables(self, what: str) -> None:
         """Raise DataError where something was said that only tables can use; ``what`` is there in place of one."""
@@ -84,26 +106,48 @@ class LabelOptions:
     @property
     def asks_groups(self) -> bool:
         """Whether the source is to name groups."""
-        return self.group_column is not None or self.group_pattern is not None
+        return bool(self._grouping)
+
+    @property
+    def _grouping(self) -> list[str]:
+        """The parameters that name groups, of those that were given."""
+        names = ("group_column", "group_pattern", "group_bursts", "group_patients")
+        return [name for name in names if getattr(self, name) not in (None, False)]
 
     def check(self) -> None:
         """Raise DataError where two options say the same, or one cannot be."""
-        if self.label_pattern is not None and self.level is not None:
-            raise DataError("`label_pattern` and `level` both name the classes; give one of them")
+        naming = [name for name in ("label_pattern", "level", "index") if getattr(self, name) is not None]
+        if len(naming) > 1:
+            raise DataError(f"`{naming[0]}` and `{naming[1]}` both name the classes; give one of them")
+        if self.index is not None and self.images is not None:
+            raise DataError("the paths of `index` start at the folder that it is given with; leave `images` out")
         if self.level not in (None, "top", "leaf") and not re.fullmatch("[1-9][0-9]?", str(self.level)):
             raise DataError(f"`level` is {self.level}; it must be top, leaf or a number from 1")
-        if self.group_column is not None and self.group_pattern is not None:
-            raise DataError("`group_column` and `group_pattern` both name the groups; give one of them")
+        check_seconds(self.group_bursts)
+        if len(self._grouping) > 1:
+            first, second, *_ = self._grouping
+            raise DataError(f"`{first}` and `{second}` both name the groups; give one of them")
 
-    def groups_of_paths(self, paths: Mapping[str, Sequence[str]]) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
-        """Return the groups of images by ``group_pattern``, by split, and a note; nothing where that was not given.
+    def groups_of_paths(
+        self, paths: Mapping[str, Sequence[str]], files: Callable[[], Mapping[str, Sequence[str]]]
+    ) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+        """Return the groups by ``group_pattern``, ``group_bursts`` or ``group_patients``, by split, and a note.
+
+        Nothing where none of these was given.
 
         Args:
             paths: below the root of the images, by split.
+            files: returns the paths by which they are opened.
 
         Raises:
-            DataError: the pattern does not fit.
+            DataError: the pattern does not fit, or no file says when it was taken, or of whom.
         """
+        if self.group_bursts is not None:
+            bursts = names_by_bursts(files(), self.group_bursts)
+            return number_groups(bursts), (describe_bursts(bursts),)
+        if self.group_patients:
+            patients = names_by_patients(files())
+            return number_groups(patients), (describe_patients(patients),)
         if self.group_pattern is None:
             return {}, ()
         named = names_by_pattern("group_pattern", self.group_pattern, paths)
@@ -130,6 +174,23 @@ class Labelled(LabelOptions):
     groups: Sequence[object] | np.ndarray | Mapping[str, Sequence[object] | np.ndarray] | None = field(
         default=None, kw_only=True
     )
+
+
+def say_labels(source: str, counts: Mapping[str, int], state: Sequence[str] = ()) -> str:
+    """Return the one line that says what was taken for labels that nobody stated.
+
+    >>> say_labels("the folders' names", {"cat": 30, "dog": 30})
+    "Labels: from the folders' names, cat (30), dog (30)."
+
+    Args:
+        source: where they are.
+        counts: images by class, of all splits.
+        state: the arguments by which a user says the same.
+    """
+    shown = some_of([f"{name} ({counts[name]:,})" for name in in_order(counts)])
+    listed = [", ".join(state[:-1]), *state[-1:]] if len(state) > 1 else state
+    how = f"; state it with {' and '.join(listed)}" if state else ""
+    return f"Labels: from {source}, {shown}{how}."
 
 
 def below(root: Path, path: str) -> str:
@@ -230,8 +291,9 @@ def split_of(word: str) -> str | None:
 
 
 def split_of_name(name: str) -> str | None:
-    """Return the split that a word of a file name tells: ``train-00000-of-00001.parquet``, ``pets_test_03.tar``."""
-    return next((split for word in re.split(r"[-_. ]", name) if (split := split_of(word))), None)
+    """Return the split that a word of a file name tells: ``train-0-of-2.parquet``, ``instances_val2017.json``."""
+    words = (re.sub("(?<=[a-z])20[0-9][0-9]$", "", word) for word in re.split(r"[-_. ]", name))
+    return next((split for word in words if (split := split_of(word))), None)
 
 
 def split_in(file: Path, root: Path) -> str | None:

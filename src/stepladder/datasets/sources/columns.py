@@ -3,148 +3,255 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from stepladder.datasets.sources.base import LabelOptions
-from stepladder.datasets.sources.rows import Table
-from stepladder.datasets.walk import is_image_name, is_left_behind
+from stepladder.datasets.sources.base import SPLIT_WORDS, LabelOptions, split_of
+from stepladder.datasets.sources.rows import LABEL_COLUMNS, PATH_COLUMNS, SPLIT_COLUMNS, Table
+from stepladder.datasets.walk import is_folder, is_image_name, is_left_behind
 from stepladder.errors import DataError, some_of
-
-#: How the columns may be called, in any case; the first is the usual name.
-PATH_COLUMNS = ("path", "file", "file_name", "filename", "image", "filepath", "file_path", "image_path", "img_path")
-LABEL_COLUMNS = ("label", "class")
-SPLIT_COLUMNS = ("split", "subset")
 
 # Rows whose cells are looked at to find a column; and classes that a column of labels may have.
 _LOOKED_AT, _MOST_CLASSES = 50, 1_000
 
+# Ways in which a table writes 0 and 1: as 0, 0.0, 1, 1.0.
+_MOST_BITS = 6
+
+# The share of files by which paths are read without their start.
+_NEARLY_ALL = 0.8
+
+# Folders in or beside that of a table in which its files are looked for.
+_MOST_FOLDERS = 100
+
+
+class SeveralLabelsError(DataError):
+    """Several columns could be the labels.
+
+    Args:
+        names: of these columns.
+    """
+
+    def __init__(self, message: str, names: Sequence[str]) -> None:
+        super().__init__(message)
+        self.names = tuple(names)
+
 
 @dataclass(frozen=True)
 class Columns:
-    """Where what stands in each row.
+    """Where what stands in the rows of a table.
 
     Attributes:
-        names: of all columns, as messages show them.
-        path, split, group: positions; None where there is none.
-        labels: the position of the labels, or those of one column a class.
-        rows, lines: of the images, without a header.
+        table: with all of its rows; a header that was none is one of them.
+        path: the position of the column with the paths.
+        labels: that of the labels, or those of one column a class.
+        split, group: likewise; None where there is none.
+        state: how to say what was not said and is not told by usual names, as arguments.
         notes: what was taken for what, where names did not tell.
     """
 
-    names: list[str]
+    table: Table
     path: int
     labels: int | tuple[int, ...]
     split: int | None
     group: int | None
-    rows: list[list[str]]
-    lines: list[int]
+    state: tuple[str, ...]
     notes: tuple[str, ...]
+
+    @property
+    def labels_from(self) -> str:
+        """Where the labels are, in words."""
+        names, name = self.table.names, self.table.name
+        if isinstance(self.labels, tuple):
+            return f"{len(self.labels)} columns of {name}, one a class"
+        return self.table.labels_from or f"column '{names[self.labels]}' of {name}"
 
     @property
     def others(self) -> list[str]:
         """The names of the columns that are not read."""
         labels = self.labels if isinstance(self.labels, tuple) else (self.labels,)
         read = {self.path, self.split, self.group, *labels}
-        return [name for at, name in enumerate(self.names) if at not in read and name]
+        return [name for at, name in enumerate(self.table.names) if at not in read and name]
 
 
 class Places:
-    """Where the files are that a table names: below its folder, below another, with their ending or without.
+    """Where the files are that a table names: below a folder, or one in it or beside it, with their ending or without.
 
     Args:
-        table: its path.
-        images: the folder that the user names; None for that of the table, and else one in it.
+        folder: that of the table, or of the images.
+        images: the folder that the user names for the paths to start from; None looks for it.
     """
 
-    def __init__(self, table: Path, images: Path | None) -> None:
+    def __init__(self, folder: Path, images: Path | None = None) -> None:
         if images is not None and not images.is_dir():
             raise DataError(f"`images` is {images}, and there is no such folder")
+        self._start = folder if images is None else images
         self._named = images is not None
-        self.folder = table.parent if images is None else images
+        self.folder = self._start
         self._stems: dict[str, dict[str, str]] | None = None
+        self._left_out = ""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was done to find the files, where a user would not expect it."""
+        if not self._left_out:
+            return ()
+        return (f"Paths were read without {self._left_out!r}, with which they start and which is not here.",)
 
     def settle(self, cells: Sequence[str]) -> int:
         """Choose the folder, and whether endings are added, by which most of ``cells`` are files; return how many."""
-        folders = [self.folder]
-        if not self._named:
-            with os.scandir(self.folder) as entries:
-                inner = sorted(entry.name for entry in entries if not is_left_behind(entry.name) and entry.is_dir())
-            folders += [self.folder / name for name in inner[:100]]
-        best = (0, self.folder, False)
-        for folder in folders:
-            for stems in (False, True):
-                place = Places.__new__(Places)
-                place._named, place.folder, place._stems = True, folder, {} if stems else None
-                there = sum(os.path.isfile(place.file(cell)) for cell in cells if cell and "\0" not in cell)  # noqa: PTH113
-                if there > best[0]:
-                    best = (there, folder, stems)
-            if best[0] == len(cells):
-                break
+        asked = [cell for cell in cells if cell and "\0" not in cell]
+        self._left_out = ""
+        best = self._try([self._start], asked, (0, self._start, False))
+        if not self._named and best[0] < len(cells):
+            best = self._try(_folders_in(self._start), asked, best)
+            if 2 * best[0] < len(cells):  # annotations/train.csv beside images/
+                above = Path(os.path.normpath(self._start / ".."))
+                best = self._try([above, *_folders_in(above)], asked, best)
+        if not best[0]:
+            best = self._try_without_start(asked, best)
         there, self.folder, stems = best
         self._stems = {} if stems else None
         return there
 
-    def file(self, cell: str) -> str:
-        """Return the path that a cell names; it may not be there."""
-        path = os.path.join(self.folder, cell)  # noqa: PTH118 (a str, for speed)
-        if "\\" in cell and os.sep == "/" and not os.path.exists(path):  # noqa: PTH110
-            path = os.path.join(self.folder, cell.replace("\\", "/"))  # noqa: PTH118
-        if self._stems is None or is_image_name(path):
-            return path
-        folder, _, stem = path.rpartition(os.sep)
-        return os.path.join(folder, self._listed(folder).get(stem, stem))  # noqa: PTH118
+    def _try_without_start(self, cells: list[str], best: tuple[int, Path, bool]) -> tuple[int, Path, bool]:
+        """Look for files whose paths start as on another computer: ``/kaggle/input/pets/cat/1.jpg``."""
+        written = [cell.replace("\\", "/") for cell in cells]
+        if len(set(written)) < 2 or len({cell.startswith("/") for cell in written}) > 1:
+            return best
+        parts = posixpath.commonpath(written).split("/")
+        for count in range(1, len(parts) + 1):
+            self._left_out = "/".join(parts[:count]) + "/"
+            found = self._try([self._start], cells, best)
+            if found[0] > _NEARLY_ALL * len(cells):  # single ones may be there by chance
+                return found
+        self._left_out = ""
+        return best
 
-    def _listed(self, folder: str) -> dict[str, str]:
+    def _try(self, folders: Iterable[Path], cells: list[str], best: tuple[int, Path, bool]) -> tuple[int, Path, bool]:
+        for folder in folders:
+            for stems in (False, True):
+                self.folder, self._stems = folder, {} if stems else None
+                there = sum(map(os.path.isfile, self.files(cells)))
+                if there > best[0]:
+                    best = (there, folder, stems)
+                if best[0] == len(cells):
+                    return best
+        return best
+
+    def files(self, cells: Sequence[str]) -> list[str]:
+        """Return the paths that cells name; they may not be there."""
+        start = "" if str(self.folder) == "." else f"{str(self.folder).rstrip(os.sep)}{os.sep}"
+        if self._left_out:
+            cells = [cell.replace("\\", "/").removeprefix(self._left_out) for cell in cells]
+        absolute = os.path.isabs
+        paths = [cell if cell.startswith("/") or absolute(cell) else start + cell for cell in cells]
+        if os.sep == "/" and any("\\" in cell for cell in cells):
+            paths = [_with_slashes(path, start) for path in paths]
+        if self._stems is None:
+            return paths
+        return [path if is_image_name(path) else self._with_ending(path) for path in paths]
+
+    def _with_ending(self, path: str) -> str:
         assert self._stems is not None
+        folder, slash, stem = path.rpartition(os.sep)
         if folder not in self._stems:
             try:
-                names = sorted(os.listdir(folder))  # noqa: PTH208 (texts, for speed)
+                names = sorted(os.listdir(folder or slash or "."))  # noqa: PTH208 (texts, for speed)
             except (OSError, ValueError):
                 names = []
             self._stems[folder] = {name.rpartition(".")[0]: name for name in names if is_image_name(name)}
-        return self._stems[folder]
+        return f"{folder}{slash}{self._stems[folder].get(stem, stem)}"
 
 
-def find_columns(path: Path, table: Table, places: Places, asked: LabelOptions) -> Columns:
+def _folders_in(folder: Path) -> list[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            inner = sorted(one.name for one in entries if not is_left_behind(one.name) and is_folder(one))
+    except OSError:
+        return []
+    return [folder / name for name in inner[:_MOST_FOLDERS]]
+
+
+def _with_slashes(path: str, start: str) -> str:
+    if "\\" not in path or os.path.exists(path):  # noqa: PTH110 (texts, for speed)
+        return path
+    inner = path.removeprefix(start)
+    return path[: len(path) - len(inner)] + inner.replace("\\", "/")
+
+
+def find_columns(table: Table, places: Places, asked: LabelOptions, *, finds_split: bool = True) -> Columns:
     """Find the columns of a table.
+
+    Args:
+        finds_split: look for a column of splits that has no usual name.
 
     Raises:
         DataError: there is none that fits, several do, or one that was asked for is not there.
     """
-    rows, lines, header = table.rows, table.lines, table.header
-    notes = list(table.notes)
-    if header is not None and (any(map(is_image_name, header)) or _is_file(places, header)):
-        rows, lines, header = [header, *rows], [1, *lines], None
-        notes.append(f"{path.name} has no header: its first line is that of an image.")
-    width = len(rows[0]) if header is None and rows else len(header or ())
-    names = [f"column {at + 1}" for at in range(width)] if header is None else header
-    if not rows and names and header is not None and any(names):
-        by_name = _named(names, PATH_COLUMNS)
-        if by_name is not None and _named(names, LABEL_COLUMNS) is not None:
-            raise DataError(f"{path} lists no images; give it a row for each")
-    split = _column(path, names, "split_column", asked.split_column, SPLIT_COLUMNS)
-    group = _column(path, names, "group_column", asked.group_column, ())
-    path_at = _column(path, names, "path_column", asked.path_column, PATH_COLUMNS)
-    some = [rows[at] for at in np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _LOOKED_AT))).astype(int)]
-    taken = {split, group} - {None}
-    if path_at is None:
-        path_at = _find_paths(path, names, some, places, {one for one in taken if one is not None})
-        notes.append(f"The paths were found in {names[path_at]}, by its cells; say so with `path_column`.")
-    else:
-        places.settle([row[path_at] for row in some])
-    label: int | tuple[int, ...] | None = _column(path, names, "label_column", asked.label_column, LABEL_COLUMNS)
+    table = _without_false_header(table, places)
+    names, count = table.names, len(table.lines)
+    if not count and _named(names, PATH_COLUMNS) is not None and _named(names, LABEL_COLUMNS) is not None:
+        raise DataError(f"{table.where} lists no images; give it a row for each")
+    split = _column(table, "split_column", asked.split_column, SPLIT_COLUMNS)
+    group = _column(table, "group_column", asked.group_column, ())
+    taken = {at for at in (split, group) if at is not None}
+    path, told = _paths(table, places, asked, taken)
+    state = [] if told else [f"`path_column={names[path]!r}`"]
+    label: int | tuple[int, ...] | None = _column(table, "label_column", asked.label_column, LABEL_COLUMNS)
+    others = [at for at in range(len(names)) if at not in (path, split, group, label)]
+    notes = [*table.notes, *places.notes]
+    if split is None and finds_split and (split := _find_splits(table, others)) is not None:
+        others.remove(split)
+        notes.append(
+            f"Splits: from column '{names[split]}' of {table.name}; state it with `split_column={names[split]!r}`."
+        )
     if label is None:
-        others = [at for at in range(width) if at not in (path_at, split, group)]
-        label, note = _find_labels(path, names, rows, others)
-        notes.append(note)
-    if not rows:
-        raise DataError(f"{path} lists no images; give it a row for each")
-    return Columns(names, path_at, label, split, group, rows, lines, tuple(notes))
+        label = _find_labels(table, others)
+    if not count:
+        raise DataError(f"{table.where} lists no images; give it a row for each")
+    if asked.label_column is None and isinstance(label, int) and not table.labels_from:
+        state.append(f"`label_column={names[label]!r}`")
+    return Columns(table, path, label, split, group, tuple(state), tuple(notes))
+
+
+def find_files(table: Table, places: Places, asked: LabelOptions) -> tuple[Table, list[str]]:
+    """Return a table, without labels maybe, and the files that its rows name, in their order.
+
+    Raises:
+        DataError: no column names files, or the one that was asked for is not there.
+    """
+    table = _without_false_header(table, places)
+    if not len(table.lines):
+        raise DataError(f"{table.where} lists no images; give it a row for each")
+    path, _ = _paths(table, places, asked, set())
+    return table, places.files(table.columns[path])
+
+
+def _without_false_header(table: Table, places: Places) -> Table:
+    """Return the table with its first row among the others where that names a file."""
+    header = table.header
+    if header is not None and (any(map(is_image_name, header)) or _is_file(places, header)):
+        return table.without_header()
+    return table
+
+
+def _paths(table: Table, places: Places, asked: LabelOptions, taken: set[int]) -> tuple[int, bool]:
+    """Return the column with the paths, none of those that are ``taken``, and whether its name tells it."""
+    count = len(table.lines)
+    path = _column(table, "path_column", asked.path_column, PATH_COLUMNS)
+    some = np.unique(np.linspace(0, count - 1, min(count, _LOOKED_AT))).astype(int).tolist() if count else []
+    if path is None:
+        return _find_paths(table, some, places, taken), False
+    if not places.settle([table.columns[path][row] for row in some]) and asked.path_column is None:
+        with suppress(DataError):  # no file of it is there, but those of another column may be
+            return _find_paths(table, some, places, taken), False
+    return path, True
 
 
 def has_splits(table: Table) -> bool:
@@ -153,10 +260,8 @@ def has_splits(table: Table) -> bool:
 
 
 def _is_file(places: Places, cells: Sequence[str]) -> bool:
-    return any(
-        ("/" in cell or "\\" in cell) and "\0" not in cell and os.path.isfile(places.file(cell))  # noqa: PTH113
-        for cell in cells
-    )
+    asked = [cell for cell in cells if ("/" in cell or "\\" in cell) and "\0" not in cell]
+    return any(map(os.path.isfile, places.files(asked)))
 
 
 def _named(names: Sequence[str], usual: Sequence[str]) -> int | None:
@@ -164,13 +269,13 @@ def _named(names: Sequence[str], usual: Sequence[str]) -> int | None:
     return next((lower.index(name) for name in usual if name in lower), None)
 
 
-def _column(path: Path, names: list[str], option: str, asked: str | None, usual: Sequence[str]) -> int | None:
+def _column(table: Table, option: str, asked: str | None, usual: Sequence[str]) -> int | None:
     """Return the column that ``option`` names, in any case, or one with a usual name."""
     if asked is None:
-        return _named(names, usual)
-    found = _named(names, (asked.strip().lower(),))
+        return _named(table.names, usual)
+    found = _named(table.names, (asked.strip().lower(),))
     if found is None:
-        raise DataError(f"`{option}` is {asked}, and {path} has no such column; columns: {_shown(names)}")
+        raise DataError(f"`{option}` is {asked}, and {table.where} has no such column; columns: {_shown(table.names)}")
     return found
 
 
@@ -178,62 +283,77 @@ def _shown(names: Sequence[str]) -> str:
     return some_of([name[:40] for name in names], at_most=10) or "none"
 
 
-def _find_paths(path: Path, names: list[str], some: list[list[str]], places: Places, taken: set[int]) -> int:
+def _find_paths(table: Table, some: list[int], places: Places, taken: set[int]) -> int:
     """Return the column whose cells are files, with ending or without."""
     found: list[tuple[int, int]] = []
-    for at in range(len(names)):
-        if at in taken or not some:
-            continue
-        cells = [row[at] for row in some]
-        if sum(bool(cell) for cell in cells) < len(cells) or len(set(cells)) < min(2, len(cells)):
+    shown = [[cells[row] for row in some] for cells in table.columns]
+    for at, cells in enumerate(shown):
+        if at in taken or not all(cells) or len(set(cells)) < min(2, len(cells)):
             continue
         found.append((places.settle(cells), at))
     there, best = max(found, default=(0, -1), key=lambda one: (one[0], -one[1]))
     if there < 0.5 * len(some) or not there:
-        endings = sum(any(is_image_name(row[at]) for row in some) for at in range(len(names)))
+        endings = any(is_image_name(cell) for cells in shown for cell in cells)
         hint = " (say where the images are with `images`)" if endings else ""
         raise DataError(
-            f"{path} has no column with the path: call it {' or '.join(PATH_COLUMNS[:5])}, or name it with "
-            f"`path_column`{hint}; columns: {_shown(names)}"
+            f"{table.where} has no column with the path: call it {' or '.join(PATH_COLUMNS[:5])}, or name it with "
+            f"`path_column`{hint}; columns: {_shown(table.names)}"
         )
-    places.settle([row[best] for row in some])
+    places.settle(shown[best])
     return best
 
 
-def _find_labels(
-    path: Path, names: list[str], rows: list[list[str]], others: list[int]
-) -> tuple[int | tuple[int, ...], str]:
-    """Return the one column with few distinct values, or those of one column a class; and a note."""
-    values = {at: Counter(row[at] for row in rows) for at in others}
-    ones = tuple(at for at in others if {_number(value) for value in values[at]} == {0.0, 1.0})
+def _find_splits(table: Table, others: list[int]) -> int | None:
+    """Return the one column all of whose cells name splits, training and others."""
+    found = []
+    for at in others:
+        words = set(table.columns[at])
+        splits = {split_of(word) for word in words} if len(words) <= len(SPLIT_WORDS) else set()
+        if "train" in splits and len(splits) > 1 and None not in splits:
+            found.append(at)
+    return found[0] if len(found) == 1 else None
+
+
+def _find_labels(table: Table, others: list[int]) -> int | tuple[int, ...]:
+    """Return the one column with few distinct values, or those of one column a class."""
+    names, rows = table.names, len(table.lines)
+    values = {at: Counter(table.columns[at]) for at in others}
+    ones = tuple(
+        at for at in others if len(values[at]) <= _MOST_BITS and {_number(value) for value in values[at]} == {0.0, 1.0}
+    )
     if len(ones) >= 2:
-        sums = np.array([sum(_number(row[at]) == 1.0 for at in ones) for row in rows])
+        sums = np.sum([[_number(cell) == 1.0 for cell in table.columns[at]] for at in ones], axis=0)
         if (sums == 1).all():
-            return ones, (
-                f"Labels were read from {len(ones)} columns, one a class ({some_of([names[at] for at in ones])})."
-            )
+            return ones
         if (sums > 1).any() and len(ones) == len(others):
             raise DataError(
-                f"{path} has a column for each class, and {int((sums > 1).sum()):,} rows have several; several labels "
-                "an image are not supported: name one column with `label_column`"
+                f"{table.where} has a column for each class, and {int((sums > 1).sum()):,} rows have several; several "
+                "labels an image are not supported: name one column with `label_column`"
             )
-    few = [at for at in others if 2 <= len(values[at]) <= min(len(rows) // 2, _MOST_CLASSES)]
+    few = [at for at in others if 2 <= len(values[at]) <= min(rows // 2, _MOST_CLASSES)]
+    if len(few) > 1 and all(_same_classes(table, few[0], at) for at in few[1:]):
+        # Numbers and names of the same classes: names are for people.
+        few = [next((at for at in few if any(_number(value) is None for value in values[at])), few[0])]
     if len(few) == 1:
-        (at,) = few
-        return at, (
-            f"The labels were found in {names[at]}, the one column with few different values "
-            f"({len(values[at])}); say so with `label_column`."
-        )
+        return few[0]
     if few:
         counted = some_of([f"{names[at]} ({len(values[at])})" for at in few], at_most=10)
-        raise DataError(
-            f"{path} has no column called {' or '.join(LABEL_COLUMNS)}, and several could be labels, by how many "
-            f"different values they have: {counted}; name one with `label_column`"
+        ways = " or ".join(f"`label_column={names[at]!r}`" for at in few[:10])
+        raise SeveralLabelsError(
+            f"{table.where} has no column called {' or '.join(LABEL_COLUMNS)}, and several could be labels, by how "
+            f"many different values they have: {counted}; choose one with {ways}",
+            [names[at] for at in few],
         )
     raise DataError(
-        f"{path} has no column with the label: call it {' or '.join(LABEL_COLUMNS)}, or name it with `label_column`; "
-        f"columns: {_shown(names)}"
+        f"{table.where} has no column with the label: call it {' or '.join(LABEL_COLUMNS)}, or name it with "
+        f"`label_column`; columns: {_shown(names)}"
     )
+
+
+def _same_classes(table: Table, first: int, second: int) -> bool:
+    """Whether each value of one column always stands beside the same one of the other."""
+    one, other = table.columns[first], table.columns[second]
+    return len(set(zip(one, other, strict=True))) == len(set(one)) == len(set(other))
 
 
 def _number(text: str) -> float | None:

@@ -8,19 +8,22 @@ from pathlib import Path
 
 import numpy as np
 
-from stepladder.datasets.decode_all import decode_splits
+from stepladder.datasets.decode_all import DecodedSplits, decode_splits
 from stepladder.datasets.encoded import Encoded, FileEntry, files
 from stepladder.datasets.image_set import ImageSet, first_of_each_class
 from stepladder.datasets.labels import NamedLabels, in_order, match_classes
-from stepladder.datasets.sources.base import LoadOptions, PathSource, all_below, name_of, split_of
+from stepladder.datasets.sources.agreement import compare_tables, load_listed
+from stepladder.datasets.sources.base import LoadOptions, PathSource, all_below, name_of, say_labels, split_of
 from stepladder.datasets.sources.tree import (
+    LabelledFiles,
     label_files,
     labels_in_names,
     level_notes,
     refuse_set_among_others,
+    splits_in_classes,
     unwrapped,
 )
-from stepladder.datasets.suspects import paths_of, suspect_groups
+from stepladder.datasets.suspects import paths_of, suspect_bursts, suspect_groups
 from stepladder.datasets.walk import Search, is_image_name, is_result_folder, not_read
 from stepladder.errors import DataError, some_of
 
@@ -42,31 +45,43 @@ def load(path: Path, options: LoadOptions) -> ImageSet:
             "results out of it"
         )
     search = Search()
-    by_paths = None
-    if options.labels.label_pattern is not None or options.labels.level is not None:
-        by_paths = label_files(path, search, options.labels)
+    if options.labels.names_columns:
+        return load_listed(path, options)
+    stated = options.labels.label_pattern is not None or options.labels.level is not None
+    if stated:
+        by_paths: LabelledFiles | None = label_files(path, search, options.labels)
     else:
-        by_paths = labels_in_names(path, search)
+        by_paths = labels_in_names(path, search) or splits_in_classes(path, search)
     if by_paths is not None:
         layout = _Layout({"train": path}, by_paths.notes)
         entries, named = by_paths.entries, by_paths.named
     else:
-        layout, entries, named = _read_classes(path, search, options)
+        try:
+            layout, entries, named = _read_classes(path, search, options)
+        except DataError as error:
+            return load_listed(path, options, error)
     class_names, labels_by_split, class_notes = match_classes(str(path), named)
+    state = "`level=top`" if by_paths is None else by_paths.state
+    agreed = () if stated else compare_tables(path, entries, named, state)
+    if agreed is None:
+        return load_listed(path, options)
     paths = {name: all_below(path, (entry.path for entry in entries[name])) for name in entries}
-    groups, group_notes = options.labels.groups_of_paths(paths)
+    groups, group_notes = options.labels.groups_of_paths(
+        paths, lambda: {name: [entry.path for entry in entries[name]] for name in entries}
+    )
     encoded = {
         name: _encoded(entries[name], labels_by_split[name], groups.get(name), options.limit) for name in entries
     }
     decoded = decode_splits(
         encoded, shape=options.shape, skip_damaged=options.skip_damaged, on_progress=options.access.on_progress
     )
-    suspects = () if options.labels.asks_groups else suspect_groups(decoded.splits, paths_of(decoded.kept, paths))
+    suspects = () if options.labels.asks_groups else _suspects(decoded, paths)
     around = () if by_paths is not None else dict.fromkeys((path, *layout.by_split.values()))
     beside = [name for folder in around for name in search.names(folder)]
     notes = (
         *suspects,
         *layout.notes,
+        *agreed,
         *class_notes,
         *group_notes,
         *not_read(beside, "beside the class folders"),
@@ -74,10 +89,18 @@ def load(path: Path, options: LoadOptions) -> ImageSet:
     )
     linked = [inner for folder in layout.by_split.values() for inner in (folder, *search.folders(folder))]
     read = (path, *(inner for inner in linked if inner.is_symlink()))
+    labels = np.concatenate([split.labels for split in decoded.splits.values()])
+    counts = dict(zip(class_names, np.bincount(labels, minlength=len(class_names)).tolist(), strict=True))
     return replace(
         decoded.image_set(name_of(path), class_names, notes),
         folders=tuple(dict.fromkeys(inner.resolve() for inner in read)),
+        labels_from="" if by_paths is not None else say_labels("the folders' names", counts),
     )
+
+
+def _suspects(decoded: DecodedSplits, paths: dict[str, list[str]]) -> tuple[str, ...]:
+    by_names = suspect_groups(decoded.splits, paths_of(decoded.kept, paths))
+    return by_names or suspect_bursts(decoded.splits, decoded.taken)
 
 
 def _encoded(entries: list[FileEntry], labels: np.ndarray, groups: np.ndarray | None, limit: int | None) -> Encoded:

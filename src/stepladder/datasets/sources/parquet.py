@@ -1,4 +1,7 @@
-"""Parquet files in Hugging Face's layout: an image column, a label column, and splits from the file names."""
+"""Parquet files in Hugging Face's layout: an image column, a label column, and splits from the file names.
+
+Those whose rows are paths are tables like any other, and only read here.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,10 @@ from stepladder.datasets.decode_all import decode_splits
 from stepladder.datasets.encoded import CHUNK_BYTES, Encoded, file_entry, identify
 from stepladder.datasets.image_set import ImageSet, first_of_each_class
 from stepladder.datasets.labels import NamedLabels, in_order, match_classes, refuse_twins
+from stepladder.datasets.mapped import demand_memory
 from stepladder.datasets.parquet_pages import rows_in_flight
 from stepladder.datasets.sources.base import LoadOptions, PathSource, beside, files_by_split, name_of, split_in
+from stepladder.datasets.sources.rows import Table, cell_of
 from stepladder.datasets.walk import is_left_behind
 from stepladder.errors import DataError, some_of
 
@@ -28,14 +33,18 @@ LABEL_COLUMNS = ("label", "labels", "fine_label")
 
 _BUFFER_BYTES = 1 << 20
 
+# More rows are no list of images that anyone decodes; and the bytes that a cell takes in memory, about.
+_MOST_ROWS, _HELD_BY_CELL = 20_000_000, 120
+
 # Arrow's own pool keeps what it has freed: 60,000 small JPEGs took 250 MiB with it, 218 with the system's (176 are
 # pixels).
 pa.set_memory_pool(pa.system_memory_pool())
 
 
 def matches(path: Path) -> bool:
-    """Whether ``path`` is a parquet file, or a folder with some in it or in its ``data`` folder."""
-    return bool(_files_at(path))
+    """Whether ``path`` is a parquet file, or a folder with some in it or in ``data`` there; and no table of paths."""
+    found = _files_at(path)
+    return bool(found) and not lists_paths(found[0])
 
 
 def load(path: Path, options: LoadOptions) -> ImageSet:
@@ -173,6 +182,7 @@ def _column(
 
 
 def _holds_images(kind: pa.DataType) -> bool:
+    """Whether a column of that type can hold encoded images."""
     if pa.types.is_struct(kind):
         return kind.get_field_index("bytes") >= 0 and _holds_images(kind.field("bytes").type)
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
@@ -289,6 +299,53 @@ def _encoded(parts: Sequence[_Table], labels: np.ndarray, limit: int | None, gro
     entries = [file_entry(table.path.resolve()) for table in parts]
     known = identify(Path(), entries, taken=rows.astype("<i8").tobytes())
     return Encoded(labels[rows], read, place, known, None if groups is None else groups[rows])
+
+
+def read_parquet_rows(path: Path) -> Table:
+    """Return the columns of texts and numbers of the parquet file at ``path``; others come as blank cells.
+
+    Raises:
+        DataError: it cannot be read, has too many rows, or holds images.
+    """
+    with _reasons(path, "is no readable parquet file"):
+        file = pq.ParquetFile(path)
+        schema, count = file.schema_arrow, file.metadata.num_rows
+    if any(_holds_images(field.type) for field in schema):
+        raise DataError(f"{path} holds images and no paths; read it as parquet")
+    plain = [field.name for field in schema if _is_plain(field.type)]
+    if count > _MOST_ROWS:
+        raise DataError(f"{path} has {count:,} rows; a table may have {_MOST_ROWS:,}: split it into smaller ones")
+    demand_memory(f"the rows of {path} take", _HELD_BY_CELL * count * len(plain), "split it into smaller tables")
+    with _reasons(path):
+        read = file.read(columns=plain)
+        cells = {name: list(map(cell_of, read.column(name).to_pylist())) for name in plain}
+    blank = [""] * count
+    columns = [cells.get(field.name, blank) for field in schema]
+    return Table(str(path), path.name, list(schema.names), columns, range(count), unit="row")
+
+
+def lists_paths(path: Path) -> bool:
+    """Whether a parquet file has columns of text, and none of images."""
+    try:
+        with _reasons(path):
+            schema = pq.read_schema(path)
+    except DataError:
+        return False
+    texts = [field for field in schema if _is_text(field.type)]
+    return bool(texts) and not any(_holds_images(field.type) for field in schema)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _is_text(kind.value_type)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _is_plain(kind.value_type)
+    number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+    return bool(number or _is_text(kind))
 
 
 SOURCE = PathSource(

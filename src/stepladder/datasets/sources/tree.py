@@ -11,9 +11,10 @@ from pathlib import Path
 
 from stepladder.datasets.encoded import FileEntry
 from stepladder.datasets.groups import names_by_pattern
+from stepladder.datasets.image_set import SPLIT_NAMES
 from stepladder.datasets.labels import NamedLabels, in_order, named_labels
-from stepladder.datasets.sources.base import LabelOptions, all_below, below, split_of
-from stepladder.datasets.walk import Search, is_image_name, not_read
+from stepladder.datasets.sources.base import LabelOptions, all_below, below, say_labels, split_of
+from stepladder.datasets.walk import Search, is_folder, is_image_name, is_left_behind, not_read
 from stepladder.errors import DataError, some_of
 
 # What file names say by themselves: letters before a number, cat.0.jpg, Abyssinian_12.jpg.
@@ -34,11 +35,13 @@ class LabelledFiles:
         entries: of the images.
         named: their labels.
         notes: what was taken, and how to state it.
+        state: the argument by which a user says the same; empty where none does.
     """
 
     entries: dict[str, list[FileEntry]]
     named: dict[str, NamedLabels]
     notes: tuple[str, ...]
+    state: str = ""
 
 
 def unwrapped(path: Path, search: Search) -> tuple[Path, tuple[str, ...]]:
@@ -94,21 +97,88 @@ def left_out_note(images: int, classes: int) -> tuple[str, ...]:
 
 
 def labels_in_names(path: Path, search: Search) -> LabelledFiles | None:
-    """Return the images of a folder without class folders, labelled by words before a number; None where that is none.
+    """Return the images of a folder, or of its folders of splits, labelled by words before a number; None where not so.
 
     >>> labels_in_names(folder, search).notes  # doctest: +SKIP
     ("Labels: from file names, cat (30), dog (30); state it with `label_pattern='…'`.",)
     """
-    if not any(map(is_image_name, search.names(path))) or search.folders(path):
+    folders = search.folders(path)
+    flat = [path] if not folders else [] if any(map(is_image_name, search.names(path))) else folders
+    if folders and any(split_of(folder.name) is None or search.folders(folder) for folder in folders):
+        return None
+    if not any(is_image_name(name) for folder in flat for name in search.names(folder)):
         return None
     entries, paths, notes = _images_below(path, search)
-    matched = [re.search(_WORD_AND_NUMBER, one) for one in paths["train"]]
-    found = [match[1] for match in matched if match]
-    counts = Counter(found)
-    if len(found) < len(matched) or len(counts) < 2 or min(counts.values()) < _FEWEST:
+    labels = {split: _words_in(of_split) for split, of_split in paths.items()}
+    counts = Counter(labels["train"] or ())
+    if len(counts) < 2 or min(counts.values()) < _FEWEST:
         return None
-    said = f"Labels: from file names, {_counted({'train': found})}; state it with `label_pattern='{_WORD_AND_NUMBER}'`."
-    return LabelledFiles(entries, {"train": named_labels(found)}, (said, *notes))
+    told = {split: found for split, found in labels.items() if found and counts.keys() >= set(found)}
+    untold = [f"{split} ({len(paths[split]):,} images)" for split in paths if split not in told]
+    if untold:
+        notes = (*notes, f"Left out, as names there say no class of the training images: {some_of(untold)}.")
+    state = f"`label_pattern='{_WORD_AND_NUMBER}'`"
+    said = say_labels("file names", Counter(name for found in told.values() for name in found), [state])
+    named = {split: named_labels(found) for split, found in told.items()}
+    return LabelledFiles({split: entries[split] for split in told}, named, (said, *notes), state)
+
+
+def _words_in(paths: Sequence[str]) -> list[str] | None:
+    """Return the words before numbers in names; None where not all have one."""
+    found = [match[1] for path in paths if (match := re.search(_WORD_AND_NUMBER, path))]
+    return found if len(found) == len(paths) else None
+
+
+def splits_in_classes(path: Path, search: Search) -> LabelledFiles | None:
+    """Return the images of class folders that hold nothing but folders of splits, ``cat/train/*``, ``cat/test/*``.
+
+    Raises:
+        DataError: some class folders are so and others hold images themselves, or one has no folder for training.
+    """
+    root, entered = unwrapped(path, search)
+    tops = search.folders(root)
+    if len(tops) < 2 or any(split_of(folder.name) for folder in tops):
+        return None
+    splits = {folder: _splits_in(folder, search) for folder in tops}
+    split_up = [folder for folder in tops if splits[folder]]
+    # A class "train" of vehicles may be a folder in one class; a habit is seen in several.
+    if len(split_up) < 2 or not any("train" in splits[folder] for folder in split_up):
+        return None
+    filled = [folder for folder in tops if splits[folder] or search.holds_files(folder)]
+    whole = [folder for folder in filled if "train" not in splits[folder]]
+    if whole:
+        without = some_of([folder.name for folder in whole])
+        raise DataError(
+            f"{root} has folders of splits in its class folders ({split_up[0].name}/train), and {without} "
+            f"ha{'s' if len(whole) == 1 else 've'} no train folder; add it, or take all images of a class as training "
+            "images with `level=top`"
+        )
+    entries: dict[str, list[FileEntry]] = {}
+    labels: dict[str, list[str]] = {}
+    for folder in filled:
+        for split, inner in splits[folder].items():
+            found = list(search.files_below(str(inner)))
+            entries.setdefault(split, []).extend(found)
+            labels.setdefault(split, []).extend([folder.name] * len(found))
+    named = {split: named_labels(of_split) for split, of_split in labels.items()}
+    sizes = ", ".join(f"{split} ({len(labels[split]):,})" for split in SPLIT_NAMES if split in labels)
+    note = f"Splits: from folders in the class folders, {sizes}; `level=top` takes all as training images."
+    return LabelledFiles(entries, named, (*entered, note))
+
+
+def _splits_in(folder: Path, search: Search) -> dict[str, Path]:
+    """Return the folders of a class folder by split, where it holds nothing but these; none where it holds others."""
+    found: dict[str, Path] = {}
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if is_left_behind(entry.name):
+                continue
+            split = split_of(entry.name) if is_folder(entry) else None
+            if split is not None:
+                found[split] = Path(entry.path)
+            elif is_folder(entry) or is_image_name(entry.name):
+                return {}  # mostly the first entry, an image, so that no class folder is listed once more
+    return {split: inner for split, inner in sorted(found.items()) if search.holds_files(inner)}
 
 
 def level_notes(by_split: Mapping[str, Path], entries: Sequence[FileEntry]) -> tuple[str, ...]:

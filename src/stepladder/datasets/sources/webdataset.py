@@ -19,7 +19,7 @@ from stepladder.datasets.labels import match_classes, named_labels
 from stepladder.datasets.sources.base import LoadOptions, PathSource, beside, files_by_split, name_of, split_in
 from stepladder.datasets.tar_members import Member, members
 from stepladder.datasets.walk import IMAGE_ENDINGS as USUAL_ENDINGS
-from stepladder.datasets.walk import is_image_name, is_left_behind
+from stepladder.datasets.walk import is_folder, is_image_name, is_left_behind
 from stepladder.errors import DataError, some_of
 
 #: The endings of images, lower case. What they hold is told by content.
@@ -118,7 +118,7 @@ def _shards_at(path: Path) -> list[Path]:
 def _in_folders(path: Path) -> Iterator[Path]:
     """Find the tar files in the folders of ``path``; these may be class folders with a million images."""
     with os.scandir(path) as entries:
-        folders = [entry.path for entry in entries if entry.is_dir()]
+        folders = [entry.path for entry in entries if is_folder(entry)]
     for folder in folders:
         with suppress(PermissionError):
             yield from (Path(folder, name) for name in os.listdir(folder) if name.endswith(".tar"))  # noqa: PTH208 (texts, for speed)

@@ -85,9 +85,7 @@ class RecipeOptions:
         names, automatic = self.register(), self.recipe == "auto"
         if self.init is not None:
             if self.network is not None or "network" in self.settings:
-                raise RecipeError(
-                    "`init` brings its model's network, so `network` would be lost; give one of them"
-                )
+                raise RecipeError("`init` brings its model's network, so `network` would be lost; give one of them")
             find_start(self.init)
         if self.network is not None:
             find_network(self.network)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -88,18 +89,28 @@ def read_answers(study: SavedStudy, trial: SavedTrial) -> ModelAnswers | None:
     Raises:
         StorageError: the file is damaged.
     """
-    found = read_predictions(trial.folder)
+    return answers_of(trial.folder, study.record.data.class_names, trial.result.temperature)
+
+
+def answers_of(folder: Path, names: tuple[str, ...], temperature: float | None) -> ModelAnswers | None:
+    """Return what was saved of the predictions of the trial in ``folder``; None where nothing was.
+
+    Args:
+        temperature: that was fitted on its validation images; None where none was.
+
+    Raises:
+        StorageError: the file is damaged.
+    """
+    found = read_predictions(folder)
     if found is None:
         return None
-    names = study.record.data.class_names
     predicted, labels = (array.astype(np.int64) for array in found)
     matrix = np.zeros((len(names), len(names)), np.int64)
     np.add.at(matrix, (labels, predicted), 1)
     right = predicted == labels
-    temperature = trial.result.temperature
-    confidence = read_confidence(trial.folder)
+    confidence = read_confidence(folder)
     # A temperature of 1 changes nothing: the same points twice would hide one another.
-    scaled = None if temperature in (None, 1.0) else read_confidence(trial.folder, temperature)
+    scaled = None if temperature in (None, 1.0) else read_confidence(folder, temperature)
     return ModelAnswers(
         names=names,
         matrix=tuple(tuple(int(number) for number in row) for row in matrix),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
@@ -14,9 +15,11 @@ from torch import Tensor
 
 from stepladder.datasets import Split
 from stepladder.files import remove_parts, replace_text
-from stepladder.model import Model, load_model
-from stepladder.model.card import CardFacts, render_card
-from stepladder.model.folder import calibrate_model
+from stepladder.model.card import CardFacts, ClassFigures, Mistake, render_card
+from stepladder.model.folder import Model, calibrate_model, load_folder
+from stepladder.model.limits import read_limits, write_limits
+from stepladder.model.training_images import read_training_images
+from stepladder.model.unlikeness import write_unlikeness
 from stepladder.studies.files.checksums import save_result
 from stepladder.studies.files.gallery import read_gallery, write_gallery
 from stepladder.studies.files.ledger import PlanRead, note_reading
@@ -32,8 +35,12 @@ from stepladder.studies.files.records import (
 )
 from stepladder.studies.files.store import load_study, write_readings
 from stepladder.studies.findings import find_shown_model
+from stepladder.studies.judging.answers import answers_of
+from stepladder.studies.judging.distributions import exact_interval
+from stepladder.studies.judging.statistics import CONFIDENCE
 from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.running.execution import Job
+from stepladder.studies.running.limits import find_limits
 from stepladder.training import calibration, metrics
 from stepladder.training.assembly import frozen_layers
 from stepladder.training.device import Compute
@@ -96,7 +103,7 @@ def _keep_images(study: SavedStudy, jobs: Mapping[str, Job], compute: Compute) -
     if found is not None and found.trial == shown.trial.result.trial:
         return
     splits = jobs[shown.trial.result.trial].splits
-    model = load_model(shown.trial.folder / "model", compute.device.type, compute.precision)
+    model = load_folder(shown.trial.folder / "model", compute.device.type, compute.precision)
     frozen = _frozen(jobs[shown.trial.result.trial])
     probabilities = special.softmax(_logits(model, splits.test, frozen).astype(np.float64), axis=1)
     classes = len(study.record.data.class_names)
@@ -146,7 +153,8 @@ def read_test(
     """Evaluate the saved model of a trial on the test images, and complete its ``result.json`` and model card.
 
     What it predicts goes to ``predictions.safetensors``. The temperature is fitted on the validation images, and the
-    saved model gets it where they tell it from 1; without them it stays None.
+    saved model gets it where they tell it from 1; without them it stays None. From them the model also gets to know its
+    limits: when to answer, and which images are unlike its own.
 
     Args:
         frozen: how many of its first layers never changed, so that what they make of the images is in the cache.
@@ -154,7 +162,7 @@ def read_test(
     """
     folder, splits, metric = job.folder, job.splits, job.measured_by
     remove_parts(folder)
-    model = load_model(folder / "model", compute.device.type, compute.precision)
+    model = load_folder(folder / "model", compute.device.type, compute.precision)
     labels = splits.test.labels
     logits = _logits(model, splits.test, frozen)
     scores: dict[str, float] = {
@@ -183,13 +191,22 @@ def read_test(
     write_predictions(folder, logits.argmax(axis=1), labels, len(job.data.class_names), probabilities)
     complete = result.model_copy(update={**scores, "reading": reading, "schema_version": SCHEMA_VERSION})
     calibrate_model(folder / "model", complete.model_temperature)
-    replace_text(folder / "model" / "README.md", render_card(replace(card, **_scores_of(complete))))
+    if splits.validation is not None:
+        limits, unlikeness = find_limits(model, splits, held_out, complete.model_temperature or 1.0, frozen)
+        write_limits(folder / "model", limits)
+        write_unlikeness(folder / "model", unlikeness)
+    facts = _scores_of(complete) | _facts_of(folder, complete, job.data)
+    replace_text(folder / "model" / "README.md", render_card(replace(card, **facts)))
     save_result(folder, complete)
     return complete
 
 
-def card_facts(result: TrialResult, recipe: str, data: DataRecord) -> CardFacts:
-    """Return what the model card of a trial tells."""
+def card_facts(folder: Path, result: TrialResult, recipe: str, data: DataRecord) -> CardFacts:
+    """Return what the model card of the trial in ``folder`` tells.
+
+    Raises:
+        StorageError: a file beside the model is damaged.
+    """
     return CardFacts(
         data=data.name,
         class_names=data.class_names,
@@ -204,14 +221,16 @@ def card_facts(result: TrialResult, recipe: str, data: DataRecord) -> CardFacts:
         versions=result.versions,
         precision=result.precision,
         notes=(*data.notes, *result.warnings),
+        fingerprint=data.fingerprint,
         **_scores_of(result),
+        **_facts_of(folder, result, data),
     )
 
 
 def trial_card(trial: SavedTrial, study: SavedStudy) -> CardFacts:
     """Return what the model card of a study's trial tells."""
     recipe = next(rung.recipe for rung in study.record.rungs if rung.name == trial.rung)
-    card = card_facts(trial.result, str(recipe["name"]), study.record.data)
+    card = card_facts(trial.folder, trial.result, str(recipe["name"]), study.record.data)
     read = [one.result.test_accuracy for one in study.of_rung(trial.rung) if one.result.test_accuracy is not None]
     return replace(card, of_recipe=(fmean(read), stdev(read), len(read)) if len(read) > 1 else None)
 
@@ -224,6 +243,30 @@ def _scores_of(result: TrialResult) -> dict[str, Any]:
         "temperature": temperature,
         "calibration_error": None if temperature is None else (result.test_ece, result.test_ece_calibrated),
     }
+
+
+def _facts_of(folder: Path, result: TrialResult, data: DataRecord) -> dict[str, Any]:
+    """What a card tells of each class, of mistakes and of limits, from the files of the trial."""
+    trained, read = read_training_images(folder / "model"), result.test_accuracy is not None
+    answers = answers_of(folder, data.class_names, result.temperature) if read else None
+    found: dict[str, Any] = {"limits": read_limits(folder / "model") if read else None}
+    if trained is not None and len(trained.counts) == len(data.class_names):
+        found |= {"groups": trained.groups, "classes": tuple(ClassFigures(count) for count in trained.counts)}
+    if answers is None:
+        return found
+    found["interval"] = exact_interval(answers.images - answers.wrong, answers.images, CONFIDENCE)
+    tested = [sum(row) for row in answers.matrix]
+    found["mistakes"] = tuple(
+        Mistake(one.true, one.predicted, one.images, tested[data.class_names.index(one.true)])
+        for one in answers.confusions
+    )
+    if "classes" in found:
+        intervals = {one.name: one.interval for one in answers.classes}
+        found["classes"] = tuple(
+            replace(figures, tested=tested[label], right=answers.matrix[label][label], interval=intervals.get(name))
+            for label, (name, figures) in enumerate(zip(data.class_names, found["classes"], strict=True))
+        )
+    return found
 
 
 def _frozen(job: Job) -> int:

@@ -26,7 +26,12 @@ from stepladder.training.device import Compute
 from stepladder.training.engine import engine_versions
 
 #: What a reading of test leaves in a trial's folder.
-_READ = ("predictions.safetensors", "validation.safetensors")
+_READ = (
+    "predictions.safetensors",
+    "validation.safetensors",
+    "model/limits.json",
+    "model/unlikeness.safetensors",
+)
 
 
 def check_sources(folders: Sequence[Path]) -> None:
@@ -144,7 +149,7 @@ def _copy(folder: Path, result: TrialResult, job: Job) -> bool:
         unread |= {"reading": None, "temperature": None, "model_temperature": None}
         result = result.model_copy(update={**unread, "reused_from": str(folder)})
         calibrate_model(job.folder / "model", None)
-        card = render_card(card_facts(result, job.trial.recipe.name, job.data))
+        card = render_card(card_facts(job.folder, result, job.trial.recipe.name, job.data))
         replace_text(job.folder / "model" / "README.md", card)
         save_result(job.folder, result)
     return True

@@ -11,6 +11,7 @@ from stepladder.errors import StudyError
 from stepladder.files import remove_parts, replace_text
 from stepladder.model import save_model
 from stepladder.model.card import render_card
+from stepladder.model.training_images import TrainingImages, write_training_images
 from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.checksums import save_result
 from stepladder.studies.files.machine import describe_machine, describe_versions, now
@@ -103,7 +104,9 @@ def run_trial(job: Job, compute: Compute, callbacks: Callbacks, execution: Execu
     alone = execution.workers == 1 and execution.streams == 1 and not checkpoints.loaded
     result = _result(trial, trained, compute).model_copy(update={"energy_joules": energy.joules() if alone else None})
     if result.status == "finished":
-        card = render_card(replace(card_facts(result, trial.recipe.name, data), expected=job.expected))
+        trained_on = TrainingImages.of(splits.train, data.name, data.fingerprint, len(data.class_names))
+        write_training_images(folder / "model", trained_on)
+        card = render_card(replace(card_facts(folder, result, trial.recipe.name, data), expected=job.expected))
         save_model(folder / "model", trained, data.class_names, data.image_shape, compute, card, data.fit, data.span)
     elif trained.error:
         replace_text(folder / "failure.txt", trained.error)

@@ -1,0 +1,332 @@
+"""The images that tables list: from their columns to rows, and from these to an image set."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from stepladder.datasets.decode_all import decode_splits
+from stepladder.datasets.encoded import Encoded, file_entry, files
+from stepladder.datasets.image_set import SPLIT_NAMES, ImageSet, first_of_each_class
+from stepladder.datasets.labels import match_classes, named_labels
+from stepladder.datasets.sources.base import SPLIT_WORDS, LabelOptions, LoadOptions, all_below, say_labels, split_of
+from stepladder.datasets.sources.columns import Columns, Places, find_columns
+from stepladder.datasets.sources.rows import Table
+from stepladder.datasets.sources.tree import left_out_note
+from stepladder.datasets.suspects import paths_of, suspect_bursts, suspect_groups
+from stepladder.datasets.walk import is_image_name, is_left_behind, not_read
+from stepladder.errors import DataError, some_of
+
+# Folders in which images are looked for that the table does not list.
+_MOST_FOLDERS = 1_000
+
+# Whole numbers as programs write them that know fractions alone.
+_WHOLE = re.compile(r"-?[0-9]+[.]0+")
+
+
+class Source(NamedTuple):
+    """A table with what stands around it.
+
+    Attributes:
+        table: its cells.
+        places: where its paths start.
+        split: the split of all its rows; None where a column says it, or all train.
+    """
+
+    table: Table
+    places: Places
+    split: str | None = None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What tables list, a position an image.
+
+    Attributes:
+        files: paths, as they are opened and shown.
+        below: the same below the folder in which those of their table start, with ``/``.
+        labels, splits: of each.
+        groups: of each; None where no column names them.
+        sources: the tables, whose rows follow one another.
+        columns: what was found in each of these.
+    """
+
+    files: list[str]
+    below: list[str]
+    labels: list[str]
+    splits: list[str]
+    groups: list[str] | None
+    sources: Sequence[Source]
+    columns: Sequence[Columns]
+
+    def place(self, position: int, *, short: bool = False) -> str:
+        """Return where an image is listed: ``labels.csv line 7``, or ``line 7``."""
+        for columns in self.columns:
+            count = len(columns.table.lines)
+            if position < count:
+                place = columns.table.place(position)
+                return place if short else f"{columns.table.name} {place}"
+            position -= count
+        raise IndexError(position)
+
+
+def list_images(sources: Sequence[Source], asked: LabelOptions) -> Listed:
+    """Find the columns of tables, and return what they list.
+
+    Raises:
+        DataError: see :func:`stepladder.datasets.sources.table.load`.
+    """
+    listed = Listed([], [], [], [], None if asked.group_column is None else [], sources, [])
+    found = []
+    for source in sources:
+        columns = find_columns(source.table, source.places, asked, finds_split=source.split is None)
+        if isinstance(columns.labels, int):  # all splits have their labels in the same column
+            names = columns.table.names
+            asked = replace(asked, path_column=names[columns.path], label_column=names[columns.labels])
+        _add(listed, columns, source)
+        found.append(columns)
+    return replace(listed, columns=found)
+
+
+def _add(listed: Listed, columns: Columns, source: Source) -> None:
+    table = columns.table
+    paths, labels = table.columns[columns.path], _label_cells(columns)
+    groups = None if columns.group is None else table.columns[columns.group]
+    for what, cells in (("path", paths), ("label", labels), ("group", groups or ())):
+        if "" in cells:
+            where = f"{table.where} {table.place(cells.index(''))}"
+            raise DataError(f"{where} has a blank {what}; fill it in, or remove the {table.unit}")
+    if source.split is not None or columns.split is None:
+        splits = [source.split or "train"] * len(paths)
+    else:
+        words = table.columns[columns.split]
+        meant = {word: split_of(word) for word in dict.fromkeys(words)}
+        if unknown := [word for word, split in meant.items() if split is None]:
+            raise DataError(
+                f"{table.where} {table.place(words.index(unknown[0]))} has the split '{unknown[0][:40]}'; it must be "
+                f"one of {', '.join(SPLIT_WORDS)}"
+            )
+        splits = [meant[word] or "" for word in words]
+    named = source.places.files(paths)
+    listed.files.extend(named)
+    listed.below.extend(all_below(source.places.folder, named))
+    listed.labels.extend(labels)
+    listed.splits.extend(splits)
+    if listed.groups is not None and groups is not None:
+        listed.groups.extend(groups)
+
+
+def _label_cells(columns: Columns) -> list[str]:
+    table = columns.table
+    if isinstance(columns.labels, int):
+        return table.columns[columns.labels]
+    labels = [""] * len(table.lines)
+    for at in columns.labels:
+        for row, cell in enumerate(table.columns[at]):
+            if cell not in ("0", "") and float(cell):
+                labels[row] = table.names[at]
+    return labels
+
+
+def load_tables(
+    name: str,
+    sources: Sequence[Source],
+    options: LoadOptions,
+    *,
+    paired: bool = False,
+    state: tuple[str, ...] = (),
+) -> ImageSet:
+    """Load the images that tables list.
+
+    Args:
+        name: of the image set.
+        sources: that of the training images first.
+        paired: the others were found beside it, and nobody named them.
+        state: how a user names these, where nobody did, as arguments.
+
+    Raises:
+        DataError, DamagedImagesError: see :func:`stepladder.datasets.sources.table.load`.
+    """
+    where = sources[0].table.where
+    listed = list_images(sources, options.labels)
+    labels, spelled = spelled_labels(where, listed.labels, fold=options.labels.fold_labels)
+    listed = replace(listed, labels=labels)
+    _check_labels(where, listed)
+    once = _once(listed)
+    rows: dict[str, list[int]] = {split: [] for split in dict.fromkeys(listed.splits)}
+    for at in once:
+        rows[listed.splits[at]].append(at)
+    said = _what_was_found(listed, options.labels, state)
+    if again := len(listed.files) - len(once):
+        lists = "1 row lists" if again == 1 else f"{again:,} rows list"
+        said.append(f"{lists} a file again, with the same label; each file counts once.")
+    if paired and len(sources) > 1:
+        more_tables = some_of([source.table.name for source in sources if source.split != "train"])
+        said.append(f"Read with {sources[0].table.name}: {more_tables}, as its other splits.")
+        said += _leave_out_lacking(rows, labels)
+    if "train" not in rows:
+        raise DataError(f"{where} has no row of the split train; name the training rows so, or leave the column out")
+    ordered = {split: rows[split] for split in SPLIT_NAMES if split in rows}
+    named = {split: named_labels(_of(labels, positions)) for split, positions in ordered.items()}
+    class_names, numbers, class_notes = match_classes(where, named)
+    groups, group_notes = _groups(listed, ordered, options.labels)
+    taken = {
+        split: np.arange(len(positions))
+        if options.limit is None
+        else first_of_each_class(numbers[split], options.limit, groups.get(split))
+        for split, positions in ordered.items()
+    }
+    encoded = {}
+    for split, positions in ordered.items():
+        kept = taken[split]
+        of_split = groups[split][kept] if split in groups else None
+        encoded[split] = _encoded(where, listed, np.array(positions)[kept], numbers[split][kept], of_split)
+    decoded = decode_splits(
+        encoded, shape=options.shape, skip_damaged=options.skip_damaged, on_progress=options.access.on_progress
+    )
+    suspects: tuple[str, ...] = ()
+    if not options.labels.asks_groups:
+        paths = {split: _of(listed.below, np.array(rows)[taken[split]].tolist()) for split, rows in ordered.items()}
+        suspects = suspect_groups(decoded.splits, paths_of(decoded.kept, paths))
+        suspects = suspects or suspect_bursts(decoded.splits, decoded.taken)
+    notes = (*suspects, *dict.fromkeys(said), *spelled, *class_notes, *group_notes)
+    others = dict.fromkeys(other for columns in listed.columns for other in columns.others)
+    return decoded.image_set(name, class_names, (*notes, *_not_listed(listed), *_not_read(list(others))))
+
+
+def _once(listed: Listed) -> Sequence[int]:
+    """Return the positions of the first row of each file in each split: a table may have a row for each box in it."""
+    if len(set(listed.files)) == len(listed.files):
+        return range(len(listed.files))
+    first: dict[tuple[str, str], int] = {}
+    for at, key in enumerate(zip(listed.files, listed.splits, strict=True)):
+        first.setdefault(key, at)
+    return list(first.values())
+
+
+def _of(values: Sequence[str], positions: Sequence[int]) -> list[str]:
+    return list(values) if len(positions) == len(values) else [values[at] for at in positions]
+
+
+def _what_was_found(listed: Listed, asked: LabelOptions, state: tuple[str, ...]) -> list[str]:
+    """Return what was taken for labels and for paths, unless the user said it, and what tables say of themselves."""
+    first = listed.columns[0]
+    told = [note for columns in listed.columns for note in columns.notes]
+    if asked.label_column is None:
+        return [say_labels(first.labels_from, Counter(listed.labels), (*state, *first.state)), *told]
+    if first.state:
+        found = f"column '{first.table.names[first.path]}' of {first.table.name}"
+        return [f"Paths: from {found}; state it with {first.state[0]}.", *told]
+    return told
+
+
+def _leave_out_lacking(rows: dict[str, list[int]], labels: Sequence[str]) -> tuple[str, ...]:
+    """Leave a validation split out that nobody asked for and that lacks classes; some of training validates instead."""
+    if "validation" not in rows or "train" not in rows:
+        return ()
+    lacking = set(_of(labels, rows["train"])) - set(_of(labels, rows["validation"]))
+    return left_out_note(len(rows.pop("validation")), len(lacking)) if lacking else ()
+
+
+def spelled_labels(where: str, labels: list[str], *, fold: bool) -> tuple[list[str], tuple[str, ...]]:
+    """Return labels in one spelling each: whole numbers without fractions, and others as ``fold`` allows.
+
+    Raises:
+        DataError: labels differ by case or spaces alone, and nobody said that they are one.
+    """
+    counts = Counter(labels)
+    new = {label: label for label in counts}
+    if all(_WHOLE.fullmatch(label) for label in counts):
+        new = {label: label.partition(".")[0] for label in counts}
+    alike: dict[str, list[str]] = {}
+    for label, _ in counts.most_common():
+        alike.setdefault(" ".join(label.casefold().split()), []).append(label)
+    several = [of_label for of_label in alike.values() if len(of_label) > 1]
+    shown = some_of([" and ".join(f"'{label}' ({counts[label]:,})" for label in of_label) for of_label in several])
+    if several and not fold:
+        raise DataError(
+            f"{where} has labels that differ by case or spaces alone: {shown}; if they are one class, add "
+            "`fold_labels=True`, else rename one"
+        )
+    for of_label in several:
+        new.update(dict.fromkeys(of_label, of_label[0]))
+    if all(old == label for old, label in new.items()):
+        return labels, ()
+    notes = (f"Labels that differ by case or spaces alone are one class each: {shown}.",) if several else ()
+    return [new[label] for label in labels], notes
+
+
+def _groups(
+    listed: Listed, rows: Mapping[str, Sequence[int]], asked: LabelOptions
+) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    if listed.groups is not None:
+        groups = listed.groups
+        return asked.groups_of_column({split: _of(groups, positions) for split, positions in rows.items()})
+    if not asked.asks_groups:
+        return {}, ()
+    return asked.groups_of_paths(
+        {split: _of(listed.below, positions) for split, positions in rows.items()},
+        lambda: {split: _of(listed.files, positions) for split, positions in rows.items()},
+    )
+
+
+def _not_read(columns: Sequence[str]) -> tuple[str, ...]:
+    return (f"Not read: the columns {some_of([name[:40] for name in columns])}.",) if columns else ()
+
+
+def _not_listed(listed: Listed) -> tuple[str, ...]:
+    """Return a note on image files beside those that the table lists; none where there are too many folders to look."""
+    written: dict[str, list[str]] = {}
+    for file in listed.files:
+        folder, _, name = file.rpartition(os.sep)
+        written.setdefault(folder, []).append(name)
+    known: dict[str, set[str]] = {}
+    for folder, names in written.items():  # one folder may be written in several ways
+        known.setdefault(os.path.normpath(folder or "."), set()).update(names)
+    if len(known) > _MOST_FOLDERS:
+        return ()
+    others = [
+        name
+        for folder, names in known.items()
+        for name in set(os.listdir(folder)) - names  # noqa: PTH208 (texts, for speed)
+        if is_image_name(name) and not is_left_behind(name)
+    ]
+    return not_read(others, "beside those in the table, which does not list them")
+
+
+def _check_labels(where: str, listed: Listed) -> None:
+    if len(set(listed.files)) == len(listed.files):
+        return
+    first: dict[str, int] = {}
+    for at, (file, label) in enumerate(zip(listed.files, listed.labels, strict=True)):
+        other = first.setdefault(file, at)
+        if listed.labels[other] != label:
+            raise DataError(
+                f"{where} gives {file} two labels: '{listed.labels[other]}' in {listed.place(other, short=True)} and "
+                f"'{label}' in {listed.place(at, short=True)}; keep one"
+            )
+
+
+def _encoded(where: str, listed: Listed, rows: np.ndarray, labels: np.ndarray, groups: np.ndarray | None) -> Encoded:
+    taken: list[int] = rows.tolist()
+    entries = [file_entry(listed.files[at]) for at in taken]
+    missing = [
+        f"{entry.path} ({listed.place(at, short=True)})"
+        for at, entry in zip(taken, entries, strict=True)
+        if entry.size < 0
+    ]
+    if missing:
+        count = f"{len(missing)} file{'s' if len(missing) > 1 else ''}"
+        starts = some_of(list(dict.fromkeys(str(source.places.folder) for source in listed.sources)))
+        raise DataError(
+            f"{where} lists {count} that cannot be found: {some_of(missing)}; paths are relative to {starts}: mend them"
+        )
+    found = files(entries, labels, groups=groups)
+    # Not as texts, one an image, which hardly anybody reads.
+    return replace(found, place=lambda at: f"{entries[at].path} ({listed.place(taken[at])})")

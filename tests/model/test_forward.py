@@ -1,0 +1,51 @@
+"""Many images by onnxruntime, where it says the same."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from stepladder.model import forward
+from stepladder.model.folder import load_folder
+
+
+@pytest.fixture
+def images(digits) -> np.ndarray:
+    return digits.splits["train"].images[:200]
+
+
+def test_many_images_get_the_same_classes_and_probabilities(saved, images):
+    pytest.importorskip("onnx", reason="the extra 'export' is not installed")
+    model = load_folder(saved, "cpu", "float32")
+    expected, found = model.probabilities(images), model.fast_probabilities(images)
+    assert model._fast is not None
+    assert model._fast.logits(images[:1]) is not None  # it is onnxruntime that answers here
+    assert not np.array_equal(found, expected)  # other sums, so other last bits
+    np.testing.assert_allclose(found, expected, atol=forward.TOLERANCE)
+    assert np.array_equal(found.argmax(axis=1), expected.argmax(axis=1))
+    assert np.array_equal(model.predict(images).probabilities, found)
+
+
+def test_few_images_and_other_precisions_stay_with_pytorch(saved, images):
+    model = load_folder(saved, "cpu", "float32")
+    few = images[: forward.FEWEST_IMAGES - 1]
+    assert np.array_equal(model.fast_probabilities(few), model.probabilities(few))
+    half = load_folder(saved, "cpu", "bfloat16")
+    assert half._fast is None
+    assert np.array_equal(half.fast_probabilities(images), half.probabilities(images))
+
+
+def test_an_engine_that_says_something_else_is_left_out(saved, images, monkeypatch):
+    model = load_folder(saved, "cpu", "float32")
+    monkeypatch.setattr(forward.FastForward, "logits", lambda _, pixels: np.zeros((len(pixels), 10), np.float32))
+    assert np.array_equal(model.fast_probabilities(images), model.probabilities(images))
+
+
+def test_layers_that_it_does_not_know_stay_with_pytorch(compute):
+    class Own(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return images.flatten(1)
+
+    assert forward.FastForward(nn.Sequential(Own()), (), compute).logits(np.zeros((64, 2, 2, 1), np.uint8)) is None

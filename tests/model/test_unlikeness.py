@@ -1,0 +1,168 @@
+"""What is unlike the training images is found by what the network makes of it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy import special
+from torch import nn
+
+from stepladder.errors import StorageError
+from stepladder.model import OnnxModel, load_model
+from stepladder.model.export import UNLIKENESS_TOLERANCE, export_model
+from stepladder.model.unlikeness import (
+    FEWEST_IMAGES,
+    Unlikeness,
+    fit_unlikeness,
+    read_unlikeness,
+    with_features,
+    write_unlikeness,
+)
+
+RANDOM = np.random.default_rng(0)
+#: Features in four of 32 directions, and a last layer that reads the first three.
+MIX = RANDOM.normal(size=(4, 32))
+LAST = RANDOM.normal(size=(32, 3))
+
+
+def seen(images, spread=0.05, random=RANDOM):
+    features = random.normal(size=(images, 4)) @ MIX + spread * random.normal(size=(images, 32))
+    return features @ LAST, features
+
+
+def test_the_score_is_virtual_logit_less_energy() -> None:
+    logits, features = seen(5)
+    directions = np.linalg.qr(RANDOM.normal(size=(32, 4)))[0].astype(np.float32)
+    center = RANDOM.normal(size=32).astype(np.float32)
+    found = Unlikeness(center, directions, 2.0, 0.5).score(logits, features)
+    rest = np.eye(32) - directions @ directions.T
+    expected = 2.0 * np.linalg.norm((features - center) @ rest, axis=1) - special.logsumexp(logits, axis=1) - 0.5
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_one_in_twenty_like_the_validation_images_is_a_false_alarm_and_what_lies_elsewhere_is_found() -> None:
+    random = np.random.default_rng(1)
+    alarms = []
+    for _ in range(200):
+        found = fit_unlikeness(seen(100, random=random), seen(59, random=random))
+        assert found is not None
+        alarms.append((found.score(*seen(100, random=random)) > 0).mean())
+    # With 59 images it is 3 of 60, 5 %, on average; its standard error here is 0.2 %.
+    assert np.mean(alarms) == pytest.approx(0.05, abs=0.01)
+    odd = random.normal(size=(100, 32)) * 3
+    assert (found.score(odd @ LAST, odd) > 0).mean() > 0.95
+
+
+def test_directions_are_those_of_the_largest_variance_by_either_product() -> None:
+    train = seen(400)
+    found = fit_unlikeness(train, seen(50))
+    assert found is not None
+    assert found.directions.shape == (32, 4)
+    few = fit_unlikeness((train[0][:24], train[1][:24]), seen(50))
+    assert few is not None
+    assert few.directions.shape == (32, 3)
+    moved = train[1][:24] - train[1][:24].mean(axis=0)
+    right = np.linalg.svd(moved)[2][:3].T
+    # The same space: each direction of the one lies in the other.
+    np.testing.assert_allclose(np.linalg.norm(right.T @ few.directions, axis=0), 1, rtol=1e-5)
+
+
+def test_without_features_it_is_the_energy() -> None:
+    logits, features = seen(100)
+    found = fit_unlikeness((logits, features[:, :0]), (logits, features[:, :0]))
+    assert found is not None
+    assert found.scale == 0
+    np.testing.assert_allclose(
+        found.score(logits, features[:, :0]) + found.threshold, -special.logsumexp(logits, axis=1), rtol=1e-5
+    )
+
+
+def test_a_few_validation_images_give_no_measure() -> None:
+    assert FEWEST_IMAGES == 40
+    assert fit_unlikeness(seen(100), seen(39)) is None
+    assert fit_unlikeness(seen(100), seen(40)) is not None
+
+
+def test_features_are_what_comes_into_the_last_layer() -> None:
+    images = torch.randn(2, 3, 8, 8)
+    last = nn.Linear(144, 5)
+    module = nn.Sequential(OrderedDict(conv=nn.Conv2d(3, 4, 3), flat=nn.Flatten(), fc=last)).eval()
+    with torch.no_grad():
+        found = with_features(module, images)(images)
+        assert torch.equal(found[:, :5], module(images))
+        assert torch.equal(found[:, 5:], module[:2](images))
+    assert dict(module.named_children())["fc"] is last
+
+
+class Own(nn.Module):
+    def __init__(self, last):
+        super().__init__()
+        self.first, self.out, self.last = nn.Linear(192, 7), nn.Linear(7, 5), last
+
+    def forward(self, images):
+        return self.last(self.out(self.first(images.flatten(1)).relu()))
+
+
+def test_of_a_module_of_the_user_s_own_features_are_had_where_nothing_but_scaling_follows() -> None:
+    images = torch.randn(2, 3, 8, 8)
+    for last, columns in ((nn.Identity(), 12), (nn.LogSoftmax(1), 5), (nn.BatchNorm1d(5), 5)):
+        module = nn.Sequential(OrderedDict(own=Own(last))).eval()
+        with torch.no_grad():
+            assert with_features(module, images)(images).shape == (2, columns)
+    assert with_features(nn.Sequential(nn.Flatten()), images)(images).shape == (2, 192)
+
+
+@pytest.fixture(scope="module")
+def measured(saved, digits):
+    model = load_model(saved, "cpu")
+    images = digits.splits["train"].images
+    module = with_features(model.module, model.example())
+    outputs = model._outputs(module, images)
+    parts = (outputs[:, :10], outputs[:, 10:])
+    found = fit_unlikeness(*(tuple(values[rows] for values in parts) for rows in (slice(60, None), slice(60))))
+    assert found is not None
+    return replace(model, unlikeness=found)
+
+
+def test_a_saved_measure_is_read_with_its_model(measured, folder, digits) -> None:
+    assert not load_model(folder, "cpu").tells_unlikeness
+    write_unlikeness(folder, measured.unlikeness)
+    read = load_model(folder, "cpu")
+    images = digits.splits["train"].images[:50]
+    np.testing.assert_array_equal(read.with_unlikeness(images)[1], measured.with_unlikeness(images)[1])
+    np.testing.assert_array_equal(read.with_unlikeness(images)[0], read.probabilities(images))
+    path = folder / "unlikeness.safetensors"
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(StorageError, match=r"unlikeness\.safetensors is damaged"):
+        load_model(folder, "cpu")
+    found = measured.unlikeness
+    write_unlikeness(folder, replace(found, scale=float("nan")))
+    with pytest.raises(StorageError, match="its numbers fit no network"):
+        read_unlikeness(folder)
+    write_unlikeness(folder, replace(found, center=found.center[:-1], directions=found.directions[:-1]))
+    with pytest.raises(StorageError, match="has the unlikeness of another network"):
+        load_model(folder, "cpu").with_unlikeness(images)
+    write_unlikeness(folder, None)
+    assert read_unlikeness(folder) is None
+
+
+def test_an_exported_file_measures_the_same(measured, digits, tmp_path) -> None:
+    pytest.importorskip("onnx", reason="the extra 'export' is not installed")
+    images = digits.splits["train"].images[:100]
+    export_model(measured, tmp_path / "m.onnx", images[:20])
+    read = OnnxModel.load(tmp_path / "m.onnx")
+    assert read.tells_unlikeness
+    expected, found = measured.with_unlikeness(images), read.with_unlikeness(images)
+    np.testing.assert_allclose(found[0], expected[0], atol=1e-4)
+    np.testing.assert_allclose(found[1], expected[1], rtol=UNLIKENESS_TOLERANCE, atol=UNLIKENESS_TOLERANCE)
+    # But for the image that set the threshold, which is at 0 itself.
+    clear = np.abs(expected[1]) > UNLIKENESS_TOLERANCE
+    assert clear.sum() >= 99
+    assert ((found[1] > 0) == (expected[1] > 0))[clear].all()
+    one = read.predict(images[0], unlike=True)
+    assert one.unlikeness is not None
+    assert one.unlikeness[0] == pytest.approx(expected[1][0], rel=1e-3)
