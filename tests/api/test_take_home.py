@@ -52,7 +52,7 @@ def test_the_command_that_a_study_ends_with_trains_on_every_image(stepladder: Ca
     rung = "mix" if "--rung" in command else json.loads(Path("one/verdicts.json").read_text())["choice"]["rung"]
     scores = [trial.result.test_accuracy or 0 for trial in study.of_rung(rung)]
     card = Path("whole/model/README.md").read_text()
-    assert f"digits ({sum(counts.values()):,} train images)" in card
+    assert f"digits ({sum(counts.values()):,} train images; " in card
     assert "not measured: every image trained, and none is left to test" in card
     assert f"trained on {counts['train']:,} of these images, measured {100 * np.mean(scores):.2f}" in card
     assert f"sd over 2 seeds, on {counts['test']:,} others" in card

@@ -87,7 +87,7 @@ DAMAGED: dict[str, tuple[Change, str]] = {
     ),
     "class names that are none": (configure(class_names=[1, 2]), "config.json is damaged (class_names.0: "),
     "no class names": (configure(class_names=[]), "config.json is damaged (class_names: "),
-    "images of other channels": (configure(image_shape=[8, 8, 3]), "prepares images to 3×8×8"),
+    "images of other channels": (configure(image_shape=[8, 8, 3], image_rule=None), "prepares images to 3×8×8"),
 }
 
 
@@ -166,7 +166,7 @@ def test_formats_whose_extra_is_not_installed(
     assert "pip install 'stepladder[explain]'" in refused(
         capsys, "explain", str(models["small"]), image, "--out", str(tmp_path / "x.png")
     )
-    assert "unknown format 'torchscript'. Known: exported-program, onnx" in refused(
+    assert "unknown format 'torchscript'. Known: exported-program, litert, onnx, openvino" in refused(
         capsys, "export", str(models["small"]), "--format", "torchscript", "--out", str(tmp_path / "x.pt")
     )
     assert not list(tmp_path.glob("x.*"))

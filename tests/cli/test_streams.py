@@ -156,11 +156,12 @@ def test_closed_outputs_are_no_error(closed: str) -> None:
 
 def test_rows_of_csv_are_utf_8(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
     from stepladder.cli.predict import _Answer, _write_csv
+    from stepladder.model.classifier import Doubts
     from stepladder.model.images import ImageFile
 
     out, _ = screen("cp1252")
     let_any_letter_through()
     make_console(as_json=True)
-    _write_csv([_Answer(ImageFile(Path(os.fsdecode(b"caf\xe9/\xe7\x8c\xab.png"))), [("猫", 0.5)])])
+    _write_csv([_Answer(ImageFile(Path(os.fsdecode(b"caf\xe9/\xe7\x8c\xab.png"))), [("猫", 0.5)])], Doubts())
     rows = list(csv.reader(StringIO(out.getvalue().decode("utf-8"))))
     assert rows[1] == ["caf\\udce9/猫.png", "1", "猫", "0.500000", ""]

@@ -65,6 +65,8 @@ def test_the_folder_holds_what_is_promised(study: RunStudy) -> None:
             "model/model.safetensors",
             "model/config.json",
             "model/README.md",
+            "model/limits.json",
+            "model/trained-on.json",
             "predictions.safetensors",
             "validation.safetensors",
             "checksums.txt",

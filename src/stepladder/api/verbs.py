@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 from stepladder.api.check import Check, check_folder
 from stepladder.api.job import ImagesToLoad, Job, ShowProgress, running
@@ -19,6 +19,7 @@ from stepladder.api.results import Curve, Study, Sweep, TrainedModel, as_result
 from stepladder.api.take_home import take_home
 from stepladder.datasets import ImageSet, load_image_set, make_splits
 from stepladder.datasets.audit import ImageAudit, audit_image_set
+from stepladder.datasets.sources.base import LabelColumns, labelled
 from stepladder.errors import DamagedImagesError, RecipeError, StudyError
 from stepladder.model import Predictions
 from stepladder.network import FoundNetwork, Network, find_network
@@ -63,6 +64,7 @@ def study(
     rules: Rules | None = None,
     execution: Execution | None = None,
     progress: ShowProgress = True,
+    **columns: Unpack[LabelColumns],
 ) -> Study:
     """Train every rung with several seeds, and say what the evidence holds.
 
@@ -70,6 +72,7 @@ def study(
     finishes the step and keeps a checkpoint.
 
     >>> study = sl.study("photos/", seeds=5)  # doctest: +SKIP
+    >>> study = sl.study(frame, path="file", label="kind", group="patient")  # doctest: +SKIP
 
     Args:
         data: a name (``digits``, ``cifar10``, …), a path (a folder of images, a table, parquet, ``.npz``, …), a pair of
@@ -86,11 +89,14 @@ def study(
         rules: validation share, metric, error rate, smallest effect of interest.
         execution: device, precision, processes, time limits, trackers.
         progress: False for silence; or callbacks of your own.
+        columns: of a table or data frame, which columns hold ``path``, ``label``, ``split`` and ``group``, where they
+            are not found by name and content; ``images``, the folder that its paths start from.
 
     Raises:
         StepladderError: the input does not fit; one sentence that names the value, what is allowed and the fix.
         Stopped: Ctrl-C or the time limit; the same call goes on.
     """
+    data = labelled(data, columns)
     options, rules = as_options(recipe), rules or Rules()
     seeds = seeds_or_default(seeds, rules, bounded=execution is not None and execution.is_bounded)
     check_seeds(seeds, auto=True)
@@ -125,6 +131,7 @@ def plan(
     rules: Rules | None = None,
     execution: Execution | None = None,
     progress: ShowProgress = True,
+    **columns: Unpack[LabelColumns],
 ) -> Forecast:
     """Say what a study would run, for how long, and the smallest difference that it could find; run nothing.
 
@@ -136,6 +143,7 @@ def plan(
     Raises:
         StepladderError: see :func:`study`.
     """
+    data = labelled(data, columns)
     options, rules = as_options(recipe), rules or Rules()
     seeds = seeds_or_default(seeds, rules, bounded=execution is not None and execution.is_bounded)
     check_seeds(seeds, auto=True)
@@ -359,6 +367,7 @@ def train(
     protocol: Protocol | None = None,
     execution: Execution | None = None,
     progress: ShowProgress = True,
+    **columns: Unpack[LabelColumns],
 ) -> TrainedModel:
     """Train one recipe with one seed, and leave a model folder.
 
@@ -375,6 +384,7 @@ def train(
     Raises:
         StepladderError, Stopped: see :func:`study`.
     """
+    data = labelled(data, columns)
     options, expected = take_home(as_options(recipe))
     protocol = protocol or Protocol()
     use = Use(test, expected if protocol.all_data else None)
@@ -556,7 +566,7 @@ def inspect(
     )
 
 
-def data(data: object) -> ImageAudit:
+def data(data: object, **columns: Unpack[LabelColumns]) -> ImageAudit:
     """Show what an image set holds before you trust it: counts, damage, copies, balance, and whether it may be flipped.
 
     Damaged images are listed and left out of every figure.
@@ -567,6 +577,7 @@ def data(data: object) -> ImageAudit:
     Raises:
         DataError: there is no such image set, or it cannot be read.
     """
+    data = labelled(data, columns)
     if isinstance(data, ImageSet):
         return audit_image_set(data)
     try:

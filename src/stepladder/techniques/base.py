@@ -155,6 +155,7 @@ class Technique(BaseModel):
         interactions: what it does to other techniques and they to it.
         slot: techniques of the same slot exclude one another; the text says what they would both do.
         same_for_every_seed: whether ``initialize`` gives all layers but the output the same weights for every seed.
+        begins_from_weights: whether it takes weights from a file, by options ``source`` and ``outputs``.
         mixes_targets: whether ``augment`` gives targets as shares of the classes.
         takes_soft_targets: whether ``loss`` takes such targets.
         reads_layers: whether it needs the network as a list of layers, at other hooks than those that are given it.
@@ -174,6 +175,7 @@ class Technique(BaseModel):
     interactions: ClassVar[str] = "none known"
     slot: ClassVar[str | None] = None
     same_for_every_seed: ClassVar[bool] = False
+    begins_from_weights: ClassVar[bool] = False
     mixes_targets: ClassVar[bool] = False
     takes_soft_targets: ClassVar[bool] = False
     reads_layers: ClassVar[bool] = False

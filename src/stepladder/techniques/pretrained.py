@@ -50,6 +50,7 @@ class Pretrained(Technique):
     interactions = "brings its own standardization: leave out standardize; freeze keeps what it brings"
     slot = WEIGHTS
     same_for_every_seed = True
+    begins_from_weights = True
     quiet = frozenset({"outputs", "sha256"})
 
     source: Annotated[

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import stepladder as sl
 from stepladder.datasets import Labelled, as_image_set, load_image_set
 from stepladder.errors import DataError
 
@@ -98,3 +99,22 @@ def test_numbers_paths_and_categories(pets, tmp_path):
         load_image_set(twins)
     with pytest.raises(DataError, match="`level` is for folders of images, and what a program holds is none"):
         load_image_set(Labelled(frame, level="leaf"))
+
+
+def test_columns_may_stand_beside_the_frame(pets, tmp_path):
+    """As a user writes it: no class of ours is needed."""
+    frame = pd.DataFrame(pets)
+    audit = sl.data(frame, label="kind", group="patient", images=tmp_path / "pets")
+    expected = sl.data(Labelled(frame, label_column="kind", group_column="patient", images=tmp_path / "pets"))
+    assert audit.counts == expected.counts
+    assert audit.image_set.splits["train"].groups is not None
+    with pytest.raises(DataError, match="unknown argument 'lable'; did you mean 'label'"):
+        sl.data(frame, lable="kind")
+    with pytest.raises(DataError, match="`label_column` is given twice, by `Labelled` and beside it; give it once"):
+        sl.data(Labelled(frame, label_column="kind"), label="kind")
+
+
+def test_every_function_that_takes_images_at_first_takes_them(pets, tmp_path):
+    for verb in (sl.study, sl.plan, sl.train, sl.data):
+        with pytest.raises(DataError, match="`label_column` is nothing, and the frame has no such column"):
+            verb(pd.DataFrame(pets), label="nothing", images=tmp_path / "pets")

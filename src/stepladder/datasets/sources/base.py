@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from stepladder.datasets.image_set import ImageSet
 from stepladder.datasets.labels import in_order
 from stepladder.datasets.shapes import ShapeOptions
 from stepladder.datasets.walk import is_left_behind, not_read
-from stepladder.errors import DataError, some_of
+from stepladder.errors import DataError, some_of, unknown
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,38 @@ class Labelled(LabelOptions):
     groups: Sequence[object] | np.ndarray | Mapping[str, Sequence[object] | np.ndarray] | None = field(
         default=None, kw_only=True
     )
+
+
+class LabelColumns(TypedDict, total=False):
+    """Where what stands in a table or data frame, spread out: ``sl.study(frame, path="file", label="kind")``.
+
+    They are :class:`LabelOptions` by short names: ``path_column``, ``label_column``, ``split_column``, ``group_column``
+    and ``images``.
+    """
+
+    path: str
+    label: str
+    split: str
+    group: str
+    images: Path | str
+
+
+def labelled(data: object, columns: LabelColumns) -> object:
+    """Return ``data`` with ``columns`` as its labels; as it is where there are none.
+
+    Raises:
+        DataError: one of them is called otherwise, or was said before.
+    """
+    if not columns:
+        return data
+    if wrong := [name for name in columns if name not in LabelColumns.__annotations__]:
+        raise DataError(unknown("argument", wrong[0], LabelColumns.__annotations__))
+    named = {name if name == "images" else f"{name}_column": value for name, value in columns.items()}
+    if not isinstance(data, Labelled):
+        return Labelled(data, **named)  # type: ignore[arg-type]
+    if twice := [name for name in named if getattr(data, name) is not None]:
+        raise DataError(f"`{twice[0]}` is given twice, by `Labelled` and beside it; give it once")
+    return replace(data, **named)  # type: ignore[arg-type]
 
 
 def say_labels(source: str, counts: Mapping[str, int], state: Sequence[str] = ()) -> str:

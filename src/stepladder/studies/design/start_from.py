@@ -9,8 +9,10 @@ from pathlib import Path
 from stepladder.errors import RecipeError, some_of
 from stepladder.network.find import FoundNetwork, read_model_network
 from stepladder.recipe import Recipe, TechniqueSetting
-from stepladder.techniques import find_technique
-from stepladder.techniques.pretrained import Pretrained
+from stepladder.techniques import TECHNIQUES, find_technique
+
+#: The technique that does it.
+_BEGINS = next(name for name, technique in TECHNIQUES.items() if technique.begins_from_weights)
 
 #: An output that no output of the model stands for, as ``pretrained.outputs`` writes it.
 _ANEW = -1
@@ -44,9 +46,9 @@ def start_from(start: FoundNetwork, recipe: Recipe, class_names: Sequence[str]) 
     outputs = _outputs(start.class_names, class_names)
     options = {"source": str(start.model)}
     setting = TechniqueSetting.model_validate(
-        {"name": Pretrained.name, **options, **({"outputs": outputs} if max(outputs) > _ANEW else {})}
+        {"name": _BEGINS, **options, **({"outputs": outputs} if max(outputs) > _ANEW else {})}
     )
-    fitting = [one for one in recipe.techniques if one.name == Pretrained.name or not _rewrites(one)]
+    fitting = [one for one in recipe.techniques if one.name == _BEGINS or not _rewrites(one)]
     if any(one.name == setting.name for one in fitting):
         fitting = [
             setting.model_copy(update={"rung": one.rung}) if one.name == setting.name else one for one in fitting
@@ -71,7 +73,7 @@ def start_note(start: FoundNetwork, recipe: Recipe, class_names: Sequence[str]) 
         taken = f"{layers}, and its outputs for {some_of(known)}"
     drawn = f"; {some_of(new)} {'is' if len(new) == 1 else 'are'} new" if known and new else ""
     left = f"; {some_of(gone)} {'is' if len(gone) == 1 else 'are'} gone" if known and gone else ""
-    again = [one.name for one in recipe.techniques if _rewrites(one) and one.name != Pretrained.name]
+    again = [one.name for one in recipe.techniques if _rewrites(one) and one.name != _BEGINS]
     twice = (
         f" {' and '.join(again)} {'is' if len(again) == 1 else 'are'} left out of the recipe: the model's network has "
         "its layers already."
