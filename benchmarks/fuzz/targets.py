@@ -12,6 +12,7 @@ import pickle
 import shutil
 import struct
 import tarfile
+import zipfile
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -34,7 +35,10 @@ from stepladder.datasets.plain_pickle import read_plain_pickle
 from stepladder.errors import StepladderError
 from stepladder.files import json_text
 from stepladder.model import load_model
+from stepladder.model.limits import Limits, read_limits, write_limits
 from stepladder.model.onnx_file import INPUT, METADATA, OUTPUT, OnnxModel
+from stepladder.model.training_images import TrainingImages, read_training_images, write_training_images
+from stepladder.model.unlikeness import Unlikeness, read_unlikeness, write_unlikeness
 from stepladder.network import find_network, trace_network
 from stepladder.recipe import load_recipe
 from stepladder.report.markdown import render_markdown
@@ -188,6 +192,95 @@ def _table(folder: Path) -> Prepared:
     path = folder / "labels.csv"
     read = partial(_put, path, lambda: load_image_set(str(path)))
     return Prepared((text.getvalue().encode(), text.getvalue().replace(",", ";").encode()), read)
+
+
+def _json_table(folder: Path) -> Prepared:
+    """COCO's annotations, records, and a mapping of paths."""
+    names = [f"{number}.png" for number in range(6)]
+    for number, name in enumerate(names):
+        (folder / name).write_bytes(_image("PNG", number))
+    labels = [("cat", "dog")[number % 2] for number in range(6)]
+    coco = {
+        "images": [{"id": number, "file_name": name} for number, name in enumerate(names)],
+        "annotations": [{"id": number, "image_id": number, "category_id": number % 2} for number in range(6)],
+        "categories": [{"id": 0, "name": "cat"}, {"id": 1, "name": "dog"}],
+    }
+    records = [{"file": name, "label": label} for name, label in zip(names, labels, strict=True)]
+    mapping = dict(zip(names, labels, strict=True))
+    path = folder / "labels.json"
+    seeds = tuple(json.dumps(one).encode() for one in (coco, records, mapping))
+    return Prepared(seeds, partial(_put, path, lambda: load_image_set(str(path))), (b"image_id", b"categories", b"[{"))
+
+
+def _archive(folder: Path) -> Prepared:
+    """Class folders in a zip; where they are unpacked goes with the folder."""
+    os.environ[VARIABLE] = str(folder / "cache")
+    seeds = []
+    for packed in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        target = io.BytesIO()
+        with zipfile.ZipFile(target, "w", packed) as archive:
+            for number in range(6):
+                archive.writestr(f"pets/{('cat', 'dog')[number % 2]}/{number}.png", _image("PNG", number))
+        seeds.append(target.getvalue())
+    path = folder / "pets.zip"
+    tokens = (b"../", b"/etc/", b"PK\x01\x02", b"PK\x05\x06", b"pets/cat/")
+
+    def look() -> None:
+        try:
+            load_image_set(str(path))
+        finally:
+            shutil.rmtree(folder / "cache", ignore_errors=True)
+
+    return Prepared(tuple(seeds), partial(_put, path, look), tokens)
+
+
+def _dicom(_folder: Path) -> Prepared:
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+    seeds = []
+    for kind, bits in (("MONOCHROME1", 12), ("MONOCHROME2", 16)):
+        scan = Dataset()
+        scan.SOPClassUID, scan.SOPInstanceUID = CTImageStorage, generate_uid(entropy_srcs=[kind])
+        scan.Rows, scan.Columns, scan.SamplesPerPixel, scan.PhotometricInterpretation = 8, 8, 1, kind
+        scan.BitsAllocated, scan.BitsStored, scan.HighBit, scan.PixelRepresentation = 16, bits, bits - 1, 0
+        scan.RescaleSlope, scan.RescaleIntercept = 2, -1024
+        scan.WindowCenter, scan.WindowWidth, scan.PatientID = 40, 400, "patient"
+        scan.PixelData = np.arange(0, 4096, 64, dtype=np.uint16).tobytes()
+        scan.file_meta = FileMetaDataset()
+        scan.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        scan.file_meta.MediaStorageSOPClassUID = CTImageStorage
+        scan.file_meta.MediaStorageSOPInstanceUID = scan.SOPInstanceUID
+        written = io.BytesIO()
+        scan.save_as(written, enforce_file_format=True)
+        seeds.append(written.getvalue())
+    return Prepared(tuple(seeds), decode_image, (b"US", b"DS", b"OW", b"\xff\xff\xff\xff", b"DICM"))
+
+
+def _limits(_folder: Path) -> Prepared:
+    folder = _folder / "model"
+    folder.mkdir()
+    probabilities = np.random.default_rng(0).dirichlet([0.1, 0.1], 60).astype(np.float32)
+    write_limits(folder, Limits.of(probabilities, probabilities.argmax(axis=1)))
+    path = folder / "limits.json"
+    return Prepared((path.read_bytes(),), partial(_put, path, lambda: read_limits(folder)), (b"1e400", b"NaN", b"[]"))
+
+
+def _unlikeness(_folder: Path) -> Prepared:
+    folder = _folder / "model"
+    folder.mkdir()
+    write_unlikeness(folder, Unlikeness(np.zeros(6, np.float32), np.eye(6, 2, dtype=np.float32), 1.5, -0.5))
+    path = folder / "unlikeness.safetensors"
+    return Prepared((path.read_bytes(),), partial(_put, path, lambda: read_unlikeness(folder)))
+
+
+def _trained_on(_folder: Path) -> Prepared:
+    folder = _folder / "model"
+    folder.mkdir()
+    images, labels = np.random.default_rng(0).integers(0, 256, (6, 4, 4, 1), dtype=np.uint8), np.arange(6) % 2
+    write_training_images(folder, TrainingImages.of(Split(images, labels.astype(np.int64)), "digits", "0" * 64, 2))
+    path = folder / "trained-on.json"
+    return Prepared((path.read_bytes(),), partial(_put, path, lambda: read_training_images(folder)))
 
 
 def _look_at_study(study: Path) -> None:
@@ -423,6 +516,9 @@ TARGETS: dict[str, Target] = {
     "tar": Target(_tar, "tar"),
     "parquet": Target(_parquet),
     "csv-table": Target(_table, "lines"),
+    "json-table": Target(_json_table, "json"),
+    "zip": Target(_archive, "zip"),
+    "dicom": Target(_dicom, extra="pydicom"),
     "cache-facts": Target(_cache, "json"),
     "study.json": Target(partial(_study, name="study.json", older=True), "json"),
     "result.json": Target(partial(_study, name="trials/*/result.json"), "json"),
@@ -441,6 +537,9 @@ TARGETS: dict[str, Target] = {
     "checkpoint-tensors": Target(partial(_checkpoint, name="tensors.safetensors"), "safetensors"),
     "config.json": Target(partial(_model, name="config.json"), "json"),
     "model.safetensors": Target(partial(_model, name="model.safetensors"), "safetensors"),
+    "limits.json": Target(_limits, "json"),
+    "unlikeness.safetensors": Target(_unlikeness, "safetensors"),
+    "trained-on.json": Target(_trained_on, "json"),
     "onnx": Target(_onnx, extra="onnxruntime"),
     "recipe.toml": Target(_recipe, "lines"),
     "study-file.toml": Target(_study_file, "lines"),
