@@ -100,6 +100,11 @@ def test_at_the_size_of_a_pretrained_network_more_is_cropped_and_said(tmp_path, 
     assert "That takes" not in load_image_set(root, size=96, fit="crop").notes[-1]
 
 
+def test_one_shorter_side_is_said_once(tmp_path):
+    root = str(write(tmp_path / "set", classes((100, 120), (100, 140))))
+    assert "Image sizes differ (shorter side 100 pixels): " in load_image_set(root).notes[-1]
+
+
 def test_what_was_decided_is_kept_with_the_decoded_images(tmp_path, monkeypatch):
     root = str(write(tmp_path / "set", classes(*[(100, 200)] * 60)))
     first = load_image_set(root)

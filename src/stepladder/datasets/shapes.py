@@ -150,7 +150,8 @@ class Shapes:
         side, fit = target[0], self.fit(target, asked)
         had = f"The images have {self.width}×{self.height} pixels"
         if not self.height:
-            had = f"Image sizes differ (shorter side {self.low} to {self.high} pixels)"
+            sides = f"{self.low}" if self.low == self.high else f"{self.low} to {self.high}"
+            had = f"Image sizes differ (shorter side {sides} pixels)"
         why = ""
         if asked.size is None:
             why = (
