@@ -19,7 +19,8 @@ from stepladder.files import read_plain
 from stepladder.network import Network, load_network
 from stepladder.network.line import format_line, network_of_table
 from stepladder.network.own import is_reference, register_network
-from stepladder.network.presets import preset_of
+from stepladder.network.presets import Preset, preset_of
+from stepladder.network.pretrained import locate_weights
 from stepladder.network.spec import LAYER_KINDS
 from stepladder.optimizer import OPTIMIZERS, Optimizer, change_optimizer
 from stepladder.schema import check
@@ -290,3 +291,18 @@ def read_value(text: str) -> Any:
 
 def _folder() -> resources.abc.Traversable:
     return resources.files("stepladder") / "recipes"
+
+
+#: The recipe for photographs.
+TRANSFER = "transfer"
+
+
+def transfer_preset() -> Preset | None:
+    """Return the network of the recipe for photographs, where its weights are on this computer."""
+    preset = preset_of(load_recipe(TRANSFER).network)
+    assert preset is not None
+    try:
+        locate_weights(preset, next(iter(preset.weights.values())))
+    except RecipeError:
+        return None
+    return preset

@@ -21,7 +21,7 @@ from stepladder.datasets import ImageSet, Split
 from stepladder.datasets.decode import fit_image, with_channels
 from stepladder.datasets.groups import some_groups
 from stepladder.datasets.splits import SPLIT_SEED
-from stepladder.errors import DataError, RecipeError
+from stepladder.errors import DataError
 
 if TYPE_CHECKING:
     from stepladder.network.presets import Preset
@@ -216,28 +216,20 @@ def _preset_for(train: Split) -> Preset | None:
     """Return the pretrained network whose frozen layers see the images; None where there is none, or they are small."""
     if min(train.image_shape[:2]) <= PIXEL_SIDE:
         return None
-    from stepladder.network.presets import preset_of
-    from stepladder.network.pretrained import locate_weights
-    from stepladder.recipe import load_recipe
+    from stepladder.recipe import transfer_preset
 
-    preset = preset_of(load_recipe("transfer").network)
-    assert preset is not None
-    try:
-        locate_weights(preset, next(iter(preset.weights.values())))
-    except RecipeError:
-        return None
-    return preset
+    return transfer_preset()
 
 
 def _features(train: Split, num_classes: int, preset: Preset) -> tuple[np.ndarray, str]:
     """Return what the frozen layers of the recipe for photographs make of the images, float32 (N, F); and in words."""
     import torch
 
-    from stepladder.recipe import load_recipe
+    from stepladder.recipe import TRANSFER, load_recipe
     from stepladder.training.assembly import TrainingData, assemble
     from stepladder.training.device import choose_compute
 
-    recipe = load_recipe("transfer")
+    recipe = load_recipe(TRANSFER)
     # Its first two rungs freeze all layers but the output, and give these their weights; the others augment and train.
     rungs = list(dict.fromkeys(one.rung for one in recipe.techniques))[:2]
     frozen = recipe.with_techniques(one for one in recipe.techniques if one.rung in rungs)

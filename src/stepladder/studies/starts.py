@@ -11,8 +11,8 @@ import numpy as np
 
 from stepladder.datasets import ImageSet, Split, Splits, make_splits
 from stepladder.datasets.image_set import MAX_CHOSEN_SIDE
-from stepladder.recipe import default_recipe
-from stepladder.studies.design.recipes import TRANSFER, RecipeOptions, choose_study, transfer_preset
+from stepladder.recipe import TRANSFER, default_recipe, transfer_preset
+from stepladder.studies.design.recipes import RecipeOptions, choose_study
 from stepladder.studies.design.rules import DEFAULT_SEEDS, Rules, Seeds, looks_for
 from stepladder.studies.files.machine import memory_of
 from stepladder.studies.prepare import settle_compute

@@ -14,9 +14,16 @@ from stepladder.network import find_network, load_preset, trace_network
 from stepladder.network.advice import GAP_NETWORK, LARGEST_FLATTENED
 from stepladder.network.find import FoundNetwork
 from stepladder.network.own import is_reference, register_network
-from stepladder.network.presets import Preset, preset_of
-from stepladder.network.pretrained import locate_weights
-from stepladder.recipe import Recipe, change_settings, default_recipe, load_recipe, recipe_names
+from stepladder.network.presets import preset_of
+from stepladder.recipe import (
+    TRANSFER,
+    Recipe,
+    change_settings,
+    default_recipe,
+    load_recipe,
+    recipe_names,
+    transfer_preset,
+)
 from stepladder.studies.design.designs import PLANS, Design, design_of_rungs, make_design
 from stepladder.studies.design.rules import Rules, Seeds, most_seeds
 from stepladder.studies.design.rungs import Rung, add_techniques, find_rung, make_rungs, parse_rung, read_study_file
@@ -223,21 +230,6 @@ class RecipeOptions:
         found.trace((channels, height, width), image_set.num_classes)
         label = re.sub(r"[^\w .+-]", "-", found.label)
         return recipe.model_copy(update={"name": f"{recipe.name}-{label}", "network": found.network})
-
-
-#: The recipe for photographs.
-TRANSFER = "transfer"
-
-
-def transfer_preset() -> Preset | None:
-    """Return the network of the recipe for photographs, where its weights are on this computer."""
-    preset = preset_of(load_recipe(TRANSFER).network)
-    assert preset is not None
-    try:
-        locate_weights(preset, next(iter(preset.weights.values())))
-    except RecipeError:
-        return None
-    return preset
 
 
 def automatic_recipe(image_set: ImageSet) -> str:
