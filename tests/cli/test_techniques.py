@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from stepladder.techniques import GROUPS, TECHNIQUES, catalogue
+from tests.citations.test_citation import read_bibtex
 
 Call = Callable[..., Any]
 
@@ -56,6 +57,46 @@ def test_json_gives_the_cards(stepladder: Call) -> None:
         "range": "0 to 100",
         "description": "0 never mixes, 1 takes every λ alike",
     }
+
+
+def test_a_card_begins_with_plain_words_and_says_where_it_differs(stepladder: Call) -> None:
+    lines = stepladder("techniques", "mixup").out
+    out = " ".join(lines.split())
+    technique = TECHNIQUES["mixup"]
+    assert out.index(technique.plain) < out.index("alpha = 0.2") < out.index(technique.differs)
+    assert (
+        "Zhang, Cisse, Dauphin and Lopez-Paz, mixup: Beyond Empirical Risk Minimization, 2018, section 2. ICLR." in out
+    )
+    assert "https://arxiv.org/abs/1710.09412" in out
+    assert "\n  differs " not in stepladder("techniques", "lighting").out, "nothing is said where nothing differs"
+
+
+def test_bibtex_of_all_and_of_one(stepladder: Call) -> None:
+    every = read_bibtex(stepladder("techniques", "--bibtex").out.removesuffix("\n"))
+    assert set(every) == {paper.key for technique in TECHNIQUES.values() for paper in technique.papers}
+    assert every["krizhevsky2012imagenet"][1]["keywords"].startswith("subtract\\_mean\\_image, random\\_crop")
+    one = read_bibtex(stepladder("techniques", "horizontal_flip", "--bibtex").out.removesuffix("\n"))
+    assert set(one) == {"krizhevsky2012imagenet", "jordan2024airbench"}
+
+
+def test_bibtex_of_one_s_own(stepladder: Call) -> None:
+    stepladder("techniques", "new", "Blur")
+    told = stepladder("techniques", "blur", "--technique", "blur.py:Blur", "--bibtex").out
+    assert told == "% blur names no paper as data; its card says: none: my own\n"
+    text = (
+        Path("blur.py")
+        .read_text()
+        .replace("from stepladder import Technique", "from stepladder import Citation, Technique")
+    )
+    work = '"key2026blur", ("Doe, Jo",), "On Blur", 2026, "A Journal", "doi:10.1000/1", where="part 2"'
+    data = f"papers = (Citation({work}),)"
+    Path("blur.py").write_text(text.replace('paper = "none: my own"', data))
+    catalogue._OWN.clear()
+    own = ("--technique", "blur.py:Blur")
+    assert read_bibtex(stepladder("techniques", "blur", *own, "--bibtex").out.removesuffix("\n"))["key2026blur"]
+    assert (
+        "Doe, On Blur, 2026, part 2. A Journal. https://doi.org/10.1000/1" in stepladder("techniques", "blur", *own).out
+    )
 
 
 def test_an_unknown_one(stepladder: Call) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 import torch
 from hypothesis import given
@@ -9,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from stepladder.errors import RecipeError
 from stepladder.network import Network, load_preset, trace_network
+from stepladder.network.arithmetic import Window
 from stepladder.network.build import build_network
 from stepladder.training.rng import Streams
 
@@ -164,3 +167,19 @@ def test_a_layer_that_does_not_fit_is_named_with_its_figures_and_the_fix(layers,
 def test_an_empty_list_is_no_network():
     with pytest.raises(RecipeError, match="the network puts out 3×8×8"):
         traced()
+
+
+def test_what_no_window_reaches_is_what_gets_no_gradient():
+    """Of every window that reads along an axis, with padding before it or without."""
+    left_over = 0
+    for kernel, stride, padding, size in product((1, 2, 3, 5), (1, 2, 3, 4), (0, 1, 2), (9, 10, 12)):
+        if stride > kernel:  # pixels between two windows are no end
+            continue
+        window = Window(kernel, stride, before=padding, after=padding)
+        pixels = torch.zeros(1, 1, size, requires_grad=True)
+        weight = torch.ones(1, 1, kernel)
+        torch.nn.functional.conv1d(pixels, weight, stride=stride, padding=padding).sum().backward()
+        read = pixels.grad[0, 0].nonzero()[:, 0].tolist()
+        assert window.unread(size) == size - 1 - max(read), (window, size)
+        left_over += padding > 0 and window.unread(size) > 0
+    assert left_over > 3

@@ -185,9 +185,11 @@ def test_weights_that_are_not_here_say_how_to_get_them(monkeypatch):
             locate_weights(preset, preset.weights[name])
 
 
-@pytest.mark.parametrize("name", preset_names())
+@pytest.mark.parametrize("name", [name for name in preset_names() if read_preset(name).weights])
 def test_published_weights_are_pinned_to_the_byte(name):
-    for weights in read_preset(name).weights.values():
+    published = read_preset(name).weights
+    assert len(published) > 0, "only those that have some are asked"
+    for weights in published.values():
         assert re.fullmatch("[0-9a-f]{64}", weights.sha256)
         assert bool(weights.package) != bool(weights.url)
         if weights.url:

@@ -117,6 +117,7 @@ def test_the_field_is_the_bounding_box_of_the_gradient(network_and_shape):
         )
     images = torch.rand(1, *shape, dtype=torch.float64, requires_grad=True)
     built(images)
+    assert len(costs) > 0
     for cost in costs:
         output = outputs[cost.layer.name]
         if cost.layer.kind == "relu":

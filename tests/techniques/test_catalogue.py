@@ -52,6 +52,20 @@ def test_a_class_of_a_file_has_its_name_and_what_it_left_out(file):
     assert technique(share=0.25).share == 0.25
 
 
+def test_a_paper_may_be_a_line_of_text_or_citations(file):
+    file.write_text(FILE.replace("class DarkRoom(Technique):", "class DarkRoom(Technique):\n    paper = 'Doe 2020'", 1))
+    assert register(f"{file}:DarkRoom").paper == "Doe 2020"
+    catalogue._OWN.clear()
+    file.write_text(FILE)
+    assert register(f"{file}:DarkRoom").paper == "none given"
+    catalogue._OWN.clear()
+    file.write_text(FILE.replace("class DarkRoom(Technique):", "class DarkRoom(Technique):\n    papers = ('Doe',)", 1))
+    with pytest.raises(
+        RecipeError, match=r"DarkRoom\.papers is \('Doe',\); it must be a tuple of stepladder\.Citation"
+    ):
+        register(f"{file}:DarkRoom")
+
+
 def test_a_user_s_code_runs_once(file, capsys):
     file.write_text(FILE + "print('loaded')\n")
     first = register(f"{file}:DarkRoom")

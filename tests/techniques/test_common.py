@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import json
+import re
 from pathlib import Path
 from typing import Literal, get_origin
 
@@ -16,6 +17,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 import stepladder
+from stepladder.citations import written
 from stepladder.datasets import Split
 from stepladder.errors import RecipeError
 from stepladder.model import load_model
@@ -162,6 +164,14 @@ def test_it_says_what_it_is(name):
     for text in (*card, technique.__doc__):
         assert text.strip()
     assert technique.cost != "not measured"
+    assert technique.papers
+    assert technique.paper == written(technique.papers)
+    assert "; ".join(paper.line for paper in technique.papers) == technique.paper
+    sentences = re.split(r"(?<=\.) (?=[A-Z])", technique.plain)
+    assert len(sentences) == 2, "two sentences for a student: what it does, and why it may help"
+    assert technique.plain.endswith(".")
+    assert max(len(sentence.split()) for sentence in sentences) <= 40
+    assert technique.differs == technique.differs.strip().rstrip(".")
     for option in technique.model_fields.values():
         assert option.description
     assert "\n" not in technique.summary
@@ -308,19 +318,26 @@ def test_an_epoch_runs_on_a_gpu(name, digits_train, tiny_recipe, noise):
     )
 
 
-@pytest.mark.parametrize("name", [name for name in TECHNIQUES if TECHNIQUES[name].model_fields])
-def test_an_option_out_of_range_is_said_with_both_ends(name):
+#: Every option that is a number, by its technique.
+NUMBERS = [
+    (name, option)
+    for name, technique in TECHNIQUES.items()
+    for option, found in technique.model_fields.items()
+    if found.annotation not in (bool, str, str | None)
+    and get_origin(found.annotation) is not Literal
+    and not range_of(technique, option).startswith(("last", "a list"))
+]
+
+
+def test_most_techniques_have_an_option_that_is_a_number():
+    assert len({name for name, _ in NUMBERS}) > 25
+
+
+@pytest.mark.parametrize(("name", "option"), NUMBERS)
+def test_an_option_out_of_range_is_said_with_both_ends(name, option):
     """Every numeric option has a lowest and a highest value, and the message names them."""
-    for option, found in TECHNIQUES[name].model_fields.items():
-        if (
-            found.annotation is bool
-            or get_origin(found.annotation) is Literal
-            or found.annotation in (str, str | None)
-            or range_of(TECHNIQUES[name], option).startswith(("last", "a list"))
-        ):
-            continue
-        with pytest.raises(RecipeError, match=rf"^{name}\.{option} is -1000000; it must be .*\d.*"):
-            check(TECHNIQUES[name], {option: -1_000_000}, name)
+    with pytest.raises(RecipeError, match=rf"^{name}\.{option} is -1000000; it must be .*\d.*"):
+        check(TECHNIQUES[name], {option: -1_000_000}, name)
 
 
 def test_an_unknown_name():

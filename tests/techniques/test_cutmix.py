@@ -18,6 +18,7 @@ def test_pair_by_pair(make_images, begin, stream):
     rows, columns = (torch.randint(0, size, (count,), generator=rng).tolist() for _ in range(2))
     partners = torch.randperm(count, generator=rng).tolist()
     mixed, shares = technique.augment(images, targets, stream(5))
+    assert len(partners) == count
     for i, partner in enumerate(partners):
         expected = images[i].numpy().copy()
         pasted = np.zeros((size, size), dtype=bool)

@@ -36,3 +36,15 @@ def test_the_last_layer_may_stand_in_a_body():
     network = parse_line("conv3-8 gap res(fc8 relu fc8:name=last)")
     rewritten = Dropout().rewrite(Network(layers=network.layers[:-1]))
     assert [layer.name for layer in rewritten.every_layer()][-4:] == ["res1_relu1", "last_dropout", "last", "res1"]
+
+
+def test_everywhere_means_right_before_each_fully_connected_layer():
+    network = parse_line("conv3-8 relu pool2 fc16 relu fc8 relu fc")
+    rewritten = Dropout(p=0.3, where="all").rewrite(network)
+    names = [layer.name for layer in rewritten.layers]
+    linear = [layer.name for layer in network.layers if isinstance(layer, Linear)]
+    assert len(linear) == 3
+    assert [names[names.index(name) - 1] for name in linear] == [f"{name}_dropout" for name in linear]
+    assert [name for name in names if not name.endswith("_dropout")] == [layer.name for layer in network.layers]
+    assert [name for name in names if name.endswith("_dropout")] == [f"{name}_dropout" for name in linear]
+    assert [layer.p for layer in rewritten.layers if layer.name.endswith("_dropout")] == [0.3] * 3

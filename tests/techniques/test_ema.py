@@ -34,6 +34,37 @@ def test_the_average_is_torch_s():
     assert int(averaged.state_dict()["1.num_batches_tracked"]) == 30
 
 
+@pytest.mark.parametrize(
+    ("options", "warns"),
+    [
+        ({}, False),  # the default asks for no decay in particular
+        ({"decay": 0.9999}, True),
+        ({"decay": 0.9572}, True),  # 201 / 210 is 0.95714…
+        ({"decay": 0.957}, False),
+        ({"decay": 0.9999, "ramp": False}, False),
+    ],
+)
+def test_a_decay_that_the_ramp_never_reaches_is_said(begin, options, warns):
+    technique = begin(EMA(**options))  # 20 epochs of 10 steps
+    warnings = technique.check(technique.context)
+    assert bool(warnings) == warns
+    if options == {"decay": 0.9999}:
+        assert warnings == [
+            "ema.decay is 0.9999 and is never reached: its ramp ends at 0.9571 after 200 steps, so that every larger "
+            "decay gives the same result; choose at most 0.957, set ema.ramp=false, or train for 89,990 steps"
+        ]
+
+
+def test_decays_beyond_the_ramp_give_the_same_bits():
+    averages = []
+    for decay in (0.97, 0.99999):
+        technique, averaged = EMA(decay=decay), {"w": torch.zeros(1)}
+        for step in range(1, 201):  # ends at 0.957
+            technique.weights({"w": torch.tensor([float(step)])}, averaged, Progress(step, 10, 20))
+        averages.append(float(averaged["w"]))
+    assert averages[0] == averages[1]
+
+
 def test_the_ramp_is_by_hand():
     technique, averaged, expected = EMA(decay=0.99), {"w": torch.zeros(1)}, 0.0
     for step in range(1, 40):

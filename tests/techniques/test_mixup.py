@@ -16,6 +16,7 @@ def test_pair_by_pair(make_images, begin, stream):
     share = torch.maximum(share, 1 - share).double().numpy()
     partners = torch.randperm(30, generator=rng).tolist()
     mixed, shares = technique.augment(images, targets, stream(5))
+    assert len(partners) == 30
     for i, partner in enumerate(partners):
         expected = share[i] * images[i].numpy() + (1 - share[i]) * images[partner].numpy()
         np.testing.assert_allclose(mixed[i].numpy(), expected, atol=0.51)

@@ -95,7 +95,9 @@ def test_gray_images_have_no_saturation(make_images):
 def test_the_smooth_filter_is_pillow_s():
     from stepladder.techniques.operations import _smoothed
 
-    for image in photos(3):
+    images = photos(3)
+    assert len(images) == 3
+    for image in images:
         expected = np.asarray(Image.fromarray(image.permute(1, 2, 0).numpy()).filter(ImageFilter.SMOOTH)).astype(int)
         found = _smoothed(image.unsqueeze(0))[0].permute(1, 2, 0).numpy()
         np.testing.assert_allclose(found, expected, atol=1)

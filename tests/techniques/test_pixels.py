@@ -18,6 +18,7 @@ def test_warp_is_scipy_s_bilinear_sampling(stream, size, channels):
     matrices = torch.randn(20, 2, 3, generator=stream(1)) * torch.tensor([0.7, 0.7, 2.0])
     center = (np.array(size) - 1) / 2
     warped = warp(images, matrices).numpy()
+    assert len(warped) == 20
     for image, matrix, found in zip(images.numpy(), matrices.double().numpy(), warped, strict=True):
         rows, columns = np.mgrid[: size[0], : size[1]]
         y, x = rows - center[0], columns - center[1]

@@ -118,3 +118,13 @@ def test_padding_that_would_give_black_windows(make_images, stream):
     with pytest.raises(RecipeError, match=r"padding is 8 and the windows are 8×8, .* choose at most 7"):
         RandomCrop(padding=8).augment(make_images(), torch.arange(16), stream())
     RandomCrop(padding=7).augment(make_images(), torch.arange(16), stream())
+
+
+@pytest.mark.parametrize(("size", "expected"), [(None, (20, 12)), (8, (8, 8))])
+def test_evaluation_sees_the_center_of_images_that_are_not_square(size, expected):
+    images = torch.arange(2 * 3 * 20 * 12).reshape(2, 3, 20, 12)
+    seen = RandomCrop(size=size).prepare(images)
+    assert seen.shape[2:] == expected
+    top, left = (20 - expected[0]) // 2, (12 - expected[1]) // 2
+    assert torch.equal(seen, images[:, :, top : top + expected[0], left : left + expected[1]])
+    assert RandomCrop(size=size).prepared_shape((3, 20, 12)) == (3, *expected)

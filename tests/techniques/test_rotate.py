@@ -23,6 +23,7 @@ def test_other_angles_are_pillow_s(stream):
     images = torch.from_numpy(image).expand(8, 1, 32, 32)
     angles = (torch.rand(8, generator=stream(2)) * 2 - 1) * 40
     turned, _ = Rotate(degrees=40).augment(images, torch.arange(8), stream(2))
+    assert len(turned) == 8
     for angle, found in zip(angles.tolist(), turned, strict=True):
         expected = Image.fromarray(image).rotate(angle, Image.Resampling.BILINEAR)
         inner = np.s_[8:24, 8:24]

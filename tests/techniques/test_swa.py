@@ -21,6 +21,7 @@ def test_the_mean_is_torch_s(begin):
         if progress.step in (10, 20, 30):
             for name, value in averaged.state_dict().items():
                 torch.testing.assert_close(value, module.state_dict()[name])
+    assert len(theirs.module.state_dict()) == 7
     for name, value in theirs.module.state_dict().items():
         if value.is_floating_point():
             torch.testing.assert_close(averaged.state_dict()[name], value)

@@ -231,7 +231,7 @@ def preset_table(width: int) -> Table:
         costs = trace_network(preset.network, preset.input_shape, preset.classes)
         weights, macs = sum(cost.weights for cost in costs), sum(cost.macs for cost in costs)
         shape = "×".join(map(str, preset.input_shape))
-        table.add_row(name, shape, f"{weights:,}", _macs(macs, width >= _WIDE), preset.paper)
+        table.add_row(name, shape, f"{weights:,}", _macs(macs, width >= _WIDE), preset.paper_in_brief)
     return table
 
 

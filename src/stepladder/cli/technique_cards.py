@@ -10,16 +10,22 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from stepladder.errors import RecipeError
+from stepladder.answers import see_answers
 from stepladder.report.screen import Screen
-from stepladder.techniques.cards import Card, Option, all_cards, find_card, to_json
+from stepladder.techniques.cards import Card, Option, all_cards, cards_to_bibtex, find_card, to_json
 
 
-def list_techniques(name: str | None, references: tuple[str, ...], as_json: bool) -> None:
-    """Print the list by group, or one card."""
+def list_techniques(name: str | None, references: tuple[str, ...], as_json: bool, bibtex: bool) -> None:
+    """Print the list by group, or one card; as JSON, or of either the papers alone."""
+    if as_json and bibtex:
+        raise RecipeError("--json and --bibtex exclude one another; give one of them (--json has the papers too)")
     cards = all_cards(references) if name is None else [find_card(name, references)]
     console = Screen(highlight=False)
     if as_json:
         print(to_json(cards))
+    elif bibtex:
+        print(cards_to_bibtex(cards) or f"% {cards[0].name} names no paper as data; its card says: {cards[0].paper}")
     elif name is None:
         console.print(_table(cards, console.width))
         console.print("One in full: stepladder techniques NAME", style="dim")
@@ -49,27 +55,37 @@ def _cut(text: str, room: int) -> str:
 
 def _show_card(console: Console, card: Card) -> None:
     console.print(Text.assemble((card.name, "bold"), f" ({card.group}): {card.summary}"))
+    if card.plain:
+        console.print(Padding(Text(card.plain), (1, 0, 1, 2)))
     rows = Table(box=None, pad_edge=False, show_header=False, padding=(0, 1))
     rows.add_column(no_wrap=True)
     rows.add_column(no_wrap=True)
     rows.add_column()
     options: Mapping[str, Option | None] = card.options or {"": None}
     for number, (option, facts) in enumerate(options.items()):
-        default = f"{option} = {_written(facts.default)}" if facts else ""
+        default = f"{option} = {written_value(facts.default)}" if facts else ""
         described = f"{facts.description} ({facts.range})" if facts else "none"
         rows.add_row("  options" if number == 0 else "", Text(default), Text(described))
     console.print(rows)
     texts = Table(box=None, pad_edge=False, show_header=False, padding=(0, 1))
     texts.add_column(no_wrap=True)
-    texts.add_column()
-    told = {"paper": card.paper, "cost": card.cost, "mind": card.caveat, "with others": card.interactions}
-    for label, text in told.items():
-        texts.add_row(f"  {label}", Text(text))
+    texts.add_column(overflow="fold")  # an address must stay whole
+    # A technique of the user's own may have a line of text alone.
+    papers = [f"{paper.line}. {paper.venue}. {paper.url or paper.link}".strip() for paper in card.papers] or [
+        card.paper
+    ]
+    told = {"differs": card.differs, "cost": card.cost, "mind": card.caveat, "with others": card.interactions}
+    told["questions"] = see_answers(card.name) or ""
+    rows_of_text = [("paper" if number == 0 else "", text) for number, text in enumerate(papers)]
+    for label, text in [*rows_of_text, *told.items()]:
+        if text:
+            texts.add_row(f"  {label}", Text(text))
     console.print(texts)
     console.print(Padding(Text(card.explanation), (1, 0, 0, 2)))
 
 
-def _written(value: Any) -> str:
-    if value is None:
+def written_value(value: Any) -> str:
+    """Return the default of an option in words: ``automatic`` where the images decide."""
+    if value in (None, "", []):
         return "automatic"
     return str(value).lower() if isinstance(value, bool) else str(value)

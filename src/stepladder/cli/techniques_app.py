@@ -11,7 +11,8 @@ from stepladder.cli.groups import BEFORE, COMMANDS
 app = App(
     name="techniques",
     help="List the techniques by group, or show one in full.",
-    help_epilogue="Examples:\n  stepladder techniques\n  stepladder techniques dropout",
+    help_epilogue="Examples:\n  stepladder techniques\n  stepladder techniques dropout\n"
+    "  stepladder techniques dropout --bibtex",
     group=BEFORE,
     group_commands=COMMANDS,
     sort_key=100,
@@ -20,7 +21,9 @@ app = App(
 
 @app.default
 def techniques(
-    name: Annotated[str | None, Parameter(help="Show this one with its options, its cost and its paper.")] = None,
+    name: Annotated[
+        str | None, Parameter(help="Show this one: what it does in plain words, its options, its papers, its cost.")
+    ] = None,
     *,
     technique: Annotated[
         tuple[str, ...],
@@ -29,8 +32,12 @@ def techniques(
     as_json: Annotated[
         bool, Parameter(name="--json", negative="", show_default=False, help="Print the cards as one JSON document.")
     ] = False,
+    bibtex: Annotated[
+        bool,
+        Parameter(negative="", show_default=False, help="Print the papers as BibTeX: of all, or of the one named."),
+    ] = False,
 ) -> None:
     """List the techniques with what each does, or show one."""
     from stepladder.cli.technique_cards import list_techniques
 
-    list_techniques(name, technique, as_json)
+    list_techniques(name, technique, as_json, bibtex)

@@ -136,7 +136,9 @@ def _read_file(path: Path, run_code: bool) -> FoundNetwork:
     if not isinstance(table, dict):
         raise RecipeError(f"{path} has a network of {table!r}; it must be a table with layers or line")
     table = {
-        key: value for key, value in table.items() if key not in ("paper", "published", "input", "classes", "weights")
+        key: value
+        for key, value in table.items()
+        if key not in ("paper", "papers", "published", "input", "classes", "weights")
     }
     try:
         network = network_of_table(table)

@@ -2,7 +2,7 @@
 
 Channels 2k and 2k + 1 of every hidden layer are twins. A network whose parameters all equal their own mirror images
 puts out the same for an image and its mirror image, left and right exchanged: convolutions over the group of the two
-reflections (Cohen and Welling, Group Equivariant Convolutional Networks, 2016, section 4), written as an ordinary
+reflections (Cohen and Welling, Group Equivariant Convolutional Networks, 2016, section 6), written as an ordinary
 network.
 """
 

@@ -207,7 +207,7 @@ class AvgPool(_Pool):
 
 
 class GlobalAvgPool(BaseLayer):
-    """The mean of each map: (C, H, W) to one row of C values, whatever the size (Lin et al. 2013, section 3.2)."""
+    """The mean of each map: (C, H, W) to one row of C values, whatever the size (Lin et al. 2014, section 3.2)."""
 
     kind: Literal["global_avg_pool"] = "global_avg_pool"
 

@@ -28,12 +28,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 from torch import Tensor, nn
 
+from stepladder.citations import Citation, written
 from stepladder.network import Network
 
 if TYPE_CHECKING:
@@ -149,7 +150,10 @@ class Technique(BaseModel):
         name: what recipes call it.
         group: where the list shows it, one of :data:`GROUPS`.
         summary: one line for the list: what it does.
-        paper: where it comes from, with section.
+        plain: two sentences for a student: what it does, and why it may help.
+        papers: where it comes from, with sections.
+        paper: the same as one line of text, made of ``papers``; a technique of your own may give this text alone.
+        differs: where it differs from its papers; empty where it does not.
         caveat: when it hurts, one sentence.
         cost: what it costs in time or memory, as measured.
         interactions: what it does to other techniques and they to it.
@@ -169,7 +173,10 @@ class Technique(BaseModel):
     name: ClassVar[str]
     group: ClassVar[str]
     summary: ClassVar[str]
+    plain: ClassVar[str] = ""
+    papers: ClassVar[tuple[Citation, ...]] = ()
     paper: ClassVar[str]
+    differs: ClassVar[str] = ""
     caveat: ClassVar[str]
     cost: ClassVar[str] = "not measured"
     interactions: ClassVar[str] = "none known"
@@ -187,6 +194,13 @@ class Technique(BaseModel):
     _context: Context | None = PrivateAttr(default=None)
     _before: tuple[Technique, ...] = PrivateAttr(default=())
     _reshape: Callable[[tuple[int, int, int]], tuple[int, int, int]] | None = PrivateAttr(default=None)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        given = vars(cls).get("papers", ())
+        if given and "paper" not in vars(cls) and all(isinstance(one, Citation) for one in given):
+            cls.paper = written(given)
 
     @property
     def learned(self) -> dict[str, Tensor]:

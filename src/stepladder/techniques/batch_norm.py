@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from stepladder.citations import cite
 from stepladder.errors import RecipeError
 from stepladder.network import Network
 from stepladder.network.spec import AvgPool, Conv, DepthwiseConv, Layer, Linear, MaxPool, is_output
@@ -24,7 +25,16 @@ class BatchNorm(Technique):
     name = "batch_norm"
     group = "network"
     summary = "normalize each channel over the batch after every convolution"
-    paper = "Ioffe and Szegedy, Batch Normalization, 2015, section 3.2"
+    plain = (
+        "After each convolution, give every channel a mean of 0 and a standard deviation of 1 over the batch, and "
+        "let the network learn a scale and a shift. The layers then read values of a steady size, so that higher "
+        "learning rates work and training is faster."
+    )
+    papers = (cite("ioffe2015batch", "section 3.2"),)
+    differs = (
+        'fully connected layers are normalized only with `where = "hidden"`; the bias of the convolution before '
+        "it stays, though it has no effect"
+    )
     caveat = "needs batches of a dozen images or more; makes the bias of the convolution before it idle"
     cost = "about an eighth of a training step of the reference network"
     interactions = (

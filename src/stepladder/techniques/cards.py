@@ -14,6 +14,8 @@ from importlib import resources
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
+from stepladder.citations import Citation, to_bibtex
+
 if TYPE_CHECKING:
     from stepladder.techniques.base import Technique
 
@@ -35,7 +37,7 @@ class Card:
     """What is said of one technique.
 
     Attributes:
-        name, group, summary, paper, caveat, cost, interactions, regularizes: see
+        name, group, summary, plain, papers, paper, differs, caveat, cost, interactions, regularizes: see
             :class:`stepladder.techniques.Technique`.
         options: by name, in the order of the fields.
         explanation: the docstring as plain text, a line a paragraph.
@@ -44,7 +46,10 @@ class Card:
     name: str
     group: str
     summary: str
+    plain: str
+    papers: tuple[Citation, ...]
     paper: str
+    differs: str
     caveat: str
     cost: str
     interactions: str
@@ -99,7 +104,10 @@ def make_card(technique: type[Technique]) -> Card:
         name=technique.name,
         group=technique.group,
         summary=technique.summary,
+        plain=technique.plain,
+        papers=technique.papers,
         paper=technique.paper,
+        differs=technique.differs,
         caveat=technique.caveat,
         cost=technique.cost,
         interactions=technique.interactions,
@@ -120,10 +128,24 @@ def to_json(cards: Iterable[Card]) -> str:
 def catalogue_cards() -> list[Card]:
     """Return the cards of the techniques that come with Stepladder."""
     text = (resources.files("stepladder.techniques") / "cards.json").read_text(encoding="utf-8")
-    return [
-        Card(**{**card, "options": {name: Option(**option) for name, option in card["options"].items()}})
-        for card in json.loads(text)
-    ]
+    return [_read(card) for card in json.loads(text)]
+
+
+def cards_to_bibtex(cards: Iterable[Card]) -> str:
+    """Return the papers of cards as BibTeX, each with the techniques that it is the paper of as keywords."""
+    papers: dict[str, Citation] = {}
+    techniques: dict[str, list[str]] = {}
+    for card in cards:
+        for paper in card.papers:
+            papers[paper.key] = paper
+            techniques.setdefault(paper.key, []).append(card.name)
+    return to_bibtex(papers.values(), techniques)
+
+
+def _read(card: dict[str, Any]) -> Card:
+    options = {name: Option(**option) for name, option in card["options"].items()}
+    papers = tuple(Citation(**{**paper, "authors": tuple(paper["authors"])}) for paper in card["papers"])
+    return Card(**{**card, "options": options, "papers": papers})
 
 
 def _as_json(value: Any) -> Any:

@@ -18,6 +18,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
+from stepladder.citations import Citation
 from stepladder.errors import RecipeError, described, unknown
 from stepladder.techniques.base import Technique
 from stepladder.techniques.cards import ENTRY_POINTS
@@ -247,6 +248,11 @@ def _keep(found: _Found) -> type[Technique]:
         "paper": "none given",
         "caveat": "none given",
     }
+    if not isinstance(technique.papers, tuple) or not all(isinstance(one, Citation) for one in technique.papers):
+        raise RecipeError(
+            f"{technique.__name__}.papers is {technique.papers!r}; it must be a tuple of stepladder.Citation, or left "
+            f'out beside a line of text: paper = "Author, Title, year, section"'
+        )
     for attribute, text in given.items():
         if not isinstance(getattr(technique, attribute, None), str):
             setattr(technique, attribute, text)

@@ -7,20 +7,29 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor
 
+from stepladder.citations import cite
 from stepladder.techniques.base import Technique
 
 
 class CenterCrop(Technique):
     """Cut the center out of every image, ``share`` of its height and width, in training and evaluation alike.
 
-    7/8, as 224 of 256 pixels, is how published networks for ImageNet are evaluated (Krizhevsky et al. 2012, section
-    4.1, with nine more windows): objects stand in the middle of photographs.
+    7/8, as 224 of 256 pixels, is how published networks for ImageNet are evaluated (Touvron et al. 2019): objects stand
+    in the middle of photographs.
     """
 
     name = "center_crop"
     group = "inputs"
     summary = "cut out the center of each image, seven eighths of its height and width"
-    paper = "Krizhevsky, Sutskever and Hinton, ImageNet Classification with Deep CNNs, 2012, section 4.1"
+    plain = (
+        "Cut out the middle of every image and leave the border away. In photographs the object mostly stands in "
+        "the middle, so the network spends its work there."
+    )
+    papers = (cite("touvron2019fixing"),)
+    differs = (
+        "training images are cut in the same way; the paper trains on random crops and cuts the center in "
+        "evaluation alone"
+    )
     caveat = "what stands at the rim is lost"
     cost = "none; what follows has a quarter fewer pixels to work on"
     interactions = "random_crop with a size cuts the center in evaluation too: use one of them"

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
+from stepladder.citations import cite
 from stepladder.errors import RecipeError
 from stepladder.techniques.base import Context, Technique
 
@@ -24,7 +25,15 @@ class ClassWeights(Technique):
     name = "class_weights"
     group = "loss and weights"
     summary = "let rare classes count more in the loss"
-    paper = "King and Zeng, Logistic Regression in Rare Events Data, 2001, section 4.2"
+    plain = (
+        "Let each image of a rare class count more in the loss than one of a frequent class. Otherwise a network "
+        "can be right most of the time by ignoring the rare classes."
+    )
+    papers = (cite("king2001logistic", "section 4.2"),)
+    differs = (
+        "for any number of classes, each with the same share of the population; the paper has two, with shares "
+        "that are known"
+    )
     caveat = "gains on rare classes are paid for on frequent ones, so overall accuracy often falls"
     cost = "0.02 ms a batch of 128"
     interactions = "excludes focal_loss, which replaces the loss too; takes mixed targets"

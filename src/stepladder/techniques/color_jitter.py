@@ -10,6 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from stepladder.citations import cite
 from stepladder.errors import RecipeError
 from stepladder.techniques.base import Context, Technique
 from stepladder.techniques.pixels import mix_colors, uniform
@@ -33,7 +34,15 @@ class ColorJitter(Technique):
     name = "color_jitter"
     group = "augmentation"
     summary = "change brightness, contrast, saturation and hue at random"
-    paper = "Howard, Some Improvements on Deep CNN Based Image Classification, 2013, section 2.2"
+    plain = (
+        "Change brightness, contrast, saturation and hue of each training image a little, at random. The network "
+        "learns to recognize the object in another light or through another camera."
+    )
+    papers = (cite("howard2013improvements", "section 2.2"),)
+    differs = (
+        "the paper changes no hue, draws factors from 0.5 to 1.5, and applies them in random order; here the "
+        "order is fixed, and all changes are one matrix, so that levels are clipped once"
+    )
     caveat = "hurts where color tells the class: fruit, traffic lights, stained cells"
     cost = "1.3 ms a batch of 128 color images of 32×32"
     interactions = "per_image_contrast undoes the brightness and contrast of it"

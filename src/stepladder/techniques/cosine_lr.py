@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from stepladder.citations import cite
 from stepladder.techniques.base import SCHEDULE, Progress, Technique
 
 
@@ -19,7 +20,12 @@ class CosineLR(Technique):
     name = "cosine_lr"
     group = "learning rate"
     summary = "let the learning rate fall to zero along half a cosine"
-    paper = "Loshchilov and Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts, 2017, section 3"
+    plain = (
+        "Let the learning rate fall slowly at first, faster in the middle, and slowly to zero at the end, like "
+        "half a cosine. Most of the training uses large steps, and the last epochs settle the weights."
+    )
+    papers = (cite("loshchilov2017sgdr", "section 3, equation 5"),)
+    differs = "one fall over the whole budget; the paper starts again several times"
     caveat = "the budget must be known: a trial stopped half-way never had the low rate that settles it"
     cost = "nothing"
     interactions = "multiplies with warmup; excludes every other schedule of the whole budget"

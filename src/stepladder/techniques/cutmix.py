@@ -8,6 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from stepladder.citations import cite
 from stepladder.techniques.base import Technique
 from stepladder.techniques.mixup import draw_beta
 from stepladder.techniques.pixels import as_images, as_rows, boxes, choose, mix_targets
@@ -24,7 +25,15 @@ class Cutmix(Technique):
     name = "cutmix"
     group = "augmentation"
     summary = "put a rectangle of another training image in, and its share of the target"
-    paper = "Yun, Han, Oh, Chun, Choe and Yoo, CutMix, 2019, section 3.1"
+    plain = (
+        "Paste a rectangle of one training image into another, and share the target by area. The network must "
+        "recognize objects by parts, and no part of the image is wasted on a blank."
+    )
+    papers = (cite("yun2019cutmix", "section 3.1"),)
+    differs = (
+        "every image has a rectangle of its own, where the authors' code has one a batch; as in that code the "
+        "target's share is what is left of the rectangle inside the image"
+    )
     caveat = "a strong regularizer: small networks and short budgets under-fit; the piece may not show its class"
     cost = "0.3 ms a batch of 128 color images of 32×32"
     interactions = "after mixup it mixes mixtures; needs a loss that takes shares of classes"

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from stepladder.citations import cite
 from stepladder.techniques.base import Context, Stream, Technique
 from stepladder.techniques.batch_norm import need_convolution
 from stepladder.techniques.he_init import weighted_layers
@@ -21,7 +22,12 @@ class DiracInit(Technique):
     name = "dirac_init"
     group = "network"
     summary = "let convolutions begin by passing their input on"
-    paper = "Jordan, 94% on CIFAR-10 in 3.29 Seconds on a Single GPU, 2024, section 3.3"
+    plain = (
+        "Let each convolution begin by passing its input on unchanged, as far as it has channels for it. The "
+        "image reaches the last layers undistorted in the first step, and learning starts faster."
+    )
+    papers = (cite("jordan2024airbench", "section 3.3"),)
+    differs = "every convolution that learns begins so; the paper leaves out the first, which is frozen there"
     caveat = "a gain in the first epochs; over a long budget hardly any"
     cost = "nothing"
     interactions = "list it after he_init or xavier_init, which would draw over it"

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from stepladder.citations import cite
 from stepladder.errors import RecipeError
 from stepladder.network import Network
 from stepladder.network.spec import BatchNorm, Layer, Linear
@@ -24,7 +25,17 @@ class Dropout(Technique):
     group = "network"
     regularizes = True
     summary = "zero random inputs of the last layer while training"
-    paper = "Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, 2014, section 4"
+    plain = (
+        "While training, set each input of the last layer to zero with probability one half, anew for every "
+        "image. The layer cannot rely on any single input, which makes it harder to learn the training images by "
+        "heart."
+    )
+    papers = (cite("srivastava2014dropout", "section 4"),)
+    differs = (
+        "only inputs of the last fully connected layer are dropped by default; p is the share that is dropped, "
+        "where the paper's is the share that is kept; what is kept is scaled up in training, where the paper "
+        "scales the weights down afterwards"
+    )
     caveat = "slows learning; on a network that under-fits, or before batch norm, it costs accuracy"
     cost = "0.1 ms a batch of 128 on 1,000 inputs"
     interactions = "warns where a batch norm follows it in the network (Li et al. 2019)"

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from stepladder.citations import cite
 from stepladder.techniques.base import SCHEDULE, Progress, Technique
 
 
@@ -20,7 +21,12 @@ class ExponentialLR(Technique):
     name = "exponential_lr"
     group = "learning rate"
     summary = "multiply the learning rate by gamma after every epoch"
-    paper = "Szegedy et al., Rethinking the Inception Architecture for Computer Vision, 2016, section 8"
+    plain = (
+        "Multiply the learning rate by a number a little below 1 after every epoch. Large steps at first find the "
+        "right region quickly, and small steps later settle into it."
+    )
+    papers = (cite("szegedy2016rethinking", "section 8"),)
+    differs = "0.95 after every epoch; the paper has 0.94 after every second one"
     caveat = "with a small gamma the rate is gone before the budget is; 0.95 leaves 36 % after 20 epochs"
     cost = "nothing"
     interactions = "multiplies with warmup; excludes every other schedule of the whole budget"

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
+from stepladder.citations import cite
 from stepladder.techniques.base import Technique
 
 
@@ -17,7 +18,12 @@ class FocalLoss(Technique):
     name = "focal_loss"
     group = "loss and weights"
     summary = "weigh images down that the network is already sure of"
-    paper = "Lin, Goyal, Girshick, He and Dollár, Focal Loss for Dense Object Detection, 2017, section 3"
+    plain = (
+        "Let images that the network is already sure of count less in the loss. The gradient then comes from the "
+        "hard images and not from the many easy ones."
+    )
+    papers = (cite("lin2017focal", "section 3, equation 4"),)
+    differs = "without the weight alpha; it takes shares of several classes too, where the paper has one class"
     caveat = "made for a thousand easy negatives an object; on balanced classes it mostly slows learning"
     cost = "0.04 ms a batch of 128"
     interactions = "excludes class_weights, which replaces the loss too; takes mixed targets, where its paper has none"

@@ -9,6 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from stepladder.citations import cite
 from stepladder.errors import RecipeError, unknown
 from stepladder.network import Network
 from stepladder.network.layers import BatchNorm1d, BatchNorm2d
@@ -32,7 +33,12 @@ class Freeze(Technique):
     name = "freeze"
     group = "network"
     summary = "train the output layer alone; the features below are worked out once"
-    paper = "Razavian, Azizpour, Sullivan and Carlsson, CNN Features off-the-Shelf, 2014, section 2"
+    plain = (
+        "Keep all layers but the last as they are, and train the last one alone. With few images this is fast and "
+        "cannot spoil what the network already knows."
+    )
+    papers = (cite("razavian2014features"),)
+    differs = "the output layer is trained by gradient descent; the paper trains a linear SVM on the features"
     caveat = (
         "features of other images may miss what tells these classes apart; from random weights it is a floor, no more"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stepladder.citations import cite
 from stepladder.errors import RecipeError
 from stepladder.network import Network
 from stepladder.network.spec import Flatten, GlobalAvgPool
@@ -9,7 +10,7 @@ from stepladder.techniques.base import Context, Technique
 
 
 class GlobalAveragePooling(Technique):
-    """Put the mean of each map where the network flattens maps (Lin et al. 2013, section 3.2).
+    """Put the mean of each map where the network flattens maps (Lin et al. 2014, section 3.2).
 
     The first fully connected layer then reads one value a channel. In the paper nothing is fully connected after it;
     here the layers that follow stay.
@@ -18,7 +19,12 @@ class GlobalAveragePooling(Technique):
     name = "global_average_pooling"
     group = "network"
     summary = "give the first fully connected layer the mean of each map instead of its pixels"
-    paper = "Lin, Chen and Yan, Network in Network, 2013, section 3.2"
+    plain = (
+        "Replace each feature map by its mean before the fully connected layers. That saves most weights of the first "
+        "of them, and makes the answer depend on what is in the image, not on where."
+    )
+    papers = (cite("lin2014network", "section 3.2"),)
+    differs = "the fully connected layers behind it stay; in the paper none follows"
     caveat = "forgets where in the image something was; hurts digits and textures that differ by place"
     cost = "saves: on the reference network 0.96 of 1.19 million weights"
     interactions = "with hardly any fully connected weights left, dropout before the last layer has less to do"

@@ -9,6 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from stepladder.citations import cite
 from stepladder.techniques.base import Technique
 
 
@@ -21,7 +22,11 @@ class GradientClipping(Technique):
     name = "gradient_clipping"
     group = "loss and weights"
     summary = "shorten gradients that are longer than a limit"
-    paper = "Pascanu, Mikolov and Bengio, On the Difficulty of Training Recurrent Networks, 2013, section 3.2"
+    plain = (
+        "If the gradient is longer than a limit, shorten it to the limit and keep its direction. A single bad "
+        "batch can then not throw the weights far away."
+    )
+    papers = (cite("pascanu2013difficulty", "section 3.2, algorithm 1"),)
     caveat = "a limit below the usual length is a lower learning rate by another name"
     cost = "0.2 ms a step on 1.2 million weights"
     interactions = "put it before weight_decay, as torch's optimizers add the decay after clipping"

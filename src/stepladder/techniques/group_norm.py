@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from stepladder.citations import cite
 from stepladder.network import Network
 from stepladder.network.spec import Conv, Layer
 from stepladder.network.spec import GroupNorm as GroupNormLayer
@@ -24,7 +25,12 @@ class GroupNorm(Technique):
     name = "group_norm"
     group = "network"
     summary = "normalize groups of channels of each image after every convolution"
-    paper = "Wu and He, Group Normalization, 2018, section 3"
+    plain = (
+        "After each convolution, give groups of channels of each single image a mean of 0 and a standard "
+        "deviation of 1. It steadies the values as batch norm does, and works for batches of any size."
+    )
+    papers = (cite("wu2018group", "section 3"),)
+    differs = "8 groups by default, or fewer where the channels do not divide by 8; the paper takes 32"
     caveat = "at batches of 32 and more batch norm is usually a little better, and faster"
     cost = "a training step of the reference network takes about 1.7 times as long"
     interactions = "excludes batch_norm and layer_norm"

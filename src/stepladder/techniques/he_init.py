@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor, nn
 
+from stepladder.citations import cite
 from stepladder.network.layers import SqueezeExcitation
 from stepladder.techniques.base import WEIGHTS, Stream, Technique
 
@@ -23,7 +24,13 @@ class HeInit(Technique):
     name = "he_init"
     group = "network"
     summary = "draw initial weights so that values keep their variance from layer to layer"
-    paper = "He, Zhang, Ren and Sun, Delving Deep into Rectifiers, 2015, section 2.2"
+    plain = (
+        "Draw the initial weights so large that the values keep their size from layer to layer, although each "
+        "ReLU sets half of them to zero. Signals neither fade nor explode, so that a deep network can start "
+        "learning."
+    )
+    papers = (cite("he2015delving", "section 2.2, equation 15"),)
+    differs = "the last layer, which no ReLU follows, keeps its own draw"
     caveat = "six times the variance of torch's default: with a high learning rate the first steps may diverge"
     cost = "nothing"
     interactions = "a normalization after each layer undoes the scale; excludes xavier_init"

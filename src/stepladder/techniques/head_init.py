@@ -9,6 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from stepladder.citations import cite
 from stepladder.errors import RecipeError
 from stepladder.network.own_module import output_path
 from stepladder.network.pretrained import output_layer
@@ -19,13 +20,20 @@ class HeadInit(Technique):
     """Multiply the initial weights of the output layer by ``scale``; its biases begin at zero.
 
     At 0 every class begins equally likely, so that the first steps do not push noise of the head into layers that are
-    already good (Kolesnikov et al., "Big Transfer", 2020, section 3.3; Kumar et al. 2022, section 3).
+    already good (Dosovitskiy et al. 2021, section 3.2; Kumar et al. 2022).
     """
 
     name = "head_init"
     group = "network"
     summary = "begin with an output layer of zeros"
-    paper = "Kolesnikov et al., Big Transfer (BiT), 2020, section 3.3"
+    plain = (
+        "Let the output layer begin with zeros, so that at first all classes are equally likely. Random outputs "
+        "would send wrong gradients into layers that are already good."
+    )
+    papers = (
+        cite("dosovitskiy2021image", "section 3.2"),
+        cite("kumar2022finetuning"),
+    )
     caveat = "the layers below get no gradient in the first step"
     cost = "none"
     interactions = "matters where layers below the head are trained from good weights"

@@ -8,6 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from stepladder.citations import cite
 from stepladder.techniques.base import Progress, Technique
 
 
@@ -21,7 +22,14 @@ class HorizontalFlip(Technique):
     name = "horizontal_flip"
     group = "augmentation"
     summary = "mirror each training image, left to right, half of the time"
-    paper = "Krizhevsky, Sutskever and Hinton, ImageNet Classification with Deep CNNs, 2012, section 4.1"
+    plain = (
+        "Show each training image as its mirror image, left to right, half of the time. Where a mirrored object "
+        "is still the same object, this doubles the training images for free."
+    )
+    papers = (
+        cite("krizhevsky2012imagenet", "section 4.1"),
+        cite("jordan2024airbench", "section 3.6"),
+    )
     caveat = "a mirror image is a lie where left and right carry meaning: letters, digits, road signs"
     cost = "0.2 ms a batch of 128 color images of 32×32"
     interactions = "none known"

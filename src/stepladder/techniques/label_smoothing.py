@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
+from stepladder.citations import cite
 from stepladder.techniques.base import Technique
 
 
@@ -23,7 +24,11 @@ class LabelSmoothing(Technique):
     group = "loss and weights"
     regularizes = True
     summary = "give every wrong class a small share of the target"
-    paper = "Szegedy et al., Rethinking the Inception Architecture, 2016, section 7"
+    plain = (
+        "Of ten classes, ask the network for 91 % of the right one and 1 % of each other one, instead of 100 % and "
+        "0 %. It need not become ever more certain, which often helps on new images."
+    )
+    papers = (cite("szegedy2016rethinking", "section 7"),)
     caveat = "the training loss no longer goes to zero, and probabilities are less sharp than the accuracy deserves"
     cost = "0.02 ms a batch of 128"
     interactions = "adds to mixup and cutmix, which soften targets too; together they may be too much"

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from stepladder.citations import cite
 from stepladder.errors import RecipeError
 from stepladder.network import Network
 from stepladder.network.blocks import block_ends
@@ -15,16 +16,22 @@ from stepladder.techniques.base import Context, Technique
 class LayerDecay(Technique):
     """Multiply the learning rate by ``factor`` for every block further from the output.
 
-    Howard and Ruder ("ULMFiT", 2018, section 3.2) divide by 2.6 a layer; Bao et al. ("BEiT", 2022, appendix) take 0.65
+    Howard and Ruder ("ULMFiT", 2018, section 3.2) divide by 2.6 a layer; Bao et al. ("BEiT", 2022) take 0.65
     to 0.85 a block: what is general needs to change least.
     """
 
     name = "layer_decay"
     group = "learning rate"
     summary = "train lower blocks at lower rates"
-    paper = (
-        "Howard and Ruder, Universal Language Model Fine-tuning, 2018, section 3.2; Bao et al., BEiT, 2022, appendix H"
+    plain = (
+        "Train the layers near the image with a lower learning rate than those near the output. In a trained "
+        "network the first layers see edges and colors, which serve any images and need to change least."
     )
+    papers = (
+        cite("howard2018ulmfit", "section 3.2"),
+        cite("bao2022beit"),
+    )
+    differs = "the factor is 0.7 a block; Howard and Ruder divide by 2.6 a layer"
     caveat = "from random weights lower layers must learn as well, and it holds them back"
     cost = "none"
     interactions = "for weights that are already good, so with pretrained; without effect where one layer is trained"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stepladder.citations import cite
 from stepladder.network import Network
 from stepladder.network.spec import Layer
 from stepladder.network.spec import LayerNorm as LayerNormLayer
@@ -18,7 +19,11 @@ class LayerNorm(Technique):
     name = "layer_norm"
     group = "network"
     summary = "normalize all values of each image after every convolution"
-    paper = "Ba, Kiros and Hinton, Layer Normalization, 2016, section 3"
+    plain = (
+        "After each convolution, give all values of each single image a mean of 0 and a standard deviation of 1. "
+        "It steadies the values without looking at the other images of the batch."
+    )
+    papers = (cite("ba2016layer", "section 3"),)
     caveat = "its authors found batch norm better in convolutional networks: pixels at the rim differ from others"
     cost = "a training step of the reference network takes about twice as long; two weights a value of each map"
     interactions = "excludes batch_norm and group_norm"

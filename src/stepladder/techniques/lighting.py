@@ -9,6 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from stepladder.citations import cite
 from stepladder.errors import RecipeError
 from stepladder.techniques.base import Context, Technique
 from stepladder.techniques.pixels import along_row, as_images, as_rows, to_levels
@@ -24,7 +25,12 @@ class Lighting(Technique):
     name = "lighting"
     group = "augmentation"
     summary = "add noise along the principal axes of the training images' colors"
-    paper = "Krizhevsky, Sutskever and Hinton, ImageNet Classification with Deep CNNs, 2012, section 4.1"
+    plain = (
+        "Add to all pixels of a training image one random color, along the directions in which the colors of the "
+        "training images vary most. This imitates another color and strength of light, which does not change what "
+        "is seen."
+    )
+    papers = (cite("krizhevsky2012imagenet", "section 4.1"),)
     caveat = "a small change at the default; hurts where color tells the class"
     cost = "0.2 ms a batch of 128 color images of 32×32"
     interactions = "does part of what color_jitter does"

@@ -9,6 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from stepladder.citations import cite
 from stepladder.techniques.base import Progress, Technique
 
 
@@ -22,7 +23,12 @@ class Lookahead(Technique):
     name = "lookahead"
     group = "loss and weights"
     summary = "every few steps, go back half of the way"
-    paper = "Zhang, Lucas, Hinton and Ba, Lookahead Optimizer: k Steps Forward, 1 Step Back, 2019, algorithm 1"
+    plain = (
+        "Take a few steps forward, then go half of the way back to where they started, and go on from there. The "
+        "detours of single steps cancel, which steadies training."
+    )
+    papers = (cite("zhang2019lookahead", "algorithm 1"),)
+    differs = "evaluation sees the weights of the moment; the paper evaluates the slow ones"
     caveat = "steadies a learning rate that is too high, and slows one that is right"
     cost = "0.05 ms a step on 1.2 million weights, and their memory once more"
     interactions = "averages too, so ema and swa add little to it; the optimizer's momentum is kept as it is"

@@ -9,6 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from stepladder.citations import cite
 from stepladder.errors import RecipeError
 from stepladder.techniques.base import Context, Technique
 from stepladder.techniques.standardize import spread
@@ -24,7 +25,12 @@ class MinMax(Technique):
     name = "min_max"
     group = "inputs"
     summary = "stretch each color channel to the range from −1 to 1"
-    paper = "LeCun, Bottou, Orr and Müller, Efficient BackProp, 1998, section 4.3"
+    plain = (
+        "Stretch the levels of each color channel so that the darkest training pixel is −1 and the brightest is "
+        "1. The network then reads numbers of one size around zero, which makes training easier."
+    )
+    papers = (cite("lecun1998efficient", "section 4.3"),)
+    differs = "the darkest and the brightest level decide; the paper takes the mean and the standard deviation"
     caveat = "one pixel of black and one of white decide; the mean may still be far from 0"
     cost = "0.1 ms a batch of 128 color images of 32×32"
     interactions = "standardize after it undoes it"

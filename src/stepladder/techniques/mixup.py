@@ -8,6 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from stepladder.citations import cite
 from stepladder.techniques.base import Technique
 from stepladder.techniques.pixels import as_images, as_rows, mix_targets, to_levels
 
@@ -22,7 +23,16 @@ class Mixup(Technique):
     name = "mixup"
     group = "augmentation"
     summary = "blend pairs of training images, and their targets alike"
-    paper = "Zhang, Cisse, Dauphin and Lopez-Paz, mixup: Beyond Empirical Risk Minimization, 2018, section 2"
+    plain = (
+        "Blend two training images, as in a double exposure, and blend their targets in the same shares. The "
+        "network learns to answer in between for what lies in between, and becomes less sure of what it has never "
+        "seen."
+    )
+    papers = (cite("zhang2018mixup", "section 2"),)
+    differs = (
+        "every image has a share λ of its own, where the authors' code has one a batch; the larger of λ and 1 − λ "
+        "is taken, so that an image is always mostly itself"
+    )
     caveat = "a strong regularizer: small networks and short budgets under-fit; the training loss stays high"
     cost = "0.3 ms a batch of 128 color images of 32×32"
     interactions = "cutmix after it mixes mixtures; needs a loss that takes shares of classes"

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from stepladder.citations import cite
 from stepladder.techniques.base import SCHEDULE, Progress, Technique
 
 
@@ -15,13 +16,24 @@ class OneCycle(Technique):
 
     Smith and Topin 2018, section 3, as torch's ``OneCycleLR`` has it: from lr / ``start_divisor`` over the share
     ``rise`` of the budget up to lr, and down to lr / (``start_divisor`` · ``end_divisor``). The paper goes along
-    straight lines, and lowers the momentum while the rate rises; here momentum stays as it is.
+    straight lines, and Smith 2018 lowers the momentum while the rate rises; here momentum stays as it is.
     """
 
     name = "one_cycle"
     group = "learning rate"
     summary = "raise the learning rate to a peak and lower it to almost nothing"
-    paper = "Smith and Topin, Super-Convergence: Very Fast Training Using Large Learning Rates, 2018, section 3"
+    plain = (
+        "Raise the learning rate from a low value to a high peak, and then lower it to almost nothing. The high "
+        "rate in the middle learns fast and keeps the network from settling too early."
+    )
+    papers = (
+        cite("smith2018super", "section 3"),
+        cite("smith2018disciplined"),
+    )
+    differs = (
+        "the rate goes along cosines, as in torch, where the papers have straight lines; the momentum stays, "
+        "where Smith lowers it while the rate rises"
+    )
     caveat = "the recipe's rate is the peak, and pays off only where it is higher than a constant rate could be"
     cost = "nothing"
     interactions = "brings its own warmup; excludes every other schedule of the whole budget"

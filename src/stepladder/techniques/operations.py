@@ -1,6 +1,6 @@
 """The fourteen operations that automatic augmentations choose from, each image with its own and its own strength.
 
-Cubuk et al. 2019, AutoAugment, table 6, with the ranges of Müller and Hutter 2021, appendix B. No technique of its own.
+Cubuk et al. 2019, AutoAugment, table 6, with the ranges of Müller and Hutter 2021. No technique of its own.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from stepladder.citations import cite
 from stepladder.errors import RecipeError
 from stepladder.network.spec import Conv, DepthwiseConv, Linear, LocallyConnected
 from stepladder.techniques.base import FIRST_LAYER, Context, Stream, Technique
@@ -30,7 +31,19 @@ class PCAInit(Technique):
     name = "pca_init"
     group = "network"
     summary = "let the first convolution begin as principal components of image patches"
-    paper = "Krähenbühl, Doersch, Donahue and Darrell, Data-dependent Initializations of CNNs, 2016, section 3"
+    plain = (
+        "Let the first convolution begin as the patterns in which small patches of the images vary most: edges "
+        "and color contrasts. The network does not have to find these patterns itself, which saves the first "
+        "epochs."
+    )
+    papers = (
+        cite("kraehenbuehl2016data", "section 3"),
+        cite("jordan2024airbench", "section 3.2"),
+    )
+    differs = (
+        "only the first convolution is set, and each component stands beside its negative, as in Jordan's "
+        "whitening; the paper sets all layers and adjusts their scales"
+    )
     caveat = "a gain in the first epochs, when the first layer would still be noise; over a long budget hardly any"
     cost = "nothing but a pass over some thousand images before the first step"
     interactions = (
@@ -67,7 +80,7 @@ def principal_components(inputs: Iterable[Tensor], kernel_size: tuple[int, int])
 
     Args:
         inputs: float (B, C, H, W) at a time; images smaller than a patch get a border of zeros.
-        kernel_size: rows and columns of a patch; every second one of each row and column is taken, since neighbours
+        kernel_size: rows and columns of a patch; every second one of each row and column is taken, since neighbors
             are alike.
 
     Returns:

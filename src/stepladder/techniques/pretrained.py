@@ -10,6 +10,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from stepladder.citations import cite
 from stepladder.errors import RecipeError
 from stepladder.network import Network
 from stepladder.network.own_module import output_path
@@ -42,9 +43,12 @@ class Pretrained(Technique):
     name = "pretrained"
     group = "network"
     summary = "begin from weights that were trained on many other images"
-    paper = (
-        "Yosinski, Clune, Bengio and Lipson, How Transferable Are Features in Deep Neural Networks?, 2014, section 4"
+    plain = (
+        "Begin from a network that was trained on many other images, instead of from random weights. Edges, "
+        "textures and shapes are the same in most photographs, so little is left to be learned from yours."
     )
+    papers = (cite("yosinski2014transferable", "section 4"),)
+    differs = "all layers but the output are taken over; the paper tries how many"
     caveat = "test images that were among those other images make the score too good"
     cost = "0.05 s a trial to read 19 MB; nothing in a step"
     interactions = "brings its own standardization: leave out standardize; freeze keeps what it brings"

@@ -8,12 +8,13 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from stepladder.citations import cite
 from stepladder.techniques.base import Technique
 from stepladder.techniques.operations import OPERATIONS, apply_operations
 
 
 class RandAugment(Technique):
-    """Apply ``count`` of fourteen operations in turn to each training image, all at strength ``magnitude`` of 30.
+    """Apply ``count`` of fourteen operations in turn to each training image, all at strength `magnitude` of 30.
 
     Cubuk et al. 2020, section 3; directions are random. Shifts are shares of the image's size, 10/32 at most.
     """
@@ -21,7 +22,18 @@ class RandAugment(Technique):
     name = "rand_augment"
     group = "augmentation"
     summary = "apply two of fourteen operations at one strength to each training image"
-    paper = "Cubuk, Zoph, Shlens and Le, RandAugment: Practical Automated Data Augmentation, 2020, section 3"
+    plain = (
+        "Apply a fixed number of simple image changes to each training image, picked at random and all of one "
+        "strength. The network sees many variations, and only the number and the strength are to be tuned."
+    )
+    papers = (
+        cite("cubuk2020randaugment", "section 3"),
+        cite("cubuk2019autoaugment", "table 6"),
+    )
+    differs = (
+        "magnitude goes to 30, and 30 is the strongest, as in torchvision; on the paper's scale 10 is the "
+        "strongest. Shifts are shares of the image's size"
+    )
     caveat = "made for color photographs and long budgets; count and magnitude are to be tuned"
     cost = "5.5 ms a batch of 128 color images of 32×32"
     interactions = "its authors put crop and flip before it and cutout after it; repeats what the single ones do"

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
+from stepladder.citations import cite
 from stepladder.errors import RecipeError
 from stepladder.techniques.base import Context, Technique
 
@@ -25,7 +26,19 @@ class RandomCrop(Technique):
     name = "random_crop"
     group = "augmentation"
     summary = "shift each training image by a few random pixels"
-    paper = "He, Zhang, Ren and Sun, Deep Residual Learning, 2016, section 4.2"
+    plain = (
+        "Move each training image by a few random pixels every time it is shown. The network cannot learn by "
+        "heart which exact pixel belongs to which image, and learns that a small shift does not change the class."
+    )
+    papers = (
+        cite("he2016deep", "section 4.2"),
+        cite("krizhevsky2012imagenet", "section 4.1"),
+        cite("jordan2024airbench", "section 3.1"),
+    )
+    differs = (
+        "He et al. pad 32×32 images by 4 pixels; here the padding is an eighth of the shorter side and at most 4. "
+        "With a size, evaluation reads the center alone, where Krizhevsky et al. average ten windows"
+    )
     caveat = "hurts where the place of the object in the image tells its class"
     cost = "0.3 ms a batch of 128 color images of 32×32"
     interactions = "does much of what translate does; with a size, list it before inputs techniques that learn an image"

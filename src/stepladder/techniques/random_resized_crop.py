@@ -9,6 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from stepladder.citations import cite
 from stepladder.techniques.base import Technique
 from stepladder.techniques.pixels import uniform, warp
 
@@ -24,7 +25,15 @@ class RandomResizedCrop(Technique):
     name = "random_resized_crop"
     group = "augmentation"
     summary = "show a random part of each training image, resized to the whole"
-    paper = "Szegedy et al., Going Deeper with Convolutions, 2015, section 6"
+    plain = (
+        "Cut a random part out of each training image and enlarge it to full size. The network sees the object at "
+        "many sizes and places, and learns to recognize parts of it."
+    )
+    papers = (cite("szegedy2015going", "section 6"),)
+    differs = (
+        "a window has at least 35 % of the area, not 8 %; the logarithm of the aspect is uniform; a window that "
+        "would leave the image ends at its rim"
+    )
     caveat = "small windows may lack the object; hurts where size or place tells the class"
     cost = "2 ms a batch of 128 color images of 32×32"
     interactions = "does more of what random_crop, scale and translate do"

@@ -8,6 +8,7 @@ from typing import Annotated
 import torch
 from pydantic import Field
 
+from stepladder.citations import cite
 from stepladder.errors import RecipeError
 from stepladder.techniques.base import SCHEDULE, Context, Progress, Technique
 
@@ -22,7 +23,12 @@ class ReduceOnPlateau(Technique):
     name = "reduce_on_plateau"
     group = "learning rate"
     summary = "divide the learning rate by ten when the validation loss stops falling"
-    paper = "He, Zhang, Ren and Sun, Deep Residual Learning, 2016, section 3.4"
+    plain = (
+        "Watch the validation loss, and divide the learning rate by ten when it has stopped falling for a few "
+        "epochs. The rate stays high as long as that helps, and no epoch has to be chosen beforehand."
+    )
+    papers = (cite("he2016deep", "section 3.4"),)
+    differs = "a rule decides by the validation loss; the paper says only that the error plateaus"
     caveat = "on a noisy validation loss it reacts to chance; validation accuracy is then a little too good"
     cost = "nothing: the validation loss is measured anyway"
     interactions = "multiplies with warmup; excludes every other schedule of the whole budget; needs validation images"

@@ -9,6 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from stepladder.citations import cite
 from stepladder.techniques.base import Technique
 from stepladder.techniques.pixels import uniform, warp
 
@@ -22,7 +23,12 @@ class Rotate(Technique):
     name = "rotate"
     group = "augmentation"
     summary = "turn each training image by a few degrees"
-    paper = "Simard, Steinkraus and Platt, Best Practices for Convolutional Neural Networks, 2003, section 2"
+    plain = (
+        "Turn each training image by a small random angle. The network learns that a slightly tilted object is "
+        "the same object."
+    )
+    papers = (cite("simard2003best", "section 2"),)
+    differs = "the range and its distribution are ours: every angle up to the limit is equally likely"
     caveat = "blurs small images; large angles turn a 6 into a 9"
     cost = "1.5 ms a batch of 128 color images of 32×32"
     interactions = "each warp blurs once more: rotate and scale together blur twice"

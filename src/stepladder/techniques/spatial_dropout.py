@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from stepladder.citations import cite
 from stepladder.errors import RecipeError
 from stepladder.network import Network
 from stepladder.network.spec import Conv, DepthwiseConv, Layer
@@ -18,7 +19,7 @@ from stepladder.techniques.dropout import warn_before_batch_norm
 class SpatialDropout(Technique):
     """Zero whole maps before every convolution but the first, with probability ``p`` each, while training.
 
-    Neighbouring pixels of a map are nearly the same, so that dropping single ones takes little away (Tompson et al.
+    Neighboring pixels of a map are nearly the same, so that dropping single ones takes little away (Tompson et al.
     2015, section 3.2).
     """
 
@@ -26,7 +27,12 @@ class SpatialDropout(Technique):
     group = "network"
     regularizes = True
     summary = "zero whole maps before every convolution but the first while training"
-    paper = "Tompson et al., Efficient Object Localization Using Convolutional Networks, 2015, section 3.2"
+    plain = (
+        "While training, set whole feature maps to zero at random. Neighboring pixels of a map say nearly the "
+        "same, so only without the whole map must the network do without that feature."
+    )
+    papers = (cite("tompson2015efficient", "section 3.2"),)
+    differs = "it stands before every convolution but the first, at 0.1; the paper adds it at one place of its network"
     caveat = "slows learning; narrow layers lose too much"
     cost = "0.5 ms a batch of 128 on the reference network"
     interactions = "warns where a batch norm follows it in the network (Li et al. 2019)"

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from stepladder.citations import cite
 from stepladder.techniques.base import Technique
 
 
@@ -20,7 +21,15 @@ class Standardize(Technique):
     name = "standardize"
     group = "inputs"
     summary = "give each color channel mean 0 and standard deviation 1 over the training images"
-    paper = "LeCun, Bottou, Orr and Müller, Efficient BackProp, 1998, section 4.3"
+    plain = (
+        "Shift and scale each color channel so that over the training images its mean is 0 and its standard "
+        "deviation is 1. Inputs of one size around zero let gradient descent take steps of about the same length "
+        "for every weight, so training is faster and steadier."
+    )
+    papers = (cite("lecun1998efficient", "section 4.3"),)
+    differs = (
+        "one mean and one deviation for each color channel; the paper has them for each input, which here is each pixel"
+    )
     caveat = "the statistics must come from training images only and travel with the model"
     cost = "0.1 ms a batch of 128 color images of 32×32"
     interactions = "learns from what the inputs techniques before it make, so that it does not undo them"

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from stepladder.citations import cite
 from stepladder.errors import RecipeError
 from stepladder.techniques.base import SCHEDULE, Context, Progress, Technique
 
@@ -16,7 +17,12 @@ class StepLR(Technique):
     name = "step_lr"
     group = "learning rate"
     summary = "divide the learning rate by ten every third of the budget"
-    paper = "He, Zhang, Ren and Sun, Deep Residual Learning, 2016, section 4.2"
+    plain = (
+        "Divide the learning rate by ten a few times during training. Each time the steps become small enough to "
+        "settle into what the larger steps jumped over."
+    )
+    papers = (cite("he2016deep", "section 4.2"),)
+    differs = "a step after every third of the budget; the paper has steps at a half and at three quarters of it"
     caveat = "a step that comes before the loss has settled costs accuracy; the places are settings to tune"
     cost = "nothing"
     interactions = "multiplies with warmup; excludes every other schedule of the whole budget"

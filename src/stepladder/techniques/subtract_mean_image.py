@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from stepladder.citations import cite
 from stepladder.errors import RecipeError
 from stepladder.techniques.base import Technique
 
@@ -20,7 +21,11 @@ class SubtractMeanImage(Technique):
     name = "subtract_mean_image"
     group = "inputs"
     summary = "subtract the average training image"
-    paper = "Krizhevsky, Sutskever and Hinton, ImageNet Classification with Deep CNNs, 2012, section 2"
+    plain = (
+        "Compute the average of all training images, pixel by pixel, and subtract it from every image. What all "
+        "images have in common is gone, and the network learns from what makes them differ."
+    )
+    papers = (cite("krizhevsky2012imagenet", "section 2"),)
     caveat = "centers, but does not scale; where objects have no fixed place it differs little from a mean a channel"
     cost = "0.1 ms a batch of 128 color images of 32×32, and one image of memory"
     interactions = "standardize after it only scales; put random_crop with a size before it, so that the sizes agree"

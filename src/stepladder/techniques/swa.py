@@ -8,6 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from stepladder.citations import cite
 from stepladder.techniques.base import AVERAGE, Progress, Technique
 from stepladder.techniques.ema import move
 
@@ -22,7 +23,15 @@ class SWA(Technique):
     name = "swa"
     group = "loss and weights"
     summary = "evaluate the mean of the weights of the last epochs"
-    paper = "Izmailov et al., Averaging Weights Leads to Wider Optima and Better Generalization, 2018, section 3"
+    plain = (
+        "Average the weights of the last epochs, and evaluate the average. Each epoch ends at another edge of a "
+        "good region, and the average lies in its middle."
+    )
+    papers = (cite("izmailov2018averaging", "section 3"),)
+    differs = (
+        "the learning rate stays the recipe's, where the paper has a constant or a cyclical one; the statistics "
+        "of a batch norm are averaged, where the paper takes them anew from the training images"
+    )
     caveat = "made for a rate that stays high to the end: after a decay the averaged weights hardly differ"
     cost = "nothing but the memory of the weights twice: they are added once an epoch"
     interactions = "gains least with a schedule that decays to zero; excludes ema"

@@ -27,6 +27,9 @@ class {class_name}(Technique):
     name = "{name}"
     group = "augmentation"
     summary = "blur some training images"
+    plain = "Make some training images less sharp. The network learns to do without fine detail."
+    # A line of text; or data, which --bibtex prints: papers = (stepladder.Citation("key", ("Family, Given",), "Title",
+    # 2026, "Journal", "doi:10.1000/1"),). Where the code differs from its paper, say so: differs = "...".
     paper = "none: my own"
     caveat = "hurts where fine detail tells the class"
 

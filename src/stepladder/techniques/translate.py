@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
+from stepladder.citations import cite
 from stepladder.techniques.base import Technique
 from stepladder.techniques.random_crop import cut_windows
 
@@ -22,7 +23,12 @@ class Translate(Technique):
     name = "translate"
     group = "augmentation"
     summary = "shift each training image by up to an eighth of its size"
-    paper = "Simard, Steinkraus and Platt, Best Practices for Convolutional Neural Networks, 2003, section 2"
+    plain = (
+        "Shift each training image by a random distance, and fill the gap with black. The network learns that the "
+        "class does not depend on where the object stands."
+    )
+    papers = (cite("simard2003best", "section 2"),)
+    differs = "the range and its distribution are ours: whole pixels, every shift up to the limit equally likely"
     caveat = "hurts where the place of the object in the image tells its class"
     cost = "0.3 ms a batch of 128 color images of 32×32"
     interactions = "repeats what random_crop with padding does"

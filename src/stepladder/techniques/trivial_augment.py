@@ -8,6 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from stepladder.citations import cite
 from stepladder.techniques.base import Technique
 from stepladder.techniques.operations import OPERATIONS, apply_operations
 
@@ -22,7 +23,15 @@ class TrivialAugment(Technique):
     name = "trivial_augment"
     group = "augmentation"
     summary = "apply one of fourteen operations at random strength to each training image"
-    paper = "Müller and Hutter, TrivialAugment: Tuning-free Yet State-of-the-Art Data Augmentation, 2021, section 3"
+    plain = (
+        "Pick one of fourteen simple image changes for each training image, at random and with random strength. "
+        "The network sees many variations, and there is nothing to tune."
+    )
+    papers = (
+        cite("mueller2021trivialaugment", "section 3"),
+        cite("cubuk2019autoaugment", "table 6"),
+    )
+    differs = "shifts are shares of the image's size instead of pixels"
     caveat = "made for color photographs and long budgets; some operations destroy gray, small or technical images"
     cost = "2.5 ms a batch of 128 color images of 32×32"
     interactions = "its authors put crop and flip before it and cutout after it; repeats what the single ones do"

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from stepladder.citations import cite
 from stepladder.errors import RecipeError
 from stepladder.network import Network
 from stepladder.network.blocks import block_ends
@@ -15,15 +16,19 @@ from stepladder.techniques.base import Context, Frozen, Technique
 class Unfreeze(Technique):
     """Train the last ``blocks`` of a network that freeze keeps, with all that follows them.
 
-    A block is a residual, or where a network has none, a layer with weights; a preset says which of its layers end one.
+    A block is a residual or a concatenation, or where a network has none, a layer with weights; layers that are called
+    ``block1``, ``block2``, … end one each, as in presets.
     """
 
     name = "unfreeze"
     group = "network"
     summary = "train the last blocks too"
-    paper = (
-        "Yosinski, Clune, Bengio and Lipson, How Transferable Are Features in Deep Neural Networks?, 2014, section 4.2"
+    plain = (
+        "Train the last few blocks of a frozen network too, not the output alone. The late layers are those that "
+        "know most about the old images, so they gain most from learning yours."
     )
+    papers = (cite("yosinski2014transferable", "section 4.1"),)
+    differs = "the last blocks are trained; the paper trains all layers that it took over, or none"
     caveat = "with few images a class the blocks may learn these by heart"
     cost = "forward and backward through these blocks in every step"
     interactions = "needs freeze before it; layer_decay lets lower blocks move less"

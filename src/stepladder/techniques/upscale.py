@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
+from stepladder.citations import cite
 from stepladder.errors import RecipeError
 from stepladder.techniques.base import Context, Technique
 
@@ -23,7 +24,18 @@ class Upscale(Technique):
     name = "upscale"
     group = "inputs"
     summary = "enlarge images, so that convolutions see finer steps of them"
-    paper = "Tan and Le, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, 2019, section 3.2"
+    plain = (
+        "Enlarge every image before the network reads it. A layer then moves over the object in finer steps, at "
+        "the price of more computation."
+    )
+    papers = (
+        cite("tan2019efficientnet", "section 3.2"),
+        cite("keys1981cubic", "equation 15"),
+    )
+    differs = (
+        "images are enlarged by interpolation, which adds no detail; the paper reads originals of more pixels, and "
+        "lets depth and width grow too"
+    )
     caveat = "a kernel covers less of the image; few layers may no longer see the whole object"
     cost = (
         "time and activations grow with factor²: a step of network report takes 2.2 times as long at 1.5; a hidden "

@@ -8,6 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from stepladder.citations import cite
 from stepladder.techniques.base import Technique
 from stepladder.techniques.horizontal_flip import flip
 
@@ -18,7 +19,11 @@ class VerticalFlip(Technique):
     name = "vertical_flip"
     group = "augmentation"
     summary = "mirror each training image, top to bottom, half of the time"
-    paper = "Shorten and Khoshgoftaar, A Survey on Image Data Augmentation, 2019, section Flipping"
+    plain = (
+        "Show each training image upside down, as a mirror image, half of the time. Where images have no up and "
+        "down, as under a microscope, this doubles the training images for free."
+    )
+    papers = (cite("shorten2019survey", "section Flipping"),)
     caveat = "only for images without an up and down: from above, through a microscope, of textures"
     cost = "0.2 ms a batch of 128 color images of 32×32"
     interactions = "with horizontal_flip also turns by 180 degrees"

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from stepladder.citations import cite
 from stepladder.errors import RecipeError
 from stepladder.techniques.base import Context, Progress, Technique
 
@@ -19,7 +20,12 @@ class Warmup(Technique):
     name = "warmup"
     group = "learning rate"
     summary = "raise the learning rate in a straight line at the beginning"
-    paper = "Goyal et al., Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour, 2017, section 2.2"
+    plain = (
+        "Begin with a small learning rate and raise it to the full one within the first epoch. The first "
+        "gradients of a fresh network are large and wild, and small steps keep it from diverging."
+    )
+    papers = (cite("goyal2017accurate", "section 2.2"),)
+    differs = "one epoch from a tenth of the rate; the paper has five epochs from the rate of a single worker"
     caveat = "pays off where the first steps at the full rate diverge: large batches, high rates, no normalization"
     cost = "nothing"
     interactions = "multiplies with every schedule, which goes on counting from the first step"

@@ -9,6 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from stepladder.citations import cite
 from stepladder.techniques.base import Technique
 
 
@@ -23,7 +24,18 @@ class WeightDecay(Technique):
     group = "loss and weights"
     regularizes = True
     summary = "shrink every weight a little in every step"
-    paper = "Krogh and Hertz, A Simple Weight Decay Can Improve Generalization, 1991, section 2"
+    plain = (
+        "Make every weight a tiny bit smaller in every step, unless the images hold it up. Small weights make "
+        "simpler functions, which fit noise less."
+    )
+    papers = (
+        cite("krogh1991simple"),
+        cite("loshchilov2019decoupled", "section 2"),
+    )
+    differs = (
+        "decoupled, a step takes lr · amount of each weight, as torch's AdamW has it; Loshchilov and Hutter multiply "
+        "the amount by the schedule alone, and not by the initial rate"
+    )
     caveat = "its effect scales with the learning rate and the number of steps: after changing those, tune it again"
     cost = "0.1 ms a step on 1.2 million weights"
     interactions = (

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from stepladder.citations import cite
 from stepladder.techniques.base import WEIGHTS, Stream, Technique
 from stepladder.techniques.he_init import set_weights, weighted_layers
 
@@ -21,7 +22,11 @@ class XavierInit(Technique):
     name = "xavier_init"
     group = "network"
     summary = "draw initial weights so that values and gradients keep their variance"
-    paper = "Glorot and Bengio, Understanding the Difficulty of Training Deep Networks, 2010, section 4.2.1"
+    plain = (
+        "Draw the initial weights so that neither the values on the way forward nor the gradients on the way back "
+        "grow or fade from layer to layer. A deep network can then learn in all of its layers from the first step."
+    )
+    papers = (cite("glorot2010understanding", "section 4.2.1, equation 16"),)
     caveat = "derived for tanh; with ReLUs the variance halves at every layer"
     cost = "nothing"
     interactions = "a normalization after each layer undoes the scale; excludes he_init"

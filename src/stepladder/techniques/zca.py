@@ -9,6 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from stepladder.citations import cite
 from stepladder.errors import RecipeError
 from stepladder.techniques.base import Context, Technique
 from stepladder.techniques.subtract_mean_image import check_size
@@ -27,7 +28,13 @@ class ZCA(Technique):
     name = "zca"
     group = "inputs"
     summary = "whiten images: remove the correlation of their pixels"
-    paper = "Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009, appendix A"
+    plain = (
+        "Transform the images so that no pixel can be predicted from the others by a linear rule, while they "
+        "still look like images. Neighboring pixels are nearly equal, and without that repetition the network "
+        "sees edges and differences first."
+    )
+    papers = (cite("krizhevsky2009learning", "appendix A"),)
+    differs = "epsilon is added to every eigenvalue, so that small ones are not blown up"
     caveat = "raises the noise of fine detail: the smaller epsilon, the more; small convolutions lose smooth areas"
     cost = (
         "on 32×32×3 a minute or two to fit on 50,000 images in every trial, 15 ms and more a batch of 128, and a "

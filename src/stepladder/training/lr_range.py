@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from pydantic import PrivateAttr
 from torch import Tensor
 
+from stepladder.citations import cite
 from stepladder.datasets import Split
 from stepladder.errors import RecipeError, StepladderError, StudyError
 from stepladder.recipe import Recipe
@@ -255,7 +256,7 @@ class _PlainLoss(Technique):
     name = "lr_range"
     group = "learning rate"
     summary = "the range test"
-    paper = "Smith, Cyclical Learning Rates for Training Neural Networks, 2017, section 3.3"
+    papers = (cite("smith2017cyclical", "section 3.3"),)
     caveat = "ends the training"
     takes_soft_targets = True
 

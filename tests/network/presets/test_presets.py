@@ -19,7 +19,9 @@ def test_every_preset_has_the_weights_of_its_paper(name):
     scale = {"": 1, "K": 1e3, "M": 1e6}[unit]
     places = len(figure.partition(".")[2])
     assert round(total(name, preset.input_shape) / scale, places) == float(figure.replace(",", ""))
+    assert preset.papers or "no publication" in preset.origin
     assert re.search(r"\d{4}|no publication", preset.paper)
+    assert re.search(r"\d{4}|no publication", preset.paper_in_brief)
 
 
 def test_their_exact_counts():

@@ -8,6 +8,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from stepladder.citations import Citation, cite, written
 from stepladder.errors import RecipeError, unknown
 from stepladder.network.arithmetic import parse_input
 from stepladder.network.line import network_of_table
@@ -61,7 +62,8 @@ class Preset:
     Attributes:
         name: of the file, and what users type.
         network: the layer list.
-        paper: where it comes from, with section.
+        papers: where it comes from, with sections; empty where nothing is published.
+        origin: where it comes from, where nothing is published.
         published: its weight count as published for ``input_shape`` and ``classes``, as ``61,706`` or ``0.27 M``.
         input_shape: (C, H, W) of the images that it was published for.
         classes: how many classes it was published for.
@@ -70,11 +72,22 @@ class Preset:
 
     name: str
     network: Network
-    paper: str
+    papers: tuple[Citation, ...]
+    origin: str
     published: str
     input_shape: tuple[int, int, int]
     classes: int
     weights: dict[str, PublishedWeights]
+
+    @property
+    def paper(self) -> str:
+        """Where it comes from, as one line."""
+        return written(self.papers) or self.origin
+
+    @property
+    def paper_in_brief(self) -> str:
+        """The same for a narrow column: authors, year and section."""
+        return "; ".join(paper.brief for paper in self.papers) or self.origin
 
 
 def preset_names() -> list[str]:
@@ -96,13 +109,15 @@ def read_preset(name: str) -> Preset:
 @cache
 def _read(name: str) -> Preset:
     table = tomllib.loads((_folder() / f"{name}.toml").read_text(encoding="utf-8"))
-    paper, published, size = (table.pop(key) for key in ("paper", "published", "input"))
+    papers = tuple(cite(key, where) for key, where in table.pop("papers", ()))
+    origin, published, size = table.pop("paper", ""), table.pop("published"), table.pop("input")
     classes, weights, tensors = table.pop("classes", 10), {}, ""
     for key, entry in table.pop("weights", {}).items():
         tensors = entry.pop("tensors", tensors)  # others of the same network have the same names
         entry |= {"mean": tuple(entry["mean"]), "scale": tuple(entry["scale"])}
         weights[key] = PublishedWeights(name=key, tensors=tuple(tensors.split()), **entry)
-    return Preset(name, network_of_table(table), paper, published, parse_input(size), classes, weights)
+    network = network_of_table(table)
+    return Preset(name, network, papers, origin, published, parse_input(size), classes, weights)
 
 
 def load_preset(name: str) -> Network:
