@@ -67,6 +67,8 @@ def check_study(study: Path) -> list[Fault]:
     """
     try:
         record = read_record(study)
+        if record is not None and record.scores is not None:
+            return _check_commands(study)
         planned = () if record is None else planned_trials(record)
     except StorageError as error:
         return [Fault("plan", "study.json", str(error))]
@@ -93,6 +95,20 @@ def check_study(study: Path) -> list[Fault]:
     if not any(one.is_fault for one in faults):
         faults += check_derived(study, "results.csv", results_text(load_study(study)))
     return faults
+
+
+def _check_commands(study: Path) -> list[Fault]:
+    """Return what is wrong with a study of a user's own command: its plan, its runs, and what is worked out of them.
+
+    Raises:
+        StorageError: a run's result is damaged.
+    """
+    saved = load_study(study)
+    faults = []
+    if saved.edited is not None:
+        name, _, what = saved.edited.partition(" ")
+        faults.append(Fault("plan", name, what))
+    return faults or check_derived(study, "results.csv", results_text(saved))
 
 
 #: Files of a study that no other file tells, so that only a copy can mend them.
@@ -252,7 +268,7 @@ def set_aside(study: Path, faults: Sequence[Fault]) -> list[str]:
     done = _set_bag_aside(study, faults)
     record = read_record(study)
     assert record is not None, study
-    for trial in planned_trials(record):
+    for trial in planned_trials(record) if record.scores is None else ():
         folder = trial_folder(study, trial)
         place = f"trials/{trial.id}"
         mine = [one for one in faults if one.place.startswith(place)]

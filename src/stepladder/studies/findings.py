@@ -311,6 +311,50 @@ def make_findings(study: SavedStudy) -> Findings:
     )
 
 
+def make_score_findings(study: SavedStudy) -> Findings:
+    """Work out what may be said of scores that another program made: all of it that needs no image and no model."""
+    rungs = summarize_rungs(study)
+    effects = tuple(_without_constants(rungs, effect) for effect in weigh_effects(study, rungs))
+    facts = gather_trial_facts(study)
+    learning = Learning({})
+    metric = study.record.measured_by
+    return Findings(
+        study=study,
+        metric=metric,
+        limits=replace(_limits(study, rungs, metric, facts.failed), watched_test=False),
+        rungs=rungs,
+        effects=effects,
+        together=judged_together(study.record),
+        interactions=0,
+        order=None,
+        gain=None,
+        highest=_highest(rungs, metric),
+        choice=choose_recipe(study, effects, learning),
+        test_set=None,
+        diagnosis=(),
+        advice=None,
+        curves=Curves("validation", (), 0, 0.0, clipped=False),
+        shown=None,
+        answers=None,
+        gallery=None,
+        bag=None,
+        facts=facts,
+        learning=learning,
+    )
+
+
+def find_constants(rungs: Sequence[RungSummary]) -> tuple[str, ...]:
+    """Return the rungs of which several seeds all have one score, as a program has that does not use its seed."""
+    return tuple(rung.rung for rung in rungs if rung.n > 1 and len(set(rung.scores.values())) == 1)
+
+
+def _without_constants(rungs: Sequence[RungSummary], effect: Effect) -> Effect:
+    """Take the verdict off a comparison of two rungs whose seeds show no spread: they are one seed, many times over."""
+    if {effect.rung, effect.below} <= set(find_constants(rungs)):
+        return replace(effect, verdict=None, interval=None, p_value=None, detectable=None)
+    return effect
+
+
 #: What may be said of a folder of trials, by the kind of its plan.
 AnyFindings = Findings | SweepFindings | CurveFindings
 
@@ -321,6 +365,8 @@ def work_out(study: SavedStudy) -> AnyFindings:
     Raises:
         StorageError: a saved file is damaged.
     """
+    if study.record.scores is not None:
+        return make_score_findings(study)
     refuse_damaged_predictions(study)
     if study.record.sweep is not None:
         return make_sweep_findings(study)
@@ -346,7 +392,7 @@ def to_document(findings: Findings) -> dict[str, Any]:
         "nothing_learned": None if findings.nothing_learned is None else asdict(findings.nothing_learned),
         "limits": asdict(findings.limits),
         "rungs": [_without(asdict(rung), "seconds") for rung in findings.rungs],
-        "effects": [asdict(effect) | {"seeds_needed": effect.seeds_needed} for effect in findings.effects],
+        "effects": [_effect_document(effect) for effect in findings.effects],
         "judged_together": {"techniques": findings.together, "interactions": findings.interactions},
         "order": None if findings.order is None else asdict(findings.order),
         "gain": findings.gain,
@@ -372,6 +418,11 @@ def to_document(findings: Findings) -> dict[str, Any]:
         "bag_of_words": None if findings.bag is None else _without(asdict(findings.bag), "saved", "seconds"),
         "warnings": [list(warning) for warning in findings.facts.warnings],
     }
+
+
+def _effect_document(effect: Effect) -> dict[str, Any]:
+    document = asdict(effect) | {"seeds_needed": effect.seeds_needed}
+    return _without(document, "paired") if effect.paired else document  # only what is not paired needs to say it
 
 
 def find_uneven(study: SavedStudy) -> Uneven | None:

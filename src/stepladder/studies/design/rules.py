@@ -112,8 +112,8 @@ class RulesRecord(BaseModel):
         return {key: value for key, value in table.items() if value or key not in _LATER_RULES}
 
 
-#: Rules that came later, which most studies do not use.
-_LATER_RULES = ("resplit", "costs")
+#: Rules, and parts of ``study.json``, that came later, which most studies do not use.
+_LATER_RULES = ("resplit", "costs", "scores")
 
 
 @dataclass(frozen=True)

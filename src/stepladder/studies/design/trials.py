@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from stepladder.recipe import Recipe
 
@@ -42,4 +44,23 @@ class Trial:
             if self.metric != "accuracy":
                 identity["metric"] = self.metric
         # 64 of 256 bits: a folder name that can be read out, and no collision in any study that can be run.
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class CommandTrial:
+    """One run of a user's own command: a rung's arguments and a seed.
+
+    Attributes:
+        recipe: what the rung's record keeps of the command: its words, and those of the rung.
+    """
+
+    rung: str
+    recipe: Mapping[str, Any]
+    seed: int
+
+    @property
+    def id(self) -> str:
+        """Name of the trial's folder: the same for the same command, arguments and seed."""
+        identity = {"command": self.recipe, "seed": self.seed}
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]

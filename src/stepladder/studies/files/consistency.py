@@ -62,6 +62,8 @@ def wrong_with_study(record: StudyRecord) -> str | None:
     ):
         if not fits:
             return f"{name} is {value}"
+    if record.scores is not None:  # of no images
+        return None
     return wrong_with_data(record.data) or _wrong_with_images(record) or _wrong_with_sweep(record)
 
 

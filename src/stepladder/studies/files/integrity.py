@@ -19,6 +19,8 @@ def fixed_part(record: StudyRecord) -> dict[str, Any]:
     names = ["plan", "rungs", "contrasts", "looks"]
     rules = {name: document.get(name, field.default) for name, field in RulesRecord.model_fields.items()}
     names += [name for name, value in rules.items() if _counts(name, value, RulesRecord.model_fields[name].default)]
+    if record.scores is not None:
+        names.append("scores")
     if record.sweep is not None:  # what studies before there were sweeps do not have, and their hashes neither
         names.append("sweep")
         if record.sweep.search is not None:  # it finds its points on the way

@@ -19,7 +19,7 @@ from stepladder.studies.design.designs import ContrastKind
 from stepladder.studies.design.rules import RulesRecord
 from stepladder.studies.design.sweeps import SweepRecord
 from stepladder.training.history import EpochRecord
-from stepladder.training.metrics import Metric, find_metric
+from stepladder.training.metrics import Metric, find_metric, own_metric
 
 #: Raised with every change that an older Stepladder would misread.
 SCHEMA_VERSION = 4
@@ -133,6 +133,33 @@ class _PlanRecord(_Record):
     looks: Annotated[tuple[LookRecord, ...], Field(min_length=1)]
 
 
+class ScoresRecord(_Record):
+    """Of a study whose scores another program made: what they are, and what is known of them.
+
+    Attributes:
+        source: ``table``, ``runs`` (folders that training programs wrote) or ``command`` (run here, trial by trial).
+        share: whether scores are fractions of 1; others are numbers whose unit is not known.
+        resolution: the last digit that they are written with, in their own unit; 0 where that is not known.
+        paired: whether seeds mean the same in every rung; else rungs are compared by Welch's t-test.
+        diverged: what a run without a score counts as; None where it is left out.
+        tried: comparisons that were tried in all, shown or not; None for those that are shown.
+        notes: what a reader must know first, a sentence each.
+        columns: where each thing was found, by what it is.
+        reads_test: of a command, whether it scores test images only when it is asked to.
+    """
+
+    source: Literal["table", "runs", "command"]
+    share: bool
+    higher_is_better: bool
+    resolution: float = 0.0
+    paired: bool = True
+    diverged: float | None = None
+    tried: int | None = None
+    notes: tuple[str, ...] = ()
+    columns: dict[str, str] = {}
+    reads_test: bool = False
+
+
 class StudyRecord(RulesRecord, _PlanRecord):
     """``study.json``: the plan, fixed before the first trial, and what it ran on.
 
@@ -153,6 +180,7 @@ class StudyRecord(RulesRecord, _PlanRecord):
         arithmetic: how the precision came about, with what was measured; None in studies of Stepladder 0.1.
         command: what to type to run or continue the study.
         sweep: of a sweep, whose rungs are points of a grid or a search; it chooses by validation and reads no test.
+        scores: of a study whose scores another program made; None where they were made here.
     """
 
     seeds: Annotated[tuple[int, ...], Field(min_length=1)]
@@ -169,6 +197,7 @@ class StudyRecord(RulesRecord, _PlanRecord):
     command: str
     created: str
     sweep: SweepRecord | None = None
+    scores: ScoresRecord | None = None
 
     def __repr__(self) -> str:
         names = ", ".join(rung.name for rung in self.rungs)
@@ -181,6 +210,11 @@ class StudyRecord(RulesRecord, _PlanRecord):
         Raises:
             StudyError: there is no such metric, or it does not fit the classes.
         """
+        if self.scores is not None:
+            own = self.scores
+            return own_metric(
+                self.metric, share=own.share, higher_is_better=own.higher_is_better, diverged=own.diverged
+            )
         return find_metric(self.metric, self.data.class_names, self.costs)
 
     def seeds_of(self, rung: str) -> tuple[int, ...]:
@@ -246,12 +280,14 @@ class Ending(StrEnum):
     TIMEOUT = "timeout"  # it took longer than ``trial_timeout``
     MEMORY = "memory"  # there was not enough
     MACHINE = "machine"  # its process was ended, several times
+    NO_SCORE = "no score"  # another program left none
     ERROR = "error"  # code raised an exception, mostly the user's own
 
 
 #: How the reasons begin that this program writes; ``failure`` is all that a saved trial tells of its ending.
 _DIVERGED = re.compile(r"the (training )?loss (on plain training images )?was not finite")
 _TIMEOUT, _MACHINE = "it took longer than the ", "the process that ran it ended "
+_NO_SCORE = "it has no score"
 
 
 class TrialResult(_Record):
@@ -324,12 +360,19 @@ class TrialResult(_Record):
             return Ending.TIMEOUT
         if reason.startswith(_MACHINE):
             return Ending.MACHINE
+        if reason.startswith(_NO_SCORE):
+            return Ending.NO_SCORE
         return Ending.MEMORY if for_want_of_memory(RuntimeError(reason)) else Ending.ERROR
 
     @property
     def diverged(self) -> bool:
         """Whether its loss was not finite, so that it counts as guessing."""
         return self.ending is Ending.DIVERGED
+
+    @property
+    def was_read(self) -> bool:
+        """Whether it has been scored on test."""
+        return self.test_accuracy is not None or self.test_score is not None
 
     @property
     def stopped(self) -> bool:
@@ -390,5 +433,5 @@ class SavedStudy:
     def unread(self) -> bool:
         """Whether trials have finished whose test images were not read yet; those of a sweep never are."""
         return self.record.sweep is None and any(
-            trial.result.status == "finished" and trial.result.test_accuracy is None for trial in self.trials
+            trial.result.status == "finished" and not trial.result.was_read for trial in self.trials
         )

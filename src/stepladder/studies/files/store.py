@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from stepladder.errors import DamagedError, RecipeError, StorageError, StudyError, printable, some_of
 from stepladder.files import find_links, read_json, replace_json, replace_text, unreadable
 from stepladder.recipe import parse_recipe
-from stepladder.studies.design.trials import Trial
+from stepladder.studies.design.trials import CommandTrial, Trial
 from stepladder.studies.files.bag_files import bag_rows
 from stepladder.studies.files.consistency import read_whole_history, wrong_with_result, wrong_with_study
 from stepladder.studies.files.integrity import find_edit
@@ -60,6 +60,8 @@ _RESULT_COLUMNS = (
 
 #: Columns after the accuracies that a study has where a metric decides that no trial is measured by unasked.
 _RARE_COLUMNS = ("val_score", "test_score")
+#: Those of runs of a command: without times, so that a study that was interrupted ends with the same file.
+_COMMAND_COLUMNS = ("rung", "seed", "val_score", "test_score", "status", "trial")
 
 
 def trial_folder(study: Path, trial: Trial) -> Path:
@@ -163,6 +165,8 @@ def load_study(study: Path | str) -> SavedStudy:
     record = read_record(study)
     if record is None:
         raise StudyError(f"there is no study in {study} (no study.json); start one there with study(data, out=…)")
+    if record.scores is not None:
+        return _load_commands(study, record)
     saved, damaged = [], []
     for trial in planned_trials(record):
         try:
@@ -177,6 +181,37 @@ def load_study(study: Path | str) -> SavedStudy:
     readings = read_readings(study)
     edited = find_edit(record, readings, (trial.result for trial in saved))
     return SavedStudy(study, record, tuple(saved), readings, edited)
+
+
+def command_trials(record: StudyRecord) -> tuple[CommandTrial, ...]:
+    """Return every run of a user's own command that there should be by now, seed by seed."""
+    return tuple(
+        CommandTrial(rung.name, rung.recipe, seed)
+        for seed in record.seeds
+        for rung in record.rungs
+        if seed in record.seeds_of(rung.name)
+    )
+
+
+def _load_commands(study: Path, record: StudyRecord) -> SavedStudy:
+    """Return a study of a user's own command with every run that has ended."""
+    saved, damaged = [], []
+    for trial in command_trials(record):
+        folder = study / "trials" / trial.id
+        try:
+            result = read_result(folder)
+            if result is None:
+                continue
+            if result.trial != trial.id or result.seed != trial.seed:
+                raise _damaged(folder / "result.json", "it is that of another trial")
+            saved.append(SavedTrial(trial.rung, trial.seed, folder, result, ()))
+        except DamagedError as error:
+            damaged.append(f"{trial.rung}, seed {trial.seed}: {error.what}")
+    _refuse_damaged(study, damaged)
+    order = {rung.name: place for place, rung in enumerate(record.rungs)}
+    saved.sort(key=lambda trial: (order[trial.rung], trial.seed))
+    readings = read_readings(study)
+    return SavedStudy(study, record, tuple(saved), readings, find_edit(record, readings))
 
 
 def refuse_damaged_predictions(study: SavedStudy) -> None:
@@ -303,6 +338,8 @@ def result_rows(study: SavedStudy) -> list[dict[str, Any]]:
         {**trial.result.model_dump(), "rung": trial.rung, "techniques": " ".join(trial.result.techniques)}
         for trial in study.trials
     ]
+    if study.record.scores is not None:
+        return [{name: row.get(name) for name in _COMMAND_COLUMNS} for row in rows]
     rows += bag_rows(study)
     rare = [name for name in _RARE_COLUMNS if any(row.get(name) is not None for row in rows)]
     after = _RESULT_COLUMNS.index("train_loss")

@@ -98,7 +98,7 @@ def choose_recipe(study: SavedStudy, effects: Sequence[Effect], learning: Learni
     """
     if learning.study is not None:
         return Choice(ChoiceReason.NOTHING_LEARNED)
-    if study.record.validation == 0:
+    if study.record.validation == 0 and not _has_validation_scores(study):
         return Choice(ChoiceReason.NO_VALIDATION)
     ranking = rank_on_validation(study)
     if ranking is None or len(ranking.means) < 2:
@@ -122,6 +122,11 @@ def choose_recipe(study: SavedStudy, effects: Sequence[Effect], learning: Learni
         noise=ranking.noise[chosen],
         without_failed=any(trial.result.status == "failed" for trial in study.trials),
     )
+
+
+def _has_validation_scores(study: SavedStudy) -> bool:
+    """Whether another program left validation scores beside those that are judged."""
+    return study.record.scores is not None and any(trial.result.val_score is not None for trial in study.trials)
 
 
 def rank_on_validation(study: SavedStudy) -> Ranking | None:
@@ -188,7 +193,7 @@ class _NoiseOfImages:
         first, second = self._drawn_means(one), self._drawn_means(other)
         if first is not None and second is not None and not self._study.record.resplit:
             return float(np.std(first - second, ddof=1))
-        if self._metric.name != "accuracy":
+        if self._metric.name != "accuracy" or self._study.record.scores is not None:
             return 0.0
         known = [trial.result.val_accuracy or 0.0 for trial in self._study.of_rung(one)]
         return share_error(fmean(known), self._study.record.data.counts["validation"])

@@ -21,6 +21,7 @@ from enum import StrEnum
 from itertools import pairwise
 from statistics import fmean, median, stdev
 
+from stepladder.citations import cite, written
 from stepladder.studies.files.records import RungRecord, SavedStudy, SavedTrial
 from stepladder.studies.judging.distributions import falling_slope, residual_spread, share_error, spreads_more
 from stepladder.studies.judging.learning import Learning
@@ -445,7 +446,12 @@ class Rule:
     reads: Callable[[Curves], Sign | None] | None = None
 
 
-_LEARNING = "Goodfellow, Bengio and Courville, Deep Learning, 2016"
+def _sources(*works: tuple[str, str]) -> str:
+    """Return the works of these keys, with their sections, as one line."""
+    return written(cite(key, where) for key, where in works)
+
+
+_LEARNING = "goodfellow2016deep"
 
 #: The table of states, in the order in which they are asked.
 RULES: tuple[Rule, ...] = (
@@ -459,7 +465,7 @@ RULES: tuple[Rule, ...] = (
         State.DIVERGING,
         "training loss",
         "of any seed it is no number, or the mean ends above ln(classes) and at 1.5 times its lowest or more",
-        f"{_LEARNING}, section 11.4.1",
+        _sources((_LEARNING, "section 11.4.1")),
         _diverging,
     ),
     Rule(
@@ -473,7 +479,7 @@ RULES: tuple[Rule, ...] = (
         "validation loss, accuracies",
         "validation loss turned: it ends at 1.1 times its lowest or more, told, while training loss went on down; and "
         "training accuracy is 10 points or more above that on validation, told",
-        f"Prechelt, Early Stopping – But When?, 1998 (the criterion GL); {_LEARNING}, section 7.8",
+        _sources(("prechelt1998early", "criterion GL"), (_LEARNING, "section 7.8")),
         _memorizing,
     ),
     Rule(
@@ -481,37 +487,37 @@ RULES: tuple[Rule, ...] = (
         "validation loss",
         "it falls by 1 % an epoch or more over the last quarter of the epochs, at least five (slope below zero, "
         "p ≤ 0.05), training loss falls too, and more images are wrong than noise explains",
-        "Nakkiran et al., Deep Double Descent, 2020, section 6; Smith, arXiv 1803.09820, 2018, section 3.2",
+        _sources(("nakkiran2020deep", "section 6"), ("smith2018disciplined", "section 3.2")),
         _improving,
     ),
     Rule(
         State.UNDER_FITTING,
         "training accuracy",
         "it ends below 90 %, told, and no gap larger than what it lacks is told",
-        f"{_LEARNING}, sections 5.2 and 11.3; Smith 2018, section 3.2",
+        _sources((_LEARNING, "sections 5.2 and 11.3"), ("smith2018disciplined", "section 3.2")),
         _under_fitting,
     ),
     Rule(
         State.LIMITED,
         "accuracies",
         "training accuracy is 10 points or more above that on validation, told, and validation loss has not turned",
-        f"{_LEARNING}, section 11.3",
+        _sources((_LEARNING, "section 11.3")),
         _limited,
     ),
     Rule(
         State.NOISY,
         "training loss, validation accuracy",
-        "training loss rises by more than 5 % in a third of the epochs, or validation accuracy has a standard "
-        "deviation of 2 points or more between the last epochs or between seeds, more than its images explain (χ² "
-        "test, 5 %)",
-        f"{_LEARNING}, section 8.3.1; Bouthillier et al., Accounting for Variance in Machine Learning Benchmarks, 2021",
+        "training loss, while above 0.05 nats, rises by more than 5 % in a third of the epochs, or validation accuracy "
+        "has a standard deviation of 2 points or more between the last epochs or between seeds, more than its images "
+        "explain (χ² test, 5 %)",
+        _sources((_LEARNING, "section 8.3.1"), ("bouthillier2021accounting", "")),
         _noisy,
     ),
     Rule(
         State.UNCLEAR,
         "accuracies",
         "a gap of 10 points could not be told, or validation accuracy is not told from naming one class always",
-        "the binomial error of so many images, Agresti and Caffo 2000",
+        f"the binomial error of so many images ({cite('agresti2000simple').short})",
         _unclear,
     ),
     Rule(State.GOOD, "all", "none of these", "none", _good),

@@ -23,9 +23,11 @@ from stepladder.studies.judging.verdicts import (
     Verdict,
     chances_to_decide,
     detectable_difference,
+    judge,
     rounding_sd,
     settle,
     weigh,
+    weigh_unpaired,
 )
 from stepladder.training.metrics import USUAL_METRICS, Metric
 
@@ -112,6 +114,8 @@ class Effect:
         identical: whether both rungs ended with the same figures to the last bit, in every epoch and seed.
         decided_by: of an undecided contrast to which seeds can be added: the chance that it is decided by each later
             look, by its number of seeds; see ``verdicts.chances_to_decide``.
+        paired: whether differences are of the same seed; else the two means are compared (Welch), ``differences`` is
+            empty, ``n`` is of the rung with fewer seeds, and ``sd`` is what as many pairs would have.
     """
 
     name: str
@@ -134,6 +138,7 @@ class Effect:
     identical: bool = False
     decided_by: dict[int, float] = field(default_factory=dict)
     stopped: tuple[int, ...] = ()
+    paired: bool = True
 
     @property
     def seeds_needed(self) -> int | None:
@@ -169,7 +174,7 @@ def summarize_rungs(study: SavedStudy) -> tuple[RungSummary, ...]:
         }
         values = list(scores.values())
         finished = [trial.result for trial in trials if trial.result.status == "finished"]
-        read = [result for result in finished if result.test_accuracy is not None]
+        read = [result for result in finished if result.was_read]
         means = {name: _mean(map(each.on_test, read)) for name, each in measured.items()}
         summaries.append(
             RungSummary(
@@ -218,9 +223,61 @@ def weigh_effects(study: SavedStudy, summaries: Sequence[RungSummary]) -> tuple[
         diverged = {} if study.unread else dict.fromkeys(set(summary.failed) - set(summary.stopped), guess)
         stopped = set() if study.unread else set(summary.stopped)
         rungs[summary.rung] = _Seeds({**summary.scores, **diverged}, set(diverged), stopped)
+    if record.scores is not None:
+        steps = _steps_of(record, [value for each in summaries for value in each.scores.values()])
+        return tuple(
+            _weigh_means(contrast, study, metric, rungs, steps)
+            if _is_unpaired(contrast, record, rungs)
+            else _weigh(contrast, study, metric, rungs, steps)
+            for contrast in record.contrasts
+        )
     # Of accuracy a step is one of all images; other shares may have coarser ones.
     images = record.data.counts["test"] if metric.name == "accuracy" else metric.images(class_counts(study))
     return tuple(_weigh(contrast, study, metric, rungs, images) for contrast in record.contrasts)
+
+
+def _steps_of(record: StudyRecord, scores: Sequence[float]) -> float:
+    """Return into how many steps a score of 1 is divided: by its test images, or by the last digit that is written.
+
+    Where neither is known, shares of so many images tell it themselves.
+    """
+    assert record.scores is not None
+    images, resolution = record.data.counts.get("test", 0), record.scores.resolution
+    if not images and resolution == 0 and record.scores.share:
+        images = find_steps(scores) or 0
+    return min(images or math.inf, 1 / resolution if resolution > 0 else math.inf)
+
+
+#: Images that shares are tried for, and how far they may be off: more than a float32 is, and less than chance would be.
+_MOST_STEPS, _OFF = 20_000, 1e-7
+
+
+def find_steps(shares: Sequence[float]) -> int | None:
+    """Return the fewest images of which all shares are whole parts; None where there is no such number.
+
+    Fewer than three different shares tell nothing.
+
+    >>> find_steps([331 / 360, 340 / 360, 337 / 360]), find_steps([0.1234567, 0.7654321, 0.5555551])
+    (360, None)
+    """
+    different = np.array(sorted(set(shares)))
+    if len(different) < 3:
+        return None
+    steps = np.arange(2, _MOST_STEPS + 1)
+    for share in different:  # each leaves fewer to try
+        steps = steps[np.abs(share - np.round(share * steps) / steps) < _OFF]
+        if not len(steps):
+            return None
+    return int(steps[0])
+
+
+def _is_unpaired(contrast: ContrastRecord, record: StudyRecord, rungs: dict[str, _Seeds]) -> bool:
+    """Whether two rungs share no two seeds, and have two each, so that their means can be compared."""
+    assert record.scores is not None
+    asked = [set(rungs[name].scores) for name in contrast.weights]
+    if list(contrast.weights.values()) != [1.0, -1.0] or min(map(len, asked)) < FEWEST_JUDGED:
+        return False
+    return not record.scores.paired or len(asked[0] & asked[1]) < FEWEST_JUDGED
 
 
 def guess_of(study: SavedStudy, metric: Metric) -> float:
@@ -229,6 +286,8 @@ def guess_of(study: SavedStudy, metric: Metric) -> float:
     Where a study keeps no labels, as those of Stepladder 0.1, its classes are taken for even; and where no trial of it
     diverged, so that it counts nowhere.
     """
+    if study.record.scores is not None:
+        return metric.diverged([])
     classes = len(study.record.data.class_names)
     diverged = any(trial.result.diverged for trial in study.trials)
     counts = class_counts(study) if diverged else [1] * classes
@@ -259,7 +318,10 @@ class _Seeds:
 
 def judged_together(record: StudyRecord, interaction: bool = False) -> int:
     """Return how many contrasts share the error rate: all but the interactions, or those among themselves."""
-    return sum((contrast.design is ContrastKind.INTERACTION) == interaction for contrast in record.contrasts)
+    listed = sum((contrast.design is ContrastKind.INTERACTION) == interaction for contrast in record.contrasts)
+    if record.scores is not None and record.scores.tried is not None and not interaction:
+        return max(listed, record.scores.tried)
+    return listed
 
 
 def level_of(record: StudyRecord, interaction: bool = False) -> float:
@@ -313,7 +375,7 @@ def cut_interval(
 def welch_interval(first: Sequence[float], second: Sequence[float]) -> tuple[float, float] | None:
     """Return Welch's 95 % interval of the difference of two means; None with fewer than two values of either.
 
-    Welch, Biometrika 1947, equation 28. None also where neither's values differ: then nothing is known of their spread.
+    Welch, Biometrika 1947. None also where neither's values differ: then nothing is known of their spread.
     Not by scipy's ``ttest_ind``, which warns where the values of one do not differ.
     """
     if min(len(first), len(second)) < 2:
@@ -333,7 +395,7 @@ def _weigh(
     study: SavedStudy,
     metric: Metric,
     rungs: dict[str, _Seeds],
-    images: int,
+    images: float,
 ) -> Effect:
     record = study.record
     asked = [rungs[name] for name in contrast.weights]
@@ -349,7 +411,7 @@ def _weigh(
     weights = list(contrast.weights.values())
     pair = tuple(contrast.weights) if weights == [1.0, -1.0] else (None, None)
     # Rounding to whole images is a property of shares; a mean over more rungs rounds less.
-    floor = rounding_sd(images, weights) if metric.share else 0.0
+    floor = rounding_sd(images, weights) if metric.share or record.scores is not None else 0.0
     family_level = level_of(record, contrast.design is ContrastKind.INTERACTION)
     values = np.array([differences[seed] for seed in seeds])
     looks = looks_of(record, family_level)
@@ -408,6 +470,57 @@ def _weigh(
         identical=identical,
         decided_by=chances,
         stopped=stopped,
+    )
+
+
+def _weigh_means(
+    contrast: ContrastRecord, study: SavedStudy, metric: Metric, rungs: dict[str, _Seeds], images: float
+) -> Effect:
+    """Weigh a comparison of two rungs whose seeds have nothing in common: by Welch's t-test, at the same looks."""
+    record = study.record
+    rung, below = contrast.weights
+    first, second = (np.array(list(rungs[name].scores.values())) for name in (rung, below))
+    floor = rounding_sd(images)
+    fewest = min(len(first), len(second))
+    family_level = level_of(record)
+    looks = looks_of(record, family_level)
+    if record.spending != "open" and len(looks) == 1:
+        looks = (Look(fewest, final_share(fewest)),)
+    reached = [look for look in looks if look.seeds <= fewest]
+    level, at, code = family_level, 0, VERDICTS.index("undecided")
+    evidence = weigh_unpaired(first, second, level, floor)
+    for look in reached:
+        at += 1
+        # Of the larger rung, all seeds count once the smaller has no more; before, as many as there were then.
+        sizes = (len(first), len(second)) if look.seeds == fewest else (look.seeds, look.seeds)
+        level = family_level * look.share
+        evidence = weigh_unpaired(first[: sizes[0]], second[: sizes[1]], level, floor)
+        low, high = (evidence.low, evidence.high) if metric.higher_is_better else (-evidence.high, -evidence.low)
+        code = int(judge(low, high, record.smallest_effect))
+        if VERDICTS[code] != "undecided":
+            break
+    bounds = sorted(metric.sign * float(end) for end in (evidence.low, evidence.high))
+    n = reached[at - 1].seeds if reached else fewest
+    return Effect(
+        name=contrast.name,
+        design=contrast.design,
+        rung=rung,
+        below=below,
+        differences={},
+        failed=tuple(sorted(rungs[rung].diverged | rungs[below].diverged)),
+        n=n,
+        mean=metric.sign * float(evidence.mean),
+        sd=float(evidence.sd),
+        interval=cut_interval((bounds[0], bounds[1]), metric.reach) if reached else None,
+        level=level,
+        p_value=min(1.0, float(evidence.p_value) * record.alpha / level) if reached else None,
+        verdict=VERDICTS[code] if reached else None,
+        look=max(at, 1),
+        correlation=None,
+        detectable=detectable_difference(float(evidence.sd), n, level),
+        most=metric.reach,
+        stopped=tuple(sorted(rungs[rung].stopped | rungs[below].stopped)),
+        paired=False,
     )
 
 

@@ -119,8 +119,8 @@ def crossed_interval(values: np.ndarray, level: float) -> tuple[np.ndarray, np.n
     """Return the interval of a mean over seeds and images, both drawn anew; ends are not cut to what is possible.
 
     With mean squares S of seeds, I of images and R of what is left of the two-way layout, the variance of the mean is
-    (S + max(I - R, 0)) / nN, and its square divided by S² / (n - 1) is the degrees of freedom (Hillis 2007, equation
-    5; the terms of I and R are added here, and hardly count). It is never narrower than the interval over seeds alone:
+    (S + max(I - R, 0)) / nN, and its square divided by S² / (n - 1) is the degrees of freedom (Hillis 2007;
+    the terms of I and R are added here, and hardly count). It is never narrower than the interval over seeds alone:
     few seeds say too little of their own spread for that.
 
     Args:

@@ -63,7 +63,7 @@ def weigh(differences: np.ndarray, level: float, floor: float = 0.0, overlap: fl
 
     mean ± t(1 - level/2, n - 1) · sd / √n (Student, Biometrika 1908). Where each seed draws its own training and test
     images out of the same ones, seeds share most of their training images, and √(1/n + overlap) stands for √(1/n)
-    (Nadeau and Bengio, Machine Learning 2003, section 3.3: the corrected resampled t-test).
+    (Nadeau and Bengio, Machine Learning 2003: the corrected resampled t-test).
 
     Args:
         differences: float (..., n), one a seed, n at least 2; leading axes are separate comparisons.
@@ -81,6 +81,32 @@ def weigh(differences: np.ndarray, level: float, floor: float = 0.0, overlap: fl
         # No spread at all: a mean of zero says nothing against zero, any other everything.
         statistic = np.where(error > 0, np.abs(mean) / error, np.where(mean == 0, 0.0, np.inf))
     return Evidence(mean, sd, mean - reach, mean + reach, 2 * t_tail(statistic, n - 1))
+
+
+def weigh_unpaired(first: np.ndarray, second: np.ndarray, level: float, floor: float = 0.0) -> Evidence:
+    """Return the difference of two means whose seeds have nothing in common, its t-interval and its p-value.
+
+    Welch, Biometrika 1947: each mean has its own standard error, and the degrees of freedom are those of
+    Satterthwaite.
+
+    Args:
+        first, second: float (n,), each at least 2; the difference is the mean of the first less that of the second.
+        level: error of the interval, α/m for m comparisons.
+        floor: smallest standard deviation of the difference that is believed, as in :func:`weigh`.
+    """
+    parts = [max(float(values.var(ddof=1)), floor**2 / 2) / len(values) for values in (first, second)]
+    squared = math.fsum(parts)
+    freedom = len(first) + len(second) - 2.0
+    if squared > 0:
+        freedom = squared**2 / math.fsum(
+            part**2 / (len(values) - 1) for part, values in zip(parts, (first, second), strict=True)
+        )
+    error, mean = math.sqrt(squared), np.asarray(first.mean() - second.mean())
+    reach = t_quantile(1 - level / 2, freedom) * error
+    with np.errstate(divide="ignore", invalid="ignore"):
+        statistic = np.where(error > 0, np.abs(mean) / error, np.where(mean == 0, 0.0, np.inf))
+    sd = np.asarray(error * math.sqrt(min(len(first), len(second))))
+    return Evidence(mean, sd, mean - reach, mean + reach, 2 * t_tail(statistic, freedom))
 
 
 def judge(low: np.ndarray, high: np.ndarray, smallest_effect: float) -> np.ndarray:
@@ -118,7 +144,7 @@ def settle(
     return verdict, at
 
 
-def rounding_sd(images: int, weights: Sequence[float] = (1.0, -1.0)) -> float:
+def rounding_sd(images: float, weights: Sequence[float] = (1.0, -1.0)) -> float:
     """Return the standard deviation that rounding to whole test images alone gives a weighted sum of accuracies.
 
     A share of N images is rounded to steps of 1/N, which has a standard deviation of 1/(N √12); a difference has two.

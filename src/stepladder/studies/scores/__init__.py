@@ -1,0 +1,1 @@
+"""Scores that other programs made: found in tables and in the folders of runs, and judged as a study is."""

@@ -1,0 +1,69 @@
+"""``stepladder study --run``: a program of the user's own, and what it does not go with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Call = Callable[..., Any]
+
+RUN = """/bin/sh -c 'echo {{\\"val\\": 0.8{seed}1{options}, \\"test\\": 0.8{seed}2{options}}}'"""
+RUNGS = ("--rung", "base:", "--rung", "+more:5")
+
+
+def test_a_command_is_run_for_every_rung_and_seed(stepladder: Call) -> None:
+    outcome = stepladder("study", "--run", RUN, *RUNGS, "--seeds", "2", "--out", "s", "--workers", "2", "--json")
+    assert outcome.code == 0, outcome.err
+    assert "2 rungs, 2 seeds: 4 runs to do." in outcome.err
+    assert "[4/4] more, seed 1: val 0.8115, test 0.8125" in outcome.err
+    document = json.loads(outcome.out)
+    assert [one["name"] for one in document["effects"]] == ["more"]
+    assert Path("s/report.html").is_file()
+    again = stepladder("study", "--run", RUN, *RUNGS, "--seeds", "3", "--out", "s")
+    assert "2 runs to do, 4 ended before." in again.out
+    assert "+ 5" in again.out
+    rebuilt = stepladder("report", "s")
+    assert rebuilt.code == 0, rebuilt.err
+
+
+def test_failed_runs_are_counted_by_the_exit_code(stepladder: Call) -> None:
+    outcome = stepladder("study", "--run", "/bin/sh -c 'exit 4' {seed} {options}", *RUNGS, "--seeds", "2", "--out", "s")
+    assert outcome.code == 1
+    assert "failed: the command ended with exit code 4" in outcome.out
+    assert "No trial has finished" in outcome.out
+
+
+def test_sizes_are_in_points_and_scores_in_their_unit(stepladder: Call) -> None:
+    run = """/bin/sh -c 'echo {{\\"test\\": 8{seed}.{options}1}}'"""
+    more = ("--unit", "percent", "--smallest-effect", "2", "--diverged", "10", "--seeds", "2", "--out", "s")
+    assert stepladder("study", "--run", run, *RUNGS, *more).code == 0
+    saved = json.loads(Path("s/study.json").read_text())
+    assert saved["smallest_effect"] == 0.02
+    assert saved["scores"]["diverged"] == 0.1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("digits", "--gpus", "0"), "--gpus is for a program of your own; name it with --run"),
+        (("digits", "--shell"), "--shell is for a program of your own; name it with --run"),
+        (("photos/", "--run", RUN, *RUNGS), "DATA is for images that are trained on here, and --run brings a program"),
+        (("--run", RUN, *RUNGS, "--epochs", "3"), "--epochs is for images that are trained on here"),
+        (("--run", RUN, *RUNGS, "--set", "epochs=3"), "--set is for images that are trained on here"),
+        (("--run", RUN, *RUNGS, "--resplit"), "--resplit is for images that are trained on here"),
+        (("--run", RUN, *RUNGS, "--threads", "2"), "--threads is for images that are trained on here"),
+        (("--run", RUN, *RUNGS, "--with-bag-of-words"), "--with-bag-of-words is for images"),
+        (("--run", RUN, *RUNGS, "--seeds", "auto"), "--seeds auto needs an estimate of time"),
+        (("--run", RUN, *RUNGS, "--workers", "many"), "--workers is many"),
+        (("--run", RUN, "--fractions", "x"), "--fractions is x"),
+        (("--run", "train {options}", *RUNGS), "--run has no place for the seed"),
+    ],
+)
+def test_what_does_not_go_with_it_is_refused(stepladder: Call, arguments: tuple[str, ...], words: str) -> None:
+    outcome = stepladder("study", *arguments)
+    assert outcome.code == 2
+    assert words in outcome.err

@@ -1,0 +1,153 @@
+"""A command and its rungs as a plan: words without a shell, and a sentence for what cannot be run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stepladder.errors import StudyError
+from stepladder.studies.design.rules import Rules
+from stepladder.studies.files.integrity import hash_plan
+from stepladder.studies.files.records import Machine, StudyRecord
+from stepladder.studies.scores.commands import CommandPlan, Reported, make_record, read_report, words_of
+
+RUN = "python train.py --seed {seed} --out {out} {options}"
+RUNGS = ("base:", "+mixup:--mixup 0.2", "+big:--name 'two words'")
+MACHINE = Machine(processor="p", cores=1, memory_gb=1.0, accelerator=None, system="s")
+
+
+def record(plan: CommandPlan, seeds: int = 3, rules: Rules | None = None) -> StudyRecord:
+    return make_record(
+        plan, seeds, rules or Rules(), name="n", versions={}, machine=MACHINE, command="c", created="2026-01-01"
+    )
+
+
+def test_words_are_filled_without_a_shell() -> None:
+    rungs = CommandPlan(RUN, RUNGS).rung_records()
+    out = Path("/a b/$(out)")
+    assert words_of(rungs[0].recipe, 3, out, read_test=False) == [
+        "python",
+        "train.py",
+        "--seed",
+        "3",
+        "--out",
+        str(out),
+    ]
+    assert words_of(rungs[2].recipe, 3, out, read_test=False)[6:] == ["--mixup", "0.2", "--name", "two words"]
+    assert [rung.adds for rung in rungs] == [(), ("--mixup 0.2",), ("--name 'two words'",)]
+
+
+def test_a_shell_gets_quoted_values() -> None:
+    rungs = CommandPlan("cd {out} && ./train {seed} {options}", ("a:", "b:--x '$HOME; rm'"), shell=True).rung_records()
+    words = words_of(rungs[1].recipe, 1, Path("/a b"), read_test=False)
+    assert words == ["/bin/sh", "-c", "cd '/a b' && ./train 1 --x '$HOME; rm'"]
+
+
+def test_test_is_read_where_the_command_has_a_place_for_it() -> None:
+    rungs = CommandPlan(RUN + " {read_test}", RUNGS).rung_records()
+    assert words_of(rungs[0].recipe, 0, Path("o"), read_test=True)[-1] == "--read-test"
+    assert words_of(rungs[0].recipe, 0, Path("o"), read_test=False)[-1] == "o"
+    assert record(CommandPlan(RUN + " {read_test}", RUNGS)).scores.reads_test  # type: ignore[union-attr]
+    assert not record(CommandPlan(RUN, RUNGS)).scores.reads_test  # type: ignore[union-attr]
+
+
+def test_fractions_are_rungs() -> None:
+    rungs = CommandPlan("t {seed} {fraction}", (), fractions=(1.0, 0.1, 0.5)).rung_records()
+    assert [rung.name for rung in rungs] == ["0.1", "0.5", "1"]
+    assert words_of(rungs[0].recipe, 2, Path("o"), read_test=False) == ["t", "2", "0.1"]
+
+
+def test_rungs_without_a_plus_stand_for_themselves_and_the_name_may_be_all() -> None:
+    rungs = CommandPlan("t {seed} {rung}", ("a:", "b:", "c:")).rung_records()
+    assert words_of(rungs[1].recipe, 0, Path("o"), read_test=False) == ["t", "0", "b"]
+    alone = CommandPlan(RUN, ("base:", "x:--x", "y:--y")).rung_records()
+    assert alone[2].recipe["options"] == ["--y"]
+
+
+def test_the_plan_is_hashed_with_command_rungs_and_metric() -> None:
+    one = record(CommandPlan(RUN, RUNGS))
+    assert one.plan_hash == hash_plan(one) != ""
+    for other in (
+        CommandPlan(RUN + " --fast", RUNGS),
+        CommandPlan(RUN, RUNGS[:2]),
+        CommandPlan(RUN, RUNGS, metric="f1"),
+        CommandPlan(RUN, RUNGS, plan="add-one"),
+        CommandPlan(RUN, RUNGS, lower_is_better=True),
+    ):
+        assert record(other).plan_hash != one.plan_hash
+    assert record(CommandPlan(RUN, RUNGS)).plan_hash == one.plan_hash
+
+
+def test_contrasts_looks_and_direction() -> None:
+    ladder, alone = record(CommandPlan(RUN, RUNGS)), record(CommandPlan(RUN, RUNGS, plan="add-one"))
+    assert [one.weights for one in ladder.contrasts] == [{"mixup": 1, "base": -1}, {"big": 1, "mixup": -1}]
+    assert [one.weights for one in alone.contrasts] == [{"mixup": 1, "base": -1}, {"big": 1, "base": -1}]
+    assert [(look.seeds, look.share) for look in ladder.looks] == [(3, 0.5)]
+    assert ladder.measured_by.higher_is_better
+    assert not record(CommandPlan(RUN, RUNGS, metric="val_loss")).measured_by.higher_is_better
+    assert record(CommandPlan(RUN, RUNGS, metric="val_loss")).smallest_effect == 0
+
+
+@pytest.mark.parametrize(
+    ("plan", "words"),
+    [
+        (CommandPlan("", RUNGS), "`run` is empty"),
+        (CommandPlan("train {options}", RUNGS), "`run` has no place for the seed"),
+        (CommandPlan("train {seed}", RUNGS), "has no place for what rungs add; write {options} into it"),
+        (CommandPlan("train {sed} {options}", RUNGS), "unknown place 'sed'; did you mean 'seed'"),
+        (CommandPlan("train {seed {options}", RUNGS), "`run` cannot be read"),
+        (CommandPlan("train '{seed} {options}", RUNGS), "`run` cannot be read"),
+        (CommandPlan("train {seed} {options} | tee log", RUNGS), r"`run` has \|, which only a shell understands"),
+        (CommandPlan(RUN, ("base:",)), "a study compares rungs; give two or more"),
+        (CommandPlan(RUN, ("base", "x:1")), "`rung` is base; write NAME:arguments"),
+        (CommandPlan(RUN, ("a:", "a:--x")), "two rungs are called 'a'"),
+        (CommandPlan(RUN, ("a:", "b:")), "the rungs 'a' and 'b' have the same arguments"),
+        (CommandPlan(RUN, ("a:", "b:'x")), "whose arguments cannot be read"),
+        (CommandPlan(RUN, RUNGS, plan="factorial"), "unknown plan 'factorial'"),
+        (CommandPlan(RUN, (), fractions=(0.5,)), "`fractions` is given, and `run` has no place for it"),
+        (CommandPlan("t {seed} {fraction} {options}", RUNGS), "say which ones with `fractions`"),
+        (CommandPlan("t {seed} {fraction}", (), fractions=(0.5, 1.5)), "`fractions` has 1.5"),
+        (CommandPlan("t {seed} {fraction}", RUNGS, fractions=(0.5, 1)), "leave one of the two out"),
+    ],
+)
+def test_what_cannot_be_run_gets_a_sentence(plan: CommandPlan, words: str) -> None:
+    with pytest.raises(StudyError, match=words):
+        plan.rung_records()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"val": 0.5, "test": 0.4}', Reported(0.5, 0.4)),
+        ('{"test": 0.4, "history": "h.csv", "lr": 1}', Reported(None, 0.4)),
+        ('{"val": 1}', Reported(1.0, None)),
+    ],
+)
+def test_scores_are_read_from_the_file_or_the_last_line(tmp_path: Path, text: str, expected: Reported) -> None:
+    assert read_report(tmp_path, f"epoch 1\n{text}\n\n", percent=False, share=True) == expected
+    (tmp_path / "result.json").write_text(text)
+    assert read_report(tmp_path, "", percent=False, share=True) == expected
+
+
+def test_percent_and_numbers(tmp_path: Path) -> None:
+    assert read_report(tmp_path, '{"test": 91.5}', percent=True, share=True) == Reported(None, 0.915)
+    assert read_report(tmp_path, '{"test": 91.5}', percent=False, share=False) == Reported(None, 91.5)
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        ("done", "neither wrote {out}/result.json nor printed"),
+        ("{broken", "its last line is no JSON"),
+        ('{"acc": 0.5}', "its last line holds acc, and neither val nor test"),
+        ('{"val": "x"}', 'val in its last line is "x", which is no number'),
+        ('{"val": true}', "val in its last line is true, which is no number"),
+        ('{"val": 91.5}', "val in its last line is 91.5, no fraction of 1; say `unit=percent`"),
+    ],
+)
+def test_a_run_without_a_score_says_why(tmp_path: Path, output: str, words: str) -> None:
+    told = read_report(tmp_path, output, percent=False, share=True)
+    assert isinstance(told, str)
+    assert told.startswith("it has no score: ")
+    assert words in told
