@@ -102,6 +102,7 @@ def test_a_missing_file_is_found_and_named(folder: Callable[[str], Path], kind: 
 def test_an_added_file_is_found_and_named(folder: Callable[[str], Path], kind: str) -> None:
     sound = folder(kind)
     places = {path.parent for path in sound.rglob("*") if path.is_file()}
+    assert sound in places
     for place in sorted(places):
         (place / "new.txt").write_text("new")
         found = check_folder(sound)

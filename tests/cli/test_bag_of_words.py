@@ -26,7 +26,7 @@ def test_a_bag_of_words_in_one_command(stepladder: Call) -> None:
     assert document["parameters"] == sum(seed["parameters"].values())
     assert document["record"]["command"] == "stepladder bag-of-words digits --limit 30 --words 20 --seeds 1 --json"
     assert "Bag of words: patches, 20 words, 1 seed." in outcome.err
-    assert "bag of words, seed 0: vocabulary of 20 words" in outcome.err
+    assert "bag of words, seed 0: C = " in outcome.err
     assert Path("baselines/digits-patches/seeds/0/model.safetensors").exists()
     again = stepladder("bag-of-words", "digits", *FAST)
     assert "1 of them kept from before" in again.out

@@ -46,7 +46,10 @@ TOPICS: dict[str, str] = {
     "--again": "",
     "--all-data": "splits",
     "--alpha": "judging",
+    "--baseline": "rungs",
     "--batch-size": "settings",
+    "--block": "",
+    "--bibtex": "printed",
     "--budget": "settings",
     "--built-for": "network",
     "--channels": "shape",
@@ -60,19 +63,24 @@ TOPICS: dict[str, str] = {
     "--data-dir": "images",
     "--descriptor": "",
     "--device": "processes",
+    "--diverged": "",
     "--download": "images",
     "--costs": "metric",
     "--drop-leaks": "",
     "--effective": "network",
     "--epochs": "settings",
+    "--epoch": "",
     "--explain": "network",
     "--file": "rungs settings",
     "--final": "seeds",
+    "--first-look": "seeds",
     "--fit": "shape",
     "--fold-labels": "",
     "--folder": "",
     "--folders": "",
     "--format": "exported",
+    "--fractions": "",
+    "--gpus": "",
     "--group-bursts": "groups",
     "--group-column": "groups",
     "--group-patients": "groups",
@@ -92,6 +100,8 @@ TOPICS: dict[str, str] = {
     "--limit": "images",
     "--list": "stops",
     "--low": "rates",
+    "--lower-is-better": "",
+    "--markdown": "printed",
     "--max-seeds": "seeds",
     "--max-time": "seeds",
     "--max-trials": "seeds",
@@ -107,14 +117,19 @@ TOPICS: dict[str, str] = {
     "--pilot": "judging",
     "--plan": "rungs",
     "--precision": "",
+    "--proposal": "claims",
     "--quantize": "exported",
+    "--quiet": "said",
     "--recipe": "rungs",
     "--repair": "",
+    "--require": "",
     "--resplit": "splits",
     "--retry-failed": "search",
     "--reuse": "",
     "--rounds": "",
     "--rung": "rungs",
+    "--run": "",
+    "--schema": "",
     "--sd": "judging",
     "--search": "search",
     "--sampler": "search",
@@ -123,6 +138,7 @@ TOPICS: dict[str, str] = {
     "--seeds": "seeds",
     "--select": "splits",
     "--set": "rungs settings rates",
+    "--shell": "",
     "--sheet": "stops",
     "--size": "shape",
     "--skip-damaged": "",
@@ -140,9 +156,15 @@ TOPICS: dict[str, str] = {
     "--sets": "",
     "--unlike": "",
     "--track": "",
+    "--trial-memory": "",
     "--trial-timeout": "",
     "--trials": "search",
+    "--tried": "",
+    "--unit": "",
+    "--val": "",
     "--validation": "splits",
+    "--variant": "",
+    "--verbose": "said",
     "--way": "",
     "--with-bag-of-words": "splits",
     "--with-resize": "exported",
@@ -273,6 +295,9 @@ COMMON: Decisions = {
     ),
     ("--max-time", "--seeds"): "as many seeds, in as many calls",
     ("--set", "--technique"): "a setting may be one of that technique",
+    ("--quiet", "--verbose"): Refused(
+        ("digits", "--quiet", "--verbose"), "--quiet and --verbose contradict each other; give one"
+    ),
 }
 
 #: Of the commands that train one recipe, up to a rung of it.
@@ -494,6 +519,14 @@ EXPORT: Decisions = {
     ("--overwrite", "--quantize"): "that file may be replaced",
 }
 
+JUDGE: Decisions = {
+    ("--alpha", "--metric"): "which score, and how strictly",
+    ("--alpha", "--smallest-effect"): "how strictly, and from which size on",
+    ("--baseline", "--plan"): "refused for a ladder; tests/studies/scores/test_judging.py",
+    ("--final", "--first-look"): "refused; tests/studies/scores/test_judging.py",
+    ("--metric", "--smallest-effect"): "in the score's unit",
+}
+
 #: What is decided of each command, the first that knows a pair; all others have :data:`COMMON` alone.
 TABLES: dict[str, tuple[Decisions, ...]] = {
     "study": (STUDY, CURVE, COMMON),
@@ -505,12 +538,20 @@ TABLES: dict[str, tuple[Decisions, ...]] = {
     "data": (DATA, COMMON),
     "inspect": (INSPECT, COMMON),
     "export": (EXPORT, COMMON),
+    "judge": (JUDGE, COMMON),
     "predict": (
         {("--csv", "--json"): Refused(("model", "x.png", "--csv", "--json"), "--csv and --json exclude")},
         COMMON,
     ),
     "bench data": ({("--images", "--json"): "both"}, COMMON),
-    "techniques": (COMMON,),
+    "answers": (
+        {("--json", "--markdown"): Refused(("7", "--json", "--markdown"), "--json and --markdown exclude one another")},
+        COMMON,
+    ),
+    "techniques": (
+        {("--bibtex", "--json"): Refused(("--bibtex", "--json"), "--json and --bibtex exclude one another")},
+        COMMON,
+    ),
     "techniques show": (COMMON,),
 }
 
@@ -639,8 +680,10 @@ SAMPLES: dict[str, tuple[str, ...]] = {
     "--workers": ("--workers", "2"),
     "--yes": ("--yes",),
 }
-#: What is done before or after the verb, or beside it: where it is printed, and the bag that follows a study.
-BESIDE = {"--data", "--json", "--with-bag-of-words"}
+#: What is done before or after the verb, or beside it: what is printed, and where, and the bag that follows a study.
+BESIDE = {"--data", "--json", "--quiet", "--verbose", "--with-bag-of-words"}
+#: A program in place of images, which is another function: tests/cli/test_command_options.py.
+BESIDE |= {"--run", "--shell", "--gpus", "--trial-memory", "--lower-is-better", "--unit", "--diverged", "--fractions"}
 VERBS = {
     name: name.replace("-", "_") for name in ("study", "plan", "train", "sweep", "lr-range", "curve", "bag-of-words")
 }

@@ -15,7 +15,7 @@ from stepladder.cli import run
 
 HEAVY = {
     *("torch", "numpy", "pydantic", "scipy", "scipy.optimize", "scipy.stats", "sklearn", "statsmodels", "matplotlib"),
-    *("plotly", "pandas", "pyarrow", "jinja2", "PIL", "sympy", "cv2", "onnxruntime", "optuna", "IPython"),
+    *("pandas", "pyarrow", "jinja2", "PIL", "sympy", "cv2", "onnxruntime", "optuna", "IPython"),
     "torch._dynamo",
 }
 JUDGING = {"torch", "numpy", "pydantic", "scipy", "scipy.optimize", "jinja2", "PIL"}
@@ -27,6 +27,8 @@ MAY = (
         "techniques": set(),
         "techniques zca": set(),
         "techniques --json": set(),
+        "answers": set(),
+        "answers 7 33": {"pydantic"},  # the arithmetic
         "inspect report": {"pydantic"},
         "predict MODEL IMAGE": {"torch", "numpy", "pydantic", "PIL"},
         "check STUDY": JUDGING,

@@ -40,7 +40,7 @@ def test_the_smallest_real_study(stepladder: Call, tmp_path: Path) -> None:
     assert outcome.code == 0, outcome.err
     assert outcome.out.count("Leak check: ") == 1
     assert "Ladder of 6 rungs × 1 seed = 6 trials of 1 epoch" in outcome.out
-    assert "[6/6] batchnorm, seed 0: epoch 1/1" in outcome.out
+    assert "[6/6] batchnorm, seed 0: val " in outcome.out
     # Five steps teach nothing, which comes before the table, and there are no effects to draw.
     assert outcome.out.index("Nothing was learned: ") < outcome.out.index("a trial\n")
     assert "Train longer, 200 epochs or more: 1 epoch of these images are 5 steps." in outcome.out
@@ -73,7 +73,7 @@ def test_again_it_trains_nothing_and_rebuilds_the_report(stepladder: Call, ended
     page.unlink()
     second = stepladder("study", "digits", *SMALL)
     assert second.code == 0
-    assert "epoch 1/1" not in second.out
+    assert ", seed 0: val " not in second.out
     assert "All of it was trained before" in second.out
     assert page.read_bytes() == written
     assert second.out.splitlines()[-1] == "Report: studies/digits-ladder/report.html"
@@ -306,3 +306,12 @@ def test_stopped_while_images_are_read_nothing_is_written(
     outcome = stepladder("study", "digits", *SMALL)
     assert (outcome.code, outcome.out, outcome.err) == (143, "\nStopped; nothing was written.\n", "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_quiet_study_prints_its_result_alone(stepladder: Call, ended_here: Path) -> None:
+    usual, quiet = stepladder("study", "digits", *SMALL), stepladder("study", "digits", *SMALL, "--quiet")
+    assert usual.code == quiet.code == 0
+    aside, _, result = usual.out.partition("All of it was trained before; nothing to do but the report.\n")
+    assert "Leak check: " in aside
+    assert result
+    assert quiet.out == result

@@ -19,7 +19,7 @@ def test_a_sweep_in_one_command_and_again(stepladder: Call) -> None:
     assert outcome.code == 0, outcome.err
     assert "Measuring the speed of 2 recipes" in outcome.out  # rates alone take no longer
     assert "Sweep of 4 points × 1 seed = 4 trials of 1 epoch; " in outcome.out
-    assert "[4/4] optimizer.lr=0.1, dropout.p=0.5, seed 0: epoch 1/1" in outcome.out
+    assert "[4/4] optimizer.lr=0.1, dropout.p=0.5, seed 0: val " in outcome.out
     assert "Test was not read: a sweep chooses by validation images alone" in outcome.out
     folder = Path("studies/digits-sweep-standardize-optimizer.lr-dropout.p")
     page = (folder / "report.html").read_bytes()

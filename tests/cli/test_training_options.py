@@ -60,3 +60,11 @@ def test_what_nobody_asked_for_is_the_library_s_own_default(monkeypatch):
     assert trained.command == "stepladder train 'my images'"
     assert replace(trained, command="") == Execution()
     assert RuleOptions().rules(DEFAULTS, DecidingOptions()) == Rules()
+
+
+@pytest.mark.parametrize(
+    ("metric", "smallest"), [("accuracy", 0.02), ("macro_f1", 0.02), ("recall:cat", 0.02), ("nll", 2.0), ("cost", 2.0)]
+)
+def test_the_smallest_effect_is_in_points_here_and_in_the_metrics_unit_there(metric, smallest):
+    rules = RuleOptions(smallest_effect=2.0).rules(DEFAULTS, DecidingOptions(metric=metric))
+    assert (rules.smallest_effect, rules.metric) == (smallest, metric)

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from stepladder.report.write import write_page
+from stepladder.datasets import load_image_set
+from stepladder.datasets.audit import audit_image_set
+from stepladder.report.audit import render_audit_page
+from stepladder.report.write import write_comparison, write_page
 from stepladder.studies.files.records import SavedStudy
 from stepladder.studies.findings import make_findings
+from stepladder.studies.judging.comparison import compare_studies
+from stepladder.studies.judging.points import make_sweep_findings
+from tests.report.test_colors import contrast, linear
 
 pytest.importorskip("selenium", reason="selenium is not installed: pip install selenium")
 from selenium import webdriver
@@ -49,7 +60,11 @@ STUDIES: dict[str, dict[str, Any]] = {
 }
 UNFINISHED = {"curves"}
 FINISHED = {"ladder", "effects", "curves", "confusion", "classes", "calibration"}
-DESKTOP, PHONE = 1400, 390
+DESKTOP, PHONE = 1280, 360
+#: Whether all of a page is drawn; the sheet of a data set has no script and says nothing.
+READY = (
+    "return document.documentElement.dataset.ready || !(document.scripts.length || document.readyState !== 'complete')"
+)
 #: Seconds; a page needs two where nothing else runs.
 PATIENCE = 60
 
@@ -69,7 +84,7 @@ class Browser:
         self.driver.get_log("browser")
         self.driver.get_log("performance")
         self.driver.get(page.as_uri())
-        WebDriverWait(self.driver, PATIENCE).until(lambda _: self.js("return document.documentElement.dataset.ready"))
+        WebDriverWait(self.driver, PATIENCE).until(lambda _: self.js(READY))
 
     def js(self, script: str, *arguments: Any) -> Any:
         return self.driver.execute_script(script, *arguments)
@@ -85,19 +100,22 @@ class Browser:
         ]
         return [url for url in asked if not url.startswith(("data:", "file:")) or url.endswith(("favicon.ico", ".js"))]
 
+    def picture(self) -> Image.Image:
+        """The whole page, however long."""
+        width, height = self.js("const all = document.documentElement; return [all.clientWidth, all.scrollHeight]")
+        clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+        taken = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
+        return Image.open(io.BytesIO(base64.b64decode(taken["data"]))).convert("RGB")
+
     def violations(self) -> list[str]:
-        """What axe-core finds that is serious or critical."""
+        """What axe-core finds, however small."""
         self.js(AXE.read_text(encoding="utf-8"))
         found = self.driver.execute_async_script(
             "const done = arguments[0]; axe.run(document, {resultTypes: ['violations']})"
             ".then((result) => done(result.violations),"
             " (error) => done([{impact: 'critical', id: String(error), nodes: []}]));"
         )
-        return [
-            f"{one['id']}: {[node['html'][:150] for node in one['nodes'][:3]]}"
-            for one in found
-            if one["impact"] in ("serious", "critical")
-        ]
+        return [f"{one['id']}: {[node['html'][:150] for node in one['nodes'][:3]]}" for one in found]
 
 
 @pytest.fixture(scope="module")
@@ -157,9 +175,16 @@ def test_all_is_drawn_and_nothing_goes_wrong(browser: Browser, pages: dict[str, 
 
 
 @pytest.mark.skipif(not AXE.is_file(), reason="no axe-core: npm install --prefix .browser axe-core, or STEPLADDER_AXE")
-@pytest.mark.parametrize(("name", "dark"), [*((name, False) for name in STUDIES), ("five seeds", True)])
-def test_axe_finds_no_serious_fault(browser: Browser, pages: dict[str, Path], name: str, dark: bool) -> None:
-    browser.open(pages[name], PHONE if dark else DESKTOP, dark=dark)
+@pytest.mark.parametrize(
+    ("name", "width", "dark"),
+    [
+        *(("a failed seed", width, dark) for width in (DESKTOP, PHONE) for dark in (False, True)),
+        ("unfinished", DESKTOP, False),
+        ("many names", PHONE, True),
+    ],
+)
+def test_axe_finds_nothing(browser: Browser, pages: dict[str, Path], name: str, width: int, dark: bool) -> None:
+    browser.open(pages[name], width, dark=dark)
     browser.js("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
     assert browser.violations() == []
 
@@ -246,6 +271,11 @@ def test_the_theme_follows_the_system_and_the_button(browser: Browser, pages: di
         assert dark != light
         ink = "return document.querySelector('#chart-ladder .annotation-text').style.fill"
         assert browser.js(ink) == "rgb(26, 26, 26)"
+        # It is remembered for this page, and for no other.
+        browser.open(pages["one seed"], DESKTOP, dark=True)
+        assert browser.js(color) == light
+        browser.open(pages["unfinished"], DESKTOP, dark=True)
+        assert browser.js(color) == dark
     finally:
         browser.js("localStorage.clear()")
 
@@ -265,3 +295,127 @@ def test_paper_gets_light_charts_that_fit_the_sheet(browser: Browser, pages: dic
     browser.js("window.dispatchEvent(new Event('afterprint'))")
     assert browser.js(sizes) == screen
     assert browser.complaints() == []
+
+
+def test_a_print_has_the_charts_on_few_sheets(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["five seeds"], DESKTOP, dark=True)
+    printed = browser.driver.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})
+    sheets = re.findall(rb"/Type */Page\b", base64.b64decode(printed["data"]))
+    assert 5 <= len(sheets) <= 11
+    assert browser.js("return document.documentElement.dataset.theme") is None
+    assert browser.complaints() == []
+
+
+def test_a_rare_mistake_is_pale_and_every_count_is_read(browser: Browser, pages: dict[str, Path]) -> None:
+    for dark in (False, True):
+        browser.open(pages["five seeds"], DESKTOP, dark=dark)
+        cells = browser.js(
+            "const plot = document.getElementById('chart-confusion'), trace = plot.data[0];"
+            "return trace.text.map((count, i) =>"
+            " [Number(count), trace.x[i] === trace.y[i], trace.marker.color[i], trace.textfont.color[i]])"
+        )
+        card = browser.js("return getComputedStyle(document.documentElement).getPropertyValue('--card').trim()")
+        assert min(contrast(fill, text) for *_, fill, text in cells) >= 4.5
+        depth = {right: {} for right in (False, True)}
+        for count, right, fill, _ in cells:
+            depth[right].setdefault(count, float(np.linalg.norm(linear(fill) - linear(card))))
+        assert len(cells) > 15
+        for depths in depth.values():
+            assert [depths[count] for count in sorted(depths)] == sorted(depths.values())
+        # 20 images a class here: one of them is far from as deep as most of them.
+        assert depth[False][1] < 0.6 * max(depth[True].values())
+
+
+@pytest.fixture
+def other_pages(
+    tmp_path: Path, made_up_sweep: Callable[..., SavedStudy], complete_study: Callable[..., SavedStudy]
+) -> dict[str, Path]:
+    """Pages of all other kinds."""
+    scores = [[0.80, 0.82], [0.90, 0.91], [0.95, 0.951], [None, 0.1], [0.7, 0.7], [0.6, 0.6]]
+    sweep = write_page(make_sweep_findings(made_up_sweep(["optimizer.lr=0.03,0.1,1", "batch_size=32,128"], scores)))
+    studies = [complete_study(tmp_path / name, rungs=3, seeds=3, epochs=2) for name in ("one", "other")]
+    written = write_comparison(compare_studies(studies), tmp_path / "both")
+    audit = tmp_path / "audit.html"
+    audit.write_text(render_audit_page(audit_image_set(load_image_set("digits"))), encoding="utf-8")
+    return {"sweep": sweep, "comparison": next(path for path in written if path.suffix == ".html"), "audit": audit}
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="no axe-core: npm install --prefix .browser axe-core, or STEPLADDER_AXE")
+def test_the_other_pages_can_be_read_by_everyone_too(browser: Browser, other_pages: dict[str, Path]) -> None:
+    for (name, page), dark in zip(other_pages.items(), (False, True, True), strict=True):
+        browser.open(page, PHONE, dark=dark)
+        browser.js("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+        assert browser.js("return document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0, (
+            name
+        )
+        assert browser.violations() == [], name
+        assert browser.complaints() == [], name
+        wide = "return [...document.querySelectorAll('.scroll')].filter((one) => one.scrollWidth > one.clientWidth)"
+        hinted = f"{wide}.every((one) => getComputedStyle(one).backgroundAttachment.includes('local'))"
+        assert browser.js(hinted), f"a table of {name} that goes on at its side has no shadow there"
+
+
+#: What stands where: headings, charts, cards and tables, in pixels of the page.
+BOXES = """
+const round = (value) => Math.round(value);
+const chosen = document.querySelectorAll("h2, .plot, .verdicts li:first-child, .scroll, .choice, #theme");
+return Object.fromEntries([...chosen].filter((one) => one.getBoundingClientRect().height).map((one, i) => {
+  const box = one.getBoundingClientRect(), name = one.id || one.getAttribute("aria-label") || one.className;
+  return [`${i} ${name}`, [round(box.left), round(box.top + scrollY), round(box.width), round(box.height)]];
+}));
+"""
+LOOKS = Path(__file__).parent / "golden" / "looks"
+#: Pixels of the page that one of its small picture stands for.
+SHRUNK = 8
+
+
+def ink(small: Image.Image, box: list[int]) -> float:
+    """How far the pixels of a box are from its ground, on average."""
+    left, top, wide, high = (value // SHRUNK for value in box)
+    pixels = np.asarray(small.crop((left, top, left + wide, top + high)), dtype=float).reshape(-1, 3)
+    return float(np.abs(pixels - np.median(pixels, axis=0)).mean())
+
+
+def test_a_chart_that_is_gone_is_seen(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["a failed seed"], DESKTOP)
+    inks = []
+    for script in ("", "document.querySelector('#chart-curves .main-svg').style.opacity = 0"):
+        browser.js(script)
+        picture = browser.picture()
+        small = picture.resize((DESKTOP // SHRUNK, picture.height // SHRUNK), Image.Resampling.BOX)
+        (box,) = (box for what, box in browser.js(BOXES).items() if what.endswith(" chart-curves"))
+        inks.append(ink(small, box))
+    assert inks[1] < 0.6 * inks[0]
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [DESKTOP, PHONE])
+def test_it_looks_as_it_did(
+    browser: Browser, pages: dict[str, Path], request: pytest.FixtureRequest, width: int, dark: bool
+) -> None:
+    """Boxes and a small picture, both with room for another machine's fonts; look before ``--refresh-golden``."""
+    browser.open(pages["a failed seed"], width, dark=dark)
+    boxes, picture = browser.js(BOXES), browser.picture()
+    small = picture.resize((width // SHRUNK, picture.height // SHRUNK), Image.Resampling.BOX)
+    name = f"{width}-{'dark' if dark else 'light'}"
+    if request.config.getoption("--refresh-golden"):
+        LOOKS.mkdir(exist_ok=True)
+        lines = ",\n".join(f"{json.dumps(what)}: {json.dumps(box)}" for what, box in boxes.items())
+        (LOOKS / f"{name}.json").write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
+        small.quantize(64).save(LOOKS / f"{name}.png", optimize=True)
+    kept = json.loads((LOOKS / f"{name}.json").read_text(encoding="utf-8"))
+    assert list(boxes) == list(kept)
+    for what, (left, top, wide, high) in boxes.items():
+        assert (left, wide) == pytest.approx(kept[what][::2], abs=6), what
+        assert (top, high) == pytest.approx(kept[what][1::2], rel=0.08, abs=16), what
+    before = Image.open(LOOKS / f"{name}.png").convert("RGB")
+    assert small.height == pytest.approx(before.height, rel=0.08)
+    now = np.asarray(small.resize(before.size, Image.Resampling.BOX), dtype=float)
+    off = np.abs(now - np.asarray(before, dtype=float)).max(axis=2)
+    assert off.mean() < 8
+    assert (off > 60).mean() < 0.03
+    # Thin lines on a wide page weigh little, so each chart is also weighed alone.
+    drawn = [what for what in boxes if " chart-" in what]
+    assert len(drawn) == len(FINISHED)
+    for what in drawn:
+        assert ink(small, boxes[what]) == pytest.approx(ink(before, kept[what]), rel=0.3), what

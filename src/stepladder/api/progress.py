@@ -36,18 +36,31 @@ from stepladder.studies.running.timing import Range
 from stepladder.training.history import EpochRecord
 from stepladder.training.metrics import METRICS
 
+#: Seconds without a line after which one says how far it is.
+SILENCE = 60.0
+
 
 class PlainLines(Callbacks):
-    """One line an epoch, for batch jobs and logs.
+    """One line a trial, and one a minute where none ends, for batch jobs and logs.
 
     Args:
         translate: makes the sentences of the library those of the place where they are read: the command line writes
             its flags for the names of parameters.
-        epochs: whether each epoch has a line, or only each trial that has ended.
+        epochs: whether each epoch has a line as well.
+        clock: seconds from any moment on.
     """
 
-    def __init__(self, console: Console, translate: Callable[[str], str] = str, *, epochs: bool = True) -> None:
-        self.console, self.translate, self.epochs = console, translate, epochs
+    def __init__(
+        self,
+        console: Console,
+        translate: Callable[[str], str] = str,
+        *,
+        epochs: bool = False,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self.console, self.translate, self.epochs, self.clock = console, translate, epochs, clock
+        #: When the last line was printed.
+        self.said = clock()
         self.time: TimeLeft | None = None
         #: Trials in all, those kept from before, and those that have ended since.
         self.total = self.done = self.ended = 0
@@ -62,6 +75,7 @@ class PlainLines(Callbacks):
     def say(self, sentence: str, style: str = "") -> None:
         """Print one line."""
         self.console.print(self.translate(sentence), style=style, markup=False)
+        self.said = self.clock()
 
     def images_loaded(self, images: ImageSet, recipe: Recipe) -> None:
         """Say how many images there are, of what size and channels, and what was decided about them."""
@@ -142,21 +156,27 @@ class PlainLines(Callbacks):
 
     def features_computed(self, trial: Trial, done: int, total: int) -> None:
         """Say once why the trial's first epoch does not come."""
-        if trial.id not in self.features:
+        if not self.features or (self.epochs and trial.id not in self.features):
             self.say(f"{self.heading(trial)}: working out the features of {total:,} images, once for this image set")
         self.features[trial.id] = done, total
+        self._say_how_far(trial)
 
     def batch_ended(self, trial: Trial, images: int) -> None:
         """Note the progress."""
         if self.time:
             self.time.add_images(trial, images)
+        self._say_how_far(trial)
 
     def epoch_ended(self, trial: Trial, record: EpochRecord) -> None:
-        """Print the epoch's line."""
+        """Print the epoch's line where each is asked for."""
         self._note_epoch(trial, record)
         self.last[trial.id] = record
-        if not self.epochs:
-            return
+        if self.epochs:
+            self._say_epoch(trial, record)
+        else:
+            self._say_how_far(trial)
+
+    def _say_epoch(self, trial: Trial, record: EpochRecord) -> None:
         parts = [
             f"{self.heading(trial)}: epoch {record.epoch}/{trial.recipe.epochs}",
             f"train loss {record.train_loss:.4f}",
@@ -164,6 +184,20 @@ class PlainLines(Callbacks):
         ]
         parts += [f"{record.images_per_second:,.0f} images/s"] if record.images_per_second else []
         parts += [self.left] if self.time and record.epoch else []
+        self.say(", ".join(parts))
+
+    def _say_how_far(self, trial: Trial) -> None:
+        """Print one line where a minute went by without one."""
+        if self.clock() - self.said < SILENCE:
+            return
+        record, epochs = self.last.get(trial.id), trial.recipe.epochs
+        parts = [f"{self.heading(trial)}: epoch {min((record.epoch if record else 0) + 1, epochs)}/{epochs}"]
+        if record:
+            parts.append(_watched(trial, record))
+        elif trial.id in self.features:
+            parts = ["{}: features of {:,} of {:,} images".format(self.heading(trial), *self.features[trial.id])]
+        if self.time and self.total:
+            parts.append(f"{self.done + self.ended} of {count(self.total, 'trial')} done, {self.left}")
         self.say(", ".join(parts))
 
     def trial_postponed(self, trial: Trial) -> None:
@@ -183,7 +217,7 @@ class PlainLines(Callbacks):
         if result.failure:
             self.say(f"{self.heading(trial)}: failed: {result.failure}")
         record = self.last.get(trial.id)
-        if not self.epochs and not result.failure and record:
+        if not result.failure and record:
             left = f", {self.left}" if self.time else ""
             self.say(f"{self.heading(trial)}: {_watched(trial, record)}, {duration(result.seconds)}{left}")
 
@@ -223,13 +257,16 @@ class PlainLines(Callbacks):
 class LiveBars(PlainLines):
     """A bar for each trial under way and one for the study, and one line for each trial that has ended."""
 
-    def __init__(self, console: Console, translate: Callable[[str], str] = str) -> None:
-        super().__init__(console, translate)
+    def __init__(self, console: Console, translate: Callable[[str], str] = str, *, epochs: bool = False) -> None:
+        super().__init__(console, translate, epochs=epochs)
         #: Room for everything; on 80 columns the speed goes first.
         self.wide = console.width >= 110
+        #: On fewer columns there is room for names, shares and the time left, and for nothing else.
+        self.narrow = console.width < 70
+        bar = () if self.narrow else (BarColumn(bar_width=24 if self.wide else 6),)
         self.bars = Progress(
-            TextColumn("{task.fields[what]:<22}", markup=False),
-            BarColumn(bar_width=24 if self.wide else 6),
+            TextColumn("{task.fields[what]}" if self.narrow else "{task.fields[what]:<22}", markup=False),
+            *bar,
             TextColumn("{task.percentage:>3.0f} %"),
             TextColumn("{task.fields[state]}", markup=False),
             console=console,
@@ -290,13 +327,15 @@ class LiveBars(PlainLines):
         """Show the figures of the epoch."""
         self._note_epoch(trial, record)
         self.last[trial.id] = record
+        if self.epochs:
+            self._say_epoch(trial, record)
         self._show(trial)
+
+    def _say_how_far(self, trial: Trial) -> None:
+        """Say nothing: the bars do."""
 
     def trial_ended(self, trial: Trial, result: TrialResult) -> None:
         """Leave one line of the trial above the bars."""
-        if not result.failure and trial.id in self.last:
-            accuracy = _watched(trial, self.last[trial.id])
-            self.say(f"{self.heading(trial)}: {accuracy}, {duration(result.seconds)}")
         self.over.append(trial.id)
         super().trial_ended(trial, result)
 
@@ -321,9 +360,11 @@ class LiveBars(PlainLines):
             self.bars.update(bar, completed=done, what=what, state=", ".join(parts))
             return
         parts.append(f"{duration(self.time.trial_left(trial))} left")
+        if self.narrow:
+            parts = parts[-1:]
         self.bars.update(bar, completed=self.time.trial_fraction(trial), what=what, state=", ".join(parts))
         done = (self.done + self.ended + self.time.running) / self.total
-        state = f"{self.done + self.ended} of {self.total} trials done, {self.left}"
+        state = self.left if self.narrow else f"{self.done + self.ended} of {self.total} trials done, {self.left}"
         self.bars.update(self.study_bar, completed=done, state=state, visible=True)
 
 
@@ -334,7 +375,7 @@ class NotebookBox(PlainLines):
     _PAUSE = 0.25
 
     def __init__(self) -> None:
-        super().__init__(Console(quiet=True), epochs=False)
+        super().__init__(Console(quiet=True))
         self.lines: list[str] = []
         self.bar = ""
         self._next = 0.0
@@ -359,6 +400,9 @@ class NotebookBox(PlainLines):
         """Say it, of what was read or fetched too."""
         self.bar = "" if self.time is None else self.bar
         super().message(sentence)
+
+    def _say_how_far(self, trial: Trial) -> None:
+        """Say nothing: the bar does."""
 
     def features_computed(self, trial: Trial, done: int, total: int) -> None:
         """Say how far the features are."""
@@ -395,9 +439,9 @@ class NotebookBox(PlainLines):
             self._handle.update(box)
 
 
-def make_progress(console: Console, translate: Callable[[str], str] = str) -> PlainLines:
-    """Return live bars for a terminal, plain lines for anything else."""
-    return LiveBars(console, translate) if console.is_terminal else PlainLines(console, translate)
+def make_progress(console: Console, translate: Callable[[str], str] = str, *, epochs: bool = False) -> PlainLines:
+    """Return live bars for a terminal, plain lines for anything else; with ``epochs``, each epoch has a line too."""
+    return (LiveBars if console.is_terminal else PlainLines)(console, translate, epochs=epochs)
 
 
 def find_progress() -> PlainLines:
@@ -408,7 +452,7 @@ def find_progress() -> PlainLines:
     if console.is_terminal:
         return LiveBars(console)
     console.soft_wrap = True
-    return PlainLines(console, epochs=False)
+    return PlainLines(console)
 
 
 def _in_notebook() -> bool:
@@ -436,10 +480,12 @@ def _watched(trial: Trial, record: EpochRecord) -> str:
 
 
 class BagLines(BagCallbacks):
-    """One line a step, for batch jobs and logs."""
+    """One line a seed, and with ``steps`` one a step, for batch jobs and logs."""
 
-    def __init__(self, console: Console, translate: Callable[[str], str] = str, *, said: bool = False) -> None:
-        self.console, self.translate = console, translate
+    def __init__(
+        self, console: Console, translate: Callable[[str], str] = str, *, said: bool = False, steps: bool = False
+    ) -> None:
+        self.console, self.translate, self.steps = console, translate, steps
         self.quiet = said
         self.heading = ""
         self.step = ""
@@ -466,10 +512,11 @@ class BagLines(BagCallbacks):
         self.heading = f"bag of words, seed {seed}"
 
     def progress(self, what: str, done: int, total: int) -> None:  # noqa: ARG002
-        """Print each step once."""
+        """Print each step once where steps are asked for."""
         if what != self.step:
             self.step = what
-            self.console.print(f"{self.heading}: {what}", markup=False)
+            if self.steps:
+                self.console.print(f"{self.heading}: {what}", markup=False)
 
     def seed_ended(self, result: BagResult) -> None:
         """Leave one line of the seed."""
@@ -488,8 +535,10 @@ class BagLines(BagCallbacks):
 class BagBar(BagLines):
     """One bar for the step at hand, and one line for each seed that has ended."""
 
-    def __init__(self, console: Console, translate: Callable[[str], str] = str, *, said: bool = False) -> None:
-        super().__init__(console, translate, said=said)
+    def __init__(
+        self, console: Console, translate: Callable[[str], str] = str, *, said: bool = False, steps: bool = False
+    ) -> None:
+        super().__init__(console, translate, said=said, steps=steps)
         self.bar = Progress(
             TextColumn("{task.fields[what]}", markup=False),
             BarColumn(bar_width=24),
@@ -503,7 +552,7 @@ class BagBar(BagLines):
     def progress(self, what: str, done: int, total: int) -> None:
         """Move the bar; a step that cannot say how far it is swings."""
         if what != self.step:
-            self.step = what
+            super().progress(what, done, total)
             self.bar.reset(self.task)
             self.bar.start()
         known = total > 1
@@ -516,13 +565,16 @@ class BagBar(BagLines):
         self.bar.stop()
 
 
-def make_bag_progress(console: Console, translate: Callable[[str], str] = str, *, said: bool = False) -> BagLines:
+def make_bag_progress(
+    console: Console, translate: Callable[[str], str] = str, *, said: bool = False, steps: bool = False
+) -> BagLines:
     """Return a live bar for a terminal, plain lines for anything else.
 
     Args:
         said: whether a study has just said what the leak check found in the same images.
+        steps: whether each step has a line.
     """
-    return (BagBar if console.is_terminal else BagLines)(console, translate, said=said)
+    return (BagBar if console.is_terminal else BagLines)(console, translate, said=said, steps=steps)
 
 
 def find_bag_progress() -> BagLines:

@@ -151,10 +151,32 @@ _add(
 app.command(techniques_app)
 _add(
     app,
+    "answers:answers",
+    "Answer the lab report's 34 questions: reason, arithmetic, a command that shows it, and what was measured.",
+    "answers",
+    "answers 7",
+    "answers 7-9 33",
+    "answers dropout",
+    "answers 10 --json",
+    group=BEFORE,
+)
+_add(
+    app,
     "report:report",
     "Rebuild a study's report from its files, without training; or compare several studies of the same data.",
     "report studies/digits-ladder",
     "report studies/one studies/other --out comparison",
+    group=STUDIES,
+)
+_add(
+    app,
+    "judge:judge",
+    "Say what scores of any program are worth: which variant helps, by how much, and how sure that is.\n\n"
+    "It reads tables, and the folders of Lightning, Keras, Ultralytics, timm, Hugging Face and TensorBoard.",
+    "judge results.csv",
+    "judge 'runs/{variant}/seed{seed}' --metric val_acc",
+    "judge results.csv --baseline plain --require helped",
+    "judge results.csv --tried 40",
     group=STUDIES,
 )
 _add(

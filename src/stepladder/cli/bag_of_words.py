@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from stepladder.api import verbs
 from stepladder.api.job import ImagesToLoad
 from stepladder.api.progress import make_bag_progress
-from stepladder.cli.console import AsJson, make_console, print_json, typed_command
+from stepladder.cli.console import AsJson, Quiet, Verbose, make_aside, make_console, print_json, typed_command
 from stepladder.cli.data_options import Data, DataOptions
 from stepladder.cli.flags import to_flags
 from stepladder.cli.groups import FIRST, IMAGES
@@ -65,14 +65,17 @@ def bag_of_words(
         ),
     ] = False,
     as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> int:
     """Fit a bag of visual words and a linear SVM, and say how often it is right."""
     console = make_console(as_json)
+    aside = make_aside(console, quiet=quiet, verbose=verbose)
 
     def load(default_size: DefaultSize | None) -> ImageSet:
-        images = options.load_data(console, data, skip_damaged=skip_damaged, default_size=default_size)
+        images = options.load_data(aside, data, skip_damaged=skip_damaged, default_size=default_size)
         for note in images.notes:
-            console.print(to_flags(f"  {note}"), style="dim", markup=False)
+            aside.print(to_flags(f"  {note}"), style="dim", markup=False)
         return images
 
     command = typed_command()
@@ -84,7 +87,7 @@ def bag_of_words(
             out=out,
             protocol=Protocol(validation, drop_leaks),
             command=command,
-            progress=make_bag_progress(console, to_flags),
+            progress=make_bag_progress(aside, to_flags, steps=verbose),
         )
     except KeyboardInterrupt:
         console.print(

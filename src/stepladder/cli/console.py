@@ -12,6 +12,7 @@ from cyclopts import Parameter
 
 from stepladder.cli.groups import MORE, OUTPUT
 from stepladder.cli.streams import print_utf_8
+from stepladder.errors import StudyError
 from stepladder.files import json_text
 from stepladder.report.screen import Screen
 
@@ -29,6 +30,24 @@ AsJson = Annotated[
         show_default=False,
         group=OUTPUT,
         help="Print the result as one JSON document; all else goes to stderr.",
+    ),
+]
+
+Quiet = Annotated[
+    bool,
+    Parameter(
+        name="--quiet", negative="", show_default=False, group=OUTPUT, help="Print only the result and what went wrong."
+    ),
+]
+
+Verbose = Annotated[
+    bool,
+    Parameter(
+        name="--verbose",
+        negative="",
+        show_default=False,
+        group=OUTPUT,
+        help="Print a line an epoch as well, and of a bag of words a line a step.",
     ),
 ]
 
@@ -76,6 +95,17 @@ def make_console(as_json: bool = False) -> Screen:
     # Between words where somebody reads; not at all where a program or a log does.
     console.soft_wrap = not console.is_terminal
     return console
+
+
+def make_aside(console: Screen, *, quiet: bool, verbose: bool = False) -> Screen:
+    """Return where that goes which is said on the way to a result: the same screen, or nowhere with ``--quiet``.
+
+    Raises:
+        StudyError: both are asked for.
+    """
+    if quiet and verbose:
+        raise StudyError("--quiet and --verbose contradict each other; give one")
+    return Screen(quiet=True, force_terminal=False) if quiet else console
 
 
 def print_json(document: Any) -> None:

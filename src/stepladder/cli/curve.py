@@ -46,11 +46,12 @@ def curve(
 ) -> int:
     """Train one recipe on 10, 20, 50 and 100 % of the training images and say what twice as many would bring."""
     console = make_console(options.as_json)
+    aside = options.aside(console)
     execution = how.execution(options)
-    progress = make_progress(console, to_flags)
+    progress = make_progress(aside, to_flags, epochs=options.verbose)
     with at_work(console, execution, options.as_json):
         done = verbs.curve(
-            options.images(console, data),
+            options.images(aside, data),
             options.recipe_options(),
             budget=budget,
             seeds=seeds,
@@ -60,7 +61,7 @@ def curve(
             progress=progress,
         )
     if not progress.ran:
-        console.print("All of it was trained before; nothing to do but the report.")
+        aside.print("All of it was trained before; nothing to do but the report.")
     print_report(console, done.findings, to_flags)
     if options.as_json:
         print_json(build_document(done.findings))

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stepladder.cli.console import AsJson, make_console, print_json
+from stepladder.cli.console import AsJson, Quiet, make_aside, make_console, print_json
 from stepladder.cli.data_options import DataOptions
 from stepladder.cli.flags import to_flags
 from stepladder.cli.groups import FIRST, MORE
@@ -68,9 +68,11 @@ def data(
     ] = False,
     options: DataOptions = _DEFAULTS,
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Show what an image set holds: counts, damage, copies, balance, and whether it may be flipped."""
     console = make_console(as_json)
+    aside = make_aside(console, quiet=quiet)
     if clear or sources:
         asked = {"--sheet": sheet is not None, "--html": html is not None, "--leak-test": leak_test}
         _refuse_all_else("--clear-cache" if clear else "--list", data, clear and sources, asked, options)
@@ -82,10 +84,10 @@ def data(
         return
     if data is None:
         raise DataError("no image set was named; give a name or a path, as in stepladder data digits, or --list")
-    images, damaged = _load(console, data, options)
-    mixing = _measure_mixing(console, data, options, images) if leak_test else None
+    images, damaged = _load(aside, data, options)
+    mixing = _measure_mixing(aside, data, options, images) if leak_test else None
     more = [] if mixing is None else [AuditSection("What mixing costs", mixing.sentences(), alarm=mixing.misleads)]
-    with console.status("Examining images …") as status:
+    with aside.status("Examining images …") as status:
         audit = audit_image_set(images, damaged, on_step=lambda step: status.update(f"{step} …"))
         status.update("Measuring how long training takes …")
         starts, training = _starts(images)
@@ -96,8 +98,8 @@ def data(
     if sheet is not None:
         uncropped = None
         if images.cropped:
-            with console.status("Reading what the crop takes away …"):
-                uncropped, _ = _load(console, data, replace(options, fit="pad"))
+            with aside.status("Reading what the crop takes away …"):
+                uncropped, _ = _load(aside, data, replace(options, fit="pad"))
         replace_bytes(sheet, draw_sheet(images, uncropped))
     if html is not None:
         # A path on disk may hold bytes that are no UTF-8; a page with a "?" is better than none.

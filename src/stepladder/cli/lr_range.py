@@ -40,17 +40,18 @@ def lr_range(
 ) -> None:
     """Raise the learning rate in every step until the loss diverges, and suggest one."""
     console = make_console(options.as_json)
+    aside = options.aside(console)
     execution = DEFAULT_PAUSES.execution(options, threads)
     with at_work(console, execution, options.as_json):
         found = verbs.lr_range(
-            options.images(console, data),
+            options.images(aside, data),
             options.recipe_options(rung),
             seeds=seeds,
             span=RateRange(low, high, steps),
             out=out,
             protocol=options.protocol(),
             execution=execution,
-            progress=make_progress(console, to_flags),
+            progress=make_progress(aside, to_flags, epochs=options.verbose),
         )
     assert found.folder is not None
     for sentence in describe_lr_range(found):

@@ -16,7 +16,18 @@ from stepladder.network.own import is_reference
 from stepladder.report.recipe_file import RECIPE_FILE
 
 #: What the recipe's file says, and what concerns the output of one command.
-_NOT_AGAIN = ("recipe", "settings", "network", "technique", "epochs", "batch_size", "track", "as_json")
+_NOT_AGAIN = (
+    "recipe",
+    "settings",
+    "network",
+    "technique",
+    "epochs",
+    "batch_size",
+    "track",
+    "as_json",
+    "quiet",
+    "verbose",
+)
 
 
 class NextStep:

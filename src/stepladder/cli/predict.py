@@ -14,7 +14,16 @@ import numpy as np
 from cyclopts import Parameter
 from rich.console import Console
 
-from stepladder.cli.console import AsJson, OwnNetwork, OwnTechniques, make_console, print_json, register_own
+from stepladder.cli.console import (
+    AsJson,
+    OwnNetwork,
+    OwnTechniques,
+    Quiet,
+    make_aside,
+    make_console,
+    print_json,
+    register_own,
+)
 from stepladder.cli.quick import without_collection
 from stepladder.datasets.threads import available_cores
 from stepladder.datasets.walk import is_image_name
@@ -114,6 +123,7 @@ def predict(
     technique: OwnTechniques = (),
     network: OwnNetwork = None,
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> int:
     """Say what is on images: the likeliest classes with their probabilities."""
     if top < 1:
@@ -126,7 +136,8 @@ def predict(
     doubts = classifier.doubts(abstain, sets, unlike)
     table, found = _asked_about(images, classifier, path_column, images_in)
     console = make_console(as_json or as_csv)
-    answers = list(_shown(console, _answers(classifier, found.files, top, doubts), len(found.files)))
+    aside = make_aside(console, quiet=quiet)
+    answers = list(_shown(aside, _answers(classifier, found.files, top, doubts), len(found.files)))
     if as_json:
         document = _document(model, classifier, answers) | {"notes": list(found.notes)} | _promises(doubts)
         print_json(document)
@@ -150,7 +161,7 @@ def predict(
     if not classifier.calibrated:
         console.print(NOT_CALIBRATED, style="dim", soft_wrap=True)
     for note in found.notes:
-        console.print(note, style="dim", markup=False, soft_wrap=True)
+        aside.print(note, style="dim", markup=False, soft_wrap=True)
     for answer in damaged:
         console.print(f"Left out: {answer.damage}", markup=False, soft_wrap=True)
     return 1 if damaged else 0

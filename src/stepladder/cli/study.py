@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from stepladder.api import verbs
 from stepladder.api.progress import make_bag_progress, make_progress
+from stepladder.cli.command_options import DEFAULT_COMMAND, CommandOptions, refuse_without_run, study_of_command
 from stepladder.cli.console import at_work, make_console, print_json
 from stepladder.cli.data_options import Data
 from stepladder.cli.flags import to_flags
@@ -37,7 +38,8 @@ OwnRungs = Annotated[
         group=RECIPE,
         negative="",
         show_default=False,
-        help="A rung of your own, from below: NAME:technique,technique; +NAME adds to the rung below.",
+        help="A rung of your own, from below: NAME:technique,technique; +NAME adds to the rung below. With --run, "
+        "NAME:ARGUMENTS.",
     ),
 ]
 StudyFile = Annotated[Path | None, Parameter(group=RECIPE, help="Rungs and settings from a study file in TOML.")]
@@ -64,17 +66,25 @@ def study(
         ),
     ] = False,
     how: ExecutionOptions = DEFAULT_EXECUTION,
+    command: CommandOptions = DEFAULT_COMMAND,
 ) -> int:
     """Train every rung with several seeds and say what the evidence holds."""
+    if command.run is not None:
+        others = {"data": data != "digits", "file": file is not None, "with_bag_of_words": with_bag_of_words}
+        return study_of_command(
+            command, rung, out, rules=rules, options=options, deciding=deciding, how=how, others=others
+        )
+    refuse_without_run(command)
     console = make_console(options.as_json)
+    aside = options.aside(console)
     if with_bag_of_words and rules.resplit:  # before hours of training, as the library says it after them
         raise StudyError(
             "--resplit draws other test images for each seed, and --with-bag-of-words has one split; leave one of the "
             "two out"
         )
     execution = how.execution(options)
-    asked, images = _plan(rules, rung, file), options.images(console, data)
-    progress = make_progress(console, to_flags)
+    asked, images = _plan(rules, rung, file), options.images(aside, data)
+    progress = make_progress(aside, to_flags, epochs=options.verbose)
     with at_work(console, execution, options.as_json):
         done = verbs.study(
             images,
@@ -87,10 +97,10 @@ def study(
             progress=progress,
         )
         if with_bag_of_words:
-            bag = make_bag_progress(console, to_flags, said=True)
+            bag = make_bag_progress(aside, to_flags, said=True, steps=options.verbose)
             done = verbs.add_bag(done, images, drop_leaks=options.drop_leaks, progress=bag)
     if not progress.ran:
-        console.print("All of it was trained before; nothing to do but the report.")
+        aside.print("All of it was trained before; nothing to do but the report.")
     print_report(console, done.findings, to_flags)
     if done.findings.choice.rung is not None:
         keep = command_of_all_images(data, done.folder, options)
@@ -119,6 +129,7 @@ def plan(
 ) -> None:
     """Print what a study would run, for how long, and the smallest difference that it could find; run nothing."""
     console = make_console(options.as_json)
+    aside = options.aside(console)
     if sd is not None and pilot is not None:
         raise StudyError("--sd and --pilot both give the standard deviation; give one of them")
     unit = find_kind(deciding.metric).unit
@@ -130,14 +141,14 @@ def plan(
     asked = _plan(rules, rung, file)
     with at_work(console, execution, options.as_json):
         forecast = verbs.plan(
-            options.images(console, data),
+            options.images(aside, data),
             options.recipe_options(),
             plan=asked,
             seeds=rules.number_of_seeds(),
             spread=spread if pilot is None else pilot,
             rules=rules.rules(options, deciding),
             execution=execution,
-            progress=make_progress(console, to_flags),
+            progress=make_progress(aside, to_flags, epochs=options.verbose),
         )
     for sentence in describe_forecast(forecast):
         console.print(to_flags(sentence), markup=False)

@@ -87,12 +87,13 @@ def sweep(
 ) -> int:
     """Train one recipe over a grid of settings, and say by validation where the best lies."""
     console = make_console(options.as_json)
+    aside = options.aside(console)
     if search not in (None, "optuna"):
         raise StudyError(unknown("search", search, ["optuna"]))
     # Without the password of a storage: the command is written into files that are passed on.
     command = shlex.join(["stepladder", *map(hide_password, sys.argv[1:])])
     execution = how.execution(options, command=command)
-    progress = make_progress(console, to_flags)
+    progress = make_progress(aside, to_flags, epochs=options.verbose)
     asked: Grid | Search = Grid(over, many=yes)
     if search is not None:
         usual = Search(over)
@@ -113,7 +114,7 @@ def sweep(
             )
     with at_work(console, execution, options.as_json):
         done = verbs.sweep(
-            options.images(console, data),
+            options.images(aside, data),
             asked,
             options.recipe_options(rung),
             seeds=seeds,
@@ -123,7 +124,7 @@ def sweep(
             progress=progress,
         )
     if not progress.ran:
-        console.print("All of it was trained before; nothing to do but the report.")
+        aside.print("All of it was trained before; nothing to do but the report.")
     print_report(console, done.findings, to_flags)
     if done.recipe is not None:
         step = NextStep(data, done.folder, options, deciding, same_arithmetic(done.findings))

@@ -64,11 +64,12 @@ def train(
 ) -> int:
     """Train one recipe, with all its techniques, and leave a model folder."""
     console = make_console(options.as_json)
+    aside = options.aside(console)
     execution = pauses.execution(options, threads)
-    progress = make_progress(console, to_flags)
+    progress = make_progress(aside, to_flags, epochs=options.verbose)
     with at_work(console, execution, options.as_json):
         done = verbs.train(
-            options.images(console, data),
+            options.images(aside, data),
             options.recipe_options(rung),
             seed=seed,
             test=test,
@@ -79,7 +80,7 @@ def train(
         )
     result = done.result
     if not progress.ran:
-        console.print("This was trained before; nothing to do.")
+        aside.print("This was trained before; nothing to do.")
     if options.as_json:
         nothing = None if done.nothing_learned is None else asdict(done.nothing_learned)
         document = {"folder": str(done.folder), "nothing_learned": nothing, **result.model_dump(mode="json")}

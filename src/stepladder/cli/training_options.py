@@ -14,11 +14,12 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from stepladder.api.job import ImagesToLoad
-from stepladder.cli.console import AsJson, typed_command
+from stepladder.cli.console import AsJson, Quiet, Verbose, make_aside, typed_command
 from stepladder.cli.data_options import DataOptions
 from stepladder.cli.groups import FIRST, IMAGES, JUDGING, OUTPUT, RECIPE, RUNNING
 from stepladder.errors import RecipeError, StudyError
 from stepladder.recipe import SMALL_SET, recipe_names
+from stepladder.report.screen import Screen
 from stepladder.studies.design.costs import read_costs
 from stepladder.studies.design.designs import PLANS
 from stepladder.studies.design.recipes import RecipeOptions
@@ -212,6 +213,12 @@ class TrainingOptions(DataOptions):
     device: Device = "auto"
     precision: Precision = "auto"
     as_json: AsJson = False
+    quiet: Quiet = False
+    verbose: Verbose = False
+
+    def aside(self, console: Screen) -> Screen:
+        """Return where that goes which is said on the way to the result."""
+        return make_aside(console, quiet=self.quiet, verbose=self.verbose)
 
     def images(self, console: Console, data: str) -> ImagesToLoad:
         """Return what loads the image set, once, with a progress bar where somebody is watching."""

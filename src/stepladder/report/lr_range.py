@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator
 
+from stepladder.citations import cite
 from stepladder.errors import StudyError
 from stepladder.files import replace_bytes, replace_json, replace_text
 from stepladder.report.figures.style import (
@@ -163,7 +164,7 @@ def write_lr_range(found: LrRange, folder: Path, command: str) -> list[Path]:
     replace_text(
         paths[0],
         f"# Learning-rate range test: {escape(found.data)}\n\n{sentences}\n\n![{escape(_alt(found))}]"
-        f"(figures/lr-range.png)\n\nSmith, Cyclical Learning Rates for Training Neural Networks, 2017, section 3.3; "
+        f"(figures/lr-range.png)\n\n{cite('smith2017cyclical', 'section 3.3').line}; "
         f"the rate grows exponentially, and the loss is the mean of the {WINDOW} steps around each.\n\n"
         f"{escape(versions)}; {escape(machine)}; {found.precision} on {found.device}. Made by:\n\n"
         f"{render_code(command)}\n",

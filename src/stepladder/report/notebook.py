@@ -26,7 +26,14 @@ from stepladder.studies.judging.sizes import CurveFindings
 #: Sentences beyond these stand in the report.
 _SHOWN = 4
 
-_COLORS = {"helped": "#007a5a", "hurt": "#b04600", "equivalent": "#0066a1", "undecided": "#5a5a5a", "none": "#5a5a5a"}
+#: Of the signs: a contrast of 3 on a white notebook and on a black one; the words have the notebook's own color.
+SIGN_COLORS = {
+    "helped": "#007053",
+    "hurt": "#b04600",
+    "equivalent": "#3a8fd0",
+    "undecided": "#8a8a8a",
+    "none": "#8a8a8a",
+}
 
 
 def notebook_view(findings: AnyFindings) -> str:
@@ -54,9 +61,9 @@ def notebook_view(findings: AnyFindings) -> str:
 
 def _marks(findings: Findings) -> str:
     cells = [
-        f'<tr><td style="color:{_COLORS[mark.kind]}">{mark.symbol}</td>'
+        f'<tr><td style="color:{SIGN_COLORS[mark.kind]}">{mark.symbol}</td>'
         f'<td style="text-align:left"><strong>{escape(mark.name)}</strong></td>'
-        f'<td style="text-align:left;color:{_COLORS[mark.kind]}">{escape(mark.word)}</td>'
+        f'<td style="text-align:left">{escape(mark.word)}</td>'
         f'<td style="text-align:left">{escape(mark.figures)}</td></tr>'
         for mark in verdict_marks(findings)
     ]

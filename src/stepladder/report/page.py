@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image
 
 from stepladder.errors import printable
+from stepladder.report.plotly_bundle import SHA256, VERSION, bundle_license, packed_bundle
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,7 +32,11 @@ _REPORT = Path(__file__).parent
 _TEMPLATES = _REPORT / "templates"
 #: Before the sections' scripts, which use them, and after; in the order in which they build on one another.
 _FIRST, _LAST = ("base.js", "rows.js"), ("start.js",)
+#: Unpacks plotly.js before all else, where a section draws with it.
+_UNPACK = "unpack.js"
 _STYLES = ("report.css", "page.css")
+#: Letters of a PNG from which an image is taken for a photograph; drawings and digits have fewer, and stay exact.
+_PHOTOGRAPH = 1_600
 
 
 class Embedded(NamedTuple):
@@ -50,13 +56,15 @@ def render_page(findings: F, sections: Sequence[Section[F]], head: Head) -> str:
     """
     shown = [section for section in sections if section.applies(findings)]
     charts = {section.key: chart for section in shown if (chart := section.chart(findings)) is not None}
-    scripts = page_scripts(tuple(type(section) for section in sections))
+    kinds = tuple(type(section) for section in sections)
+    script = page_script(kinds)
+    bundle = draws_charts(kinds)
     return (
         _environment()
         .get_template("templates/page.html.j2")
         .render(
             head=head,
-            policy=content_policy(scripts),
+            policy=content_policy((sha256_of(script), *([SHA256] if bundle else []))),
             style="\n".join((_TEMPLATES / name).read_text(encoding="utf-8") for name in _STYLES),
             sections=[
                 {
@@ -68,7 +76,8 @@ def render_page(findings: F, sections: Sequence[Section[F]], head: Head) -> str:
                 for section in shown
             ],
             charts=as_json(charts),
-            scripts=scripts,
+            script=script,
+            plotly={"version": VERSION, "license": bundle_license(), "packed": packed_bundle()} if bundle else None,
         )
     )
 
@@ -96,35 +105,49 @@ def embed_figures(wide: Figure, narrow: Figure) -> Embedded:
     return Embedded(first, first if narrow is wide else _data_uri(narrow), width, height)
 
 
+def draws_charts(sections: tuple[type[Section[Any]], ...]) -> bool:
+    """Whether a section draws with plotly.js, which is in the page only then."""
+    return any(section.script() for section in sections)
+
+
 @lru_cache
-def page_scripts(sections: tuple[type[Section[Any]], ...]) -> tuple[str, ...]:
-    """Return the page's scripts: plotly.js where a section draws with it, and ours with each section's chart."""
+def page_script(sections: tuple[type[Section[Any]], ...]) -> str:
+    """Return the page's own script: what unpacks plotly.js where a section draws with it, and each section's chart."""
     drawn = [script for section in sections if (script := section.script())]
     first, last = ([(_TEMPLATES / "scripts" / name).read_text(encoding="utf-8") for name in n] for n in (_FIRST, _LAST))
-    body = "\n".join([*first, *drawn, *last])
-    ours = f'"use strict";\n(function () {{\n{body}\n}})();\n'
-    return (plotly_script(), ours) if drawn else (ours,)
+    unpack = [(_TEMPLATES / "scripts" / _UNPACK).read_text(encoding="utf-8")] if drawn else []
+    body = "\n".join([*unpack, *first, *drawn, *last])
+    return f'"use strict";\n(function () {{\n{body}\n}})();\n'
 
 
 @lru_cache
-def plotly_script() -> str:
-    """Return plotly.js, 4.8 MB: in the page, so that it opens offline."""
-    # Read as a file: importing plotly would take longer than rendering the page.
-    return (resources.files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
+def sha256_of(script: str) -> str:
+    """Return the SHA-256 of a script in hexadecimal digits."""
+    return hashlib.sha256(script.encode()).hexdigest()
 
 
 @lru_cache
-def content_policy(scripts: tuple[str, ...]) -> str:
-    """Return the Content-Security-Policy: nothing from anywhere, no script but those given, by their SHA-256.
+def content_policy(digests: tuple[str, ...]) -> str:
+    """Return the Content-Security-Policy: nothing from anywhere, and no script but those of these SHA-256s.
 
     Styles are allowed inline, since plotly.js sets them on every element that it draws.
     """
-    digests = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii") for script in scripts)
-    hashes = " ".join(f"'sha256-{digest}'" for digest in digests)
+    hashes = " ".join(f"'sha256-{base64.b64encode(bytes.fromhex(each)).decode('ascii')}'" for each in digests)
     return (
         f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
         "form-action 'none'"
     )
+
+
+def image_uri(png: str) -> str:
+    """Return a PNG in base64 as a data URI; a photograph as WebP of high quality, which has a fifth of the letters."""
+    if len(png) > _PHOTOGRAPH:
+        with Image.open(io.BytesIO(base64.b64decode(png))) as image, io.BytesIO() as file:
+            image.save(file, "WEBP", quality=90)
+            packed = base64.b64encode(file.getvalue()).decode("ascii")
+        if len(packed) < len(png):
+            return f"data:image/webp;base64,{packed}"
+    return f"data:image/png;base64,{png}"
 
 
 def as_json(document: Any) -> str:
@@ -138,8 +161,12 @@ def as_json(document: Any) -> str:
 
 
 def unbroken(sentence: str) -> str:
-    """Keep a figure with its unit, and an interval with its other end, on one line."""
-    return re.sub(r"\[[^]]*\]|n = \d+|[\d.]+ (%|points)", lambda match: match[0].replace(" ", "\u00a0"), sentence)
+    """Keep a figure with its unit, an interval with its other end, and a sign with its name on one line."""
+    return re.sub(
+        r"\[[^]]*\]|n = \d+|[\d.]+ (%|points)|(?<!\S)[+−] (?=\w)",
+        lambda match: match[0].replace(" ", "\u00a0"),
+        sentence,
+    )
 
 
 def page_environment(templates: Path) -> Environment:
@@ -161,7 +188,7 @@ def _environment() -> Environment:
     from stepladder.report.marks import SYMBOLS
 
     environment = page_environment(_REPORT)
-    environment.filters["unbroken"] = unbroken
+    environment.filters |= {"unbroken": unbroken, "image_uri": image_uri}
     environment.globals |= {"embed": embed, "symbols": SYMBOLS}
     return environment
 

@@ -30,6 +30,7 @@ class Head:
     Attributes:
         kicker: what kind of report it is, ``Stepladder study``.
         title: of what, ``ladder on digits``.
+        question: what was asked and how it was tried, in plain words; empty where the title says it.
         command: what to type to make it or to continue it.
         unfinished: how far it is, ``3 of 4 trials have ended``; empty where it is finished.
     """
@@ -38,6 +39,7 @@ class Head:
     title: str
     command: str
     unfinished: str = ""
+    question: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,9 @@ class TextTable:
     title: str = ""
 
     def pick(self, heads: tuple[str, ...], caption: str, title: str = "") -> TextTable:
-        """Return some columns in the given order; a head stands for every column that begins with it."""
-        chosen = [place for head in heads for place, name in enumerate(self.header) if name.startswith(head)]
+        """Return some columns in the given order; a head is a column's name, or all of it before a comma."""
+        names = [name.partition(",")[0] for name in self.header]
+        chosen = [place for head in heads for place, name in enumerate(names) if name == head]
         return TextTable(
             caption=caption,
             header=tuple(self.header[place] for place in chosen),

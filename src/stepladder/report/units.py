@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, floor, inf
+from math import ceil, floor, inf, log10
 
 from stepladder.training.metrics import Unit
 
@@ -87,7 +87,7 @@ class Scale:
     @property
     def unit(self) -> str:
         """The unit of a value, for a table's head."""
-        return {Unit.SHARE: "%", Unit.NATS: "nats", Unit.COST: "an image"}[self.counted_in]
+        return {Unit.SHARE: "%", Unit.NATS: "nats", Unit.COST: "an image", Unit.NUMBER: "units"}[self.counted_in]
 
     @property
     def step(self) -> str:
@@ -98,7 +98,7 @@ class Scale:
         """Write a value without its unit."""
         if value is None or self.share:
             return hundredths(value)
-        return f"{value:.4f}"
+        return _significant(value) if self.counted_in is Unit.NUMBER else f"{value:.4f}"
 
     def full(self, value: float) -> str:
         """Write a value with its unit."""
@@ -112,6 +112,9 @@ class Scale:
         """Write a difference, always with its sign."""
         if difference is None or self.share:
             return points(difference)
+        if self.counted_in is Unit.NUMBER:
+            text = _significant(abs(difference))
+            return text if difference == 0 else ("+" if difference > 0 else _MINUS) + text
         text = f"{abs(difference):.4f}"
         return text if float(text) == 0 else ("+" if difference > 0 else _MINUS) + text
 
@@ -133,6 +136,19 @@ class Scale:
     def axis_interval(self, bounds: tuple[float, float] | None) -> list[float | None] | None:
         """Return both ends of an interval as the axis of a chart has them."""
         return None if bounds is None else [self.axis(bounds[0]), self.axis(bounds[1])]
+
+
+def _significant(value: float) -> str:
+    """Write a figure of unknown unit: four decimals up to 10, fewer above, and two digits of what is next to nothing.
+
+    >>> _significant(0.41236), _significant(1234.56), _significant(0.00001234)
+    ('0.4124', '1,234.6', '1.2e-05')
+    """
+    size = abs(value)
+    if 0 < size < 5e-4 or size >= 1e9:
+        return f"{value:.2g}".replace("-", _MINUS, 1) if value < 0 else f"{value:.2g}"
+    decimals = max(0, 4 - floor(log10(size))) if size >= 10 else 4
+    return f"{value:,.{decimals}f}".replace("-", _MINUS)
 
 
 def amount(scale: Scale, size: float) -> str:

@@ -9,9 +9,16 @@ from typing import Any, TypeVar, assert_never
 from stepladder.files import encoded, json_text, replace_bytes
 from stepladder.report.markdown import render_markdown
 from stepladder.report.page import render_page
+from stepladder.report.question import describe_question
 from stepladder.report.recipe_file import RECIPE_FILE, sweep_recipe_file
 from stepladder.report.section import Head, Section
-from stepladder.report.sections import COMPARISON_SECTIONS, CURVE_SECTIONS, STUDY_SECTIONS, SWEEP_SECTIONS
+from stepladder.report.sections import (
+    COMPARISON_SECTIONS,
+    CURVE_SECTIONS,
+    SCORE_SECTIONS,
+    STUDY_SECTIONS,
+    SWEEP_SECTIONS,
+)
 from stepladder.report.sections.comparison import comparison_head
 from stepladder.report.sections.sweep_meaning import sweep_document
 from stepladder.report.units import count
@@ -39,7 +46,7 @@ def write_report(findings: AnyFindings) -> list[Path]:
     head = study_head(findings)
     match findings:
         case Findings():
-            files = render_sections(findings, STUDY_SECTIONS, head)
+            files = render_sections(findings, sections_of(findings), head)
         case SweepFindings():
             files = render_sections(findings, SWEEP_SECTIONS, head) | sweep_recipe_file(findings)
             if RECIPE_FILE not in files:  # a better one may have been there before more seeds came
@@ -79,7 +86,7 @@ def write_page(findings: AnyFindings) -> Path:
     head = study_head(findings)
     match findings:
         case Findings():
-            page = render_page(findings, STUDY_SECTIONS, head)
+            page = render_page(findings, sections_of(findings), head)
         case SweepFindings():
             page = render_page(findings, SWEEP_SECTIONS, head)
         case CurveFindings():
@@ -126,12 +133,19 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
     return [folder / name for name in files]
 
 
+def sections_of(findings: Findings) -> tuple[Section[Findings], ...]:
+    """Return the parts of the report of a study that compares rungs: fewer where another program made the scores."""
+    return STUDY_SECTIONS if findings.study.record.scores is None else SCORE_SECTIONS
+
+
 def study_head(findings: AnyFindings) -> Head:
     """Return what stands around the sections of the report of a study, a sweep or a curve."""
     study, record = findings.study, findings.study.record
     match findings:
         case Findings():
             kind, of = "study", record.plan
+            if record.scores is not None and record.scores.source != "command":
+                kind, of = "judgment", f"variants by {findings.metric.label}"
         case SweepFindings():
             kind, of = record.plan, f"values of {' × '.join(axis.key for axis in findings.sweep.axes)}"
         case CurveFindings():
@@ -144,4 +158,5 @@ def study_head(findings: AnyFindings) -> Head:
         title=f"{of} on {record.data.name}",
         command=record.command,
         unfinished=f"{ended} of {planned} {'has' if ended == 1 else 'have'} ended" if study.missing else "",
+        question=describe_question(findings),
     )

@@ -21,6 +21,7 @@ from stepladder.report.figures.style import (
     MUTED,
     TEST,
     TRAIN,
+    UNDECIDED,
     VALIDATION,
     house_style,
     to_png,
@@ -174,7 +175,8 @@ def test_files_are_deterministic_small_and_keep_their_text(make_study, draw):
 
 @pytest.mark.parametrize("draw", [draw_ladder, draw_curves, draw_forest])
 def test_a_name_that_xml_forbids_still_gives_a_valid_svg(make_study, draw):
-    ElementTree.fromstring(to_svg(draw(make_findings(make_study(**CASES["odd name"])))))
+    root = ElementTree.fromstring(to_svg(draw(make_findings(make_study(**CASES["odd name"])))))
+    assert "中文 $x_1 <b> &" in "".join(root.itertext()).replace("\u00a0", " ")
 
 
 def test_the_ladder_shows_every_seed_and_reads_from_the_bottom(make_study):
@@ -215,7 +217,7 @@ def test_an_interval_has_the_color_of_its_verdict(make_study):
     # From the bottom: the last of the plan is first.
     verdicts = [effect.verdict for effect in make_findings(make_study(seeds=5)).effects][::-1]
     assert set(verdicts) == {"helped", "undecided"}
-    assert colors == [TEST if verdict == "helped" else MUTED for verdict in verdicts]
+    assert colors == [TEST if verdict == "helped" else UNDECIDED for verdict in verdicts]
     assert (verdict_color("hurt"), verdict_color("equivalent"), verdict_color(None)) == (ALARM, VALIDATION, MUTED)
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from stepladder.report.figures.style import to_png
 from stepladder.report.sections.sizes import SizesSection, describe_sizes, size_table
+from stepladder.report.sections.sizes.figure import draw_sizes
 from stepladder.report.write import write_report
 from stepladder.studies.files.records import SavedStudy
 from stepladder.studies.judging.sizes import CurveFindings, make_curve_findings
@@ -169,3 +170,24 @@ def test_the_figure_fits_its_paper(make_curve: MakeCurve, compact: bool) -> None
 def test_the_watched_test_curve_is_said(make_curve: MakeCurve) -> None:
     found: CurveFindings = make_curve_findings(make_curve(validation=0.0))
     assert describe_sizes(found)[0] == "No validation images, so the test curve was watched."
+
+
+def test_the_figure_shows_accuracy_and_where_the_law_leads(make_curve: MakeCurve) -> None:
+    findings = make_curve_findings(make_curve())
+    law = findings.law
+    assert law is not None
+    axes = draw_sizes(findings).axes[0]
+    assert axes.get_xscale() == "log"
+    assert axes.get_ylabel().endswith(", %")
+    means = [line for line in axes.lines if line.get_marker() == "D"]
+    assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in means] == [
+        (size.images, pytest.approx(100 * (size.mean or 0))) for size in findings.sizes
+    ]
+    dashed = next(line for line in axes.lines if line.get_linestyle() == "--")
+    assert list(dashed.get_xdata()) == [law.images, 2 * law.images]
+    assert list(dashed.get_ydata()) == pytest.approx([100 * (1 - law.error), 100 * (1 - law.predicted)])
+    (reach,) = [line for line in axes.lines if line.get_marker() == "_"]
+    assert sorted(reach.get_ydata()) == pytest.approx(sorted(100 * (1 - end) for end in law.interval))
+    fitted = next(line for line in axes.lines if line.get_linewidth() == 1.4 and line.get_linestyle() == "-")
+    assert list(fitted.get_ydata()) == pytest.approx([100 * (1 - error) for _, error in law.line])
+    assert max(fitted.get_ydata()) <= 100

@@ -22,14 +22,16 @@ from stepladder.errors import printable as as_shown
 from stepladder.files import replace_bytes
 from stepladder.studies.judging.verdicts import Verdict
 
-# Okabe and Ito's blue, vermilion and green ("Color Universal Design", 2008), the latter two darkened to a contrast of
-# 4.5 on white, since end labels of 8 points share the color of their curve. In gray they look alike: dashes tell them
-# apart.
+# Okabe and Ito's blue, vermilion and green ("Color Universal Design", 2008). The latter two are darkened: to a
+# contrast of 4.5 on white, since end labels of 8 points share the color of their curve, and the green so far that it is
+# told from the gray of what is undecided without red cones or green ones (tests/report/test_colors.py). Dashes and
+# shapes tell all of them apart in gray.
 VALIDATION = "#0072B2"
 TRAIN = "#C24E00"
-TEST = "#007A5A"
+TEST = "#00523C"
 INK = "#1A1A1A"
 MUTED = "#5A5A5A"
+UNDECIDED = "#6E6E6E"
 GRID = "#E2E2E2"
 ALARM = "#A33B00"
 MARGIN = 0.12  # inches left of the title
@@ -68,7 +70,9 @@ def verdict_color(verdict: Verdict | None) -> str:
             return ALARM
         case "equivalent":
             return VALIDATION
-        case "undecided" | None:
+        case "undecided":
+            return UNDECIDED
+        case None:
             return MUTED
         case _:
             assert_never(verdict)

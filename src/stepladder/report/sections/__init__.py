@@ -24,6 +24,7 @@ from stepladder.report.sections.ladder import LadderSection
 from stepladder.report.sections.meaning import MeaningSection
 from stepladder.report.sections.network import NetworkSection
 from stepladder.report.sections.protocol import ProtocolSection
+from stepladder.report.sections.scores import ScoresSection
 from stepladder.report.sections.sizes import SizesSection
 from stepladder.report.sections.sweep_curves import SweepCurvesSection
 from stepladder.report.sections.sweep_meaning import SweepMeaningSection
@@ -48,6 +49,14 @@ STUDY_SECTIONS: tuple[Section[Findings], ...] = (
     NetworkSection(),
     DataSection(),
     ProtocolSection(),
+)
+
+#: Of scores that another program made: what needs no image and no model.
+SCORE_SECTIONS: tuple[Section[Findings], ...] = (
+    MeaningSection(),
+    LadderSection(),
+    EffectsSection(),
+    ScoresSection(),
 )
 
 #: Of a sweep or a search, which never reads test.

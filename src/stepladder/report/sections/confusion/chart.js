@@ -8,16 +8,18 @@ builders.confusion = (chart, { width, colors, narrow }) => {
   const straight = Math.max(...chart.names.map((name) => Math.min(name.length, 16))) * 7 < cell;
   const totals = chart.counts.map((row) => row.reduce((sum, count) => sum + count, 0));
   const share = (row, column) => (totals[row] ? chart.counts[row][column] / totals[row] : 0);
-  const cells = (diagonal) => chart.counts.map((row, i) => row.map((count, j) => ((i === j) === diagonal && count ? share(i, j) : null)));
-  const worst = Math.max(0.02, ...cells(false).flat().map((value) => value || 0));
-  const hover = chart.counts.map((row, i) => row.map((count, j) => `${count.toLocaleString("en")} of ${totals[i].toLocaleString("en")} ${names[i]}<br>${i === j ? "found" : "taken for " + names[j]}: ${(100 * share(i, j)).toFixed(1)} %`));
   const places = chart.names.map((_, i) => i);
-  const trace = (diagonal, color, most) => ({
-    type: "heatmap", x: places, y: places, z: cells(diagonal), zmin: 0, zmax: most, showscale: false, xgap: 2, ygap: 2, hoverongaps: false,
-    colorscale: [[0, diagonal ? colors.card : colors.soft], [1, color]], hoverinfo: "text", hovertext: hover,
-    text: n <= 20 && cell >= 22 ? chart.counts.map((row, i) => row.map((count, j) => (count && (i === j) === diagonal ? String(count) : ""))) : undefined,
-    texttemplate: n <= 20 && cell >= 22 ? "%{text}" : undefined, textfont: { size: Math.min(13, cell / 2.4) },
-  });
+  const found = places.flatMap((i) => places.filter((j) => chart.counts[i][j]).map((j) => [i, j]));
+  // By the root of the share, on one scale for right and wrong: one mistake in forty is pale and still seen.
+  const fills = found.map(([i, j]) => mixed(colors.card, i === j ? colors.equivalent : colors.hurt, 0.1 + 0.9 * Math.sqrt(share(i, j))));
+  const said = n <= 20 && cell >= 18;
+  const trace = {
+    x: found.map(([, j]) => j), y: found.map(([i]) => i), mode: said ? "markers+text" : "markers", hoverinfo: "text", cliponaxis: false,
+    marker: { symbol: "square", size: Math.max(1, cell - (cell > 12 ? 3 : 1)), color: fills, opacity: 1, line: { width: 0 } },
+    text: found.map(([i, j]) => String(chart.counts[i][j])), textposition: "middle center",
+    textfont: { size: Math.min(13, cell / 2.2), color: fills.map(readable) },
+    hovertext: found.map(([i, j]) => `${chart.counts[i][j].toLocaleString("en")} of ${totals[i].toLocaleString("en")} ${names[i]}<br>${i === j ? "found" : "taken for " + names[j]}: ${(100 * share(i, j)).toFixed(1)} %`),
+  };
   const bottom = bare ? 30 : straight ? 46 : 34 + longest * 6.6;
   const ticks = { showticklabels: !bare, tickvals: places, showgrid: false, ticks: "", automargin: false, tickfont: { color: colors.muted, size: Math.max(8, Math.min(12, cell)) } };
   const shapes = [];
@@ -27,7 +29,7 @@ builders.confusion = (chart, { width, colors, narrow }) => {
   }
   const spare = Math.max(12, width - side - size);
   return {
-    data: [trace(true, colors.equivalent, 1), trace(false, colors.hurt, worst)],
+    data: [trace],
     layout: layout(colors, {
       height: size + bottom + 12, margin: { l: side + spare / 2, r: spare / 2, t: 12, b: bottom }, hovermode: "closest", shapes,
       xaxis: axis(colors, { ...ticks, ticktext: names, range: [-0.5, n - 0.5], tickangle: straight ? 0 : -60, title: { text: "the model said", font: { color: colors.muted, size: 12.5 }, standoff: 4 } }),

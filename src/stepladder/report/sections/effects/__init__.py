@@ -84,7 +84,7 @@ class EffectsSection(Section[Findings]):
         return {
             "verdicts": table.pick(
                 ("technique", *how, "verdict", "mean", "interval", "new images", "p", "n", "seeds to decide"),
-                "Plus is better. How to read it: below, under more figures.",
+                "Plus is better; – marks what is not defined.",
             ),
             "more_figures": table.pick(
                 ("technique", *how, "difference of", "correlation", "detectable"), table.caption

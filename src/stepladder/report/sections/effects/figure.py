@@ -70,9 +70,9 @@ def draw_forest(findings: Findings, *, compact: bool = False) -> Figure:
                 mfc="white",
                 mew=1.6,
                 ms=6,
-                label="mean, these test images",
+                label="mean" if findings.study.record.scores else "mean, these test images",
             ),
-            Line2D([], [], color=MUTED, **_WIDER, label="new images"),
+            *([] if findings.study.record.scores else [Line2D([], [], color=MUTED, **_WIDER, label="new images")]),
             Patch(color=_ZONE, label=f"± {amount(scale, findings.study.record.smallest_effect)}"),
         ]
         write_legend(figure, handles, heads, 2 if compact else 4, 1.6)

@@ -66,7 +66,12 @@ class LadderSection(Section[Findings]):
             return None
         effects = effects_of_rungs(findings)
         return {
-            "rungs": [_chart_row(scale, rung, effects.get(rung.rung)) for rung in findings.rungs],
+            "rungs": [
+                _chart_row(scale, rung, effects.get(rung.rung))
+                # Of a variant of another program nobody knows which techniques it has: a space, in place of none.
+                | ({} if findings.study.record.scores is None or rung.adds else {"adds": ["\u00a0"]})
+                for rung in findings.rungs
+            ],
             "axis": f"{findings.metric.label}, {scale.unit}",
             "unit": scale.unit,
             "share": scale.share,
@@ -149,7 +154,7 @@ def _rows(findings: Findings) -> tuple[_Row, ...]:
             test_sd=rung.sd,
             train=rung.train,
             validation=rung.validation,
-            seconds=rung.seconds,
+            seconds=rung.seconds or None,  # nobody took the time of what a table holds
         )
         for rung in findings.rungs
     ]
@@ -181,7 +186,23 @@ def rung_table(findings: Findings) -> TextTable:
             f" The row {BAG_NAME} is no network and in no comparison; {UNDEFINED} also marks a metric that needs "
             "probabilities, which it does not have."
         )
-    return TextTable(caption=caption, header=tuple(header), rows=tuple(lines), text_columns=2)
+    table = TextTable(caption=caption, header=tuple(header), rows=tuple(lines), text_columns=2)
+    return table if findings.study.record.scores is None else _without_empty(table)
+
+
+def _without_empty(table: TextTable) -> TextTable:
+    """Return a table without the columns that say nothing of any row: what another program did not measure."""
+    kept = [
+        place
+        for place in range(len(table.header))
+        if place == 0 or any(row[place] not in (UNDEFINED, "0") for row in table.rows)
+    ]
+    return TextTable(
+        caption=table.caption.replace(" Train: accuracy on plain training images in evaluation mode.", ""),
+        header=tuple(table.header[place] for place in kept),
+        rows=tuple(tuple(row[place] for place in kept) for row in table.rows),
+        text_columns=sum(place < table.text_columns for place in kept),
+    )
 
 
 #: The columns of the table of every metric, after that of the interval; the plan's own is among them.
@@ -264,6 +285,8 @@ def terminal_table(findings: Findings) -> Table:
     table.add_column("rung", overflow="fold")
     test = "test" if record.metric == "accuracy" else record.metric
     train, val = ("train", "val") if record.metric == "accuracy" else ("train\naccuracy", f"val\n{record.metric}")
+    if record.scores is not None:
+        return _terminal_scores(findings, table)
     heads = [f"{test}\n{scale.unit}", f"{train}\n%", *([f"{val}\n{scale.unit}"] if validated else []), "time\na trial"]
     for head in heads:
         table.add_column(head, justify="right", no_wrap=True)
@@ -278,6 +301,24 @@ def terminal_table(findings: Findings) -> Table:
             cell += f" (n={row.n})"
         cells = [cell, hundredths(row.train), *([scale.value(row.validation)] if validated else [])]
         table.add_row(name, *(Text(each) for each in [*cells, duration(row.seconds)]))
+    return table
+
+
+def _terminal_scores(findings: Findings, table: Table) -> Table:
+    """Return the main table of scores that another program made: only what there is of them."""
+    scale, rows = Scale(findings.metric.unit), _rows(findings)
+    validated, timed = any(row.validation is not None for row in rows), any(row.seconds for row in rows)
+    heads = [f"{findings.metric.noun}\n{scale.unit}", *([f"val\n{scale.unit}"] if validated else [])]
+    for head in [*heads, *(["time\na run"] if timed else [])]:
+        table.add_column(head, justify="right", no_wrap=True)
+    for row in rows:
+        name = Text(row.rung, style="bold")
+        name.append("".join(f"\n{what}" for what in row.techniques), style="dim not bold")
+        state = [f"{number} {what}" for number, what in ((row.failed, "failed"), (row.missing, "to do")) if number]
+        name.append(f"\n{', '.join(state)}" if state else "", style="red not bold")
+        cell = scale.spread(row.test, row.test_sd) + (f" (n={row.n})" if row.n else "")
+        cells = [cell, *([scale.value(row.validation)] if validated else [])]
+        table.add_row(name, *(Text(each) for each in [*cells, *([duration(row.seconds)] if timed else [])]))
     return table
 
 

@@ -55,7 +55,8 @@ def draw_ladder(findings: Findings, *, compact: bool = False) -> Figure:
     """
     with house_style():
         rungs, scale = findings.rungs, Scale(findings.metric.unit)
-        labels = [_label(rung, 24 if compact else 32) for rung in rungs]
+        bare = "no technique" if findings.study.record.scores is None else ""
+        labels = [_label(rung, 24 if compact else 32, bare=bare) for rung in rungs]
         row = max(0.6, 0.26 + _LINE * (1 + max(len(label.lines) for label in labels)))
         header = _header(findings, 60 if compact else 110)
         top = header_height(header) + 0.5
@@ -82,8 +83,8 @@ def draw_ladder(findings: Findings, *, compact: bool = False) -> Figure:
         return figure
 
 
-def _label(rung: RungSummary, characters: int) -> _Label:
-    adds = " ".join(techniques_of(rung)) or "no technique"
+def _label(rung: RungSummary, characters: int, *, bare: str = "no technique") -> _Label:
+    adds = " ".join(techniques_of(rung)) or bare
     lines = [(line, MUTED) for line in textwrap.wrap(printable(adds), characters)]
     if rung.failed:
         if len(rung.failed) <= 3:

@@ -25,7 +25,9 @@ from stepladder.report.marks import (
     verdict_word,
 )
 from stepladder.report.nothing_learned import opening_sentences
+from stepladder.report.scores import describe_scores, describe_unknown
 from stepladder.report.section import Section
+from stepladder.report.sections.meaning.for_paper import citation, paragraph_for_paper
 from stepladder.report.units import (
     Scale,
     amount,
@@ -61,12 +63,16 @@ class MeaningSection(Section[Findings]):
         return describe(findings)
 
     def values(self, findings: Findings) -> dict[str, Any]:
-        """Return the words in three parts, and the marks."""
+        """Return the words in their parts, and the marks; what a mark or the next section shows is not said again."""
+        results, choice = describe_results(findings, brief=True), describe_choice(findings)
         return {
             "limits": describe_limits(findings),
             "headline": describe_answer(findings),
-            "answers": describe_results(findings),
+            "choice": choice,
+            "answers": [sentence for sentence in results if sentence not in choice],
             "marks": verdict_marks(findings),
+            "paragraph": paragraph_for_paper(findings),
+            "citation": citation(findings),
         }
 
 
@@ -92,6 +98,7 @@ class Mark:
 
     Attributes:
         figures: mean and interval on these test images; ``new_images`` is that on others like them, empty without one.
+        decided_by: what would decide an undecided one; else empty.
     """
 
     kind: str
@@ -100,6 +107,7 @@ class Mark:
     word: str
     figures: str
     new_images: str = ""
+    decided_by: str = ""
     strip: Strip | None = None
 
 
@@ -145,6 +153,7 @@ def verdict_marks(findings: Findings) -> list[Mark]:
             word=verdict_word(effect),
             figures=figures_of(scale, effect, ", "),
             new_images=on_new_images,
+            decided_by=_needed(findings, effect) if effect.verdict == "undecided" else "",
             strip=strip,
         )
         for effect, on_new_images, strip in zip(effects, wider, _strips(findings, effects), strict=True)
@@ -181,6 +190,8 @@ def describe_limits(findings: Findings) -> list[str]:
         )
     if limits.watched_test:
         sentences.append(f"{capital(WATCHED)}.")
+    if findings.study.record.scores is not None:
+        sentences += describe_scores(findings)
     if findings.nothing_learned is None:  # what to try there says it already
         sentences += _describe_uneven(findings)
     return sentences
@@ -206,10 +217,11 @@ def _describe_failed(findings: Findings) -> list[str]:
             for (rung, ending), number in stopped.items()
         ]
         others = [f"and {len(each) - _NAMED} more such rungs"] if len(each) > _NAMED else []
-        sentences.append(
-            f"{'; '.join([*each[:_NAMED], *others])}. This says nothing about accuracy, so these seeds are left out of "
-            "every comparison; `retry_failed=True` runs them again."
-        )
+        scores = findings.study.record.scores
+        why, how = "This says nothing about accuracy, so these seeds", "`retry_failed=True` runs them again"
+        if scores is not None and scores.source != "command":
+            why, how = "These seeds", "if such a run diverged, `diverged` says what it counts as"
+        sentences.append(f"{'; '.join([*each[:_NAMED], *others])}. {why} are left out of every comparison; {how}.")
     return sentences
 
 
@@ -226,6 +238,8 @@ def _ended_by(ending: Ending) -> str:
             return "ended by the machine"
         case Ending.ERROR:
             return "ended by an exception"
+        case Ending.NO_SCORE:
+            return "left without a score"
         case _:
             assert_never(ending)
 
@@ -276,19 +290,31 @@ def describe_answer(findings: Findings) -> list[str]:
     return sentences
 
 
-def describe_results(findings: Findings) -> list[str]:
-    """Return what the answer rests on and what follows from it, a sentence or two an item."""
+def describe_results(findings: Findings, *, brief: bool = False) -> list[str]:
+    """Return what the answer rests on and what follows from it, a sentence or two an item.
+
+    Args:
+        brief: leave out what the marks show, and the results of the rungs.
+    """
     if not findings.limits.finished or (findings.nothing_learned and findings.limits.read):
         return []
     if not findings.limits.read:
         return _describe_choice(findings)
     return [
-        *_describe_verdicts(findings),
-        *_describe_choice(findings),
-        *([] if findings.advice is None else [findings.advice]),
-        _describe_highest(findings),
+        *_describe_verdicts(findings, brief=brief),
+        *describe_choice(findings),
+        *([] if brief else [_describe_highest(findings)]),
         *_describe_bag(findings),
+        *describe_unknown(findings),
     ]
+
+
+def describe_choice(findings: Findings) -> list[str]:
+    """Return which recipe to use now, or why none can be named, and what to try next."""
+    if not findings.limits.finished or (findings.nothing_learned and findings.limits.read):
+        return []
+    advice = findings.advice if findings.limits.read else None
+    return [*_describe_choice(findings), *([] if advice is None else [advice])]
 
 
 def _answer(findings: Findings, effects: Sequence[Effect]) -> str:
@@ -336,7 +362,7 @@ def _seeds(seeds: Sequence[int]) -> str:
     return f"Seed {seeds[0]} was" if len(seeds) == 1 else f"Seeds {listing([str(seed) for seed in seeds])} were"
 
 
-def _describe_verdicts(findings: Findings) -> list[str]:
+def _describe_verdicts(findings: Findings, *, brief: bool) -> list[str]:
     judged = [effect for effect in findings.effects if effect.verdict is not None]
     if len(findings.study.record.seeds) == 1 or not judged:
         return []
@@ -344,7 +370,7 @@ def _describe_verdicts(findings: Findings) -> list[str]:
     for kind in findings.kinds:
         opening = opening_of(kind) if len(findings.kinds) > 1 else ""
         chosen = [effect for effect in findings.techniques if effect.design is kind]
-        sentences += [_open(opening, sentence) for sentence in _describe_rest(findings, chosen)]
+        sentences += [_open(opening, sentence) for sentence in _describe_rest(findings, chosen, undecided=not brief)]
     sentences += _describe_order(findings)
     sentences += _describe_gain(findings)
     interactions = [effect for effect in findings.effects if effect.is_interaction]
@@ -376,7 +402,7 @@ def _describe_interactions(effects: Sequence[Effect]) -> list[str]:
     return sentences
 
 
-def _describe_rest(findings: Findings, effects: Sequence[Effect]) -> list[str]:
+def _describe_rest(findings: Findings, effects: Sequence[Effect], *, undecided: bool = True) -> list[str]:
     """Say what neither answer nor table does: what small effects mean, what decides others, what is missing."""
     scale, small = Scale(findings.metric.unit), findings.study.record.smallest_effect
     sentences = []
@@ -391,7 +417,7 @@ def _describe_rest(findings: Findings, effects: Sequence[Effect]) -> list[str]:
     for effect in effects:
         if effect.verdict == "undecided":
             needed.setdefault(_needed(findings, effect), []).append(effect.name)
-    if needed and sum(map(len, needed.values())) <= _NAMED:
+    if undecided and needed and sum(map(len, needed.values())) <= _NAMED:
         sentences.append(f"Undecided: {'; '.join(f'{listing(names)} ({what})' for what, names in needed.items())}.")
     silent = [effect for effect in effects if effect.verdict is None]
     nothing = [effect.name for effect in silent if (effect.name, effect.design) in findings.unjudged]
@@ -504,6 +530,7 @@ def _describe_choice(findings: Findings) -> list[str]:
     choice, metric, scale = findings.choice, findings.metric, Scale(findings.metric.unit)
     extreme = "highest" if metric.higher_is_better else "lowest"
     worse = "above" if metric.higher_is_better else "below"
+    what = "recipe" if findings.study.record.scores is None else "rung"
     match choice.reason:
         case ChoiceReason.TOO_FEW:
             return []
@@ -512,6 +539,11 @@ def _describe_choice(findings: Findings) -> list[str]:
                 return ["No recipe is recommended: no trial learned anything."]
             return [f"No recipe is recommended: validation chooses {choice.refused}, which did not learn anything."]
         case ChoiceReason.NO_VALIDATION:
+            if findings.study.record.scores is not None:
+                return [
+                    f"No rung is recommended: {findings.metric.label} judges, so it must not choose, and there is no "
+                    "other score to choose by."
+                ]
             return [
                 "No recipe is recommended: test images must not choose one, and none were held out for validation. "
                 "Hold out a tenth of the training images to get a recommendation."
@@ -529,14 +561,14 @@ def _describe_choice(findings: Findings) -> list[str]:
             caution = "; with one seed this may be luck" if choice.seeds == 1 else ""
             if choice.reason is ChoiceReason.SIMPLEST:
                 within = f"of the rungs{sure} whose {mean} lies within noise of the best ({best})"
-                return [f"The recipe to use now is {choice.rung}: {within}, it is the simplest{caution}."]
+                return [f"The {what} to use now is {choice.rung}: {within}, it is the simplest{caution}."]
             if choice.rung != choice.best:
                 above = f"no rung{sure} is {worse} it by more than noise in {mean} ({extreme}: {best})"
-                return [f"The recipe to use now is {choice.rung}, the simplest: {above}{caution}."]
+                return [f"The {what} to use now is {choice.rung}, the simplest: {above}{caution}."]
             highest = f"it has the {extreme} {mean}{sure and f' of the rungs{sure}'} ({own})"
             lowest = choice.reason is ChoiceReason.LOWEST
             alone = "is the simplest" if lowest else "no simpler one lies within noise of it"
-            return [f"The recipe to use now is {choice.rung}: {highest}, and {alone}{caution}."]
+            return [f"The {what} to use now is {choice.rung}: {highest}, and {alone}{caution}."]
         case _:
             assert_never(choice.reason)
 
@@ -552,7 +584,8 @@ def _describe_highest(findings: Findings) -> str:
     sentence = f"The {extreme} {mean}{metric.label} is {_score(scale, top)}, on {names}."
     if first.mean is not None and first.rung not in findings.highest:
         sentence += f" The first rung, {first.rung}, has {_score(scale, first)}."
-    return f"{sentence} This describes the test images and is no verdict." if len(known) > 1 else sentence
+    what = "test images" if findings.study.record.scores is None else "scores"
+    return f"{sentence} This describes the {what} and is no verdict." if len(known) > 1 else sentence
 
 
 def _score(scale: Scale, rung: RungSummary) -> str:

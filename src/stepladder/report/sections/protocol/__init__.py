@@ -21,6 +21,9 @@ from stepladder.studies.judging.trial_facts import Costs, describe_machine
 from stepladder.training.arithmetic import Arithmetic
 from stepladder.training.history import TRAIN_SAMPLE
 
+#: Facts that the section on the data has on the page, and in the Markdown this one.
+_OF_THE_DATA = ("Images", "Splits", "Data fingerprint")
+
 
 class ProtocolSection(Section[AnyFindings]):
     """What someone needs to judge how far the study can be believed, and to repeat it."""
@@ -29,13 +32,17 @@ class ProtocolSection(Section[AnyFindings]):
     heading = "How it was done"
 
     def values(self, findings: AnyFindings) -> dict[str, Any]:
-        """Return both lists of facts."""
-        return {"protocol": protocol(findings), "platform": platform(findings.study.record)}
+        """Return both lists of facts, without those that the page has just above, under the data."""
+        return {
+            "protocol": [fact for fact in protocol(findings) if fact[0] not in _OF_THE_DATA],
+            "platform": platform(findings.study.record),
+        }
 
     def markdown(self, findings: AnyFindings) -> str:
         """Return both lists of facts."""
         how, where = (
-            render_list(f"{what}: {which}" for what, which in facts) for facts in self.values(findings).values()
+            render_list(f"{what}: {which}" for what, which in facts)
+            for facts in (protocol(findings), platform(findings.study.record))
         )
         return f"{how}\n\n### Versions and hardware\n\n{where}"
 
@@ -133,20 +140,9 @@ def _test(findings: AnyFindings) -> str:
 
 def _rules(findings: AnyFindings) -> list[tuple[str, str]]:
     """Return by which rules what is said was judged."""
-    record = findings.study.record
     match findings:
         case Findings():
-            interest = amount(Scale(findings.metric.unit), record.smallest_effect)
-            rules = f"{findings.metric.label}, α = {record.alpha:g}, smallest effect of interest {interest}"
-            if record.spending == "open":
-                taken = look_sizes(record.looks[0].seeds, len(record.seeds))
-                later = next_size(record.looks[0].seeds, len(record.seeds) + 1)
-                rules += (
-                    f", looks at {listing([str(each) for each in taken] or ['2'])} seeds so far, the next at {later}"
-                )
-            elif len(record.looks) > 1:
-                rules += f", looks at {listing([str(look.seeds) for look in record.looks])} seeds"
-            return [("Judged by", rules)]
+            return [("Judged by", judged_by(findings))]
         case SweepFindings():
             return _rules_of_sweep(findings)
         case CurveFindings():
@@ -165,6 +161,20 @@ def _rules(findings: AnyFindings) -> list[tuple[str, str]]:
             ]
         case _:
             assert_never(findings)
+
+
+def judged_by(findings: Findings) -> str:
+    """Return metric, error rate, smallest effect of interest and looks, one sentence without its end."""
+    record = findings.study.record
+    interest = amount(Scale(findings.metric.unit), record.smallest_effect)
+    rules = f"{findings.metric.label}, α = {record.alpha:g}, smallest effect of interest {interest}"
+    if record.spending == "open":
+        taken = look_sizes(record.looks[0].seeds, len(record.seeds))
+        later = next_size(record.looks[0].seeds, len(record.seeds) + 1)
+        rules += f", looks at {listing([str(each) for each in taken] or ['2'])} seeds so far, the next at {later}"
+    elif len(record.looks) > 1:
+        rules += f", looks at {listing([str(look.seeds) for look in record.looks])} seeds"
+    return rules
 
 
 def _rules_of_sweep(findings: SweepFindings) -> list[tuple[str, str]]:

@@ -26,6 +26,14 @@ class SweepMeaningSection(Section[SweepFindings]):
         """Return what limits the sweep, and what it shows."""
         return describe_sweep(findings)
 
+    def values(self, findings: SweepFindings) -> dict[str, Any]:
+        """Return what the page has before all other sentences: the limits, and the answer."""
+        best = findings.best
+        return {
+            "limits": [*opening_sentences(findings), *_limits(findings)],
+            "headline": "" if best is None or not findings.study.trials else next(_best(findings, best)),
+        }
+
 
 def describe_sweep(findings: SweepFindings) -> list[str]:
     """Return what the sweep says: what limits it, what did not learn, the best point and its rivals, where it lies."""

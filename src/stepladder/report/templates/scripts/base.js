@@ -34,8 +34,24 @@ function palette() {
 }
 
 function faded(color, opacity) {
+  return `rgba(${channels(color).join(", ")}, ${opacity})`;
+}
+
+function channels(color) {
   const value = parseInt(color.slice(1), 16);
-  return `rgba(${value >> 16}, ${(value >> 8) & 255}, ${value & 255}, ${opacity})`;
+  return [value >> 16, (value >> 8) & 255, value & 255];
+}
+
+// A color on the way from one to another.
+function mixed(from, to, share) {
+  const [one, other] = [channels(from), channels(to)];
+  return "#" + one.map((value, i) => Math.round(value + share * (other[i] - value)).toString(16).padStart(2, "0")).join("");
+}
+
+// Black or white, whichever is read better on a color: one of them always has a contrast above 4.5 (WCAG 2.2, 1.4.3).
+function readable(color) {
+  const [r, g, b] = channels(color).map((value) => (value / 255 <= 0.04045 ? value / 3294.6 : ((value / 255 + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000000" : "#ffffff";
 }
 
 function axis(colors, more) {

@@ -56,7 +56,8 @@ function rows(items, options) {
       height, annotations, shapes, hovermode: "closest",
       margin: { l: left, r: narrow ? 14 : right, t: top, b: 48 },
       xaxis: axis(colors, { range, title: { text: axisTitle, font: { color: colors.muted, size: 12.5 }, standoff: 6 }, automargin: false }),
-      yaxis: axis(colors, { range: [-0.6, items.length - (narrow ? 0.25 : 0.4)], showticklabels: false, showgrid: false, ticks: "", automargin: false }),
+      // Room above the last line for its dots, up to three over one another, and for its name where that stands there.
+      yaxis: axis(colors, { range: [-0.6, items.length - 1 + Math.max(narrow ? 0.75 : 0.6, 44 / row)], showticklabels: false, showgrid: false, ticks: "", automargin: false }),
     }),
   };
 }

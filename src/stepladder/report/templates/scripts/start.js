@@ -3,9 +3,10 @@ const themeButton = document.getElementById("theme");
 const systemDark = window.matchMedia("(prefers-color-scheme: dark)");
 
 function remembered(theme) {
-  try { // a file opened from a disk may have no storage
-    if (theme) localStorage.setItem("stepladder-theme", theme);
-    return localStorage.getItem("stepladder-theme");
+  const key = `stepladder-theme:${location.pathname}`; // each page its own: pages on a disk may share one storage
+  try { // or have none
+    if (theme) localStorage.setItem(key, theme);
+    return localStorage.getItem(key);
   } catch { return null; }
 }
 
