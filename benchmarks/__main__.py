@@ -115,6 +115,13 @@ _add(
     "fuzz",
     "fuzz npz tar --cases 1000 --seed 7",
 )
+_add(
+    "mutate",
+    "Put small mistakes into the code, one at a time, and count how many of them the tests notice.",
+    "mutate",
+    "mutate judging splits --sample 40",
+    "mutate --all",
+)
 
 
 def run(arguments: Sequence[str]) -> int:

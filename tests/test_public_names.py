@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import stepladder
-from stepladder.api import verbs
+from stepladder.api import judge, verbs
 from stepladder.cli import app
 
 #: Every verb of the command line that a program can want as well, as a function.
@@ -20,6 +20,7 @@ VERBS = {
     "curve",
     "data",
     "inspect",
+    "judge",
     "lr_range",
     "plan",
     "predict",
@@ -40,7 +41,11 @@ def test_the_public_names_are_the_promised_ones() -> None:
     values = {
         "Access",
         "BagOptions",
+        "Budget",
         "Callbacks",
+        "Citation",
+        "CommandExecution",
+        "CommandPlan",
         "Execution",
         "Grid",
         "Labelled",
@@ -59,6 +64,7 @@ def test_the_public_names_are_the_promised_ones() -> None:
         "Forecast",
         "ImageAudit",
         "Inspection",
+        "Judgment",
         "LrRange",
         "Predictions",
         "Study",
@@ -77,6 +83,7 @@ def test_the_public_names_are_the_promised_ones() -> None:
         "load_image_set",
         "load_model",
         "load_network",
+        "study_command",
         "load_recipe",
         "load_study",
     }
@@ -88,7 +95,8 @@ def test_a_verb_is_a_function_and_a_command() -> None:
     commands = {name.replace("-", "_") for name in app if not name.startswith("-")}
     assert commands >= VERBS
     for name in VERBS:
-        assert getattr(stepladder, name) is getattr(verbs, name)
+        home = judge if name == "judge" else verbs
+        assert getattr(stepladder, name) is getattr(home, name)
 
 
 def test_no_module_hides_a_public_function() -> None:
@@ -104,7 +112,9 @@ def test_importing_the_package_imports_no_torch() -> None:
 
 @pytest.mark.parametrize("name", [name for name in stepladder.__all__ if inspect.isfunction(getattr(stepladder, name))])
 def test_a_folder_may_be_written_as_a_string(name: str) -> None:
-    for parameter in inspect.signature(getattr(stepladder, name)).parameters.values():
+    parameters = inspect.signature(getattr(stepladder, name)).parameters
+    assert len(parameters) > 0
+    for parameter in parameters.values():
         kinds = str(parameter.annotation).split(" | ")
         assert "Path" not in kinds or "str" in kinds, f"{name}({parameter.name}=...) takes no string"
 

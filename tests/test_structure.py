@@ -1,4 +1,4 @@
-"""The structure that CONTRIBUTING and README promise, held against the code itself."""
+"""The structure that CONTRIBUTING promises, held against the code itself."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ SOURCE = Path(stepladder.__file__).parent
 REPOSITORY = SOURCE.parents[1]
 #: A module imports only from its left.
 ORDER = (
+    "trial",
     "lazy",
     "errors",
     "schema",
+    "citations",
     "files",
     "datasets",
     "network",
@@ -30,6 +32,7 @@ ORDER = (
     "baselines",
     "studies",
     "bench",
+    "answers",
     "report",
     "api",
     "cli",
@@ -41,6 +44,7 @@ STUDY_ORDER = (
     "judging",
     "findings",
     "running",
+    "scores",
     "prepare",
     "track",
     "check",
@@ -138,6 +142,7 @@ def test_imports_go_one_way_within_studies() -> None:
 
 
 def test_nothing_that_we_measure_ourselves_with_is_part_of_the_tool() -> None:
+    assert sum(len(list(imported(path))) for path in MODULES) > 1000
     for path in MODULES:
         assert not any(name.split(".")[0] == "benchmarks" for name in imported(path)), path
         if path.is_relative_to(SOURCE / "report"):
@@ -198,9 +203,9 @@ def test_no_public_function_takes_more_parameters_than_one_can_hold_in_mind() ->
     assert not wrong, "\n".join(wrong)
 
 
-def tree_of_the_readme() -> list[tuple[Path, str]]:
-    """Return what README's tree shows: each line's path, and all of the line."""
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+def shown_tree() -> list[tuple[Path, str]]:
+    """Return what CONTRIBUTING's tree shows: each line's path, and all of the line."""
+    text = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
     block = next(block for block in re.findall(r"```text\n(.*?)```", text, re.DOTALL) if "src/stepladder/" in block)
     found: list[tuple[Path, str]] = []
     above: dict[int, Path] = {}
@@ -213,20 +218,20 @@ def tree_of_the_readme() -> list[tuple[Path, str]]:
     return found
 
 
-def test_the_tree_of_the_readme_is_true() -> None:
+def test_the_tree_of_contributing_is_true() -> None:
     shown = set()
-    for path, line in tree_of_the_readme():
-        assert path.exists(), f"{path} is in README's tree"
+    for path, line in shown_tree():
+        assert path.exists(), f"{path} is in CONTRIBUTING's tree"
         assert path.is_dir() == line.split()[0].endswith("/"), f"{path}: folders end in /"
         shown.add(path)
         # What else a line names is beside the first name, or in its folder.
         for name in re.findall(r"(?<![\w/.])[a-z_]+(?:\.py|/(?=[\s;,.*]|$))", line)[1:]:
             places = [place for place in (path / name, path.parent / name, REPOSITORY / name) if place.exists()]
-            assert places, f"README's tree names {name} in the line of {path}"
+            assert places, f"CONTRIBUTING's tree names {name} in the line of {path}"
             shown.add(places[0])
     there = {path for path in SOURCE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
     missing = {path.name for path in there - shown if not path.name.startswith("__")}
-    assert not missing, f"README's tree lacks {missing}"
+    assert not missing, f"CONTRIBUTING's tree lacks {missing}"
 
 
 def test_no_retired_word_comes_back() -> None:

@@ -36,11 +36,15 @@ def test_every_setting_is_simulated(rates: list[SimulatedRates]) -> None:
 
 
 def test_the_promises_hold_however_seeds_are_added(rates: list[SimulatedRates]) -> None:
-    for one in rates:
-        assert max(one.once, one.estimate, one.on, one.equivalent) < MOST_OF_1000 or one.noise.endswith("skewed")
-        if one.noise == "normal":
-            assert one.coverage == pytest.approx(0.95, abs=0.02)
-            assert one.power == pytest.approx(0.8, abs=0.04)
+    promised = [one for one in rates if not one.noise.endswith("skewed")]
+    assert len(promised) > 40
+    for one in promised:
+        assert max(one.once, one.estimate, one.on, one.equivalent) < MOST_OF_1000, one
+    normal = [one for one in rates if one.noise == "normal"]
+    assert len(normal) == len(CORRELATIONS) * len(SEEDS)
+    for one in normal:
+        assert one.coverage == pytest.approx(0.95, abs=0.02)
+        assert one.power == pytest.approx(0.8, abs=0.04)
 
 
 def test_power_and_forecasts_are_as_promised() -> None:
@@ -102,6 +106,14 @@ def test_the_simulation_prints_a_table_and_whether_the_promises_hold(measure: Ca
     assert (outcome.code == 0) == ("Every promise holds." in outcome.err)
     assert "Percent of 500 studies a setting, each of 5 comparisons" in outcome.err
     assert "found in" in outcome.err
+
+
+def test_the_command_fails_where_a_promise_is_broken(measure: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulate, "_LEVEL", 0.05)  # no adjustment for five comparisons
+    outcome = measure("simulate", "--studies", "50")
+    assert outcome.code == 1
+    assert "Every promise holds." not in outcome.out + outcome.err
+    assert "Broken: normal, correlation 0, n = 5: " in outcome.out + outcome.err
 
 
 def test_no_study_is_refused(measure: Call) -> None:

@@ -190,9 +190,20 @@ def test_groups_across_given_splits_are_leaks_that_can_be_dropped():
     rest, dropped = check_leaks(splits, images.class_names, drop_leaks=True)
     assert dropped.clean
     assert dropped.dropped == 4
+    many = "4 images were taken out of training, as they are copies of validation or test images, or of their groups"
+    assert dropped.line.startswith(f"Leak check: {many}.")
     assert 0 not in rest.train.groups
     assert rest.test is splits.test
     assert check_leaks(rest, images.class_names)[1].clean
+
+
+def test_one_image_of_a_group_that_is_tested_is_one_image():
+    pixels = np.random.default_rng(1).integers(0, 256, (10, 8, 8, 1), dtype=np.uint8)
+    test = Split(pixels, np.array([0, 1] * 5), groups=np.array([5, 50, 51, 52, 53, 54, 55, 56, 57, 58]))
+    images = grouped([0, 1] * 20, list(range(40)), test=test)
+    _, found = check_leaks(make_splits(images, 0), images.class_names, drop_leaks=True)
+    one = "1 image was taken out of training, as it is a copy of a validation or test image, or of the group of one"
+    assert found.line.startswith(f"Leak check: {one}.")
 
 
 def test_copies_inside_one_split_are_drawn_together():

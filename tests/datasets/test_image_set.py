@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stepladder.datasets import Split
+from stepladder.datasets import ImageSet, Split
+from stepladder.datasets.image_set import MAX_CHOSEN_SIDE
 from stepladder.errors import DataError
 
 
@@ -75,3 +76,10 @@ def test_its_form_is_short_whatever_the_names_are(make_set):
     long = replace(images, name="n" * 1000, class_names=tuple(f"{number}{'x' * 500}" for number in range(300)))
     assert len(repr(long)) < 500
     assert "300 classes" in repr(long)
+
+
+@pytest.mark.parametrize(("original", "photographs"), [(63, False), (64, True)])
+def test_images_of_64_pixels_are_photographs_and_small_ones_are_kept_up_to_as_many(original, photographs):
+    split = Split(np.zeros((2, 8, 8, 1), np.uint8), np.arange(2, dtype=np.int64))
+    assert ImageSet("made", ("a", "b"), {"train": split}, original_side=original).are_photographs is photographs
+    assert MAX_CHOSEN_SIDE == 64, "which docs, help and the usual networks say"

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stepladder.datasets import ImageSet, Split, load_image_set, make_splits
+from stepladder.datasets.splits import outside_test
 from stepladder.errors import DataError
 
 
@@ -188,3 +189,27 @@ def test_splits_of_one_block_are_joined_without_a_copy():
     apart = Split(held.images, held.labels)  # in memory of its own
     copied = make_splits(ImageSet("made", ("a", "b"), {"train": train, "validation": apart, "test": train}), 0).train
     assert copied.fingerprint == joined.fingerprint
+
+
+def test_mirrored_views_of_one_block_are_joined_as_they_are_seen():
+    """They have its shape and lie in it, and are still no rows of it."""
+    block = np.random.default_rng(0).integers(0, 256, (30, 4, 4, 1), dtype=np.uint8)
+    labels = np.arange(30, dtype=np.int64) % 2
+    for view in (block[10:20, :, ::-1], block[10:20][::-1], block[10:30:2]):
+        train, held = Split(block[:10], labels[:10]), Split(view, labels[10:20])
+        joined = make_splits(ImageSet("made", ("a", "b"), {"train": train, "validation": held, "test": train}), 0).train
+        np.testing.assert_array_equal(joined.images, np.concatenate([block[:10], view]))
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_what_is_outside_the_test_images_is_what_the_splits_leave(make_set, grouped):
+    image_set = make_set({"train": [50, 70, 30]})
+    train = image_set.splits["train"]
+    groups = np.arange(150, dtype=np.int64) // 2 if grouped else None
+    named = replace(image_set, splits={"train": replace(train, groups=groups)})
+    outside = outside_test(train.labels, groups)
+    splits = make_splits(named)
+    assert outside.dtype == np.int64
+    assert outside.tolist() == sorted(set(outside.tolist()))
+    assert sorted(rows(train.take(outside))) == sorted(rows(splits.train) + rows(splits.validation))
+    assert outside_test(np.arange(2)).tolist() == [0, 1], "too few for a test split"

@@ -14,6 +14,7 @@ from stepladder.datasets.splits import make_splits
 from stepladder.errors import DataError
 from stepladder.model import Prediction, Predictions, classifier, load_model
 from stepladder.model.folder import Model
+from stepladder.model.limits import Limits, in_sets, rounded, threshold_for_risk, threshold_for_sets
 from stepladder.training.evaluate import DeviceSplit, evaluate
 
 
@@ -103,3 +104,22 @@ def test_a_model_is_short_to_print(saved):
     assert repr(model) == f"Model(10 classes, images of 8×8×1, from {saved})"
     assert repr(replace(model, folder=None)) == "Model(10 classes, images of 8×8×1)"
     assert len(repr(replace(model, class_names=("name",) * 5000, folder=Path("deep/" * 500)))) < 500
+
+
+def test_abstaining_and_sets_go_each_by_its_own_promise(saved, digits):
+    """A made-up model's limits: 1,000 validation images, the more confident the more often right."""
+    random = np.random.default_rng(0)
+    sure = random.uniform(0.1, 1, 1000)
+    labels = np.where(random.random(1000) < sure, 0, 1)
+    probabilities = np.stack([sure, *[(1 - sure) / 9] * 9], axis=1)
+    model = replace(load_model(saved, "cpu"), limits=Limits.of(probabilities, labels))
+    images = digits.splits["train"].images[:100]
+    above = threshold_for_risk(model.limits.answered, 0.3).above
+    inside = threshold_for_sets(model.limits.true_probability, 0.7)
+    assert abs(above - inside) > 0.05, "the two can be told apart"
+    found = model.predict(images, abstain=0.3, sets=0.7)
+    given = rounded(found.probabilities)
+    assert found.answered.tolist() == (given.max(axis=1) > above).tolist()
+    assert found.inside.tolist() == in_sets(found.probabilities, inside).tolist()
+    asked = [(model.predict(images[:3], **one)) for one in ({"abstain": 0.3}, {"sets": 0.7}, {})]
+    assert [(one.answered is None, one.inside is None) for one in asked] == [(False, True), (True, False), (True, True)]

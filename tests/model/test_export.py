@@ -15,7 +15,8 @@ import torch
 from stepladder.errors import RecipeError, StorageError
 from stepladder.model import OnnxModel, load_model, save_model
 from stepladder.model import export as room
-from stepladder.model.export import FORMATS, TOLERANCE, export_model
+from stepladder.model.classifier import Predictions
+from stepladder.model.export import FORMATS, TOLERANCE, export_model, quantize_file
 from stepladder.model.folder import calibrate_model
 from stepladder.model.images import read_pixels
 from stepladder.model.onnx_file import METADATA
@@ -229,3 +230,59 @@ def test_the_graph_is_of_standard_operators(digits_train, tiny_recipe, compute, 
     assert kinds.count("MaxPool") == kinds.count("Conv") == 2
     assert "Gather" not in kinds
     assert {node.domain for node in graph.graph.node} <= {"", "ai.onnx"}
+
+
+@pytest.mark.parametrize(("share", "written"), [(0.9, True), (1.1, False)])
+def test_probabilities_may_differ_by_the_tolerance_and_no_more(model, images, tmp_path, monkeypatch, share, written):
+    """The class stays the same, so that the tolerance alone can refuse the file."""
+
+    def nearly(_model, _metadata):
+        def run(pixels):
+            found = model.probabilities(pixels).copy()
+            found[np.arange(len(found)), found.argmax(axis=1)] += share * TOLERANCE
+            return (found,)
+
+        return b"content", run, {}
+
+    monkeypatch.setattr(room, "_to_program", nearly)
+    if written:
+        assert export_model(model, tmp_path / "m.pt2", images[:20], form="exported-program").checked == 20
+    else:
+        with pytest.raises(RecipeError, match=r"differs from the model by up to 0\.00011 in a probability"):
+            export_model(model, tmp_path / "m.pt2", images[:20], form="exported-program")
+    assert (tmp_path / "m.pt2").exists() == written
+
+
+def test_what_8_bits_cost_is_told_from_before_to_after():
+    """The file before is right on three of four labelled images and calls one of five unlike; after, one and four."""
+
+    class File:
+        tells_unlikeness = True
+
+        def __init__(self, names, unlike):
+            self.names, self.unlikeness = names, np.array(unlike)
+
+        def answer(self, pixels, doubts):
+            assert doubts.unlike
+            return Predictions(("a", "b"), np.eye(2)[self.names], (), None, None, self.unlikeness)
+
+    before = File([0, 1, 0, 0, 0], [1.0, -1.0, -1.0, -1.0, -1.0])
+    after = File([0, 0, 1, 0, 0], [1.0, 1.0, 1.0, 1.0, -1.0])
+    labels = np.array([0, 1, 0, 1, -1])
+    told = room._compare_files(before, after, np.zeros((5, 8, 8, 1), np.uint8), labels)
+    assert (told.accuracy, told.unlike, told.agreement, told.checked) == ((0.75, 0.25), (0.2, 0.8), 0.6, 5)
+    assert "accuracy 75.00 % before and 25.00 % after; called unlike 20.00 % before and 80.00 % after" in told.cost
+
+
+def test_eight_bits_without_labels_promise_nothing_and_tell_no_accuracy(exported, images, tmp_path):
+    path = tmp_path / "small.onnx"
+    path.write_bytes(exported.path.read_bytes())
+    trained = np.arange(60) < 40
+    told = quantize_file(path, images[:60], trained=trained)
+    assert (told.calibrated, told.checked, told.accuracy, told.unlike) == (40, 20, None, None)
+    assert told.bytes_written == path.stat().st_size < told.bytes_before == exported.bytes_written
+    assert 0.8 < told.agreement <= 1
+    assert told.cost == f"the same class on {100 * told.agreement:.2f} % of 20 images that did not"
+    assert OnnxModel.load(path).limits is None
+    with pytest.raises(RecipeError, match="8 bits are set by images that trained the model, and none of these 60 did"):
+        quantize_file(path, images[:60], trained=np.zeros(60, dtype=bool))

@@ -117,6 +117,8 @@ def test_the_files_are_those_of_hugging_face(saved):
 
 def test_saving_twice_writes_the_same_bytes(saved, trained, digits, compute, tmp_path):
     save_model(tmp_path, trained, digits.class_names, digits.image_shape, compute, "# A card\n")
+    names = sorted(path.name for path in saved.iterdir())
+    assert names == sorted(path.name for path in tmp_path.iterdir())
     for path in saved.iterdir():
         assert (tmp_path / path.name).read_bytes() == path.read_bytes()
 
@@ -128,7 +130,9 @@ def test_no_pickle(saved, monkeypatch):
     for module, name in ((torch, "load"), (pickle, "load"), (pickle, "loads"), (pickle, "Unpickler")):
         monkeypatch.setattr(module, name, refuse)
     load_folder(saved, "cpu")
-    assert not any(path.read_bytes()[:2] in (b"PK", b"\x80\x02") for path in saved.iterdir())
+    starts = {path.name: path.read_bytes()[:2] for path in saved.iterdir()}
+    assert {"model.safetensors", "config.json"} <= set(starts)
+    assert not {b"PK", b"\x80\x02"} & set(starts.values())
 
 
 def test_images_however_they_lie_in_memory(saved, digits):

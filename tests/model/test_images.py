@@ -11,7 +11,7 @@ from PIL import Image
 from stepladder.datasets import load_image_set
 from stepladder.datasets.image_set import FITS
 from stepladder.errors import DataError
-from stepladder.model.images import ImageFile, find_images, read_pixels
+from stepladder.model.images import ImageFile, find_images, name_images, read_pixels
 
 SHAPE = (8, 8, 3)
 CLASSES = ("cat", "dog")
@@ -279,3 +279,18 @@ def test_values_of_16_bits_are_spread_as_in_training(tmp_path):
     with Image.open(files[0]) as held:
         np.testing.assert_array_equal(read_pixels(held, images.image_shape, span=images.span)[0], found[0])
     assert read_pixels(files, images.image_shape).max() < 10
+
+
+def test_files_folders_patterns_and_arrays_are_named_by_their_files(tmp_path):
+    for name in ("a.png", "b.png", "[c].png"):
+        (tmp_path / name).write_bytes(png(noise(*SHAPE)))
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "d.png").write_bytes(png(noise(*SHAPE)))
+
+    def names(*images):
+        return [None if path is None else path.relative_to(tmp_path).as_posix() for _, path in name_images(images)]
+
+    assert names(tmp_path / "a.png", noise(*SHAPE)) == ["a.png", None]
+    assert names(tmp_path / "inner") == ["inner/d.png"]
+    assert names(str(tmp_path / "?.png")) == ["a.png", "b.png"]
+    assert names(tmp_path / "[c].png") == ["[c].png"], "a file of that name is no pattern"

@@ -17,6 +17,7 @@ from stepladder.model.limits import (
     in_sets,
     least_risk,
     read_limits,
+    rounded,
     threshold_for_risk,
     threshold_for_sets,
     write_limits,
@@ -149,3 +150,28 @@ def test_what_is_kept_is_read_back_and_damage_is_said(tmp_path) -> None:
         read_limits(tmp_path)
     write_limits(tmp_path, None)
     assert read_limits(tmp_path) is None
+
+
+def test_limits_come_back_from_a_file_whatever_share_is_wrong(tmp_path) -> None:
+    """A model that makes no mistake, and one that makes nothing else, are none the less read."""
+    probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [1.0, 0.0]])
+    for labels in (np.zeros(4, np.int64), np.ones(4, np.int64), np.array([0, 1, 0, 1])):
+        found = Limits.of(probabilities, labels)
+        write_limits(tmp_path, found)
+        back = read_limits(tmp_path)
+        assert back is not None
+        assert back.answered == found.answered
+        assert back.answered[-1].wrong == int(labels.sum())
+        assert back.true_probability.tolist() == found.true_probability.tolist()
+
+
+def test_probabilities_are_compared_to_six_digits() -> None:
+    """PyTorch and an exported file differ in the seventh."""
+    assert rounded(np.array([0.12345649, 0.12345651, 1 / 3], np.float64)).tolist() == [0.123456, 0.123457, 0.333333]
+
+
+def test_of_a_model_that_is_always_wrong_no_share_is_offered() -> None:
+    shares = Limits.of(np.tile([0.9, 0.1], (50, 1)), np.ones(50, np.int64)).answered
+    assert least_risk(shares) == 1
+    with pytest.raises(RecipeError, match=r"images with 50 mistakes cannot promise so few wrong answers$"):
+        threshold_for_risk(shares, 0.5)

@@ -140,3 +140,26 @@ def test_the_rule_is_part_of_the_model(saved: Path) -> None:
         "black": 7,
         "white": 9,
     }
+
+
+def test_the_rule_of_a_color_and_of_a_gray_model_value_by_value() -> None:
+    """Other programs read it, so none of it may change unnoticed."""
+    usual = {
+        "version": 1,
+        "interpolation": "bicubic",
+        "antialias": True,
+        "crop_pct": 1.0,
+        "padding": 0,
+        "gray_from_color": "ITU-R BT.601",
+        "layout": "NHWC",
+        "dtype": "uint8",
+        "exif_orientation": True,
+        "transparency": "over white",
+        "frame": 0,
+        "jpeg_scales": [1, 2, 4, 8],
+        "jpeg_pixels_left": 2,
+    }
+    color = {"input_size": [3, 32, 48], "color_order": "RGB", "crop_mode": "center", "black": 0, "white": 65535}
+    gray = {"input_size": [1, 8, 8], "color_order": "L", "crop_mode": "border", "black": 100, "white": 4095}
+    assert image_rule((32, 48, 3), "crop", None) == usual | color
+    assert image_rule((8, 8, 1), "pad", (100, 4095)) == usual | gray

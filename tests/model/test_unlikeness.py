@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from torch import nn
 from stepladder.errors import StorageError
 from stepladder.model import OnnxModel, load_model
 from stepladder.model.export import UNLIKENESS_TOLERANCE, export_model
+from stepladder.model.onnx_file import METADATA
 from stepladder.model.unlikeness import (
     FEWEST_IMAGES,
     Unlikeness,
@@ -156,6 +158,13 @@ def test_an_exported_file_measures_the_same(measured, digits, tmp_path) -> None:
     export_model(measured, tmp_path / "m.onnx", images[:20])
     read = OnnxModel.load(tmp_path / "m.onnx")
     assert read.tells_unlikeness
+    # Of two outputs, which older versions would misread.
+    facts = json.loads(read._session.get_modelmeta().custom_metadata_map[METADATA])
+    assert facts["file_version"] == 3
+    export_model(measured, tmp_path / "m.pt2", images[:20], form="exported-program")
+    told = {METADATA: ""}
+    torch.export.load(tmp_path / "m.pt2", extra_files=told)
+    assert json.loads(told[METADATA])["file_version"] == 1, "which has one output"
     expected, found = measured.with_unlikeness(images), read.with_unlikeness(images)
     np.testing.assert_allclose(found[0], expected[0], atol=1e-4)
     np.testing.assert_allclose(found[1], expected[1], rtol=UNLIKENESS_TOLERANCE, atol=UNLIKENESS_TOLERANCE)

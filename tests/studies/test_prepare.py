@@ -221,6 +221,13 @@ def test_a_step_that_needs_more_memory_than_there_is(photos: ImageSet, monkeypat
     )
     assert found is not None, note
     assert grave(recipe, photos, workers=1) == ()
+    monkeypatch.setattr(module, "memory_of", lambda _: 0.08)
+    (alone,) = grave(recipe, photos, workers=1)
+    assert "trials at a time" not in alone
+    assert "`workers=1`" not in alone, "which would change nothing"
+    assert "take `batch_size=" in alone
+    (together,) = grave(recipe, photos)
+    assert "`workers=1`" not in together, "since that would not be enough"
     monkeypatch.setattr(module, "memory_of", lambda _: 0.0)  # where the system does not tell
     assert grave(recipe, photos) == ()
 

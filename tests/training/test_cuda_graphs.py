@@ -194,4 +194,5 @@ def test_every_replay_drops_other_values(tiny_recipe: MakeRecipe, digits_train: 
     for number in range(8):
         one(positions, Progress(number, 40, 3))
         masks.append(dropped.clone())
+    assert len(masks) == 8
     assert not any(torch.equal(first, second) for first, second in pairwise(masks))

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -46,10 +48,23 @@ def test_small_steps_take_one_thread_and_large_ones_all(monkeypatch: pytest.Monk
         torch.set_num_threads(before)
 
 
-def test_keeping_freed_memory_does_not_fail_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("platform", "libc", "asked"),
+    [
+        ("linux", True, [(-3, 32 * 2**20), (-1, 2**31 - 1)]),  # glibc's numbers of mmap and trim thresholds
+        ("linux", False, []),  # musl
+        ("darwin", True, []),
+    ],
+)
+def test_freed_memory_is_kept_where_the_c_library_can(
+    monkeypatch: pytest.MonkeyPatch, platform: str, libc: bool, asked: list[tuple[int, int]]
+) -> None:
+    calls: list[tuple[int, int]] = []
+    library = SimpleNamespace(mallopt=lambda *values: calls.append(values)) if libc else SimpleNamespace()
+    monkeypatch.setattr("ctypes.CDLL", lambda _: library)
+    monkeypatch.setattr("sys.platform", platform)
     keep_freed_memory()
-    monkeypatch.setattr("sys.platform", "darwin")
-    keep_freed_memory()
+    assert calls == asked
 
 
 def test_threads_are_left_as_they_were() -> None:

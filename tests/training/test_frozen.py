@@ -133,7 +133,9 @@ def test_a_planted_link_is_not_written_through(planted, link, images, tiny_recip
     recipe = tiny_recipe("freeze", network=NETWORK, epochs=1)
     kept = weights(train_network(recipe, images, 0, CPU))
     precious = tmp_path / "precious"
-    for folder in own_cache.iterdir():
+    folders = list(own_cache.iterdir())
+    assert len(folders) > 0
+    for folder in folders:
         content = (folder / planted).read_bytes()
         precious.write_bytes(content)
         (folder / planted).unlink()

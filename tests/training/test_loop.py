@@ -1,4 +1,5 @@
 import math
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain
@@ -15,6 +16,7 @@ from stepladder.errors import RecipeError
 from stepladder.network.build import build_network
 from stepladder.recipe import Recipe
 from stepladder.techniques import TECHNIQUES, Progress, Technique
+from stepladder.techniques.guard import FORKED
 from stepladder.training import assembly, loop
 from stepladder.training.assembly import Assembly, TrainingData
 from stepladder.training.device import choose_compute
@@ -350,3 +352,19 @@ def test_the_best_epoch_keeps_the_averaged_weights(tiny_recipe: MakeRecipe, digi
         == best.history[best.selected_epoch].val_accuracy
         == max(record.val_accuracy or 0.0 for record in best.history)
     )
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no process can be copied here")
+def test_a_copy_of_the_process_ends_at_its_next_step(tiny_recipe: MakeRecipe, digits_train: Split) -> None:
+    """Without checkpoints too: two must not train one trial, nor return from one call."""
+    children: list[int] = []
+
+    def copied(_images: int) -> None:
+        if not children:
+            children.append(os.fork())
+
+    data = TrainingData(digits_train, None, 10)
+    train_network(tiny_recipe(epochs=1), data, 0, CPU, TrainingCallbacks(copied))
+    if children == [0]:
+        os._exit(0)  # the copy went on to the end
+    assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == FORKED

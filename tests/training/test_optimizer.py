@@ -67,6 +67,7 @@ def test_muon_takes_hidden_weights_as_matrices_and_adamw_the_rest() -> None:
     one = trained(ours, make_optimizer(Optimizer(name="muon", lr=0.03, adamw_lr=0.002), ours), steps=1)
     rest = [value for name, value in theirs.named_parameters() if name not in ("conv2.weight", "fc1.weight")]
     other = trained(theirs, optim.AdamW(rest, 0.002, weight_decay=0), steps=1)
+    assert {"conv2.weight", "fc1.weight"} < set(one)
     for name, value in one.items():
         if name in ("conv2.weight", "fc1.weight"):
             # An orthogonal step: the singular values of the change that are not nothing are about alike.

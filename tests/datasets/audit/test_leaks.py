@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from stepladder.datasets import ImageSet, Split, load_image_set, make_splits
-from stepladder.datasets.audit import check_leaks
+from stepladder.datasets.audit import check_leaks, leaks
+from stepladder.datasets.audit.duplicates import Copies
 from stepladder.errors import DataError
 
 
@@ -65,6 +66,21 @@ def test_the_training_copies_are_dropped_and_the_test_is_not_touched(leaky):
     assert second.dropped == 0
     assert again.fingerprint == splits.fingerprint
     assert second.line.startswith("Leak check: no test image is among the training images. Always guessing")
+
+
+def test_what_was_taken_out_is_part_of_the_fingerprint(leaky):
+    """As many images of the same splits, but others: other splits, whose trials are not to be mixed up."""
+    before = make_splits(leaky, 0)
+
+    def dropped(*positions: int) -> str:
+        none = np.empty(0, np.int64)
+        copies = Copies("train", "test", *[none] * 5, np.array(positions), none, compared=len(before.test))
+        rest, count = leaks._without(before, (leaks._Leak(copies, none, none),), leaky.class_names)
+        assert count == len(positions)
+        return rest.fingerprint
+
+    assert dropped(0, 2) == dropped(0, 2)
+    assert len({dropped(0, 2), dropped(0, 3), dropped(0, 2, 3), before.fingerprint}) == 4
 
 
 def test_splits_made_here_are_checked_too(photographs):

@@ -4,7 +4,7 @@ import pytest
 
 from stepladder.errors import StudyError
 from stepladder.recipe import Recipe, load_recipe
-from stepladder.studies.design.designs import PLANS, Design, compare_with_below, make_design
+from stepladder.studies.design.designs import PLANS, Design, compare_with_below, design_of_rungs, make_design
 from stepladder.studies.design.rungs import Rung
 
 MakeRecipe = Callable[..., Recipe]
@@ -67,6 +67,58 @@ def test_rungs_of_the_users_own_are_compared_with_the_one_below(tiny_recipe: Mak
     ]
     with pytest.raises(StudyError, match="the study has one rung, short, and nothing to compare it with"):
         compare_with_below(rungs[:1])
+
+
+@pytest.fixture
+def own_rungs(tiny_recipe: MakeRecipe) -> tuple[Rung, ...]:
+    """What ``--rung base:standardize --rung +crop:random_crop --rung +mixed:mixup,dropout`` makes."""
+    lists = {"base": ["standardize"], "crop": ["random_crop"], "mixed": ["mixup", "dropout"]}
+    rungs, there = [], []
+    for name, added in lists.items():
+        there += added
+        rungs.append(Rung(name, tuple(added), tiny_recipe(*there)))
+    return tuple(rungs)
+
+
+def test_own_rungs_are_the_factors_of_every_plan_and_keep_their_base_s_name(own_rungs: tuple[Rung, ...]) -> None:
+    design = design_of_rungs("add-one", own_rungs)
+    assert techniques(design) == {
+        "base": ["standardize"],
+        "crop": ["standardize", "random_crop"],
+        "mixed": ["standardize", "mixup", "dropout"],
+    }
+    assert [(one.name, one.weights) for one in design.contrasts] == [
+        ("crop", {"crop": 1, "base": -1}),
+        ("mixed", {"mixed": 1, "base": -1}),
+    ]
+    design = design_of_rungs("leave-one-out", own_rungs)
+    assert techniques(design) == {
+        "all": ["standardize", "random_crop", "mixup", "dropout"],
+        "without crop": ["standardize", "mixup", "dropout"],
+        "without mixed": ["standardize", "random_crop"],
+    }
+    assert [rung.lacks for rung in design.rungs] == [(), ("random_crop",), ("mixup", "dropout")]
+    assert set(techniques(design_of_rungs("factorial", own_rungs))) == {"base", "crop", "mixed", "crop+mixed"}
+    ladder = design_of_rungs("ladder", own_rungs)
+    assert ladder.rungs == own_rungs
+    assert [one.weights for one in ladder.contrasts] == [{"crop": 1, "base": -1}, {"mixed": 1, "crop": -1}]
+
+
+def test_own_rungs_that_are_no_factors_are_refused(own_rungs: tuple[Rung, ...], tiny_recipe: MakeRecipe) -> None:
+    with pytest.raises(StudyError, match="unknown plan 'laddr'; did you mean 'ladder'"):
+        design_of_rungs("laddr", own_rungs)
+    longer = (own_rungs[0], Rung("longer", (), tiny_recipe("standardize", epochs=9)))
+    with pytest.raises(StudyError, match="longer does not add techniques to base, the rung below"):
+        design_of_rungs("add-one", longer)
+    assert design_of_rungs("ladder", longer).contrasts[0].weights == {"longer": 1, "base": -1}
+    named = (own_rungs[0], Rung("baseline", ("random_crop",), own_rungs[1].recipe))
+    with pytest.raises(StudyError, match="baseline names what all have; rename it"):
+        design_of_rungs("add-one", named)
+    usual = (Rung("baseline", ("standardize",), own_rungs[0].recipe), *own_rungs[1:])
+    assert [rung.name for rung in design_of_rungs("add-one", usual).rungs] == ["baseline", "crop", "mixed"]
+    with pytest.raises(StudyError, match=r"`max_trials` is 8 and the leave-one-out needs 9 \(3 rungs × 3 seeds\)"):
+        design_of_rungs("leave-one-out", own_rungs, seeds=3, max_trials=8)
+    assert len(design_of_rungs("leave-one-out", own_rungs, seeds=3, max_trials=9).rungs) == 3
 
 
 def test_ladder_and_leave_one_out_share_the_top_and_the_rung_below_it(three: Recipe) -> None:

@@ -9,7 +9,7 @@ from stepladder.errors import StudyError
 from stepladder.report.sections.meaning import describe_limits
 from stepladder.studies.check import check_study
 from stepladder.studies.design.rules import RulesRecord
-from stepladder.studies.files.integrity import find_edit, hash_plan
+from stepladder.studies.files.integrity import differences, find_edit, hash_plan
 from stepladder.studies.files.records import Reading, SavedStudy
 from stepladder.studies.files.store import load_study, read_record
 from stepladder.studies.findings import make_findings
@@ -130,3 +130,13 @@ def test_hashes_that_were_made_to_fit_do_not_fit_the_trials(study: RunStudy) -> 
     document["readings"][0] = reading.chained("").model_dump(mode="json")
     (folder / "test-readings.json").write_text(json.dumps(document))
     assert "no reading of test lists it" in (load_study(folder).edited or "")
+
+
+def test_what_is_left_out_of_files_at_its_usual_value_is_told_as_well(made_up: Callable[..., SavedStudy]) -> None:
+    """Images drawn anew by each seed, and looks: neither stands in the plan of a usual study."""
+    usual = made_up({"a": [0.5, 0.5], "b": [0.6, 0.6]}).record
+    assert differences(usual, usual) == []
+    anew, later = usual.model_copy(update={"resplit": True}), usual.model_copy(update={"spending": "open"})
+    assert differences(usual, anew) == ["resplit is False there and True here"]
+    assert differences(anew, usual) == ["resplit is True there and False here"]
+    assert differences(usual, later) == ["final is True there and False here"]

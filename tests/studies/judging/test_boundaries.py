@@ -19,7 +19,9 @@ def test_studies_without_effect_cross_as_often_as_is_spent(
     first: int, level: float, statistics: dict[int, np.ndarray]
 ) -> None:
     crossed = np.zeros(400_000, dtype=bool)
-    for seeds, nominal in nominal_levels(first, 14, level).items():
+    levels = nominal_levels(first, 14, level)
+    assert len(levels) > 1
+    for seeds, nominal in levels.items():
         crossed |= statistics[seeds] > stats.t.isf(nominal / 2, seeds - 1)
         # Four standard errors, and 3 % for the cells.
         error = 4 * np.sqrt(level * spent(first, seeds) / 400_000) + 0.03 * level

@@ -212,6 +212,20 @@ def test_rungs_that_are_wrong_on_the_same_images_are_told_apart_by_few(validated
     assert choose(apart).rung == "a"
 
 
+@pytest.mark.parametrize("lacking", ["a", "b"])
+def test_where_one_rung_kept_no_predictions_noise_is_that_of_its_accuracy(validated: MadeUp, lacking: str) -> None:
+    study = with_answers(
+        validated({"a": [0.80, 0.80], "b": [0.825, 0.825]}, images=200),
+        {"a": [right(40)] * 2, "b": [right(35)] * 2},
+    )
+    for trial in study.of_rung(lacking):
+        (trial.folder / "validation.safetensors").unlink()
+    ranking = rank_on_validation(study)
+    assert ranking is not None
+    assert ranking.noise["a"] == pytest.approx(share_error(0.825, 200), rel=0.1)  # a binomial of 80 or 82.5 %
+    assert choose(study).rung == "a"
+
+
 def test_another_metric_has_the_noise_of_its_own(validated: MadeUp) -> None:
     def study_of(metric: str) -> SavedStudy:
         study = validated({"a": [0.5], "b": [0.5]}, images=200)

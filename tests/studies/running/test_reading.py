@@ -75,7 +75,9 @@ def test_the_saved_model_gives_the_calibrated_probabilities_of_the_result(
 ) -> None:
     monkeypatch.setattr("stepladder.studies.running.reading.calibration.tells_temperature", lambda *_: True)
     splits = make_splits(digits, 0.1)
-    for trial in study(seeds=2).trials:
+    trials = study(seeds=2).trials
+    assert len(trials) == 6
+    for trial in trials:
         model = load_model(trial.folder / "model", "cpu")
         assert model.calibrated
         assert model.temperature == trial.result.temperature == trial.result.model_temperature != 1
