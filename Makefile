@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: study test check bench simulate fuzz soak setup clean help
+.PHONY: study test check bench simulate fuzz mutate soak examples site release setup clean help
 
 study: $(READY)  ## the first study: five techniques on handwritten digits, five seeds, a minute
 	$(BIN)/stepladder study digits --recipe first
@@ -27,9 +27,21 @@ simulate: $(READY)  ## do the verdicts keep their error rates? 20,000 made-up st
 fuzz: $(READY)  ## 10,000 damaged files for each reader of foreign bytes: a value or a sentence, in bounded time and memory
 	$(BIN)/python -m benchmarks fuzz
 
+mutate: $(READY)  ## small mistakes put into the code, 10 a room: do the tests notice? ten minutes; ARGS=--all for all, a day
+	$(BIN)/python -m benchmarks mutate $(ARGS)
+
 soak: $(READY)  ## the long tests, then an hour of studies killed at random moments: the same bits, memory and files flat?
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m soak
 	$(BIN)/python -m benchmarks soak
+
+examples: $(READY)  ## every command and program that README and docs/ show, on a few made-up images
+	$(BIN)/python -m pytest -m 'soak or not soak' --numprocesses auto tests/test_examples.py
+
+site: $(READY)  ## the documentation as a site, in .site/html: open index.html
+	$(BIN)/python docs/make_site.py
+
+release: $(READY)  ## build what would be published, and try it in an empty environment
+	$(BIN)/python .ci/release.py
 
 setup: $(READY)  ## the virtual environment, and everything installed into it
 
@@ -43,7 +55,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $(READY)
 
 clean:  ## remove the virtual environment and what the tools left
-	rm -rf $(VENV) .browser .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .browser .site .cache dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10

@@ -10,12 +10,15 @@ importing the package imports no torch.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stepladder.lazy import lazy_names
 
 if TYPE_CHECKING:
+    __version__: str
     from stepladder.api.check import Check
+    from stepladder.api.commands import study_command
+    from stepladder.api.judge import Judgment, judge
     from stepladder.api.results import Curve, Study, Sweep, TrainedModel, load_study
     from stepladder.api.verbs import (
         add_bag,
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
         sweep,
         train,
     )
+    from stepladder.citations import Citation
     from stepladder.datasets import Access, ImageSet, Labelled, load_image_set
     from stepladder.datasets.audit import ImageAudit
     from stepladder.errors import StepladderError
@@ -48,6 +52,9 @@ if TYPE_CHECKING:
     from stepladder.studies.lr_range import LrRange
     from stepladder.studies.running.callbacks import Callbacks
     from stepladder.studies.running.execution import Execution
+    from stepladder.studies.scores.claims import Budget
+    from stepladder.studies.scores.commands import CommandPlan
+    from stepladder.studies.scores.running import CommandExecution
     from stepladder.studies.search import Search
     from stepladder.studies.sweep import Grid
     from stepladder.techniques import TECHNIQUES, Technique
@@ -58,8 +65,12 @@ _HOMES = {
     "TECHNIQUES": "techniques",
     "Access": "datasets",
     "BagOptions": "studies.bag_of_words",
+    "Budget": "studies.scores.claims",
     "Callbacks": "studies.running.callbacks",
     "Check": "api.check",
+    "Citation": "citations",
+    "CommandExecution": "studies.scores.running",
+    "CommandPlan": "studies.scores.commands",
     "Curve": "api.results",
     "Execution": "studies.running.execution",
     "Findings": "studies.findings",
@@ -68,6 +79,7 @@ _HOMES = {
     "ImageAudit": "datasets.audit",
     "ImageSet": "datasets",
     "Inspection": "network.inspection",
+    "Judgment": "api.judge",
     "Labelled": "datasets",
     "LrRange": "studies.lr_range",
     "Model": "model",
@@ -95,6 +107,7 @@ _HOMES = {
     "curve": "api.verbs",
     "data": "api.verbs",
     "inspect": "api.verbs",
+    "judge": "api.judge",
     "load_image_set": "datasets",
     "load_model": "model",
     "load_network": "network",
@@ -104,6 +117,7 @@ _HOMES = {
     "plan": "api.verbs",
     "predict": "api.verbs",
     "study": "api.verbs",
+    "study_command": "api.commands",
     "sweep": "api.verbs",
     "train": "api.verbs",
 }
@@ -112,8 +126,12 @@ __all__ = [
     "TECHNIQUES",
     "Access",
     "BagOptions",
+    "Budget",
     "Callbacks",
     "Check",
+    "Citation",
+    "CommandExecution",
+    "CommandPlan",
     "Curve",
     "Execution",
     "Findings",
@@ -122,6 +140,7 @@ __all__ = [
     "ImageAudit",
     "ImageSet",
     "Inspection",
+    "Judgment",
     "Labelled",
     "LrRange",
     "Model",
@@ -149,6 +168,7 @@ __all__ = [
     "curve",
     "data",
     "inspect",
+    "judge",
     "load_image_set",
     "load_model",
     "load_network",
@@ -158,12 +178,21 @@ __all__ = [
     "plan",
     "predict",
     "study",
+    "study_command",
     "sweep",
     "train",
 ]
 
 
-__getattr__ = lazy_names(__name__, _HOMES)
+_load = lazy_names(__name__, _HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version  # 20 ms, which no command should pay for
+
+        return version("stepladder")
+    return _load(name)
 
 
 def __dir__() -> list[str]:

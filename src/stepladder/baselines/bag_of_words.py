@@ -1,6 +1,6 @@
 """A bag of visual words and a linear SVM: what the same images give without a network.
 
-Csurka, Dance, Fan, Willamowsky and Bray, "Visual Categorization with Bags of Keypoints", ECCV workshop 2004, with the
+Csurka, Dance, Fan, Willamowski and Bray, "Visual Categorization with Bags of Keypoints", ECCV workshop 2004, with the
 spatial pyramid of Lazebnik, Schmid and Ponce, CVPR 2006, and with the patches of Coates, Lee and Ng, AISTATS 2011:
 descriptors all over an image, in the words of a vocabulary, counted by place, and a linear machine on the counts. One
 file, ``model.safetensors``, holds a fitted one: arrays, and the settings as text; no pickle.

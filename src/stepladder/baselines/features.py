@@ -65,7 +65,7 @@ def squared_distances(descriptors: np.ndarray, centers: np.ndarray) -> np.ndarra
 def triangle(descriptors: np.ndarray, centers: np.ndarray) -> np.ndarray:
     """Return max(0, μ(z) − z) of the distances z of each descriptor to all centers, float32 (N, K).
 
-    "k-means (triangle)" of Coates, Lee and Ng, AISTATS 2011, section 3.2.1: each descriptor votes for every word that
+    "k-means (triangle)" of Coates, Lee and Ng, AISTATS 2011: each descriptor votes for every word that
     is closer than average, and closer words count more. A histogram of nearest words says less: docs/bag-of-words.md
     has by how much.
     """

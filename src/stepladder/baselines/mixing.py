@@ -159,7 +159,7 @@ def share_of(right: np.ndarray, groups: np.ndarray) -> Share:
     """Return the share of ``right``, bool (N,), with Wilson's interval for as many images as their groups are worth.
 
     Images of one group are right or wrong together, so that n images count for fewer: for n / d, where d is by how much
-    the variance between groups exceeds that of single images (Kish, Survey Sampling, 1965, section 5.4).
+    the variance between groups exceeds that of single images (Kish, Survey Sampling, 1965).
     """
     share, count, number = float(right.mean()), len(right), len(np.unique(groups))
     error = _cluster_error(right.astype(np.float64) - share, groups)

@@ -61,7 +61,7 @@ _PNG_END = b"IEND\xaeB`\x82"  # the last chunk, which is always empty, with its 
 _ORIENTATION_TAG = 0x0112
 _BITS_TAG, _PHOTOMETRIC_TAG, _WHITE_IS_ZERO = 258, 262, 0  # TIFF 6.0, section 8
 _TURNED = (5, 6, 7, 8)  # its rows are columns
-_GREY_MODES = ("1", "L", "LA", "La", "I;16", "I;16L", "I;16B", "I;16N")
+_GRAY_MODES = ("1", "L", "LA", "La", "I;16", "I;16L", "I;16B", "I;16N")
 _UNBOUNDED_MODES = ("I", "F")
 
 # What decoding takes at most for each pixel: the pixels and libjpeg's coefficients of a progressive JPEG; Pillow's
@@ -451,7 +451,7 @@ def _check_anymap(image: ImageFile.ImageFile) -> None:
 
 
 def _pixels(image: Image.Image) -> np.ndarray:
-    mode = "L" if image.mode in _GREY_MODES else "RGB"
+    mode = "L" if image.mode in _GRAY_MODES else "RGB"
     if image.has_transparency_data:
         layered = image.convert("LA" if mode == "L" else "RGBA")
         white = Image.new(mode, image.size, "white")
@@ -476,7 +476,7 @@ def _shape(content: bytes) -> tuple[int, int, int]:
         # Pillow reports the size of a TIFF as already turned.
         if image.format != "TIFF" and _orientation(image) in _TURNED:
             height, width = width, height
-        return height, width, 1 if image.mode in _GREY_MODES or _is_wide(image) else 3
+        return height, width, 1 if image.mode in _GRAY_MODES or _is_wide(image) else 3
 
 
 def _check_pixels(height: int, width: int) -> None:

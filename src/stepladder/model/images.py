@@ -44,7 +44,7 @@ class ImageFile:
     """A file to look at.
 
     Attributes:
-        path: as the user will recognise it.
+        path: as the user will recognize it.
         label: the true class, a position in the model's ``class_names``, where the file lies in a folder of that name.
     """
 

@@ -34,6 +34,7 @@ class Unit(StrEnum):
     SHARE = "share"  # a fraction of 1, written in percent, its differences in points
     NATS = "nats"  # an image
     COST = "cost"  # an image, in the unit of the user's table of costs
+    NUMBER = "number"  # whatever the program that measured it counts in
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,66 @@ class Metric:
     def is_rare(self) -> bool:
         """Whether no trial is measured by it on test unless it decides."""
         return self.name not in _TEST_FIELDS
+
+
+@dataclass(frozen=True)
+class OwnMetric(Metric):
+    """A metric that another program measures, so that nothing is known of it but its figures."""
+
+    @property
+    def label(self) -> str:
+        """What it is called: as the program that measured it does."""
+        return self.noun
+
+    @property
+    def validation_label(self) -> str:
+        """What it is called on validation images."""
+        return f"validation score ({self.noun})"
+
+    def on_test(self, result: Any) -> float | None:
+        """Return a trial's figure on test, of its ``TrialResult``; None before it was read."""
+        value = result.test_score
+        return None if value is None else float(value)
+
+    def on_validation(self, result: Any) -> float | None:
+        """Return a trial's figure on validation, of its ``TrialResult``; None where there is none."""
+        value = getattr(result, "val_score", None)
+        return None if value is None else float(value)
+
+
+def own_metric(name: str, *, share: bool, higher_is_better: bool, diverged: float | None = None) -> OwnMetric:
+    """Return a metric of another program.
+
+    Args:
+        name: what that program calls it.
+        share: whether it is a fraction of 1, which is written in percent.
+        diverged: what a trial that diverged counts as; None takes the worst share there is.
+    """
+    worst = 0.0 if higher_is_better else 1.0
+
+    def counts_as(_: Sequence[float]) -> float:
+        return worst if diverged is None else diverged
+
+    return OwnMetric(
+        name=name,
+        noun=name,
+        unit=Unit.SHARE if share else Unit.NUMBER,
+        higher_is_better=higher_is_better,
+        smallest_effect=OWN_SMALLEST_EFFECT if share else 0.0,
+        measure=_cannot_measure,
+        diverged=counts_as,
+        least=0.0 if share else None,
+        most=1.0 if share else None,
+        key=f"own:{name}",
+    )
+
+
+#: Smallest effect of interest of a share that another program measures; of any other figure nobody can say.
+OWN_SMALLEST_EFFECT = 0.005
+
+
+def _cannot_measure(_: np.ndarray, __: np.ndarray) -> float:
+    raise AssertionError("a metric of another program is measured there")
 
 
 #: Where ``result.json`` has what every trial is measured by on test, whatever decides.

@@ -45,5 +45,5 @@ SOURCES: tuple[NamedSource | PathSource, ...] = (
 #: The sources that are asked for by name, by that name.
 NAMED_SOURCES = {source.name: source for source in SOURCES if isinstance(source, NamedSource)}
 
-#: The sources that recognise a path, in the order in which they are asked.
+#: The sources that recognize a path, in the order in which they are asked.
 PATH_SOURCES = tuple(source for source in SOURCES if isinstance(source, PathSource))
