@@ -35,7 +35,7 @@ soak: $(READY)  ## the long tests, then an hour of studies killed at random mome
 	$(BIN)/python -m benchmarks soak
 
 examples: $(READY)  ## every command and program that README and docs/ show, on a few made-up images
-	$(BIN)/python -m pytest -m 'soak or not soak' --numprocesses auto tests/test_examples.py
+	$(BIN)/python -m pytest -m 'soak or not soak' --numprocesses auto tests/test_examples.py tests/test_site.py
 
 site: $(READY)  ## the documentation as a site, in .site/html: open index.html
 	$(BIN)/python docs/make_site.py

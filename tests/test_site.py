@@ -10,10 +10,14 @@ from types import ModuleType
 
 import pytest
 import yaml
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
 
 import stepladder
 from stepladder.cli import app
 from stepladder.techniques import TECHNIQUES
+from tests.browser import PATIENCE, needs_browser, open_browser
 
 ROOT = Path(__file__).parents[1]
 
@@ -87,3 +91,42 @@ def test_links_follow_their_pages(site: ModuleType) -> None:
     assert above == "[a](data.md#b) [c](contributing.md#where) [d](contributing.md)"
     below = site._with_links("[a](../README.md#own) [b](data.md) [c](../benchmarks/soak.py)", was_above=False)
     assert below == "[a](index.md#own) [b](data.md) [c](contributing.md)"
+
+
+@pytest.mark.soak
+@needs_browser
+def test_the_built_site_is_searched_from_a_folder_and_asks_for_nothing(
+    site: ModuleType, pages: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    html = site.build(pages.parent)
+    assert "Warning" not in capsys.readouterr().out
+    with open_browser() as browser:
+        for name, width in (("index.html", 1280), ("answers.html", 360), ("commands/study.html", 360)):
+            browser.driver.set_window_size(width, 900)
+            browser.driver.get((html / name).as_uri())
+            assert browser.js("return document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+            assert not [url for url in browser.requests() if not url.startswith("file:")]
+        browser.driver.set_window_size(1280, 900)
+        browser.driver.get((html / "index.html").as_uri())
+        WebDriverWait(browser.driver, PATIENCE).until(
+            lambda driver: driver.find_element(By.CSS_SELECTOR, ".md-search__button").is_displayed()
+        )
+        browser.driver.find_element(By.CSS_SELECTOR, ".md-search__button").click()
+        found = (
+            "const open = [...document.querySelectorAll('*')].filter((one) => one.shadowRoot);"
+            " return open.flatMap((one) => [...one.shadowRoot.querySelectorAll('a')]).map((link) => link.href)"
+        )
+        WebDriverWait(browser.driver, PATIENCE).until(lambda _: browser.js(f"{found}.length + 1"))
+        ActionChains(browser.driver).pause(1).send_keys("receptive field").perform()
+        WebDriverWait(browser.driver, PATIENCE).until(lambda _: len(browser.js(found)) > 5)
+        assert any("glossary.html" in address for address in browser.js(found))
+        assert browser.complaints() == []
+
+
+def test_a_link_that_leads_nowhere_stops_the_build(site: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages/index.md").write_text("# One\n\n[here](#one)\n", encoding="utf-8")
+    assert (site.build(tmp_path) / "index.html").exists()
+    (tmp_path / "pages/index.md").write_text("# One\n\n[there](nowhere.md)\n", encoding="utf-8")
+    with pytest.raises(SystemExit):
+        site.build(tmp_path)

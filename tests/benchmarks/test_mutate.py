@@ -181,6 +181,7 @@ def test_new_survivors_are_written_to_be_looked_at(
     assert [known.why for known in written.values()] == ["TO BE LOOKED AT"] * 2
 
 
+@pytest.mark.soak
 def test_mutants_are_tried_in_a_copy_by_its_tests(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, measure: Callable[..., Any]
 ) -> None:

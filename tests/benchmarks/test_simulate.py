@@ -28,6 +28,7 @@ def rates() -> list[SimulatedRates]:
     return list(simulate_verdicts(studies=1000))
 
 
+@pytest.mark.soak
 def test_every_setting_is_simulated(rates: list[SimulatedRates]) -> None:
     assert [(one.noise, one.correlation, one.n) for one in rates] == [
         (noise.name, correlation, n) for noise in NOISES for correlation in CORRELATIONS for n in SEEDS

@@ -106,6 +106,7 @@ def worker_processes() -> list[int]:
     return found
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc here to find the workers in")
 def test_workers_that_are_killed_are_replaced_and_their_trials_go_on(tmp_path: Path, whole: dict[str, object]) -> None:
     callbacks = Murder()

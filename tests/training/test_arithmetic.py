@@ -53,6 +53,14 @@ def test_a_moment_of_load_decides_nothing() -> None:
     assert (found.precision, found.reason, found.rounds) == ("bfloat16", "measured", 9)
 
 
+def test_float32_that_is_now_as_fast_and_now_faster_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both rounds say float32. Asked of the rule instead, two networks of one study would get two precisions."""
+    monkeypatch.setattr(arithmetic, "precision_by_features", lambda: "bfloat16")
+    taken = itertools.cycle([1.05, 1.2])
+    found = decide(lambda precision: 1.0 if precision == "float32" else next(taken))
+    assert (found.precision, found.reason, found.rounds) == ("float32", "measured", 5)
+
+
 @pytest.mark.parametrize("rule", ["float32", "bfloat16"])
 def test_contradictory_timings_leave_it_to_the_features(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arithmetic, "precision_by_features", lambda: rule)

@@ -33,7 +33,7 @@ from stepladder.training.rng import Streams
 #: measured; or by the processor's features, where the measurement could not tell.
 Reason = Literal["asked", "kept", "only", "measured", "features"]
 
-#: A precision is faster where a step takes less than this share of the other's time; between, they are equally fast.
+#: bfloat16 is taken where a step in it takes less than this share of float32's time.
 CLEARLY_FASTER = 0.9
 
 #: Rounds in a row that must agree, and rounds after which the features decide.
@@ -43,7 +43,7 @@ _AGREE, _MOST_ROUNDS = 5, 20
 _PROBE_MACS = 750_000_000
 
 #: Raised with every change of how it is measured: what an earlier version remembered is then measured anew.
-_VERSION = 2
+_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def decide(seconds: Callable[[str], float]) -> Arithmetic:
     """Return the precision that ``seconds`` tells to be faster, or that of the processor's features.
 
     After a round that warms up, both precisions are timed in turn until :data:`_AGREE` rounds in a row say the same:
-    one is clearly faster, or neither is. Contradictory rounds decide nothing.
+    bfloat16 is clearly faster, or it is not, and float32 is taken. Contradictory rounds decide nothing.
     """
     times: dict[str, list[float]] = {"float32": [], "bfloat16": []}
     said: list[str] = []
@@ -153,7 +153,7 @@ def decide(seconds: Callable[[str], float]) -> Arithmetic:
     else:
         chosen, reason = precision_by_features(), "features"
     return Arithmetic(
-        precision="float32" if chosen == "equal" else chosen,
+        precision=chosen,
         reason="measured" if reason == "measured" else "features",
         float32_ms=1000 * median(times["float32"]),
         bfloat16_ms=1000 * median(times["bfloat16"]),
@@ -188,9 +188,8 @@ def processor_features() -> tuple[str, ...]:
 
 
 def _faster(float32: float, bfloat16: float) -> str:
-    if bfloat16 < CLEARLY_FASTER * float32:
-        return "bfloat16"
-    return "float32" if float32 < CLEARLY_FASTER * bfloat16 else "equal"
+    # Only one limit: whether float32 is faster or as fast changes nothing, so rounds on both sides of that agree.
+    return "bfloat16" if bfloat16 < CLEARLY_FASTER * float32 else "float32"
 
 
 def _read(kept: Mapping[str, Any]) -> Arithmetic:
