@@ -34,8 +34,9 @@ soak: $(READY)  ## the long tests, then an hour of studies killed at random mome
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m soak
 	$(BIN)/python -m benchmarks soak
 
-examples: $(READY)  ## every command and program that README and docs/ show, on a few made-up images
-	$(BIN)/python -m pytest -m 'soak or not soak' --numprocesses auto tests/test_examples.py tests/test_site.py
+examples: $(READY)  ## every command, program and notebook that README and docs/ show, on few images, and the site in a browser
+	$(BIN)/python -m pytest -m 'soak or not soak' --numprocesses auto tests/test_examples.py tests/test_site.py \
+	  tests/test_readme.py tests/answers/test_notebooks.py tests/api/test_notebook.py
 
 site: $(READY)  ## the documentation as a site, in .site/html: open index.html
 	$(BIN)/python docs/make_site.py

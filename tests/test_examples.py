@@ -53,7 +53,10 @@ TRAINING = {"study", "train", "sweep", "curve", "lr-range", "plan", "bag-of-word
 SAME_FOR_ALL = {"inspect", "techniques", "answers"}
 EPOCHS = "5"  # enough that something is learned, and so recommended
 #: What a page takes for granted.
-BEFORE = {"networks.md": "train my_images --network net.py:build --epochs 1 --batch-size 8"}
+BEFORE = {
+    "networks.md": "train my_images --network net.py:build --epochs 1 --batch-size 8",
+    "models.md": "study DATA --seeds 2 --epochs 5 --batch-size 8",
+}
 IN_MAKE_TEST = {"README.md", "first-study.md", "trackers.md"}
 
 
@@ -123,8 +126,8 @@ def make_images(folder: Path, classes: tuple[str, ...], number: int = 16, side: 
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study of digits, with a model in each trial."""
     folder = tmp_path_factory.mktemp("models") / "study"
-    images = load_image_set("digits", limit=110)
-    recipe = sl.RecipeOptions("small", network="conv3-8 pool2 fc32 fc", settings={"epochs": 10, "batch_size": 16})
+    images = load_image_set("digits")
+    recipe = sl.RecipeOptions("small", network="conv3-16 pool2 fc64 fc", settings={"epochs": 15, "batch_size": 16})
     here = sl.Execution(device="cpu", precision="float32", workers=1)
     sl.study(
         images, recipe, plan=["plain:standardize", "+m:mixup"], seeds=2, out=folder, execution=here, progress=False
@@ -144,9 +147,11 @@ def place(
 
     def fill(found: list[Block]) -> Path:
         three = ("ants", "bees", "wasps")
-        for name in ("my_images", "DATA", "NEW_IMAGES", "training"):
+        for name in ("my_images", "DATA", "NEW_IMAGES"):
             make_images(tmp_path / name, three)
         make_images(tmp_path / "photos", ("ants", "bees", "8"))
+        for path in tmp_path.glob("NEW_IMAGES/*/*.png"):  # as those that the old model learned from
+            Image.open(path).convert("L").save(path)
         for split in ("train", "test"):
             make_images(tmp_path / "cifar10-jpeg" / split, tuple("abcdefghij"))
         for name in ("new", "new_photos", "odd"):
@@ -158,6 +163,9 @@ def place(
         rows = [f"{path.relative_to(tmp_path)},{path.parent.name}" for path in sorted(tmp_path.glob("pets/*/*.png"))]
         (tmp_path / "pets.csv").write_text("\n".join(["path,label", *rows]) + "\n")
         digits = load_image_set("digits", limit=20).splits["train"]
+        (tmp_path / "training").mkdir()
+        for number, image in enumerate(load_image_set("digits").splits["train"].images[:100, ..., 0]):
+            Image.fromarray(image).save(tmp_path / f"training/{number}.png")
         np.savez(tmp_path / "digits.npz", x=digits.images[..., 0] / np.float32(255), y=digits.labels)
         kept = ("studies/my_images-ladder/trials/ID", "studies/digits-ladder/trials/ID", "trials/OLD")
         for name in (*kept, "trials/photos-transfer-seed0", "trials/ants-bees-transfer-seed0-all"):
@@ -193,8 +201,9 @@ def check_command(command: Command, call: Callable[..., Outcome], monkeypatch: p
         assert done.code == 2, command.text
         assert shown.partition("…")[0].strip() in said, f"{command.text}\n{said}"
         return
-    assert done.code == 0, f"{command.text}\n{done.err}"
-    if words[0] not in SAME_FOR_ALL or not command.shown:
+    diverged = done.code == 1 and "diverged" in said  # a rate that is too high is part of some examples
+    assert done.code == 0 or diverged, f"{command.text}\n{done.err}"
+    if words[0] not in SAME_FOR_ALL or "--data" in words or not command.shown:
         return
     shown_lines = [" ".join(line.replace("…", "").split()) for line in command.shown]
     for width in ("120", "100", "80"):  # a page prints it as wide as it has room

@@ -48,7 +48,8 @@ def masked(text: str) -> str:
     return re.sub(r"[ \[\]']+", " ", text).strip()
 
 
-@pytest.mark.parametrize("limit", [26, pytest.param(None, marks=pytest.mark.soak)], ids=["few digits", "all digits"])
+@pytest.mark.soak  # and of make examples
+@pytest.mark.parametrize("limit", [26, None], ids=["few digits", "all digits"])
 def test_the_python_of_the_front_page_shows_what_is_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int | None
 ) -> None:

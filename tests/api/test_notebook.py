@@ -42,7 +42,8 @@ def masked(text: str) -> str:
     return re.sub(r"[ \[\]']+", " ", text).strip()
 
 
-@pytest.mark.parametrize("limit", [14, pytest.param(60, marks=pytest.mark.soak)])
+@pytest.mark.soak  # and of make examples
+@pytest.mark.parametrize("limit", [14, 60])
 def test_the_example_shows_what_it_was_saved_with(tmp_path: Path, request: pytest.FixtureRequest, limit: int) -> None:
     """As it is, or with fewer images: what is compared are the words around the figures."""
     refresh = request.config.getoption("--refresh-golden")

@@ -10,8 +10,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from stepladder.errors import RecipeError
 from stepladder.answers import see_answers
+from stepladder.errors import RecipeError
 from stepladder.report.screen import Screen
 from stepladder.techniques.cards import Card, Option, all_cards, cards_to_bibtex, find_card, to_json
 
