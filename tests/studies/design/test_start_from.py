@@ -107,6 +107,15 @@ def test_what_is_no_model_and_what_would_be_lost(digits, tiny_recipe, tmp_path):
             options.check()
 
 
+def test_gray_and_color_are_told_apart(digits, tiny_recipe, tmp_path):
+    folder = saved(tmp_path / "model", digits, tiny_recipe(epochs=1))
+    splits = {name: replace(split, pixels=np.repeat(split.pixels, 3, axis=3)) for name, split in digits.splits.items()}
+    colored = replace(digits, splits=splits)
+    wanted = "which reads gray images, and these are color; add `channels=1`"
+    with pytest.raises(RecipeError, match=re.escape(wanted)):
+        RecipeOptions(init=folder).load(colored)
+
+
 def test_rungs_of_ones_own_begin_from_it_where_they_say_pretrained(digits, named, tiny_recipe, tmp_path):
     folder = saved(tmp_path / "model", digits, tiny_recipe(epochs=1))
     options = RecipeOptions("small", init=folder)

@@ -110,7 +110,8 @@ class RecipeOptions:
         """Return the recipe with its network, before techniques and settings; ``otherwise`` stands for ``auto``."""
         if self.init is not None:
             start = find_start(self.init)
-            return start_from(start, self._around(start, image_set), image_set.class_names)
+            channels = image_set.image_shape[-1]
+            return start_from(start, self._around(start, image_set), image_set.class_names, channels)
         own = self.network is not None and is_reference(self.network)
         if isinstance(self.recipe, Recipe):
             recipe = self.recipe

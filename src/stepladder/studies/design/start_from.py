@@ -32,7 +32,7 @@ def find_start(folder: str | Path) -> FoundNetwork:
     return read_model_network(inner)
 
 
-def start_from(start: FoundNetwork, recipe: Recipe, class_names: Sequence[str]) -> Recipe:
+def start_from(start: FoundNetwork, recipe: Recipe, class_names: Sequence[str], channels: int) -> Recipe:
     """Return ``recipe`` with the model's network, beginning from its weights.
 
     The network has its layers as techniques have rewritten them, so that those that would do so again are left out. Of
@@ -40,9 +40,19 @@ def start_from(start: FoundNetwork, recipe: Recipe, class_names: Sequence[str]) 
 
     Args:
         start: as :func:`find_start` returns it.
-        class_names: of the images that are to be learned.
+        class_names, channels: of the images that are to be learned.
+
+    Raises:
+        RecipeError: the model reads gray images and these have colors, or the other way round.
     """
     assert start.model is not None
+    if start.image_shape is not None and start.image_shape[-1] != channels:
+        kinds = {1: "gray", 3: "color"}
+        read = start.image_shape[-1]
+        raise RecipeError(
+            f"`init` is {start.model}, which reads {kinds.get(read, f'{read}-channel')} images, and these are "
+            f"{kinds.get(channels, f'{channels}-channel')}; add `channels={read}`"
+        )
     outputs = _outputs(start.class_names, class_names)
     options = {"source": str(start.model)}
     setting = TechniqueSetting.model_validate(
