@@ -47,8 +47,8 @@ EXTRAS = {
     "explain": "stepladder explain {model} {image} --out seen.png",
     "sift": "stepladder bag-of-words digits --limit 20 --descriptor sift --seeds 1 --out bag",
     "search": (
-        "stepladder sweep digits --limit 20 --epochs 1 --over optimizer.lr=0.01..0.1 --search optuna --trials 2 --seeds 1"
-        " --out search"
+        "stepladder sweep digits --limit 20 --epochs 1 --seeds 1 --over optimizer.lr=0.01..0.1"
+        " --search optuna --trials 2 --out search"
     ),
     "track": "stepladder train digits --limit 20 --epochs 1 --track tensorboard --out tracked",
     "heic": "python -c 'import pillow_heif; pillow_heif.register_heif_opener()'",
