@@ -211,7 +211,8 @@ def test_a_clock_that_goes_back_changes_nothing(
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(machine, "datetime", Backwards)
     with pytest.raises(Stopped):
-        run_small(tmp_path / "back", images, recipe, steps, seeds=1, stop=Once())
+        # A checkpoint each step, so that there are two however fast the steps are.
+        run_small(tmp_path / "back", images, recipe, steps, seeds=1, stop=Once(), checkpoint_seconds=1e-9)
     kept = sorted(tmp_path.glob("back/trials/*/checkpoint/0*"))
     assert len(kept) == 2
     assert kept[0].stat().st_mtime > kept[1].stat().st_mtime, "the newest is the older one by its file times"
