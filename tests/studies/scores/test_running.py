@@ -19,13 +19,12 @@ from stepladder.studies.design.rules import Rules
 from stepladder.studies.files.records import Ending, Machine, SavedStudy, StudyRecord
 from stepladder.studies.files.store import load_study
 from stepladder.studies.findings import Findings, work_out
+from stepladder.studies.running.commands import end_leftovers, memory_of_group
 from stepladder.studies.scores.commands import CommandPlan, make_record
 from stepladder.studies.scores.running import (
     CommandCallbacks,
     CommandExecution,
     describe_code,
-    end_leftovers,
-    memory_of_group,
     run_commands,
 )
 from stepladder.training.stop import Stop, Stopped

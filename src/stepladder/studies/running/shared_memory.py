@@ -53,7 +53,7 @@ def share_jobs(jobs: Sequence[Job]) -> Iterator[SharedJobs]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
-            document = _describe(jobs, _Writer(file))
+            document = describe_jobs(jobs, _Writer(file).add)
             start = file.seek(0, os.SEEK_END)
             file.write(json.dumps(document).encode())
             file.flush()
@@ -73,7 +73,16 @@ def read_shared_jobs(shared: SharedJobs) -> list[Job]:
     with os.fdopen(shared.descriptor, "rb") as file:
         # All processes that inherited the file share one position in it, which must not be moved to read.
         document = json.loads(os.pread(file.fileno(), os.fstat(file.fileno()).st_size - shared.start, shared.start))
-        image_sets = [(_read_splits(one, file), DataRecord.model_validate(one["data"])) for one in document["images"]]
+        return read_jobs(document, file)
+
+
+def read_jobs(document: Mapping[str, Any], file: BinaryIO | Path) -> list[Job]:
+    """Return the trials of :func:`describe_jobs`.
+
+    Args:
+        file: what holds the arrays that are in no file of their own: an open file, or the folder of one file each.
+    """
+    image_sets = [(_read_splits(one, file), DataRecord.model_validate(one["data"])) for one in document["images"]]
     recipes = [parse_recipe(table) for table in document["recipes"]]
     jobs = []
     for one in document["jobs"]:
@@ -85,8 +94,12 @@ def read_shared_jobs(shared: SharedJobs) -> list[Job]:
     return jobs
 
 
-def _describe(jobs: Sequence[Job], writer: _Writer) -> dict[str, Any]:
-    """Return the jobs as plain values; images and recipes, which many share, are in lists of their own, once each."""
+def describe_jobs(jobs: Sequence[Job], place: Callable[[np.ndarray], dict[str, Any]]) -> dict[str, Any]:
+    """Return the jobs as plain values; images and recipes, which many share, are in lists of their own, once each.
+
+    Args:
+        place: keeps an array, and returns where it is: ``shape``, ``dtype`` and ``path``, ``offset`` or both.
+    """
     images, recipes = _Places(), _Places()
     described = [
         {
@@ -97,7 +110,7 @@ def _describe(jobs: Sequence[Job], writer: _Writer) -> dict[str, Any]:
             "select": job.trial.select,
             "metric": job.metric,
             "costs": job.costs,
-            "images": images.find(job.splits, partial(writer.add_splits, job.splits, job.data)),
+            "images": images.find(job.splits, partial(_describe_splits, job.splits, job.data, place)),
             "folder": str(job.folder),
         }
         for job in jobs
@@ -127,25 +140,8 @@ class _Writer:
         self._file = file
         self._placed: dict[int, dict[str, Any]] = {}
 
-    def add_splits(self, splits: Splits, data: DataRecord) -> dict[str, Any]:
-        """Return what :func:`_read_splits` reads back."""
-        return {
-            "train": self._add_split(splits.train),
-            "watched": self._add_split(splits.validation or splits.test),
-            "has_validation": splits.validation is not None,
-            "notes": splits.notes,
-            "fingerprint": splits.fingerprint,
-            "data": data.model_dump(mode="json"),
-        }
-
-    def _add_split(self, split: Split) -> dict[str, Any]:
-        return {
-            "pixels": self._add(split.pixels),
-            "labels": self._add(split.labels),
-            "rows": None if split.rows is None else self._add(split.rows),
-        }
-
-    def _add(self, array: np.ndarray) -> dict[str, Any]:
+    def add(self, array: np.ndarray) -> dict[str, Any]:
+        """Return where an array lies, in this file or in one of its own."""
         place = self._placed.get(id(array))
         if place is None:
             place = {"shape": list(array.shape), "dtype": array.dtype.str}
@@ -160,6 +156,26 @@ class _Writer:
         return place
 
 
+def _describe_splits(splits: Splits, data: DataRecord, place: Callable[[np.ndarray], dict[str, Any]]) -> dict[str, Any]:
+    """Return what :func:`_read_splits` reads back."""
+    return {
+        "train": _describe_split(splits.train, place),
+        "watched": _describe_split(splits.validation or splits.test, place),
+        "has_validation": splits.validation is not None,
+        "notes": splits.notes,
+        "fingerprint": splits.fingerprint,
+        "data": data.model_dump(mode="json"),
+    }
+
+
+def _describe_split(split: Split, place: Callable[[np.ndarray], dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "pixels": place(split.pixels),
+        "labels": place(split.labels),
+        "rows": None if split.rows is None else place(split.rows),
+    }
+
+
 def _mapped_file(array: np.ndarray) -> tuple[str, int] | None:
     """Return the file that ``array`` is a map of, and where in it the array begins."""
     root: Any = array
@@ -170,7 +186,7 @@ def _mapped_file(array: np.ndarray) -> tuple[str, int] | None:
     return str(root.filename), root.offset + array.ctypes.data - root.ctypes.data
 
 
-def _read_splits(place: Mapping[str, Any], file: BinaryIO) -> Splits:
+def _read_splits(place: Mapping[str, Any], file: BinaryIO | Path) -> Splits:
     train, watched = _read_split(place["train"], file), _read_split(place["watched"], file)
     has_validation = place["has_validation"]
     return Splits(
@@ -182,14 +198,14 @@ def _read_splits(place: Mapping[str, Any], file: BinaryIO) -> Splits:
     )
 
 
-def _read_split(part: Mapping[str, Any], file: BinaryIO) -> Split:
+def _read_split(part: Mapping[str, Any], file: BinaryIO | Path) -> Split:
     rows = part["rows"]
     return Split(_map(part["pixels"], file), _map(part["labels"], file), None if rows is None else _map(rows, file))
 
 
-def _map(place: Mapping[str, Any], file: BinaryIO) -> np.ndarray:
+def _map(place: Mapping[str, Any], file: BinaryIO | Path) -> np.ndarray:
     shape: Sequence[int] = place["shape"]
     if 0 in shape:
         return np.empty(shape, place["dtype"])
-    source = place.get("path", file)
-    return np.memmap(source, dtype=place["dtype"], mode="r", offset=place["offset"], shape=tuple(shape))
+    source = file / place["path"] if isinstance(file, Path) else place.get("path", file)
+    return np.memmap(source, dtype=place["dtype"], mode="r", offset=place.get("offset", 0), shape=tuple(shape))

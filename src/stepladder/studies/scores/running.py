@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import math
-import os
 import re
-import signal
 import subprocess
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import monotonic, sleep
 
 from stepladder import trial as trial_module
 from stepladder.errors import StudyError, some_of
@@ -32,6 +27,7 @@ from stepladder.studies.files.store import (
     write_record,
     write_results,
 )
+from stepladder.studies.running.commands import CommandCall, CommandSlots, Ended, Limits
 from stepladder.studies.running.locks import try_lock
 from stepladder.studies.scores.commands import Reported, read_report, words_of
 from stepladder.training.stop import Stop
@@ -39,12 +35,6 @@ from stepladder.training.stop import Stop
 #: What a run prints, in its folder.
 STDOUT, STDERR = "stdout.txt", "stderr.txt"
 
-#: Seconds that a run has to end by itself after it was asked to, before it is ended.
-_GRACE_SECONDS = 10.0
-#: Seconds between two looks at what runs: short for runs of a moment, longer for those of hours.
-_SHORTEST, _LONGEST = 0.002, 0.05
-#: Seconds between two looks at the memory of what runs.
-_MEMORY_SECONDS = 0.25
 #: Bytes of the end of an output that a result is looked for in.
 _TAIL = 65_536
 
@@ -204,145 +194,64 @@ def _read_test(out: Path, record: StudyRecord, pool: _Pool, watching: CommandCal
     write_readings(out, (*past, reading.model_copy(update={"ended": True})))
 
 
-@dataclass
-class _Running:
-    """A run that goes on."""
-
-    trial: CommandTrial
-    process: subprocess.Popen[bytes]
-    slot: int
-    began: float
-    files: tuple[object, ...]
-    ended_by: str | None = None
-    killed_at: float | None = None
-
-
 class _Pool:
-    """Runs commands, so many at a time; all of them end with it."""
+    """Runs the trials of a command, here or on a cluster, and saves what each leaves."""
 
     def __init__(self, out: Path, record: StudyRecord, execution: CommandExecution) -> None:
         self._out, self._record, self._execution = out, record, execution
-        self._running: list[_Running] = []
-        self._next_memory = 0.0
 
-    def run(self, trials: Sequence[CommandTrial], *, read_test: bool) -> Iterable[tuple[CommandTrial, TrialResult]]:
+    def run(self, trials: Sequence[CommandTrial], *, read_test: bool) -> Iterator[tuple[CommandTrial, TrialResult]]:
         """Yield each trial with its result, saved, as it ends.
 
         Raises:
             Stopped: it was asked for; every process was ended before.
         """
-        todo, stop = deque(trials), self._execution.stop
-        pause = _SHORTEST
-        try:
-            while todo or self._running:
-                stop.raise_if_wanted()
-                free = [n for n in range(self._execution.slots) if n not in {one.slot for one in self._running}]
-                for slot in free:
-                    if todo:
-                        self._running.append(self._start(todo.popleft(), slot, read_test))
-                        pause = _SHORTEST
-                self._look_at_limits()
-                done = [one for one in self._running if one.process.poll() is not None]
-                for one in done:
-                    self._running.remove(one)
-                    yield one.trial, self._finish(one, read_test)
-                pause = _SHORTEST if done else min(pause * 1.2, _LONGEST)
-                if not done:
-                    sleep(pause)
-        finally:
-            self._end_all()
+        execution, named = self._execution, {trial.id: trial for trial in trials}
+        calls = [self._call(trial, read_test) for trial in trials]
+        limits = Limits(execution.timeout, execution.memory)
+        slots = CommandSlots(execution.slots, limits, execution.gpus, execution.stop.raise_if_wanted)
+        for call, ended in slots.run(calls):
+            trial = named[call.name]
+            result = self._result(trial, ended, read_test)
+            replace_json(self._folder(trial) / "result.json", result.model_dump(mode="json"))
+            yield trial, result
 
     def _folder(self, trial: CommandTrial) -> Path:
         return self._out / "trials" / trial.id
 
-    def _start(self, trial: CommandTrial, slot: int, read_test: bool) -> _Running:
-        folder = self._folder(trial)
-        inner = (folder / "out").absolute()
-        if inner.exists():  # by an earlier attempt, which may go on
-            end_leftovers(inner)
-        inner.mkdir(parents=True, exist_ok=True)
-        # A result of an earlier attempt, or of training, is none of this one.
-        (inner / "result.json").unlink(missing_ok=True)
-        words = words_of(trial.recipe, trial.seed, inner, read_test)
+    def _call(self, trial: CommandTrial, read_test: bool) -> CommandCall:
+        folder = self._folder(trial).absolute()
+        inner = folder / "out"
         environment = {
-            **os.environ,
             trial_module.SEED: str(trial.seed),
             trial_module.OUT: str(inner),
             trial_module.READ_TEST: "1" if read_test or not self._reads_test else "0",
             trial_module.FRACTION: f"{trial.recipe.get('fraction', 1):g}",
         }
-        if self._execution.gpus:
-            environment["CUDA_VISIBLE_DEVICES"] = self._execution.gpus[slot % len(self._execution.gpus)]
         names = (f"test-{STDOUT}", f"test-{STDERR}") if read_test else (STDOUT, STDERR)
-        files = tuple((folder / name).open("wb") for name in names)
-        began = monotonic()
-        try:
-            process = subprocess.Popen(
-                words,
-                stdin=subprocess.DEVNULL,
-                stdout=files[0],
-                stderr=files[1],
-                env=environment,
-                start_new_session=True,  # so that the whole tree can be ended, and Ctrl-C reaches us alone
-            )
-        except OSError as error:
-            for file in files:
-                file.close()
-            raise StudyError(
-                f"cannot run {words[0]}: {error.strerror or error}; `run` begins with a program, as python or "
-                "./train.sh"
-            ) from error
-        return _Running(trial, process, slot, began, files)
+        words = tuple(words_of(trial.recipe, trial.seed, inner, read_test))
+        return CommandCall(trial.id, words, environment, inner, (folder / names[0], folder / names[1]), read_test)
 
     @property
     def _reads_test(self) -> bool:
         return self._record.scores is not None and self._record.scores.reads_test
 
-    def _look_at_limits(self) -> None:
-        timeout, memory = self._execution.timeout, self._execution.memory
-        at = monotonic()
-        measured = memory is not None and at >= self._next_memory
-        if measured:
-            self._next_memory = at + _MEMORY_SECONDS
-        for one in self._running:
-            if one.killed_at is not None:
-                continue
-            if timeout is not None and at - one.began > timeout:
-                one.ended_by = f"it took longer than the {timeout:g} s of `trial_timeout`"
-            elif measured and memory is not None and (used := memory_of_group(one.process.pid)) > memory * 1e9:
-                one.ended_by = f"out of memory: it used {used / 1e9:.2f} GB, and `trial_memory` allows {memory:g} GB"
-            if one.ended_by:
-                one.killed_at = at
-                _signal(one.process.pid, signal.SIGKILL)
-
-    def _finish(self, one: _Running, read_test: bool) -> TrialResult:
-        seconds = monotonic() - one.began
-        inner = (self._folder(one.trial) / "out").absolute()
-        for file in one.files:
-            file.close()  # type: ignore[attr-defined]
-        # What it left running in the background goes on no longer: it would take the time of the next.
-        _signal(one.process.pid, signal.SIGKILL)
-        end_leftovers(inner)
-        result = self._result(one, inner, seconds, read_test)
-        replace_json(self._folder(one.trial) / "result.json", result.model_dump(mode="json"))
-        return result
-
-    def _result(self, one: _Running, inner: Path, seconds: float, read_test: bool) -> TrialResult:
+    def _result(self, trial: CommandTrial, ended: Ended, read_test: bool) -> TrialResult:
         own = self._record.scores
         assert own is not None
-        folder = self._folder(one.trial)
-        failure, reported = one.ended_by, None
-        code = one.process.returncode
+        folder = self._folder(trial)
+        failure, reported = ended.ended_by, None
+        code = ended.code
         if failure is None and code != 0:
             said = _last_line(folder / (f"test-{STDERR}" if read_test else STDERR))
             ending = f"signal {-code}" if code < 0 else f"exit code {code}"
             failure = f"the command ended with {ending}{': ' + said if said else ''}"
         if failure is None:
             output = _tail(folder / (f"test-{STDOUT}" if read_test else STDOUT))
-            told = read_report(inner, output, own.columns.get("Unit") == "percent", own.share)
+            told = read_report(folder / "out", output, own.columns.get("Unit") == "percent", own.share)
             failure, reported = (told, None) if isinstance(told, str) else (None, told)
         before = read_result(folder) if read_test else None
-        return self._as_result(one.trial, failure, reported, seconds, before)
+        return self._as_result(trial, failure, reported, ended.seconds, before)
 
     def _as_result(
         self,
@@ -378,59 +287,6 @@ class _Pool:
             machine=self._record.machine,
             finished=now(),
         )
-
-    def _end_all(self) -> None:
-        """End every process that goes on: asked to, and after a while without asking."""
-        for one in self._running:
-            _signal(one.process.pid, signal.SIGTERM)
-        until = monotonic() + _GRACE_SECONDS
-        while any(one.process.poll() is None for one in self._running) and monotonic() < until:
-            sleep(_LONGEST)
-        for one in self._running:
-            _signal(one.process.pid, signal.SIGKILL)
-            one.process.wait()
-            end_leftovers((self._folder(one.trial) / "out").absolute())
-            for file in one.files:
-                file.close()  # type: ignore[attr-defined]
-        self._running.clear()
-
-
-def _signal(group: int, number: int) -> None:
-    """Send a signal to a process and all that it started, as far as these have not left its group."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, number)
-
-
-def end_leftovers(out: Path) -> int:
-    """End what still runs of an earlier attempt at a trial, and return how many processes these were.
-
-    After ``kill -9`` a command goes on without us, and would write into the folder of the next attempt. Everything that
-    it started has the trial's folder in its environment, which Linux shows; elsewhere nothing is found.
-    """
-    wanted = f"{trial_module.OUT}={out}".encode(errors="surrogateescape")
-    ended = 0
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if wanted not in path.read_bytes().split(b"\0"):
-                continue
-            os.kill(int(path.parent.name), signal.SIGKILL)
-            ended += 1
-        except OSError:  # of somebody else, or it has ended meanwhile
-            continue
-    return ended
-
-
-def memory_of_group(group: int) -> int:
-    """Return the bytes in memory of all processes of a group; 0 where the system does not tell."""
-    pages = 0
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        except OSError:
-            continue
-        if len(fields) > 21 and int(fields[2]) == group:
-            pages += int(fields[21])
-    return pages * os.sysconf("SC_PAGE_SIZE") if pages else 0
 
 
 def _tail(path: Path) -> str:
