@@ -211,7 +211,7 @@ def test_nothing_is_said_of_digits_and_of_the_reference_study(digits: ImageSet) 
 
 def test_a_step_that_needs_more_memory_than_there_is(photos: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "memory_of", lambda _: 0.2)
-    monkeypatch.setattr(module, "count_workers", lambda asked, *_: 4 if asked == "auto" else asked)
+    monkeypatch.setattr(module, "count_at_a_time", lambda how, *_: 4 if how.workers == "auto" else how.workers)
     recipe = RecipeOptions("small", network="report_gap").make(photos)
     (note,) = grave(recipe, photos)
     found = re.fullmatch(

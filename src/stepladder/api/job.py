@@ -139,6 +139,10 @@ def running(progress: ShowProgress, execution: Execution | None) -> Iterator[Job
     finally:
         if isinstance(shown, PlainLines):
             shown.stop()
+        if execution.cluster is not None:
+            from stepladder.studies.running.cluster.session import disconnect
+
+            disconnect()
 
 
 def _keep(job: Job, stopped: KeyboardInterrupt) -> str:

@@ -334,6 +334,7 @@ def lr_range(
         reuse="is for trials",
         workers="is for trials at the same time",
         streams="is for trials at the same time",
+        cluster="is for trials at the same time",
     )
     check_seeds(seeds)
     _check(options, protocol, execution)
@@ -397,6 +398,7 @@ def train(
         reuse="is for the trials of a study",
         workers="is for trials at the same time",
         streams="is for trials at the same time",
+        cluster="is for trials at the same time",
     )
     with running(progress, execution) as job:
         images = job.load(data, options.default_size())

@@ -389,6 +389,14 @@ class ExecutionOptions:
             "stepladder bench gpu.",
         ),
     ] = 1
+    cluster: Annotated[
+        str | None,
+        Parameter(
+            group=RUNNING,
+            help="Run the trials on a Ray cluster: HOST:PORT of its head, or auto for that of RAY_ADDRESS, else one of "
+            "this machine alone. The folder stays here.",
+        ),
+    ] = None
     max_time: MaxTime = None
     trial_timeout: Annotated[
         str | None,
@@ -426,6 +434,7 @@ class ExecutionOptions:
             download=options.download,
             threads=self.threads,
             workers=self._number_of_workers(),
+            cluster=self.cluster,
             streams=self.streams,
             checkpoint_seconds=self.checkpoint_seconds,
             trial_timeout=_seconds("--trial-timeout", self.trial_timeout),

@@ -25,7 +25,7 @@ from stepladder.studies.judging.statistics import (
 )
 from stepladder.studies.judging.verdicts import POWER, detectable_difference
 from stepladder.studies.running.callbacks import Callbacks
-from stepladder.studies.running.dispatch import count_workers
+from stepladder.studies.running.dispatch import count_at_a_time
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.running.timing import Estimate, Range
 from stepladder.studies.starts import Start
@@ -144,7 +144,7 @@ def forecast_study(
     def at_a_time(trials: int) -> int:
         seconds = sum(estimate.seconds.values()) * trials / len(record.rungs)
         memory = record.machine.memory_gb
-        return count_workers(execution.workers, planned.compute, trials, seconds, memory) * execution.streams
+        return count_at_a_time(execution, planned.compute, trials, seconds, memory)
 
     return Forecast(
         record=record,

@@ -28,7 +28,7 @@ from stepladder.studies.design.rules import Protocol
 from stepladder.studies.files.machine import memory_of
 from stepladder.studies.files.records import DataRecord
 from stepladder.studies.running.callbacks import Callbacks
-from stepladder.studies.running.dispatch import count_workers
+from stepladder.studies.running.dispatch import count_at_a_time
 from stepladder.studies.running.execution import Execution
 from stepladder.techniques.guard import hook_at
 from stepladder.training.arithmetic import Arithmetic, choose_arithmetic
@@ -116,7 +116,9 @@ def grave_of(recipe: Recipe, splits: Splits, num_classes: int, execution: Execut
     # One with published weights is there to begin from them, and knows more than these images can tell it.
     notes = () if published is not None and published.weights else grave_notes(costs, len(splits.train))
     memory = memory_of(compute.device)
-    processes = count_workers(execution.workers, compute, _MOST_TRIALS, math.inf, memory) * execution.streams
+    processes = 1  # of a cluster, whose slots are given the memory that a trial takes
+    if execution.cluster is None:
+        processes = count_at_a_time(execution, compute, _MOST_TRIALS, math.inf, memory)
     batch = min(recipe.batch_size, len(splits.train))
     needed = training_memory(costs, batch) / 1e9
     if not memory or processes * needed <= _MOST_MEMORY * memory:

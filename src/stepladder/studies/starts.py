@@ -17,7 +17,7 @@ from stepladder.studies.design.rules import DEFAULT_SEEDS, Rules, Seeds, looks_f
 from stepladder.studies.files.machine import memory_of
 from stepladder.studies.prepare import settle_compute
 from stepladder.studies.running.callbacks import Callbacks
-from stepladder.studies.running.dispatch import count_workers
+from stepladder.studies.running.dispatch import count_at_a_time, count_workers
 from stepladder.studies.running.estimate import Work, estimate_seconds
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.running.timing import Range
@@ -96,10 +96,10 @@ def _forecast(
     compute, _ = settle_compute(stand_in, chosen.recipe, replace(execution, threads=execution.threads or 1))
     work: Mapping[str, Work] = {rung.name: Work(rung.recipe, len(parts.train)) for rung in chosen.design.rungs}
     trials, memory = [*work] * looks_for(seeds, rules)[0].seeds, memory_of(compute.device)
-    most = count_workers(execution.workers, compute, len(trials), math.inf, memory)
+    most = count_workers(execution, compute, len(trials), math.inf, memory)
     estimate = estimate_seconds(work, parts, image_set.num_classes, compute, Callbacks(), at_a_time=most)
     alone = sum(estimate.seconds[rung] for rung in trials)
-    at_a_time = count_workers(execution.workers, compute, len(trials), alone, memory) * execution.streams
+    at_a_time = count_at_a_time(execution, compute, len(trials), alone, memory)
     return estimate.study(trials, at_a_time)
 
 

@@ -124,7 +124,7 @@ class PlannedStudy:
             self.compute,
             callbacks,
             limit=execution.trial_timeout,
-            at_a_time=count_workers(execution.workers, self.compute, len(trials), math.inf, memory),
+            at_a_time=count_workers(execution, self.compute, len(trials), math.inf, memory),
             reads_test=self.record.sweep is None,
         )
 

@@ -212,6 +212,27 @@ def files_of(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(own.reference for own in found if own is not None and own.reference is not None)
 
 
+def texts_of(names: Iterable[str]) -> dict[str, bytes]:
+    """Return the files of those of these techniques that are of files, by what :func:`files_of` says of them.
+
+    Raises:
+        RecipeError: a file is gone, or is no longer what it was when it was named.
+    """
+    found = {}
+    for own in (_OWN[name] for name in sorted(set(names)) if name in _OWN):
+        if own.reference is None:
+            continue
+        path = Path(own.reference.rpartition(":")[0])
+        try:
+            text = path.read_bytes()
+        except OSError as error:
+            raise RecipeError(f"cannot read the technique file {path}: {error.strerror or error}") from error
+        if hashlib.sha256(text).hexdigest()[:16] != own.code:
+            raise RecipeError(f"{path} was changed since this study began to run; run the same command again")
+        found[own.reference] = text
+    return found
+
+
 def code_of(technique: type[Technique]) -> str:
     """Return what identifies the code of a technique that is not the catalogue's; empty for those."""
     found = _OWN.get(technique.name)

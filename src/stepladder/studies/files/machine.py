@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 
 import torch
 
+from stepladder.studies.files.processor import memory_gb, processor_name
 from stepladder.studies.files.records import Machine
 from stepladder.training.device import available_cores
 
@@ -22,9 +21,9 @@ def describe_machine(device: torch.device) -> Machine:
     elif device.type == "mps":
         accelerator = "Apple GPU"
     return Machine(
-        processor=_processor_name(),
+        processor=processor_name(),
         cores=available_cores(),
-        memory_gb=_memory_gb(),
+        memory_gb=memory_gb(),
         accelerator=accelerator,
         system=f"{platform.system()} {platform.machine()}",
     )
@@ -34,7 +33,7 @@ def memory_of(device: torch.device) -> float:
     """Return the memory in GB that trainings on ``device`` share; 0 where the system does not tell."""
     if device.type == "cuda":
         return float(torch.cuda.get_device_properties(device).total_memory) / 1e9
-    return _memory_gb()
+    return memory_gb()
 
 
 def describe_versions() -> dict[str, str]:
@@ -46,21 +45,3 @@ def describe_versions() -> dict[str, str]:
 def now() -> str:
     """Return the time to the second, in UTC, as ISO 8601 writes it; for a reader only, since clocks are set back."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _processor_name() -> str:
-    """Linux says it in one file; elsewhere the platform's own word must do."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
-def _memory_gb() -> float:
-    try:
-        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
-    except (AttributeError, ValueError, OSError):  # not on Windows
-        return 0.0

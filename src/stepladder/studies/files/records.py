@@ -311,6 +311,8 @@ class TrialResult(_Record):
             None.
         precision: that it was trained in; None in trials of Stepladder 0.1.
         reused_from: the folder that the training was taken over from; None where it ran here.
+        node: of a cluster, the machine that trained it; None where it ran on the machine that owns the folder.
+        retries: how often it was begun again, or gone on with, because a process or a node of a cluster was lost.
         failure: why the trial stopped early, one sentence; None when it finished.
         warnings: what a reader should know of this trial (a technique without effect, an odd untrained loss).
     """
@@ -342,6 +344,8 @@ class TrialResult(_Record):
     energy_joules: float | None = None
     precision: str | None = None
     reused_from: str | None = None
+    node: str | None = None
+    retries: int = 0
     failure: str | None = None
     warnings: tuple[str, ...] = ()
     versions: dict[str, str]

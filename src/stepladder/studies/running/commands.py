@@ -219,16 +219,18 @@ def end_politely(processes: Sequence[CommandProcess]) -> None:
 
 
 def end_leftovers(out: Path) -> int:
-    """End what still runs of an earlier attempt at a trial, and return how many processes these were.
+    """End what still runs of an earlier attempt at a trial, or of all below a folder; return how many processes.
 
     After ``kill -9`` a command goes on without us, and would write into the folder of the next attempt. Everything that
     it started has the trial's folder in its environment, which Linux shows; elsewhere nothing is found.
     """
     wanted = f"{trial_module.OUT}={out}".encode(errors="surrogateescape")
+    below = wanted + b"/"
     ended = 0
     for path in Path("/proc").glob("[0-9]*/environ"):
         try:
-            if wanted not in path.read_bytes().split(b"\0"):
+            told = path.read_bytes().split(b"\0")
+            if wanted not in told and not any(one.startswith(below) for one in told):
                 continue
             os.kill(int(path.parent.name), signal.SIGKILL)
             ended += 1

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Literal
 
 from stepladder.studies.running.callbacks import Callbacks, Schedule
+from stepladder.studies.running.cluster.trials import count_slots, run_on_cluster
 from stepladder.studies.running.execution import Execution, Job
 from stepladder.studies.running.hours import say_hours
 from stepladder.studies.running.memory import give_back
@@ -41,26 +41,38 @@ def dispatch(
         StorageError, StudyError, Stopped: see ``jobs.run_jobs``.
     """
     total = sum(schedule.estimate.seconds[job.trial.rung] for job in jobs)
-    workers = count_workers(execution.workers, compute, len(jobs), total, schedule.record.machine.memory_gb)
-    schedule = replace(schedule, workers=workers * execution.streams)
+    memory = schedule.record.machine.memory_gb
+    workers = count_workers(execution, compute, len(jobs), total, memory)
+    schedule = replace(schedule, workers=count_at_a_time(execution, compute, len(jobs), total, memory))
     say_hours(schedule.expected.middle, schedule.record.data.image_shape, callbacks)
     callbacks.planned(schedule)
     carry_out(workers, jobs, compute, execution, callbacks, after_each)
 
 
-def count_workers(asked: int | Literal["auto"], compute: Compute, trials: int, seconds: float, memory_gb: float) -> int:
+def count_workers(execution: Execution, compute: Compute, trials: int, seconds: float, memory_gb: float) -> int:
     """Return how many processes to use; ``auto`` is as many as there are cores, where that pays.
 
     Args:
         trials: to run.
         seconds: what they would take in one process.
+
+    Raises:
+        StudyError: the trials are for a cluster, and it does not answer.
     """
-    if asked != "auto":
-        return asked
+    if execution.cluster is not None:
+        return count_slots(execution, compute, trials)
+    if execution.workers != "auto":
+        return execution.workers
     if compute.device.type != "cpu" or seconds < SHORT_STUDY or not hasattr(os, "sched_getaffinity"):
         return 1
     cores = len(os.sched_getaffinity(0)) // (compute.threads or 1)
     return max(1, min(cores, trials, int(memory_gb / _WORKER_GB)))
+
+
+def count_at_a_time(execution: Execution, compute: Compute, trials: int, seconds: float, memory_gb: float) -> int:
+    """Return how many trials run at a time; see :func:`count_workers`. On a cluster each has a process of its own."""
+    workers = count_workers(execution, compute, trials, seconds, memory_gb)
+    return workers if execution.cluster is not None else workers * execution.streams
 
 
 def carry_out(
@@ -71,10 +83,12 @@ def carry_out(
     callbacks: Callbacks,
     after_each: Callable[[], None] | None = None,
 ) -> None:
-    """Run ``jobs`` here, or in processes of their own: where they are several, or one that hangs has to be killed."""
+    """Run ``jobs`` here, on a cluster, or in processes of their own: several, or one that may have to be killed."""
     execution = replace(execution, workers=workers)
     give_back()
-    if workers > 1 or execution.trial_timeout is not None:
+    if execution.cluster is not None:
+        run_on_cluster(workers, jobs, compute, execution, callbacks, after_each)
+    elif workers > 1 or execution.trial_timeout is not None:
         run_in_workers(workers, jobs, compute, execution, callbacks, after_each)
     else:
         run_jobs_in_streams(jobs, compute, execution, callbacks, after_each)

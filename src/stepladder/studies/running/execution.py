@@ -13,6 +13,7 @@ from stepladder.datasets import Splits
 from stepladder.errors import StudyError
 from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.records import DataRecord
+from stepladder.studies.running.cluster.address import check_address
 from stepladder.training.metrics import Costs, Metric, find_metric
 from stepladder.training.stop import Stop
 
@@ -51,7 +52,9 @@ class Execution:
             a core each where one network is trained. Another number may change the last bits.
         workers: processes that train at the same time; ``auto`` for as many as the cores have room for, where it pays.
         streams: trials at the same time in each process, each on a CUDA stream, 1 to 16: for a GPU that one does not
-            fill.
+            fill. On a cluster, processes that share a GPU.
+        cluster: a Ray cluster that runs the trials: ``auto``, ``HOST:PORT`` or ``ray://HOST:PORT``; None for this
+            machine.
         checkpoint_seconds: keep a trial inside an epoch too where the epoch takes longer.
         trial_timeout: seconds after which a trial is ended, and left out of what is judged; None for never.
         max_time: seconds after which the job stops by itself, with checkpoints; None for never.
@@ -70,6 +73,7 @@ class Execution:
     threads: int | None = None
     workers: int | Literal["auto"] = "auto"
     streams: int = 1
+    cluster: str | None = None
     checkpoint_seconds: float = 60.0
     trial_timeout: float | None = None
     max_time: float | None = None
@@ -94,6 +98,8 @@ class Execution:
             raise StudyError(f"`streams` is {self.streams}; it must be 1 to {MOST_STREAMS}")
         if self.streams > 1 and device not in (None, "cuda"):
             raise StudyError(f"`streams` is for trials that share a CUDA GPU, and these run on {device}; use `workers`")
+        if self.cluster is not None:
+            check_address(self.cluster)
         if not self.checkpoint_seconds > 0:
             raise StudyError(f"`checkpoint_seconds` is {self.checkpoint_seconds:g}; it must be more than 0")
         for name, seconds in (("trial_timeout", self.trial_timeout), ("max_time", self.max_time)):

@@ -1,6 +1,7 @@
-"""One of several processes that train the same trials; ``workers`` starts it and listens to it.
+"""A process that trains trials for another: one of several on this machine, or one on a node of a cluster.
 
-It reads what to do as a line of JSON from stdin and says what happens in lines of JSON on stdout. It stops, with a
+It reads what to do as a line of JSON from stdin and says what happens in lines of JSON on stdout. On this machine it
+gets all trials at once, and takes whichever nobody is at; on a node each trial is a further line. It stops, with a
 checkpoint, on SIGTERM and when stdin ends: then the process that started it has gone.
 """
 
@@ -16,18 +17,22 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
+from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any, TextIO
 
 import torch
 
-from stepladder.errors import StepladderError, StepladderWarning
+from stepladder.errors import StepladderError, StepladderWarning, StudyError
 from stepladder.network.own import register_network
 from stepladder.studies.design.trials import Trial
+from stepladder.studies.files.machine import describe_machine, describe_versions
 from stepladder.studies.files.records import TrialResult
 from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.running.execution import Execution
-from stepladder.studies.running.shared_memory import SharedJobs, read_shared_jobs
+from stepladder.studies.running.jobs import run_jobs
+from stepladder.studies.running.shared_memory import SharedJobs, read_jobs, read_shared_jobs
 from stepladder.studies.running.streams import run_jobs_in_streams
 from stepladder.techniques.catalogue import register
 from stepladder.training.device import Compute
@@ -100,9 +105,15 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one passes it on
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     warnings.showwarning = partial(_tell_warning, telling, warnings.showwarning)
-    threading.Thread(target=_watch_parent, args=(stop,), daemon=True).start()
+    lines: SimpleQueue[str] = SimpleQueue()
+    threading.Thread(target=_listen, args=(stop, lines), daemon=True).start()
     try:
-        _train(order, stop, telling)
+        _register(order)
+        compute, execution = _conditions(order, stop)
+        if "shared" in order:
+            run_jobs_in_streams(read_shared_jobs(SharedJobs(**order["shared"])), compute, execution, telling)
+        else:
+            _train_handed(Path(order["arrays"]), lines, compute, execution, telling)
     except Stopped:
         return STOPPED
     except StepladderError as error:
@@ -111,7 +122,7 @@ def main() -> int:
     return 0
 
 
-def _train(order: dict[str, Any], stop: Stop, telling: _Telling) -> None:
+def _register(order: dict[str, Any]) -> None:
     if order["techniques"] or order["networks"]:
         # What files that were named import is found where the other process found it, after all that is installed.
         sys.path += [place for place in order["path"] if place not in sys.path]
@@ -119,7 +130,9 @@ def _train(order: dict[str, Any], stop: Stop, telling: _Telling) -> None:
         register(reference)
     for reference, text in order["networks"]:
         register_network(reference, text.encode())
-    jobs = read_shared_jobs(SharedJobs(**order["shared"]))
+
+
+def _conditions(order: dict[str, Any], stop: Stop) -> tuple[Compute, Execution]:
     compute = Compute(torch.device(order["device"]), order["precision"], order["threads"])
     execution = Execution(
         workers=order["workers"],
@@ -128,7 +141,40 @@ def _train(order: dict[str, Any], stop: Stop, telling: _Telling) -> None:
         accept_different_bits=order["accept_different_bits"],
         stop=stop,
     )
-    run_jobs_in_streams(jobs, compute, execution, telling)
+    return compute, execution
+
+
+def _train_handed(
+    arrays: Path, lines: SimpleQueue[str], compute: Compute, execution: Execution, telling: _Telling
+) -> None:
+    """Train one trial after another, each handed over in a line; say what this machine is before the first.
+
+    Raises:
+        Stopped: that was asked for, or the process that hands over has gone.
+        StudyError: a checkpoint was made under other conditions.
+    """
+    if compute.device.type == "cuda" and not torch.cuda.is_available():
+        raise StudyError("PyTorch finds no CUDA device on this node; install a PyTorch for CUDA there, or use a CPU")
+    telling.say("ready", versions=describe_versions(), machine=describe_machine(compute.device).model_dump(mode="json"))
+    while True:
+        execution.stop.raise_if_wanted()
+        try:
+            line = lines.get(timeout=_PULSE)
+        except Empty:
+            continue
+        (job,) = read_jobs(json.loads(line), arrays)
+        job.folder.mkdir(parents=True, exist_ok=True)
+        run_jobs([job], compute, execution, telling)
+        telling.say("handed back", trial=job.trial.id, peak_memory=_peak_memory())
+
+
+def _peak_memory() -> int:
+    """Return the most bytes that this process had in memory; 0 where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _tell_warning(
@@ -141,8 +187,10 @@ def _tell_warning(
         show(message, *where, **more)
 
 
-def _watch_parent(stop: Stop) -> None:
-    sys.stdin.read()
+def _listen(stop: Stop, lines: SimpleQueue[str]) -> None:
+    """Pass on the lines that come, and ask to stop when no more can."""
+    for line in sys.stdin:
+        lines.put(line)
     stop.request("parent")
 
 

@@ -14,12 +14,11 @@ from dataclasses import asdict, dataclass, field
 from time import monotonic
 from typing import Any
 
-from stepladder import errors
 from stepladder.errors import StepladderError, StudyError
 from stepladder.network import own
-from stepladder.studies.files.records import TrialResult
 from stepladder.studies.files.store import read_result
 from stepladder.studies.running.callbacks import Callbacks
+from stepladder.studies.running.events import error_of, pass_on
 from stepladder.studies.running.execution import Execution, Job
 from stepladder.studies.running.interpreter import python_command
 from stepladder.studies.running.locks import locked
@@ -28,7 +27,6 @@ from stepladder.studies.running.trial import record_failure
 from stepladder.studies.running.worker import STOPPED
 from stepladder.techniques.catalogue import files_of
 from stepladder.training.device import Compute
-from stepladder.training.history import EpochRecord
 
 #: A trial whose process dies this often has failed.
 DEATHS = 3
@@ -173,31 +171,20 @@ class _WorkerPool:
             self._note_death(worker, status)
 
     def _hear(self, worker: _Worker, said: Mapping[str, Any]) -> None:
-        job = self._jobs.get(said.get("trial", ""))
-        match said["event"]:
-            case "message":
-                self._callbacks.message(said["sentence"])
-            case "error":
-                kind = getattr(errors, said["kind"], StudyError)
-                self._error = self._error or kind(said["sentence"])
-            case "started" if job:
-                worker.trials[job.trial.id] = monotonic()
-                self._deaths.pop("", None)  # workers do start; what killed earlier ones was no fault of all
-                self._callbacks.trial_started(job.trial)
-            # What a worker that was killed had still said is of a trial that others have at worker by now.
-            case "images" if job and job.trial.id in worker.trials:
-                self._callbacks.batch_ended(job.trial, said["images"])
-            case "features" if job and job.trial.id in worker.trials:
-                self._callbacks.features_computed(job.trial, said["done"], said["total"])
-            case "epoch" if job and job.trial.id in worker.trials:
-                self._callbacks.epoch_ended(job.trial, EpochRecord(**said["record"]))
-            case "postponed" if job:
-                worker.trials.pop(job.trial.id, None)  # the time until it starts again is not its own
-                self._callbacks.trial_postponed(job.trial)
-            case "ended" if job:
-                worker.trials.pop(job.trial.id, None)
-                self._callbacks.trial_ended(job.trial, TrialResult.model_validate(said["result"]))
-                self._after_each()
+        job, event = self._jobs.get(said.get("trial", "")), said["event"]
+        if event == "error":
+            self._error = self._error or error_of(said)
+            return
+        if job and event == "started":
+            worker.trials[job.trial.id] = monotonic()
+            self._deaths.pop("", None)  # workers do start; what killed earlier ones was no fault of all
+        # What a worker that was killed had still said is of a trial that others have at work by now.
+        own = job if job and (event in ("postponed", "ended") or job.trial.id in worker.trials) else None
+        if own and event in ("postponed", "ended"):
+            worker.trials.pop(own.trial.id, None)  # the time until a postponed one starts again is not its own
+        pass_on(said, own.trial if own else None, self._callbacks)
+        if own and event == "ended":
+            self._after_each()
 
     def _note_death(self, worker: _Worker, status: int) -> None:
         """A worker has died by no wish of ours: killed for memory, perhaps. Another goes on from its checkpoint."""

@@ -1,0 +1,251 @@
+"""The connection to a Ray cluster: begun with the first trial that goes there, ended with the call that wanted it."""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stepladder.datasets.cache import cache_folder
+from stepladder.errors import StudyError, missing_extra
+from stepladder.studies.running.cluster.address import AUTO
+from stepladder.studies.running.cluster.slot import Slot
+
+#: Bytes of one piece of an array in the object store: small against any store, large against the cost of a piece.
+_PIECE = 32_000_000
+#: Bytes that the object store of this machine's own cluster may take; what does not fit is spilled to disk by Ray.
+_OWN_STORE = 500_000_000
+#: Bytes of the longest path of a Unix socket, less what Ray appends to its folder.
+_LONGEST_PLACE = 40
+
+
+@dataclass(frozen=True)
+class NodeFacts:
+    """What Ray says of a machine of the cluster.
+
+    Attributes:
+        cores, gpus: that trials may take.
+        memory_gb: likewise.
+    """
+
+    name: str
+    address: str
+    cores: float
+    gpus: float
+    memory_gb: float
+
+
+@dataclass
+class Session:
+    """A connection to a cluster.
+
+    Attributes:
+        address: as it was asked for.
+        started: whether the cluster was started here, and ends with this session.
+        connected: whether the connection was made here, and ends with this session.
+        place: the folder of Ray's own files of a cluster that was started here.
+        name: of the scratch folders on nodes.
+        slots: places (see ``handing_out``) that stay from one call to the next, by what they were made for.
+        told: whether it was said what is there.
+    """
+
+    ray: Any
+    address: str
+    started: bool
+    connected: bool
+    place: str | None = None
+    name: str = field(default_factory=lambda: secrets.token_hex(8))
+    slots: dict[str, list[Any]] = field(default_factory=dict)
+    told: bool = False
+    _pieces: dict[str, list[Any]] = field(default_factory=dict)
+    _names: dict[int, tuple[np.ndarray, str]] = field(default_factory=dict)
+
+    def nodes(self) -> list[NodeFacts]:
+        """Return the machines that are there now."""
+        return [
+            NodeFacts(
+                one["NodeName"],
+                one["NodeManagerAddress"],
+                one["Resources"].get("CPU", 0.0),
+                one["Resources"].get("GPU", 0.0),
+                one["Resources"].get("memory", 0.0) / 1e9,
+            )
+            for one in self.ray.nodes()
+            if one["Alive"]
+        ]
+
+    def slots_for(self, threads: int, streams: int, device: str, memory: int = 0) -> int:
+        """Return how many trials have room on the machines that are there now.
+
+        Args:
+            threads: cores that each takes.
+            streams: trials that share a GPU.
+            device: ``cpu`` or ``cuda``.
+            memory: bytes that each takes.
+        """
+        count = 0
+        for node in self.nodes():
+            room = node.gpus * streams if device == "cuda" else node.cores // threads
+            count += int(min(room, node.memory_gb * 1e9 // memory) if memory else room)
+        return count
+
+    def describe(self) -> str:
+        """Return one sentence on what is there."""
+        nodes = self.nodes()
+        cores, gpus = sum(node.cores for node in nodes), sum(node.gpus for node in nodes)
+        what = f"{cores:g} core{'s' * (cores != 1)}" + (f" and {gpus:g} GPU{'s' * (gpus != 1)}" if gpus else "")
+        machines = f"{len(nodes)} node{'s' * (len(nodes) != 1)}"
+        where = "a Ray of this machine alone" if self.started else f"the Ray cluster at {self.address}"
+        return f"Trials run on {where}: {machines}, {what}.{self._dashboard()}"
+
+    def _dashboard(self) -> str:
+        url = ""
+        with suppress(Exception):  # it differs between versions of Ray, and nothing depends on it
+            url = self.ray._private.worker.global_worker.node.webui_url or ""
+        return f" Ray's own dashboard: http://{url}" if url else ""
+
+    def share(self, array: np.ndarray) -> tuple[str, list[Any]]:
+        """Put an array into the object store, once; return its name, the SHA-256 of its bytes, and its pieces.
+
+        Raises:
+            StudyError: the object store has no room for it.
+        """
+        known = self._names.get(id(array))
+        if known is not None and known[0] is array:
+            return known[1], self._pieces[known[1]]
+        content = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        name = hashlib.sha256(content.data).hexdigest()
+        if name not in self._pieces:
+            try:
+                self._pieces[name] = [
+                    self.ray.put(content[start : start + _PIECE]) for start in range(0, len(content), _PIECE)
+                ]
+            except self.ray.exceptions.ObjectStoreFullError as error:
+                raise StudyError(
+                    f"Ray's object store has no room for {len(content) / 1e9:,.1f} GB of images; start Ray with a "
+                    "larger one (ray start --object-store-memory), or have nodes read them with `images_on_nodes`"
+                ) from error
+        self._names[id(array)] = array, name  # the array is held, so that its id stays its own
+        return name, self._pieces[name]
+
+    def make_slot(self, cpus: float, gpus: float, memory: int, checkpoint_seconds: float) -> Any:
+        """Return a slot, which Ray places where there is room; until there is, it waits.
+
+        Args:
+            cpus, gpus, memory: that it takes: cores, a share of GPUs, bytes.
+        """
+        actor = self.ray.remote(Slot).options(
+            num_cpus=cpus, num_gpus=gpus, memory=memory or None, max_concurrency=4, max_restarts=0
+        )
+        return actor.remote(self.name, None, checkpoint_seconds)
+
+    def end_slots(self, slots: list[Any]) -> None:
+        """End the actors of slots with all that runs in them, and their scratch folders where their nodes are there."""
+        closing = [slot.close.remote() for slot in slots]
+        with suppress(Exception):  # of nodes that have gone
+            self.ray.wait(closing, num_returns=len(closing), timeout=5)
+        for slot in slots:
+            with suppress(Exception):
+                self.ray.kill(slot)
+
+    def close(self) -> None:
+        """End all slots, and the connection where it was made here."""
+        self.end_slots([place.actor for places in self.slots.values() for place in places])
+        self.slots.clear()
+        self._pieces.clear()
+        self._names.clear()
+        if self.connected:
+            self.ray.shutdown()
+        if self.place is not None:
+            shutil.rmtree(self.place, ignore_errors=True)
+
+
+#: The one connection of this process: Ray has no second one.
+_OPEN: list[Session] = []
+
+
+def connect(address: str) -> Session:
+    """Return the connection to a cluster: the one that is open, or a new one.
+
+    Args:
+        address: ``auto`` for the cluster of ``RAY_ADDRESS``, or, where that is not set, one of this machine alone;
+            ``HOST:PORT`` of a cluster's head; ``ray://HOST:PORT`` for one that this machine is no part of.
+
+    Raises:
+        StudyError: Ray is not installed, nothing answers there, or it has another version.
+    """
+    if _OPEN and _OPEN[0].address == address and _OPEN[0].ray.is_initialized():
+        return _OPEN[0]
+    disconnect()
+    ray = _import_ray()
+    if ray.is_initialized():  # by whoever calls the library: theirs to end
+        session = Session(ray, address, started=False, connected=False)
+    else:
+        where = os.environ.get("RAY_ADDRESS") if address == AUTO else address
+        place = None if where else _make_place()
+        session = Session(ray, address, started=not where, connected=True, place=place)
+        try:
+            _begin(ray, where, place)
+        except StudyError:
+            session.close()
+            raise
+    _OPEN.append(session)
+    return session
+
+
+def disconnect() -> None:
+    """End the connection, if there is one."""
+    while _OPEN:
+        _OPEN.pop().close()
+
+
+atexit.register(disconnect)
+
+
+def _import_ray() -> Any:
+    # Ray tells its makers of every cluster that is started, unless this says no. Nothing goes out unasked.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        import ray
+        import ray.exceptions
+    except ImportError as error:
+        raise StudyError(missing_extra("Ray", "cluster")) from error
+    return ray
+
+
+def _begin(ray: Any, where: str | None, place: str | None) -> None:
+    quiet: Mapping[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
+    try:
+        if place is not None:
+            cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+            store = {"object_store_memory": _OWN_STORE, "include_dashboard": False, "_temp_dir": place}
+            ray.init(address="local", num_cpus=cores, **store, **quiet)
+        else:
+            ray.init(address=where, **quiet)
+    except (ConnectionError, ValueError, TimeoutError) as error:
+        raise StudyError(
+            f"no Ray cluster answers at {where}; start one there with `ray start --head`, or use `cluster=auto` for "
+            "this machine alone"
+        ) from error
+    except RuntimeError as error:
+        first = str(error).strip().partition("\n")[0]
+        raise StudyError(f"the Ray cluster at {where or 'this machine'} cannot be used: {first}") from error
+
+
+def _make_place() -> str:
+    """Return a new folder for Ray's own files: in the cache, unless sockets in it would have names too long."""
+    cache = cache_folder()
+    within = cache if len(str(cache)) <= _LONGEST_PLACE else Path(tempfile.gettempdir())
+    within.mkdir(parents=True, exist_ok=True)
+    return tempfile.mkdtemp(prefix="ray-", dir=within)

@@ -1,0 +1,378 @@
+"""What runs on a node: one slot, which is at one trial at a time, in a process of its own.
+
+It imports neither torch nor what needs it: the process that trains does. It tells the owner of the study what happens
+when it is asked, at most a few times a second, so that traffic is bounded however many events there are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from threading import Condition, Thread
+from time import monotonic, sleep
+from typing import Any
+
+from stepladder import trial as trial_module
+from stepladder.errors import StepladderError
+from stepladder.studies.files.processor import memory_gb, processor_name
+from stepladder.studies.running.cluster.scratch import Scratch, pack, unpack
+from stepladder.studies.running.commands import (
+    LONGEST,
+    SHORTEST,
+    CommandCall,
+    CommandProcess,
+    Ended,
+    Limits,
+    MemoryLooks,
+    end_politely,
+)
+from stepladder.studies.running.interpreter import python_command
+
+#: Stands for the folder of a run in the words of a command, until a slot knows where that is.
+OUT_PLACE = "/__stepladder_out__"
+#: What a slot says of the end of what it was at.
+Report = dict[str, Any]
+
+#: Seconds between two answers that bring events alone.
+_PULSE = 0.2
+#: Checkpoints in the folder of a trial; see ``files.store.CHECKPOINTS``, whose module needs torch.
+_CHECKPOINTS = "checkpoint"
+#: Lines that a slot keeps for an owner who does not ask; the newest, which say most.
+_MOST_LINES = 10_000
+
+
+class Slot:
+    """One place for a trial on a node.
+
+    Args:
+        session: of the owner; names the scratch folder.
+        fetch: gives the bytes of what lies in the object store.
+        checkpoint_seconds: how often a checkpoint goes to the owner at most.
+    """
+
+    def __init__(self, session: str, fetch: Callable[[Any], Any] | None = None, checkpoint_seconds: float = 60) -> None:
+        self._scratch = Scratch(session)
+        self._fetch = fetch or _from_object_store
+        self._checkpoint_seconds = checkpoint_seconds
+        self._order: str | None = None
+        self._worker: subprocess.Popen[bytes] | None = None
+        self._run: _Run | None = None
+
+    def about(self) -> dict[str, Any]:
+        """Return what the owner must know of the node before it hands anything over."""
+        return {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "processor": processor_name(),
+            "memory_gb": memory_gb(),
+            "stepladder": version("stepladder"),
+            "python": platform.python_version(),
+        }
+
+    def train(
+        self,
+        order: Mapping[str, Any],
+        texts: Mapping[str, bytes],
+        line: str,
+        arrays: Mapping[str, Sequence[Any]],
+        files: Mapping[str, bytes],
+    ) -> None:
+        """Begin a trial, or go on with one; :meth:`listen` tells of it.
+
+        Args:
+            order: what ``worker`` is told before its first trial.
+            texts: of the files of techniques, by reference.
+            line: the trial, as ``shared_memory.describe_jobs`` writes it.
+            arrays: pieces in the object store of each array that it reads, by SHA-256.
+            files: of its checkpoints.
+        """
+        for name, pieces in arrays.items():
+            self._scratch.keep(name, (self._fetch(piece) for piece in pieces))
+        document = json.loads(line)
+        name = Path(document["jobs"][0]["folder"]).name
+        folder = self._scratch.folder / "trials" / name
+        unpack(files, folder)
+        document["jobs"][0]["folder"] = str(folder)
+        worker = self._worker_for(order, texts)
+        self._run = _TrialRun(worker, folder, json.dumps(document), self._checkpoint_seconds)
+
+    def call(
+        self, call: CommandCall, limits: Limits, files: Mapping[str, bytes], sent: Mapping[str, bytes], wait: float
+    ) -> Report:
+        """Begin a command and :meth:`listen` to it.
+
+        Args:
+            call: whose words and environment have :data:`OUT_PLACE` for the folder.
+            files: what that folder holds already.
+            sent: files of the folder that it runs in; where there are none it runs where the owner was started.
+        """
+        folder = self._scratch.folder / "trials" / call.name
+        inner = folder / "out"
+        unpack(files, inner)
+        unpack(sent, folder / "sent")
+        here = replace(
+            call,
+            words=tuple(word.replace(OUT_PLACE, str(inner)) for word in call.words),
+            environment={**call.environment, trial_module.OUT: str(inner)},
+            inner=inner,
+            outputs=(folder / call.outputs[0].name, folder / call.outputs[1].name),
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        self._run = _CommandRun(here, limits, folder / "sent" if sent else None, self._checkpoint_seconds)
+        return self.listen(wait)
+
+    def listen(self, wait: float) -> Report:
+        """Return what has happened since the last time, after ``wait`` seconds at most.
+
+        ``lines``: events; ``files``: a checkpoint, or at the end all that is left; ``ended``: how, or None.
+        """
+        if self._run is None:
+            return {"lines": [], "files": {}, "ended": {"how": "idle"}}
+        report = self._run.report(wait)
+        if report["ended"] is not None:
+            self._run = None
+            if report["ended"]["how"] != "handed back":
+                self._end_worker()
+        return report
+
+    def stop(self) -> None:
+        """Have what runs end with a checkpoint; :meth:`listen` then tells of its end."""
+        if self._run is not None:
+            self._run.stop()
+
+    def kill(self) -> None:
+        """End what runs, at once."""
+        if self._run is not None:
+            self._run.kill()
+        self._end_worker()
+
+    def close(self) -> None:
+        """End everything and remove the scratch folder."""
+        self.kill()
+        self._scratch.close()
+
+    def _worker_for(self, order: Mapping[str, Any], texts: Mapping[str, bytes]) -> subprocess.Popen[bytes]:
+        """Return a process that trains by ``order``: the one that is there, where it was told the same."""
+        told = json.dumps([order, sorted(texts)], sort_keys=True)
+        if self._worker is not None and self._worker.poll() is None and told == self._order:
+            return self._worker
+        self._end_worker()
+        own: dict[str, str] = {}
+        for reference, text in texts.items():
+            path, _, name = reference.rpartition(":")
+            place = self._scratch.folder / "techniques" / f"{len(own)}" / Path(path).name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(text)
+            own[reference] = f"{place}:{name}"
+        here = {**order, "techniques": [own[one] for one in order["techniques"]], "arrays": str(self._scratch.arrays)}
+        self._worker = subprocess.Popen(
+            python_command("-m", "stepladder.studies.running.worker"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=self._scratch.folder,
+            start_new_session=True,
+        )
+        assert self._worker.stdin is not None
+        self._worker.stdin.write(json.dumps(here).encode() + b"\n")
+        self._worker.stdin.flush()
+        self._order = told
+        return self._worker
+
+    def _end_worker(self) -> None:
+        if self._worker is None:
+            return
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._worker.pid, signal.SIGKILL)
+        self._worker.wait()
+        for pipe in (self._worker.stdin, self._worker.stdout):
+            with suppress(OSError):
+                assert pipe is not None
+                pipe.close()
+        self._worker = None
+
+
+@dataclass
+class _Kept:
+    """What is to be told, and who waits for it."""
+
+    lines: list[str]
+    ended: dict[str, Any] | None = None
+    files: Mapping[str, bytes] | None = None
+
+
+class _Run:
+    """Something that runs, and is told of in pieces."""
+
+    def __init__(self, checkpoint_seconds: float) -> None:
+        self._kept, self._changed = _Kept([]), Condition()
+        self._told_at = 0.0
+        self._checkpoint_seconds, self._checkpoint_at = checkpoint_seconds, monotonic()
+        self._sent: object = None
+
+    def report(self, wait: float) -> Report:
+        """Return what is new, after ``wait`` seconds at most, and events no more often than :data:`_PULSE`."""
+        until = monotonic() + wait
+        with self._changed:
+            while self._kept.ended is None and monotonic() < until:
+                soonest = self._told_at + _PULSE
+                if self._kept.lines and monotonic() >= soonest:
+                    break
+                self._changed.wait(min(until, soonest if self._kept.lines else until) - monotonic())
+            kept, self._kept = self._kept, _Kept([])
+            self._told_at = monotonic()
+        files: Mapping[str, bytes] = kept.files or {}
+        if kept.ended is None and monotonic() - self._checkpoint_at >= self._checkpoint_seconds:
+            files = self._newest_checkpoint()
+            if files:
+                self._checkpoint_at = monotonic()
+        return {"lines": kept.lines, "files": files, "ended": kept.ended}
+
+    def stop(self) -> None:
+        raise NotImplementedError
+
+    def kill(self) -> None:
+        raise NotImplementedError
+
+    def _newest_checkpoint(self) -> dict[str, bytes]:
+        raise NotImplementedError
+
+    def _tell(self, line: str) -> None:
+        with self._changed:
+            self._kept.lines.append(line)
+            del self._kept.lines[:-_MOST_LINES]
+            self._changed.notify_all()
+
+    def _end(self, how: str, files: Callable[[], Mapping[str, bytes]], **more: Any) -> None:
+        try:
+            found = files()
+        except (OSError, StepladderError) as error:
+            found, how, more = {}, "failed", {**more, "sentence": str(error)}
+        with self._changed:
+            self._kept.files, self._kept.ended = found, {"how": how, **more}
+            self._changed.notify_all()
+
+
+class _TrialRun(_Run):
+    """A trial that a worker is at."""
+
+    def __init__(self, worker: subprocess.Popen[bytes], folder: Path, line: str, checkpoint_seconds: float) -> None:
+        super().__init__(checkpoint_seconds)
+        self._worker, self._folder = worker, folder
+        assert worker.stdin is not None
+        with suppress(BrokenPipeError):  # it has ended, which is noticed below
+            worker.stdin.write(line.encode() + b"\n")
+            worker.stdin.flush()
+        Thread(target=self._pump, daemon=True).start()
+
+    def stop(self) -> None:
+        with suppress(ProcessLookupError):
+            self._worker.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._worker.pid, signal.SIGKILL)
+
+    def _pump(self) -> None:
+        """Read what the worker says until it has handed the trial back, or ends."""
+        assert self._worker.stdout is not None
+        with suppress(OSError, ValueError):  # it was closed
+            for raw in self._worker.stdout:
+                said = json.loads(raw)
+                self._tell(raw.decode())
+                if said["event"] == "handed back":
+                    self._end("handed back", self._all_files, peak_memory=said["peak_memory"])
+                    return
+        status = self._worker.wait()
+        self._end("died", self._newest_checkpoint, status=status)
+
+    def _all_files(self) -> Mapping[str, bytes]:
+        files = pack(self._folder, (".lock", _CHECKPOINTS))
+        _remove(self._folder)
+        return files
+
+    def _newest_checkpoint(self) -> dict[str, bytes]:
+        """Return the files of the newest checkpoint, unless they have been told of."""
+        place = self._folder / _CHECKPOINTS
+        for newest in sorted((path for path in _children(place) if path.name.isdecimal()), reverse=True):
+            if newest.name == self._sent:
+                return {}
+            files = {f"{_CHECKPOINTS}/{newest.name}/{name}": content for name, content in pack(newest).items()}
+            if files and newest.is_dir():  # whole, and not being removed meanwhile
+                self._sent = newest.name
+                return files
+        return {}
+
+
+class _CommandRun(_Run):
+    """A command that runs."""
+
+    def __init__(self, call: CommandCall, limits: Limits, folder: Path | None, checkpoint_seconds: float) -> None:
+        super().__init__(checkpoint_seconds)
+        self._call, self._stopped = call, False
+        self._process = CommandProcess(call, limits, folder=folder)
+        self._looks = MemoryLooks(limits)
+        Thread(target=self._watch, daemon=True).start()
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def _watch(self) -> None:
+        pause = SHORTEST
+        while (ended := self._process.poll(self._looks.look())) is None:
+            if self._stopped:
+                end_politely([self._process])
+                self._end("died", self._newest_checkpoint, status=-signal.SIGTERM)
+                return
+            sleep(pause)
+            pause = min(pause * 1.2, LONGEST)
+        self._end("handed back", self._all_files, command=vars(ended))
+
+    def _all_files(self) -> Mapping[str, bytes]:
+        folder = self._call.inner.parent
+        files = pack(folder, (".lock", "sent"))
+        _remove(folder)
+        return files
+
+    def _newest_checkpoint(self) -> dict[str, bytes]:
+        """Return what the command keeps to go on from, unless nothing of it has changed since it was told of."""
+        place = self._call.inner / "checkpoint"
+        paths = [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file())
+        state = [(str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in paths]
+        if not paths or state == self._sent:
+            return {}
+        self._sent = state
+        return {f"out/{path.relative_to(self._call.inner).as_posix()}": path.read_bytes() for path in paths}
+
+
+def as_ended(said: Mapping[str, Any]) -> Ended:
+    """Return how a command ended on a node."""
+    return Ended(**said)
+
+
+def _from_object_store(reference: Any) -> Any:
+    import ray
+
+    return memoryview(ray.get(reference))
+
+
+def _children(folder: Path) -> Iterator[Path]:
+    with suppress(OSError):
+        yield from folder.iterdir()
+
+
+def _remove(folder: Path) -> None:
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
