@@ -20,6 +20,7 @@ from stepladder.studies.files.records import TrialResult
 from stepladder.studies.files.store import CHECKPOINTS, load_study
 from stepladder.studies.findings import work_out
 from stepladder.studies.running.callbacks import CallbackList, Callbacks
+from stepladder.studies.running.cluster.session import disconnect
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.track import make_trackers
 from stepladder.training.stop import Stop, Stopped
@@ -140,8 +141,6 @@ def running(progress: ShowProgress, execution: Execution | None) -> Iterator[Job
         if isinstance(shown, PlainLines):
             shown.stop()
         if execution.cluster is not None:
-            from stepladder.studies.running.cluster.session import disconnect
-
             disconnect()
 
 

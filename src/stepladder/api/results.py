@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from stepladder.errors import StudyError, missing_extra
+from stepladder.files import replace_text
 from stepladder.model.folder import Model, load_folder
 from stepladder.recipe import Recipe
+from stepladder.report.latex import render_latex
 from stepladder.report.nothing_learned import describe_nothing_learned
+from stepladder.report.plain_tables import plain_tables, write_csv
 from stepladder.report.recipe_file import best_recipe
 from stepladder.report.terminal import report_text, short_text
 from stepladder.report.units import Scale
-from stepladder.report.write import REPORT_PAGE, write_report
+from stepladder.report.write import REPORT_PAGE, write_paper_figures, write_report
 from stepladder.studies.files.records import SavedStudy, SavedTrial, StudyRecord, TrialResult
 from stepladder.studies.files.store import load_study as load_saved_study
-from stepladder.studies.files.store import result_rows
 from stepladder.studies.findings import AnyFindings, Findings, work_out
 from stepladder.studies.judging.learning import NothingLearned
 from stepladder.studies.judging.points import Best, Point, SweepFindings
@@ -29,6 +29,8 @@ from stepladder.training.metrics import Metric
 
 if TYPE_CHECKING:
     import pandas
+
+    from stepladder.report.figures.paper import PaperFigure, PaperStyle
 
 F = TypeVar("F", Findings, SweepFindings, CurveFindings)
 
@@ -89,8 +91,50 @@ class Result(Generic[F]):
         return pandas.DataFrame(tables[what])
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
-        """Return the tables that there are, each a list of rows as plain values."""
-        return {"trials": result_rows(self.saved)}
+        """Return the tables that there are, each a list of rows as plain values; shares are fractions of 1.
+
+        ``trials`` of all; of a study ``effects``, ``rungs`` and ``differences``, a row a seed; of a sweep ``points``;
+        of a curve ``sizes``.
+        """
+        return plain_tables(self.findings)
+
+    def to_csv(self, path: Path | str) -> list[Path]:
+        """Write :meth:`tables` as CSV and return the paths of the files.
+
+        Args:
+            path: a folder, which gets a file a table; or a name that ends in ``.csv``, which gets the first alone, the
+                effects, points or sizes.
+
+        Raises:
+            StudyError: the path is neither.
+            StorageError: a file cannot be written.
+        """
+        return write_csv(self.findings, Path(path))
+
+    def to_latex(self, path: Path | str | None = None) -> str:
+        """Return the tables of a paper as LaTeX, with booktabs, and write them to ``path`` where one is given.
+
+        Raises:
+            StorageError: the file cannot be written.
+        """
+        text = render_latex(self.findings)
+        if path is not None:
+            replace_text(Path(path), text)
+        return text
+
+    def to_figures(self, folder: Path | str, style: PaperStyle | None = None) -> list[PaperFigure]:
+        """Write the figures of the report for a paper into ``folder``, and return them as they came out.
+
+        Args:
+            style: width, type and formats; 3.3 inches, 8 points and PDF where nothing is said.
+
+        Raises:
+            RecipeError: the style is none that figures can have.
+            StorageError: a file cannot be written.
+        """
+        from stepladder.report.figures.paper import PaperStyle
+
+        return write_paper_figures(self.findings, Path(folder), style or PaperStyle())
 
     def write_report(self) -> list[Path]:
         """Write the report anew and return the paths of its files."""
@@ -135,15 +179,6 @@ class Study(Result[Findings]):
             raise StudyError(f"no trial of {self.folder} has finished, so there is no model")
         return load_folder(shown.trial.folder / "model")
 
-    def tables(self) -> dict[str, list[dict[str, Any]]]:
-        """Return the tables ``trials``, ``effects`` and ``rungs``."""
-        hidden = {"differences", "scores", "metrics"}
-        return {
-            **super().tables(),
-            "effects": [_row(asdict(effect), hidden) for effect in self.effects],
-            "rungs": [{**_row(asdict(rung), hidden), "n": rung.n, **rung.metrics} for rung in self.rungs],
-        }
-
 
 class Sweep(Result[SweepFindings]):
     """A sweep or a search: settings compared by validation alone."""
@@ -163,23 +198,6 @@ class Sweep(Result[SweepFindings]):
         """The recipe of the best point, for whatever comes next; None where there is none."""
         return best_recipe(self.findings)
 
-    def tables(self) -> dict[str, list[dict[str, Any]]]:
-        """Return the tables ``trials`` and ``points``."""
-        keys = [axis.key for axis in self.record.sweep.axes] if self.record.sweep else []
-        points = [
-            {
-                **dict(zip(keys, point.values, strict=True)),
-                "mean": point.mean,
-                "sd": point.sd,
-                "n": point.n,
-                "train": point.train,
-                "seconds": point.seconds,
-                "learned": point.learned,
-            }
-            for point in self.points
-        ]
-        return {**super().tables(), "points": points}
-
 
 class Curve(Result[CurveFindings]):
     """A curve: accuracy against the number of training images."""
@@ -193,13 +211,6 @@ class Curve(Result[CurveFindings]):
     def law(self) -> PowerLaw | None:
         """What the sizes above chance say of twice the images; None before test was read, and with too few of them."""
         return self.findings.law
-
-    def tables(self) -> dict[str, list[dict[str, Any]]]:
-        """Return the tables ``trials`` and ``sizes``."""
-        sizes = [
-            {"images": size.images, "mean": size.mean, "sd": size.sd, "n": len(size.scores)} for size in self.sizes
-        ]
-        return {**super().tables(), "sizes": sizes}
 
 
 class TrainedModel:
@@ -262,18 +273,3 @@ def as_result(findings: AnyFindings) -> Study | Sweep | Curve:
             return Sweep(findings)
         case CurveFindings():
             return Curve(findings)
-
-
-def _row(table: dict[str, Any], hidden: set[str]) -> dict[str, Any]:
-    """Flatten one level: an interval becomes ``low`` and ``high``, and lists become words."""
-    row: dict[str, Any] = {}
-    for key, value in table.items():
-        if key in hidden:
-            continue
-        if key == "interval":
-            row["low"], row["high"] = value if value is not None else (None, None)
-        elif isinstance(value, Sequence) and not isinstance(value, str):
-            row[key] = " ".join(map(str, value))
-        else:
-            row[key] = value
-    return row

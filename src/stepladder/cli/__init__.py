@@ -166,6 +166,18 @@ _add(
     "Rebuild a study's report from its files, without training; or compare several studies of the same data.",
     "report studies/digits-ladder",
     "report studies/one studies/other --out comparison",
+    "report studies/digits-ladder --latex results.tex --csv tables --figures figures --width 85mm --font serif",
+    group=STUDIES,
+)
+_add(
+    app,
+    "view:view",
+    "Show all studies below a folder in the browser, live while they run.\n\n"
+    "It reads their files and writes none.",
+    "view",
+    "view studies/ --open",
+    "view studies/ --control",
+    "view studies/ --host 0.0.0.0",
     group=STUDIES,
 )
 _add(
@@ -177,6 +189,16 @@ _add(
     "judge 'runs/{variant}/seed{seed}' --metric val_acc",
     "judge results.csv --baseline plain --require helped",
     "judge results.csv --tried 40",
+    group=STUDIES,
+)
+_add(
+    app,
+    "pool:pool",
+    "Pool studies of several image sets: what each technique does in general, and probably on a new set.\n\n"
+    "Findings are kept with --save, without names and paths, and pooled with later studies.",
+    "pool studies/digits-ladder studies/photos-ladder",
+    "pool --save my-atlas/ studies/digits-ladder",
+    "pool my-atlas/ studies/photos-ladder --out pooled",
     group=STUDIES,
 )
 _add(
@@ -202,6 +224,16 @@ _add(
     "predict studies/digits-ladder/trials/ID/model photos/",
     "predict model.onnx 'photos/*.jpg' --top 3 --csv",
     "predict MODEL - --json < list_of_files.txt",
+    group=MODELS,
+)
+_add(
+    app,
+    "serve:serve",
+    "Let a model answer by HTTP, with a page to drop a photo on.\n\n"
+    "Only this machine reaches it unless --host says otherwise. No image is kept.",
+    "serve studies/digits-ladder/trials/ID/model --open",
+    "serve model.onnx --port 9000 --quiet",
+    "serve MODEL --host 0.0.0.0",
     group=MODELS,
 )
 _add(

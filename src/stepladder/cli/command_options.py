@@ -29,6 +29,7 @@ from stepladder.report.units import count
 from stepladder.studies.design.rules import DEFAULT_SEEDS, Rules
 from stepladder.studies.design.trials import CommandTrial
 from stepladder.studies.files.records import StudyRecord, TrialResult
+from stepladder.studies.running.cluster.commands import OnCluster
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.scores.commands import CommandPlan
 from stepladder.studies.scores.running import CommandCallbacks, CommandExecution
@@ -81,6 +82,19 @@ class CommandOptions:
             group=COMMAND, help="Fractions of the training images, a rung each, as 0.1,0.3,1; {fraction} in --run."
         ),
     ] = None
+    cores: Annotated[float, Parameter(group=COMMAND, help="With --cluster, cores that each run takes.")] = 1.0
+    gpus_each: Annotated[
+        float, Parameter(group=COMMAND, help="With --cluster, GPUs that each run takes; 0.5 lets two share one.")
+    ] = 0.0
+    send: Annotated[
+        tuple[Path, ...],
+        Parameter(
+            group=COMMAND,
+            negative="",
+            help="With --cluster, a file or folder that each node needs to run the command, as train.py; repeat. "
+            "Without any, nodes run it in the same folder, which they must share.",
+        ),
+    ] = ()
 
 
 DEFAULT_COMMAND = CommandOptions()
@@ -88,7 +102,7 @@ DEFAULT_COMMAND = CommandOptions()
 #: Options of other kinds that ``--run`` understands.
 _UNDERSTOOD = {
     "seeds", "plan", "final", "smallest_effect", "alpha", "metric", "workers", "max_time", "trial_timeout",
-    "retry_failed", "as_json",
+    "retry_failed", "as_json", "cluster",
 }  # fmt: skip
 
 
@@ -154,6 +168,7 @@ def study_of_command(
         timeout=None if how.trial_timeout is None else parse_duration("--trial-timeout", how.trial_timeout),
         memory=command.trial_memory,
         retry_failed=how.retry_failed,
+        on=_on_cluster(command, how.cluster),
         command=typed_command(),
         stop=stop,
     )
@@ -192,6 +207,9 @@ class _Lines(CommandCallbacks):
             f"{count(trials, 'run')} to do{before}."
         )
 
+    def message(self, sentence: str) -> None:
+        self._say(to_flags(sentence), markup=False, soft_wrap=True)
+
     def reading(self, trials: int) -> None:
         self._number, self._trials = 0, trials
         self._say(f"All training has ended; test is read now, for {count(trials, 'run')}.")
@@ -209,6 +227,15 @@ class _Lines(CommandCallbacks):
             markup=False,
             soft_wrap=True,
         )
+
+
+def _on_cluster(command: CommandOptions, address: str | None) -> OnCluster | None:
+    if address is not None:
+        return OnCluster(address, command.cores, command.gpus_each, command.send)
+    for name in ("cores", "gpus_each", "send"):
+        if getattr(command, name) != getattr(DEFAULT_COMMAND, name):
+            raise StudyError(f"--{name.replace('_', '-')} is for a cluster; name it with --cluster")
+    return None
 
 
 def _fractions(text: str | None) -> tuple[float, ...]:

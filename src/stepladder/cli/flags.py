@@ -14,6 +14,7 @@ _OTHER_NAMES = {
     "input_shape": "input",
     "num_classes": "classes",
     "spread": "sd",
+    "formats": "format",
 }
 
 # Not all that a shell reads as its own: a name with a space or a * stands for one that the reader chooses.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -28,6 +28,9 @@ from stepladder.network.inspection import Inspection, inspect_network
 from stepladder.network.own_inspection import inspect_own
 from stepladder.network.sizes import check_feeding
 from stepladder.network.solve import Answer, solve
+
+if TYPE_CHECKING:
+    from stepladder.model.effective import EffectiveFields
 
 
 def inspect(
@@ -58,6 +61,15 @@ def inspect(
     picture: Annotated[
         Path | None,
         Parameter(group=FIRST, help="Draw the network to scale and its receptive fields: FILE.svg or FILE.png."),
+    ] = None,
+    explore: Annotated[
+        Path | bool | None,
+        Parameter(
+            group=FIRST,
+            negative="",
+            help="Write a page on which the line can be edited and every figure follows: FILE.html, or "
+            "NETWORK-explorer.html where none is given. It begins with the network, or without one with the report's.",
+        ),
     ] = None,
     solve_for: Annotated[
         str | None,
@@ -99,6 +111,12 @@ def inspect(
     console = make_console(as_json)
     if data_dir is not None and data is None:
         raise RecipeError("--data-dir is where a named image set is, and --data names none; give both, or leave it out")
+    if isinstance(explore, Path):
+        from stepladder.report.explorer import check_page
+
+        check_page(explore)
+    if network is None and explore:
+        network = "report"
     if network is None:
         _refuse_without_network(
             {
@@ -153,6 +171,7 @@ def inspect(
             "compare": compare,
             "effective": effective,
             "picture": picture,
+            "explore": explore,
             "built_for": built_for,
             "batch_size": batch_size,
             "precision": precision,
@@ -193,8 +212,21 @@ def inspect(
         console.print()
         console.print(comparison_table(inspection))
     document |= inspection.to_document()
-    if effective or picture is not None:
-        document |= _measure_and_draw(console, inspection, images, effective, picture)
+    measured = _measure(console, inspection, images) if effective else None
+    if measured is not None:
+        document |= {"effective": measured.to_document()}
+    if picture is not None:
+        from stepladder.report.figures.network import write_picture
+
+        write_picture(picture, inspection, images, measured)
+        console.print(f"\nPicture: {picture}", markup=False)
+    if explore:
+        from stepladder.report.explorer import write_explorer
+
+        named = "explorer.html" if found.line is not None else f"{found.label}-explorer.html"
+        path = explore if isinstance(explore, Path) else Path(named)
+        write_explorer(path, inspection, images, measured)
+        console.print(f"\nExplorer: {path}. Open it in a browser: {path.absolute().as_uri()}", markup=False, soft_wrap=True)
     if as_json:
         print_json(document)
 
@@ -230,25 +262,15 @@ def _inspect_own(
     return inspection.to_document()
 
 
-def _measure_and_draw(
-    console: Console, inspection: Inspection, images: Any, effective: bool, picture: Path | None
-) -> dict[str, Any]:
+def _measure(console: Console, inspection: Inspection, images: Any) -> EffectiveFields:
     from stepladder.cli.inspect_tables import effective_table
+    from stepladder.model.effective import measure_effective
 
-    measured = None
-    if effective:
-        from stepladder.model.effective import measure_effective
-
-        measured = measure_effective(inspection, images)
-        console.print()
-        console.print(effective_table(inspection, measured))
-        console.print(measured.note, markup=False)
-    if picture is not None:
-        from stepladder.report.figures.network import write_picture
-
-        write_picture(picture, inspection, images, measured)
-        console.print(f"\nPicture: {picture}", markup=False)
-    return {"effective": measured.to_document()} if measured is not None else {}
+    measured = measure_effective(inspection, images)
+    console.print()
+    console.print(effective_table(inspection, measured))
+    console.print(measured.note, markup=False)
+    return measured
 
 
 def _answer_document(answer: Answer) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from stepladder.datasets.threads import available_cores
 from stepladder.datasets.walk import is_image_name
 from stepladder.errors import DataError, printable
 from stepladder.model.classifier import Classifier, Doubts, Prediction
+from stepladder.model.document import classes_document, doubts_document, promises_document
 from stepladder.model.find import load_model
 from stepladder.model.images import FoundImages, ImageFile, find_images, read_pixels
 from stepladder.model.limits import MISS
@@ -139,7 +140,7 @@ def predict(
     aside = make_aside(console, quiet=quiet)
     answers = list(_shown(aside, _answers(classifier, found.files, top, doubts), len(found.files)))
     if as_json:
-        document = _document(model, classifier, answers) | {"notes": list(found.notes)} | _promises(doubts)
+        document = _document(model, classifier, answers) | {"notes": list(found.notes)} | promises_document(doubts)
         print_json(document)
     elif as_csv:
         _write_table(table, answers, doubts) if table is not None else _write_csv(answers, doubts)
@@ -256,18 +257,6 @@ def _said(doubts: Doubts, answers: Sequence[_Answer]) -> Iterator[str]:
         )
 
 
-def _promises(doubts: Doubts) -> dict[str, Any]:
-    """What was asked for beside the classes, for a program; nothing where nothing was."""
-    found: dict[str, Any] = {}
-    if doubts.answered is not None:
-        one = doubts.answered
-        promise = {"risk": doubts.risk, "confidence": 1 - MISS, "above": one.above}
-        found["abstain"] = promise | {"validation": {"answered": one.images, "wrong": one.wrong}}
-    if doubts.inside is not None:
-        found["sets"] = {"coverage": doubts.coverage, "from": doubts.inside}
-    return found
-
-
 def _document(model: Path, classifier: Classifier, answers: Sequence[_Answer]) -> dict[str, Any]:
     right, labelled = _score(classifier, answers)
     return {
@@ -277,10 +266,10 @@ def _document(model: Path, classifier: Classifier, answers: Sequence[_Answer]) -
             {
                 "path": str(answer.file.path),
                 "label": None if answer.file.label is None else classifier.class_names[answer.file.label],
-                "top": [{"class": name, "probability": probability} for name, probability in answer.top],
+                "top": classes_document(answer.top),
                 "damage": answer.damage,
             }
-            | _doubted(answer.doubted)
+            | doubts_document(answer.doubted)
             for answer in answers
         ],
         "labelled": labelled,
@@ -288,26 +277,12 @@ def _document(model: Path, classifier: Classifier, answers: Sequence[_Answer]) -
     }
 
 
-def _doubted(one: Prediction | None) -> dict[str, Any]:
-    """What is known of one answer beside its classes, for a program; nothing where nothing was asked for."""
-    found: dict[str, Any] = {}
-    if one is None:
-        return found
-    if one.answered is not None:
-        found["answered"] = one.answered
-    if one.classes is not None:
-        found["set"] = list(one.classes)
-    if one.unlikeness is not None:
-        found |= {"unlikeness": one.unlikeness, "unlike": one.unlikeness > 0}
-    return found
-
-
 def _write_csv(answers: Sequence[_Answer], doubts: Doubts) -> None:
     further = _further(doubts)
     rows = csv.writer(sys.stdout, lineterminator="\n")
     rows.writerow(["path", "rank", "class", "probability", "damage", *further])
     for answer in answers:
-        path, told = printable(str(answer.file.path)), _doubted(answer.doubted)
+        path, told = printable(str(answer.file.path)), doubts_document(answer.doubted)
         if answer.damage is not None:
             rows.writerow([path, "", "", "", printable(answer.damage), *("" for _ in further)])
         last = [_cell(told[name]) for name in further if name in told]
@@ -328,7 +303,7 @@ def _write_table(table: Table, answers: Sequence[_Answer], doubts: Doubts) -> No
     for position, answer in enumerate(answers):
         found = [text for name, probability in answer.top for text in (printable(name), f"{probability:.6f}")]
         found += [""] * (2 * count - len(found))
-        told = _doubted(answer.doubted)
+        told = doubts_document(answer.doubted)
         last = [_cell(told[name]) if name in told else "" for name in _further(doubts)]
         rows.writerow([*map(printable, table.row(position)), *found, printable(answer.damage or ""), *last])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,7 @@ from stepladder.cli.training_options import (
     DEFAULT_EXECUTION,
     DEFAULT_RULES,
     DEFAULTS,
+    Cluster,
     DecidingOptions,
     ExecutionOptions,
     RuleOptions,
@@ -126,6 +128,7 @@ def plan(
     pilot: Annotated[Path | None, Parameter(group=JUDGING, help="Take it from this study's folder instead.")] = None,
     rung: OwnRungs = (),
     file: StudyFile = None,
+    cluster: Cluster = None,
 ) -> None:
     """Print what a study would run, for how long, and the smallest difference that it could find; run nothing."""
     console = make_console(options.as_json)
@@ -137,7 +140,7 @@ def plan(
     if sd is not None and not 0 < sd < float("inf"):
         raise StudyError(f"--sd is {sd:g}; it must be above 0, in {Scale(unit).step}")
     spread = sd / 100 if sd is not None and share else sd
-    execution = DEFAULT_EXECUTION.execution(options)
+    execution = replace(DEFAULT_EXECUTION, cluster=cluster).execution(options)
     asked = _plan(rules, rung, file)
     with at_work(console, execution, options.as_json):
         forecast = verbs.plan(

@@ -362,6 +362,16 @@ class PauseOptions:
         )
 
 
+Cluster = Annotated[
+    str | None,
+    Parameter(
+        group=RUNNING,
+        help="Run the trials on a Ray cluster: HOST:PORT of its head, or auto for that of RAY_ADDRESS, else one of this "
+        "machine alone. The folder stays here.",
+    ),
+]
+
+
 @Parameter(name="*")
 @dataclass(frozen=True)
 class ExecutionOptions:
@@ -389,14 +399,7 @@ class ExecutionOptions:
             "stepladder bench gpu.",
         ),
     ] = 1
-    cluster: Annotated[
-        str | None,
-        Parameter(
-            group=RUNNING,
-            help="Run the trials on a Ray cluster: HOST:PORT of its head, or auto for that of RAY_ADDRESS, else one of "
-            "this machine alone. The folder stays here.",
-        ),
-    ] = None
+    cluster: Cluster = None
     max_time: MaxTime = None
     trial_timeout: Annotated[
         str | None,

@@ -25,6 +25,7 @@ from stepladder.studies.judging.statistics import (
 )
 from stepladder.studies.judging.verdicts import POWER, detectable_difference
 from stepladder.studies.running.callbacks import Callbacks
+from stepladder.studies.running.cluster.session import connect
 from stepladder.studies.running.dispatch import count_at_a_time
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.running.timing import Estimate, Range
@@ -135,6 +136,8 @@ def forecast_study(
         spread: of paired differences; a usual one for so many test images where nobody states it.
     """
     record, level = planned.record, level_of(planned.record)
+    if execution.cluster is not None:
+        connect(execution.cluster).tell(callbacks.message)
     spread = spread or usual_spread(record.measured_by, _test_images(planned))
     looks = looks_of(record, level, planned.most) if planned.most >= FEWEST_JUDGED else (Look(1, 1.0),)
     first = planned_trials(record)

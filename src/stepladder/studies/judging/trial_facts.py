@@ -51,6 +51,8 @@ class TrialFacts:
         failed: the trials that failed, in plan order.
         warnings: what trials warn of, with how many do.
         versions, machines: where trials ran on different ones: each, with how many did; else empty.
+        nodes: of a cluster: each machine that trained trials, with how many; empty where all ran here.
+        retries: how often a trial was begun again, or gone on with, because a process or a node was lost.
     """
 
     failed: tuple[FailedTrial, ...]
@@ -58,6 +60,8 @@ class TrialFacts:
     warnings: tuple[tuple[str, int], ...]
     versions: tuple[tuple[str, int], ...]
     machines: tuple[tuple[str, int], ...]
+    nodes: tuple[tuple[str, int], ...] = ()
+    retries: int = 0
 
     def __repr__(self) -> str:
         seconds = f"{self.costs.seconds:.0f} s of training"
@@ -77,6 +81,8 @@ def gather_trial_facts(study: SavedStudy) -> TrialFacts:
         warnings=_count(warning for result in results for warning in dict.fromkeys(result.warnings)),
         versions=_unlike(_named({**study.record.versions, **result.versions}) for result in results),
         machines=_unlike(describe_machine(result.machine) for result in results),
+        nodes=_count(result.node for result in results if result.node is not None),
+        retries=sum(result.retries for result in results),
     )
 
 

@@ -27,6 +27,8 @@ from stepladder.studies.files.store import (
     write_record,
     write_results,
 )
+from stepladder.studies.running.cluster.address import check_address
+from stepladder.studies.running.cluster.commands import ClusterSlots, OnCluster
 from stepladder.studies.running.commands import CommandCall, CommandSlots, Ended, Limits
 from stepladder.studies.running.locks import try_lock
 from stepladder.studies.scores.commands import Reported, read_report, words_of
@@ -49,6 +51,7 @@ class CommandExecution:
         timeout: seconds after which a run is ended, and left out; None for never.
         memory: GB that a run and all it started may have; more ends it. Where the system does not tell, nothing does.
         retry_failed: run again what had failed.
+        on: a cluster that runs go to; None for this machine.
         command: what to type to go on, for the record.
         stop: asked again and again.
     """
@@ -58,6 +61,7 @@ class CommandExecution:
     timeout: float | None = None
     memory: float | None = None
     retry_failed: bool = False
+    on: OnCluster | None = None
     command: str = ""
     stop: Stop = field(default_factory=Stop, compare=False)
 
@@ -76,10 +80,18 @@ class CommandExecution:
         for gpu in self.gpus:
             if not re.fullmatch(r"[\w.:-]+", gpu):
                 raise StudyError(f"`gpus` has {gpu!r}; write numbers, as 0,1")
+        if self.on is not None:
+            check_address(self.on.address)
+            self.on.check()
+            if self.gpus:
+                raise StudyError("`gpus` deals out those of this machine; on a cluster say `gpus_each=1`")
 
 
 class CommandCallbacks:
     """Called as runs go on; every method does nothing until it is overridden."""
+
+    def message(self, sentence: str) -> None:
+        """Something happened that whoever is watching should know."""
 
     def planned(self, record: StudyRecord, trials: int, done: int) -> None:
         """The plan is written; so many runs are to do, and so many have ended before."""
@@ -123,7 +135,7 @@ def run_commands(
             ended = {name: result for name, result in ended.items() if result.status == "finished"}
         todo = [one for one in trials if one.id not in ended]
         watching.planned(record, len(todo), len(trials) - len(todo))
-        pool = _Pool(out, record, execution)
+        pool = _Pool(out, record, execution, watching.message)
         with execution.stop.observing():
             for one, result in pool.run(todo, read_test=False):
                 watching.ended(one, result)
@@ -197,8 +209,10 @@ def _read_test(out: Path, record: StudyRecord, pool: _Pool, watching: CommandCal
 class _Pool:
     """Runs the trials of a command, here or on a cluster, and saves what each leaves."""
 
-    def __init__(self, out: Path, record: StudyRecord, execution: CommandExecution) -> None:
-        self._out, self._record, self._execution = out, record, execution
+    def __init__(
+        self, out: Path, record: StudyRecord, execution: CommandExecution, tell: Callable[[str], None]
+    ) -> None:
+        self._out, self._record, self._execution, self._tell = out, record, execution, tell
 
     def run(self, trials: Sequence[CommandTrial], *, read_test: bool) -> Iterator[tuple[CommandTrial, TrialResult]]:
         """Yield each trial with its result, saved, as it ends.
@@ -206,15 +220,25 @@ class _Pool:
         Raises:
             Stopped: it was asked for; every process was ended before.
         """
-        execution, named = self._execution, {trial.id: trial for trial in trials}
+        named = {trial.id: trial for trial in trials}
         calls = [self._call(trial, read_test) for trial in trials]
-        limits = Limits(execution.timeout, execution.memory)
-        slots = CommandSlots(execution.slots, limits, execution.gpus, execution.stop.raise_if_wanted)
+        slots = self._slots()
         for call, ended in slots.run(calls):
             trial = named[call.name]
             result = self._result(trial, ended, read_test)
+            if isinstance(slots, ClusterSlots):
+                node, retries = slots.ran[call.name]
+                result = result.model_copy(update={"node": node, "retries": retries})
             replace_json(self._folder(trial) / "result.json", result.model_dump(mode="json"))
             yield trial, result
+
+    def _slots(self) -> CommandSlots | ClusterSlots:
+        """Return where runs go: both take calls, and yield how each ended."""
+        execution = self._execution
+        limits = Limits(execution.timeout, execution.memory)
+        if execution.on is not None:
+            return ClusterSlots(execution.on, execution.workers, limits, execution.stop, self._tell)
+        return CommandSlots(execution.slots, limits, execution.gpus, execution.stop.raise_if_wanted)
 
     def _folder(self, trial: CommandTrial) -> Path:
         return self._out / "trials" / trial.id

@@ -66,6 +66,7 @@ def protocol(findings: AnyFindings) -> list[tuple[str, str]]:
         ("Precision and device", f"{record.precision} on {record.device}{_why(record)}"),
         ("Time", f"{duration(costs.seconds)} in all trials"),
         *_reused(findings.study),
+        *_nodes(findings),
         ("Energy", _energy(costs, len(findings.study.trials))),
         ("Started", record.created),
         ("Plan hash", record.plan_hash),
@@ -81,6 +82,16 @@ def _reused(study: SavedStudy) -> list[tuple[str, str]]:
         return []
     each = [f"{number} of {count(len(study.trials), 'trial')} from {source}" for source, number in sources.items()]
     return [("Taken over", f"{listing(each)}; trained there, with the same recipe, seed, images and arithmetic")]
+
+
+def _nodes(findings: AnyFindings) -> list[tuple[str, str]]:
+    """Return which machines of a cluster trained how many trials; nothing where all ran on one that owns the folder."""
+    facts = findings.facts
+    if not facts.nodes:
+        return []
+    each = listing([f"{number} on {node}" for node, number in facts.nodes])
+    again = f"; after a loss, {count(facts.retries, 'trial')} went on elsewhere" if facts.retries else ""
+    return [("Nodes of the cluster", f"{each}{again}")]
 
 
 def platform(record: StudyRecord) -> list[tuple[str, str]]:

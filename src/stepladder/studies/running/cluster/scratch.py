@@ -10,7 +10,7 @@ import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from filelock import FileLock
 
@@ -151,3 +151,15 @@ def _plain_files(folder: Path, leave_out: frozenset[str]) -> Iterator[Path]:
             yield from _plain_files(path, frozenset())
         elif path.is_file():
             yield path
+
+
+def within(folder: Path, name: str) -> Path:
+    """Return where a file that a node names goes, inside the folder of its trial.
+
+    Raises:
+        StorageError: it would lie elsewhere.
+    """
+    pure = PurePosixPath(name)
+    if pure.is_absolute() or ".." in pure.parts or not pure.parts:
+        raise StorageError(f"a node named a file outside its trial: {name}")
+    return folder.joinpath(*pure.parts)

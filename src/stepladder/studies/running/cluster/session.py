@@ -8,9 +8,10 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,6 @@ class Session:
         place: the folder of Ray's own files of a cluster that was started here.
         name: of the scratch folders on nodes.
         slots: places (see ``handing_out``) that stay from one call to the next, by what they were made for.
-        told: whether it was said what is there.
     """
 
     ray: Any
@@ -66,7 +66,7 @@ class Session:
     place: str | None = None
     name: str = field(default_factory=lambda: secrets.token_hex(8))
     slots: dict[str, list[Any]] = field(default_factory=dict)
-    told: bool = False
+    _told: bool = False
     _pieces: dict[str, list[Any]] = field(default_factory=dict)
     _names: dict[int, tuple[np.ndarray, str]] = field(default_factory=dict)
 
@@ -99,8 +99,19 @@ class Session:
             count += int(min(room, node.memory_gb * 1e9 // memory) if memory else room)
         return count
 
-    def describe(self) -> str:
-        """Return one sentence on what is there."""
+    def slots_for_each(self, cores: float, gpus: float) -> int:
+        """Return how many runs have room that take so many cores and GPUs each."""
+        return sum(
+            int(min(node.cores // cores, node.gpus // gpus if gpus else node.cores // cores)) for node in self.nodes()
+        )
+
+    def tell(self, say: Callable[[str], None]) -> None:
+        """Say once what is there."""
+        if not self._told:
+            self._told = True
+            say(self._describe())
+
+    def _describe(self) -> str:
         nodes = self.nodes()
         cores, gpus = sum(node.cores for node in nodes), sum(node.gpus for node in nodes)
         what = f"{cores:g} core{'s' * (cores != 1)}" + (f" and {gpus:g} GPU{'s' * (gpus != 1)}" if gpus else "")
@@ -210,6 +221,17 @@ def disconnect() -> None:
 
 
 atexit.register(disconnect)
+
+
+def refuse_other_stepladder(about: Mapping[str, Any]) -> str | None:
+    """Return why a node cannot be used, by what its slot says before anything is handed to it; None where it can."""
+    here = version("stepladder")
+    if about["stepladder"] == here:
+        return None
+    return (
+        f"the node {about['host']} has Stepladder {about['stepladder']}, and this machine has {here}; install the same "
+        "version on all of them"
+    )
 
 
 def _import_ray() -> Any:

@@ -22,7 +22,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from stepladder import trial as trial_module
-from stepladder.errors import StepladderError
+from stepladder.errors import StepladderError, StudyError
 from stepladder.studies.files.processor import memory_gb, processor_name
 from stepladder.studies.running.cluster.scratch import Scratch, pack, unpack
 from stepladder.studies.running.commands import (
@@ -70,7 +70,7 @@ class Slot:
     def about(self) -> dict[str, Any]:
         """Return what the owner must know of the node before it hands anything over."""
         return {
-            "host": socket.gethostname(),
+            "host": _node_name(),
             "pid": os.getpid(),
             "processor": processor_name(),
             "memory_gb": memory_gb(),
@@ -106,14 +106,23 @@ class Slot:
         self._run = _TrialRun(worker, folder, json.dumps(document), self._checkpoint_seconds)
 
     def call(
-        self, call: CommandCall, limits: Limits, files: Mapping[str, bytes], sent: Mapping[str, bytes], wait: float
+        self,
+        call: CommandCall,
+        limits: Limits,
+        files: Mapping[str, bytes],
+        sent: Mapping[str, bytes],
+        started_in: str,
+        wait: float,
     ) -> Report:
         """Begin a command and :meth:`listen` to it.
 
         Args:
-            call: whose words and environment have :data:`OUT_PLACE` for the folder.
+            call: whose words have :data:`OUT_PLACE` for the folder.
             files: what that folder holds already.
-            sent: files of the folder that it runs in; where there are none it runs where the owner was started.
+            sent: files of the folder that it runs in; where there are none it runs in ``started_in``.
+
+        Raises:
+            StudyError: this node has no such folder or program.
         """
         folder = self._scratch.folder / "trials" / call.name
         inner = folder / "out"
@@ -127,7 +136,13 @@ class Slot:
             outputs=(folder / call.outputs[0].name, folder / call.outputs[1].name),
         )
         folder.mkdir(parents=True, exist_ok=True)
-        self._run = _CommandRun(here, limits, folder / "sent" if sent else None, self._checkpoint_seconds)
+        where = folder / "sent" if sent else Path(started_in)
+        if not where.is_dir():
+            raise StudyError(
+                f"the node {socket.gethostname()} has no folder {where}; share it between the machines, or name the "
+                "files that a run needs with `send`"
+            )
+        self._run = _CommandRun(here, limits, where, self._checkpoint_seconds)
         return self.listen(wait)
 
     def listen(self, wait: float) -> Report:
@@ -365,6 +380,16 @@ def _from_object_store(reference: Any) -> Any:
     import ray
 
     return memoryview(ray.get(reference))
+
+
+def _node_name() -> str:
+    """Return what this node is called: of its host, and of Ray, since a host may have several."""
+    try:
+        import ray
+
+        return f"{socket.gethostname()}/{ray.get_runtime_context().get_node_id()[:6]}"
+    except Exception:  # without Ray around it, as in a test
+        return socket.gethostname()
 
 
 def _children(folder: Path) -> Iterator[Path]:

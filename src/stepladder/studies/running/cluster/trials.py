@@ -25,7 +25,8 @@ from stepladder.studies.files.records import TrialResult
 from stepladder.studies.files.store import CHECKPOINTS, read_result
 from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.running.cluster.handing_out import HandingOut, Place, Said, Task
-from stepladder.studies.running.cluster.session import Session, connect
+from stepladder.studies.running.cluster.scratch import within
+from stepladder.studies.running.cluster.session import Session, connect, refuse_other_stepladder
 from stepladder.studies.running.events import error_of, pass_on
 from stepladder.studies.running.execution import Execution, Job
 from stepladder.studies.running.locks import try_lock
@@ -80,9 +81,7 @@ def run_on_cluster(
     """
     assert execution.cluster is not None
     session = connect(execution.cluster)
-    if not session.told:
-        session.told = True
-        callbacks.message(session.describe())
+    session.tell(callbacks.message)
     with execution.stop.observing():
         _Trials(session, count, jobs, compute, execution, callbacks, after_each or (lambda: None)).run()
 
@@ -118,7 +117,7 @@ class _Trials:
             self._make_slot,
             execution.stop,
             callbacks.message,
-            _refuse_other_stepladder,
+            refuse_other_stepladder,
             kinds=_kinds_of(jobs),
             places=session.slots.setdefault(self._made_for, []),
         )
@@ -220,7 +219,7 @@ class _Trials:
             return
         for file, content in said.files.items():
             if file != name:
-                replace_bytes(_within(job.folder, file), content, within=job.folder)
+                replace_bytes(within(job.folder, file), content, within=job.folder)
         changed = [one for one in find_changed_files(job.folder) if not one.startswith(name)]
         if changed:
             raise StorageError(
@@ -320,17 +319,6 @@ def _kinds_of(jobs: Sequence[Job]) -> dict[object, str]:
     return kinds
 
 
-def _refuse_other_stepladder(about: Mapping[str, Any]) -> str | None:
-    """Return why a node cannot be used, before anything is handed to it; None where it can."""
-    here = describe_versions()
-    if about["stepladder"] != here["stepladder"]:
-        return (
-            f"the node {about['host']} has Stepladder {about['stepladder']}, and this machine has "
-            f"{here['stepladder']}; install the same version on all of them"
-        )
-    return None
-
-
 def _checkpoint_of(folder: Path, kind: str, any_kind: bool) -> dict[str, bytes]:
     """Return the files of the checkpoints of a trial; those of another processor are removed: bits would differ."""
     place = folder / CHECKPOINTS
@@ -368,17 +356,3 @@ def _keep_checkpoint(folder: Path, files: Mapping[str, bytes]) -> None:
     for old in (folder / CHECKPOINTS).iterdir():
         if old.name.isdecimal() and int(old.name) < min(map(int, names)):
             shutil.rmtree(old, ignore_errors=True)
-
-
-def _within(folder: Path, name: str) -> Path:
-    """Return where a file that a node names goes, inside the trial's folder.
-
-    Raises:
-        StorageError: it would lie elsewhere.
-    """
-    pure = PurePosixPath(name)
-    if pure.is_absolute() or ".." in pure.parts or not pure.parts:
-        raise StorageError(f"a node named a file outside its trial: {name}")
-    target = folder.joinpath(*pure.parts)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    return target

@@ -1,0 +1,1 @@
+"""Several studies of different image sets, judged together: what a technique does in general, and on a new set."""
