@@ -55,6 +55,12 @@ _add(
     "take_home trials/photos-transfer-seed0/model photos/",
 )
 _add(
+    "cluster",
+    "Lose processes and nodes of a study on a Ray cluster of this machine, compare its bits, and measure what it costs.",
+    "cluster",
+    "cluster --of loss --victims node --epochs 20",
+)
+_add(
     "estimates",
     "Ask stepladder plan how long a study takes, run it, and compare.",
     "estimates digits",
@@ -95,6 +101,13 @@ _add(
     "hold what came.",
     "doublings digits --draws 6",
     "doublings photos/ --size 16 --budget steps --with earlier.json",
+)
+_add(
+    "pools",
+    "Pool thousands of made-up image sets whose truth is known, and count how often the intervals of stepladder pool "
+    "hold it.",
+    "pools",
+    "pools --pools 500",
 )
 _add(
     "lr_range",

@@ -13,7 +13,7 @@ from stepladder.studies.design.rules import DEFAULT_SEEDS, Rules, check_seeds
 from stepladder.studies.files.machine import describe_machine, describe_versions, now
 from stepladder.studies.files.store import load_study
 from stepladder.studies.findings import Findings, work_out
-from stepladder.studies.running.cluster.session import disconnect
+from stepladder.studies.running.cluster.session import ending
 from stepladder.studies.scores.commands import CommandPlan, make_record
 from stepladder.studies.scores.running import CommandCallbacks, CommandExecution, describe_code, run_commands
 
@@ -63,10 +63,9 @@ def study_command(
         created=now(),
     )
     try:
-        run_commands(record, folder, rules, execution, callbacks)
+        with ending():
+            run_commands(record, folder, rules, execution, callbacks)
     finally:
-        if execution.on is not None:
-            disconnect()
         if (folder / "study.json").is_file():
             write_report(work_out(load_study(folder)))
     findings = work_out(load_study(folder))

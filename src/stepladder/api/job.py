@@ -20,7 +20,7 @@ from stepladder.studies.files.records import TrialResult
 from stepladder.studies.files.store import CHECKPOINTS, load_study
 from stepladder.studies.findings import work_out
 from stepladder.studies.running.callbacks import CallbackList, Callbacks
-from stepladder.studies.running.cluster.session import disconnect
+from stepladder.studies.running.cluster.session import ending
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.track import make_trackers
 from stepladder.training.stop import Stop, Stopped
@@ -130,7 +130,7 @@ def running(progress: ShowProgress, execution: Execution | None) -> Iterator[Job
     ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     polite = stopping_politely(execution.stop, (signal.SIGINT,)) if ours else nullcontext()
     try:
-        with polite:
+        with polite, ending():
             yield job
     except KeyboardInterrupt as stopped:
         if isinstance(shown, PlainLines):
@@ -140,8 +140,6 @@ def running(progress: ShowProgress, execution: Execution | None) -> Iterator[Job
     finally:
         if isinstance(shown, PlainLines):
             shown.stop()
-        if execution.cluster is not None:
-            disconnect()
 
 
 def _keep(job: Job, stopped: KeyboardInterrupt) -> str:

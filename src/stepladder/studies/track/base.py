@@ -7,8 +7,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, ClassVar
 
+from stepladder.errors import RecipeError, missing_extra
 from stepladder.network.line import format_line
 from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.records import TrialResult
@@ -49,16 +52,49 @@ RESULTS = {
 }
 
 
+#: The run that has what a study says at its end.
+VERDICTS = "verdicts"
+
+
 class Tracker(ABC):
     """A place for figures, one trial at a time; any method may raise anything.
 
-    It is made with a folder for its files, and with the name of what its runs belong to; that raises RecipeError where
-    its library is not installed.
+    Args:
+        folder: for its files; not there yet.
+        project: the name of what its runs belong to, the study's.
+
+    Attributes:
+        requires: modules without which it cannot work.
+        extra: of Stepladder, which brings them; of another package's tracker, what to install.
+
+    Raises:
+        RecipeError: its library is not installed.
     """
+
+    requires: ClassVar[tuple[str, ...]] = ()
+    extra: ClassVar[str] = "track"
+
+    @abstractmethod
+    def __init__(self, folder: Path, project: str) -> None: ...
+
+    @classmethod
+    def check(cls) -> None:
+        """Refuse the tracker where its library is not installed, before anything else begins.
+
+        Raises:
+            RecipeError: it is not.
+        """
+        for module in cls.requires:
+            if not _is_there(module):
+                raise RecipeError(missing_extra(module, cls.extra))
 
     @abstractmethod
     def start(self, run: str, settings: Mapping[str, Setting], first_epoch: int) -> None:
-        """Begin the run called ``run``; with ``first_epoch`` above 0 it goes on where an earlier process stopped."""
+        """Begin the run called ``run``; with ``first_epoch`` above 0 it goes on where an earlier process stopped.
+
+        Args:
+            settings: its recipe as a flat table; ``rung`` is what its runs are grouped by.
+        """
 
     @abstractmethod
     def log(self, epoch: int, figures: Mapping[str, float]) -> None:
@@ -71,6 +107,22 @@ class Tracker(ABC):
     @abstractmethod
     def add(self, run: str, settings: Mapping[str, Setting], epoch: int, figures: Mapping[str, float]) -> None:
         """Note figures of a run that has been closed, perhaps by an earlier process."""
+
+    def summarize(self, figures: Mapping[str, Setting]) -> None:  # noqa: ARG002, B027 (a tracker may leave it out)
+        """Note what the whole study says, at its end: a verdict, a mean and an interval a technique, and the rungs.
+
+        It may be told again, with more, when seeds are added.
+
+        Args:
+            figures: words and numbers by name, as ``dropout/verdict``; a share is a fraction of 1.
+        """
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):  # its parent is not there; or something put None in its place
+        return False
 
 
 @dataclass
@@ -166,6 +218,11 @@ class TrackerCallbacks(Callbacks):
         """Note what the test images said, in the run of the trial."""
         run, settings, figures = run_name(trial.rung, trial.seed), settings_of(trial), _figures(result, RESULTS)
         self._try(lambda: self.tracker.add(run, settings, result.epochs, figures))
+
+    def summarize(self, figures: Mapping[str, Setting]) -> None:
+        """Note what the study says at its end; what is not finite is left out, as in every run."""
+        told = {name: value for name, value in figures.items() if not isinstance(value, float) or math.isfinite(value)}
+        self._try(lambda: self.tracker.summarize(told))
 
     def _try(self, act: Callable[[], None]) -> None:
         if self.failed:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stepladder.errors import RecipeError, missing_extra
-from stepladder.studies.track.base import RESULTS, Setting, Tracker
+from stepladder.studies.track.base import RESULTS, VERDICTS, Setting, Tracker
 
 
 class TensorBoard(Tracker):
@@ -19,6 +19,8 @@ class TensorBoard(Tracker):
     Raises:
         RecipeError: tensorboard is not installed.
     """
+
+    requires = ("tensorboard",)
 
     def __init__(self, folder: Path, project: str = "") -> None:  # noqa: ARG002 (the folder says it)
         try:
@@ -60,3 +62,16 @@ class TensorBoard(Tracker):
         with self._library.SummaryWriter(str(self._folder / run)) as writer:
             for name, value in figures.items():
                 writer.add_scalar(name, value, epoch)
+
+    def summarize(self, figures: Mapping[str, Setting]) -> None:
+        """Write a table under TEXT, and each number as a scalar, of a run of its own."""
+        rows = "\n".join(f"| {_cell(name)} | {_cell(value)} |" for name, value in figures.items())
+        with self._library.SummaryWriter(str(self._folder / VERDICTS)) as writer:
+            writer.add_text(VERDICTS, f"| what | value |\n| --- | --- |\n{rows}")
+            for name, value in figures.items():
+                if not isinstance(value, str):
+                    writer.add_scalar(name, float(value), 0)
+
+
+def _cell(value: Setting) -> str:
+    return str(value).replace("|", "\\|").replace("\n", " ")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stepladder.errors import RecipeError, missing_extra
-from stepladder.studies.track.base import Setting, Tracker
+from stepladder.studies.track.base import VERDICTS, Setting, Tracker
 
 #: These would send figures elsewhere, and nothing here shall.
 _ELSEWHERE = ("TRACKIO_SPACE_ID", "TRACKIO_SERVER_URL", "TRACKIO_BUCKET_ID", "TRACKIO_WEBHOOK_URL")
@@ -26,6 +26,8 @@ class Trackio(Tracker):
     Raises:
         RecipeError: trackio is not installed.
     """
+
+    requires = ("trackio",)
 
     def __init__(self, folder: Path, project: str) -> None:
         for name in _ELSEWHERE:
@@ -43,7 +45,7 @@ class Trackio(Tracker):
 
     def start(self, run: str, settings: Mapping[str, Setting], first_epoch: int) -> None:
         """Begin a run; its settings are the run's config."""
-        self._init(run, dict(settings), "never" if first_epoch == 0 else "allow")
+        self._init(run, dict(settings), "never" if first_epoch == 0 else "allow", group=str(settings.get("rung", "")))
 
     def log(self, epoch: int, figures: Mapping[str, float]) -> None:
         """Note the figures."""
@@ -56,15 +58,23 @@ class Trackio(Tracker):
 
     def add(self, run: str, settings: Mapping[str, Setting], epoch: int, figures: Mapping[str, float]) -> None:
         """Take the run up again for these figures; its config would be emptied if it were not given again."""
-        self._init(run, dict(settings), "allow")
+        self._init(run, dict(settings), "allow", group=str(settings.get("rung", "")))
         self.log(epoch, figures)
         self.end(finished=True)
 
-    def _init(self, run: str, config: dict[str, Setting], resume: str) -> None:
+    def summarize(self, figures: Mapping[str, Setting]) -> None:
+        """Note words as the config of a run of its own, and numbers as its figures."""
+        words = {name: value for name, value in figures.items() if isinstance(value, str)}
+        self._init(VERDICTS, words, "allow")
+        self.log(0, {name: float(value) for name, value in figures.items() if not isinstance(value, str)})
+        self.end(finished=True)
+
+    def _init(self, run: str, config: dict[str, Setting], resume: str, group: str = "") -> None:
         with _silence():
             self._library.init(
                 project=self._project,
                 name=run,
+                group=group or None,
                 config=config,
                 resume=resume,
                 embed=False,

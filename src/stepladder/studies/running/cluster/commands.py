@@ -121,6 +121,7 @@ class ClusterSlots:
         """Hand a call over: with what it goes on from, or, to read test, with all that training left."""
         there = replace(call, words=tuple(word.replace(str(call.inner), OUT_PLACE) for word in call.words))
         files = pack(call.inner) if call.keeps else _checkpoint(call.inner)
+        connect(self.how.address).moved.to_nodes += sum(map(len, files.values())) + sum(map(len, sent.values()))
         return place.actor.call.remote(there, self.limits, files, sent, str(Path.cwd()), _WAIT)
 
     def _sent(self) -> dict[str, bytes]:

@@ -119,14 +119,18 @@ class HandingOut:
         self._todo = list(tasks)
         for place in self.places:
             place.task = None
-        while self._todo or any(place.task for place in self.places):
-            if self.stop.wanted():
-                yield from self._stop_all()
-                self.stop.raise_if_wanted()
-            self._fill()
-            self._assign()
-            yield from self._hear(_WAIT)
-            self._say_waiting()
+        began = monotonic()
+        try:
+            while self._todo or any(place.task for place in self.places):
+                if self.stop.wanted():
+                    yield from self._stop_all()
+                    self.stop.raise_if_wanted()
+                self._fill()
+                self._assign()
+                yield from self._hear(_WAIT)
+                self._say_waiting()
+        finally:
+            self.session.moved.seconds += monotonic() - began
 
     def again(self, task: Task) -> None:
         """Hand a task out again, before others."""
@@ -215,6 +219,7 @@ class HandingOut:
             place.task = None
         else:
             self._ask(place)
+        self.session.moved.from_nodes += sum(map(len, said["lines"])) + sum(map(len, said["files"].values()))
         yield Said(task, place, said["lines"], said["files"], said["ended"])
 
     def _ask(self, place: Place) -> None:

@@ -8,8 +8,8 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -47,6 +47,21 @@ class NodeFacts:
 
 
 @dataclass
+class Moved:
+    """What went over the network for the trials of a session.
+
+    Attributes:
+        to_nodes, from_nodes: bytes: trials, checkpoints and files of a user's own; checkpoints and results. Images
+            go to each node once, and are not counted here.
+        seconds: in which trials were handed out, from the first to the last.
+    """
+
+    to_nodes: int = 0
+    from_nodes: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
 class Session:
     """A connection to a cluster.
 
@@ -57,6 +72,7 @@ class Session:
         place: the folder of Ray's own files of a cluster that was started here.
         name: of the scratch folders on nodes.
         slots: places (see ``handing_out``) that stay from one call to the next, by what they were made for.
+        moved: what it cost so far.
     """
 
     ray: Any
@@ -66,6 +82,7 @@ class Session:
     place: str | None = None
     name: str = field(default_factory=lambda: secrets.token_hex(8))
     slots: dict[str, list[Any]] = field(default_factory=dict)
+    moved: Moved = field(default_factory=Moved)
     _told: bool = False
     _pieces: dict[str, list[Any]] = field(default_factory=dict)
     _names: dict[int, tuple[np.ndarray, str]] = field(default_factory=dict)
@@ -221,6 +238,17 @@ def disconnect() -> None:
 
 
 atexit.register(disconnect)
+
+
+@contextmanager
+def ending() -> Iterator[None]:
+    """End a connection that begins inside; one that was open before stays, with its slots."""
+    before = bool(_OPEN)
+    try:
+        yield
+    finally:
+        if not before:
+            disconnect()
 
 
 def refuse_other_stepladder(about: Mapping[str, Any]) -> str | None:

@@ -174,7 +174,9 @@ class _Trials:
 
         document = describe_jobs([job], share)
         files = _checkpoint_of(job.folder, place.kind, self._execution.accept_different_bits)
-        return place.actor.train.remote(self._order, self._texts, json.dumps(document), arrays, files)
+        line = json.dumps(document)
+        self._session.moved.to_nodes += len(line) + sum(map(len, files.values()))
+        return place.actor.train.remote(self._order, self._texts, line, arrays, files)
 
     def _hear(self, said: Said) -> None:
         job = self._jobs[said.task.name]
