@@ -56,7 +56,7 @@ _add(
 )
 _add(
     "cluster",
-    "Lose processes and nodes of a study on a Ray cluster of this machine, compare its bits, and measure what it costs.",
+    "Lose processes and nodes of a study on a Ray cluster of this machine, compare its bits, measure what it costs.",
     "cluster",
     "cluster --of loss --victims node --epochs 20",
 )
@@ -103,6 +103,15 @@ _add(
     "doublings photos/ --size 16 --budget steps --with earlier.json",
 )
 _add(
+    "atlas",
+    "Run the studies of the atlas that are missing, on real image sets and within a budget of time, and write what they "
+    "find.",
+    "atlas --data sets/ --plan",
+    "atlas --data sets/ --budget 4h",
+    "atlas --only digits --budget 20m",
+    "atlas --page",
+)
+_add(
     "pools",
     "Pool thousands of made-up image sets whose truth is known, and count how often the intervals of stepladder pool "
     "hold it.",
@@ -127,6 +136,12 @@ _add(
     "Read thousands of damaged files of every kind that Stepladder reads: a value or a sentence, in 5 s and 1 GB.",
     "fuzz",
     "fuzz npz tar --cases 1000 --seed 7",
+)
+_add(
+    "serve",
+    "Ask a served model for ten minutes, beside the same model in a plain FastAPI handler and in LitServe.",
+    "serve",
+    "serve trials/photos-transfer-seed0/model photo.jpg --seconds 120 --clients 4",
 )
 _add(
     "mutate",

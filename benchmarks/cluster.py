@@ -36,6 +36,7 @@ from stepladder.studies.design.recipes import RecipeOptions
 from stepladder.studies.files.bits import bits
 from stepladder.studies.running import worker
 from stepladder.studies.running.cluster.commands import OnCluster
+from stepladder.studies.running.cluster.scratch import SCRATCH
 from stepladder.studies.running.cluster.session import connect
 from stepladder.studies.running.cluster.slot import Slot
 from stepladder.studies.running.execution import Execution
@@ -159,12 +160,16 @@ def lose(reference: Path, root: Path, words: list[str], victims: tuple[str, ...]
 
 
 def _kill_one(chance: random.Random, name: str) -> bool:
-    """Kill one process whose command line has a name; return whether there was any."""
+    """Kill one process whose command line has a name; return whether there was any.
+
+    Those that train on this machine without a cluster have such names as well: these do not work in a scratch folder.
+    """
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            if name in command and int(folder.name) != os.getpid():
+            at_work = SCRATCH in str((folder / "cwd").readlink()) or command.startswith("ray::")
+            if name in command and at_work:
                 found.append(int(folder.name))
     if not found:
         return False
@@ -305,7 +310,7 @@ def cluster(
     faults = measured.faults()
     if not faults:
         shutil.rmtree(root)
-    words = "\n".join(f"Not as it should be: {fault}." for fault in faults)
+    said = "\n".join(f"Not as it should be: {fault}." for fault in faults)
     document = asdict(measured) | {"faults": faults} if as_json else None
-    finish(console, words, choose_compute(precision="float32"), document)
+    finish(console, said, choose_compute(precision="float32"), document)
     return 1 if faults else 0

@@ -118,7 +118,7 @@ def study(
             execution=_recorded(job, "study", images, plan=plan, seeds=seeds, out=out),
             callbacks=job.callbacks,
         )
-        return cast("Study", _reported(saved))
+        return cast("Study", as_result(job.report(saved)))
 
 
 def plan(
@@ -242,7 +242,7 @@ def sweep(
             saved = run_study(
                 images, design, folder, seeds=seeds, rules=rules, execution=execution, callbacks=job.callbacks
             )
-        return cast("Sweep", _reported(saved))
+        return cast("Sweep", as_result(job.report(saved)))
 
 
 def curve(
@@ -287,7 +287,7 @@ def curve(
             execution=_recorded(job, "curve", images, budget=budget if equal_steps else None, seeds=seeds, out=out),
             callbacks=job.callbacks,
         )
-        return cast("Curve", _reported(saved))
+        return cast("Curve", as_result(job.report(saved)))
 
 
 def lr_range(
@@ -607,7 +607,10 @@ def _check(recipe: RecipeOptions, protocol: Protocol, execution: Execution | Non
     """Refuse what no image is needed to refuse, names and numbers, before images are read for minutes."""
     protocol.check()
     execution = execution or Execution()
-    execution.check(choose_compute(execution.device, execution.precision, execution.threads).device.type)
+    if execution.cluster is None:
+        execution.check(choose_compute(execution.device, execution.precision, execution.threads).device.type)
+    else:  # its nodes say what they have
+        execution.check()
     check_trackers(execution.track)
     recipe.check()
 

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -25,9 +26,11 @@ from stepladder.network.advice import LARGEST_FLATTENED, grave_notes, training_m
 from stepladder.network.presets import preset_of
 from stepladder.recipe import Recipe
 from stepladder.studies.design.rules import Protocol
-from stepladder.studies.files.machine import memory_of
-from stepladder.studies.files.records import DataRecord
+from stepladder.studies.files.machine import describe_machine, memory_of
+from stepladder.studies.files.records import DataRecord, Machine
+from stepladder.studies.running.asked import ask_to_settle, settled
 from stepladder.studies.running.callbacks import Callbacks
+from stepladder.studies.running.cluster.asking import asking
 from stepladder.studies.running.dispatch import count_at_a_time
 from stepladder.studies.running.execution import Execution
 from stepladder.techniques.guard import hook_at
@@ -43,12 +46,13 @@ _MOST_TRIALS = 1000
 
 @dataclass(frozen=True)
 class Prepared:
-    """The images of a job as they are split, what they are trained with, and why in this precision."""
+    """The images of a job as they are split, what they are trained with, why in this precision, and on what."""
 
     splits: Splits
     data: DataRecord
     compute: Compute
     arithmetic: Arithmetic
+    machine: Machine
 
 
 def prepare(
@@ -78,11 +82,18 @@ def prepare(
     for note in notes:
         callbacks.message(note)
     data = data.model_copy(update={"notes": (*data.notes, *notes)})
-    compute, arithmetic = settle_compute(image_set, recipe, execution, begun_with)
+    with asking(execution, [recipe]) as node:
+        if node is None:
+            compute, arithmetic = settle_compute(image_set, recipe, execution, begun_with)
+            machine = describe_machine(compute.device)
+        else:
+            asked = (execution.device, _precision(execution, begun_with), execution.threads)
+            compute, arithmetic, machine = settled(node.ask(partial(ask_to_settle, recipe, splits, data, asked)))
+            execution.check(compute.device.type)
     if arithmetic.reason in ("measured", "features"):
         other = "bfloat16" if compute.precision == "float32" else "float32"
         callbacks.message(f"{arithmetic.describe()} Use `precision={other}` to force the other.")
-    return Prepared(splits, data, compute, arithmetic)
+    return Prepared(splits, data, compute, arithmetic, machine)
 
 
 def fetch_published(recipe: Recipe, callbacks: Callbacks) -> None:
@@ -106,7 +117,7 @@ def grave_of(recipe: Recipe, splits: Splits, num_classes: int, execution: Execut
 
     Each is a sentence with what mends it. A network that does not fit the images is left to what refuses it.
     """
-    compute = choose_compute(execution.device, "float32", execution.threads)
+    compute = choose_compute("cpu" if execution.cluster else execution.device, "float32", execution.threads)
     try:
         network, shape = trained_network(recipe, splits.train, num_classes)
         costs = trace_network(network, shape, num_classes)
@@ -185,8 +196,8 @@ def settle_compute(
     Raises:
         StudyError, RecipeError: see :func:`prepare`.
     """
+    asked = _precision(execution, begun_with)
     keeps = execution.precision == "auto" and begun_with is not None
-    asked = begun_with if keeps and begun_with is not None else execution.precision
     compute = choose_compute(execution.device, asked, execution.threads)
     execution.check(compute.device.type)
     if asked != "auto":
@@ -194,6 +205,11 @@ def settle_compute(
     network, shape = trained_network(recipe, image_set.splits["train"], image_set.num_classes)
     chosen = choose_arithmetic(network, shape, image_set.num_classes, recipe.batch_size, compute)
     return replace(compute, precision=chosen.precision), chosen
+
+
+def _precision(execution: Execution, begun_with: str | None) -> str:
+    """Return the precision that is asked for, or that what is continued was begun with."""
+    return begun_with if execution.precision == "auto" and begun_with is not None else execution.precision
 
 
 def describe_data(image_set: ImageSet, splits: Splits) -> DataRecord:

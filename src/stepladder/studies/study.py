@@ -34,7 +34,7 @@ from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.checksums import forget_files, note_files, noted_files
 from stepladder.studies.files.images import describe_changes, read_images, write_images
 from stepladder.studies.files.integrity import added_rungs, differences, find_edit, hash_plan, is_other_grid
-from stepladder.studies.files.machine import describe_machine, describe_versions, now
+from stepladder.studies.files.machine import describe_versions, now
 from stepladder.studies.files.records import (
     AddedSeeds,
     ArithmeticRecord,
@@ -58,7 +58,9 @@ from stepladder.studies.files.store import (
 from stepladder.studies.judging.statistics import summarize_rungs, weigh_effects
 from stepladder.studies.judging.trial_facts import gather_trial_facts
 from stepladder.studies.prepare import describe_data, draw_splits, preflight, prepare, refuse_file
+from stepladder.studies.running.asked import ask_to_estimate, estimated
 from stepladder.studies.running.callbacks import Callbacks, Schedule
+from stepladder.studies.running.cluster.asking import asking
 from stepladder.studies.running.dispatch import count_workers, dispatch
 from stepladder.studies.running.estimate import Work, estimate_seconds
 from stepladder.studies.running.execution import Execution, Job
@@ -67,7 +69,7 @@ from stepladder.studies.running.locks import locked
 from stepladder.studies.running.reading import read_study_test
 from stepladder.studies.running.reuse import check_sources, take_over
 from stepladder.studies.running.timing import Estimate
-from stepladder.training.device import Compute
+from stepladder.training.device import Compute, compute_here
 from stepladder.training.engine import engine_versions
 from stepladder.training.metrics import Metric, find_metric
 
@@ -116,11 +118,21 @@ class PlannedStudy:
 
     def estimate(self, trials: Sequence[Trial], execution: Execution, callbacks: Callbacks) -> Estimate:
         """Return how long trials of the study will probably take, in as many processes as ``execution`` has."""
-        memory = self.record.machine.memory_gb
+        memory, work = self.record.machine.memory_gb, self.work(trials)
+        more = {
+            "limit": execution.trial_timeout,
+            "at_a_time": count_workers(execution, self.compute, len(trials), math.inf, memory),
+            "reads_test": self.record.sweep is None,
+        }
+        with asking(execution, [one.recipe for one in work.values()]) as node:
+            if node is not None:
+                question = partial(ask_to_estimate, work, self.splits, self.record.data, self.compute)
+                return estimated(node.ask(lambda place: question(place, more)))
+        classes = len(self.record.data.class_names)
         return estimate_seconds(
-            self.work(trials),
+            work,
             self.splits,
-            len(self.record.data.class_names),
+            classes,
             self.compute,
             callbacks,
             limit=execution.trial_timeout,
@@ -208,7 +220,7 @@ def plan_study(
         arithmetic=ArithmeticRecord.model_validate(asdict(prepared.arithmetic)),
         data=data,
         versions=describe_versions() | engine_versions((rung.recipe for rung in design.rungs), compute),
-        machine=describe_machine(compute.device),
+        machine=prepared.machine,
         command=execution.command,
         created=now(),
         sweep=sweep,
@@ -312,10 +324,10 @@ def run_study(
             if study.unread:
                 forget_files(out)
             study = read_study_test(
-                study, [planned.job(trial, out) for trial in planned_trials(record)], compute, callbacks
+                study, [planned.job(trial, out) for trial in planned_trials(record)], compute_here(compute), callbacks
             )
             following = next_look(study, planned.most if seeds == "auto" else None)
-            if following is None or _lacks_time(study, following, execution, callbacks):
+            if following is None or lacks_time(study, following, execution.stop.left(), callbacks.message):
                 break
             record, upto = following, len(following.seeds)
             write_record(out, record)
@@ -380,9 +392,12 @@ def next_look(study: SavedStudy, most: int | None = None) -> StudyRecord | None:
     return record.model_copy(update=update)
 
 
-def _lacks_time(study: SavedStudy, following: StudyRecord, execution: Execution, callbacks: Callbacks) -> bool:
-    """Whether the next look would not end in the time that is left; then say so: seeds without a look tell nothing."""
-    left = execution.stop.left()
+def lacks_time(study: SavedStudy, following: StudyRecord, left: float | None, tell: Callable[[str], None]) -> bool:
+    """Whether the next look would not end in the time that is left; then say so: seeds without a look tell nothing.
+
+    Args:
+        left: seconds; None for any.
+    """
     if left is None:
         return False
     facts = gather_trial_facts(study)
@@ -390,7 +405,7 @@ def _lacks_time(study: SavedStudy, following: StudyRecord, execution: Execution,
     needed = facts.costs.seconds / len(study.trials) * more / facts.costs.at_a_time
     if needed <= left:
         return False
-    callbacks.message(
+    tell(
         f"The next look, at {len(following.seeds)} seeds, would take about {needed / 60:,.1f} min, and "
         f"{left / 60:,.1f} min are left of `max_time`; the same command goes on with it."
     )

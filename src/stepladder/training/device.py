@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -74,6 +74,12 @@ def choose_compute(device: str = "auto", precision: str = "auto", threads: int |
     if precision == "auto":
         precision = "bfloat16" if _multiplies_bfloat16(device) else "float32"
     return Compute(torch.device(device), precision, threads)
+
+
+def compute_here(compute: Compute) -> Compute:
+    """Return ``compute``, or the CPU in its precision where it is of another machine, whose GPU this one lacks."""
+    missing = compute.device.type == "cuda" and not torch.cuda.is_available()
+    return replace(compute, device=torch.device("cpu")) if missing else compute
 
 
 def choose_threads(step_macs: int, at_most: int | None = None) -> None:

@@ -63,7 +63,8 @@ class Execution:
         retry_failed: run trials again that had failed.
         reuse: folders whose finished trials are taken over where they are the same, rather than trained again.
         accept_different_bits: go on from checkpoints of another thread count, version or processor.
-        track: experiment trackers that see every trial as it runs: ``tensorboard``, ``trackio``.
+        track: experiment trackers that see every trial as it runs: ``tensorboard``, ``trackio``, ``wandb``,
+            ``mlflow``, and those of installed packages.
         command: what to type to make the result or go on with it, for the record.
         stop: asked after every step.
     """

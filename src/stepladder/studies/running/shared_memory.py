@@ -82,7 +82,7 @@ def read_jobs(document: Mapping[str, Any], file: BinaryIO | Path) -> list[Job]:
     Args:
         file: what holds the arrays that are in no file of their own: an open file, or the folder of one file each.
     """
-    image_sets = [(_read_splits(one, file), DataRecord.model_validate(one["data"])) for one in document["images"]]
+    image_sets = [(read_splits(one, file), DataRecord.model_validate(one["data"])) for one in document["images"]]
     recipes = [parse_recipe(table) for table in document["recipes"]]
     jobs = []
     for one in document["jobs"]:
@@ -110,7 +110,7 @@ def describe_jobs(jobs: Sequence[Job], place: Callable[[np.ndarray], dict[str, A
             "select": job.trial.select,
             "metric": job.metric,
             "costs": job.costs,
-            "images": images.find(job.splits, partial(_describe_splits, job.splits, job.data, place)),
+            "images": images.find(job.splits, partial(describe_splits, job.splits, job.data, place)),
             "folder": str(job.folder),
         }
         for job in jobs
@@ -156,8 +156,8 @@ class _Writer:
         return place
 
 
-def _describe_splits(splits: Splits, data: DataRecord, place: Callable[[np.ndarray], dict[str, Any]]) -> dict[str, Any]:
-    """Return what :func:`_read_splits` reads back."""
+def describe_splits(splits: Splits, data: DataRecord, place: Callable[[np.ndarray], dict[str, Any]]) -> dict[str, Any]:
+    """Return what :func:`read_splits` reads back."""
     return {
         "train": _describe_split(splits.train, place),
         "watched": _describe_split(splits.validation or splits.test, place),
@@ -186,7 +186,8 @@ def _mapped_file(array: np.ndarray) -> tuple[str, int] | None:
     return str(root.filename), root.offset + array.ctypes.data - root.ctypes.data
 
 
-def _read_splits(place: Mapping[str, Any], file: BinaryIO | Path) -> Splits:
+def read_splits(place: Mapping[str, Any], file: BinaryIO | Path) -> Splits:
+    """Return the splits of :func:`describe_splits`; without test images where there are validation images."""
     train, watched = _read_split(place["train"], file), _read_split(place["watched"], file)
     has_validation = place["has_validation"]
     return Splits(

@@ -15,7 +15,7 @@ import threading
 import warnings
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -29,6 +29,7 @@ from stepladder.network.own import register_network
 from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.machine import describe_machine, describe_versions
 from stepladder.studies.files.records import TrialResult
+from stepladder.studies.running.asked import answer
 from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.running.jobs import run_jobs
@@ -147,7 +148,7 @@ def _conditions(order: dict[str, Any], stop: Stop) -> tuple[Compute, Execution]:
 def _train_handed(
     arrays: Path, lines: SimpleQueue[str], compute: Compute, execution: Execution, telling: _Telling
 ) -> None:
-    """Train one trial after another, each handed over in a line; say what this machine is before the first.
+    """Train one trial after another, or answer questions, each a line; say what this machine is before the first.
 
     Raises:
         Stopped: that was asked for, or the process that hands over has gone.
@@ -162,10 +163,15 @@ def _train_handed(
             line = lines.get(timeout=_PULSE)
         except Empty:
             continue
-        (job,) = read_jobs(json.loads(line), arrays)
-        job.folder.mkdir(parents=True, exist_ok=True)
-        run_jobs([job], compute, execution, telling)
-        telling.say("handed back", trial=job.trial.id, peak_memory=_peak_memory())
+        document = json.loads(line)
+        folder = Path(document["folder"])
+        folder.mkdir(parents=True, exist_ok=True)
+        if "ask" in document:
+            telling.say("answer", **answer(document, arrays, folder, telling))
+        else:
+            (job,) = read_jobs(document, arrays)
+            run_jobs([replace(job, folder=folder)], compute, execution, telling)
+        telling.say("handed back", peak_memory=_peak_memory())
 
 
 def _peak_memory() -> int:

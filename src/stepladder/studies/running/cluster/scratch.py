@@ -19,6 +19,8 @@ from stepladder.studies.running.commands import end_leftovers
 
 #: The environment variable of a node that moves its scratch folder.
 VARIABLE = "STEPLADDER_SCRATCH"
+#: What the folder is called, before the number of the user whose it is.
+SCRATCH = "stepladder-scratch"
 #: Bytes that one trial may leave: they travel to the owner of the study in one piece.
 MOST_BYTES = 2_000_000_000
 
@@ -34,7 +36,7 @@ class Scratch:
     """
 
     def __init__(self, session: str) -> None:
-        root = Path(os.environ.get(VARIABLE) or tempfile.gettempdir()) / f"stepladder-scratch-{os.getuid()}"
+        root = Path(os.environ.get(VARIABLE) or tempfile.gettempdir()) / f"{SCRATCH}-{os.getuid()}"
         try:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             found = root.lstat()
@@ -43,16 +45,18 @@ class Scratch:
             self.session = root / session
             self.folder = self.session / f"slot-{os.getpid()}"
             self.arrays = self.session / "arrays"
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self.arrays.mkdir(exist_ok=True)
-            self._lock = os.open(self.folder / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._turn = FileLock(root / ".lock")
+            with self._turn:  # else another slot could take this one for dead before its lock is held
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self.arrays.mkdir(exist_ok=True)
+                self._lock = os.open(self.folder / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove_dead(root, self.session)
         except OSError as error:
             raise StorageError(
                 f"cannot write to {root} on this node: {error.strerror or error}; set {VARIABLE} there to a folder "
                 "with room"
             ) from error
-        _remove_dead(root, self.session)
 
     def keep(self, name: str, chunks: Iterable[bytes | memoryview]) -> None:
         """Keep an array on this node, unless it is there: written once, whatever many slots ask for it.
@@ -85,15 +89,16 @@ class Scratch:
 
     def close(self) -> None:
         """Remove the slot's folder, and the session's with the last of them."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        os.close(self._lock)
-        if not any(self.session.glob("slot-*")):
-            shutil.rmtree(self.session, ignore_errors=True)
+        with self._turn:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            os.close(self._lock)
+            if not any(self.session.glob("slot-*")):
+                shutil.rmtree(self.session, ignore_errors=True)
 
 
 def _remove_dead(root: Path, own: Path) -> None:
     """Remove what slots left whose process has gone, and end what these had started."""
-    for session in root.iterdir():
+    for session in (one for one in root.iterdir() if one.is_dir()):
         alive = False
         for slot in session.glob("slot-*"):
             try:

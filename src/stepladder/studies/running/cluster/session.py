@@ -7,6 +7,7 @@ import hashlib
 import os
 import secrets
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,6 +20,7 @@ import numpy as np
 
 from stepladder.datasets.cache import cache_folder
 from stepladder.errors import StudyError, missing_extra
+from stepladder.studies.files.processor import processor_name
 from stepladder.studies.running.cluster.address import AUTO
 from stepladder.studies.running.cluster.slot import Slot
 
@@ -26,6 +28,8 @@ from stepladder.studies.running.cluster.slot import Slot
 _PIECE = 32_000_000
 #: Bytes that the object store of this machine's own cluster may take; what does not fit is spilled to disk by Ray.
 _OWN_STORE = 500_000_000
+#: Seconds that the head of a cluster has to take a connection.
+_REACH_SECONDS = 10.0
 #: Bytes of the longest path of a Unix socket, less what Ray appends to its folder.
 _LONGEST_PLACE = 40
 
@@ -83,6 +87,7 @@ class Session:
     name: str = field(default_factory=lambda: secrets.token_hex(8))
     slots: dict[str, list[Any]] = field(default_factory=dict)
     moved: Moved = field(default_factory=Moved)
+    _processors: set[str] | None = None
     _told: bool = False
     _pieces: dict[str, list[Any]] = field(default_factory=dict)
     _names: dict[int, tuple[np.ndarray, str]] = field(default_factory=dict)
@@ -100,6 +105,26 @@ class Session:
             for one in self.ray.nodes()
             if one["Alive"]
         ]
+
+    def processors(self) -> set[str]:
+        """Return what the processors of the nodes call themselves, asked once of each that has room for a trial."""
+        if self.started:
+            return {processor_name()}
+        if self._processors is None:
+            from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+            named = self.ray.remote(processor_name)
+            asked = [
+                named.options(num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(one["NodeID"], soft=False))
+                for one in self.ray.nodes()
+                if one["Alive"] and (one["Resources"].get("CPU") or one["Resources"].get("GPU"))
+            ]
+            try:
+                self._processors = set(self.ray.get([one.remote() for one in asked], timeout=60))
+            except self.ray.exceptions.RayError as error:
+                reason = next(line for line in reversed(str(error).splitlines()) if line.strip())
+                raise StudyError(f"a node of the cluster does not answer: {reason.strip()}") from error
+        return self._processors
 
     def slots_for(self, threads: int, streams: int, device: str, memory: int = 0) -> int:
         """Return how many trials have room on the machines that are there now.
@@ -220,6 +245,8 @@ def connect(address: str) -> Session:
         session = Session(ray, address, started=False, connected=False)
     else:
         where = os.environ.get("RAY_ADDRESS") if address == AUTO else address
+        if where:
+            _check_reachable(where)
         place = None if where else _make_place()
         session = Session(ray, address, started=not where, connected=True, place=place)
         try:
@@ -284,13 +311,26 @@ def _begin(ray: Any, where: str | None, place: str | None) -> None:
         else:
             ray.init(address=where, **quiet)
     except (ConnectionError, ValueError, TimeoutError) as error:
-        raise StudyError(
-            f"no Ray cluster answers at {where}; start one there with `ray start --head`, or use `cluster=auto` for "
-            "this machine alone"
-        ) from error
+        raise StudyError(_no_cluster(where)) from error
     except RuntimeError as error:
         first = str(error).strip().partition("\n")[0]
         raise StudyError(f"the Ray cluster at {where or 'this machine'} cannot be used: {first}") from error
+
+
+def _check_reachable(where: str) -> None:
+    """Say at once that nobody listens at an address: Ray itself tries for more than a minute."""
+    host, _, port = where.removeprefix("ray://").rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise StudyError(_no_cluster(where)) from error
+
+
+def _no_cluster(where: str | None) -> str:
+    return (
+        f"no Ray cluster answers at {where}; start one there with `ray start --head`, or use `cluster=auto` for this "
+        "machine alone"
+    )
 
 
 def _make_place() -> str:

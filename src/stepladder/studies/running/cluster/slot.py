@@ -91,17 +91,16 @@ class Slot:
         Args:
             order: what ``worker`` is told before its first trial.
             texts: of the files of techniques, by reference.
-            line: the trial, as ``shared_memory.describe_jobs`` writes it.
+            line: the trial, as ``shared_memory.describe_jobs`` writes it, or a question (see ``asked``); with a name.
             arrays: pieces in the object store of each array that it reads, by SHA-256.
             files: of its checkpoints.
         """
         for name, pieces in arrays.items():
             self._scratch.keep(name, (self._fetch(piece) for piece in pieces))
         document = json.loads(line)
-        name = Path(document["jobs"][0]["folder"]).name
-        folder = self._scratch.folder / "trials" / name
+        folder = self._scratch.folder / "trials" / document["name"]
         unpack(files, folder)
-        document["jobs"][0]["folder"] = str(folder)
+        document["folder"] = str(folder)
         worker = self._worker_for(order, texts)
         self._run = _TrialRun(worker, folder, json.dumps(document), self._checkpoint_seconds)
 

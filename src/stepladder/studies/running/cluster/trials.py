@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -13,17 +12,16 @@ from pathlib import Path, PurePosixPath
 from time import monotonic
 from typing import Any
 
-import numpy as np
-
 from stepladder.errors import StepladderError, StorageError, StudyError
 from stepladder.files import parse_json, remove_parts, replace_bytes, sync_folder
-from stepladder.network import own, trace_network
+from stepladder.network import trace_network
 from stepladder.network.advice import training_memory
 from stepladder.studies.files.checksums import find_changed_files, save_result
 from stepladder.studies.files.machine import describe_versions
 from stepladder.studies.files.records import TrialResult
 from stepladder.studies.files.store import CHECKPOINTS, read_result
 from stepladder.studies.running.callbacks import Callbacks
+from stepladder.studies.running.cluster.asking import Arrays, order_of, placing
 from stepladder.studies.running.cluster.handing_out import HandingOut, Place, Said, Task
 from stepladder.studies.running.cluster.scratch import within
 from stepladder.studies.running.cluster.session import Session, connect, refuse_other_stepladder
@@ -32,9 +30,9 @@ from stepladder.studies.running.execution import Execution, Job
 from stepladder.studies.running.locks import try_lock
 from stepladder.studies.running.shared_memory import describe_jobs
 from stepladder.studies.running.trial import record_failure, remove_checkpoints
-from stepladder.techniques.catalogue import files_of, texts_of
+from stepladder.techniques.catalogue import texts_of
 from stepladder.training.assembly import trained_network
-from stepladder.training.device import Compute
+from stepladder.training.device import Compute, compute_here
 
 #: A trial whose process dies this often has failed; nodes that leave are no fault of a trial, up to a point.
 _DEATHS, _LOSSES = 3, 10
@@ -106,7 +104,16 @@ class _Trials:
         self._killed: set[str] = set()
         self._peak = 0
         self._errors: list[StepladderError] = []
-        self._order = _order(jobs, compute, execution)
+        self._order = order_of(
+            [job.trial.recipe for job in jobs],
+            {
+                "device": compute.device.type,
+                "precision": compute.precision,
+                "threads": compute.threads,
+                "checkpoint_seconds": execution.checkpoint_seconds,
+                "accept_different_bits": execution.accept_different_bits,
+            },
+        )
         self._texts = texts_of(setting.name for job in jobs for setting in job.trial.recipe.techniques)
         # One kind of slot for each way to train: what a worker is told once.
         self._made_for = json.dumps([self._order, sorted(self._texts)], sort_keys=True)
@@ -162,19 +169,10 @@ class _Trials:
         return self._session.make_slot(threads, gpus, memory, self._execution.checkpoint_seconds)
 
     def _begin(self, job: Job, place: Place) -> Any:
-        arrays: dict[str, list[Any]] = {}
-
-        def share(array: np.ndarray) -> dict[str, Any]:
-            described = {"shape": list(array.shape), "dtype": array.dtype.str}
-            if array.size:
-                name, pieces = self._session.share(array)
-                described |= {"path": name}
-                arrays[name] = pieces
-            return described
-
-        document = describe_jobs([job], share)
+        arrays: Arrays = {}
+        document = describe_jobs([job], placing(self._session, arrays))
         files = _checkpoint_of(job.folder, place.kind, self._execution.accept_different_bits)
-        line = json.dumps(document)
+        line = json.dumps({**document, "name": job.trial.id})
         self._session.moved.to_nodes += len(line) + sum(map(len, files.values()))
         return place.actor.train.remote(self._order, self._texts, line, arrays, files)
 
@@ -263,7 +261,7 @@ class _Trials:
             self._out.kill(said.place)
 
     def _fail(self, job: Job, reason: str) -> None:
-        record_failure(job, reason, "", self._compute, self._callbacks)
+        record_failure(job, reason, "", compute_here(self._compute), self._callbacks)
         self._locks[job.trial.id].close()
         self._after_each()
 
@@ -275,22 +273,6 @@ class _Trials:
                     f"the node {place.node} has {name} {version}, and this machine has {here[name]}: trials of one "
                     "study must not differ in that; install the same versions on all of them"
                 )
-
-
-def _order(jobs: Sequence[Job], compute: Compute, execution: Execution) -> dict[str, Any]:
-    """Return what a worker on a node is told before its first trial."""
-    return {
-        "device": compute.device.type,
-        "precision": compute.precision,
-        "threads": compute.threads,
-        "workers": 2,  # of others on the node nothing is known, so the energy of a trial is not
-        "streams": 1,
-        "checkpoint_seconds": execution.checkpoint_seconds,
-        "accept_different_bits": execution.accept_different_bits,
-        "techniques": files_of(setting.name for job in jobs for setting in job.trial.recipe.techniques),
-        "networks": own.files_of(job.trial.recipe.network for job in jobs),
-        "path": [os.path.abspath(place) for place in sys.path],  # noqa: PTH100 (of "" too, the current folder)
-    }
 
 
 def _most_memory(jobs: Sequence[Job]) -> int:
