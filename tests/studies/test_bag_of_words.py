@@ -16,7 +16,7 @@ from stepladder.datasets import ImageSet, Split, make_splits
 from stepladder.errors import DataError, StorageError, StudyError
 from stepladder.recipe import Recipe
 from stepladder.studies import bag_of_words as module
-from stepladder.studies.bag_of_words import BagCallbacks, BagOptions, add_bag_of_words, run_bag_of_words
+from stepladder.studies.bag_of_words import BagOptions, add_bag_of_words, run_bag_of_words
 from stepladder.studies.design.designs import make_design
 from stepladder.studies.design.rules import Protocol
 from stepladder.studies.files.bag_files import BagResult, SavedBag, load_bag_folder, study_bag
@@ -24,6 +24,7 @@ from stepladder.studies.files.predictions import read_predictions
 from stepladder.studies.files.records import SavedStudy
 from stepladder.studies.files.store import load_study, read_readings
 from stepladder.studies.findings import make_findings
+from stepladder.studies.running.bag import BagCallbacks
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.study import run_study
 

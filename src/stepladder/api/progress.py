@@ -26,11 +26,11 @@ from stepladder.recipe import Recipe
 from stepladder.report.how_long import how_long
 from stepladder.report.screen import Screen
 from stepladder.report.units import Scale, count, duration, percent, time_range
-from stepladder.studies.bag_of_words import BagCallbacks
 from stepladder.studies.curve import CURVE
 from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.bag_files import BagResult
 from stepladder.studies.files.records import StudyRecord, TrialResult
+from stepladder.studies.running.bag import BagCallbacks
 from stepladder.studies.running.callbacks import Callbacks, Schedule
 from stepladder.studies.running.timing import Range
 from stepladder.training.history import EpochRecord

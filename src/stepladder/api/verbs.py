@@ -28,7 +28,7 @@ from stepladder.network.own import is_reference, register_network
 from stepladder.network.own_inspection import OwnInspection, inspect_own
 from stepladder.recipe import Recipe
 from stepladder.report.write import write_report
-from stepladder.studies.bag_of_words import BagCallbacks, BagOptions, add_bag_of_words, run_bag_of_words
+from stepladder.studies.bag_of_words import BagOptions, add_bag_of_words, run_bag_of_words
 from stepladder.studies.curve import Budget, check_budget, curve_design
 from stepladder.studies.design.recipes import AnyPlan, RecipeOptions, as_options, as_plan, check_plan, choose_study
 from stepladder.studies.design.rules import Protocol, Rules, Seeds, check_seeds, seeds_or_default
@@ -39,6 +39,7 @@ from stepladder.studies.findings import work_out
 from stepladder.studies.forecast import Forecast, choose_spread, forecast_study
 from stepladder.studies.lr_range import LrRange, run_lr_range
 from stepladder.studies.prepare import refuse_among_images
+from stepladder.studies.running.bag import BagCallbacks
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.running.hours import say_hours
 from stepladder.studies.search import Search, run_search
@@ -430,6 +431,7 @@ def bag_of_words(
     out: Path | str | None = None,
     protocol: Protocol | None = None,
     command: str = "",
+    cluster: str | None = None,
     progress: bool | BagCallbacks = True,
 ) -> SavedBag:
     """Classify without a network: a bag of visual words and a linear SVM. What a network must beat to be worth it.
@@ -441,6 +443,7 @@ def bag_of_words(
         seeds: how often everything is fitted, each time with a vocabulary drawn anew.
         out: folder of the result; ``baselines/<data>-<descriptor>`` by default.
         command: what was typed, for the record.
+        cluster: a Ray cluster whose nodes fit the seeds, as ``auto``; None for this machine.
 
     Raises:
         StepladderError: see :func:`study`.
@@ -462,6 +465,7 @@ def bag_of_words(
             seeds=seeds,
             protocol=protocol,
             command=command or f"stepladder.bag_of_words({_written(data)}, seeds={seeds!r})",
+            cluster=cluster,
             callbacks=shown,
         )
     finally:
@@ -469,11 +473,19 @@ def bag_of_words(
             shown.stop()
 
 
-def add_bag(study: Study, data: object, *, drop_leaks: bool = False, progress: bool | BagCallbacks = True) -> Study:
+def add_bag(
+    study: Study,
+    data: object,
+    *,
+    drop_leaks: bool = False,
+    cluster: str | None = None,
+    progress: bool | BagCallbacks = True,
+) -> Study:
     """Fit a bag of words with the seeds of a study into its folder, and return the study with that row.
 
     Args:
         data, drop_leaks: as the study was run with.
+        cluster: see :func:`bag_of_words`.
 
     Raises:
         StepladderError: see :func:`study`.
@@ -485,7 +497,7 @@ def add_bag(study: Study, data: object, *, drop_leaks: bool = False, progress: b
     images = _load(data)
     shown = _bag_progress(progress)
     try:
-        saved = add_bag_of_words(study.saved, images, drop_leaks=drop_leaks, callbacks=shown)
+        saved = add_bag_of_words(study.saved, images, drop_leaks=drop_leaks, cluster=cluster, callbacks=shown)
     finally:
         if isinstance(shown, BagLines):
             shown.stop()

@@ -14,6 +14,7 @@ from stepladder.cli.console import AsJson, Quiet, Verbose, make_aside, make_cons
 from stepladder.cli.data_options import Data, DataOptions
 from stepladder.cli.flags import to_flags
 from stepladder.cli.groups import FIRST, IMAGES
+from stepladder.cli.training_options import Cluster
 from stepladder.datasets import DefaultSize, ImageSet
 from stepladder.report.bag_of_words import bag_document, describe_bag_alone, terminal_bag
 from stepladder.studies.bag_of_words import BagOptions
@@ -64,6 +65,7 @@ def bag_of_words(
             help="Take training images out that are copies of test or validation images, and say so.",
         ),
     ] = False,
+    cluster: Cluster = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -87,6 +89,7 @@ def bag_of_words(
             out=out,
             protocol=Protocol(validation, drop_leaks),
             command=command,
+            cluster=cluster,
             progress=make_bag_progress(aside, to_flags, steps=verbose),
         )
     except KeyboardInterrupt:

@@ -10,12 +10,19 @@ from cyclopts import Parameter
 
 from stepladder.api import verbs
 from stepladder.api.progress import make_bag_progress, make_progress
-from stepladder.cli.command_options import DEFAULT_COMMAND, CommandOptions, refuse_without_run, study_of_command
+from stepladder.cli.command_options import (
+    DEFAULT_COMMAND,
+    DEFAULT_PROGRAM,
+    CommandOptions,
+    ProgramOptions,
+    refuse_without_run,
+)
 from stepladder.cli.console import at_work, make_console, print_json
 from stepladder.cli.data_options import Data
 from stepladder.cli.flags import to_flags
 from stepladder.cli.groups import FIRST, JUDGING, RECIPE
 from stepladder.cli.next_step import command_of_all_images, print_next
+from stepladder.cli.own_command import Given, plan_of_command, study_of_command
 from stepladder.cli.training_options import (
     DEFAULT_DECIDING,
     DEFAULT_EXECUTION,
@@ -73,9 +80,7 @@ def study(
     """Train every rung with several seeds and say what the evidence holds."""
     if command.run is not None:
         others = {"data": data != "digits", "file": file is not None, "with_bag_of_words": with_bag_of_words}
-        return study_of_command(
-            command, rung, out, rules=rules, options=options, deciding=deciding, how=how, others=others
-        )
+        return study_of_command(command, rung, out, Given(rules, options, deciding, how, others))
     refuse_without_run(command)
     console = make_console(options.as_json)
     aside = options.aside(console)
@@ -100,7 +105,7 @@ def study(
         )
         if with_bag_of_words:
             bag = make_bag_progress(aside, to_flags, said=True, steps=options.verbose)
-            done = verbs.add_bag(done, images, drop_leaks=options.drop_leaks, progress=bag)
+            done = verbs.add_bag(done, images, drop_leaks=options.drop_leaks, cluster=how.cluster, progress=bag)
     if not progress.ran:
         aside.print("All of it was trained before; nothing to do but the report.")
     print_report(console, done.findings, to_flags)
@@ -129,12 +134,18 @@ def plan(
     rung: OwnRungs = (),
     file: StudyFile = None,
     cluster: Cluster = None,
+    program: ProgramOptions = DEFAULT_PROGRAM,
 ) -> None:
     """Print what a study would run, for how long, and the smallest difference that it could find; run nothing."""
-    console = make_console(options.as_json)
-    aside = options.aside(console)
     if sd is not None and pilot is not None:
         raise StudyError("--sd and --pilot both give the standard deviation; give one of them")
+    if program.run is not None:
+        others = {"data": data != "digits", "file": file is not None, "cluster": cluster is not None}
+        plan_of_command(program, rung, sd, pilot, Given(rules, options, deciding, others=others))
+        return
+    refuse_without_run(program)
+    console = make_console(options.as_json)
+    aside = options.aside(console)
     unit = find_kind(deciding.metric).unit
     share = unit is Unit.SHARE
     if sd is not None and not 0 < sd < float("inf"):

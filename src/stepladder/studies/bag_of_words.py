@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
-from time import perf_counter, process_time
 
 import numpy as np
 import torch
 
-from stepladder.baselines.bag_of_words import fit_bag, load_bag, save_bag
+from stepladder.baselines.bag_of_words import load_bag
 from stepladder.baselines.descriptors import load_opencv
 from stepladder.baselines.settings import BagSettings, check_settings, settle
 from stepladder.datasets import ImageSet, Splits
-from stepladder.datasets.audit import LeakCheck
 from stepladder.errors import DamagedError, StudyError
 from stepladder.files import remove_links, replace_json
 from stepladder.studies.design.rules import Protocol, check_seeds
 from stepladder.studies.files.bag_files import (
     BAG_FILE,
     BagRecord,
-    BagResult,
     SavedBag,
     bag_files,
     bag_folder,
@@ -35,39 +30,17 @@ from stepladder.studies.files.bag_files import (
 )
 from stepladder.studies.files.checksums import forget_files, note_files
 from stepladder.studies.files.ledger import PlanRead, note_reading
-from stepladder.studies.files.machine import describe_machine, describe_versions, now
+from stepladder.studies.files.machine import describe_machine, now
 from stepladder.studies.files.predictions import write_predictions
 from stepladder.studies.files.records import DataRecord, Reading, SavedStudy
 from stepladder.studies.files.store import move_aside, read_readings, write_readings, write_results
 from stepladder.studies.prepare import refuse_file, split_images
+from stepladder.studies.running.bag import BagCallbacks, fit_seeds, versions_of
+from stepladder.studies.running.cluster.address import check_address
+from stepladder.studies.running.cluster.session import ending
 from stepladder.training import metrics
 
 _CPU = torch.device("cpu")
-
-
-class BagCallbacks:
-    """Called as a bag of words is fitted; every method does nothing until it is overridden."""
-
-    def leaks_checked(self, found: LeakCheck) -> None:
-        """The images were checked for copies across the splits, before anything else."""
-
-    def message(self, sentence: str) -> None:
-        """Something that the user should know."""
-
-    def planned(self, settings: BagSettings, todo: Sequence[int], seeds: int) -> None:
-        """All is checked; the seeds ``todo`` of ``seeds`` are about to be fitted."""
-
-    def seed_started(self, seed: int) -> None:
-        """A seed starts."""
-
-    def progress(self, what: str, done: int, total: int) -> None:
-        """So much of one step is done."""
-
-    def seed_ended(self, result: BagResult) -> None:
-        """A seed is fitted and saved."""
-
-    def reading(self, seeds: int) -> None:
-        """All has been fitted; the test images are about to be read for ``seeds`` seeds."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +68,7 @@ def run_bag_of_words(
     seeds: int = 3,
     protocol: Protocol | None = None,
     command: str = "",
+    cluster: str | None = None,
     callbacks: BagCallbacks | None = None,
 ) -> SavedBag:
     """Fit a bag of words with every seed that ``out`` does not hold yet, and then read test once.
@@ -105,6 +79,7 @@ def run_bag_of_words(
         protocol: its validation images choose the SVM's C; without any, C is chosen on a tenth of the training images,
             and then all of them are fitted.
         command: what the user typed, for the record.
+        cluster: a Ray cluster whose nodes fit the seeds, see ``execution.Execution``; None for this machine.
 
     Raises:
         StudyError: there is no such descriptor, a number is out of range, or ``out`` holds something else.
@@ -114,6 +89,8 @@ def run_bag_of_words(
     """
     options, protocol, callbacks = options or BagOptions(), protocol or Protocol(), callbacks or BagCallbacks()
     check_seeds(seeds)
+    if cluster is not None:
+        check_address(cluster)
     settings = settle(options.descriptor, *image_set.image_shape[:2], options.words)
     if settings.descriptor == "sift":
         load_opencv()  # that it is missing is said before the images are looked at
@@ -126,9 +103,9 @@ def run_bag_of_words(
     if todo:
         forget_files(out)
     replace_json(out / BAG_FILE, record.model_dump(mode="json"))
-    for seed in todo:
-        callbacks.seed_started(seed)
-        callbacks.seed_ended(_fit(record, splits, seed, out, callbacks))
+    with ending():
+        for result in fit_seeds(record, splits, todo, out, callbacks, cluster):
+            callbacks.seed_ended(result)
     _read_test(out, record, splits, seeds, callbacks)
     note_files(out, bag_files(out))
     saved = load_bag_folder(out)
@@ -137,7 +114,12 @@ def run_bag_of_words(
 
 
 def add_bag_of_words(
-    study: SavedStudy, image_set: ImageSet, *, drop_leaks: bool = False, callbacks: BagCallbacks | None = None
+    study: SavedStudy,
+    image_set: ImageSet,
+    *,
+    drop_leaks: bool = False,
+    cluster: str | None = None,
+    callbacks: BagCallbacks | None = None,
 ) -> SavedStudy:
     """Fit a bag of whitened patches with the seeds of ``study`` into its folder, and return the study again.
 
@@ -145,6 +127,7 @@ def add_bag_of_words(
 
     Args:
         image_set, drop_leaks: as the study was run with.
+        cluster: see :func:`run_bag_of_words`.
 
     Raises:
         StudyError, DataError, StorageError: see :func:`run_bag_of_words`.
@@ -159,6 +142,7 @@ def add_bag_of_words(
         seeds=len(record.seeds),
         protocol=Protocol(record.validation, drop_leaks),
         command=record.command,
+        cluster=cluster,
         callbacks=callbacks,
     )
     write_results(study)
@@ -175,34 +159,6 @@ def _set_damaged_aside(out: Path, seeds: int, callbacks: BagCallbacks) -> None:
             callbacks.message(
                 f"Seed {seed} is damaged: {error.what}. It was set aside as seeds/{target.name}, and is fitted again."
             )
-
-
-def _fit(record: BagRecord, splits: Splits, seed: int, out: Path, callbacks: BagCallbacks) -> BagResult:
-    """Fit one seed and write its folder, ``result.json`` last: without that it has not ended."""
-    started, busy = perf_counter(), process_time()
-    fitted = fit_bag(
-        record.settings, splits.train, splits.validation, len(record.data.class_names), seed, callbacks.progress
-    )
-    folder = seed_folder(out, seed)
-    save_bag(folder / "model.safetensors", fitted.bag)
-    result = BagResult(
-        baseline=record.plan_hash,
-        seed=seed,
-        words=len(fitted.bag.vocabulary),
-        cost=fitted.chosen.cost,
-        tried=fitted.chosen.tried,
-        parameters=fitted.bag.parameters(),
-        train_accuracy=fitted.train_accuracy,
-        val_accuracy=fitted.val_accuracy,
-        seconds=perf_counter() - started,
-        cpu_seconds=process_time() - busy,
-        notes=fitted.notes,
-        versions=_versions(record.settings),
-        machine=describe_machine(_CPU),
-        finished=now(),
-    )
-    replace_json(folder / "result.json", result.model_dump(mode="json"))
-    return result
 
 
 def _read_test(out: Path, record: BagRecord, splits: Splits, seeds: int, callbacks: BagCallbacks) -> None:
@@ -250,7 +206,7 @@ def _record(data: DataRecord, settings: BagSettings, seeds: int, validation: flo
         seeds=seeds,
         validation=validation,
         data=data,
-        versions=_versions(settings),
+        versions=versions_of(settings),
         machine=describe_machine(_CPU),
         command=command,
         created=now(),
@@ -273,14 +229,3 @@ def _continue_record(out: Path, record: BagRecord) -> BagRecord:
             "folder with `out`, or the same settings to continue"
         )
     return found.model_copy(update={"seeds": max(found.seeds, record.seeds)})
-
-
-def _versions(settings: BagSettings) -> dict[str, str]:
-    packages = ["scikit-learn", "scipy", *(["opencv-python-headless"] if settings.descriptor == "sift" else [])]
-    found = describe_versions()
-    for package in packages:
-        try:
-            found[package] = version(package)
-        except ModuleNotFoundError:  # OpenCV under another name, as opencv-python
-            found[package] = str(load_opencv().__version__)
-    return found

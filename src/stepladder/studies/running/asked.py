@@ -37,15 +37,22 @@ _FEW = 256
 def answer(document: Mapping[str, Any], arrays: Path, folder: Path, callbacks: Callbacks) -> dict[str, Any]:
     """Answer a question on a node, in plain values.
 
+    Args:
+        folder: for files that go back with the answer.
+
     Raises:
         StepladderError: the device is not there, or the recipe does not fit.
     """
-    del folder
     match document["ask"]:
         case "settle":
             return _settle(document, arrays)
         case "estimate":
             return _estimate(document, arrays, callbacks)
+        case "bag":
+            from stepladder.studies.running.bag import fit_asked  # scikit-learn, once it is needed
+
+            fit_asked(document, arrays, folder)
+            return {}
     raise AssertionError(document["ask"])
 
 

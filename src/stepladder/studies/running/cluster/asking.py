@@ -93,7 +93,7 @@ class Asking:
         found: dict[str, Any] | None = None
         task = Task("asked", begin)
         for said in self._out.run([task]):
-            found = _answer_in(said) or found
+            found = answer_in(said) or found
             if said.ended is not None and said.ended["how"] == "lost":
                 self._out.again(task)
         if found is None:
@@ -129,7 +129,12 @@ def asking(execution: Execution, recipes: Sequence[Recipe]) -> Iterator[Asking |
         made.close()
 
 
-def _answer_in(said: Said) -> dict[str, Any] | None:
+def answer_in(said: Said) -> dict[str, Any] | None:
+    """Return the answer among what a slot said; None where there is none yet.
+
+    Raises:
+        StepladderError: there was an error in its place.
+    """
     found = None
     for line in said.lines:
         event = json.loads(line)

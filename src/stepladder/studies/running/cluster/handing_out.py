@@ -17,6 +17,8 @@ _LISTEN = 2.0
 _WAIT = 0.2
 #: Seconds that slots have to bring their checkpoints once a stop is wanted.
 _STOP_SECONDS = 60.0
+#: Seconds after which they are asked again: a slot that was still beginning had nothing to stop.
+_STOP_AGAIN = 1.0
 #: Seconds without any slot before the study says that it waits for one.
 _SAY_AFTER = 10.0
 #: Slots in a row that end before they have said where they are: then it is no accident.
@@ -119,6 +121,8 @@ class HandingOut:
         self._todo = list(tasks)
         for place in self.places:
             place.task = None
+            if not place.kind and place not in self._asked.values():  # it had no machine yet when an earlier call ended
+                self._asked[place.actor.about.remote()] = place
         began = monotonic()
         try:
             while self._todo or any(place.task for place in self.places):
@@ -266,9 +270,10 @@ class HandingOut:
 
     def _stop_all(self) -> Iterator[Said]:
         """Have all that runs end with a checkpoint, and yield what comes."""
-        running = [place for place in self.places if place.task is not None]
-        for place in running:
-            place.actor.stop.remote()
-        until = monotonic() + _STOP_SECONDS
-        while any(place.task is not None for place in self.places) and monotonic() < until:
+        until, ask = monotonic() + _STOP_SECONDS, monotonic()
+        while (running := [place for place in self.places if place.task is not None]) and monotonic() < until:
+            if monotonic() >= ask:
+                ask = monotonic() + _STOP_AGAIN
+                for place in running:
+                    place.actor.stop.remote()
             yield from self._hear(_WAIT)

@@ -154,7 +154,7 @@ class Session:
             say(self._describe())
 
     def _describe(self) -> str:
-        nodes = self.nodes()
+        nodes = [node for node in self.nodes() if node.cores or node.gpus]
         cores, gpus = sum(node.cores for node in nodes), sum(node.gpus for node in nodes)
         what = f"{cores:g} core{'s' * (cores != 1)}" + (f" and {gpus:g} GPU{'s' * (gpus != 1)}" if gpus else "")
         machines = f"{len(nodes)} node{'s' * (len(nodes) != 1)}"
