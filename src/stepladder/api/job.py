@@ -12,17 +12,19 @@ from stepladder.api.progress import PlainLines, find_progress
 from stepladder.api.signals import stopping_politely
 from stepladder.datasets import DefaultSize, ImageSet, load_image_set
 from stepladder.datasets.sources.base import Access
-from stepladder.errors import StepladderError
+from stepladder.errors import StepladderError, StudyError
 from stepladder.recipe import Recipe
+from stepladder.report.plain_tables import summary_of
 from stepladder.report.write import write_page, write_report
 from stepladder.studies.design.trials import Trial
-from stepladder.studies.files.records import TrialResult
+from stepladder.studies.files.records import SavedStudy, TrialResult
 from stepladder.studies.files.store import CHECKPOINTS, load_study
-from stepladder.studies.findings import work_out
+from stepladder.studies.findings import AnyFindings, work_out
 from stepladder.studies.running.callbacks import CallbackList, Callbacks
+from stepladder.studies.running.cluster.node_images import NodeImages
 from stepladder.studies.running.cluster.session import ending
 from stepladder.studies.running.execution import Execution
-from stepladder.studies.track import make_trackers
+from stepladder.studies.track import TrackerCallbacks, make_trackers
 from stepladder.training.stop import Stop, Stopped
 
 #: Progress as a user asks for it: shown where somebody watches, not at all, or told to callbacks of the user's own.
@@ -73,6 +75,7 @@ class Job:
         self.execution = execution
         self.folder: Path | None = None
         self.asked: Path | None = None
+        self.trackers: list[TrackerCallbacks] = []
 
     def load(self, data: object, default_size: DefaultSize | None = None) -> ImageSet:
         """Return the images of a name, a path, arrays, a Dataset, or an image set that was loaded before.
@@ -83,6 +86,18 @@ class Job:
         Raises:
             DataError: there is no such image set, or it cannot be read.
         """
+        images = self._load(data, default_size)
+        where = self.execution.images_on_nodes
+        if isinstance(where, str):
+            if images.loading is None:
+                raise StudyError(
+                    "`images_on_nodes` is for images of a path, which nodes read from their own copy; leave it out, "
+                    "and they travel to each node once"
+                )
+            self.execution = replace(self.execution, images_on_nodes=NodeImages(where, images.loading))
+        return images
+
+    def _load(self, data: object, default_size: DefaultSize | None) -> ImageSet:
         if isinstance(data, ImageSet):
             return data
         if isinstance(data, ImagesToLoad):
@@ -109,8 +124,17 @@ class Job:
         self.folder = folder
         self.shown.images_loaded(images, recipe)
         more: list[Callbacks] = [LivePage(folder)] if live else []
-        more += make_trackers(self.execution.track, folder, self.shown.message)
+        self.trackers = make_trackers(self.execution.track, folder, self.shown.message)
+        more += self.trackers
         self.callbacks = CallbackList([self.shown, *more]) if more else self.shown
+
+    def report(self, saved: SavedStudy) -> AnyFindings:
+        """Write the report of what was carried out, tell the trackers what it says, and return the findings."""
+        findings = work_out(saved)
+        write_report(findings)
+        for tracker in self.trackers:
+            tracker.summarize(summary_of(findings))
+        return findings
 
 
 @contextmanager

@@ -521,7 +521,8 @@ class BagLines(BagCallbacks):
     def seed_ended(self, result: BagResult) -> None:
         """Leave one line of the seed."""
         score = f"val {percent(result.val_accuracy)}" if result.val_accuracy is not None else "no validation images"
-        self.console.print(f"{self.heading}: C = {result.cost:g}, {score}, {duration(result.seconds)}", markup=False)
+        told = f"bag of words, seed {result.seed}: C = {result.cost:g}, {score}, {duration(result.seconds)}"
+        self.console.print(told, markup=False)  # on a cluster others may have begun meanwhile
 
     def reading(self, seeds: int) -> None:
         """Say when the test images are read."""

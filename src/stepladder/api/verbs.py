@@ -336,6 +336,7 @@ def lr_range(
         workers="is for trials at the same time",
         streams="is for trials at the same time",
         cluster="is for trials at the same time",
+        images_on_nodes="is for trials at the same time",
     )
     check_seeds(seeds)
     _check(options, protocol, execution)
@@ -400,6 +401,7 @@ def train(
         workers="is for trials at the same time",
         streams="is for trials at the same time",
         cluster="is for trials at the same time",
+        images_on_nodes="is for trials at the same time",
     )
     with running(progress, execution) as job:
         images = job.load(data, options.default_size())

@@ -366,8 +366,8 @@ Cluster = Annotated[
     str | None,
     Parameter(
         group=RUNNING,
-        help="Run the trials on a Ray cluster: HOST:PORT of its head, or auto for that of RAY_ADDRESS, else one of this "
-        "machine alone. The folder stays here.",
+        help="Run the trials on a Ray cluster: HOST:PORT of its head, or auto for that of RAY_ADDRESS, else one of "
+        "this machine alone. The folder stays here.",
     ),
 ]
 
@@ -400,6 +400,14 @@ class ExecutionOptions:
         ),
     ] = 1
     cluster: Cluster = None
+    images_on_nodes: Annotated[
+        str | None,
+        Parameter(
+            group=RUNNING,
+            help="With --cluster, where every node finds the images: a path, or s3://bucket/images. Without it they "
+            "travel to each node once.",
+        ),
+    ] = None
     max_time: MaxTime = None
     trial_timeout: Annotated[
         str | None,
@@ -438,6 +446,7 @@ class ExecutionOptions:
             threads=self.threads,
             workers=self._number_of_workers(),
             cluster=self.cluster,
+            images_on_nodes=self.images_on_nodes,
             streams=self.streams,
             checkpoint_seconds=self.checkpoint_seconds,
             trial_timeout=_seconds("--trial-timeout", self.trial_timeout),

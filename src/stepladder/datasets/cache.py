@@ -43,6 +43,8 @@ PEERS = "peers"
 PRECISIONS = "precisions"
 #: Archives of images, unpacked; the number is of the files' layout.
 UNPACKED = "unpacked-1"
+#: Data sets of the Hugging Face Hub, as they were fetched.
+HUB = "hub-1"
 #: What frozen layers make of images; the number is of the files' layout.
 FEATURES = "features-1"
 
@@ -177,7 +179,7 @@ def clear_cache() -> int:
     Raises:
         StorageError: something cannot be removed.
     """
-    return _remove(_DECODED, "downloads", PEERS, PRECISIONS, FEATURES, UNPACKED)
+    return _remove(_DECODED, "downloads", PEERS, PRECISIONS, FEATURES, UNPACKED, HUB)
 
 
 def forget_precisions() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -133,6 +133,9 @@ class ImageSet:
             model that learned of these must read them too; None where these are 0 and 65,535.
         folders: those that were read as a whole, so that no result may be written into them; none for other sources.
         labels_from: the sentence on what was taken for labels, where that is too plain for ``notes``: class folders.
+        loading: plain values by which another machine loads the same from its own copy of the files: arguments of
+            :func:`stepladder.load_image_set`, and under ``labels`` those of ``LabelOptions``; None where they are of no
+            path.
     """
 
     name: str
@@ -145,6 +148,7 @@ class ImageSet:
     span: Span | None = None
     folders: tuple[Path, ...] = ()
     labels_from: str = ""
+    loading: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         assert "train" in self.splits

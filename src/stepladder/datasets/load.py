@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from stepladder.datasets.sources.arrays import read_arrays
 from stepladder.datasets.sources.base import SPLIT_WORDS, PathSource, safe_name, split_of
 from stepladder.datasets.sources.folder import SOURCE as FOLDER
 from stepladder.datasets.sources.frames import are_frames, read_frames
+from stepladder.datasets.sources.hub import is_address, load_hub
 from stepladder.datasets.sources.items import read_datasets
 from stepladder.datasets.sources.table import SOURCE as TABLE
 from stepladder.datasets.sources.table import load_index
@@ -90,10 +91,30 @@ def load_image_set(
     if groups is not None:
         raise DataError("groups as values are for arrays and datasets; of files give `group_pattern` or `group_column`")
     try:
-        image_set = _load(os.fspath(data), options)
+        image_set = load_hub(str(data), options) if is_address(str(data)) else _load(os.fspath(data), options)
     except OSError as error:
         raise DataError(f"cannot read {error.filename or data}: {error.strerror or error}") from error
-    return _finished(image_set, options)
+    image_set = _finished(image_set, options)
+    return replace(image_set, loading=_loading(image_set, options))
+
+
+def _loading(image_set: ImageSet, options: LoadOptions) -> dict[str, Any]:
+    """Return how another machine loads these images: as they became, whatever the defaults were that made them so."""
+    height, _, channels = image_set.image_shape
+    labels = {field.name: getattr(options.labels, field.name) for field in fields(LabelOptions)}
+    return {
+        "labels": {
+            name: str(value) if isinstance(value, Path) else value
+            for name, value in labels.items()
+            if value is not None
+        },
+        "limit": options.limit,
+        "size": height if image_set.original_side else None,
+        "fit": image_set.fit,
+        "channels": channels,
+        "stretch": options.shape.stretch,
+        "skip_damaged": options.skip_damaged,
+    }
 
 
 def as_image_set(data: object, *, name: str | None = None) -> ImageSet:

@@ -14,6 +14,7 @@ from stepladder.errors import StudyError
 from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.records import DataRecord
 from stepladder.studies.running.cluster.address import check_address
+from stepladder.studies.running.cluster.node_images import NodeImages
 from stepladder.training.metrics import Costs, Metric, find_metric
 from stepladder.training.stop import Stop
 
@@ -55,6 +56,8 @@ class Execution:
             fill. On a cluster, processes that share a GPU.
         cluster: a Ray cluster that runs the trials: ``auto``, ``HOST:PORT`` or ``ray://HOST:PORT``; None for this
             machine.
+        images_on_nodes: of a cluster, where every node finds the images, a path or a URI as ``s3://bucket/images``, so
+            that they need not travel; they must be the same, which is checked.
         checkpoint_seconds: keep a trial inside an epoch too where the epoch takes longer.
         trial_timeout: seconds after which a trial is ended, and left out of what is judged; None for never.
         max_time: seconds after which the job stops by itself, with checkpoints; None for never.
@@ -75,6 +78,7 @@ class Execution:
     workers: int | Literal["auto"] = "auto"
     streams: int = 1
     cluster: str | None = None
+    images_on_nodes: str | NodeImages | None = None
     checkpoint_seconds: float = 60.0
     trial_timeout: float | None = None
     max_time: float | None = None
@@ -101,6 +105,8 @@ class Execution:
             raise StudyError(f"`streams` is for trials that share a CUDA GPU, and these run on {device}; use `workers`")
         if self.cluster is not None:
             check_address(self.cluster)
+        elif self.images_on_nodes is not None:
+            raise StudyError("`images_on_nodes` is for a cluster; name it with `cluster`, or leave it out")
         if not self.checkpoint_seconds > 0:
             raise StudyError(f"`checkpoint_seconds` is {self.checkpoint_seconds:g}; it must be more than 0")
         for name, seconds in (("trial_timeout", self.trial_timeout), ("max_time", self.max_time)):

@@ -16,6 +16,7 @@ from stepladder.network import own
 from stepladder.recipe import Recipe
 from stepladder.studies.files.processor import processor_name
 from stepladder.studies.running.cluster.handing_out import HandingOut, Place, Said, Task
+from stepladder.studies.running.cluster.node_images import NodeImages
 from stepladder.studies.running.cluster.session import Session, connect, refuse_other_stepladder
 from stepladder.studies.running.events import error_of
 from stepladder.studies.running.execution import Execution
@@ -41,18 +42,29 @@ def order_of(recipes: Sequence[Recipe], conditions: Mapping[str, Any]) -> dict[s
     }
 
 
-def placing(session: Session, arrays: Arrays) -> Callable[[np.ndarray], dict[str, Any]]:
-    """Return what puts an array into the object store and says where it is; its pieces are added to ``arrays``."""
+def placing(
+    session: Session, arrays: Arrays, on_nodes: NodeImages | str | None = None
+) -> Callable[[np.ndarray], dict[str, Any]]:
+    """Return what puts an array into the object store and says where it is; its pieces are added to ``arrays``.
+
+    Args:
+        on_nodes: where nodes read images, (N, H, W, C), by themselves; these then have no pieces.
+    """
 
     def place(array: np.ndarray) -> dict[str, Any]:
         described: dict[str, Any] = {"shape": list(array.shape), "dtype": array.dtype.str}
         if array.size:
-            name, pieces = session.share(array)
-            described["path"] = name
-            arrays[name] = pieces
+            there = on_nodes is not None and array.ndim == 4
+            described["path"] = name = session.name_of(array)
+            arrays[name] = [] if there else session.share(array)
         return described
 
     return place
+
+
+def told_of(images: NodeImages | str | None) -> str | None:
+    """Return what a slot is told of images that nodes read by themselves; None where they travel."""
+    return images.to_json() if isinstance(images, NodeImages) else None
 
 
 class Asking:
@@ -75,6 +87,7 @@ class Asking:
             execution.stop,
             lambda _: None,
             refuse_other_stepladder,
+            places=session.places_for("questions"),
         )
 
     def ask(self, question: Callable[[Callable[[np.ndarray], dict[str, Any]]], dict[str, Any]]) -> dict[str, Any]:
@@ -85,10 +98,11 @@ class Asking:
             Stopped: that was asked for meanwhile.
         """
         arrays: Arrays = {}
-        line = json.dumps({**question(placing(self.session, arrays)), "name": "asked"})
+        read = told_of(self._execution.images_on_nodes)
+        line = json.dumps({**question(placing(self.session, arrays, self._execution.images_on_nodes)), "name": "asked"})
 
         def begin(place: Place) -> Any:
-            return place.actor.train.remote(self._order, self._texts, line, arrays, {})
+            return place.actor.train.remote(self._order, self._texts, line, arrays, {}, read)
 
         found: dict[str, Any] | None = None
         task = Task("asked", begin)
@@ -103,6 +117,7 @@ class Asking:
     def close(self) -> None:
         """End the slot."""
         self.session.end_slots([place.actor for place in self._out.places])
+        self._out.places.clear()
 
 
 @contextmanager

@@ -93,7 +93,7 @@ class ClusterSlots:
             self.stop,
             self.tell,
             refuse_other_stepladder,
-            places=session.slots.setdefault(f"commands, {self.how.cores:g} cores, {self.how.gpus:g} GPUs", []),
+            places=session.places_for(f"commands, {self.how.cores:g} cores, {self.how.gpus:g} GPUs"),
         )
         tasks = [Task(call.name, partial(self._begin, call, sent)) for call in calls]
         for said in out.run(tasks):

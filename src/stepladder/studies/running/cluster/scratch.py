@@ -87,6 +87,10 @@ class Scratch:
                 "a folder with room"
             ) from error
 
+    def lock(self, name: str) -> FileLock:
+        """Return a lock that one slot of this node holds at a time."""
+        return FileLock(self.arrays / f"{name}.lock")
+
     def close(self) -> None:
         """Remove the slot's folder, and the session's with the last of them."""
         with self._turn:

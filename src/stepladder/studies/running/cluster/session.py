@@ -167,18 +167,23 @@ class Session:
             url = self.ray._private.worker.global_worker.node.webui_url or ""
         return f" Ray's own dashboard: http://{url}" if url else ""
 
-    def share(self, array: np.ndarray) -> tuple[str, list[Any]]:
-        """Put an array into the object store, once; return its name, the SHA-256 of its bytes, and its pieces.
+    def name_of(self, array: np.ndarray) -> str:
+        """Return the SHA-256 of an array's bytes, hex, worked out once."""
+        known = self._names.get(id(array))
+        if known is None or known[0] is not array:
+            name = hashlib.sha256(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data).hexdigest()
+            self._names[id(array)] = known = (array, name)  # the array is held, so that its id stays its own
+        return known[1]
+
+    def share(self, array: np.ndarray) -> list[Any]:
+        """Put an array into the object store, once; return its pieces, bytes in order.
 
         Raises:
             StudyError: the object store has no room for it.
         """
-        known = self._names.get(id(array))
-        if known is not None and known[0] is array:
-            return known[1], self._pieces[known[1]]
-        content = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-        name = hashlib.sha256(content.data).hexdigest()
+        name = self.name_of(array)
         if name not in self._pieces:
+            content = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
             try:
                 self._pieces[name] = [
                     self.ray.put(content[start : start + _PIECE]) for start in range(0, len(content), _PIECE)
@@ -188,8 +193,7 @@ class Session:
                     f"Ray's object store has no room for {len(content) / 1e9:,.1f} GB of images; start Ray with a "
                     "larger one (ray start --object-store-memory), or have nodes read them with `images_on_nodes`"
                 ) from error
-        self._names[id(array)] = array, name  # the array is held, so that its id stays its own
-        return name, self._pieces[name]
+        return self._pieces[name]
 
     def make_slot(self, cpus: float, gpus: float, memory: int, checkpoint_seconds: float) -> Any:
         """Return a slot, which Ray places where there is room; until there is, it waits.
@@ -201,6 +205,14 @@ class Session:
             num_cpus=cpus, num_gpus=gpus, memory=memory or None, max_concurrency=4, max_restarts=0
         )
         return actor.remote(self.name, None, checkpoint_seconds)
+
+    def places_for(self, made_for: str) -> list[Any]:
+        """Return the places that were made for one kind of work, and end all others: they hold the cores it needs."""
+        others = [place.actor for kind, places in self.slots.items() if kind != made_for for place in places]
+        if others:
+            self.end_slots(others)
+        self.slots = {made_for: self.slots.get(made_for, [])}
+        return self.slots[made_for]
 
     def end_slots(self, slots: list[Any]) -> None:
         """End the actors of slots with all that runs in them, and their scratch folders where their nodes are there."""
@@ -245,7 +257,7 @@ def connect(address: str) -> Session:
         session = Session(ray, address, started=False, connected=False)
     else:
         where = os.environ.get("RAY_ADDRESS") if address == AUTO else address
-        if where:
+        if where and where != AUTO:  # RAY_ADDRESS=auto lets Ray find the cluster of this machine
             _check_reachable(where)
         place = None if where else _make_place()
         session = Session(ray, address, started=not where, connected=True, place=place)
@@ -293,6 +305,8 @@ def _import_ray() -> Any:
     # Ray tells its makers of every cluster that is started, unless this says no. Nothing goes out unasked.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # It prints what it thinks of lost workers to stdout, where JSON may stand; we say ourselves what was lost.
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".*")
     try:
         import ray
         import ray.exceptions

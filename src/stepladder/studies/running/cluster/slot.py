@@ -85,6 +85,7 @@ class Slot:
         line: str,
         arrays: Mapping[str, Sequence[Any]],
         files: Mapping[str, bytes],
+        read: str | None = None,
     ) -> None:
         """Begin a trial, or go on with one; :meth:`listen` tells of it.
 
@@ -94,9 +95,16 @@ class Slot:
             line: the trial, as ``shared_memory.describe_jobs`` writes it, or a question (see ``asked``); with a name.
             arrays: pieces in the object store of each array that it reads, by SHA-256.
             files: of its checkpoints.
+            read: where this node reads arrays that have no pieces, see ``node_images``.
+
+        Raises:
+            StudyError: it has other images there.
+            StorageError: there is no room.
         """
         for name, pieces in arrays.items():
-            self._scratch.keep(name, (self._fetch(piece) for piece in pieces))
+            if pieces or read is None:
+                self._scratch.keep(name, (self._fetch(piece) for piece in pieces))
+        self._read([name for name, pieces in arrays.items() if not pieces], read)
         document = json.loads(line)
         folder = self._scratch.folder / "trials" / document["name"]
         unpack(files, folder)
@@ -173,6 +181,29 @@ class Slot:
         """End everything and remove the scratch folder."""
         self.kill()
         self._scratch.close()
+
+    def _read(self, names: Sequence[str], read: str | None) -> None:
+        """Have a process read images that lie on this node, unless they were read; other images are refused."""
+        if read is None:
+            return
+        with self._scratch.lock("images"):
+            if all((self._scratch.arrays / name).exists() for name in names):
+                return
+            module = "stepladder.studies.running.cluster.node_images"
+            done = subprocess.run(
+                python_command("-m", module, str(self._scratch.arrays)),
+                input=read,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        if done.returncode:
+            raise StudyError(next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "no reason"))
+        if not all((self._scratch.arrays / name).exists() for name in names):
+            place = json.loads(read)["place"]
+            raise StudyError(
+                f"{place} on the node {_node_name()} holds other images than this study's: their fingerprints differ"
+            )
 
     def _worker_for(self, order: Mapping[str, Any], texts: Mapping[str, bytes]) -> subprocess.Popen[bytes]:
         """Return a process that trains by ``order``: the one that is there, where it was told the same."""

@@ -21,7 +21,7 @@ from stepladder.studies.files.machine import describe_versions
 from stepladder.studies.files.records import TrialResult
 from stepladder.studies.files.store import CHECKPOINTS, read_result
 from stepladder.studies.running.callbacks import Callbacks
-from stepladder.studies.running.cluster.asking import Arrays, order_of, placing
+from stepladder.studies.running.cluster.asking import Arrays, order_of, placing, told_of
 from stepladder.studies.running.cluster.handing_out import HandingOut, Place, Said, Task
 from stepladder.studies.running.cluster.scratch import within
 from stepladder.studies.running.cluster.session import Session, connect, refuse_other_stepladder
@@ -126,7 +126,7 @@ class _Trials:
             callbacks.message,
             refuse_other_stepladder,
             kinds=_kinds_of(jobs),
-            places=session.slots.setdefault(self._made_for, []),
+            places=session.places_for(self._made_for),
         )
 
     def run(self) -> None:
@@ -170,11 +170,12 @@ class _Trials:
 
     def _begin(self, job: Job, place: Place) -> Any:
         arrays: Arrays = {}
-        document = describe_jobs([job], placing(self._session, arrays))
+        document = describe_jobs([job], placing(self._session, arrays, self._execution.images_on_nodes))
         files = _checkpoint_of(job.folder, place.kind, self._execution.accept_different_bits)
+        read = told_of(self._execution.images_on_nodes)
         line = json.dumps({**document, "name": job.trial.id})
         self._session.moved.to_nodes += len(line) + sum(map(len, files.values()))
-        return place.actor.train.remote(self._order, self._texts, line, arrays, files)
+        return place.actor.train.remote(self._order, self._texts, line, arrays, files, read)
 
     def _hear(self, said: Said) -> None:
         job = self._jobs[said.task.name]
