@@ -11,7 +11,9 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -51,6 +53,8 @@ MOST_BEYOND, MOST_SLOWER = 0.3, 1.05
 #: What 1,000 short runs over many slots must reach of what this machine does without a cluster.
 LEAST_SHARE = 0.8
 _TICK = 0.2
+#: The bridge between nodes that have addresses of their own, and the first three bytes of these.
+_BRIDGE, _NET = "slcl", "10.77.91"
 _STORE = 120_000_000
 
 
@@ -61,6 +65,7 @@ class Loss:
     kills: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
     retries: int = 0
+    nodes: int = 0
     differing: list[str] = field(default_factory=list)
 
 
@@ -103,7 +108,8 @@ def nodes_of(*cores: int, store: int = _STORE) -> Iterator[Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     from ray.cluster_utils import Cluster
 
-    head = {"num_cpus": 0, "object_store_memory": store, "include_dashboard": False}
+    place = tempfile.mkdtemp(prefix="ray-")  # Ray itself leaves its files, and names of sockets must be short
+    head = {"num_cpus": 0, "object_store_memory": store, "include_dashboard": False, "temp_dir": place}
     made = Cluster(initialize_head=True, head_node_args=head)
     try:
         for count in cores:
@@ -111,6 +117,7 @@ def nodes_of(*cores: int, store: int = _STORE) -> Iterator[Any]:
         yield made
     finally:
         made.shutdown()  # type: ignore[no-untyped-call]
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def lose(reference: Path, root: Path, words: list[str], victims: tuple[str, ...], gap: float, seed: int) -> Loss:
@@ -154,9 +161,113 @@ def lose(reference: Path, root: Path, words: list[str], victims: tuple[str, ...]
         loss.seconds = monotonic() - began
         if owner.returncode:
             raise StudyError(f"{out} ended with exit status {owner.returncode}; see {log.name}")
-    loss.retries = sum(json.loads(path.read_text())["retries"] for path in out.glob("trials/*/result.json"))
+    return _judged(loss, out, reference)
+
+
+@contextmanager
+def nodes_with_addresses(count: int) -> Iterator[tuple[str, Callable[[int, bool], None]]]:
+    """Start a cluster whose nodes have network namespaces and addresses of their own, behind a bridge.
+
+    Yields the address of its head, and what cuts the connection of a node, by number, or gives it back.
+
+    Raises:
+        DataError: this user may make no namespaces, or the system has none.
+    """
+    ray = str(Path(sys.executable).with_name("ray"))
+    # Ray's own tokens are for clusters that others can reach; nobody else is on this bridge.
+    environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
+    try:
+        _ip("link", "add", _BRIDGE, "type", "bridge")
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise DataError("a cut connection needs Linux, iproute2 and the rights of root; leave `cut` out") from error
+    names, started = [f"{_BRIDGE}{number}" for number in range(count)], list[subprocess.Popen[bytes]]()
+    place = tempfile.mkdtemp(prefix="ray-")
+
+    def start(*words: str, within: tuple[str, ...] = ()) -> None:
+        command = [*within, ray, "start", "--block", f"--object-store-memory={_STORE}", *words]
+        started.append(
+            subprocess.Popen(
+                command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+            )
+        )
+
+    try:
+        _ip("addr", "add", f"{_NET}.1/24", "dev", _BRIDGE)
+        _ip("link", "set", _BRIDGE, "up")
+        head = ["--head", f"--node-ip-address={_NET}.1", "--port=6399", "--num-cpus=0", f"--temp-dir={place}"]
+        start(*head, "--include-dashboard=false", "--disable-usage-stats")
+        for number, name in enumerate(names):
+            _ip("netns", "add", name)
+            _ip("link", "add", f"{name}h", "type", "veth", "peer", "name", "eth0", "netns", name)
+            _ip("link", "set", f"{name}h", "master", _BRIDGE, "up")
+            _ip("-n", name, "addr", "add", f"{_NET}.{number + 2}/24", "dev", "eth0")
+            _ip("-n", name, "link", "set", "eth0", "up")
+            _ip("-n", name, "link", "set", "lo", "up")
+        address = f"{_NET}.1:6399"
+        _wait_until_reached(address)
+        for number, name in enumerate(names):
+            joined = [f"--address={address}", f"--node-ip-address={_NET}.{number + 2}", "--num-cpus=1"]
+            start(*joined, within=("ip", "netns", "exec", name))
+        yield address, lambda number, down: _ip("link", "set", f"{names[number]}h", "down" if down else "up")
+    finally:
+        for process in started:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        # What these had started is in sessions of its own; each knows the folder of this cluster.
+        subprocess.run(["pkill", "-KILL", "-f", place], check=False, capture_output=True)
+        shutil.rmtree(place, ignore_errors=True)
+        for name in names:
+            subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
+        subprocess.run(["ip", "link", "delete", _BRIDGE], check=False, capture_output=True)
+
+
+def _wait_until_reached(address: str) -> None:
+    host, _, port = address.partition(":")
+    for _ in range(600):
+        with suppress(OSError):
+            socket.create_connection((host, int(port)), timeout=1).close()
+            return
+        sleep(_TICK)
+    raise StudyError(f"Ray's head at {address} did not start within two minutes")
+
+
+def cut(reference: Path, root: Path, words: list[str], seconds: float) -> Loss:
+    """Run a study on two nodes with addresses of their own, one of which is out of reach for some time."""
+    loss, out = Loss(), root / "cut"
+    with nodes_with_addresses(2) as (address, connection), (root / "cut.log").open("ab") as log:
+        began = monotonic()
+        owner = subprocess.Popen(
+            stepladder(*words, "--out", str(out), "--cluster", address),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "RAY_AUTH_MODE": "disabled"},
+        )
+        while owner.poll() is None and not any(out.glob("trials/*/result.json")):
+            sleep(_TICK)
+        connection(0, True)
+        loss.kills["connection"] += 1
+        until = monotonic() + seconds
+        while owner.poll() is None and monotonic() < until:
+            sleep(_TICK)
+        connection(0, False)
+        if owner.wait():
+            raise StudyError(f"{out} ended with exit status {owner.returncode}; see {log.name}")
+        loss.seconds = monotonic() - began
+    return _judged(loss, out, reference)
+
+
+def _judged(loss: Loss, out: Path, reference: Path) -> Loss:
+    results = [json.loads(path.read_text()) for path in out.glob("trials/*/result.json")]
+    loss.retries = sum(result["retries"] for result in results)
+    loss.nodes = len({result["node"] for result in results})
     loss.differing = compare(bits(out), bits(reference))
     return loss
+
+
+def _ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, capture_output=True)
 
 
 def _kill_one(chance: random.Random, name: str) -> bool:
@@ -253,11 +364,16 @@ class Measured:
 def cluster(
     data: str = "digits",
     *,
-    of: Annotated[tuple[str, ...], Parameter(help="What to measure: loss, cost, many.")] = ("loss", "cost", "many"),
+    of: Annotated[tuple[str, ...], Parameter(help="What to measure: loss, cut (as root), cost, many.")] = (
+        "loss",
+        "cost",
+        "many",
+    ),
     victims: Annotated[tuple[str, ...], Parameter(help="What is killed, each in a study of its own.")] = VICTIMS,
     epochs: int = 6,
     seeds: int = 3,
     gap: Annotated[float, Parameter(help="Mean seconds between two kills.")] = 8.0,
+    away: Annotated[float, Parameter(help="Seconds that a node is out of reach.")] = 60.0,
     seed: Annotated[int, Parameter(help="Of the moments of the kills.")] = 0,
     rounds: Annotated[int, Parameter(help="Pairs of whole studies, on workers and on nodes.")] = 3,
     runs: int = 1000,
@@ -267,17 +383,25 @@ def cluster(
     """Lose processes and nodes of a study on a Ray cluster, and measure what a cluster costs beside one machine."""
     console = make_console(as_json)
     for name in of:
-        if name not in ("loss", "cost", "many"):
-            raise DataError(f"`of` has {name}; it can be loss, cost and many")
+        if name not in ("loss", "cut", "cost", "many"):
+            raise DataError(f"`of` has {name}; it can be loss, cut, cost and many")
     root = Path(tempfile.mkdtemp(prefix="stepladder-cluster-"))
     words = ["study", data, "--recipe", "first", "--epochs", str(epochs), "--seeds", str(seeds)]
     study = partial(
         verbs.study, data, RecipeOptions("first", settings={"epochs": str(epochs)}), seeds=seeds, progress=False
     )
     losses: dict[str, Loss] = {}
-    if "loss" in of:
-        reference = root / "undisturbed"
+    reference = root / "undisturbed"
+    if "loss" in of or "cut" in of:
         subprocess.run(stepladder(*words, "--out", str(reference)), check=True, capture_output=True)
+    if "cut" in of:
+        console.print(f"A study one of whose two nodes is out of reach for {away:g} s …")
+        losses["connection"] = loss = cut(reference, root, words, away)
+        console.print(
+            f"  {loss.nodes} nodes trained, {loss.retries} trials begun again, {loss.seconds:.0f} s: "
+            f"{len(loss.differing)} files differ."
+        )
+    if "loss" in of:
         for victim in victims:
             console.print(f"A study whose {victim} is killed at random moments, {gap:g} s apart on average …")
             losses[victim] = lose(reference, root, words, (victim,), gap, seed)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from statistics import fmean
 
 from stepladder.studies.files.records import Ending, Machine, SavedStudy, TrialResult
 
@@ -44,6 +45,15 @@ class Costs:
 
 
 @dataclass(frozen=True)
+class NodeFacts:
+    """One machine of a cluster: how many trials it trained, and training images a second, their mean, if they tell."""
+
+    name: str
+    trials: int
+    images_per_second: float | None
+
+
+@dataclass(frozen=True)
 class TrialFacts:
     """What all trials of a study have to tell beside their scores.
 
@@ -51,7 +61,7 @@ class TrialFacts:
         failed: the trials that failed, in plan order.
         warnings: what trials warn of, with how many do.
         versions, machines: where trials ran on different ones: each, with how many did; else empty.
-        nodes: of a cluster: each machine that trained trials, with how many; empty where all ran here.
+        nodes: of a cluster: each machine that trained trials; empty where all ran here.
         retries: how often a trial was begun again, or gone on with, because a process or a node was lost.
     """
 
@@ -60,7 +70,7 @@ class TrialFacts:
     warnings: tuple[tuple[str, int], ...]
     versions: tuple[tuple[str, int], ...]
     machines: tuple[tuple[str, int], ...]
-    nodes: tuple[tuple[str, int], ...] = ()
+    nodes: tuple[NodeFacts, ...] = ()
     retries: int = 0
 
     def __repr__(self) -> str:
@@ -81,7 +91,7 @@ def gather_trial_facts(study: SavedStudy) -> TrialFacts:
         warnings=_count(warning for result in results for warning in dict.fromkeys(result.warnings)),
         versions=_unlike(_named({**study.record.versions, **result.versions}) for result in results),
         machines=_unlike(describe_machine(result.machine) for result in results),
-        nodes=_count(result.node for result in results if result.node is not None),
+        nodes=_nodes(results),
         retries=sum(result.retries for result in results),
     )
 
@@ -106,6 +116,15 @@ def _costs(study: SavedStudy) -> Costs:
         told=len(told),
         at_a_time=_at_a_time(results),
     )
+
+
+def _nodes(results: Sequence[TrialResult]) -> tuple[NodeFacts, ...]:
+    found = []
+    for name in dict.fromkeys(result.node for result in results if result.node is not None):
+        own = [result for result in results if result.node == name]
+        rates = [result.images_per_second for result in own if result.images_per_second is not None]
+        found.append(NodeFacts(name, len(own), fmean(rates) if rates else None))
+    return tuple(found)
 
 
 def _at_a_time(results: Sequence[TrialResult]) -> float:

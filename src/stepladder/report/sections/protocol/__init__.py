@@ -89,7 +89,13 @@ def _nodes(findings: AnyFindings) -> list[tuple[str, str]]:
     facts = findings.facts
     if not facts.nodes:
         return []
-    each = listing([f"{number} on {node}" for node, number in facts.nodes])
+    each = listing(
+        [
+            f"{node.trials} on {node.name}"
+            + (f" ({node.images_per_second:,.0f} images/s)" if node.images_per_second is not None else "")
+            for node in facts.nodes
+        ]
+    )
     again = f"; after a loss, {count(facts.retries, 'trial')} went on elsewhere" if facts.retries else ""
     return [("Nodes of the cluster", f"{each}{again}")]
 
@@ -155,7 +161,7 @@ def _rules(findings: AnyFindings) -> list[tuple[str, str]]:
         case Findings():
             return [("Judged by", judged_by(findings))]
         case SweepFindings():
-            return _rules_of_sweep(findings)
+            return rules_of_sweep(findings)
         case CurveFindings():
             sizes = listing([f"{size.images:,}" for size in findings.sizes])
             return [
@@ -188,20 +194,24 @@ def judged_by(findings: Findings) -> str:
     return rules
 
 
-def _rules_of_sweep(findings: SweepFindings) -> list[tuple[str, str]]:
+def rules_of_sweep(findings: SweepFindings) -> list[tuple[str, str]]:
+    """Return the keys of a sweep, what proposed its points, and how they are told apart."""
     sweep = findings.sweep
     rules = [(axis.key, describe_axis(axis)) for axis in sweep.axes]
     if (search := sweep.search) is not None:
         asked = f"{search.tool}, {count(search.points, 'point')}, seed {search.seed}"
         pruning = "A point is given up when its mean is below the median of the earlier points after as many seeds"
         rules.append(("Search", f"{asked}. {pruning}" if len(findings.study.record.seeds) > 1 else asked))
+    if findings.chance_level is not None:
+        rules.append(
+            (
+                "No better than guessing",
+                f"{percent(findings.chance_level)} or less. Always naming the largest class has "
+                f"{percent(sweep.guess)}, and chance adds no more in 97.5 % of such validation sets",
+            )
+        )
     return [
         *rules,
-        (
-            "No better than guessing",
-            f"{percent(findings.chance_level)} or less. Always naming the largest class has {percent(sweep.guess)}, "
-            "and chance adds no more in 97.5 % of such validation sets",
-        ),
         (
             "Told apart",
             "by Tukey's method for all pairs of points that learned, at 95 % together. The spread is the one that they "

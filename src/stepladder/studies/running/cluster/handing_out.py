@@ -20,7 +20,7 @@ _STOP_SECONDS = 60.0
 #: Seconds after which they are asked again: a slot that was still beginning had nothing to stop.
 _STOP_AGAIN = 1.0
 #: Seconds without any slot before the study says that it waits for one.
-_SAY_AFTER = 10.0
+_SAY_AFTER = 30.0
 #: Slots in a row that end before they have said where they are: then it is no accident.
 _STILLBORN = 4
 _NOT_INSTALLED = (
@@ -53,6 +53,7 @@ class Task:
     Attributes:
         name: of its trial.
         begin: hands it to a place and returns what Ray will answer: a report, or None where a report is asked for next.
+            It returns None itself where nothing is to be carried out: somebody else is at it, or has ended it.
         group: tasks of one group go to places of one kind.
         retries: how often it was handed out again.
     """
@@ -119,8 +120,10 @@ class HandingOut:
             StudyError: a node cannot be used.
         """
         self._todo = list(tasks)
+        for place in [one for one in self.places if one.task is not None]:  # of a call that ended in the middle
+            self.places.remove(place)
+            self.session.end_slots([place.actor])
         for place in self.places:
-            place.task = None
             if not place.kind and place not in self._asked.values():  # it had no machine yet when an earlier call ended
                 self._asked[place.actor.about.remote()] = place
         began = monotonic()
@@ -155,12 +158,11 @@ class HandingOut:
 
     def _assign(self) -> None:
         for place in self.places:
-            if place.task is None and place.kind and self._todo:
-                task = self._next_for(place)
-                if task is not None:
-                    place.task = task
-                    self._todo.remove(task)
-                    self._asked[task.begin(place)] = place
+            while place.task is None and place.kind and (task := self._next_for(place)) is not None:
+                self._todo.remove(task)
+                asked = task.begin(place)
+                if asked is not None:
+                    place.task, self._asked[asked] = task, place
 
     def _next_for(self, place: Place) -> Task | None:
         """Return the first task whose group is of this kind, or of none yet.

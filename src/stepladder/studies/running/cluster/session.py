@@ -30,8 +30,8 @@ _PIECE = 32_000_000
 _OWN_STORE = 500_000_000
 #: Seconds that the head of a cluster has to take a connection.
 _REACH_SECONDS = 10.0
-#: Bytes of the longest path of a Unix socket, less what Ray appends to its folder.
-_LONGEST_PLACE = 40
+#: Bytes of the longest path of a Unix socket, 103 on macOS and 107 on Linux, less what we and Ray append to a folder.
+_LONGEST_PLACE = 103 - len("/ray-12345678/session_2026-12-31_23-59-59_999999_1234567/sockets/plasma_store")
 
 
 @dataclass(frozen=True)
@@ -326,7 +326,7 @@ def _begin(ray: Any, where: str | None, place: str | None) -> None:
             ray.init(address=where, **quiet)
     except (ConnectionError, ValueError, TimeoutError) as error:
         raise StudyError(_no_cluster(where)) from error
-    except RuntimeError as error:
+    except Exception as error:  # of a node that does not start in time Ray raises no more special one
         first = str(error).strip().partition("\n")[0]
         raise StudyError(f"the Ray cluster at {where or 'this machine'} cannot be used: {first}") from error
 

@@ -146,7 +146,7 @@ class Slot:
         where = folder / "sent" if sent else Path(started_in)
         if not where.is_dir():
             raise StudyError(
-                f"the node {socket.gethostname()} has no folder {where}; share it between the machines, or name the "
+                f"there is no folder {where} on this node; share it between the machines, or name the "
                 "files that a run needs with `send`"
             )
         self._run = _CommandRun(here, limits, where, self._checkpoint_seconds)
@@ -201,9 +201,7 @@ class Slot:
             raise StudyError(next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "no reason"))
         if not all((self._scratch.arrays / name).exists() for name in names):
             place = json.loads(read)["place"]
-            raise StudyError(
-                f"{place} on the node {_node_name()} holds other images than this study's: their fingerprints differ"
-            )
+            raise StudyError(f"{place} holds other images than this study's: their fingerprints differ")
 
     def _worker_for(self, order: Mapping[str, Any], texts: Mapping[str, bytes]) -> subprocess.Popen[bytes]:
         """Return a process that trains by ``order``: the one that is there, where it was told the same."""

@@ -98,7 +98,9 @@ class _Trials:
         self._session, self._compute, self._execution = session, compute, execution
         self._callbacks, self._after_each = callbacks, after_each
         self._jobs = {job.trial.id: job for job in jobs}
-        self._locks = {job.trial.id: ExitStack() for job in jobs}
+        #: Of the trials that are at a node now, so that others may work on the same study meanwhile.
+        self._locks: dict[str, ExitStack] = {}
+        self._begun = 0
         self._started: dict[str, float] = {}
         self._deaths: dict[str, int] = {}
         self._killed: set[str] = set()
@@ -134,11 +136,12 @@ class _Trials:
         try:
             while True:
                 left = [job for job in self._jobs.values() if read_result(job.folder) is None]
-                tasks = [task for job in left if (task := self._task(job)) is not None]
-                if not tasks:
-                    break
+                self._begun = 0
+                tasks = [Task(job.trial.id, partial(self._begin, job), group=job.trial.seed) for job in left]
                 for said in self._out.run(tasks):
                     self._hear(said)
+                if not self._begun:
+                    break
         finally:
             for lock in self._locks.values():
                 lock.close()
@@ -148,18 +151,21 @@ class _Trials:
 
             run_jobs(others, self._compute, self._execution, self._callbacks, self._after_each)
 
-    def _task(self, job: Job) -> Task | None:
-        """Return a trial as something to hand out; None where somebody else is at it, or has ended it."""
+    def _own(self, job: Job) -> bool:
+        """Hold the lock of a trial until it has ended; return False where somebody else is at it, or has ended it."""
         if not job.folder.parent.parent.is_dir():
             raise StudyError(
                 f"{job.folder.parent.parent} was removed while the study ran; run the same command to start it again"
             )
-        lock = self._locks[job.trial.id]
+        if job.trial.id in self._locks:  # it is handed out again
+            return True
+        lock = ExitStack()
         if not lock.enter_context(try_lock(job.folder)) or read_result(job.folder) is not None:
             lock.close()
-            return None
+            return False
         remove_parts(job.folder)
-        return Task(job.trial.id, partial(self._begin, job), group=job.trial.seed)
+        self._locks[job.trial.id] = lock
+        return True
 
     def _make_slot(self) -> Any:
         threads, gpus = self._compute.threads or 1, 0.0
@@ -169,6 +175,9 @@ class _Trials:
         return self._session.make_slot(threads, gpus, memory, self._execution.checkpoint_seconds)
 
     def _begin(self, job: Job, place: Place) -> Any:
+        if not self._own(job):
+            return None
+        self._begun += 1
         arrays: Arrays = {}
         document = describe_jobs([job], placing(self._session, arrays, self._execution.images_on_nodes))
         files = _checkpoint_of(job.folder, place.kind, self._execution.accept_different_bits)
@@ -230,7 +239,7 @@ class _Trials:
         result = result.model_copy(update={"node": said.place.node, "retries": said.task.retries})
         save_result(job.folder, result)
         remove_checkpoints(job.folder)
-        self._locks[job.trial.id].close()
+        self._locks.pop(job.trial.id).close()
         self._callbacks.trial_ended(job.trial, result)
         self._after_each()
 
@@ -263,7 +272,7 @@ class _Trials:
 
     def _fail(self, job: Job, reason: str) -> None:
         record_failure(job, reason, "", compute_here(self._compute), self._callbacks)
-        self._locks[job.trial.id].close()
+        self._locks.pop(job.trial.id).close()
         self._after_each()
 
     def _check_node(self, place: Place, ready: Mapping[str, Any]) -> None:
@@ -328,6 +337,10 @@ def _processor_of(state: bytes) -> object:
 
 def _keep_checkpoint(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write a checkpoint that came from a node, whole or not at all, and remove the older ones."""
+    for file in files:
+        parts = within(folder, file).relative_to(folder).parts
+        if len(parts) != 3 or parts[0] != CHECKPOINTS or not parts[1].isdecimal():
+            raise StorageError(f"a node named a file outside its checkpoint: {file}")
     names = {PurePosixPath(name).parts[1] for name in files}
     for name in names:
         target, part = folder / CHECKPOINTS / name, folder / CHECKPOINTS / f".{name}.{os.getpid()}.part"
