@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: study test check bench simulate fuzz mutate soak examples site release setup clean help
+.PHONY: study test trackio check bench simulate fuzz mutate soak examples site release setup clean help
 
 study: $(READY)  ## the first study: five techniques on handwritten digits, five seeds, a minute
 	$(BIN)/stepladder study digits --recipe first
@@ -17,6 +17,14 @@ check: $(READY)  ## format, lint, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# Trackio needs a Pillow before 13, and the rest was tested with 13. Its own environment takes all else from .venv.
+trackio: $(READY)  ## the test of the tracker Trackio, in an environment of its own beside .venv
+	$(PYTHON) -m venv .trackio
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"), "$(CURDIR)/src", sep="\n")' > \
+	  "$$(.trackio/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/beside.pth"
+	.trackio/bin/python -m pip install --quiet --disable-pip-version-check 'trackio>=0.43,<1'
+	$(BIN)/python -m pytest -m 'soak or not soak' tests/studies/track/test_trackio.py
 
 bench: $(READY)  ## training speed against plain PyTorch, measured here
 	$(BIN)/stepladder bench engine
@@ -56,7 +64,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $(READY)
 
 clean:  ## remove the virtual environment and what the tools left
-	rm -rf $(VENV) .browser .site .cache dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .trackio .browser .site .cache dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10

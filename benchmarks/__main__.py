@@ -104,8 +104,8 @@ _add(
 )
 _add(
     "atlas",
-    "Run the studies of the atlas that are missing, on real image sets and within a budget of time, and write what they "
-    "find.",
+    "Run the studies of the atlas that are missing, on real image sets and within a budget of time, and write what "
+    "they find.",
     "atlas --data sets/ --plan",
     "atlas --data sets/ --budget 4h",
     "atlas --only digits --budget 20m",

@@ -39,7 +39,7 @@ HEADS = {
 #: The public classes that functions return; the others are what they take.
 RESULTS = (
     *("Check", "Curve", "Findings", "Forecast", "ImageAudit", "Inspection", "Judgement", "LrRange"),
-    *("Model", "Predictions", "Study", "Sweep", "TrainedModel"),
+    *("Model", "Pool", "Predictions", "Study", "Sweep", "TrainedModel"),
 )
 #: The files that a program may read, with the model that each is checked against.
 FILES = {
@@ -47,6 +47,7 @@ FILES = {
     "result.json": ("stepladder.studies.files.records", "TrialResult"),
     "test-readings.json": ("stepladder.studies.files.records", "Readings"),
     "gallery.json": ("stepladder.studies.files.gallery", "Gallery"),
+    "findings.json": ("stepladder.studies.pool.files", "PoolFile"),
     "recipe.toml": ("stepladder.recipe", "Recipe"),
 }
 

@@ -40,10 +40,25 @@ LEFT_OUT = {
     "pip install": "an environment is not changed by tests; make release installs every extra",
     "npm install": "the same",
     "node ": "tests/model/test_standalone.py runs that program in Node.js and in Chromium",
-    "stepladder study digits --track trackio": "trackio needs an older Pillow; make release tries the extra",
+    "stepladder study digits --track wandb": "tests/studies/track/test_wandb.py runs it, in a process of its own",
+    "stepladder study digits --track mlflow": "tests/studies/track/test_mlflow.py runs it, in a process of its own",
+    "stepladder push": "nothing is sent by tests; tests/model/test_hub.py has a server of its own",
+    "stepladder pull": "the same",
+    "stepladder study hf://": "nothing is fetched by tests; tests/datasets/sources/test_hub.py has a server of its own",
+    "hf://": "the same",
+    "import datasets": "tests/datasets/sources/test_items.py has the library's own data sets",
+    "stepladder study digits --track trackio": "trackio needs an older Pillow; make trackio tests it",
     "stepladder data --clear-cache": "tests/cli/test_data.py",
     "stepladder data my_images/ --leak-test": "tests/cli/test_data.py: it wants groups of images",
     "download=True": "nothing is fetched by tests; tests/datasets/test_download.py has a server of its own",
+    "stepladder serve ": "it goes on until it is stopped; tests/web starts it and asks it",
+    "curl ": "the same",
+    "ray start": "it goes on until it is stopped; tests/studies/running/cluster has a Ray of its own",
+    "--cluster 192.168": "the same",
+    "uvicorn ": "the same",
+    "sl.serve(": "the same",
+    "model_app(": "the same",
+    "stepladder view ": "it serves until it is stopped; tests/web/studies and tests/cli/test_view.py",
     "import timm": "timm is no dependency; python -m benchmarks foreign_networks trains its networks",
     "stepladder study my_images/ --network net.py:build --technique pretrained": "the same",
 }
@@ -256,7 +271,15 @@ def test_the_examples_of_a_page_run(
 
 
 #: Pages whose blocks are no commands: outputs, formulas, trees, JavaScript.
-NOTHING_TO_RUN = {"files.md", "performance.md", "reliability.md", "statistics.md", "javascript.md", "report.md"}
+NOTHING_TO_RUN = {
+    "files.md",
+    "performance.md",
+    "reliability.md",
+    "statistics.md",
+    "javascript.md",
+    "report.md",
+    "serve.md",
+}
 
 
 def test_what_is_left_out_stands_somewhere() -> None:

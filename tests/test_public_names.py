@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 import stepladder
-from stepladder.api import judge, verbs
+from stepladder.api import hub, judge, pool, verbs
 from stepladder.cli import app
+from stepladder.web.model import serving
 
 #: Every verb of the command line that a program can want as well, as a function.
 VERBS = {
@@ -23,11 +24,17 @@ VERBS = {
     "judge",
     "lr_range",
     "plan",
+    "pool",
     "predict",
+    "pull",
+    "push",
+    "serve",
     "study",
     "sweep",
     "train",
 }
+#: Where those are that are not with the others.
+ELSEWHERE = {"judge": judge, "pool": pool, "pull": hub, "push": hub, "serve": serving}
 
 
 def test_every_public_name_is_listed_and_there() -> None:
@@ -66,6 +73,8 @@ def test_the_public_names_are_the_promised_ones() -> None:
         "Inspection",
         "Judgment",
         "LrRange",
+        "PaperStyle",
+        "Pool",
         "Predictions",
         "Study",
         "Sweep",
@@ -83,9 +92,12 @@ def test_the_public_names_are_the_promised_ones() -> None:
         "load_image_set",
         "load_model",
         "load_network",
+        "plan_command",
         "study_command",
+        "sweep_command",
         "load_recipe",
         "load_study",
+        "prepare_push",
     }
     errors = {"StepladderError", "Stopped"}
     assert set(stepladder.__all__) == VERBS | {"add_bag"} | values | results | parts | errors
@@ -95,8 +107,7 @@ def test_a_verb_is_a_function_and_a_command() -> None:
     commands = {name.replace("-", "_") for name in app if not name.startswith("-")}
     assert commands >= VERBS
     for name in VERBS:
-        home = judge if name == "judge" else verbs
-        assert getattr(stepladder, name) is getattr(home, name)
+        assert getattr(stepladder, name) is getattr(ELSEWHERE.get(name, verbs), name)
 
 
 def test_no_module_hides_a_public_function() -> None:

@@ -20,6 +20,7 @@ ALLOWED: dict[str, str] = {
         "a damaged archive may have no member; what whole ones hold is tested beside it"
     ),
     "studies/running/test_memory.py::test_another_system_is_left_alone": "the library is None there: asking it raises",
+    "studies/running/cluster/test_address.py::test_addresses_as_ray_prints_them_are_taken": "it raises for others",
     "studies/test_prepare.py::test_the_usual_place_and_those_outside_are_taken": "it raises where a place is refused",
     "studies/test_prepare.py::test_images_of_no_folder_are_nowhere": "it raises where a place is refused",
     **{

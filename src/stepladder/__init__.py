@@ -17,8 +17,10 @@ from stepladder.lazy import lazy_names
 if TYPE_CHECKING:
     __version__: str
     from stepladder.api.check import Check
-    from stepladder.api.commands import study_command
+    from stepladder.api.commands import plan_command, study_command, sweep_command
+    from stepladder.api.hub import prepare_push, pull, push
     from stepladder.api.judge import Judgment, judge
+    from stepladder.api.pool import Pool, pool
     from stepladder.api.results import Curve, Study, Sweep, TrainedModel, load_study
     from stepladder.api.verbs import (
         add_bag,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from stepladder.network.inspection import Inspection
     from stepladder.network.matrix import as_matrix
     from stepladder.recipe import Recipe, change_settings, load_recipe
+    from stepladder.report.figures.paper import PaperStyle
     from stepladder.studies.bag_of_words import BagOptions
     from stepladder.studies.design.recipes import RecipeOptions, RungPlan
     from stepladder.studies.design.rules import Protocol, Rules
@@ -60,6 +63,7 @@ if TYPE_CHECKING:
     from stepladder.techniques import TECHNIQUES, Technique
     from stepladder.training.lr_range import RateRange
     from stepladder.training.stop import Stopped
+    from stepladder.web.model.serving import serve
 
 _HOMES = {
     "TECHNIQUES": "techniques",
@@ -84,6 +88,8 @@ _HOMES = {
     "LrRange": "studies.lr_range",
     "Model": "model",
     "Network": "network",
+    "PaperStyle": "report.figures.paper",
+    "Pool": "api.pool",
     "Predictions": "model",
     "Protocol": "studies.design.rules",
     "RateRange": "training.lr_range",
@@ -115,10 +121,17 @@ _HOMES = {
     "load_study": "api.results",
     "lr_range": "api.verbs",
     "plan": "api.verbs",
+    "plan_command": "api.commands",
+    "prepare_push": "api.hub",
+    "pull": "api.hub",
+    "push": "api.hub",
+    "pool": "api.pool",
     "predict": "api.verbs",
+    "serve": "web.model.serving",
     "study": "api.verbs",
     "study_command": "api.commands",
     "sweep": "api.verbs",
+    "sweep_command": "api.commands",
     "train": "api.verbs",
 }
 
@@ -145,6 +158,8 @@ __all__ = [
     "LrRange",
     "Model",
     "Network",
+    "PaperStyle",
+    "Pool",
     "Predictions",
     "Protocol",
     "RateRange",
@@ -176,10 +191,17 @@ __all__ = [
     "load_study",
     "lr_range",
     "plan",
+    "plan_command",
+    "pool",
     "predict",
+    "prepare_push",
+    "pull",
+    "push",
+    "serve",
     "study",
     "study_command",
     "sweep",
+    "sweep_command",
     "train",
 ]
 

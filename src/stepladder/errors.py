@@ -138,6 +138,10 @@ class DamagedError(StorageError):
         self.what = printable(what)
 
 
+class HubError(StepladderError):
+    """A repository of the Hugging Face Hub that cannot be read or written, or an address of none."""
+
+
 class StepladderWarning(UserWarning):
     """Something that was mended, or done another way, and that the user should know; one or more whole sentences."""
 

@@ -166,3 +166,14 @@ def test_a_named_proposal_may_get_more_seeds_and_no_other_scores(tmp_path: Path)
     assert len(more.budget.claims) == 1
     with pytest.raises(StudyError, match="was judged by another score"):
         stepladder.judge([{**row, "test_acc": 0.5} for row in ROWS], budget=path, proposal="mixup")
+
+
+def test_comparisons_that_are_not_shown_are_not_said_to_be() -> None:
+    rows = [
+        {"variant": name, "seed": seed, "test_acc": base + 0.01 * (seed % 3)}
+        for name, base in (("base", 0.7), ("one", 0.8), ("two", 0.71))
+        for seed in range(5)
+    ]
+    text = str(stepladder.judge(rows, tried=40))
+    assert "Both intervals and those of 38 comparisons not shown are right at once" in text
+    assert "All 40" not in text

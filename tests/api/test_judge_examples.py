@@ -55,6 +55,21 @@ def test_each_script_is_judged_in_three_commands(tmp_path: Path, words: str, ver
     assert "Report: " in said
 
 
+@pytest.mark.soak
+def test_the_sweep_of_the_page_finds_its_best_point(tmp_path: Path) -> None:
+    (command,) = commands_after("### Settings: sweep and search")
+    said = carry_out(command, tmp_path)
+    assert "has the highest mean validation score (accuracy)" in said
+    assert "A sweep chooses by val alone, and keeps no test score." in said
+
+
+def test_the_plan_of_the_page_tells_what_it_would_run(tmp_path: Path) -> None:
+    (command,) = commands_after("With\n`--max-time 2h` it is the default")
+    said = carry_out(command, tmp_path)
+    assert re.search(r"  mixup\+ema +\S*python\S* train\.py --seed 0 --mixup 0\.2 --ema", said)
+    assert "Nothing was run." in said
+
+
 def test_the_script_in_the_manner_of_keras_is_read_as_keras_is(tmp_path: Path) -> None:
     for variant, lr in (("slow", "0.1"), ("fast", "0.3")):
         subprocess.run(

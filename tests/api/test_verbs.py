@@ -45,7 +45,9 @@ def test_its_tables_are_data_frames(small_study: Small) -> None:
     assert effects["name"].tolist() == ["standardize"]
     assert effects["low"][0] < effects["mean"][0] < effects["high"][0]
     assert study.to_pandas("rungs")["accuracy"].tolist() == [rung.mean for rung in study.rungs]
-    with pytest.raises(StudyError, match="there is no table 'verdicts'; give one of: trials, effects, rungs"):
+    with pytest.raises(
+        StudyError, match="there is no table 'verdicts'; give one of: effects, rungs, differences, trials"
+    ):
         study.to_pandas("verdicts")
 
 

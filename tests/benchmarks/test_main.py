@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[2]
         "mutate",
         "noise",
         "precision",
+        "serve",
         "simulate",
         "soak",
         "take_home",

@@ -57,7 +57,6 @@ def test_sizes_are_in_points_and_scores_in_their_unit(stepladder: Call) -> None:
         (("--run", RUN, *RUNGS, "--resplit"), "--resplit is for images that are trained on here"),
         (("--run", RUN, *RUNGS, "--threads", "2"), "--threads is for images that are trained on here"),
         (("--run", RUN, *RUNGS, "--with-bag-of-words"), "--with-bag-of-words is for images"),
-        (("--run", RUN, *RUNGS, "--seeds", "auto"), "--seeds auto needs an estimate of time"),
         (("--run", RUN, *RUNGS, "--workers", "many"), "--workers is many"),
         (("--run", RUN, "--fractions", "x"), "--fractions is x"),
         (("--run", "train {options}", *RUNGS), "--run has no place for the seed"),
@@ -65,5 +64,51 @@ def test_sizes_are_in_points_and_scores_in_their_unit(stepladder: Call) -> None:
 )
 def test_what_does_not_go_with_it_is_refused(stepladder: Call, arguments: tuple[str, ...], words: str) -> None:
     outcome = stepladder("study", *arguments)
+    assert outcome.code == 2
+    assert words in outcome.err
+
+
+def test_a_sweep_of_a_command(stepladder: Call) -> None:
+    run = """/bin/sh -c 'echo {{\\"val\\": 0.{a}{seed}1}}'"""
+    outcome = stepladder("sweep", "--run", run, "--over", "a=2,5", "--out", "s", "--json")
+    assert outcome.code == 0, outcome.err
+    assert "2 points, 2 seeds: 4 runs to do." in outcome.err
+    assert json.loads(outcome.out)["best"]["points"] == ["a=5"]
+    assert stepladder("report", "s").code == 0
+    assert stepladder("check", "s").code == 0
+
+
+def test_what_a_study_of_a_command_would_run(stepladder: Call) -> None:
+    outcome = stepladder("plan", "--run", RUN, *RUNGS, "--sd", "0.4", "--seeds", "3")
+    assert outcome.code == 0, outcome.err
+    assert "6 runs (3 seeds a rung)." in outcome.out
+    assert "the smallest difference that it would probably find is" in outcome.out
+    assert "a standard deviation of the paired differences of 0.4 points, as stated" in outcome.out
+    assert not Path("studies").exists()
+
+
+def test_auto_adds_seeds_up_to_a_number(stepladder: Call) -> None:
+    run = """/bin/sh -c 'echo {{\\"test\\": 0.5$((({seed} % 2) * {options}))}}'"""
+    arguments = ("--rung", "base:1", "--rung", "more:9", "--seeds", "auto", "--max-seeds", "5", "--out", "s")
+    outcome = stepladder("study", "--run", run, *arguments)
+    assert outcome.code == 0, outcome.err
+    assert "Not all is decided: the look at 5 seeds takes 4 runs, 6 ended before." in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("sweep", "photos/", "--run", RUN, "--over", "a=1,2"), "DATA is for images that are trained on here"),
+        (("sweep", "--run", RUN, "--over", "a=1,2", "--rung", "x"), "--rung is for images that are trained on here"),
+        (("sweep", "--run", "t {seed}", "--over", "a=1,2"), "--over has the key a, and --run has no place for it"),
+        (("sweep", "--run", "t {seed} {a}", "--over", "a=1,2", "--fractions", "0.5,1"), "--fractions makes rungs of"),
+        (("sweep", "--over", "optimizer.lr=1,2", "--gpus", "0"), "--gpus is for a program of your own"),
+        (("plan", "--run", RUN, *RUNGS, "--sd", "1", "--pilot", "p"), "--sd and --pilot both give"),
+        (("plan", "--run", RUN, *RUNGS, "--cluster", "auto"), "--cluster is for images that are trained on here"),
+        (("plan", "--unit", "percent"), "--unit is for a program of your own; name it with --run"),
+    ],
+)
+def test_other_verbs_refuse_what_does_not_go_with_it(stepladder: Call, arguments: tuple[str, ...], words: str) -> None:
+    outcome = stepladder(*arguments)
     assert outcome.code == 2
     assert words in outcome.err

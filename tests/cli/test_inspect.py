@@ -81,6 +81,35 @@ def test_larger_images(stepladder: Call) -> None:
     assert "1,369,738 weights" in accepted.out
 
 
+def test_the_explorer_is_written_where_it_is_said(stepladder: Call, tmp_path: Path) -> None:
+    for arguments, name in (
+        (["report", "--explore"], "report-explorer.html"),
+        (["conv3-8 fc", "--input", "3x16x16", "--explore"], "explorer.html"),
+        (["lenet5", "--explore", "pages/net.html"], "pages/net.html"),
+    ):
+        outcome = stepladder("inspect", *arguments)
+        assert outcome.code == 0, outcome.err
+        said = f"Explorer: {name}. Open it in a browser: {(tmp_path / name).as_uri()}"
+        assert said in outcome.out
+        assert (tmp_path / name).read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    without = stepladder("inspect", "--explore", "--data", "digits", "--effective")
+    assert without.code == 0, without.err
+    assert "report on 1×8×8, 10 classes" in without.out
+    page = (tmp_path / "report-explorer.html").read_text(encoding="utf-8")
+    assert '"input":"1x8x8"' in page
+    assert "digits: 0" in page
+    assert '"effective":{"note":"Measured on 32 training images of digits' in page
+
+
+def test_the_explorer_wants_a_page_s_name_and_a_list_of_layers(stepladder: Call, tmp_path: Path) -> None:
+    outcome = stepladder("inspect", "--explore", "report")
+    assert (outcome.code, outcome.err) == (
+        2,
+        "Error: --explore is report; give a name that ends in .html, or the network before it\n",
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.usefixtures("pictures_rendered")
 def test_a_trained_model_and_its_picture(stepladder: Call, tmp_path: Path) -> None:
     small = ("--limit", "20", "--epochs", "1", "--rung", "baseline", "--out", "out")

@@ -73,12 +73,10 @@ def test_inspect(stepladder: Call) -> None:
         "macs": 2304,
         "sees": {"height": 3, "width": 3},
     }
-    outcome = stepladder("inspect", "net.py:build", "--compare")
-    assert outcome.code == 2
-    assert (
-        outcome.err
-        == "Error: --compare goes by a list of layers, and this network is a module of your own; leave it out\n"
-    )
+    for option in ("--compare", "--explore"):
+        outcome = stepladder("inspect", "net.py:build", option)
+        said = f"Error: {option} goes by a list of layers, and this network is a module of your own; leave it out\n"
+        assert (outcome.code, outcome.err) == (2, said)
 
 
 def test_a_model_is_asked_only_where_its_file_is_named(stepladder: Call, monkeypatch: pytest.MonkeyPatch) -> None:

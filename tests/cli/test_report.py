@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+import stepladder as sl
+
 Call = Callable[..., Any]
 
 
@@ -56,3 +58,50 @@ def test_several_studies_are_compared_or_refused(stepladder: Call) -> None:
         assert refused.code == 2
         assert complaint in refused.err
     assert not Path("x").exists()
+
+
+@pytest.mark.usefixtures("pictures_as_dots")
+def test_what_a_paper_takes_is_written_where_it_is_asked_for(stepladder: Call) -> None:
+    stepladder(
+        "study", "digits", "--epochs", "1", "--limit", "20", "--rung", "base:", "--rung", "+mix:mixup", "--out", "out"
+    )
+    paper = ("--latex", "paper/tables.tex", "--csv", "paper/csv", "--figures", "paper/figures")
+    outcome = stepladder(
+        "report", "out", *paper, "--width", "85mm", "--font-size", "7", "--format", "pdf", "--format", "svg"
+    )
+    assert outcome.code == 0, outcome.err
+    # One epoch on so few images teaches nothing, and then the report has no effects.
+    assert "Tables for LaTeX: paper/tables.tex\nTables as CSV: paper/csv/effects.csv, " in outcome.out
+    assert "Figures, 85mm wide, in paper/figures: ladder, curves" in outcome.out
+    assert r"\label{tab:stepladder-rungs}" in Path("paper/tables.tex").read_text(encoding="utf-8")
+    assert Path("paper/csv/effects.csv").read_text(encoding="utf-8").startswith("name,design,rung,below,")
+    assert {path.name for path in Path("paper/figures").iterdir()} == {
+        f"{name}.{ending}" for name in ("ladder", "curves") for ending in ("pdf", "svg")
+    }
+    assert Path("paper/figures/ladder.pdf").read_bytes().startswith(b"%PDF")
+    compared = stepladder("report", "out", "out/", "--latex", "both.tex")
+    assert "is given twice" in compared.err
+    for arguments, complaint in (
+        (["--width", "85mm"], "--width is of the figures for a paper; say where they go with --figures FOLDER"),
+        (["--figures", "x", "--width", "85"], "--width is '85'; give a number with its unit (in, mm, cm or pt)"),
+        (["--figures", "x", "--font", "No Such"], "--font is 'No Such', which is not installed here"),
+        (["--csv", "x.tex"], "--csv is x.tex; give a folder"),
+    ):
+        refused = stepladder("report", "out", *arguments)
+        assert refused.code == 2
+        assert complaint in refused.err
+    assert not Path("x").exists()
+    assert stepladder("report", "out", "other", "--csv", "x").err.startswith("Error: --csv is for one study")
+
+
+@pytest.mark.usefixtures("pictures_as_dots")
+def test_python_writes_the_same_as_the_command(stepladder: Call) -> None:
+    stepladder("sweep", "digits", "--epochs", "1", "--limit", "20", "--over", "optimizer.lr=0.1,0.2", "--out", "out")
+    stepladder("report", "out", "--latex", "cli.tex", "--csv", "cli.csv", "--figures", "cli")
+    sweep = sl.load_study("out")
+    assert sweep.to_latex("py.tex") == Path("cli.tex").read_text(encoding="utf-8")
+    sweep.to_csv("py.csv")
+    sweep.to_figures("py")
+    assert Path("py.csv").read_bytes() == Path("cli.csv").read_bytes()
+    for path in Path("cli").iterdir():
+        assert (Path("py") / path.name).read_bytes() == path.read_bytes()

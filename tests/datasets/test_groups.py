@@ -56,6 +56,11 @@ def test_eighty_objects_are_remembered_where_shots_mix_and_not_where_they_are_ke
     assert are_apart(apart.train, apart.validation, apart.test)
     assert abs(len(apart.test) / 800 - 0.2) < 0.02
     assert apart.notes[1].startswith("Groups stay whole: of 80 groups, with 10 to 10 images each, 7 to validation (")
+    total = np.bincount(named.splits["train"].labels)
+    for name, part in (("validation", apart.validation), ("test", apart.test)):
+        shares = 100 * np.bincount(part.labels) / total
+        assert shares.min() < shares.mean() < shares.max(), "three figures"
+        assert f" to {name} ({shares.min():.1f} to {shares.max():.1f} % of each class)" in apart.notes[1]
 
 
 @pytest.mark.parametrize("kept_as", ["folder", "table by column", "table by path", "parquet", "arrays"])
@@ -163,6 +168,13 @@ def test_shares_of_groups_are_within_each_other():
     for part in parts:
         inside = np.array(sorted(part))
         assert not set(groups[inside]) & set(np.delete(groups, inside))
+
+
+def test_a_share_of_groups_is_as_near_as_whole_groups_allow():
+    labels, groups = np.zeros(60, np.int64), np.arange(60) // 4
+    shares = (0.11, 0.12, 0.2, 0.24, 0.5, 0.77)
+    parts = [len(some_groups(labels, groups, share, 1)) for share in shares]
+    assert parts == [8, 8, 12, 16, 32, 48]  # the multiples of 4 that are nearest to 6.6, 7.2, 12, 14.4, 30 and 46.2
 
 
 def test_joined_groups():

@@ -70,6 +70,15 @@ def test_another_seed_draws_other_images_and_as_many(make_set):
     assert rows(make_splits(image_set, seed=7).test) == rows(second.test)
 
 
+def test_the_draw_of_validation_follows_the_seed_too(make_set):
+    # With a test split of its own, nothing but validation is drawn.
+    image_set = make_set({"train": [50, 70, 30], "test": [9, 9, 9]})
+    first, second = make_splits(image_set), make_splits(image_set, seed=7)
+    assert len(first.validation) == len(second.validation) > 0
+    assert set(rows(first.validation)) != set(rows(second.validation))
+    assert rows(make_splits(image_set, seed=7).validation) == rows(second.validation)
+
+
 def test_the_fingerprint_tells_splits_apart(make_set):
     image_set = make_set({"train": [40, 40], "validation": [9, 9], "test": [9, 9]})
     plain = make_set({"train": [40, 40], "test": [9, 9]})

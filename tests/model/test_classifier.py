@@ -13,8 +13,9 @@ from PIL import Image
 from stepladder.datasets.splits import make_splits
 from stepladder.errors import DataError
 from stepladder.model import Prediction, Predictions, classifier, load_model
+from stepladder.model.classifier import Doubts
 from stepladder.model.folder import Model
-from stepladder.model.limits import Limits, in_sets, rounded, threshold_for_risk, threshold_for_sets
+from stepladder.model.limits import Answered, Limits, in_sets, rounded, threshold_for_risk, threshold_for_sets
 from stepladder.training.evaluate import DeviceSplit, evaluate
 
 
@@ -123,3 +124,13 @@ def test_abstaining_and_sets_go_each_by_its_own_promise(saved, digits):
     assert found.inside.tolist() == in_sets(found.probabilities, inside).tolist()
     asked = [(model.predict(images[:3], **one)) for one in ({"abstain": 0.3}, {"sets": 0.7}, {})]
     assert [(one.answered is None, one.inside is None) for one in asked] == [(False, True), (True, False), (True, True)]
+
+
+def test_what_is_as_sure_as_the_threshold_is_not_answered(saved, digits):
+    """The images that a promise counts lie above it."""
+    model, images = load_model(saved, "cpu"), digits.splits["train"].images[:30]
+    confidence = rounded(model.probabilities(images).max(axis=1))
+    at = float(np.sort(confidence)[10])
+    found = model.answer(images, Doubts(answered=Answered(at, 30, 0)))
+    assert found.answered.tolist() == (confidence > at).tolist()
+    assert (confidence == at).any()

@@ -49,7 +49,7 @@ def test_an_exported_file_is_a_model_by_its_path_and_by_its_bytes(saved, tmp_pat
         load_model(b"not a model")
 
 
-@pytest.mark.parametrize("address", ["https://example.org/model.onnx", "hf://user/name", "s3://bucket/model"])
+@pytest.mark.parametrize("address", ["https://example.org/model.onnx", "s3://bucket/model"])
 def test_nothing_is_fetched(address):
     with pytest.raises(StorageError, match=f"{address} is an address, and nothing is fetched; download the model"):
         load_model(address)

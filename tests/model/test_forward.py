@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -26,6 +28,15 @@ def test_many_images_get_the_same_classes_and_probabilities(saved, images):
     np.testing.assert_allclose(found, expected, atol=forward.TOLERANCE)
     assert np.array_equal(found.argmax(axis=1), expected.argmax(axis=1))
     assert np.array_equal(model.predict(images).probabilities, found)
+
+
+def test_many_images_are_as_calibrated_as_few(saved, images):
+    pytest.importorskip("onnx", reason="the extra 'export' is not installed")
+    hot = replace(load_folder(saved, "cpu", "float32"), temperature=3.0, calibrated=True)
+    found = hot.fast_probabilities(images)
+    assert hot._fast is not None
+    assert not np.array_equal(found, hot.probabilities(images))  # onnxruntime
+    np.testing.assert_allclose(found, hot.probabilities(images), atol=forward.TOLERANCE)
 
 
 def test_few_images_and_other_precisions_stay_with_pytorch(saved, images):

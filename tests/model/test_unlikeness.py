@@ -152,6 +152,14 @@ def test_a_saved_measure_is_read_with_its_model(measured, folder, digits) -> Non
     assert read_unlikeness(folder) is None
 
 
+def test_a_temperature_changes_no_measure(measured, digits) -> None:
+    """Its scale and threshold are of the logits as they come."""
+    images = digits.splits["train"].images[:50]
+    hot = replace(measured, temperature=3.0, calibrated=True)
+    np.testing.assert_array_equal(hot.with_unlikeness(images)[1], measured.with_unlikeness(images)[1])
+    np.testing.assert_array_equal(hot.with_unlikeness(images)[0], hot.probabilities(images))
+
+
 def test_an_exported_file_measures_the_same(measured, digits, tmp_path) -> None:
     pytest.importorskip("onnx", reason="the extra 'export' is not installed")
     images = digits.splits["train"].images[:100]

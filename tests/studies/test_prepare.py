@@ -232,6 +232,18 @@ def test_a_step_that_needs_more_memory_than_there_is(photos: ImageSet, monkeypat
     assert grave(recipe, photos) == ()
 
 
+def test_memory_that_is_needed_is_in_the_unit_of_that_which_there_is(
+    photos: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "memory_of", lambda _: 12.0)  # GB, of 10⁹ bytes, as records have it
+    recipe = RecipeOptions("small", network="report_gap").make(photos)
+    monkeypatch.setattr(module, "training_memory", lambda *_: 8.5e9)  # above 0.7 of it, as 8.5 GB and not as 7.9 GiB
+    (note,) = grave(recipe, photos, workers=1)
+    assert note.startswith("A training step takes about 8.5 GB, and there are 12.0 GB of memory: take `batch_size=")
+    monkeypatch.setattr(module, "training_memory", lambda *_: 8.3e9)
+    assert grave(recipe, photos, workers=1) == ()
+
+
 @pytest.fixture
 def weights_on_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Publish made-up weights of mobilenet_v2 on this computer; gives the paths that were asked for."""

@@ -28,6 +28,7 @@ from stepladder.studies.judging.verdicts import VERDICTS, rounding_sd, settle, w
 from stepladder.studies.running.callbacks import CallbackList, Callbacks, Schedule
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.study import next_look, plan_study, thin_out
+from stepladder.training.arithmetic import Arithmetic
 from stepladder.training.stop import Stop
 
 RunStudy = Callable[..., SavedStudy]
@@ -283,13 +284,27 @@ def test_a_part_of_the_images_keeps_the_classes_and_is_within_a_larger_one(digit
     assert tenth.validation is half.validation is whole.validation
     assert len({tenth.fingerprint, half.fingerprint, whole.fingerprint}) == 3
     assert thin_out(whole, 1.0) is whole
+    # Each class has a draw of its own: where one draw served all, classes of one size would keep the same places.
+    kept = {image.tobytes() for image in half.train.images}
+    images = whole.train.images
+    assert len(set(counts.tolist())) < len(counts), "some classes have as many images as others"
+    places = {
+        tuple(place for place, image in enumerate(images[whole.train.labels == label]) if image.tobytes() in kept)
+        for label in range(len(counts))
+    }
+    assert len(places) == len(counts)
 
 
-def test_several_trials_take_a_core_each_and_the_precision_is_kept(study: RunStudy, digits: ImageSet) -> None:
+def test_several_trials_take_a_core_each_and_the_precision_is_kept(
+    study: RunStudy, digits: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The other one is the faster, whatever this machine is.
+    monkeypatch.setattr("stepladder.studies.prepare.choose_arithmetic", lambda *_: Arithmetic("bfloat16", "measured"))
     saved = study(seeds=1)
     assert saved.record.threads == 1
     begun = {"out": saved.folder, "execution": Execution("cpu", "auto")}
     design = make_design("ladder", load_recipe("small"))
+    assert plan_study(digits, design, execution=begun["execution"]).compute.precision == "bfloat16"
     assert plan_study(digits, design, **begun).compute.precision == "float32"
     assert plan_study(digits, design, execution=Execution("cpu", "float32", threads=3)).compute.threads == 3
 

@@ -1,6 +1,6 @@
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any, ClassVar
@@ -56,6 +56,32 @@ class Average(Described):
             averaged[key].lerp_(value, 1 / (progress.step + 1))
 
 
+class Steps(Described):
+    """Remembers how many steps each hook was told were behind."""
+
+    name = "steps"
+    seen: ClassVar[dict[str, list[int]]] = {}
+
+    def _see(self, hook: str, progress: Progress) -> None:
+        assert (progress.steps_per_epoch, progress.epochs) == (19, 2)
+        self.seen.setdefault(hook, []).append(progress.step)
+
+    def batch_started(self, positions: Tensor, progress: Progress) -> None:
+        self._see("batch_started", progress)
+
+    def lr_factor(self, progress: Progress) -> float:
+        self._see("lr_factor", progress)
+        return 1.0
+
+    def after_step(self, parameters: Sequence[Tensor], progress: Progress) -> None:
+        self._see("after_step", progress)
+
+    def weights(self, current: dict[str, Tensor], averaged: dict[str, Tensor], progress: Progress) -> None:
+        self._see("weights", progress)
+        for key, value in current.items():
+            averaged[key].copy_(value)
+
+
 class HalfLoss(Described):
     name = "half_loss"
 
@@ -76,7 +102,7 @@ class Loud(Described):
 
 @pytest.fixture(autouse=True)
 def more_techniques(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for technique in (Recorder, Average, HalfLoss, OtherLoss, Loud):
+    for technique in (Recorder, Average, Steps, HalfLoss, OtherLoss, Loud):
         monkeypatch.setitem(TECHNIQUES, technique.name, technique)
     Recorder.seen = []
     return
@@ -220,6 +246,20 @@ def test_averaged_weights_are_the_ones_evaluated_and_left(tiny_recipe: MakeRecip
         record.train_loss_running for record in averaged.history
     ]
     assert plain.history[-1].train_loss != averaged.history[-1].train_loss
+
+
+def test_before_a_step_hooks_count_those_before_it_and_after_it_that_one_too(
+    tiny_recipe: MakeRecipe, digits_train: Split
+) -> None:
+    Steps.seen.clear()
+    train(tiny_recipe("steps"), digits_train)
+    before, after = list(range(38)), list(range(1, 39))  # two epochs of 300 images in batches of 16
+    assert {hook: seen[-38:] for hook, seen in Steps.seen.items()} == {
+        "batch_started": before,
+        "lr_factor": before,
+        "after_step": after,
+        "weights": after,
+    }
 
 
 def test_a_technique_may_replace_the_loss_and_two_may_not(tiny_recipe: MakeRecipe, digits_train: Split) -> None:

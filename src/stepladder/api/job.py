@@ -24,7 +24,8 @@ from stepladder.studies.running.callbacks import CallbackList, Callbacks
 from stepladder.studies.running.cluster.node_images import NodeImages
 from stepladder.studies.running.cluster.session import ending
 from stepladder.studies.running.execution import Execution
-from stepladder.studies.track import TrackerCallbacks, make_trackers
+from stepladder.studies.track import make_trackers
+from stepladder.studies.track.base import TrackerCallbacks
 from stepladder.training.stop import Stop, Stopped
 
 #: Progress as a user asks for it: shown where somebody watches, not at all, or told to callbacks of the user's own.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
-from stepladder.api.results import Result, as_result
+from stepladder.api.results import Compared, as_result
 from stepladder.errors import StudyError, unknown
 from stepladder.report.document import build_document
 from stepladder.report.scores import judgment_document
@@ -16,11 +16,11 @@ from stepladder.studies.files.machine import now
 from stepladder.studies.files.records import SavedStudy
 from stepladder.studies.files.store import load_study, results_text
 from stepladder.studies.findings import Findings, work_out
-from stepladder.studies.judging.statistics import Effect, RungSummary
 from stepladder.studies.judging.verdicts import Verdict
 from stepladder.studies.scores.claims import Budget, read_budget, write_budget
-from stepladder.studies.scores.columns import FoundScores, ScoreColumns, find_scores
+from stepladder.studies.scores.columns import FoundScores, find_scores
 from stepladder.studies.scores.judging import JudgeRules, as_study
+from stepladder.studies.scores.naming import ScoreColumns
 from stepladder.studies.scores.runs import is_pattern, is_store, read_runs
 from stepladder.studies.scores.tables import read_table
 
@@ -28,7 +28,7 @@ from stepladder.studies.scores.tables import read_table
 REQUIREMENTS = ("helped", "equivalent", "not-worse")
 
 
-class Judgment(Result[Findings]):
+class Judgment(Compared):
     """What scores say: every comparison with its interval and verdict.
 
     Attributes:
@@ -38,16 +38,6 @@ class Judgment(Result[Findings]):
     def __init__(self, findings: Findings, budget: Budget | None = None) -> None:
         super().__init__(findings)
         self.budget = budget
-
-    @property
-    def effects(self) -> tuple[Effect, ...]:
-        """Every comparison."""
-        return self.findings.effects
-
-    @property
-    def rungs(self) -> tuple[RungSummary, ...]:
-        """Every variant with its scores, mean and spread."""
-        return self.findings.rungs
 
     @property
     def verdicts(self) -> dict[str, Verdict | None]:
@@ -90,7 +80,7 @@ class Judgment(Result[Findings]):
 
 
 @dataclass(frozen=True)
-class JudgeOptions(JudgeRules):
+class JudgeOptions(JudgeRules, ScoreColumns):
     """What :func:`judge` takes by name: columns (see :class:`ScoreColumns`), rules (see :class:`JudgeRules`), claims.
 
     Attributes:
@@ -98,15 +88,6 @@ class JudgeOptions(JudgeRules):
         proposal: name under which more seeds are added to a proposal; by default each table is a new one.
     """
 
-    variant: str | None = None
-    seed: str | None = None
-    metric: str | None = None
-    validation: str | None = None
-    block: str | None = None
-    epoch: str | None = None
-    unit: Literal["percent", "fraction", "number"] | None = None
-    lower_is_better: bool | None = None
-    select: Literal["last", "best-val"] = "last"
     budget: Path | str | None = None
     proposal: str | None = None
 

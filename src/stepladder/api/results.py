@@ -152,8 +152,8 @@ class Result(Generic[F]):
         return notebook_view(self.findings)
 
 
-class Study(Result[Findings]):
-    """A study that was carried out, as far as it is."""
+class Compared(Result[Findings]):
+    """Rungs that were compared, whoever ran them."""
 
     @property
     def effects(self) -> tuple[Effect, ...]:
@@ -164,6 +164,10 @@ class Study(Result[Findings]):
     def rungs(self) -> tuple[RungSummary, ...]:
         """Every rung with its scores, mean and spread."""
         return self.findings.rungs
+
+
+class Study(Compared):
+    """A study that was carried out, as far as it is."""
 
     @property
     def model(self) -> Model:

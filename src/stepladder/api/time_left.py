@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from statistics import fmean
 from time import monotonic
 
-from stepladder.studies.design.trials import Trial
+from stepladder.studies.design.trials import CommandTrial, Trial
 from stepladder.studies.running.callbacks import Schedule
 from stepladder.studies.running.timing import Range, share_out
+from stepladder.studies.scores.running import CommandSchedule
 
 #: How fast a range narrows: after a tenth of the work, its half-width is half of what it was.
 _NARROWING = 10
@@ -149,6 +150,67 @@ class TimeLeft:
         return self._images(trial) * trial.recipe.epochs
 
 
-def _name(trial: Trial) -> tuple[str, int]:
+#: How far the time left of a command may be off after its first run, as a factor.
+_COMMAND_SPREAD = 1.5
+
+
+class CommandTimeLeft:
+    """Time left of runs of a user's own command: nobody knows before the first has ended, and then by what runs took.
+
+    A rung whose runs have ended takes what they took, any other what all took.
+
+    Args:
+        schedule: what runs, in the order in which it is begun.
+        clock: seconds that never go back.
+    """
+
+    def __init__(self, schedule: CommandSchedule, clock: Callable[[], float] = monotonic) -> None:
+        self._clock, self._workers = clock, schedule.workers
+        self._waiting = list(schedule.trials)
+        #: When each run that goes on began: slots take the next as soon as they are free.
+        self._running: dict[tuple[str, int], float] = {}
+        self._took: dict[str, list[float]] = {}
+        self._total = len(schedule.trials)
+        self._begin()
+
+    def end(self, trial: CommandTrial, seconds: float, *, failed: bool = False) -> None:
+        """Note that a run has ended; one that failed teaches nothing about the others."""
+        self._running.pop(_name(trial), None)
+        self._waiting = [one for one in self._waiting if _name(one) != _name(trial)]
+        if not failed:
+            self._took.setdefault(trial.rung, []).append(seconds)
+        self._begin()
+
+    @property
+    def running(self) -> dict[tuple[str, int], float]:
+        """Seconds for which each run has been going on, by rung and seed."""
+        now = self._clock()
+        return {name: now - began for name, began in self._running.items()}
+
+    def fraction(self, rung: str, seed: int) -> float | None:
+        """Share of a run under way that is probably done; None before the first has ended."""
+        guess = self._guess(rung)
+        return None if not guess else min(1.0, self.running.get((rung, seed), 0.0) / guess)
+
+    @property
+    def left(self) -> Range | None:
+        """Seconds left for all runs; None before the first has ended."""
+        if not self._took:
+            return None
+        under_way = [max(0.0, (self._guess(rung) or 0.0) - spent) for (rung, _), spent in self.running.items()]
+        left = share_out([self._guess(trial.rung) or 0.0 for trial in self._waiting], self._workers, under_way)
+        done = 1 - (len(self._waiting) + len(self._running)) / self._total
+        return Range.around(left, 1 + (_COMMAND_SPREAD - 1) / (1 + _NARROWING * done))
+
+    def _begin(self) -> None:
+        while self._waiting and len(self._running) < self._workers:
+            self._running[_name(self._waiting.pop(0))] = self._clock()
+
+    def _guess(self, rung: str) -> float | None:
+        every = [seconds for each in self._took.values() for seconds in each]
+        return fmean(self._took.get(rung, every)) if every else None
+
+
+def _name(trial: Trial | CommandTrial) -> tuple[str, int]:
     # Two rungs may have the same recipe, and then the same trials.
     return trial.rung, trial.seed

@@ -31,7 +31,7 @@ _EXTRAS: Mapping[str, tuple[str, ...]] = {
     "explain": ("captum",),
     "sift": ("opencv-python-headless",),
     "search": ("optuna",),
-    "track": ("tensorboard", "trackio"),
+    "track": ("tensorboard", "trackio", "wandb", "mlflow-skinny"),
     "pandas": ("pandas",),
 }
 

@@ -68,6 +68,7 @@ _add(
     "It takes the options of study that concern data, recipe, plan and judging.",
     "plan digits --plan ladder+leave-one-out",
     "plan my_images/ --seeds auto --pilot studies/digits-ladder",
+    "plan --run 'python train.py --seed {seed} {options}' --rung base: --rung '+mixup:--mixup 0.2' --sd 0.4",
     group=TRAINING,
 )
 _add(
@@ -86,6 +87,7 @@ _add(
     "sweep digits --over optimizer.lr=0.3,0.1 --over batch_size=32,128",
     "sweep my_images/ --over dropout.p=0,0.25,0.5,0.75 --seeds 3",
     "sweep digits --over optimizer.lr=0.001..0.3 --search optuna",
+    "sweep --run 'python train.py --seed {seed} --lr {lr}' --over lr=0.3,0.1,0.03",
     group=TRAINING,
 )
 _add(
@@ -133,6 +135,7 @@ _add(
     "inspect resnet9 --input 3x64x64 --compare",
     "inspect 'conv5-32 pool2 fc100 fc' --data digits --explain",
     "inspect --solve 'conv5 32->32'",
+    "inspect report --explore",
     group=BEFORE,
 )
 _add(
@@ -166,14 +169,14 @@ _add(
     "Rebuild a study's report from its files, without training; or compare several studies of the same data.",
     "report studies/digits-ladder",
     "report studies/one studies/other --out comparison",
-    "report studies/digits-ladder --latex results.tex --csv tables --figures figures --width 85mm --font serif",
+    "report studies/digits-ladder --latex results.tex --csv tables",
+    "report studies/digits-ladder --figures figures --width 85mm",
     group=STUDIES,
 )
 _add(
     app,
     "view:view",
-    "Show all studies below a folder in the browser, live while they run.\n\n"
-    "It reads their files and writes none.",
+    "Show all studies below a folder in the browser, live while they run.\n\nIt reads their files and writes none.",
     "view",
     "view studies/ --open",
     "view studies/ --control",
@@ -243,6 +246,23 @@ _add(
     "The file is checked against the model, or not written.",
     "export studies/digits-ladder/trials/ID/model --out digits.onnx",
     "export MODEL --quantize int8 --images photos/",
+    group=MODELS,
+)
+_add(
+    app,
+    "push:push",
+    "Send a model to the Hugging Face Hub, with a card that has the study's verdicts.\n\n"
+    "What goes out is shown first; images never do. Log in with 'hf auth login', or set HF_TOKEN.",
+    "push MODEL user/name --license apache-2.0",
+    group=MODELS,
+)
+_add(
+    app,
+    "push:pull",
+    "Fetch a model from the Hugging Face Hub.\n\n"
+    "Only the files of a model folder are fetched. Without a connection, what was fetched before is taken.",
+    "pull user/name",
+    "pull user/name@v2 --out model",
     group=MODELS,
 )
 _add(

@@ -226,7 +226,9 @@ def inspect(
         named = "explorer.html" if found.line is not None else f"{found.label}-explorer.html"
         path = explore if isinstance(explore, Path) else Path(named)
         write_explorer(path, inspection, images, measured)
-        console.print(f"\nExplorer: {path}. Open it in a browser: {path.absolute().as_uri()}", markup=False, soft_wrap=True)
+        console.print(
+            f"\nExplorer: {path}. Open it in a browser: {path.absolute().as_uri()}", markup=False, soft_wrap=True
+        )
     if as_json:
         print_json(document)
 

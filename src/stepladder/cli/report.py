@@ -47,7 +47,8 @@ class ForPaper:
         str, Parameter(help="Their font: serif (to go with Times), sans, monospace, or a family that is installed.")
     ] = "sans"
     format: Annotated[
-        tuple[Literal["pdf", "svg", "png"], ...], Parameter(help="Their format; more than one may be given.", negative="")
+        tuple[Literal["pdf", "svg", "png"], ...],
+        Parameter(help="Their format, pdf by default; more than one may be given.", negative="", show_default=False),
     ] = ("pdf",)
 
     def style(self) -> PaperStyle | None:

@@ -11,7 +11,7 @@ from stepladder.cli.console import EXIT_CODES, OwnNetwork, OwnTechniques, Quiet,
 from stepladder.cli.groups import MORE, RUNNING
 from stepladder.cli.quick import without_collection
 from stepladder.errors import StudyError
-from stepladder.web.server import require_serve
+from stepladder.web.server import Where, require_serve
 
 _MEGABYTE = 2**20
 
@@ -55,6 +55,7 @@ def serve(
     for name, value in (("max_megabytes", max_megabytes), ("max_requests", max_requests)):
         if not value > 0:
             raise StudyError(f"`{name}` is {value:g}; it must be more than 0")
+    Where(host, port, token).make_access()  # wrong input is said before a model is loaded
     from stepladder.model.find import load_model
     from stepladder.web.model.app import ModelLimits
     from stepladder.web.model.serving import serve as serve_model

@@ -11,11 +11,13 @@ from cyclopts import Parameter
 
 from stepladder.api import verbs
 from stepladder.api.progress import make_progress
+from stepladder.cli.command_options import DEFAULT_COMMAND, CommandOptions, refuse_without_run
 from stepladder.cli.console import at_work, make_console, print_json
 from stepladder.cli.data_options import Data
 from stepladder.cli.flags import to_flags
 from stepladder.cli.groups import FIRST, SEARCHING
 from stepladder.cli.next_step import NextStep, beside, print_next
+from stepladder.cli.own_command import Given, sweep_of_command
 from stepladder.cli.training_options import (
     DEFAULT_DECIDING,
     DEFAULT_EXECUTION,
@@ -43,7 +45,7 @@ def sweep(
             negative="",
             show_default=False,
             help="A setting with its values: optimizer.lr=0.3,0.1,0.03; several settings make a grid. With --search, a "
-            "range too: optimizer.lr=0.001..0.3.",
+            "range too: optimizer.lr=0.001..0.3. With --run, the name of a place in the command: lr=0.3,0.1.",
         ),
     ] = (),
     seeds: Annotated[int, Parameter(group=FIRST, help="Trials a point; with 1 no two points can be told apart.")] = 2,
@@ -84,16 +86,13 @@ def sweep(
         ),
     ] = None,
     how: ExecutionOptions = DEFAULT_EXECUTION,
+    program: CommandOptions = DEFAULT_COMMAND,
 ) -> int:
     """Train one recipe over a grid of settings, and say by validation where the best lies."""
-    console = make_console(options.as_json)
-    aside = options.aside(console)
     if search not in (None, "optuna"):
         raise StudyError(unknown("search", search, ["optuna"]))
     # Without the password of a storage: the command is written into files that are passed on.
     command = shlex.join(["stepladder", *map(hide_password, sys.argv[1:])])
-    execution = how.execution(options, command=command)
-    progress = make_progress(aside, to_flags, epochs=options.verbose)
     asked: Grid | Search = Grid(over, many=yes)
     if search is not None:
         usual = Search(over)
@@ -112,6 +111,15 @@ def sweep(
             raise StudyError(
                 f"{option} is for a search, and this goes over a grid; leave it out, or add --search optuna"
             )
+    if program.run is not None:
+        others = {"data": data != "digits", "rung": rung is not None}
+        given = Given(options=options, deciding=deciding, how=how, others=others)
+        return sweep_of_command(program, asked, seeds, out, given, command)
+    refuse_without_run(program)
+    console = make_console(options.as_json)
+    aside = options.aside(console)
+    execution = how.execution(options, command=command)
+    progress = make_progress(aside, to_flags, epochs=options.verbose)
     with at_work(console, execution, options.as_json):
         done = verbs.sweep(
             options.images(aside, data),

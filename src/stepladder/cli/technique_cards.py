@@ -13,6 +13,7 @@ from rich.text import Text
 from stepladder.answers import see_answers
 from stepladder.errors import RecipeError
 from stepladder.report.screen import Screen
+from stepladder.studies import pool
 from stepladder.techniques.cards import Card, Option, all_cards, cards_to_bibtex, find_card, to_json
 
 
@@ -75,6 +76,7 @@ def _show_card(console: Console, card: Card) -> None:
         card.paper
     ]
     told = {"differs": card.differs, "cost": card.cost, "mind": card.caveat, "with others": card.interactions}
+    told["in the atlas"] = _in_atlas(card.name)
     told["questions"] = see_answers(card.name) or ""
     rows_of_text = [("paper" if number == 0 else "", text) for number, text in enumerate(papers)]
     for label, text in [*rows_of_text, *told.items()]:
@@ -82,6 +84,15 @@ def _show_card(console: Console, card: Card) -> None:
             texts.add_row(f"  {label}", Text(text))
     console.print(texts)
     console.print(Padding(Text(card.explanation), (1, 0, 0, 2)))
+
+
+def _in_atlas(technique: str) -> str:
+    """Return what the atlas has of a technique; empty, and without an import, where Stepladder comes with none."""
+    if not pool.ATLAS_FILE.is_file():
+        return ""
+    from stepladder.report.atlas import describe_card
+
+    return describe_card(technique)
 
 
 def written_value(value: Any) -> str:

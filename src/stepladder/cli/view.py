@@ -48,7 +48,7 @@ def view(
     """Show all studies below a folder in the browser, live while they run: it reads their files and writes none."""
     require_serve()
     from stepladder.web.server import Where, run
-    from stepladder.web.studies.app import view_app
+    from stepladder.web.studies.app import LIMITS, view_app
 
     where = Where(host, port, token)
     register_own(technique)
@@ -58,4 +58,5 @@ def view(
     def say(sentence: str) -> None:
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
-    return EXIT_CODES[run(app, where, say=say, what="The view of your studies", open_page=open_page)]
+    reason = run(app, where, limits=LIMITS, say=say, what="The view of your studies", open_page=open_page)
+    return EXIT_CODES[reason]

@@ -269,11 +269,13 @@ class Classifier(ABC):
         Raises:
             RecipeError: pixels of another shape or type.
         """
-        unlikeness = answered = inside = None
         if doubts.unlike:
-            probabilities, unlikeness = self.with_unlikeness(pixels)
-        else:
-            probabilities = self.fast_probabilities(pixels)
+            return self.doubted(*self.with_unlikeness(pixels), doubts)
+        return self.doubted(self.fast_probabilities(pixels), None, doubts)
+
+    def doubted(self, probabilities: np.ndarray, unlikeness: np.ndarray | None, doubts: Doubts) -> Predictions:
+        """Return an answer with what ``doubts`` ask for, of float32 probabilities (N, classes) and unlikeness (N,)."""
+        answered = inside = None
         if doubts.answered is not None:
             answered = rounded(probabilities.max(axis=1)) > doubts.answered.above
         if doubts.inside is not None:

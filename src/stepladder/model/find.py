@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from stepladder.errors import RecipeError, StorageError
+from stepladder.hub import SCHEME, parse_address
 from stepladder.model.classifier import Classifier
 from stepladder.model.onnx_file import OnnxModel
 
@@ -21,18 +22,25 @@ def load_model(
     Only a folder needs PyTorch.
 
     Args:
-        path: of the folder or file; or the bytes of an exported file, or what these can be read from.
+        path: of the folder or file; or the bytes of an exported file, or what these can be read from. Or the address
+            of a model on the Hugging Face Hub, ``hf://user/name`` or ``hf://user/name@revision``, which is fetched into
+            the Hub's cache; without a connection it is read from there.
         device, precision, network: see :func:`stepladder.model.folder.load_folder`; ``auto`` is None. An exported file
             needs no network, and computes in float32 on the processor.
 
     Raises:
         StorageError: there is no model, or it is damaged.
+        HubError: it is not on the Hub, or cannot be fetched.
         RecipeError: a library for it is not installed, or something was asked for that an exported file has not.
     """
     precision = None if precision == "auto" else precision
     if not isinstance(path, str | Path):
         content = path if isinstance(path, bytes) else path.read()
         return _exported(OnnxModel(content, "the file in memory"), device, precision, network)
+    if str(path).startswith(("hf:/", SCHEME)):  # a Path has one slash of the two
+        from stepladder.model.hub import pull_model
+
+        path = pull_model(parse_address(SCHEME + str(path).removeprefix("hf:").lstrip("/"), "model"))
     if isinstance(path, str) and "://" in path:
         raise StorageError(f"{path} is an address, and nothing is fetched; download the model, and give its path")
     folder = model_folder(Path(path).expanduser())

@@ -180,7 +180,7 @@ class Model(Classifier):
             RecipeError: pixels of another shape or type.
         """
         assert self.unlikeness is not None
-        module, classes = with_features(self.module, self.example()), len(self.class_names)
+        module, classes = self._featured, len(self.class_names)
         parts = []
         for start in range(0, len(pixels), _HELD):  # features are wide
             outputs = self._outputs(module, pixels[start : start + _HELD])
@@ -190,6 +190,11 @@ class Model(Classifier):
             probabilities = (torch.from_numpy(logits) / self.temperature).softmax(dim=1).numpy()
             parts.append((probabilities, self.unlikeness.score(logits, features)))
         return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+
+    @cached_property
+    def _featured(self) -> nn.Module:
+        # Once: it asks the network twice, which takes longer than the answer to one image.
+        return with_features(self.module, self.example())
 
     def example(self) -> Tensor:
         """Return two images as the network reads them, prepared, black: to look at what it gives."""

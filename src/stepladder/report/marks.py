@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from math import floor, log10
 from typing import assert_never
 
-from stepladder.report.units import Scale
+from stepladder.report.units import Scale, count
 from stepladder.studies.design.designs import ContrastKind
 from stepladder.studies.judging.statistics import Effect, RungSummary
 from stepladder.studies.judging.verdicts import EVEN, POWER, Verdict
@@ -171,20 +171,27 @@ def chart_verdict(scale: Scale, effect: Effect | None) -> dict[str, str]:
     }
 
 
-def confidence_of(techniques: int, interactions: int, alpha: float, when: str) -> str:
+def confidence_of(techniques: int, interactions: int, alpha: float, when: str, unseen: int = 0) -> str:
     """Return how sure the intervals of a plan are, one sentence: techniques and interactions are a family each.
 
     >>> confidence_of(5, 0, 0.05, " at any of 3 looks")
     'All 5 intervals are right at once at any of 3 looks with a probability of 95 %.'
     >>> confidence_of(2, 1, 0.05, "")
     'Both intervals of techniques are right at once with a probability of 95 %, and so is that of the interaction.'
+    >>> confidence_of(40, 0, 0.05, "", unseen=38)
+    'Both intervals and those of 38 comparisons not shown are right at once with a probability of 95 %.'
 
     Args:
         when: at which looks this holds, with a space or a comma before it.
+        unseen: of ``techniques``, those that were tried and are not shown.
     """
     sure = f"{when} with a probability of {100 * (1 - alpha):g} %"
     if not (techniques and interactions):
         judged = techniques or interactions
+        if unseen:
+            shown = judged - unseen
+            which = "The interval" if shown == 1 else f"{_all(shown)} intervals"
+            return f"{which} and those of {count(unseen, 'comparison')} not shown are right at once{sure}."
         return f"The interval is right{sure}." if judged == 1 else f"{_all(judged)} intervals are right at once{sure}."
     first = f"{_all(techniques)} intervals of techniques are right at once"
     if interactions == 1:

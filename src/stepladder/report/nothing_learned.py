@@ -20,6 +20,8 @@ def opening_sentences(findings: AnyFindings) -> list[str]:
         case SweepFindings():
             if not findings.nothing_learned:
                 return []
+            if findings.chance_level is None or findings.validation_images is None:  # another program measured
+                return ["Nothing was learned: every run diverged, its score being no number."]
             images = count(findings.validation_images, "validation image")
             return [
                 "Nothing was learned: every trial diverged or ended no better than guessing "

@@ -23,6 +23,12 @@ def describe_question(findings: AnyFindings) -> str:
                 f"{_trained(record)}, and compared on {_images(record, 'test')}."
             )
         case SweepFindings():
+            if record.scores is not None:
+                return (
+                    f"Which settings are best? {_plural(record).capitalize()} were each run "
+                    f"{_times(len(record.seeds))} and compared by {findings.metric.validation_label}. Test plays no "
+                    "part."
+                )
             return (
                 f"Which settings are best? {_plural(record).capitalize()} {_trained(record)}, and compared on "
                 f"{_images(record, 'validation')}. The test images were not read."

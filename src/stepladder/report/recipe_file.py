@@ -16,8 +16,8 @@ RECIPE_FILE = "recipe.toml"
 
 
 def best_recipe(findings: SweepFindings) -> Recipe | None:
-    """Return the recipe of a sweep's best point; None where there is none."""
-    if findings.best is None:
+    """Return the recipe of a sweep's best point; None where there is none, as where a command was swept."""
+    if findings.best is None or findings.study.record.scores is not None:
         return None
     name = findings.best.point.name
     return parse_recipe(next(rung.recipe for rung in findings.study.record.rungs if rung.name == name))

@@ -8,6 +8,7 @@ from typing import assert_never
 
 from rich.console import Console, RenderableType
 
+from stepladder.report.atlas import describe_first
 from stepladder.report.how_long import how_long, tell_starts
 from stepladder.report.marks import SYMBOLS, interval_of, kind_of, verdict_word
 from stepladder.report.nothing_learned import opening_sentences
@@ -24,6 +25,7 @@ from stepladder.studies.findings import AnyFindings, Findings
 from stepladder.studies.forecast import Forecast
 from stepladder.studies.judging.points import SweepFindings
 from stepladder.studies.judging.sizes import CurveFindings
+from stepladder.studies.pool.atlas import techniques_of
 from stepladder.studies.running.timing import Range
 
 #: Letters of the longest ``repr``: what a notebook's cell or a traceback still shows whole.
@@ -99,7 +101,7 @@ def _opening(findings: AnyFindings) -> list[str]:
 
 def describe_forecast(forecast: Forecast) -> list[str]:
     """Return what a study would run, for how long, and what it could find, a line an item."""
-    record, scale = forecast.record, Scale(forecast.metric.unit)
+    record, scale, spread = forecast.record, Scale(forecast.metric.unit), forecast.spread
     lines = [
         f"{record.plan.capitalize()} of {count(len(record.rungs), 'rung')} on {record.data.name}, "
         f"{count(len(record.contrasts), 'comparison')}, {forecast.metric.label}, α = {record.alpha:g}, "
@@ -123,13 +125,15 @@ def describe_forecast(forecast: Forecast) -> list[str]:
             f"{how_long(either, forecast.at_a_time[1], forecast.estimate)}"
         )
     lines += tell_starts(forecast.instead, instead=True)
+    if forecast.metric.name == "accuracy":
+        asked = (techniques_of(record, contrast) for contrast in record.contrasts)
+        lines += describe_first(asked, spread.sd, record.alpha / max(forecast.comparisons, 1))
     for number, smallest in forecast.detectable.items():
         at = f"At the look at {count(number, 'seed')}" if len(seeds) > 1 else f"With {count(number, 'seed')}"
         if smallest is None:
             lines.append(f"{at}, no difference can be found: one seed shows no spread.")
         else:
             lines.append(f"{at}, the smallest difference that it would probably find is {size(scale, smallest)}.")
-    spread = forecast.spread
     if spread.pilot is not None:
         source = f"the median of {count(spread.comparisons, 'comparison')} in {spread.pilot}"
     elif spread.usual:

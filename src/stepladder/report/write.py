@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, assert_never
+from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 from stepladder.files import encoded, json_text, replace_bytes
 from stepladder.report.markdown import render_markdown
@@ -16,6 +16,7 @@ from stepladder.report.sections import (
     COMPARISON_SECTIONS,
     CURVE_SECTIONS,
     SCORE_SECTIONS,
+    SCORE_SWEEP_SECTIONS,
     STUDY_SECTIONS,
     SWEEP_SECTIONS,
 )
@@ -27,6 +28,9 @@ from stepladder.studies.findings import AnyFindings, Findings, to_document
 from stepladder.studies.judging.comparison import Comparison
 from stepladder.studies.judging.points import SweepFindings
 from stepladder.studies.judging.sizes import CurveFindings, to_curve_document
+
+if TYPE_CHECKING:
+    from stepladder.report.figures.paper import PaperFigure, PaperStyle
 
 F = TypeVar("F")
 
@@ -48,7 +52,7 @@ def write_report(findings: AnyFindings) -> list[Path]:
         case Findings():
             files = render_sections(findings, sections_of(findings), head)
         case SweepFindings():
-            files = render_sections(findings, SWEEP_SECTIONS, head) | sweep_recipe_file(findings)
+            files = render_sections(findings, sweep_sections_of(findings), head) | sweep_recipe_file(findings)
             if RECIPE_FILE not in files:  # a better one may have been there before more seeds came
                 (findings.study.folder / RECIPE_FILE).unlink(missing_ok=True)
         case CurveFindings():
@@ -88,7 +92,7 @@ def write_page(findings: AnyFindings) -> Path:
         case Findings():
             page = render_page(findings, sections_of(findings), head)
         case SweepFindings():
-            page = render_page(findings, SWEEP_SECTIONS, head)
+            page = render_page(findings, sweep_sections_of(findings), head)
         case CurveFindings():
             page = render_page(findings, CURVE_SECTIONS, head)
         case _:
@@ -105,6 +109,32 @@ def write_comparison(comparison: Comparison, out: Path) -> list[Path]:
     """
     files = render_sections(comparison, COMPARISON_SECTIONS, comparison_head(comparison), "comparison")
     return write_files(out, files)
+
+
+def write_paper_figures(findings: AnyFindings | Comparison, folder: Path, style: PaperStyle) -> list[PaperFigure]:
+    """Write the figures of a report for a paper into ``folder``, and return them as they came out.
+
+    Raises:
+        RecipeError: the style is none that figures can have.
+        StorageError: a file cannot be written.
+    """
+    from stepladder.report.figures.paper import paper_figures
+
+    match findings:
+        case Findings():
+            drawn = list(paper_figures(findings, sections_of(findings), style))
+        case SweepFindings():
+            drawn = list(paper_figures(findings, sweep_sections_of(findings), style))
+        case CurveFindings():
+            drawn = list(paper_figures(findings, CURVE_SECTIONS, style))
+        case Comparison():
+            drawn = list(paper_figures(findings, COMPARISON_SECTIONS, style))
+        case _:
+            assert_never(findings)
+    for figure in drawn:
+        for ending, content in figure.files.items():
+            replace_bytes(folder / f"{figure.name}.{ending}", content)
+    return drawn
 
 
 def render_sections(findings: F, sections: Sequence[Section[F]], head: Head, name: str = "report") -> dict[str, bytes]:
@@ -136,6 +166,11 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
 def sections_of(findings: Findings) -> tuple[Section[Findings], ...]:
     """Return the parts of the report of a study that compares rungs: fewer where another program made the scores."""
     return STUDY_SECTIONS if findings.study.record.scores is None else SCORE_SECTIONS
+
+
+def sweep_sections_of(findings: SweepFindings) -> tuple[Section[SweepFindings], ...]:
+    """Return the parts of the report of a sweep or a search: fewer where it is of a user's own command."""
+    return SWEEP_SECTIONS if findings.study.record.scores is None else SCORE_SWEEP_SECTIONS
 
 
 def study_head(findings: AnyFindings) -> Head:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from stepladder.errors import DamagedError, StorageError, StudyError
 from stepladder.files import find_links, json_text, parse_json, read_plain
-from stepladder.studies.design.trials import Trial
+from stepladder.studies.design.trials import CommandTrial, Trial
 from stepladder.studies.files.bag_files import BAG_FILE, bag_files, bag_folder, load_bag_folder, read_bag_record
 from stepladder.studies.files.checksums import (
     CHECKSUMS,
@@ -25,6 +25,7 @@ from stepladder.studies.files.integrity import find_edit
 from stepladder.studies.files.records import StudyRecord, TrialResult
 from stepladder.studies.files.store import (
     CHECKPOINTS,
+    command_trials,
     load_study,
     move_aside,
     planned_trials,
@@ -68,7 +69,7 @@ def check_study(study: Path) -> list[Fault]:
     try:
         record = read_record(study)
         if record is not None and record.scores is not None:
-            return _check_commands(study)
+            return _check_commands(study, record)
         planned = () if record is None else planned_trials(record)
     except StorageError as error:
         return [Fault("plan", "study.json", str(error))]
@@ -97,18 +98,43 @@ def check_study(study: Path) -> list[Fault]:
     return faults
 
 
-def _check_commands(study: Path) -> list[Fault]:
-    """Return what is wrong with a study of a user's own command: its plan, its runs, and what is worked out of them.
-
-    Raises:
-        StorageError: a run's result is damaged.
-    """
-    saved = load_study(study)
+def _check_commands(study: Path, record: StudyRecord) -> list[Fault]:
+    """Return what is wrong with a study of a user's own command: its plan, every file that a run left, and the rest."""
+    if (study / "trials").is_symlink():
+        return [Fault("plan", "trials", "is a link, and none is followed; put the folder itself there")]
+    planned = command_trials(record)
     faults = []
-    if saved.edited is not None:
-        name, _, what = saved.edited.partition(" ")
-        faults.append(Fault("plan", name, what))
-    return faults or check_derived(study, "results.csv", results_text(saved))
+    try:
+        edit = find_edit(record, read_readings(study))
+    except StorageError as error:
+        faults.append(Fault("plan", "test-readings.json", str(error)))
+    else:
+        if edit is not None:
+            name, _, what = edit.partition(" ")
+            faults.append(Fault("plan", name, what))
+    for trial in planned:
+        faults += _check_run(study, trial)
+    faults += _strangers(study, {trial.id for trial in planned})
+    faults += _check_files(study, {one.place for one in faults}, planned)
+    if not any(one.is_fault for one in faults):
+        faults += check_derived(study, "results.csv", results_text(load_study(study)))
+    return faults
+
+
+def _check_run(study: Path, trial: CommandTrial) -> list[Fault]:
+    """Return what is not as it was when a run of a command ended; its checkpoints, which come and go, are left out."""
+    folder = study / "trials" / trial.id
+    name, place = f"{trial.rung}, seed {trial.seed}", f"trials/{trial.id}"
+    try:
+        result = read_result(folder)
+    except StorageError as error:
+        return [Fault("trial", place, f"({name}): {error}")]
+    if result is None:
+        return [Fault("note", place, f"({name}) {'has not started' if not folder.exists() else 'is unfinished'}")]
+    broken = find_changed_files(folder)
+    if broken == [f"there is no {CHECKSUMS}"]:
+        return [Fault("note", place, f"({name}) has no {CHECKSUMS}: an older Stepladder ran it")]
+    return [Fault("trial", place, f"({name}): {phrase}") for phrase in broken]
 
 
 #: Files of a study that no other file tells, so that only a copy can mend them.
@@ -117,9 +143,9 @@ _KEPT = ("study.json", "test-readings.json", "images.safetensors", "gallery.json
 _BESIDE = (*_KEPT, "results.csv", CHECKSUMS, ".lock")
 
 
-def _check_files(study: Path, told: set[str], planned: Sequence[Trial]) -> list[Fault]:
+def _check_files(study: Path, told: set[str], planned: Sequence[Trial | CommandTrial]) -> list[Fault]:
     """What is wrong with the files of a study that no trial has, but for those that were told of already."""
-    ended = {trial.id for trial in planned if (trial_folder(study, trial) / "result.json").exists()}
+    ended = {trial.id for trial in planned if (study / "trials" / trial.id / "result.json").exists()}
     changed = find_changed_of(study)
     if changed is None:
         if len(ended) < len(planned):
@@ -268,8 +294,9 @@ def set_aside(study: Path, faults: Sequence[Fault]) -> list[str]:
     done = _set_bag_aside(study, faults)
     record = read_record(study)
     assert record is not None, study
-    for trial in planned_trials(record) if record.scores is None else ():
-        folder = trial_folder(study, trial)
+    planned = planned_trials(record) if record.scores is None else command_trials(record)
+    for trial in planned:
+        folder = study / "trials" / trial.id
         place = f"trials/{trial.id}"
         mine = [one for one in faults if one.place.startswith(place)]
         if any(one.kind == "trial" for one in mine):

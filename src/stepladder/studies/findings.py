@@ -245,6 +245,11 @@ class Findings:
         """The effects of techniques, without the interactions."""
         return tuple(effect for effect in self.effects if not effect.is_interaction)
 
+    @property
+    def unseen(self) -> int:
+        """How many comparisons share the error rate of the techniques, and are not shown."""
+        return self.together - len(self.techniques)
+
     @cached_property
     def kinds(self) -> tuple[ContrastKind, ...]:
         """What the plan asks of techniques, in its order."""
@@ -325,9 +330,9 @@ def make_score_findings(study: SavedStudy) -> Findings:
         rungs=rungs,
         effects=effects,
         together=judged_together(study.record),
-        interactions=0,
-        order=None,
-        gain=None,
+        interactions=judged_together(study.record, interaction=True),
+        order=_order(effects),
+        gain=_gain(effects),
         highest=_highest(rungs, metric),
         choice=choose_recipe(study, effects, learning),
         test_set=None,
@@ -350,7 +355,11 @@ def find_constants(rungs: Sequence[RungSummary]) -> tuple[str, ...]:
 
 def _without_constants(rungs: Sequence[RungSummary], effect: Effect) -> Effect:
     """Take the verdict off a comparison of two rungs whose seeds show no spread: they are one seed, many times over."""
-    if {effect.rung, effect.below} <= set(find_constants(rungs)):
+    constant = set(find_constants(rungs))
+    alone = {effect.rung, effect.below}
+    if None in alone:  # of a factorial, which weighs all of its rungs
+        alone = {rung.rung for rung in rungs}
+    if alone <= constant:
         return replace(effect, verdict=None, interval=None, p_value=None, detectable=None)
     return effect
 
@@ -366,7 +375,7 @@ def work_out(study: SavedStudy) -> AnyFindings:
         StorageError: a saved file is damaged.
     """
     if study.record.scores is not None:
-        return make_score_findings(study)
+        return make_score_findings(study) if study.record.sweep is None else make_sweep_findings(study)
     refuse_damaged_predictions(study)
     if study.record.sweep is not None:
         return make_sweep_findings(study)

@@ -33,7 +33,7 @@ from stepladder.studies.design.sweeps import (
 from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.checksums import forget_files
 from stepladder.studies.files.integrity import differences, find_edit, hash_plan
-from stepladder.studies.files.records import RungRecord, SavedStudy, StudyRecord
+from stepladder.studies.files.records import RungRecord, SavedStudy, StudyRecord, TrialResult
 from stepladder.studies.files.store import (
     load_study,
     read_record,
@@ -61,7 +61,7 @@ from stepladder.studies.sweep import refuse_many, refuse_no_validation
 #: What ``study.json`` calls a search, beside the names of designs.
 SEARCH = "search"
 #: Where a search without a storage of its own keeps its proposals, in its folder.
-_DATABASE = "search.db"
+DATABASE = "search.db"
 #: What proposes the points of a search, and what its record says of it: Parzen estimators, which learn from the points
 #: before, or chance (Bergstra and Bengio, Random Search for Hyper-Parameter Optimization, 2012).
 SAMPLERS = {"tpe": "TPE", "random": "random"}
@@ -94,6 +94,25 @@ class Search:
     settings: Mapping[str, str] = field(default_factory=dict)
     many: bool = False
     sampler: str = "tpe"
+
+    def check(self, seeds: int) -> None:
+        """Raise StudyError where a value is out of range, or more than 500 trials would come of it unasked."""
+        if self.points < 1:
+            raise StudyError(f"`points` is {self.points}; it must be at least 1")
+        if self.seed < 0:
+            raise StudyError(f"`search_seed` is {self.seed}; it must be 0 or more")
+        if self.sampler not in SAMPLERS:
+            raise StudyError(unknown("sampler", self.sampler, SAMPLERS))
+        refuse_many(self.points, seeds, self.many)
+
+    def to_record(self) -> SearchRecord:
+        """Return how the search goes on, as its folder keeps it.
+
+        Raises:
+            StudyError: Optuna is missing.
+        """
+        tool = f"optuna {import_optuna().__version__}, {SAMPLERS[self.sampler]}"
+        return SearchRecord(tool=tool, points=self.points, seed=self.seed)
 
 
 def run_search(
@@ -129,23 +148,14 @@ def run_search(
     execution.check()
     check_seeds(seeds)
     axes = parse_axes(search.over, ranges=True)
-    if search.points < 1:
-        raise StudyError(f"`points` is {search.points}; it must be at least 1")
-    if search.seed < 0:
-        raise StudyError(f"`search_seed` is {search.seed}; it must be 0 or more")
-    if search.sampler not in SAMPLERS:
-        raise StudyError(unknown("sampler", search.sampler, SAMPLERS))
-    refuse_many(search.points, seeds, search.many)
+    search.check(seeds)
     refuse_no_validation(protocol.validation)
-    optuna = import_optuna()
     refuse_other_results(out)
     check_sources(execution.reuse)
     set_damaged_aside(out, callbacks.message)
     recipe = with_swept_techniques(recipe, axes)
     axes, ends = check_ranges(axes, recipe, search.settings)
-    record = SearchRecord(
-        tool=f"optuna {optuna.__version__}, {SAMPLERS[search.sampler]}", points=search.points, seed=search.seed
-    )
+    record = search.to_record()
     base = change_settings(recipe, search.settings).to_table()
     ends_of = tuple(values for _, values in ends)
     sweep = SweepRecord(base=base, axes=axes, points=ends_of, guess=0.0, search=record)
@@ -158,7 +168,7 @@ def run_search(
         callbacks=callbacks,
         out=out,
     )
-    runner = _Runner(out, _begin(out, planned), planned, execution, callbacks)
+    runner = PointRunner(out, _begin(out, planned))
     if any(read_result(trial_folder(out, trial)) is None for trial in _trials(runner.record, ends[0][0], range(seeds))):
         work = {"": Work(ends[0][0].recipe, len(planned.splits.train))}
         estimate = estimate_seconds(
@@ -167,18 +177,68 @@ def run_search(
         expected = estimate.study([""] * (search.points * seeds), 1)
         say_hours(expected.middle, runner.record.data.image_shape, callbacks)
         callbacks.searching(runner.record, expected)
+
+    def make(values: tuple[Value, ...]) -> tuple[RungRecord, Callable[[int], TrialResult]]:
+        rung = make_point(axes, values, recipe, search.settings)
+        made = RungRecord(name=rung.name, adds=(), recipe=rung.recipe.to_table())
+        return made, partial(_train, planned, runner, rung, execution, callbacks)
+
+    search_points(search, runner, make, callbacks.point_started)
+    study = load_study(out)
+    write_results(study)
+    note_owned_files(study, DATABASE)
+    return study
+
+
+def _train(
+    planned: PlannedStudy, runner: PointRunner, rung: Rung, execution: Execution, callbacks: Callbacks, seed: int
+) -> TrialResult:
+    """Return the result of one seed of a point, trained unless it is there."""
+    out = runner.out
+    (trial,) = _trials(runner.record, rung, (seed,))
+    folder = trial_folder(out, trial).absolute()
+    if execution.retry_failed:
+        reopen_failed([planned.job(trial, out)])
+    if read_result(folder) is None and execution.reuse:
+        take_over([planned.job(trial, out)], execution, planned.compute, callbacks)
+    if read_result(folder) is None:
+        job = planned.job(trial, out)
+        carry_out(1, [job], planned.compute, execution, callbacks, partial(_refresh, out))
+    result = read_result(folder)
+    assert result is not None, folder
+    return result
+
+
+def search_points(
+    search: Search,
+    runner: PointRunner,
+    make: Callable[[tuple[Value, ...]], tuple[RungRecord, Callable[[int], TrialResult]]],
+    started: Callable[[int, int, str], None],
+) -> None:
+    """Ask for one point after another, and tell how each did; those of an earlier call are gone through again.
+
+    Args:
+        make: given the values of a point, returns it as a rung, and what returns the result of a seed of it.
+        started: told the number of a point, how many there are, and its name.
+
+    Raises:
+        StudyError: Optuna or the storage is missing.
+    """
+    optuna, out, record = import_optuna(), runner.out, runner.record
+    assert record.sweep is not None
+    axes = record.sweep.axes
     out.mkdir(parents=True, exist_ok=True)
     forget_files(out)
-    for name in (_DATABASE, f"{_DATABASE}-journal", f"{_DATABASE}-wal", f"{_DATABASE}-shm"):
+    for name in (DATABASE, f"{DATABASE}-journal", f"{DATABASE}-wal", f"{DATABASE}-shm"):
         if (out / name).is_symlink():  # SQLite would write through it
             (out / name).unlink()
-    url = search.storage or str(sqlite_url(out / _DATABASE))
+    url = search.storage or str(sqlite_url(out / DATABASE))
     with open_storage(optuna, url, search.storage) as kept:
         # The name is the plan's: one storage can keep many searches, and the same one is found again.
         proposals = optuna.create_study(
             storage=kept,
-            study_name=f"stepladder-{runner.record.plan_hash[:16]}",
-            direction="maximize" if planned.record.measured_by.higher_is_better else "minimize",
+            study_name=f"stepladder-{record.plan_hash[:16]}",
+            direction="maximize" if record.measured_by.higher_is_better else "minimize",
             load_if_exists=True,
         )
         for number in range(search.points):
@@ -198,52 +258,47 @@ def run_search(
             values = tuple(_suggest(proposed, axis) for axis in axes)
             reported = len(earlier[number].intermediate_values) if number < len(earlier) else 0
             running = not isinstance(proposed, optuna.trial.FixedTrial)
-            callbacks.point_started(number + 1, search.points, point_name(axes, values))
+            started(number + 1, search.points, point_name(axes, values))
 
             def report(seeds_so_far: int, mean: float) -> None:
                 if running and seeds_so_far > reported:  # noqa: B023
                     proposed.report(mean, seeds_so_far)  # noqa: B023
 
-            mean, pruned = runner.run(make_point(axes, values, recipe, search.settings), values, report)
+            rung, train = make(values)
+            mean, pruned = runner.run(rung, values, train, report)
             if running and pruned:
                 proposals.tell(proposed, state=optuna.trial.TrialState.PRUNED)
             elif running:
                 proposals.tell(proposed, mean)
-    study = load_study(out)
-    write_results(study)
-    note_owned_files(study, _DATABASE)
-    return study
 
 
-class _Runner:
-    """Trains the seeds of one point after another, and keeps the record of the search."""
+class PointRunner:
+    """Takes one point after another through its seeds, and keeps the record of the search.
 
-    def __init__(
-        self, out: Path, record: StudyRecord, planned: PlannedStudy, execution: Execution, callbacks: Callbacks
-    ) -> None:
-        self.out, self.record, self.planned = out, record, planned
-        self.callbacks, self.execution = callbacks, execution
+    Args:
+        out: the search's folder.
+        record: of the search, without its points so far.
+    """
+
+    def __init__(self, out: Path, record: StudyRecord) -> None:
+        self.out, self.record = out, record
         self._metric = record.measured_by
         #: Mean after one seed, after two, ..., of every point so far.
         self.means: list[list[float]] = []
 
-    def run(self, rung: Rung, values: tuple[Value, ...], report: Callable[[int, float], None]) -> tuple[float, bool]:
+    def run(
+        self,
+        rung: RungRecord,
+        values: tuple[Value, ...],
+        train: Callable[[int], TrialResult],
+        report: Callable[[int, float], None],
+    ) -> tuple[float, bool]:
         """Train a point's seeds and return their mean, and whether it was given up before the last."""
         self._add(rung, values)
         scores: list[float] = []
         means: list[float] = []
-        for trial in _trials(self.record, rung, self.record.seeds):
-            folder = trial_folder(self.out, trial).absolute()
-            if self.execution.retry_failed:
-                reopen_failed([self.planned.job(trial, self.out)])
-            if read_result(folder) is None and self.execution.reuse:
-                take_over([self.planned.job(trial, self.out)], self.execution, self.planned.compute, self.callbacks)
-            if read_result(folder) is None:
-                refresh = partial(_refresh, self.out)
-                job = self.planned.job(trial, self.out)
-                carry_out(1, [job], self.planned.compute, self.execution, self.callbacks, refresh)
-            result = read_result(folder)
-            assert result is not None, folder
+        for seed in self.record.seeds:
+            result = train(seed)
             assert self.record.sweep is not None
             guess = self.record.sweep.diverged
             if not result.stopped:  # one that was says nothing of the point
@@ -263,7 +318,7 @@ class _Runner:
         sign = self._metric.sign
         return len(self.means) >= _PRUNE_FROM and sign * means[-1] < sign * median(others)
 
-    def _add(self, rung: Rung, values: tuple[Value, ...]) -> None:
+    def _add(self, rung: RungRecord, values: tuple[Value, ...]) -> None:
         sweep, record = self.record.sweep, self.record
         assert sweep is not None
         assert sweep.search is not None
@@ -276,7 +331,7 @@ class _Runner:
         known = rung.name in {each.name for each in record.rungs}
         rungs, points = record.rungs, sweep.points
         if not known:
-            rungs = (*rungs, RungRecord(name=rung.name, adds=(), recipe=rung.recipe.to_table()))
+            rungs = (*rungs, rung)
             points = (*points, values)
         reached = {name: seeds for name, seeds in record.reached.items() if name != rung.name}
         sweep = sweep.model_copy(update={"points": points, "search": search})
@@ -314,10 +369,18 @@ def _suggest(proposed: Any, axis: AxisRecord) -> Value:
 
 
 def _begin(out: Path, planned: PlannedStudy) -> StudyRecord:
-    """Return the record of a search that has no point yet."""
-    assert planned.record.sweep is not None
-    nothing_yet = {"rungs": (), "sweep": planned.record.sweep.model_copy(update={"points": ()})}
-    return _continue_record(out, planned.record.model_copy(update=nothing_yet))
+    return begin_search(out, planned.record)
+
+
+def begin_search(out: Path, record: StudyRecord) -> StudyRecord:
+    """Return the record of a search that has no point yet, to go on with in its folder.
+
+    Raises:
+        StudyError: ``out`` holds something else.
+    """
+    assert record.sweep is not None
+    nothing_yet = {"rungs": (), "sweep": record.sweep.model_copy(update={"points": ()})}
+    return _continue_record(out, record.model_copy(update=nothing_yet))
 
 
 def _refresh(out: Path) -> None:

@@ -282,6 +282,11 @@ def test_curves_have_the_color_and_the_unit_of_what_they_are(four: Callable[...,
         assert list(train.get_ydata()) == pytest.approx([factor * value for value in curves.train[measure].mean])
         assert list(watched.get_ydata()) == pytest.approx([factor * value for value in curves.watched[measure].mean])
         assert list(train.get_ydata()) != pytest.approx(list(watched.get_ydata()))
+        # The number at the end of a curve is its last, in its color; losses fall, so that their highest is another one.
+        ends = {(text.get_color(), text.get_text()) for text in axes.texts}
+        digits = 1 if measure == "accuracy" else 2
+        assert ends == {(color_of(line), f"{line.get_ydata()[-1]:.{digits}f}") for line in (train, watched)}
+    assert max(curves.train["loss"].mean) > curves.train["loss"].mean[-1] + 0.01
     names = {text.get_text(): line for text, line in zip(*legend_of(figure), strict=True)}
     assert color_of(names["train (evaluation mode)"]) == TRAIN
     assert color_of(names["validation"]) == VALIDATION

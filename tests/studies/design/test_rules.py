@@ -78,6 +78,7 @@ def test_the_values_that_a_study_has_where_nobody_names_any() -> None:
     assert (rules.final, rules.spending) == (False, "open")
     assert [(look.seeds, look.share) for look in looks_for("auto", rules)] == [(3, 0.5)]
     assert [(look.seeds, look.share) for look in looks_for(5, rules)] == [(5, 0.78)]
+    assert [look.seeds for look in looks_for("auto", Rules(max_seeds=2))] == [2], "no more than may be had"
     assert (most_seeds("auto", rules), most_seeds(7, rules)) == (10, 7)
 
 

@@ -22,6 +22,16 @@ def test_confidence_is_that_of_the_logits_over_the_temperature(tmp_path: Path) -
     assert (saved[0] == logits.argmax(axis=1)).all()
 
 
+@pytest.mark.parametrize(("classes", "bytes_each"), [(256, 1), (257, 2), (1000, 2)])
+def test_a_class_is_saved_in_as_many_bytes_as_it_takes(tmp_path: Path, classes: int, bytes_each: int) -> None:
+    last = np.array([0, 255, classes - 1])
+    write_predictions(tmp_path, last, last[::-1], classes)
+    saved = read_predictions(tmp_path)
+    assert saved is not None
+    assert [part.tolist() for part in saved] == [last.tolist(), last[::-1].tolist()]
+    assert saved[0].dtype.itemsize == bytes_each
+
+
 def test_too_many_probabilities_leave_the_largest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(predictions, "MOST_PROBABILITIES", 5)
     write_predictions(tmp_path, np.array([0, 1]), np.array([0, 0]), 3, np.array([[0.5, 0.3, 0.2], [0.2, 0.7, 0.1]]))

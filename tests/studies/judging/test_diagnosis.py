@@ -12,7 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stepladder.studies.files.records import SavedStudy
-from stepladder.studies.judging.diagnosis import RULES, Curves, Diagnosis, State, Step, diagnose, read_curves
+from stepladder.studies.judging.diagnosis import (
+    RULES,
+    Curves,
+    Diagnosis,
+    State,
+    Step,
+    diagnose,
+    mean_curves,
+    read_curves,
+)
 from stepladder.studies.judging.learning import Learning, NothingLearned
 from stepladder.training.history import EpochRecord
 
@@ -273,6 +282,16 @@ def test_where_test_is_watched_its_curve_is_read(made_up: MadeUp) -> None:
     study = made_up({"rung": [0.5]}, validation=0.0)
     (found,) = diagnose(study, Learning({}))
     assert "on test images" in found.evidence
+
+
+@pytest.mark.parametrize(("validation", "watched", "images"), [(0.1, "validation", 1_000), (0.0, "test", 10_000)])
+def test_the_error_of_a_watched_accuracy_is_of_as_many_images_as_were_watched(
+    made_up: MadeUp, validation: float, watched: str, images: int
+) -> None:
+    study = made_up({"rung": [0.5, 0.6]}, validation=validation)
+    found = mean_curves(study, study.record.rungs[0], study.trials, None)
+    assert (found.watched, found.watched_images) == (watched, images)
+    assert found.end_error == pytest.approx(math.sqrt(found.end * (1 - found.end) / images), rel=0.01)
 
 
 # Whatever the curves.

@@ -133,6 +133,29 @@ def test_seeds_that_agree_say_nothing_of_other_images(made_up: Callable[..., Sav
     assert bounds[0] < 0 < effect.interval[0] < effect.interval[1] < bounds[1]
 
 
+def test_the_interval_on_new_images_is_of_the_level_of_the_effect(made_up: Callable[..., SavedStudy]) -> None:
+    """Two comparisons share the error, so that either is wider than one alone would be."""
+    random, labels = np.random.default_rng(1), np.arange(400) % 2
+    study = made_up({name: [0.5 + place / 50] * 4 for place, name in enumerate(("low", "high", "top"))})
+    for trial in study.trials:
+        right = random.random(400) < 0.5 + 0.02 * trial.seed
+        write_predictions(trial.folder, np.where(right, labels, 1 - labels), labels, 10)
+    effects = weigh_effects(study, summarize_rungs(study))
+    correct = {rung.name: correct_by_seed(study, rung.name) for rung in study.record.rungs}
+    found = judge_test_set(study, effects).effects
+    assert len(found) == len(effects) == 2
+    for effect, bounds in zip(effects, found, strict=True):
+        assert effect.level < 0.05 / 2 + 1e-12
+        assert effect.rung is not None
+        assert effect.below is not None
+        assert bounds is not None
+        values = np.array([correct[effect.rung][s].astype(float) - correct[effect.below][s] for s in range(4)])
+        assert bounds == pytest.approx(crossed_interval(values, effect.level))
+        plain = crossed_interval(values, 0.05)
+        assert bounds[0] < plain[0] - 0.01
+        assert plain[1] + 0.01 < bounds[1]
+
+
 def test_a_failed_seed_counts_as_guessing_on_every_image(made_up: Callable[..., SavedStudy]) -> None:
     study = saved(made_up, differ=12, failed=True)
     (effect,) = weigh_effects(study, summarize_rungs(study))

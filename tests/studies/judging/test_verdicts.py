@@ -129,6 +129,13 @@ def test_few_seeds_promise_less_than_many_with_the_same_figures() -> None:
     assert few < many
 
 
+def test_seeds_that_share_training_images_decide_less() -> None:
+    """Later looks are judged as they will be: with the same correction for the overlap of the images."""
+    apart, shared = (chances_to_decide((0.006, 0.003, 3), LATER, 0.01, 0.0, overlap) for overlap in (0.0, 0.25))
+    assert list(apart) == list(shared)
+    assert all(shared[seeds] < apart[seeds] - 0.1 for seeds in (7, 10, 14))
+
+
 def test_no_effect_may_be_decided_too() -> None:
     """Equivalence decides where the smallest effect of interest is wide beside the spread."""
     wide, narrow = (chances_to_decide((0.0, 0.003, 5), LATER, 0.01, smallest)[14] for smallest in (0.02, 0.0005))

@@ -86,6 +86,9 @@ def test_the_saved_model_gives_the_calibrated_probabilities_of_the_result(
         assert -np.log(chosen).mean() == pytest.approx(trial.result.test_nll_calibrated, rel=1e-4)
         card = (trial.folder / "model" / "README.md").read_text()
         assert f"calibrated; logits are divided by {model.temperature:.3g}, fitted on" in card
+        before, after = (100 * (error or 0) for error in (trial.result.test_ece, trial.result.test_ece_calibrated))
+        assert f"(calibration error on the test images: {before:.2f} % before, {after:.2f} % after)" in card
+        assert f"{before:.2f}" != f"{after:.2f}"
         assert "the same recipe" in card
         assert "n = 2 seeds" in card
 

@@ -46,6 +46,22 @@ def test_a_study_takes_over_what_another_trained_and_reads_test_anew(stepladder:
     assert "4 of 6 trials from one" in Path("two/report.md").read_text()
 
 
+def test_what_was_fitted_when_test_was_read_is_left_too(stepladder: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The temperature is told when test is read, so that what an earlier reading told may not stay."""
+    told = "stepladder.studies.running.reading.calibration.tells_temperature"
+    small = (*SMALL[:-1], "1", *TWO)
+    monkeypatch.setattr(told, lambda *_: True)
+    assert stepladder("study", "digits", *small, "--out", "one").code == 0
+    assert {trial.result.model_temperature is None for trial in load_study(Path("one")).trials} == {False}
+    monkeypatch.setattr(told, lambda *_: False)
+    assert stepladder("study", "digits", *small, "--reuse", "one", "--out", "two").code == 0
+    taken = load_study(Path("two")).trials
+    assert [bool(trial.result.reused_from) for trial in taken] == [True, True]
+    for trial in taken:
+        assert trial.result.model_temperature is None
+        assert json.loads((trial.folder / "model/config.json").read_text())["temperature"] is None
+
+
 def test_a_training_and_a_study_share_their_trial(stepladder: Call) -> None:
     train = ("train", "digits", "--recipe", "small", "--limit", "30", "--epochs", "1", "--threads", "1")
     assert stepladder(*train, "--rung", "standardize", "--out", "alone").code == 0

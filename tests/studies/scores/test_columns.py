@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from stepladder.errors import StudyError
-from stepladder.studies.scores.columns import FoundScores, ScoreColumns, find_scores
+from stepladder.studies.scores.columns import FoundScores, find_scores
+from stepladder.studies.scores.naming import ScoreColumns
 from stepladder.studies.scores.tables import read_table
 
 

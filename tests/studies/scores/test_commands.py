@@ -8,9 +8,11 @@ import pytest
 
 from stepladder.errors import StudyError
 from stepladder.studies.design.rules import Rules
+from stepladder.studies.design.sweeps import parse_axes
 from stepladder.studies.files.integrity import hash_plan
 from stepladder.studies.files.records import Machine, StudyRecord
-from stepladder.studies.scores.commands import CommandPlan, Reported, make_record, read_report, words_of
+from stepladder.studies.scores.command_record import Origin, make_record
+from stepladder.studies.scores.commands import CommandPlan, Reported, read_report, words_of
 
 RUN = "python train.py --seed {seed} --out {out} {options}"
 RUNGS = ("base:", "+mixup:--mixup 0.2", "+big:--name 'two words'")
@@ -18,9 +20,7 @@ MACHINE = Machine(processor="p", cores=1, memory_gb=1.0, accelerator=None, syste
 
 
 def record(plan: CommandPlan, seeds: int = 3, rules: Rules | None = None) -> StudyRecord:
-    return make_record(
-        plan, seeds, rules or Rules(), name="n", versions={}, machine=MACHINE, command="c", created="2026-01-01"
-    )
+    return make_record(plan, seeds, rules or Rules(), Origin("n", MACHINE, "c", "2026-01-01"))
 
 
 def test_words_are_filled_without_a_shell() -> None:
@@ -79,6 +79,79 @@ def test_the_plan_is_hashed_with_command_rungs_and_metric() -> None:
     assert record(CommandPlan(RUN, RUNGS)).plan_hash == one.plan_hash
 
 
+def options(plan: CommandPlan) -> dict[str, str]:
+    return {rung.name: " ".join(rung.recipe["options"]) for rung in plan.rung_records()}
+
+
+FACTORS = ("start:--x", "+a:--a 1", "+b:-b", "+c:-c")
+
+
+def test_in_every_plan_but_the_ladder_a_rung_is_a_factor() -> None:
+    assert options(CommandPlan(RUN, FACTORS, "add-one")) == {
+        "start": "--x", "a": "--x --a 1", "b": "--x -b", "c": "--x -c",
+    }  # fmt: skip
+    assert options(CommandPlan(RUN, FACTORS, "leave-one-out")) == {
+        "all": "--x --a 1 -b -c", "without a": "--x -b -c", "without b": "--x --a 1 -c", "without c": "--x --a 1 -b",
+    }  # fmt: skip
+    both = record(CommandPlan(RUN, FACTORS, "ladder+leave-one-out"))
+    assert [rung.name for rung in both.rungs] == ["start", "a", "b", "c", "without a", "without b"]
+    assert [(one.name, one.design.value, one.weights) for one in both.contrasts][2:] == [
+        ("c", "ladder", {"c": 1, "b": -1}),
+        ("a", "leave-one-out", {"c": 1, "without a": -1}),
+        ("b", "leave-one-out", {"c": 1, "without b": -1}),
+    ]
+    assert both.rungs[4].lacks == ("--a 1",)
+    whole = options(CommandPlan(RUN, FACTORS, "factorial"))
+    assert len(whole) == 8
+    assert whole["start"] == "--x"
+    assert whole["a+c"] == "--x --a 1 -c"
+
+
+def test_rungs_that_add_to_nothing_are_compared_with_the_first() -> None:
+    assert options(CommandPlan(RUN, ("s:--x", "a:-a", "b:-b"), "add-one")) == {"s": "--x", "a": "-a", "b": "-b"}
+
+
+def test_a_factorial_is_thinned_out_and_other_plans_refused() -> None:
+    thin = record(CommandPlan(RUN, FACTORS, "factorial"), 2, Rules(max_trials=8))
+    assert len(thin.rungs) == 4
+    assert thin.notes
+    with pytest.raises(StudyError, match="`max_trials` is 7 and the ladder needs 8"):
+        record(CommandPlan(RUN, FACTORS), 2, Rules(max_trials=7))
+
+
+AXES = parse_axes(("lr=0.1,0.01", "width=32,64"), ranges=False)
+SWEPT = "t --seed {seed} --lr {lr} --width {width}"
+
+
+def test_the_points_of_a_sweep_fill_places_of_their_own() -> None:
+    point = CommandPlan(SWEPT).point_record(AXES, (0.01, 32))
+    assert point.name == "lr=0.01, width=32"
+    assert words_of(point.recipe, 4, Path("o"), read_test=False) == [
+        "t",
+        "--seed",
+        "4",
+        "--lr",
+        "0.01",
+        "--width",
+        "32",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("plan", "over", "words"),
+    [
+        (CommandPlan(SWEPT), ("lr=1,2",), "unknown place 'width'"),
+        (CommandPlan("t {seed}"), ("lr=1,2",), "`over` has the key lr, and `run` has no place for it; write {lr}"),
+        (CommandPlan("t {seed}"), ("seed=1,2",), "`over` has the key seed, which {seed} in `run` means already"),
+        (CommandPlan("t {seed}"), ("a.b=1,2",), "`over` has the key a.b; in a command it is a place"),
+        (CommandPlan("t {seed} {lr}", RUNGS), ("lr=1,2",), "a sweep makes its points of `over`, and rungs are given"),
+    ],
+)
+def test_what_cannot_be_swept_gets_a_sentence(plan: CommandPlan, over: tuple[str, ...], words: str) -> None:
+    with pytest.raises(StudyError, match=words):
+        plan.check_sweep(parse_axes(over, ranges=False))
+
+
 def test_contrasts_looks_and_direction() -> None:
     ladder, alone = record(CommandPlan(RUN, RUNGS)), record(CommandPlan(RUN, RUNGS, plan="add-one"))
     assert [one.weights for one in ladder.contrasts] == [{"mixup": 1, "base": -1}, {"big": 1, "mixup": -1}]
@@ -104,7 +177,14 @@ def test_contrasts_looks_and_direction() -> None:
         (CommandPlan(RUN, ("a:", "a:--x")), "two rungs are called 'a'"),
         (CommandPlan(RUN, ("a:", "b:")), "the rungs 'a' and 'b' have the same arguments"),
         (CommandPlan(RUN, ("a:", "b:'x")), "whose arguments cannot be read"),
-        (CommandPlan(RUN, RUNGS, plan="factorial"), "unknown plan 'factorial'"),
+        (CommandPlan(RUN, RUNGS, plan="factorials"), "unknown plan 'factorials'; did you mean 'factorial'"),
+        (CommandPlan(RUN, ("a:", "b:--b"), plan="factorial"), "takes each rung for a factor, and b does not add to"),
+        (CommandPlan("t {seed} {rung}", RUNGS, plan="leave-one-out"), "combines what rungs add, and `run` has no"),
+        (
+            CommandPlan(RUN, ("a:", "+b:-b", "+without b:-x"), "ladder+leave-one-out"),
+            "two rungs are called 'without b'",
+        ),
+        (CommandPlan("t {seed} {fraction}", (), "factorial", fractions=(0.5, 1)), "makes rungs that are none"),
         (CommandPlan(RUN, (), fractions=(0.5,)), "`fractions` is given, and `run` has no place for it"),
         (CommandPlan("t {seed} {fraction} {options}", RUNGS), "say which ones with `fractions`"),
         (CommandPlan("t {seed} {fraction}", (), fractions=(0.5, 1.5)), "`fractions` has 1.5"),

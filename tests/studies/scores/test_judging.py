@@ -16,8 +16,9 @@ from stepladder.errors import StudyError
 from stepladder.report.terminal import report_text, sentences_of
 from stepladder.report.write import write_report
 from stepladder.studies.findings import Findings, work_out
-from stepladder.studies.scores.columns import ScoreColumns, find_scores
+from stepladder.studies.scores.columns import find_scores
 from stepladder.studies.scores.judging import JudgeRules, as_study
+from stepladder.studies.scores.naming import ScoreColumns
 from stepladder.studies.scores.tables import read_table
 from tests.pictures import as_dots
 

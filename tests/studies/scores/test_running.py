@@ -15,15 +15,19 @@ from typing import Any
 import pytest
 
 from stepladder.errors import StudyError
+from stepladder.studies.check import check_study, set_aside
 from stepladder.studies.design.rules import Rules
+from stepladder.studies.files.checksums import find_changed_files
 from stepladder.studies.files.records import Ending, Machine, SavedStudy, StudyRecord
 from stepladder.studies.files.store import load_study
 from stepladder.studies.findings import Findings, work_out
 from stepladder.studies.running.commands import end_leftovers, memory_of_group
-from stepladder.studies.scores.commands import CommandPlan, make_record
+from stepladder.studies.scores.command_record import Origin, make_record
+from stepladder.studies.scores.commands import CommandPlan
 from stepladder.studies.scores.running import (
     CommandCallbacks,
     CommandExecution,
+    CommandSchedule,
     describe_code,
     run_commands,
 )
@@ -36,16 +40,7 @@ SCORE = """/bin/sh -c 'echo {{\\"val\\": 0.{seed}1, \\"test\\": 0.{seed}2{option
 
 
 def record(run: str = SCORE, rungs: tuple[str, ...] = ("base:", "more:5"), seeds: int = 3, **more: Any) -> StudyRecord:
-    return make_record(
-        CommandPlan(run, rungs, **more),
-        seeds,
-        Rules(),
-        name="n",
-        versions={},
-        machine=MACHINE,
-        command="c",
-        created="2026",
-    )
+    return make_record(CommandPlan(run, rungs, **more), seeds, Rules(), Origin("n", MACHINE, "c", "2026"))
 
 
 def script(folder: Path, text: str) -> str:
@@ -75,8 +70,8 @@ class Log(CommandCallbacks):
     def __init__(self) -> None:
         self.said: list[str] = []
 
-    def planned(self, record: StudyRecord, trials: int, done: int) -> None:
-        self.said.append(f"{trials} to do, {done} done")
+    def planned(self, schedule: CommandSchedule) -> None:
+        self.said.append(f"{len(schedule.trials)} to do, {schedule.done} done")
 
     def ended(self, trial: Any, result: Any) -> None:
         self.said.append(f"{trial.rung} {trial.seed} {result.status}")
@@ -329,3 +324,69 @@ def test_runs_that_agree_to_an_image_prove_nothing(tmp_path: Path) -> None:
     findings = work_out(study)
     assert isinstance(findings, Findings)
     assert findings.effects[0].verdict == "undecided"
+
+
+def test_auto_adds_seeds_to_what_is_undecided_alone(tmp_path: Path) -> None:
+    # a is far above base and is decided at the first look; b goes up and down with the seed.
+    run = script(
+        tmp_path,
+        'case "$3" in "") s=0.50$1;; a) s=0.90$1;; b) s=0.5$((($1 % 2) * 9))$1;; esac; echo "{\\"test\\": $s}"\n',
+    )
+    plan = record(run, ("base:", "a:a", "b:b"), seeds=3, plan="add-one")
+    log = Log()
+    study = run_commands(plan, tmp_path / "s", Rules(), CommandExecution(), log, most=5)
+    assert {rung.name: len(study.of_rung(rung.name)) for rung in study.record.rungs} == {"base": 5, "a": 3, "b": 5}
+    assert study.record.reached == {"a": 3}
+    assert [said for said in log.said if "to do" in said] == ["9 to do, 0 done", "4 to do, 9 done"]
+    assert study.edited is None
+    again = run_commands(plan, tmp_path / "s", Rules(), CommandExecution(), most=5)
+    assert len(again.trials) == len(study.trials)
+    # A number of seeds is for all rungs.
+    whole = run_commands(
+        record(run, ("base:", "a:a", "b:b"), 5, plan="add-one"), tmp_path / "s", Rules(), CommandExecution()
+    )
+    assert len(whole.trials) == 15
+
+
+def test_a_look_that_does_not_fit_into_the_time_is_not_begun(tmp_path: Path) -> None:
+    run = script(tmp_path, 'echo "{\\"test\\": 0.5$((($1 % 2) * ${3:-0}))$1}"\n')
+
+    class Short(Stop):
+        def left(self) -> float | None:
+            return 0.0
+
+    told: list[str] = []
+
+    class Told(CommandCallbacks):
+        def message(self, sentence: str) -> None:
+            told.append(sentence)
+
+    execution = CommandExecution(stop=Short())
+    study = run_commands(record(run, ("base:", "b:9"), 3), tmp_path / "s", Rules(), execution, Told(), most=5)
+    assert len(study.trials) == 6
+    assert "The next look, at 5 seeds, would take about" in told[0]
+
+
+def test_every_file_of_a_run_has_its_checksum_but_checkpoints(tmp_path: Path) -> None:
+    run = script(
+        tmp_path, 'mkdir -p $2/checkpoint; echo w > $2/checkpoint/w; echo w > $2/w.txt; echo "{\\"test\\": 0.5$1$3}"\n'
+    )
+    out = tmp_path / "s"
+    study = run_commands(record(run, ("a:1", "b:2"), seeds=1), out, Rules(), CommandExecution())
+    folder = study.trials[0].folder
+    assert find_changed_files(folder) == []
+    names = (folder / "checksums.txt").read_text()
+    assert all(name in names for name in ("out/w.txt", "stdout.txt", "stderr.txt", "result.json"))
+    assert "checkpoint" not in names
+    (folder / "out/w.txt").write_text("other")
+    (folder / "out/new.txt").write_text("x")
+    (folder / "out/checkpoint/w").write_text("x")
+    place = f"trials/{folder.name}"
+    assert [(one.kind, one.place, one.what) for one in check_study(out)] == [
+        ("trial", place, "(a, seed 0): out/w.txt was changed"),
+        ("trial", place, "(a, seed 0): out/new.txt was added"),
+    ]
+    done = set_aside(out, check_study(out))
+    assert done == [f"{place} was set aside as {place}.broken-1; the study's command runs it again"]
+    run_commands(record(run, ("a:1", "b:2"), seeds=1), out, Rules(), CommandExecution())
+    assert not any(one.is_fault for one in check_study(out))

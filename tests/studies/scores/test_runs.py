@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from stepladder.errors import StudyError
-from stepladder.studies.scores.columns import FoundScores, ScoreColumns, find_scores
+from stepladder.studies.scores.columns import FoundScores, find_scores
+from stepladder.studies.scores.naming import ScoreColumns
 from stepladder.studies.scores.runs import read_runs
 
 DATA = Path(__file__).with_name("data")

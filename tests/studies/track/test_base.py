@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from stepladder.studies.files.records import Machine, SavedStudy, TrialResult
 from stepladder.studies.running.callbacks import CallbackList, Callbacks
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.study import run_study
-from stepladder.studies.track import TRACKERS, make_trackers
+from stepladder.studies.track import TRACKERS, find_tracker, make_trackers
 from stepladder.studies.track.base import Setting, Tracker, TrackerCallbacks, run_name, settings_of
 from stepladder.training.history import EpochRecord
 
@@ -29,7 +28,7 @@ from stepladder.training.history import EpochRecord
 class Notes(Tracker):
     """Writes down what it is told; raises where it is told to."""
 
-    def __init__(self, raises: str = "") -> None:
+    def __init__(self, raises: str = "") -> None:  # it needs no folder
         self.told: list[tuple[Any, ...]] = []
         self.raises = raises
 
@@ -49,6 +48,9 @@ class Notes(Tracker):
 
     def add(self, run: str, settings: Mapping[str, Setting], epoch: int, figures: Mapping[str, float]) -> None:
         self._note("add", run, dict(settings), epoch, dict(figures))
+
+    def summarize(self, figures: Mapping[str, Setting]) -> None:
+        self._note("summarize", dict(figures))
 
 
 @pytest.fixture
@@ -128,6 +130,16 @@ def test_a_tracker_that_fails_stops_no_trial_and_is_said_once(tracked: Callable[
     assert notes.told[-1][0] == moment
 
 
+def test_a_summary_has_what_is_finite_and_its_failure_is_said() -> None:
+    notes, said = Notes("summarize"), []
+    callbacks = TrackerCallbacks("notes", notes, said.append)
+    callbacks.summarize({"a/verdict": "helped", "a/mean": 0.5, "a/high": math.inf, "a/n": 3})
+    assert notes.told == [("summarize", {"a/verdict": "helped", "a/mean": 0.5, "a/n": 3})]
+    assert len(said) == 1
+    callbacks.summarize({"a/n": 4})
+    assert len(notes.told) == 1
+
+
 def test_tracking_changes_no_bit_of_a_study(tracked: Callable[..., SavedStudy]) -> None:
     plain = tracked(out="plain")
     seen = tracked(TrackerCallbacks("notes", Notes(), print), out="seen")
@@ -198,6 +210,7 @@ def test_an_unknown_tracker_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", TRACKERS)
 def test_every_row_leads_to_a_tracker(name: str) -> None:
     """Though its library may not be installed."""
-    module, _, tracker = TRACKERS[name].partition(":")
-    assert issubclass(getattr(import_module(module), tracker), Tracker)
-    assert module.rpartition(".")[2] == name
+    tracker = find_tracker(name)
+    assert issubclass(tracker, Tracker)
+    assert tracker.__module__.rpartition(".")[2] == name
+    assert name in tracker.requires

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import sqlite3
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,24 +13,14 @@ import pytest
 from stepladder.errors import RecipeError
 from stepladder.studies.files.store import load_study
 from stepladder.studies.track import make_trackers
+from tests.studies.track.conftest import run_alone
 
+#: Trackio needs pillow < 13, and constraints.txt pins 13, so it has an environment of its own: make trackio makes it.
+OWN = Path(__file__).parents[3] / ".trackio/bin/python"
+PYTHON = sys.executable if importlib.util.find_spec("trackio") else str(OWN)
 installed = pytest.mark.skipif(
-    importlib.util.find_spec("trackio") is None,
-    reason="trackio is not installed: it needs pillow < 13, and constraints.txt pins 13",
+    not Path(PYTHON).exists(), reason="trackio needs pillow < 13, and constraints.txt pins 13; make trackio tests it"
 )
-
-#: Any connection beyond this process is an error, whatever the environment asks for.
-PROGRAM = """
-import socket, sys
-def refuse(*arguments):
-    print("CONNECTS", arguments, file=sys.stderr)
-    raise OSError("no network here")
-socket.socket.connect = socket.socket.connect_ex = refuse
-socket.getaddrinfo = refuse
-from stepladder.cli import run
-sys.argv = ["stepladder", *sys.argv[1:]]
-sys.exit(run(sys.argv[1:]))
-"""
 
 
 @installed
@@ -40,10 +28,7 @@ def test_a_study_is_a_project_with_a_run_a_trial(tmp_path: Path) -> None:
     command = ["study", "digits", "--limit", "20", "--epochs", "2", "--seeds", "1", "--rung", "base:"]
     command += ["--rung", "+mix:mixup", "--out", "my study", "--track", "trackio", "--json"]
     elsewhere = {"TRACKIO_SPACE_ID": "somebody/space", "TRACKIO_WEBHOOK_URL": "http://localhost:9", "HF_TOKEN": "hf_x"}
-    environment = {name: value for name, value in os.environ.items() if name != "TRACKIO_DIR"} | elsewhere
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *command], cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
+    done = run_alone(tmp_path, *command, python=PYTHON, **elsewhere)
     assert done.returncode == 0, done.stderr
     assert "CONNECTS" not in done.stderr
     assert "The tracker" not in done.stderr
@@ -54,6 +39,8 @@ def test_a_study_is_a_project_with_a_run_a_trial(tmp_path: Path) -> None:
         rows = connection.execute("select run_name, step, metrics from metrics order by id").fetchall()
         configs = dict(connection.execute("select run_name, config from configs").fetchall())
     assert json.loads(configs["mix-seed0"])["techniques"] == "mixup"
+    assert json.loads(configs["mix-seed0"])["_Group"] == "mix"
+    assert json.loads(configs["verdicts"])["mix/verdict"] == "no verdict"
     for trial in load_study(tmp_path / "my study").trials:
         mine = [(step, json.loads(metrics)) for name, step, metrics in rows if name == f"{trial.rung}-seed0"]
         curve = [(step, figures["val/accuracy"]) for step, figures in mine if "val/accuracy" in figures]

@@ -7,6 +7,8 @@ import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -35,6 +37,26 @@ UNDECIDED = "#6E6E6E"
 GRID = "#E2E2E2"
 ALARM = "#A33B00"
 MARGIN = 0.12  # inches left of the title
+
+#: Of the text that most figures are made of; the others stand in proportion to it.
+BASE_SIZE = 9.0
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What figures for a paper are drawn on, in place of a screen: without title and facts, which its caption has.
+
+    Attributes:
+        width: in inches, where text is of :data:`BASE_SIZE` points.
+        fonts: families in the order in which a letter is looked for.
+    """
+
+    width: float
+    fonts: tuple[str, ...]
+
+
+#: Set while figures for a paper are drawn. Ambient, as matplotlib's own style is: no section needs to know of it.
+_SHEET: ContextVar[Sheet | None] = ContextVar("sheet", default=None)
 
 _STYLE: Any = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so every machine draws the same picture
@@ -84,9 +106,38 @@ def house_style() -> Iterator[None]:
     with matplotlib.rc_context(), warnings.catch_warnings():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_STYLE)
+        if sheet := _SHEET.get():
+            matplotlib.rcParams["font.family"] = list(sheet.fonts)
         # A name in a script that DejaVu lacks shows boxes in the PNG and is right in the SVG: no reason to stop.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         yield
+
+
+@contextmanager
+def on_sheet(sheet: Sheet) -> Iterator[None]:
+    """Draw for a paper what is drawn within."""
+    token = _SHEET.set(sheet)
+    try:
+        yield
+    finally:
+        _SHEET.reset(token)
+
+
+def page_width(usual: float) -> float:
+    """Return how wide a figure is drawn, in inches: ``usual``, or as the sheet of a paper is."""
+    sheet = _SHEET.get()
+    return usual if sheet is None else sheet.width
+
+
+def panel_width(usual: float, panels: int, around: float, beside: float) -> float:
+    """Return the width of each of several panels abreast, in inches: ``usual``, or what a paper's sheet leaves it.
+
+    Args:
+        around: what stands beside all of them, in inches.
+        beside: what stands beside each.
+    """
+    sheet = _SHEET.get()
+    return usual if sheet is None else max(0.8, (sheet.width - around) / panels - beside)
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -111,6 +162,8 @@ def printable(text: str) -> str:
 
 def header_lines(facts: Sequence[str], warnings: Sequence[str], characters: int) -> list[tuple[str, str]]:
     """Return the lines under a figure's title with their colors: the facts in gray, each warning on its own line."""
+    if sheet := _SHEET.get():
+        facts, characters = (), int(12 * sheet.width)
     # Wrapped between facts, never within one: textwrap does not break at a no-break space.
     text = " · ".join(printable(fact).replace(" ", "\u00a0") for fact in facts)
     lines = [(line, MUTED) for line in textwrap.wrap(text, characters)]
@@ -119,16 +172,17 @@ def header_lines(facts: Sequence[str], warnings: Sequence[str], characters: int)
 
 def header_height(lines: Sequence[tuple[str, str]]) -> float:
     """Return how far below the figure's top the title and its lines end, in inches."""
-    return 0.34 + 0.19 * len(lines)
+    return (0.34 if _SHEET.get() is None else 0.05) + 0.19 * len(lines)
 
 
 def write_header(figure: Figure, title: str, lines: Sequence[tuple[str, str]]) -> None:
     """Write the title and its lines at the top left."""
     width, height = figure.get_size_inches()
-    x = MARGIN / width
-    figure.text(x, 1 - 0.22 / height, title, fontsize=13, fontweight="bold", va="center")
+    x, below = MARGIN / width, header_height([]) + 0.12
+    if _SHEET.get() is None:
+        figure.text(x, 1 - 0.22 / height, title, fontsize=13, fontweight="bold", va="center")
     for number, (line, color) in enumerate(lines):
-        figure.text(x, 1 - (0.46 + 0.19 * number) / height, line, fontsize=9, color=color, va="center")
+        figure.text(x, 1 - (below + 0.19 * number) / height, line, fontsize=9, color=color, va="center")
 
 
 def write_legend(figure: Figure, handles: Sequence[Artist], below: float, columns: int, length: float) -> None:
@@ -147,14 +201,19 @@ def write_legend(figure: Figure, handles: Sequence[Artist], below: float, column
     )
 
 
-def to_png(figure: Figure, dpi: int = 160, *, photographs: bool = False) -> bytes:
-    """Return the figure as PNG, the same bytes every time; one with ``photographs`` keeps all its colors."""
+def to_png(figure: Figure, dpi: int = 160, *, photographs: bool = False, printed_dpi: int | None = None) -> bytes:
+    """Return the figure as PNG, the same bytes every time; one with ``photographs`` keeps all its colors.
+
+    Args:
+        dpi: pixels an inch that it is drawn with.
+        printed_dpi: pixels an inch that it says it is to be printed with, where that is another size.
+    """
     image = Image.open(io.BytesIO(_save(figure, format="png", dpi=dpi))).convert("RGB")
     file = io.BytesIO()
     if not photographs:
         # A chart has few colors: a palette takes a third of the bytes and looks the same.
         image = image.quantize(128, dither=Image.Dither.NONE)
-    image.save(file, "PNG", optimize=True, dpi=(dpi, dpi))
+    image.save(file, "PNG", optimize=True, dpi=(printed_dpi or dpi,) * 2)
     return file.getvalue()
 
 

@@ -23,8 +23,16 @@ from stepladder.report.sections.gallery import GallerySection
 from stepladder.report.sections.ladder import LadderSection
 from stepladder.report.sections.meaning import MeaningSection
 from stepladder.report.sections.network import NetworkSection
+from stepladder.report.sections.pool import (
+    PoolLeftOutSection,
+    PoolMeaningSection,
+    PoolMovesSection,
+    PoolSetsSection,
+    PoolStudiesSection,
+)
+from stepladder.report.sections.pool_techniques import PoolTechniquesSection
 from stepladder.report.sections.protocol import ProtocolSection
-from stepladder.report.sections.scores import ScoresSection
+from stepladder.report.sections.scores import ScoresSection, SweepScoresSection
 from stepladder.report.sections.sizes import SizesSection
 from stepladder.report.sections.sweep_curves import SweepCurvesSection
 from stepladder.report.sections.sweep_meaning import SweepMeaningSection
@@ -33,6 +41,7 @@ from stepladder.studies.findings import Findings
 from stepladder.studies.judging.comparison import Comparison
 from stepladder.studies.judging.points import SweepFindings
 from stepladder.studies.judging.sizes import CurveFindings
+from stepladder.studies.pool.findings import PoolFindings
 
 #: Of a study that compares rungs on test.
 STUDY_SECTIONS: tuple[Section[Findings], ...] = (
@@ -56,6 +65,7 @@ SCORE_SECTIONS: tuple[Section[Findings], ...] = (
     MeaningSection(),
     LadderSection(),
     EffectsSection(),
+    FactorialSection(),
     ScoresSection(),
 )
 
@@ -66,6 +76,13 @@ SWEEP_SECTIONS: tuple[Section[SweepFindings], ...] = (
     SweepCurvesSection(),
     DataSection(),
     ProtocolSection(),
+)
+
+#: Of a sweep or a search of a user's own command.
+SCORE_SWEEP_SECTIONS: tuple[Section[SweepFindings], ...] = (
+    SweepMeaningSection(),
+    SweepPointsSection(),
+    SweepScoresSection(),
 )
 
 #: Of a curve over the number of training images.
@@ -80,4 +97,14 @@ COMPARISON_SECTIONS: tuple[Section[Comparison], ...] = (
     ComparisonMeaningSection(),
     ComparisonRungsSection(),
     ComparisonStudiesSection(),
+)
+
+#: Of studies of several image sets, judged together.
+POOL_SECTIONS: tuple[Section[PoolFindings], ...] = (
+    PoolMeaningSection(),
+    PoolTechniquesSection(),
+    PoolSetsSection(),
+    PoolMovesSection(),
+    PoolLeftOutSection(),
+    PoolStudiesSection(),
 )

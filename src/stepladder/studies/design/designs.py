@@ -16,6 +16,9 @@ from stepladder.studies.design.sweeps import SweepRecord
 #: The rung with every technique, where no ladder gives it another name.
 FULL_RUNG = "all"
 
+#: Names of what a plan switches on and off.
+Factors = tuple[str, ...]
+
 
 class ContrastKind(StrEnum):
     """What a contrast asks of a technique.
@@ -65,10 +68,41 @@ class Design:
     sweep: SweepRecord | None = None
 
 
-def _ladder(recipe: Recipe, most: int | None = None) -> Design:  # noqa: ARG001
-    rungs = ladder(recipe)
+@dataclass(frozen=True)
+class Subset:
+    """One rung as what it has of named factors, whatever a factor is: techniques of a recipe, arguments of a command.
+
+    Attributes:
+        on: the factors that it has, in their order.
+        adds: what is said of it, as :class:`~stepladder.studies.design.rungs.Rung` has it; the name of the base stands
+            for what all rungs have.
+        lacks: the factors that it leaves out of all of them.
+    """
+
+    name: str
+    on: tuple[str, ...]
+    adds: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """A plan as set algebra: which subsets of some factors are run, and which are compared.
+
+    Attributes:
+        notes: sentences on what it cannot tell apart.
+    """
+
+    subsets: tuple[Subset, ...]
+    contrasts: tuple[Contrast, ...]
+    notes: tuple[str, ...] = ()
+
+
+def _ladder(factors: Factors, base: str, most: int | None = None) -> Arrangement:  # noqa: ARG001
+    rungs = [Subset(base, (), (base,))]
+    rungs += [Subset(name, factors[: place + 1], (name,)) for place, name in enumerate(factors)]
     contrasts = tuple(_against(rung.name, ContrastKind.LADDER, rung, below) for below, rung in pairwise(rungs))
-    return Design("ladder", rungs, contrasts)
+    return Arrangement(tuple(rungs), contrasts)
 
 
 def compare_with_below(rungs: tuple[Rung, ...], seeds: int = 1, max_trials: int | None = None) -> Design:
@@ -139,94 +173,81 @@ def _with_base_called(design: Design, name: str) -> Design:
 
 def _within(design: Design, seeds: int, max_trials: int | None) -> Design:
     """Return the design, unless it takes more trials than are allowed."""
-    needed = len(design.rungs) * seeds
-    if max_trials is not None and needed > max_trials:
-        raise StudyError(
-            f"`max_trials` is {max_trials} and the {design.name} needs {needed} ({len(design.rungs)} rungs × {seeds} "
-            "seeds); raise it, or take fewer seeds"
-        )
+    _refuse_more(design.name, len(design.rungs), seeds, max_trials)
     return design
 
 
-def _leave_one_out(recipe: Recipe, most: int | None) -> Design:  # noqa: ARG001
-    full = Rung(FULL_RUNG, tuple(setting.name for setting in recipe.techniques), recipe)
-    without = [_without(recipe, name) for name in group_techniques(recipe)]
+def _refuse_more(plan: str, rungs: int, seeds: int, max_trials: int | None) -> None:
+    needed = rungs * seeds
+    if max_trials is not None and needed > max_trials:
+        raise StudyError(
+            f"`max_trials` is {max_trials} and the {plan} needs {needed} ({rungs} rungs × {seeds} "
+            "seeds); raise it, or take fewer seeds"
+        )
+
+
+def _leave_one_out(factors: Factors, base: str, most: int | None) -> Arrangement:  # noqa: ARG001
+    full = Subset(FULL_RUNG, factors, (base, *factors))
+    without = [_without(factors, name) for name in factors]
     contrasts = [
-        _against(name, ContrastKind.LEAVE_ONE_OUT, full, rung)
-        for name, rung in zip(group_techniques(recipe), without, strict=True)
+        _against(name, ContrastKind.LEAVE_ONE_OUT, full, rung) for name, rung in zip(factors, without, strict=True)
     ]
-    return Design("leave-one-out", (full, *without), tuple(contrasts))
+    return Arrangement((full, *without), tuple(contrasts))
 
 
-def _add_one(recipe: Recipe, most: int | None) -> Design:  # noqa: ARG001
-    shared = base_techniques(recipe)
-    base = Rung(BASE_RUNG, tuple(setting.name for setting in shared), recipe.with_techniques(shared))
-    alone = [
-        Rung(name, tuple(setting.name for setting in settings), recipe.with_techniques((*shared, *settings)))
-        for name, settings in group_techniques(recipe).items()
-    ]
-    return Design(
-        "add-one", (base, *alone), tuple(_against(rung.name, ContrastKind.ADD_ONE, rung, base) for rung in alone)
+def _add_one(factors: Factors, base: str, most: int | None) -> Arrangement:  # noqa: ARG001
+    lowest = Subset(base, (), (base,))
+    alone = [Subset(name, (name,), (name,)) for name in factors]
+    return Arrangement(
+        (lowest, *alone), tuple(_against(rung.name, ContrastKind.ADD_ONE, rung, lowest) for rung in alone)
     )
 
 
-def _ladder_and_leave_one_out(recipe: Recipe, most: int | None) -> Design:  # noqa: ARG001
-    """Both, sharing the trials: the top rung, and the one below it, which leaves out the last technique."""
-    climbing = _ladder(recipe)
-    full = climbing.rungs[-1]
-    earlier = list(group_techniques(recipe))[:-1]
-    without = [_without(recipe, name) for name in earlier]
+def _ladder_and_leave_one_out(factors: Factors, base: str, most: int | None) -> Arrangement:  # noqa: ARG001
+    """Both, sharing the trials: the top rung, and the one below it, which leaves out the last factor."""
+    climbing = _ladder(factors, base)
+    full = climbing.subsets[-1]
+    without = [_without(factors, name) for name in factors[:-1]]
     contrasts = [
-        _against(name, ContrastKind.LEAVE_ONE_OUT, full, rung) for name, rung in zip(earlier, without, strict=True)
+        _against(name, ContrastKind.LEAVE_ONE_OUT, full, rung) for name, rung in zip(factors, without, strict=False)
     ]
-    return Design("ladder+leave-one-out", (*climbing.rungs, *without), (*climbing.contrasts, *contrasts))
+    return Arrangement((*climbing.subsets, *without), (*climbing.contrasts, *contrasts))
 
 
-def _without(recipe: Recipe, name: str) -> Rung:
-    groups = group_techniques(recipe)
-    kept = [*base_techniques(recipe)]
-    kept += [setting for other, settings in groups.items() if other != name for setting in settings]
-    lacking = tuple(setting.name for setting in groups[name])
-    return Rung(f"without {name}", (), recipe.with_techniques(kept), lacking)
+def _without(factors: Factors, name: str) -> Subset:
+    return Subset(f"without {name}", tuple(other for other in factors if other != name), lacks=(name,))
 
 
-def _against(name: str, design: ContrastKind, rung: Rung, below: Rung) -> Contrast:
+def _against(name: str, design: ContrastKind, rung: Subset | Rung, below: Subset | Rung) -> Contrast:
     return Contrast(name, design, {rung.name: 1.0, below.name: -1.0})
 
 
-def _factorial(recipe: Recipe, most: int | None) -> Design:
-    groups = group_techniques(recipe)
-    cells, resolution = factorial_cells(len(groups), most)
-    rungs = []
-    for cell in cells:
-        chosen = [settings for on, settings in zip(cell, groups.values(), strict=True) if on]
-        name = "+".join(name for on, name in zip(cell, groups, strict=True) if on) or BASE_RUNG
-        settings = [*base_techniques(recipe), *(setting for group in chosen for setting in group)]
-        adds = tuple(setting.name for setting in settings)
-        rungs.append(Rung(name, adds, recipe.with_techniques(settings)))
-    names = [rung.name for rung in rungs]
+def _factorial(factors: Factors, base: str, most: int | None) -> Arrangement:
+    cells, resolution = factorial_cells(len(factors), most)
+    chosen = [tuple(name for on, name in zip(cell, factors, strict=True) if on) for cell in cells]
+    subsets = tuple(Subset("+".join(on) or base, on, (base, *on)) for on in chosen)
+    names = [subset.name for subset in subsets]
     contrasts = [
-        Contrast(group, ContrastKind.SHAPLEY, dict(zip(names, shapley_weights(cells, position), strict=True)))
-        for position, group in enumerate(groups)
+        Contrast(factor, ContrastKind.SHAPLEY, dict(zip(names, shapley_weights(cells, position), strict=True)))
+        for position, factor in enumerate(factors)
     ]
     notes: list[str] = []
     if resolution is not None:
         notes.append(
-            f"A balanced fraction of {len(cells)} of {2 ** len(groups)} subsets, of resolution {resolution}: "
+            f"A balanced fraction of {len(cells)} of {2 ** len(factors)} subsets, of resolution {resolution}: "
             + _RESOLUTIONS[min(resolution, 5)]
         )
     if resolution is None or resolution >= 5:
-        listed = list(groups)
         contrasts += [
             Contrast(
-                f"{listed[one]} × {listed[other]}",
+                f"{factors[one]} × {factors[other]}",
                 ContrastKind.INTERACTION,
                 dict(zip(names, interaction_weights(cells, one, other), strict=True)),
             )
-            for one in range(len(listed))
-            for other in range(one + 1, len(listed))
+            for one in range(len(factors))
+            for other in range(one + 1, len(factors))
         ]
-    return Design("factorial", tuple(rungs), tuple(contrasts), tuple(notes))
+    return Arrangement(subsets, tuple(contrasts), tuple(notes))
 
 
 _RESOLUTIONS = {
@@ -242,11 +263,12 @@ class Plan:
 
     Attributes:
         words: what it does, in the words of the command line's help.
-        make: returns the design of a recipe in at most so many recipes, where it can be thinned out.
+        arrange: returns the subsets of some factors, given what the lowest is called, in at most so many rungs where
+            the plan can be thinned out.
     """
 
     words: str
-    make: Callable[[Recipe, int | None], Design]
+    arrange: Callable[[Factors, str, int | None], Arrangement]
 
 
 #: Every plan by name.
@@ -274,4 +296,37 @@ def make_design(plan: str, recipe: Recipe, seeds: int = 1, max_trials: int | Non
     if not group_techniques(recipe):
         raise StudyError(f"recipe '{recipe.name}' lists no technique, so there is nothing to compare; add one")
     ladder(recipe)  # refuses rungs whose names or techniques do not fit together
-    return _within(PLANS[plan].make(recipe, None if max_trials is None else max_trials // seeds), seeds, max_trials)
+    base, groups = base_techniques(recipe), group_techniques(recipe)
+    arranged = arrange(plan, tuple(groups), BASE_RUNG, seeds, max_trials)
+    named = {BASE_RUNG: base, **groups}
+
+    def techniques(factors: Factors) -> tuple[str, ...]:
+        return tuple(setting.name for factor in factors for setting in named[factor])
+
+    rungs = [
+        Rung(
+            subset.name,
+            techniques(subset.adds),
+            recipe.with_techniques((*base, *(setting for factor in subset.on for setting in groups[factor]))),
+            techniques(subset.lacks),
+        )
+        for subset in arranged.subsets
+    ]
+    return Design(plan, tuple(rungs), arranged.contrasts, arranged.notes)
+
+
+def arrange(plan: str, factors: Factors, base: str, seeds: int = 1, max_trials: int | None = None) -> Arrangement:
+    """Return the plan called ``plan`` of some factors.
+
+    Args:
+        base: what the rung without any of them is called.
+        seeds, max_trials: see :func:`make_design`.
+
+    Raises:
+        StudyError: there is no such plan, or ``max_trials`` are too few.
+    """
+    if plan not in PLANS:
+        raise StudyError(unknown("plan", plan, PLANS))
+    arranged = PLANS[plan].arrange(factors, base, None if max_trials is None else max_trials // seeds)
+    _refuse_more(plan, len(arranged.subsets), seeds, max_trials)
+    return arranged

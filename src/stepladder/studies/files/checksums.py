@@ -21,6 +21,8 @@ CHECKSUMS = _NAME = "checksums.txt"
 _RESULT = "result.json"
 # What comes and goes while a trial runs, belongs to no result, or is derived: the card tells of other seeds as well.
 _LEFT_OUT = (_NAME, _RESULT, ".lock", "result-failed.json", "model/README.md")
+# Of a trial of images, and of a run of a user's own command.
+_CHECKPOINTS = ("checkpoint/", "out/checkpoint/")
 
 #: Bytes that ``checksums.txt`` may have: those of a hundred thousand files.
 MOST_LIST_BYTES = 10_000_000
@@ -204,7 +206,7 @@ def _files(folder: Path) -> list[str]:
     """Return the names of all that is in ``folder`` and no folder, links among them."""
     paths = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
     names = (path.relative_to(folder).as_posix() for path in paths)
-    return sorted(name for name in names if name not in _LEFT_OUT and not name.startswith("checkpoint/"))
+    return sorted(name for name in names if name not in _LEFT_OUT and not name.startswith(_CHECKPOINTS))
 
 
 def _checksum(content: bytes) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 from stepladder.errors import StudyError
 from stepladder.studies.files.integrity import differences
 from stepladder.studies.files.records import SavedStudy, StudyRecord
-from stepladder.studies.judging.statistics import class_counts, cut_interval, guess_of, paired_interval
+from stepladder.studies.judging.statistics import class_counts, cut_interval, guess_of, paired_interval, steps_of
 from stepladder.studies.judging.verdicts import judge, rounding_sd, weigh
 from stepladder.training.metrics import Metric, find_metric
 
@@ -88,6 +88,7 @@ class Comparison:
     Attributes:
         labels: a name for each study, in the order given; the first is what the others are compared with.
         metric: what all of them are judged by; accuracy where they differ in that.
+        test_images: of every study; None where other programs measured.
         rungs: names of all rungs, in the order in which the studies have them.
         scores: a row a study and rung that it has.
         differences: a row a later study and rung that the first has too.
@@ -100,7 +101,7 @@ class Comparison:
     metric: Metric
     folders: tuple[Path, ...]
     data: str
-    test_images: int
+    test_images: int | None
     rungs: tuple[str, ...]
     scores: tuple[RungScores, ...]
     differences: tuple[Difference, ...]
@@ -158,14 +159,17 @@ def compare_studies(studies: Sequence[SavedStudy]) -> Comparison:
     # All have the same test images; only of a study with a trial that diverged are their labels looked at.
     diverged = [one for one in studies if any(trial.result.diverged for trial in one.trials)]
     guess = guess_of(diverged[0] if diverged else studies[0], metric)
-    images = first.data.counts["test"] if metric.name == _COMMON.name else metric.images(class_counts(studies[0]))
+    if first.scores is not None:
+        images = steps_of(first, [value for one in scores for value in one.scores.values()])
+    else:
+        images = first.data.counts["test"] if metric.name == _COMMON.name else metric.images(class_counts(studies[0]))
     floor = rounding_sd(images) if metric.share else 0.0
     return Comparison(
         labels=labels,
         metric=metric,
         folders=tuple(study.folder for study in studies),
         data=first.data.name,
-        test_images=first.data.counts["test"],
+        test_images=first.data.counts.get("test"),
         rungs=rungs,
         scores=scores,
         differences=tuple(
@@ -266,6 +270,9 @@ def _with_diverged(study: SavedStudy, rung: str, metric: Metric, guess: float) -
 
 def _refuse_unlike(first: str, one: StudyRecord, label: str, other: StudyRecord) -> None:
     """Refuse to compare two studies that differ in data or splits: their figures are of other images."""
+    if one.scores is not None or other.scores is not None:
+        _refuse_unlike_scores(first, one, label, other)
+        return
     reasons = []
     if one.data.fingerprint != other.data.fingerprint:
         reasons.append(f"other data ({one.data.name} and {other.data.name}, whose images or labels differ)")
@@ -276,6 +283,26 @@ def _refuse_unlike(first: str, one: StudyRecord, label: str, other: StudyRecord)
         raise StudyError(
             f"{first} and {label} cannot be compared, because they have {'; and '.join(reasons)}; "
             "run one of them again with the settings of the other"
+        )
+
+
+def _refuse_unlike_scores(first: str, one: StudyRecord, label: str, other: StudyRecord) -> None:
+    """Refuse to compare scores that are not of one kind: whether they are of the same images, only their users know."""
+    if one.sweep is not None or other.sweep is not None:
+        which = first if one.sweep is not None else label
+        raise StudyError(f"{which} is a sweep, which keeps no test score; compare studies")
+    if one.scores is None or other.scores is None:
+        which = first if one.scores is None else label
+        raise StudyError(
+            f"{first} and {label} cannot be compared: {which} trained on images here, and the other ran a program "
+            "whose images nobody knows; compare studies of one kind"
+        )
+    if one.measured_by.key != other.measured_by.key or (
+        (one.scores.share, one.scores.higher_is_better) != (other.scores.share, other.scores.higher_is_better)
+    ):
+        raise StudyError(
+            f"{first} and {label} cannot be compared: their scores are {one.metric} and {other.metric}, in other units "
+            "or with another direction; run one of them again with the settings of the other"
         )
 
 
@@ -308,9 +335,16 @@ def _find_cautions(labels: Sequence[str], studies: Sequence[SavedStudy]) -> list
             )
         if study.unread:
             found.append(f"{label}: test was not read for all of its trials.")
-        if study.record.validation == 0:
+        if study.record.scores is not None and not study.record.scores.reads_test:
+            found.append(f"The command of {label} read test in every run, so nothing tells whether it chose anything.")
+        elif study.record.scores is None and study.record.validation == 0:
             found.append(f"{label} had no validation images, so its test curve was watched.")
     first = studies[0].record
+    if first.scores is not None:
+        found.append(
+            "Nothing here can tell whether the commands were scored on the same images, or whether a seed means the "
+            "same in each. Differences are taken seed by seed."
+        )
     for label, study in zip(labels[1:], studies[1:], strict=True):
         if phrases := _budgets_that_differ(first, study.record):
             found.append(
@@ -346,12 +380,16 @@ def _settings_that_differ(one: StudyRecord, other: StudyRecord, places: tuple[st
                 "alpha": one.alpha,
                 "smallest_effect": one.smallest_effect,
                 "data": one.data,
+                "contrasts": one.contrasts,
+                "scores": one.scores,
             }
         )
         for record, rungs in ((one, ours), (other, theirs))
     ]
     phrases = differences(trimmed[0], trimmed[1], places)
-    if any(ours[name].recipe.get("network") != theirs[name].recipe.get("network") for name in shared):
+    if one.scores is None and any(
+        ours[name].recipe.get("network") != theirs[name].recipe.get("network") for name in shared
+    ):
         phrases = [f"the networks ({ours[shared[0]].recipe['name']} and {theirs[shared[0]].recipe['name']})", *phrases]
     return phrases
 

@@ -203,7 +203,8 @@ class SweepFindings:
         metric: what decides.
         points: in the plan's order.
         best: the best point and its rivals; None where no point learned with all its seeds.
-        chance_level: an accuracy up to this is no better than guessing.
+        chance_level: an accuracy up to this is no better than guessing; None where another program measured, as
+            nothing is known of its images.
         unlearned: what diverged, failed or ended at chance.
         edges: keys of which the best point has the smallest or largest value.
         rates: how the best learning rate moves with the other keys of a grid.
@@ -216,7 +217,7 @@ class SweepFindings:
     metric: Metric
     points: tuple[Point, ...]
     best: Best | None
-    chance_level: float
+    chance_level: float | None
     unlearned: Unlearned
     edges: tuple[Edge, ...]
     rates: tuple[RateMove, ...]
@@ -235,9 +236,9 @@ class SweepFindings:
         return sweep_of(self.study)
 
     @property
-    def validation_images(self) -> int:
-        """What every accuracy is a share of."""
-        return self.study.record.data.counts["validation"]
+    def validation_images(self) -> int | None:
+        """What every accuracy is a share of; None where another program measured."""
+        return self.study.record.data.counts.get("validation")
 
     @property
     def complete(self) -> int:
@@ -253,7 +254,7 @@ def make_sweep_findings(study: SavedStudy) -> SweepFindings:
     """Work out everything that may be said of a sweep or a search, finished or not."""
     points = summarize_points(study)
     metric = study.record.measured_by
-    best = find_best(points, study.record.data.counts["validation"] if metric.share else None)
+    best = find_best(points, study.record.data.counts.get("validation") if metric.share else None)
     return SweepFindings(
         study=study,
         metric=metric,
@@ -265,7 +266,7 @@ def make_sweep_findings(study: SavedStudy) -> SweepFindings:
         rates=() if best is None else _rate_moves(study, points, best),
         curves=draw_up_curves(study),
         facts=gather_trial_facts(study),
-        advice=advise_study(study) if learned_nothing(points) else (),
+        advice=advise_study(study) if learned_nothing(points) and study.record.scores is None else (),
     )
 
 
@@ -313,9 +314,12 @@ def summarize_points(study: SavedStudy) -> tuple[Point, ...]:
     for trial in study.trials:
         result = trial.result
         measured = metric.on_validation(result)
-        failed = result.status == "failed" or measured is None or result.val_accuracy is None
+        # What another program measures has no accuracy beside it.
+        unmeasured = measured is None or (result.val_accuracy is None and record.scores is None)
+        failed = result.status == "failed" or unmeasured
         score = sweep.diverged if failed or measured is None else measured
-        if not failed and result.val_accuracy is not None and result.val_accuracy <= guessing:
+        accuracy = None if failed else result.val_accuracy
+        if accuracy is not None and guessing is not None and accuracy <= guessing:
             at_chance.setdefault(trial.rung, []).append(trial.seed)
         row = (trial.seed, score, failed, None if failed else result.train_accuracy, result.seconds)
         trials.setdefault(trial.rung, []).append(row)
@@ -350,11 +354,13 @@ def learned_nothing(points: Sequence[Point]) -> bool:
     return bool(ended) and all(not one.stopped and one.n == len(one.failed) + len(one.at_chance) for one in ended)
 
 
-def chance_level(study: SavedStudy) -> float:
+def chance_level(study: SavedStudy) -> float | None:
     """Return the accuracy that guessing passes with a chance of 2.5 % at most, on as many validation images.
 
-    Guessing is naming the largest class always; binomial.
+    Guessing is naming the largest class always; binomial. None where another program measured.
     """
+    if study.record.scores is not None:
+        return None
     from scipy import stats  # longer to import than all that judges a study; only sweeps need it
 
     images = study.record.data.counts["validation"]
@@ -505,6 +511,9 @@ def _next(study: SavedStudy, axis: AxisRecord, side: int) -> Value | None:
 
 
 def _allowed(study: SavedStudy, key: str, value: Value) -> bool:
+    if study.record.scores is not None:  # what a program takes nobody knows; but where all are above 0, so is the next
+        tried = [float(each) for each in _tried(sweep_of(study), key)]
+        return min(tried) <= 0 or float(value) > 0
     if key == BATCH and is_number(value) and float(value) > study.record.data.counts["train"]:
         return False
     try:
@@ -513,6 +522,11 @@ def _allowed(study: SavedStudy, key: str, value: Value) -> bool:
     except RecipeError:
         return False
     return True
+
+
+def _tried(sweep: SweepRecord, key: str) -> Sequence[Value]:
+    axis = next(axis for axis in sweep.axes if axis.key == key)
+    return axis.values or tuple(end for end in (axis.low, axis.high) if end is not None)
 
 
 def _rate_moves(study: SavedStudy, points: Sequence[Point], best: Best) -> tuple[RateMove, ...]:

@@ -224,7 +224,7 @@ def weigh_effects(study: SavedStudy, summaries: Sequence[RungSummary]) -> tuple[
         stopped = set() if study.unread else set(summary.stopped)
         rungs[summary.rung] = _Seeds({**summary.scores, **diverged}, set(diverged), stopped)
     if record.scores is not None:
-        steps = _steps_of(record, [value for each in summaries for value in each.scores.values()])
+        steps = steps_of(record, [value for each in summaries for value in each.scores.values()])
         return tuple(
             _weigh_means(contrast, study, metric, rungs, steps)
             if _is_unpaired(contrast, record, rungs)
@@ -236,7 +236,7 @@ def weigh_effects(study: SavedStudy, summaries: Sequence[RungSummary]) -> tuple[
     return tuple(_weigh(contrast, study, metric, rungs, images) for contrast in record.contrasts)
 
 
-def _steps_of(record: StudyRecord, scores: Sequence[float]) -> float:
+def steps_of(record: StudyRecord, scores: Sequence[float]) -> float:
     """Return into how many steps a score of 1 is divided: by its test images, or by the last digit that is written.
 
     Where neither is known, shares of so many images tell it themselves.
@@ -275,6 +275,7 @@ def _is_unpaired(contrast: ContrastRecord, record: StudyRecord, rungs: dict[str,
     """Whether two rungs share no two seeds, and have two each, so that their means can be compared."""
     assert record.scores is not None
     asked = [set(rungs[name].scores) for name in contrast.weights]
+    # A factorial weighs more than two rungs, which only seeds that all of them share can do.
     if list(contrast.weights.values()) != [1.0, -1.0] or min(map(len, asked)) < FEWEST_JUDGED:
         return False
     return not record.scores.paired or len(asked[0] & asked[1]) < FEWEST_JUDGED

@@ -109,6 +109,18 @@ class EffectRecord(_Record):
         return f"<EffectRecord {self.name[:60]}: {self.mean:.4g} ± {self.error:.2g}, n = {self.n}>"
 
 
+class RungScores(_Record):
+    """A rung of a study: its techniques, and its means over the seeds on validation and on test, in the metric's unit.
+
+    Attributes:
+        validation, test: None where no seed of it has any.
+    """
+
+    techniques: tuple[dict[str, Any], ...]
+    validation: float | None
+    test: float | None
+
+
 class SetRecord(_Record):
     """What one study said of one image set.
 
@@ -119,6 +131,7 @@ class SetRecord(_Record):
         image_shape: height, width, channels.
         images: counts a split.
         may_be_flipped: whether a mirrored image is still of its class; None where nobody said so.
+        rungs: of the study, in its order; none of one whose techniques are not known.
     """
 
     name: str
@@ -140,6 +153,7 @@ class SetRecord(_Record):
     machine: Machine
     precision: str
     effects: tuple[EffectRecord, ...]
+    rungs: tuple[RungScores, ...] = ()
 
     @model_validator(mode="after")
     def _has_images(self) -> SetRecord:

@@ -263,10 +263,10 @@ def _why_alone(alone: Member, pooled: list[list[Member]], all_groups: list[list[
     """Return why no other set answers the question of ``alone``: by the nearest of those that others do answer."""
     for groups in (pooled, all_groups):
         alike = [group for group in groups if asks_about(group[0].effect) == asks_about(alone.effect)]
-        others = [group for group in alike if group[0].record.fingerprint != alone.record.fingerprint]
-        if others:
-            nearest = max(others, key=len)[0]
-            return f"{what_differs(alone.effect, nearest.effect)}, as on {nearest.label}"
+        for group in sorted(alike, key=len, reverse=True):
+            nearest = next((one for one in group if one.record.fingerprint != alone.record.fingerprint), None)
+            if nearest is not None:
+                return f"another contrast than on {nearest.label}: {what_differs(alone.effect, nearest.effect)}"
     return "no other image set has it"
 
 

@@ -19,7 +19,7 @@ from stepladder.studies.files.store import load_study
 from stepladder.studies.findings import Findings, work_out
 from stepladder.studies.judging.statistics import Effect, overlap_of
 from stepladder.studies.judging.verdicts import rounding_sd
-from stepladder.studies.pool.files import EffectRecord, NetworkRecord, PartRecord, SetRecord
+from stepladder.studies.pool.files import EffectRecord, NetworkRecord, PartRecord, RungScores, SetRecord
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,11 @@ def describe_findings(findings: Findings) -> DescribedStudy:
             machine=record.machine,
             precision=record.precision,
             effects=tuple(effects),
+            rungs=tuple(
+                RungScores(techniques=_techniques(rung), validation=summary.validation, test=summary.mean)
+                for rung, summary in zip(record.rungs, findings.rungs, strict=True)
+                if "techniques" in rung.recipe
+            ),
         ),
         tuple(left_out),
         tuple(cautions),

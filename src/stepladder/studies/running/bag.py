@@ -146,7 +146,7 @@ def _fit_on_nodes(
         Stop(),
         callbacks.message,
         refuse_other_stepladder,
-        places=session.slots.setdefault("bag of words", []),
+        places=session.places_for("bag of words"),
     )
     for said in handing.run(list(tasks.values())):
         answer_in(said)

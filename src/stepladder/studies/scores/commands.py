@@ -5,33 +5,22 @@ No shell reads the words unless that is asked for, so that no value can be anyth
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
 import shlex
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from stepladder.errors import StudyError, some_of, unknown
-from stepladder.studies.design.designs import ContrastKind
-from stepladder.studies.design.rules import Rules, looks_for
-from stepladder.studies.files.integrity import hash_plan
-from stepladder.studies.files.records import (
-    ContrastRecord,
-    DataRecord,
-    LookRecord,
-    Machine,
-    RungRecord,
-    ScoresRecord,
-    StudyRecord,
-)
-from stepladder.studies.scores.columns import Unit, is_lower, is_share
-from stepladder.training.metrics import OWN_SMALLEST_EFFECT
+from stepladder.studies.design.designs import PLANS, Contrast, ContrastKind, arrange
+from stepladder.studies.design.sweeps import AxisRecord, Value, as_text, check_keys, point_name
+from stepladder.studies.files.records import ContrastRecord, RungRecord
+from stepladder.studies.scores.naming import Unit, is_lower, is_share
 
 #: What stands in braces in a command.
 PLACES = ("seed", "out", "options", "rung", "fraction", "read_test")
@@ -46,9 +35,11 @@ class CommandPlan:
 
     Attributes:
         run: the words of the command with places in braces: ``{seed}``, ``{out}``, ``{options}``, ``{rung}``,
-            ``{fraction}`` and ``{read_test}``.
-        rungs: ``NAME:arguments``, from below; a + before the name adds to the arguments of the rung below.
-        plan: ``ladder`` compares each rung with the one below, ``add-one`` each with the first.
+            ``{fraction}`` and ``{read_test}``; in a sweep, one for each key of it as well.
+        rungs: ``NAME:arguments``, from below; a + before the name adds to the arguments of the rung below. None in a
+            sweep, and where there are ``fractions``.
+        plan: ``ladder`` compares each rung with the one below, ``add-one`` each with the first. In every plan but the
+            ladder, each ``+NAME`` is a factor: arguments that are taken away, or stand alone on the first rung.
         metric: what the score is called.
         lower_is_better: whether less of it is good; None goes by its name.
         unit: ``percent``, ``fraction`` or ``number``; None takes fractions for what is a share by its name.
@@ -58,7 +49,7 @@ class CommandPlan:
     """
 
     run: str
-    rungs: tuple[str, ...]
+    rungs: tuple[str, ...] = ()
     plan: str = "ladder"
     metric: str = "accuracy"
     lower_is_better: bool | None = None
@@ -72,11 +63,21 @@ class CommandPlan:
         """Whether scores are shares, as fractions of 1 or in percent."""
         return self.unit != "number" and (self.unit is not None or is_share(self.metric))
 
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether more of the score is good: as was said, else by its name."""
+        return not is_lower(self.metric) if self.lower_is_better is None else not self.lower_is_better
+
+    @property
+    def reads_test(self) -> bool:
+        """Whether the command scores test apart from training, when it is asked to."""
+        return "read_test" in _places(self.run)
+
     def check(self) -> None:
         """Raise StudyError where the command or its rungs cannot be run."""
-        _check_command(self.run, self.shell)
-        if self.plan not in ("ladder", "add-one"):
-            raise StudyError(unknown("plan", self.plan, ("ladder", "add-one")))
+        _check_command(self.run, self.shell, PLACES)
+        if self.plan not in PLANS:
+            raise StudyError(unknown("plan", self.plan, PLANS))
         named = _places(self.run)
         if "options" not in named and "rung" not in named and not self.fractions:
             raise StudyError(
@@ -87,6 +88,11 @@ class CommandPlan:
                 raise StudyError(
                     "`fractions` is given, and `run` has no place for it; write {fraction} into the command"
                 )
+            if self.plan not in ("ladder", "add-one"):
+                raise StudyError(
+                    f"`plan={self.plan}` takes rungs for factors, and `fractions` makes rungs that are none; leave one "
+                    "of the two out"
+                )
             for fraction in self.fractions:
                 if not 0 < fraction <= 1:
                     raise StudyError(f"`fractions` has {fraction:g}; a fraction is above 0 and at most 1")
@@ -96,39 +102,127 @@ class CommandPlan:
             raise StudyError("`fractions` makes a rung of each, and `rung` gives others; leave one of the two out")
 
     def rung_records(self) -> tuple[RungRecord, ...]:
-        """Return the rungs with the words of the command, from below.
+        """Return the rungs with the words of the command; see :meth:`arranged`."""
+        return self.arranged()[0]
+
+    def arranged(
+        self, seeds: int = 1, max_trials: int | None = None
+    ) -> tuple[tuple[RungRecord, ...], tuple[ContrastRecord, ...], tuple[str, ...]]:
+        """Return the rungs with the words of the command, what is compared, and what the plan cannot tell apart.
+
+        Args:
+            seeds: runs a rung.
+            max_trials: runs at most; a factorial is thinned out to a balanced fraction.
 
         Raises:
-            StudyError: a rung is not written as one, fewer than two, or two are the same.
+            StudyError: a rung is not written as one, fewer than two, two are the same, or they do not fit the plan.
         """
         self.check()
+        notes: tuple[str, ...] = ()
         if self.fractions:
-            return tuple(self._record(f"{fraction:g}", (), (), fraction) for fraction in sorted(set(self.fractions)))
-        records: list[RungRecord] = []
-        for text in self.rungs:
-            name, colon, written = text.partition(":")
-            adds, name = name.startswith("+"), name.removeprefix("+").strip()
-            if not colon or not re.fullmatch(r"[\w .=+-]+", name):
-                raise StudyError(f"`rung` is {text}; write NAME:arguments, as base: and then '+mixup:--mixup 0.2'")
-            try:
-                own = tuple(shlex.split(written))
-            except ValueError as error:
+            records = tuple(self._record(f"{fraction:g}", (), (), fraction) for fraction in sorted(set(self.fractions)))
+            contrasts = self._compared([record.name for record in records])
+        else:
+            written = [_read_rung(text) for text in self.rungs]
+            if len(written) < 2:
                 raise StudyError(
-                    f"`rung` is {text}, whose arguments cannot be read ({error}); close the quote"
-                ) from error
-            below = tuple(records[-1].recipe["options"]) if adds and records else ()
-            records.append(self._record(name, own if adds and records else (), (*below, *own), None))
-        if len(records) < 2:
-            raise StudyError("a study compares rungs; give two or more, as `rung` base: and then '+mixup:--mixup 0.2'")
-        for place, record in enumerate(records):
-            for other in records[:place]:
-                if record.name == other.name:
-                    raise StudyError(f"two rungs are called '{record.name}'; give each a name of its own")
-                if record.recipe["options"] == other.recipe["options"] and "rung" not in _places(self.run):
-                    raise StudyError(
-                        f"the rungs '{other.name}' and '{record.name}' have the same arguments; change one"
-                    )
+                    "a study compares rungs; give two or more, as `rung` base: and then '+mixup:--mixup 0.2'"
+                )
+            _refuse_twice([rung.name for rung in written])
+            factors = all(rung.adds for rung in written[1:])
+            if self.plan == "ladder" or (self.plan == "add-one" and not factors):
+                records, contrasts = self._one_above_the_other(written), self._compared([one.name for one in written])
+            else:
+                records, contrasts, notes = self._of_factors(written, seeds, max_trials)
+        _refuse_twice([record.name for record in records])
+        self._refuse_alike(records)
+        if max_trials is not None and len(records) * seeds > max_trials:
+            raise StudyError(
+                f"`max_trials` is {max_trials} and the {self.plan} needs {len(records) * seeds} ({len(records)} rungs "
+                f"× {seeds} seeds); raise it, or take fewer seeds"
+            )
+        return records, contrasts, notes
+
+    def _one_above_the_other(self, written: Sequence[_Written]) -> tuple[RungRecord, ...]:
+        records: list[RungRecord] = []
+        for rung in written:
+            adds = rung.adds and bool(records)
+            below = tuple(records[-1].recipe["options"]) if adds else ()
+            records.append(self._record(rung.name, rung.options if adds else (), (*below, *rung.options), None))
         return tuple(records)
+
+    def _of_factors(
+        self, written: Sequence[_Written], seeds: int, max_trials: int | None
+    ) -> tuple[tuple[RungRecord, ...], tuple[ContrastRecord, ...], tuple[str, ...]]:
+        """Return the plan with each rung but the first as a factor: arguments that are there or not."""
+        base = written[0]
+        alone = next((rung for rung in written[1:] if not rung.adds), None)
+        if alone is not None:
+            raise StudyError(
+                f"`plan={self.plan}` takes each rung for a factor, and {alone.name} does not add to the rung below; "
+                f"write it as +{alone.name}:ARGUMENTS, or leave `plan` out to compare each rung with the one below"
+            )
+        if "options" not in _places(self.run):
+            raise StudyError(
+                f"`plan={self.plan}` combines what rungs add, and `run` has no place for that; write {{options}} into "
+                "the command"
+            )
+        own = {rung.name: rung.options for rung in written[1:]}
+        made = arrange(self.plan, tuple(own), base.name, seeds, max_trials)
+        records = []
+        for subset in made.subsets:
+            adds = [word for factor in subset.adds for word in own.get(factor, ())]
+            lacks = [word for factor in subset.lacks for word in own[factor]]
+            options = (*base.options, *(word for factor in subset.on for word in own[factor]))
+            record = self._record(subset.name, tuple(adds), options, None)
+            records.append(record.model_copy(update={"lacks": (shlex.join(lacks),) if lacks else ()}))
+        return tuple(records), tuple(_as_record(each) for each in made.contrasts), made.notes
+
+    def _compared(self, names: Sequence[str]) -> tuple[ContrastRecord, ...]:
+        """Compare each rung with the one below, or with the first."""
+        ladder = self.plan == "ladder"
+        pairs = pairwise(names) if ladder else ((names[0], name) for name in names[1:])
+        kind = ContrastKind.LADDER if ladder else ContrastKind.ADD_ONE
+        return tuple(ContrastRecord(name=name, design=kind, weights={name: 1.0, below: -1.0}) for below, name in pairs)
+
+    def _refuse_alike(self, records: Sequence[RungRecord]) -> None:
+        seen: dict[str, str] = {}
+        for record in records:
+            told = json.dumps(record.recipe, sort_keys=True)
+            if told in seen:
+                raise StudyError(f"the rungs '{seen[told]}' and '{record.name}' have the same arguments; change one")
+            seen[told] = record.name
+
+    def point_record(self, axes: Sequence[AxisRecord], values: Sequence[Value]) -> RungRecord:
+        """Return one point of a sweep as a rung: the command with a value for each key."""
+        record = self._record(point_name(axes, values), (), (), None)
+        own = {axis.key: as_text(value) for axis, value in zip(axes, values, strict=True)}
+        return record.model_copy(update={"recipe": {**record.recipe, "values": own}})
+
+    def check_sweep(self, axes: Sequence[AxisRecord]) -> None:
+        """Raise StudyError where the command cannot be swept over these keys."""
+        keys = [axis.key for axis in axes]
+        for key in keys:
+            if not re.fullmatch(r"[A-Za-z_]\w*", key):
+                raise StudyError(f"`over` has the key {key}; in a command it is a place, so write a word as lr")
+            if key in PLACES:
+                raise StudyError(f"`over` has the key {key}, which {{{key}}} in `run` means already; choose another")
+        check_keys(axes, {})
+        _check_command(self.run, self.shell, (*keys, *PLACES))
+        for key in keys:
+            if key not in _places(self.run):
+                raise StudyError(
+                    f"`over` has the key {key}, and `run` has no place for it; write {{{key}}} into it, as --{key} "
+                    f"{{{key}}}"
+                )
+        if self.rungs or self.fractions:
+            raise StudyError("a sweep makes its points of `over`, and rungs are given too; leave one of the two out")
+        if "fraction" in _places(self.run):
+            raise StudyError("`run` has {fraction}, which a sweep does not fill; sweep it under another name")
+
+    def base_recipe(self) -> dict[str, Any]:
+        """Return what all points of a sweep have of the command."""
+        return {"run": self.run, **({"shell": True} if self.shell else {})}
 
     def _record(self, name: str, adds: tuple[str, ...], options: tuple[str, ...], fraction: float | None) -> RungRecord:
         recipe: dict[str, Any] = {"run": self.run, "options": list(options)}
@@ -141,11 +235,41 @@ class CommandPlan:
         return RungRecord(name=name, adds=(shlex.join(adds),) if adds else (), recipe=recipe)
 
 
+@dataclass(frozen=True)
+class _Written:
+    """A rung as it was written: its name, whether it adds to the one below, and its own arguments."""
+
+    name: str
+    adds: bool
+    options: tuple[str, ...]
+
+
+def _read_rung(text: str) -> _Written:
+    name, colon, written = text.partition(":")
+    adds, name = name.startswith("+"), name.removeprefix("+").strip()
+    if not colon or not re.fullmatch(r"[\w .=+-]+", name):
+        raise StudyError(f"`rung` is {text}; write NAME:arguments, as base: and then '+mixup:--mixup 0.2'")
+    try:
+        return _Written(name, adds, tuple(shlex.split(written)))
+    except ValueError as error:
+        raise StudyError(f"`rung` is {text}, whose arguments cannot be read ({error}); close the quote") from error
+
+
+def _refuse_twice(names: Sequence[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise StudyError(f"two rungs are called '{name}'; give each a name of its own")
+
+
+def _as_record(contrast: Contrast) -> ContrastRecord:
+    return ContrastRecord(name=contrast.name, design=contrast.design, weights=contrast.weights)
+
+
 def _places(run: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(run) if name}
 
 
-def _check_command(run: str, shell: bool) -> None:
+def _check_command(run: str, shell: bool, places: Sequence[str]) -> None:
     try:
         named = [name for _, name, _, _ in string.Formatter().parse(run) if name is not None]
         words = [run] if shell else shlex.split(run)
@@ -154,9 +278,9 @@ def _check_command(run: str, shell: bool) -> None:
     if not words:
         raise StudyError("`run` is empty; give the command, as 'python train.py --seed {seed} --out {out} {options}'")
     for name in named:
-        if name not in PLACES:
+        if name not in places:
             raise StudyError(
-                f"`run`: {unknown('place', name, PLACES)}; a brace that is meant is written twice, as {{{{"
+                f"`run`: {unknown('place', name, places)}; a brace that is meant is written twice, as {{{{"
             )
     if "seed" not in named:
         raise StudyError(
@@ -183,6 +307,7 @@ def words_of(recipe: Mapping[str, Any], seed: int, out: Path, read_test: bool) -
     options = [str(option) for option in recipe["options"]]
     values = {"seed": str(seed), "out": str(out), "rung": str(recipe.get("rung", ""))}
     values["fraction"] = f"{recipe.get('fraction', 1):g}"
+    values |= recipe.get("values", {})  # of a sweep, by key
     if recipe.get("shell"):
         quoted = {name: shlex.quote(value) for name, value in values.items()}
         quoted |= {"options": shlex.join(options), "read_test": READ_TEST if read_test else ""}
@@ -196,65 +321,6 @@ def words_of(recipe: Mapping[str, Any], seed: int, out: Path, read_test: bool) -
         else:
             words.append(word.format(**values, options=shlex.join(options), read_test=READ_TEST if read_test else ""))
     return words
-
-
-def make_record(plan: CommandPlan, seeds: int, rules: Rules, **about: Any) -> StudyRecord:
-    """Return the record of a study of a command, hashed, with ``seeds`` seeds a rung.
-
-    Args:
-        about: ``name``, ``versions``, ``machine``, ``command`` and ``created``, for a reader.
-    """
-    rungs = plan.rung_records()
-    pairs = pairwise(rungs) if plan.plan == "ladder" else ((rungs[0], rung) for rung in rungs[1:])
-    kind = ContrastKind.LADDER if plan.plan == "ladder" else ContrastKind.ADD_ONE
-    smallest = rules.smallest_effect
-    if smallest is None:
-        smallest = OWN_SMALLEST_EFFECT if plan.share else 0.0
-    text = json.dumps([rung.recipe for rung in rungs], sort_keys=True)
-    machine = about["machine"]
-    assert isinstance(machine, Machine)
-    (look,) = looks_for(seeds, rules)
-    higher = not plan.lower_is_better if plan.lower_is_better is not None else not is_lower(plan.metric)
-    record = StudyRecord(
-        plan=plan.plan,
-        plan_hash="",
-        rungs=rungs,
-        contrasts=tuple(
-            ContrastRecord(name=rung.name, design=kind, weights={rung.name: 1.0, below.name: -1.0})
-            for below, rung in pairs
-        ),
-        looks=(LookRecord(seeds=look.seeds, share=look.share),),
-        metric=plan.metric,
-        alpha=rules.alpha,
-        smallest_effect=smallest,
-        spending="declared" if rules.final else "open",
-        seeds=tuple(range(seeds)),
-        validation=0.0,
-        precision="float32",
-        device="cpu",
-        data=DataRecord(
-            name=about["name"],
-            fingerprint=hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest(),
-            split="",
-            class_names=(),
-            image_shape=(1, 1, 1),
-            counts={},
-            notes=(),
-        ),
-        versions=about["versions"],
-        machine=machine,
-        command=about["command"],
-        created=about["created"],
-        scores=ScoresRecord(
-            source="command",
-            share=plan.share,
-            higher_is_better=higher,
-            diverged=plan.diverged,
-            columns={"Command": plan.run, "Unit": plan.unit or ("fraction" if plan.share else "number")},
-            reads_test="read_test" in _places(plan.run),
-        ),
-    )
-    return record.model_copy(update={"plan_hash": hash_plan(record)})
 
 
 @dataclass(frozen=True)

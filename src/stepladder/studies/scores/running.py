@@ -6,15 +6,16 @@ import math
 import re
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from stepladder import trial as trial_module
 from stepladder.errors import StudyError, some_of
-from stepladder.files import replace_json
 from stepladder.studies.design.rules import Rules, check_seeds
 from stepladder.studies.design.trials import CommandTrial
-from stepladder.studies.files.integrity import differences
+from stepladder.studies.files.checksums import forget_files, save_result
+from stepladder.studies.files.integrity import differences, hash_plan, is_other_grid
 from stepladder.studies.files.machine import now
 from stepladder.studies.files.records import AddedSeeds, Reading, SavedStudy, StudyRecord, TrialResult
 from stepladder.studies.files.store import (
@@ -32,6 +33,7 @@ from stepladder.studies.running.cluster.commands import ClusterSlots, OnCluster
 from stepladder.studies.running.commands import CommandCall, CommandSlots, Ended, Limits
 from stepladder.studies.running.locks import try_lock
 from stepladder.studies.scores.commands import Reported, read_report, words_of
+from stepladder.studies.study import lacks_time, next_look, note_owned_files
 from stepladder.training.stop import Stop
 
 #: What a run prints, in its folder.
@@ -87,20 +89,71 @@ class CommandExecution:
                 raise StudyError("`gpus` deals out those of this machine; on a cluster say `gpus_each=1`")
 
 
+@dataclass(frozen=True)
+class CommandSchedule:
+    """What is about to run.
+
+    Attributes:
+        trials: those to run, in order.
+        done: how many have ended before.
+        workers: how many run at the same time.
+    """
+
+    record: StudyRecord
+    trials: tuple[CommandTrial, ...]
+    done: int
+    workers: int
+
+
 class CommandCallbacks:
     """Called as runs go on; every method does nothing until it is overridden."""
 
     def message(self, sentence: str) -> None:
         """Something happened that whoever is watching should know."""
 
-    def planned(self, record: StudyRecord, trials: int, done: int) -> None:
-        """The plan is written; so many runs are to do, and so many have ended before."""
+    def planned(self, schedule: CommandSchedule) -> None:
+        """The plan is written, or goes on to its next look, and the first of these runs is about to start."""
+
+    def point_started(self, number: int, total: int, name: str) -> None:
+        """A search begins its next point, which may have been run before."""
 
     def ended(self, trial: CommandTrial, result: TrialResult) -> None:
-        """A run has ended."""
+        """A run has ended, and its result is saved."""
 
     def reading(self, trials: int) -> None:
         """All training has ended, and test is about to be read for so many runs."""
+
+
+class CommandCallbackList(CommandCallbacks):
+    """Several as one: each is called with everything, in order."""
+
+    def __init__(self, callbacks: Sequence[CommandCallbacks]) -> None:
+        self.callbacks = tuple(callbacks)
+
+    def message(self, sentence: str) -> None:
+        """Tell each."""
+        for one in self.callbacks:
+            one.message(sentence)
+
+    def planned(self, schedule: CommandSchedule) -> None:
+        """Tell each."""
+        for one in self.callbacks:
+            one.planned(schedule)
+
+    def point_started(self, number: int, total: int, name: str) -> None:
+        """Tell each."""
+        for one in self.callbacks:
+            one.point_started(number, total, name)
+
+    def ended(self, trial: CommandTrial, result: TrialResult) -> None:
+        """Tell each."""
+        for one in self.callbacks:
+            one.ended(trial, result)
+
+    def reading(self, trials: int) -> None:
+        """Tell each."""
+        for one in self.callbacks:
+            one.reading(trials)
 
 
 def run_commands(
@@ -109,12 +162,16 @@ def run_commands(
     rules: Rules,
     execution: CommandExecution,
     callbacks: CommandCallbacks | None = None,
+    *,
+    most: int | None = None,
 ) -> SavedStudy:
     """Run every trial of a command that has not ended, then have test read where the command does so apart.
 
     Args:
-        record: of :func:`~stepladder.studies.scores.commands.make_record`.
+        record: of :func:`~stepladder.studies.scores.command_record.make_record`, or of a sweep, which reads no test.
         out: the study's folder; a study of the same plan there goes on, with more seeds where these are asked for.
+        most: of ``seeds="auto"``, the seeds that a rung may get: what is undecided goes on to its next look, while
+            there is time for all of it; None for the seeds of the record alone.
 
     Raises:
         StudyError: the folder holds another study, or another process runs this one.
@@ -123,59 +180,110 @@ def run_commands(
     execution.check()
     check_seeds(len(record.seeds))
     watching = callbacks or CommandCallbacks()
+    with owning(out):
+        record = _go_on(out, record, rules, auto=most is not None)
+        retry = execution.retry_failed
+        with execution.stop.observing():
+            while True:
+                pool = CommandPool(out, record, execution, watching.message)
+                _run_missing(out, record, pool, watching, retry=retry)
+                study, retry = load_study(out), False
+                following = None if most is None or study.missing or record.sweep else next_look(study, most)
+                if following is None or lacks_time(study, following, execution.stop.left(), watching.message):
+                    break
+                record = following
+                write_record(out, record)
+        end_study(study)
+        return study
+
+
+@contextmanager
+def owning(out: Path) -> Iterator[None]:
+    """Hold a folder of commands for this process.
+
+    Raises:
+        StudyError: another one holds it.
+    """
     with try_lock(out / "trials") as mine:
         if not mine:
             raise StudyError(
                 f"another process runs the study in {out}; wait for it, or choose another folder with `out`"
             )
-        record = _go_on(out, record, rules)
-        trials = command_trials(record)
-        ended = {one.id: result for one in trials if (result := read_result(out / "trials" / one.id)) is not None}
-        if execution.retry_failed:
-            ended = {name: result for name, result in ended.items() if result.status == "finished"}
-        todo = [one for one in trials if one.id not in ended]
-        watching.planned(record, len(todo), len(trials) - len(todo))
-        pool = _Pool(out, record, execution, watching.message)
-        with execution.stop.observing():
-            for one, result in pool.run(todo, read_test=False):
-                watching.ended(one, result)
-            _read_test(out, record, pool, watching)
-        study = load_study(out)
-        write_results(study)
-        return study
+        yield
 
 
-def _go_on(out: Path, record: StudyRecord, rules: Rules) -> StudyRecord:
+def end_study(study: SavedStudy, *more: str) -> None:
+    """Write ``results.csv``, and the checksums of what no run has left where all have ended.
+
+    Args:
+        more: names of files beside those of every study.
+    """
+    write_results(study)
+    if not study.missing:
+        note_owned_files(study, *more)
+
+
+def _run_missing(out: Path, record: StudyRecord, pool: CommandPool, watching: CommandCallbacks, *, retry: bool) -> None:
+    trials = command_trials(record)
+    ended = {one.id: result for one in trials if (result := read_result(out / "trials" / one.id)) is not None}
+    if retry:
+        ended = {name: result for name, result in ended.items() if result.status == "finished"}
+    todo = tuple(one for one in trials if one.id not in ended)
+    if todo:
+        forget_files(out)
+    watching.planned(CommandSchedule(record, todo, len(trials) - len(todo), pool.workers))
+    for one, result in pool.run(todo, read_test=False):
+        watching.ended(one, result)
+    _read_test(out, record, pool, watching)
+
+
+def _go_on(out: Path, record: StudyRecord, rules: Rules, *, auto: bool) -> StudyRecord:
     """Write the plan, or return the one that is there, with the seeds that are asked for beyond it."""
     found = read_record(out)
     if found is None:
         write_record(out, record)
         return record
+    if is_other_grid(found, record):
+        write_record(out, record)
+        return record
+    refuse_other_plan(out, found, record)
+    more = len(record.seeds) > len(found.seeds)
+    if more and rules.final:
+        raise StudyError(f"`final` looks once, at {len(found.seeds)} seeds; leave it out to add seeds")
+    if auto or not (more or found.reached):
+        return found
+    update: dict[str, object] = {"reached": {}, "command": record.command}
+    if more:
+        new = tuple(seed for seed in record.seeds if seed not in found.seeds)
+        added = AddedSeeds(seeds=new, time=now(), after_reading=record.sweep is None)
+        update |= {"seeds": record.seeds, "added": (*found.added, added)}
+    found = found.model_copy(update=update)
+    write_record(out, found)
+    return found
+
+
+def refuse_other_plan(out: Path, found: StudyRecord, record: StudyRecord) -> None:
+    """Refuse to go on in a folder with another plan.
+
+    Raises:
+        StudyError: it has another.
+    """
     if found.scores is None:
         raise StudyError(f"{out} holds a study of images; choose another folder with `out`")
     # Its looks follow from the seeds that it was begun with, whatever is asked for now.
     here = record.model_copy(update={"looks": found.looks})
-    if changed := differences(found, here):
+    changed = differences(found, here)
+    if changed or hash_plan(found) != hash_plan(here):
         raise StudyError(
-            f"{out} holds another study: {some_of(changed, 3)}; choose another folder with `out`, or the same plan to "
-            "go on"
+            f"{out} holds another study: {some_of(changed or ['the plan differs'], 3)}; choose another folder with "
+            "`out`, or the same plan to go on"
         )
-    if len(record.seeds) > len(found.seeds):
-        if rules.final:
-            raise StudyError(f"`final` looks once, at {len(found.seeds)} seeds; leave it out to add seeds")
-        new = tuple(seed for seed in record.seeds if seed not in found.seeds)
-        added = AddedSeeds(seeds=new, time=now(), after_reading=True)
-        found = found.model_copy(
-            update={"seeds": record.seeds, "added": (*found.added, added), "command": record.command}
-        )
-        write_record(out, found)
-    return found
 
 
-def _read_test(out: Path, record: StudyRecord, pool: _Pool, watching: CommandCallbacks) -> None:
+def _read_test(out: Path, record: StudyRecord, pool: CommandPool, watching: CommandCallbacks) -> None:
     """Have every finished run that has no test score read test, once all training has ended; note it before."""
     assert record.scores is not None
-    if not record.scores.reads_test:
+    if not record.scores.reads_test or record.sweep is not None:
         return
     unread = []
     for one in command_trials(record):
@@ -206,7 +314,7 @@ def _read_test(out: Path, record: StudyRecord, pool: _Pool, watching: CommandCal
     write_readings(out, (*past, reading.model_copy(update={"ended": True})))
 
 
-class _Pool:
+class CommandPool:
     """Runs the trials of a command, here or on a cluster, and saves what each leaves."""
 
     def __init__(
@@ -229,8 +337,13 @@ class _Pool:
             if isinstance(slots, ClusterSlots):
                 node, retries = slots.ran[call.name]
                 result = result.model_copy(update={"node": node, "retries": retries})
-            replace_json(self._folder(trial) / "result.json", result.model_dump(mode="json"))
+            save_result(self._folder(trial), result)
             yield trial, result
+
+    @property
+    def workers(self) -> int:
+        """How many runs go on at the same time."""
+        return self._execution.slots
 
     def _slots(self) -> CommandSlots | ClusterSlots:
         """Return where runs go: both take calls, and yield how each ended."""
@@ -249,7 +362,7 @@ class _Pool:
         environment = {
             trial_module.SEED: str(trial.seed),
             trial_module.OUT: str(inner),
-            trial_module.READ_TEST: "1" if read_test or not self._reads_test else "0",
+            trial_module.READ_TEST: "1" if read_test or not self._may_not_read else "0",
             trial_module.FRACTION: f"{trial.recipe.get('fraction', 1):g}",
         }
         names = (f"test-{STDOUT}", f"test-{STDERR}") if read_test else (STDOUT, STDERR)
@@ -257,8 +370,10 @@ class _Pool:
         return CommandCall(trial.id, words, environment, inner, (folder / names[0], folder / names[1]), read_test)
 
     @property
-    def _reads_test(self) -> bool:
-        return self._record.scores is not None and self._record.scores.reads_test
+    def _may_not_read(self) -> bool:
+        """Whether training is to leave test alone: it is read afterwards, or, in a sweep, never."""
+        own = self._record.scores
+        return self._record.sweep is not None or (own is not None and own.reads_test)
 
     def _result(self, trial: CommandTrial, ended: Ended, read_test: bool) -> TrialResult:
         own = self._record.scores
@@ -287,7 +402,11 @@ class _Pool:
     ) -> TrialResult:
         val = reported.val if reported else None
         test = reported.test if reported else None
-        if reported and test is None and not self._reads_test:
+        if self._record.sweep is not None:
+            test = None  # a sweep has no use for it, and keeps it from whoever reads the sweep
+            if reported and val is None:
+                failure = "it has no score: a sweep chooses by val, and it reported test alone"
+        elif reported and test is None and not self._may_not_read:
             val, test = None, val  # the one score that there is, which is then judged
         if before is not None:
             val = before.val_score

@@ -11,7 +11,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from stepladder.errors import StudyError, described, unknown
+from stepladder.errors import StepladderError, StudyError, described, unknown
 from stepladder.files import remove_links
 from stepladder.studies.track.base import Tracker, TrackerCallbacks
 
@@ -24,7 +24,7 @@ TRACKERS = {
     "mlflow": "stepladder.studies.track.mlflow:MLflow",
 }
 
-#: Where packages of others name their trackers: a class that inherits from :class:`Tracker`, by the name of ``--track``.
+#: Where packages of others name their trackers: a class that inherits from :class:`Tracker`, by its name for ``track``.
 ENTRY_POINTS = "stepladder.trackers"
 
 
@@ -78,7 +78,7 @@ def make_trackers(names: Sequence[str], out: Path, say: Callable[[str], None]) -
         say: told in one sentence when a tracker fails; it is left alone from then on.
 
     Raises:
-        StudyError: there is no tracker of that name.
+        StudyError: there is no tracker of that name, or one cannot begin.
         RecipeError: its library is not installed.
     """
     check_trackers(names)
@@ -87,4 +87,9 @@ def make_trackers(names: Sequence[str], out: Path, say: Callable[[str], None]) -
 
 
 def _make(name: str, out: Path) -> Tracker:
-    return find_tracker(name)(out / "tracking" / name, out.resolve().name)
+    try:
+        return find_tracker(name)(out / "tracking" / name, out.resolve().name)
+    except StepladderError:
+        raise
+    except Exception as error:  # nothing has begun, so whoever asked for it may as well know now
+        raise StudyError(f"the tracker {name} cannot begin ({described(error)}); leave it out, or mend that") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -108,7 +109,7 @@ class Tracker(ABC):
     def add(self, run: str, settings: Mapping[str, Setting], epoch: int, figures: Mapping[str, float]) -> None:
         """Note figures of a run that has been closed, perhaps by an earlier process."""
 
-    def summarize(self, figures: Mapping[str, Setting]) -> None:  # noqa: ARG002, B027 (a tracker may leave it out)
+    def summarize(self, figures: Mapping[str, Setting]) -> None:  # noqa: B027 (a tracker may leave it out)
         """Note what the whole study says, at its end: a verdict, a mean and an interval a technique, and the rungs.
 
         It may be told again, with more, when seeds are added.
@@ -228,7 +229,9 @@ class TrackerCallbacks(Callbacks):
         if self.failed:
             return
         try:
-            act()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what one library holds against another is no concern of the user's
+                act()
         except Exception as error:  # a tracker's trouble of any kind is no reason to lose a trial
             self.failed = True
             reason = " ".join(str(error).split())[:200] or type(error).__name__

@@ -96,7 +96,7 @@ class MLflow(Tracker):
         )
 
     def _create(self, run: str, settings: Mapping[str, Setting]) -> str:
-        rung = str(settings.get("rung", ""))
+        rung = str(settings.get("rung", "")).replace("'", "’")  # a quotation mark would end the search for it
         above = self._find(_RUNG, rung)
         if above is None:
             above = self._new(rung, {_RUNG: rung})
@@ -111,9 +111,8 @@ class MLflow(Tracker):
         return str(run.info.run_id)
 
     def _find(self, tag: str, value: str) -> str | None:
-        quoted = value.replace("'", "")
         runs = self._client.search_runs(
-            [self._experiment], f"tags.`{tag}` = '{quoted}'", order_by=["attributes.start_time DESC"], max_results=1
+            [self._experiment], f"tags.`{tag}` = '{value}'", order_by=["attributes.start_time DESC"], max_results=1
         )
         return str(runs[0].info.run_id) if runs else None
 

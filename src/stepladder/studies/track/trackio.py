@@ -64,7 +64,7 @@ class Trackio(Tracker):
 
     def summarize(self, figures: Mapping[str, Setting]) -> None:
         """Note words as the config of a run of its own, and numbers as its figures."""
-        words = {name: value for name, value in figures.items() if isinstance(value, str)}
+        words: dict[str, Setting] = {name: value for name, value in figures.items() if isinstance(value, str)}
         self._init(VERDICTS, words, "allow")
         self.log(0, {name: float(value) for name, value in figures.items() if not isinstance(value, str)})
         self.end(finished=True)

@@ -29,13 +29,16 @@ class WeightsAndBiases(Tracker):
     requires = ("wandb",)
 
     def __init__(self, folder: Path, project: str) -> None:
+        # Not by an argument alone: where a key is saved, wandb asks its server whose that is before it reads those.
+        self._mode = os.environ.get("WANDB_MODE") or "offline"
+        os.environ["WANDB_MODE"] = self._mode
+        os.environ["WANDB_ERROR_REPORTING"] = "false"  # which would go to its makers
         try:
             import wandb
         except ImportError as error:
             raise RecipeError(missing_extra("wandb", "track")) from error
         self._library: Any = wandb
         self._folder = folder
-        self._mode = os.environ.get("WANDB_MODE") or "offline"
         self._project = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in project)[:128]
         self._run: Any = None
 
@@ -53,7 +56,7 @@ class WeightsAndBiases(Tracker):
         run.finish(exit_code=0 if finished else 1)
 
     def add(self, run: str, settings: Mapping[str, Setting], epoch: int, figures: Mapping[str, float]) -> None:
-        """Take the run up again; offline this is a further file of the run, which ``wandb sync`` sends after the first."""
+        """Take the run up again; offline in a further file of it, which ``wandb sync`` sends after the first."""
         again = self._open(run, settings, new=False)
         again.log(dict(figures), step=epoch)
         again.finish()

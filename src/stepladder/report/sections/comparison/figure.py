@@ -20,6 +20,7 @@ from stepladder.report.figures.style import (
     header_lines,
     house_style,
     new_figure,
+    page_width,
     printable,
     text_width,
     write_header,
@@ -44,20 +45,21 @@ def draw_comparison(comparison: Comparison, *, compact: bool = False) -> Figure:
         labels = [
             textwrap.shorten(printable(label), 28 if compact else 40, placeholder="…") for label in comparison.labels
         ]
-        facts = [comparison.data, count(comparison.test_images, "test image")]
+        images = comparison.test_images
+        facts = [comparison.data, *([] if images is None else [count(images, "test image")])]
         facts += ["small marks: seeds", "large marks: means", "lines: 95 % intervals"]
         header = header_lines(facts, ["a comparison that was not planned"], 60 if compact else 110)
         columns = 1 if compact else 3
         legend = 0.2 * -(-len(labels) // columns) + 0.1
         row = 0.24 + _LANE * len(labels)
         top = header_height(header) + legend + 0.22
-        width, height = (4.9 if compact else 9.2), top + row * len(comparison.rungs) + 0.62
+        width, height = page_width(4.9 if compact else 9.2), top + row * len(comparison.rungs) + 0.62
         figure = new_figure(width, height)
         names = [textwrap.shorten(printable(rung), 24 if compact else 32, placeholder="…") for rung in comparison.rungs]
         left = 0.32 + max(text_width(figure, name, 10.5, "bold") for name in names)
         right = 0.25 if compact else 1.5
         axes = figure.add_axes(
-            (left / width, 0.62 / height, (width - left - right) / width, row * len(comparison.rungs) / height)
+            (left / width, 0.62 / height, max(0.1, width - left - right) / width, row * len(comparison.rungs) / height)
         )
         axes.set_ylim(-0.5, len(names) - 0.5)
         scale = Scale(comparison.metric.unit)

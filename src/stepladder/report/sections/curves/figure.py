@@ -22,6 +22,7 @@ from stepladder.report.figures.style import (
     header_lines,
     house_style,
     new_figure,
+    panel_width,
     printable,
     write_header,
     write_legend,
@@ -65,7 +66,7 @@ def draw_curves(findings: Findings, *, compact: bool = False) -> Figure:
     with house_style():
         rungs, curves = findings.rungs, findings.curves
         columns = min(len(rungs), 2) if compact else _columns(len(rungs))
-        panel = 1.55 if compact else max(2.2, 4.4 - columns)
+        panel = panel_width(1.55 if compact else max(2.2, 4.4 - columns), columns, _LEFT, _RIGHT)
         characters = int((panel + 0.3) * 13)
         subtitles = [
             _subtitle(rung, found.finished, characters) for rung, found in zip(rungs, curves.rungs, strict=True)

@@ -10,6 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from stepladder.report.atlas import describe_beside
 from stepladder.report.marks import (
     chart_verdict,
     confidence_of,
@@ -24,6 +25,7 @@ from stepladder.report.units import UNDEFINED, Scale, amount, correlation, p_val
 from stepladder.studies.findings import Findings
 from stepladder.studies.judging.statistics import Effect
 from stepladder.studies.judging.verdicts import POWER
+from stepladder.studies.pool.atlas import techniques_of
 
 
 class EffectsSection(Section[Findings]):
@@ -35,6 +37,17 @@ class EffectsSection(Section[Findings]):
     def applies(self, findings: Findings) -> bool:
         """Whether any trial learned something: differences between networks that did not are no effects."""
         return findings.nothing_learned is None
+
+    def sentences(self, findings: Findings) -> list[str]:
+        """Return what the atlas has of the same techniques; nothing where there is none."""
+        if not findings.limits.read or findings.metric.name != "accuracy":
+            return []
+        record = findings.study.record
+        return describe_beside(
+            (contrast.name, techniques_of(record, contrast))
+            for contrast, effect in zip(record.contrasts, findings.effects, strict=True)
+            if not effect.is_interaction
+        )
 
     def pictures(self, findings: Findings) -> tuple[Picture, ...]:
         """Return the forest plot, where the plan asks anything of a technique."""
@@ -201,7 +214,7 @@ def _caption(findings: Findings, new_images: bool) -> str:
         looks = ", however often seeds are added,"
     several = max(findings.together, findings.interactions) > 1
     adjusted = "adjusted t-interval (Bonferroni)" if several else "t-interval"
-    right = confidence_of(findings.together, findings.interactions, record.alpha, looks)
+    right = confidence_of(findings.together, findings.interactions, record.alpha, looks, findings.unseen)
     pairs = " Correlation: of the two rungs over seeds." if any(effect.rung for effect in findings.effects) else ""
     together, independent = "", ""
     if findings.together and findings.interactions:

@@ -20,6 +20,7 @@ from stepladder.report.figures.style import (
     header_lines,
     house_style,
     new_figure,
+    page_width,
     printable,
     text_width,
     verdict_color,
@@ -90,13 +91,14 @@ def effect_axes(findings: Findings, effects: Sequence[Effect], title: str, compa
     header = _header(findings, 60 if compact else 110)
     top = header_height(header) + (0.62 if compact else 0.46)
     row = 0.5
-    width, height = (4.9 if compact else 9.2), top + row * max(len(effects), 1) + 0.62
+    width, height = page_width(4.9 if compact else 9.2), top + row * max(len(effects), 1) + 0.62
     figure = new_figure(width, height)
     widths = [text_width(figure, name, 10, "bold") for name in names]
     widths += [text_width(figure, note, 8.5) for note in notes if note]
     left = 0.32 + max(widths, default=1.0)
     right = 0.25 if compact else 3.15
-    axes = figure.add_axes((left / width, 0.62 / height, (width - left - right) / width, row * len(effects) / height))
+    across = max(0.1, width - left - right) / width
+    axes = figure.add_axes((left / width, 0.62 / height, across, row * len(effects) / height))
     axes.set_ylim(-0.5, len(effects) - 0.5)
     axes.set_xlim(_limits(effects, scale, findings.study.record.smallest_effect))
     axes.set_yticks([])

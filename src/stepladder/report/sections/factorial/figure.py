@@ -17,6 +17,7 @@ from stepladder.report.figures.style import (
     header_lines,
     house_style,
     new_figure,
+    page_width,
     printable,
     text_width,
     write_header,
@@ -69,7 +70,7 @@ def draw_interactions(findings: Findings, *, compact: bool = False) -> Figure:
         probe = new_figure(4, 4)
         labels = ["\n".join(textwrap.wrap(printable(name), 11 if compact else 13)) for name in names]
         side = 0.34 + max(text_width(probe, label, size, "bold") for label in labels)
-        width = max(side + cell * len(columns) + 0.3, 4.9)
+        width = max(side + cell * len(columns) + 0.3, min(4.9, page_width(4.9)))
         header = _header(findings, int(width * 12))
         top = header_height(header) + 0.5
         bottom = 0.24 + 0.16 * max(label.count("\n") + 1 for label in labels)

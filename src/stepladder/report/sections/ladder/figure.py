@@ -21,6 +21,7 @@ from stepladder.report.figures.style import (
     header_lines,
     house_style,
     new_figure,
+    page_width,
     printable,
     text_width,
     write_header,
@@ -60,14 +61,14 @@ def draw_ladder(findings: Findings, *, compact: bool = False) -> Figure:
         row = max(0.6, 0.26 + _LINE * (1 + max(len(label.lines) for label in labels)))
         header = _header(findings, 60 if compact else 110)
         top = header_height(header) + 0.5
-        width, height = (4.9 if compact else 9.2), top + row * (len(rungs) + 0.1) + 0.62
+        width, height = page_width(4.9 if compact else 9.2), top + row * (len(rungs) + 0.1) + 0.62
         figure = new_figure(width, height)
         left = 0.32 + max(_width(figure, label) for label in labels)
         effects = effects_of_rungs(findings)
         several = any(effect.interval for effect in effects.values())
         right = 0.25 if compact else 2.75 if several else 1.65 if effects else 1.0
         axes = figure.add_axes(
-            (left / width, 0.62 / height, (width - left - right) / width, row * (len(rungs) + 0.1) / height)
+            (left / width, 0.62 / height, max(0.1, width - left - right) / width, row * (len(rungs) + 0.1) / height)
         )
         _draw_frame(axes, rungs, scale, f"{findings.metric.label}, {scale.unit}")
         _draw_steps(axes, rungs, scale, list(effects.values()))

@@ -496,7 +496,7 @@ def _describe_confidence(findings: Findings) -> list[str]:
         return []
     seeds = f"{ns[0]} seeds" if len(ns) == 1 else f"{ns[0]} to {ns[-1]} seeds"
     when = ", however often seeds are added," if findings.study.record.spending == "open" else ""
-    right = confidence_of(findings.together, findings.interactions, findings.study.record.alpha, when)
+    right = confidence_of(findings.together, findings.interactions, findings.study.record.alpha, when, findings.unseen)
     if max(findings.together, findings.interactions) > 1:
         return [f"Each interval is of {seeds}. {right}"]
     return [right.replace("The interval is right", f"The interval, of {seeds}, is right")]

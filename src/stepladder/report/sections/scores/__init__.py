@@ -6,10 +6,11 @@ from typing import Any, assert_never
 
 from stepladder.report.markdown import render_list
 from stepladder.report.section import Section
-from stepladder.report.sections.protocol import describe_readings, judged_by
+from stepladder.report.sections.protocol import describe_readings, judged_by, rules_of_sweep
 from stepladder.report.sections.protocol import platform as describe_platform
 from stepladder.report.units import count, duration
 from stepladder.studies.findings import Findings
+from stepladder.studies.judging.points import SweepFindings
 
 
 class ScoresSection(Section[Findings]):
@@ -26,14 +27,30 @@ class ScoresSection(Section[Findings]):
 
     def markdown(self, findings: Findings) -> str:
         """Return the lists of facts."""
-        values = self.values(findings)
-        how, where = (
-            render_list(f"{what}: {which}" for what, which in values[name]) for name in ("protocol", "platform")
-        )
-        return f"{how}\n\n### Versions and hardware\n\n{where}" if where else how
+        return _as_markdown(self.values(findings))
 
 
-def facts(findings: Findings) -> list[tuple[str, str]]:
+class SweepScoresSection(Section[SweepFindings]):
+    """What someone needs to judge how far the scores of a swept command can be believed."""
+
+    key = "protocol"
+    heading = "How it was done"
+
+    def values(self, findings: SweepFindings) -> dict[str, Any]:
+        """Return both lists of facts."""
+        return {"protocol": facts(findings), "platform": describe_platform(findings.study.record)}
+
+    def markdown(self, findings: SweepFindings) -> str:
+        """Return the lists of facts."""
+        return _as_markdown(self.values(findings))
+
+
+def _as_markdown(values: dict[str, Any]) -> str:
+    how, where = (render_list(f"{what}: {which}" for what, which in values[name]) for name in ("protocol", "platform"))
+    return f"{how}\n\n### Versions and hardware\n\n{where}" if where else how
+
+
+def facts(findings: Findings | SweepFindings) -> list[tuple[str, str]]:
     """Return where the scores come from and how they were judged, as (what, how) pairs."""
     record = findings.study.record
     scores = record.scores
@@ -44,16 +61,22 @@ def facts(findings: Findings) -> list[tuple[str, str]]:
         case "runs":
             source = "folders that training programs wrote"
         case "command":
-            source = "a command, run here once for each rung and seed"
+            source = f"a command, run here once for each {'rung' if record.sweep is None else 'point'} and seed"
         case _:
             assert_never(scores.source)
     seconds = findings.facts.costs.seconds
+    if isinstance(findings, SweepFindings):
+        noun, rules = "point", rules_of_sweep(findings)
+        test = [("Test", "no part of it: a sweep chooses by val alone, and keeps no test score")]
+    else:
+        noun, rules = "rung", [("Judged by", judged_by(findings))]
+        test = [("Test", describe_readings(findings.study))] if scores.reads_test else []
     return [
         ("Source", f"{source}: {record.data.name}"),
         *scores.columns.items(),
-        ("Plan", f"{record.plan}: {count(len(record.rungs), 'rung')}, {count(len(record.seeds), 'seed')}"),
-        ("Judged by", judged_by(findings)),
-        *([("Test", describe_readings(findings.study))] if scores.reads_test else []),
+        ("Plan", f"{record.plan}: {count(len(record.rungs), noun)}, {count(len(record.seeds), 'seed')}"),
+        *rules,
+        *test,
         *([("Time", f"{duration(seconds)} in all runs")] if seconds else []),
         ("Started", record.created),
         ("Plan hash", record.plan_hash),

@@ -15,6 +15,7 @@ from stepladder.report.figures.style import (
     header_lines,
     house_style,
     new_figure,
+    page_width,
     write_header,
     write_legend,
 )
@@ -28,7 +29,7 @@ def draw_sizes(findings: CurveFindings, *, compact: bool = False) -> Figure:
     record, law, scale = findings.study.record, findings.law, Scale(findings.metric.unit)
     with house_style():
         facts = [record.data.name, count(len(record.seeds), "seed"), count(record.data.counts["test"], "test image")]
-        width, height = (4.9, 4.2) if compact else (6.4, 4.4)
+        width, height = page_width(4.9 if compact else 6.4), 4.2 if compact else 4.4
         header = header_lines(facts, ["unfinished"] if findings.study.missing else [], int(width * 12))
         figure = new_figure(width, height)
         columns = 2 if compact else 4

@@ -19,6 +19,8 @@ from stepladder.report.figures.style import (
     header_lines,
     house_style,
     new_figure,
+    page_width,
+    panel_width,
     printable,
     write_header,
     write_legend,
@@ -50,10 +52,11 @@ def draw_sweep_curves(findings: SweepFindings, *, compact: bool = False) -> Figu
         groups = {(): list(range(len(sweep.points)))}
     with house_style():
         abreast = min(len(groups), 2 if compact else 4)
-        wide = 1.75 if compact and abreast > 1 else 4.0 if compact else 6.4 if abreast == 1 else 8.6 / abreast
         left, gap, bottom, between = 0.68, 0.24, 0.58, 0.16
+        usual = 1.75 if compact and abreast > 1 else 4.0 if compact else 6.4 if abreast == 1 else 8.6 / abreast
+        wide = panel_width(usual, abreast, left + 0.1, gap)
         rows = -(-len(groups) // abreast)
-        width = max(left + abreast * (wide + gap) + 0.1, 4.9)
+        width = max(left + abreast * (wide + gap) + 0.1, page_width(4.9))
         titled = 0.3 if not single and len(sweep.axes) > 1 else 0.05
         facts = [study.record.data.name, count(len(sweep.points), "point")]
         band = [] if single else ["band: lowest to highest seed"]

@@ -52,6 +52,10 @@ def describe_sweep(findings: SweepFindings) -> list[str]:
             sentences.append("With one seed, its place may be chance.")
         sentences += map(_rate, findings.rates)
     closing = "Test was not read: a sweep chooses by validation images alone."
+    if (own := findings.study.record.scores) is not None:
+        closing = "A sweep chooses by val alone, and keeps no test score."
+        if not own.reads_test:
+            closing += " The command has no {read_test}: nothing here can tell whether it read test."
     if best is not None and len(findings.points) > 1:
         extreme = "highest" if findings.metric.higher_is_better else "lowest"
         closing += f" The {extreme} of several means is a little too {extreme[:-3]} by chance."
@@ -88,11 +92,7 @@ def _limits(findings: SweepFindings) -> Iterator[str]:
 def _unlearned(findings: SweepFindings) -> list[str]:
     """Name what diverged and what ended at chance; a value at which nothing learned is named once."""
     found = findings.unlearned
-    measured = "" if findings.metric.name == "accuracy" else "an accuracy of "
-    guessing = (
-        f"ended no better than guessing ({measured}{percent(findings.chance_level)} or less on "
-        f"{count(findings.validation_images, 'validation image')})"
-    )
+    guessing = _no_better_than_guessing(findings)
     sentences = []
     if found.values:
         others = [axis.key for axis in findings.sweep.axes if axis.key != found.key]
@@ -116,8 +116,21 @@ def _unlearned(findings: SweepFindings) -> list[str]:
     if chance := [_share(point, len(point.at_chance)) for point in found.points if point.at_chance]:
         sentences.append(f"E{guessing[1:]}: {_some(chance)}.")
     if not sentences and not findings.study.missing:
+        if findings.chance_level is None:
+            return ["Every run ended with a score."]
         sentences.append("Every point learned: no loss diverged, and every seed ended better than guessing.")
     return sentences
+
+
+def _no_better_than_guessing(findings: SweepFindings) -> str:
+    """Return how a trial ended that did not diverge and learned nothing; no run of a command is said to."""
+    if findings.chance_level is None or findings.validation_images is None:
+        return "ended without a score"
+    measured = "" if findings.metric.name == "accuracy" else "an accuracy of "
+    return (
+        f"ended no better than guessing ({measured}{percent(findings.chance_level)} or less on "
+        f"{count(findings.validation_images, 'validation image')})"
+    )
 
 
 def _share(point: Point, bad: int) -> str:

@@ -62,12 +62,13 @@ def point_table(findings: SweepFindings) -> TextTable:
     """Return every point with its figures, in the plan's order."""
     metric, scale = findings.metric, Scale(findings.metric.unit)
     head = "validation" if metric.name == "accuracy" else metric.validation_label
+    trained = findings.study.record.scores is None  # here: nothing is known of the training of another program
     rows = [
         (
             *(as_text(value) for value in point.values),
             UNDEFINED if point.mean is None else scale.spread(point.mean, point.sd),
             str(point.n),
-            hundredths(point.train),
+            *([hundredths(point.train)] if trained else []),
             duration(point.seconds),
             _state(point) or UNDEFINED,
         )
@@ -75,16 +76,17 @@ def point_table(findings: SweepFindings) -> TextTable:
     ]
     return TextTable(
         caption=(
-            f"{capital(metric.validation_label)} after the last epoch: mean ± sample standard deviation over n "
-            "seeds. One that diverged counts as guessing; one that was stopped is left out. Train: accuracy on plain "
-            f"training images in evaluation mode. Time: mean wall time of a finished trial. {UNDEFINED} marks what is "
-            "not defined."
+            f"{capital(metric.validation_label)}{' after the last epoch' if trained else ''}: mean ± sample standard "
+            f"deviation over n seeds. One that diverged counts as {'guessing' if trained else 'the worst score'}; one "
+            "that was stopped is left out. "
+            + ("Train: accuracy on plain training images in evaluation mode. " if trained else "")
+            + f"Time: mean wall time of a finished trial. {UNDEFINED} marks what is not defined."
         ),
         header=(
             *(axis.key for axis in findings.sweep.axes),
             f"{head}, {scale.unit}",
             "n",
-            "train, %" if metric.name == "accuracy" else "train accuracy, %",
+            *(["train, %" if metric.name == "accuracy" else "train accuracy, %"] if trained else []),
             "time a trial",
             "note",
         ),
@@ -113,14 +115,16 @@ def terminal_points(findings: SweepFindings) -> Table:
         table.add_column(Text(axis.key), justify="right", overflow="fold")
     metric, scale = findings.metric, Scale(findings.metric.unit)
     decides = "val" if metric.name == "accuracy" else f"val {metric.name}"
-    for head in (f"{decides}\n{scale.unit}", "train\n%", "time\na trial"):
+    trained = findings.study.record.scores is None
+    for head in (f"{decides}\n{scale.unit}", *(["train\n%"] if trained else []), "time\na trial"):
         table.add_column(head, justify="right", no_wrap=True)
     table.add_column("")
     for point in points:
         score = UNDEFINED if point.mean is None else scale.spread(point.mean, point.sd)
         score += f" (n={point.n})" if point.n and len(findings.study.record.seeds) > 1 else ""
         # Values come from the user; as Text they are never read as rich's markup.
-        cells = [*(as_text(value) for value in point.values), score, hundredths(point.train), duration(point.seconds)]
+        cells = [*(as_text(value) for value in point.values), score]
+        cells += [*([hundredths(point.train)] if trained else []), duration(point.seconds)]
         table.add_row(*(Text(cell) for cell in cells), Text(_state(point), style="red"))
     return table
 

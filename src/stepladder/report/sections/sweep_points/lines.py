@@ -18,6 +18,8 @@ from stepladder.report.figures.style import (
     header_lines,
     house_style,
     new_figure,
+    page_width,
+    panel_width,
     printable,
     write_header,
     write_legend,
@@ -49,10 +51,11 @@ def _draw(findings: SweepFindings, measure: Measure, compact: bool) -> Figure:
     line = sweep.search is None and len(sweep.axes) == 1
     with house_style():
         abreast = 1 if compact else min(len(sweep.axes), 3)
-        wide = 4.3 if compact else 6.0 if len(sweep.axes) == 1 else 10.6 / abreast - 0.4
         high, left, bottom, gap = 2.6 if compact else 3.0, 0.78, 0.72, 0.25
+        usual = 4.3 if compact else 6.0 if len(sweep.axes) == 1 else 10.6 / abreast - 0.4
+        wide = panel_width(usual, abreast, 0, left + gap)
         rows = -(-len(sweep.axes) // abreast)
-        width = max(abreast * (left + wide + gap), 4.9)
+        width = max(abreast * (left + wide + gap), page_width(4.9))
         header = header_lines(
             facts_of(findings, measure), ["unfinished"] if findings.study.missing else [], int(width * 11)
         )

@@ -20,6 +20,7 @@ from stepladder.report.figures.style import (
     header_lines,
     house_style,
     new_figure,
+    page_width,
     printable,
     text_width,
     write_header,
@@ -89,10 +90,10 @@ def _draw(findings: SweepFindings, measure: Measure, compact: bool) -> Figure:
         labels = [printable(as_text(each)) for panel in panels for each in panel.down.values]
         side = 0.62 + max(text_width(probe, label, 8.5) for label in labels)
         widths = [side + cell * len(panel.across.values) + _GAP for panel in panels]
-        room = 6.0 if compact else 11.5
+        room = page_width(6.0 if compact else 11.5)
         abreast = max(1, min(len(panels), int(room // max(widths)), 4))
         rows = [panels[start : start + abreast] for start in range(0, len(panels), abreast)]
-        width = max(abreast * max(widths), 4.9)
+        width = max(abreast * max(widths), min(4.9, page_width(4.9)))
         facts = facts_of(findings, measure)
         if measure == "score":
             facts.append(
@@ -260,5 +261,6 @@ def facts_of(findings: SweepFindings, measure: Measure) -> list[str]:
     record = findings.study.record
     facts = [record.data.name, count(len(record.rungs), "point"), f"{count(len(record.seeds), 'seed')} each"]
     if measure == "score":
-        return [*facts, count(findings.validation_images, "validation image")]
+        images = findings.validation_images
+        return facts if images is None else [*facts, count(images, "validation image")]
     return [*facts, record.machine.accelerator or record.machine.processor]

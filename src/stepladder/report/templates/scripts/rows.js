@@ -1,4 +1,5 @@
-// Rungs or effects: a row each, every seed a dot, the interval, and the verdict's shape and color.
+// Rungs or effects: a row each, every seed a dot, the interval, and the verdict's shape and color. With `dots`, items name
+// their dots, as the sets of a pool; `wider` says what the pale band is.
 function rows(items, options) {
   const { width, colors, narrow, axisTitle, range, zone } = options;
   const right = 28 + 7.1 * Math.max(...items.map((item) => Math.max(item.text.length, item.word.length + 2)));
@@ -29,13 +30,13 @@ function rows(items, options) {
     data.push({
       x: item.values, y: swarm(item.values, range, pixels, row).map((lift) => level + lift), mode: "markers",
       marker: { size: 8, color: colors.equivalent, opacity: 0.75 }, cliponaxis: false,
-      hoverinfo: "text", text: item.seeds.map((seed, i) => `${safe(item.name)}, seed ${seed}: ${options.write(item.values[i])}`),
+      hoverinfo: "text", text: item.seeds.map((seed, i) => `${safe(item.name)}, ${options.dots ? safe(seed) : "seed " + seed}: ${options.write(item.values[i])}`),
     });
     if (item.mean !== null) {
       data.push({
         x: [item.mean], y: [level], mode: "markers", cliponaxis: false, hoverinfo: "text",
         marker: { symbol: SHAPES[item.kind], size: 13, color, line: { color: item.kind === "undecided" || item.kind === "none" ? color : colors.card, width: item.kind === "undecided" || item.kind === "none" ? 2 : 1 } },
-        text: [[safe(item.name), item.word, `mean ${options.write(item.mean)}`, item.interval ? `interval ${options.write(item.interval[0])} to ${options.write(item.interval[1])}` : "", item.wider ? `on new images ${options.write(item.wider[0])} to ${options.write(item.wider[1])}` : ""].filter(Boolean).join("<br>")],
+        text: [[safe(item.name), item.word, `mean ${options.write(item.mean)}`, item.interval ? `interval ${options.write(item.interval[0])} to ${options.write(item.interval[1])}` : "", item.wider ? `${options.wider || "on new images"} ${options.write(item.wider[0])} to ${options.write(item.wider[1])}` : ""].filter(Boolean).join("<br>")],
       });
     } else {
       note(0.5, level, "no result yet", { font: { color: colors.muted }, xanchor: "center", bgcolor: colors.card });

@@ -1,0 +1,141 @@
+"""The atlas's page, its figures, and what users meet: all of it made from the findings, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from benchmarks.atlas.defaults import describe_defaults
+from stepladder.files import replace_bytes, replace_json, replace_text
+from stepladder.report.figures.style import to_png
+from stepladder.report.markdown import escape, render_list, render_table
+from stepladder.report.sections.pool import PoolLeftOutSection, PoolStudiesSection, describe_pool, set_table
+from stepladder.report.sections.pool.figure import draw_properties, draw_sets
+from stepladder.report.sections.pool_techniques import counted_words, odds_table, pool_table
+from stepladder.report.units import Scale, count, listing
+from stepladder.studies.pool import ATLAS_FILE
+from stepladder.studies.pool.atlas import Atlas, AtlasEntry
+from stepladder.studies.pool.files import PoolFile, SetRecord
+from stepladder.studies.pool.findings import PooledTechnique, PoolFindings, pool_studies
+from stepladder.studies.pool.sets import DescribedStudy
+
+_ROOT = Path(__file__).parents[2]
+#: How many techniques a reader is told to try first.
+_FIRST = 3
+
+#: Kinds of image sets that readers have, and which of the atlas's are of the kind.
+_KINDS: tuple[tuple[str, Callable[[SetRecord], bool]], ...] = (
+    ("photographs, from pretrained weights", lambda one: max(one.image_shape[:2]) >= 64),
+    ("small color images, from scratch", lambda one: one.image_shape[2] == 3 and max(one.image_shape[:2]) < 64),
+    ("small gray images, from scratch", lambda one: one.image_shape[2] == 1),
+)
+
+
+def write_page(pool: PoolFile, root: Path = _ROOT, atlas_file: Path = ATLAS_FILE) -> list[Path]:
+    """Write ``docs/what-helps-where.md``, its figures and the package's ``atlas.json``; return their paths."""
+    found = _pooled(pool.studies)
+    images = root / "docs/images"
+    paths = []
+    for number, one in enumerate(found.techniques, start=1):
+        for name, draw in (("forest", draw_sets), ("moves", draw_properties)):
+            paths.append(images / f"atlas-{name}-{number}.png")
+            replace_bytes(paths[-1], to_png(draw(found, one)))
+    page = root / "docs/what-helps-where.md"
+    replace_text(page, render_page(pool, found))
+    replace_json(atlas_file, make_atlas(found).model_dump(mode="json"))
+    return [page, *paths, atlas_file]
+
+
+def make_atlas(found: PoolFindings) -> Atlas:
+    """Return what users meet: every pooled effect that says something of a new set."""
+    entries = [
+        AtlasEntry(
+            techniques=tuple(sorted(str(setting["name"]) for setting in one.techniques)),
+            network=one.network,
+            beside=one.around,
+            sets=one.sets,
+            helped=one.counted.get("helped", 0),
+            hurt=one.counted.get("hurt", 0),
+            mean=one.points.mean,
+            new_set=one.points.prediction,
+        )
+        for one in found.techniques
+        if one.points.mean is not None and one.points.prediction is not None
+    ]
+    return Atlas(sets=found.sets, entries=tuple(entries))
+
+
+def render_page(pool: PoolFile, found: PoolFindings) -> str:
+    """Return the page as Markdown."""
+    parts = [
+        "# What helps where",
+        "What should I try first on my images? Each technique below was switched on and off on "
+        f"{count(found.sets, 'image set')}, with {_seeds(pool)} seeds each, in {count(len(pool.studies), 'run')}. "
+        "First comes what to try, then how sure that is: **a new set** is the interval in which the effect on one more "
+        "image set like these will lie with 95 %. It decides nothing for you: your own study does.",
+        "## What to try first",
+        render_table_of_firsts(pool),
+        "## Every technique",
+        *(escape(sentence) for sentence in describe_pool(found)),
+        render_table(pool_table(found)),
+        render_table(odds_table(found)),
+        "## Set by set",
+    ]
+    for number, one in enumerate(found.techniques, start=1):
+        name = escape(one.name)
+        parts += [
+            f"### {name}",
+            f"![Forest plot of {name}, set by set.](images/atlas-forest-{number}.png)",
+            f"![Small plots of what may move {name}.](images/atlas-moves-{number}.png)",
+        ]
+    parts += [render_table(set_table(found)), "## One recipe for all sets"]
+    parts += [
+        "Chosen by the validation images of all other sets, and scored on the test images of the set left out:",
+        render_list(line.strip() for line in describe_defaults(pool)),
+        "## The runs",
+        *(escape(note) for note in pool.notes),
+        *(
+            render_table(table)
+            for section in (PoolStudiesSection(), PoolLeftOutSection())
+            for table in section.tables(found)
+        ),
+        f"Made by `{pool.command} --page` from the findings that `{pool.command}` wrote; [the formulas]"
+        "(statistics.md#several-image-sets); [how to pool your own](pool.md).",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def render_table_of_firsts(pool: PoolFile) -> str:
+    """Return for each kind of images the techniques with the highest mean, each with its sets and its new set."""
+    lines = ["| images | try first | how sure |", "| --- | --- | --- |"]
+    for words, belongs in _KINDS:
+        records = [record for record in pool.studies if belongs(record)]
+        if not records:
+            continue
+        found = _pooled(records)
+        firsts = best_of(found)
+        if not firsts:
+            lines.append(f"| {words} | nothing can be said | {count(found.sets, 'set')} |")
+        scale = Scale(found.unit)
+        for one in firsts:
+            new = scale.interval(one.points.prediction) if one.points.prediction else "needs three sets"
+            mean = f"{scale.difference(one.points.mean)} {scale.step}"
+            lines.append(f"| {words} | {escape(one.name)} | {mean}; {counted_words(one)}; a new set {escape(new)} |")
+    return "\n".join(lines)
+
+
+def best_of(found: PoolFindings) -> list[PooledTechnique]:
+    """Return the techniques with the highest mean above zero, each named once, by the contrast that most sets have."""
+    once: dict[str, PooledTechnique] = {}
+    for one in sorted(found.techniques, key=lambda each: -each.sets):
+        once.setdefault(one.settings, one)
+    better = [one for one in once.values() if one.points.mean is not None and one.points.mean > 0]
+    return sorted(better, key=lambda one: -(one.points.mean or 0.0))[:_FIRST]
+
+
+def _pooled(records: Sequence[SetRecord]) -> PoolFindings:
+    return pool_studies([DescribedStudy(record, (), ()) for record in records])
+
+
+def _seeds(pool: PoolFile) -> str:
+    return listing([str(seeds) for seeds in sorted({record.seeds for record in pool.studies})])

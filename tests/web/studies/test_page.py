@@ -1,0 +1,195 @@
+"""The pages in a real browser: they follow what changes, show names as text, and everyone can use them."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+# What tests/browser.py has skipped this module for, where it is not installed.
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+
+from tests.browser import PATIENCE, Browser, needs_axe, needs_browser, open_browser
+from tests.terminal import Terminal
+from tests.web.served import Served, served
+from tests.web.studies.made_up import ladder, replace, write_checkpoint, write_record, write_study, write_trial
+from tests.web.studies.test_app import key_of
+from tests.web.studies.test_viewer import judged
+
+pytestmark = needs_browser
+
+#: A name that would be a script, were it anything but text.
+HOSTILE = "<img src=x onerror=document.title='caught'>"
+
+
+@dataclass(frozen=True)
+class Address:
+    """An address, as a browser of tests/browser.py takes a page."""
+
+    url: str
+
+    def as_uri(self) -> str:
+        return self.url
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with open_browser() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("studies")
+    judged(folder / "done", ladder(rungs=3, seeds=3, first=3), upto=3)
+    judged(folder / "more", ladder(rungs=3, seeds=3, first=3, created="2026-02-01T12:00:00+00:00"), upto=3)
+    trials = write_study(folder / "half", ladder(rungs=3, seeds=4, first=4), ended=lambda one: one.seed == 0)
+    write_trial(folder / "half", trials[3], failure=f"the training loss was not finite {HOSTILE}")
+    write_checkpoint(folder / "half", trials[4], 2)
+    write_study(folder / HOSTILE.replace("/", " "), ladder(rungs=1, seeds=1, first=2))
+    (folder / "broken").mkdir()
+    replace(folder / "broken" / "study.json", "{")
+    report = "<!doctype html><script>fetch('/events'); document.title = 'ran ' + document.domain</script>"
+    replace(folder / "done" / "report.html", report)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(studies: Path, terminal: Terminal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served(terminal, tmp_path_factory.mktemp("cwd"), "view", str(studies), "--port", "0", "--control") as running:
+        yield running
+
+
+def open_study(
+    browser: Browser, server: Served, studies: Path, place: str, width: int = 1280, dark: bool = False
+) -> None:
+    browser.open(Address(f"{server.base}/study/{key_of(studies, place)}"), width, dark=dark)
+    wait(browser, "return document.querySelectorAll('.seed[title]').length > 0 || !!document.querySelector('.badge')")
+
+
+def wait(browser: Browser, script: str) -> None:
+    WebDriverWait(browser.driver, PATIENCE).until(lambda _: browser.js(script))
+
+
+def text_of(browser: Browser, selector: str) -> str:
+    return str(browser.js("return document.querySelector(arguments[0]).innerText", selector))
+
+
+@needs_axe
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (360, False), (360, True)])
+def test_axe_finds_nothing_and_nothing_goes_wrong(
+    browser: Browser, server: Served, studies: Path, width: int, dark: bool
+) -> None:
+    browser.open(Address(server.base + "/"), width, dark=dark)
+    wait(browser, "return document.querySelectorAll('.studies > li').length === 5")
+    assert browser.violations() == []
+    assert browser.complaints() == []
+    for place in ("done", "half", "broken"):
+        open_study(browser, server, studies, place, width, dark)
+        if place != "broken":
+            wait(browser, "return document.querySelectorAll('.charts svg').length === 2")
+        assert browser.violations() == []
+        assert browser.js("return document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+        assert browser.complaints() == []
+        assert all(url.startswith(server.base) for url in browser.requests())
+
+
+def test_names_are_text(browser: Browser, server: Served, studies: Path) -> None:
+    browser.open(Address(server.base + "/"), 1280)
+    wait(browser, "return document.querySelectorAll('.studies > li').length === 5")
+    assert "<img src=x" in text_of(browser, ".studies")
+    open_study(browser, server, studies, "half")
+    wait(browser, "return document.querySelectorAll('.problems li').length > 0")
+    assert f"rung 0, seed 1: the training loss was not finite {HOSTILE}" in text_of(browser, ".problems")
+    assert "caught" not in browser.driver.title
+    assert browser.js("return document.images.length") == 0
+
+
+def test_a_page_follows_what_changes(browser: Browser, server: Served, tmp_path: Path, studies: Path) -> None:
+    record = ladder(rungs=2, seeds=3, first=3)
+    trials = write_record(studies / "live", record)
+    time.sleep(1)  # not found again within half a second of the last look
+    open_study(browser, server, studies, "live")
+    states = "return [...document.querySelectorAll('#trials ~ .scroll .seed')].map((one) => one.dataset.state).join('')"
+    wait(browser, f"{states} === 'wwwwww'")
+    focused = browser.driver.find_element(By.CSS_SELECTOR, "tbody input[type=checkbox]")
+    browser.driver.execute_script("arguments[0].focus()", focused)
+    write_checkpoint(studies / "live", trials[0], 2)
+    wait(browser, f"{states} === 'pwwwww'")
+    write_trial(studies / "live", trials[0])
+    write_trial(studies / "live", trials[1], failure="the training loss was not finite")
+    wait(browser, f"{states} === 'fwwxww'")
+    assert "2 of 6 trials have ended" in text_of(browser, ".now")
+    assert "the training loss was not finite" in text_of(browser, ".problems")
+    assert "No verdict yet. The first look is at 3 seeds" in text_of(browser, ".now")
+    wait(browser, "return document.querySelectorAll('.charts svg path').length > 8")
+    # Who had a box under the finger still has it.
+    assert browser.js("return document.activeElement === arguments[0]", focused)
+    shutil.rmtree(studies / "live")
+    wait(browser, "return document.querySelector('.badge').dataset.state === 'removed'")
+    assert "was removed, renamed or moved" in text_of(browser, ".now")
+    assert browser.complaints() == []
+
+
+def test_values_are_read_by_the_keyboard(browser: Browser, server: Served, studies: Path) -> None:
+    open_study(browser, server, studies, "done")
+    wait(browser, "return document.querySelectorAll('.charts svg').length === 2")
+    slider = browser.driver.find_element(By.ID, "epoch")
+    last = text_of(browser, "label[for=epoch]")
+    slider.send_keys(Keys.HOME)
+    wait(browser, "return document.querySelector('label[for=epoch]').innerText.startsWith('Epoch 0 of')")
+    assert "10" in text_of(browser, "#curves ~ .scroll tbody tr")
+    slider.send_keys(Keys.ARROW_RIGHT)
+    wait(browser, "return document.querySelector('label[for=epoch]').innerText.startsWith('Epoch 1 of')")
+    slider.send_keys(Keys.END)
+    wait(browser, f"return document.querySelector('label[for=epoch]').innerText === '{last}'")
+
+
+def test_a_verdict_and_its_report_are_shown(browser: Browser, server: Served, studies: Path) -> None:
+    open_study(browser, server, studies, "done")
+    wait(browser, "return document.querySelectorAll('.verdicts li').length === 2")
+    assert "rung 1 helped" in text_of(browser, ".verdicts")
+    link = browser.driver.find_element(By.LINK_TEXT, "Open the report").get_attribute("href")
+    browser.driver.get(str(link))
+    # Its script runs, knows no domain, and hears nothing of the server.
+    wait(browser, "return document.title.startsWith('ran')")
+    assert browser.driver.title.strip() == "ran"
+    assert any("connect-src" in one or "Content Security Policy" in one for one in browser.complaints())
+
+
+def test_studies_are_chosen_and_compared(browser: Browser, server: Served) -> None:
+    browser.open(Address(server.base + "/"), 1280)
+    wait(browser, "return document.querySelectorAll('.studies > li').length >= 5")
+    search = browser.driver.find_element(By.CSS_SELECTOR, ".filter input")
+    search.send_keys("done")
+    wait(browser, "return [...document.querySelectorAll('.studies > li')].filter((one) => !one.hidden).length === 1")
+    search.send_keys(Keys.CONTROL, "a")
+    search.send_keys(Keys.DELETE)
+    for place in ("done", "more"):
+        box = f"[aria-label$=', {place}'][type=checkbox]"
+        browser.driver.find_element(By.CSS_SELECTOR, box).send_keys(Keys.SPACE)
+    button = browser.driver.find_element(By.CSS_SELECTOR, ".filter button")
+    assert button.text == "Compare 2 studies"
+    button.send_keys(Keys.ENTER)
+    wait(browser, "return document.title.includes('studies on digits')")
+    assert "Nothing to compare, since both trained the same trials" in text_of(browser, "main")
+
+
+def test_control_asks_first_and_says_what_it_will_run(browser: Browser, server: Served, studies: Path) -> None:
+    write_record(studies / "half", ladder(rungs=3, seeds=4, first=4, command="stepladder study digits --out half"))
+    open_study(browser, server, studies, "half")
+    go_on = "[...document.querySelectorAll('button')].find((one) => one.textContent === 'Go on')"
+    wait(browser, f"return {go_on}.checkVisibility()")
+    assert "Stop" not in text_of(browser, ".now")
+    browser.js(f"{go_on}.click()")
+    assert "This runs the command that its study.json has" in text_of(browser, "dialog")
+    assert text_of(browser, "dialog pre") == "stepladder study digits --out half"
+    browser.driver.switch_to.active_element.send_keys(Keys.ESCAPE)
+    wait(browser, "return !document.querySelector('dialog').open")
+    assert not (studies / "half" / ".lock").exists()  # nothing was started
