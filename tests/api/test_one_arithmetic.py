@@ -80,6 +80,7 @@ def test_what_the_bits_of_a_sweep_need(reason: str, size: int, threads: int | No
         arithmetic=SimpleNamespace(reason=reason),
         data=SimpleNamespace(image_shape=(size, size, 3), class_names=("a",) * 10),
         rungs=[SimpleNamespace(name="best", recipe=recipe.to_table())],
+        scores=None,
     )
     best = SimpleNamespace(point=SimpleNamespace(name="best"))
     findings: Any = SimpleNamespace(best=best, study=SimpleNamespace(record=record))

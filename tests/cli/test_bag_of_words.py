@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from stepladder.baselines import settings
-from stepladder.studies import bag_of_words as study_bag
+from stepladder.studies.running import bag as running_bag
 
 Call = Callable[..., Any]
 FAST = ("--limit", "30", "--words", "20", "--seeds", "1")
@@ -102,7 +102,7 @@ def test_ctrl_c_says_how_to_go_on(stepladder: Call, monkeypatch: pytest.MonkeyPa
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(study_bag, "fit_bag", stop)
+    monkeypatch.setattr(running_bag, "fit_bag", stop)
     outcome = stepladder("bag-of-words", "digits", *FAST)
     assert outcome.code == 130
     assert "goes on from the seeds that are finished:\n  stepladder bag-of-words digits --limit 30" in outcome.out

@@ -113,7 +113,7 @@ def test_its_trials_can_be_watched(stepladder: Call) -> None:
     pytest.importorskip("tensorboard", reason="the extra 'track' is not installed")
     assert stepladder("sweep", "digits", *RATES, *SMALL, "--out", "out", "--track", "tensorboard").code == 0
     runs = sorted(path.name for path in Path("out/tracking/tensorboard").iterdir())
-    assert runs == ["optimizer.lr-0.01-seed0", "optimizer.lr-0.1-seed0"]
+    assert runs == ["optimizer.lr-0.01-seed0", "optimizer.lr-0.1-seed0", "verdicts"]
 
 
 def test_trials_at_once_want_a_gpu_in_a_search_as_well(stepladder: Call) -> None:

@@ -68,7 +68,7 @@ _add(
     "It takes the options of study that concern data, recipe, plan and judging.",
     "plan digits --plan ladder+leave-one-out",
     "plan my_images/ --seeds auto --pilot studies/digits-ladder",
-    "plan --run 'python train.py --seed {seed} {options}' --rung base: --rung '+mixup:--mixup 0.2' --sd 0.4",
+    "plan --run './run {seed} {options}' --rung a: --rung b:--mix --sd 0.4",
     group=TRAINING,
 )
 _add(
@@ -87,7 +87,7 @@ _add(
     "sweep digits --over optimizer.lr=0.3,0.1 --over batch_size=32,128",
     "sweep my_images/ --over dropout.p=0,0.25,0.5,0.75 --seeds 3",
     "sweep digits --over optimizer.lr=0.001..0.3 --search optuna",
-    "sweep --run 'python train.py --seed {seed} --lr {lr}' --over lr=0.3,0.1,0.03",
+    "sweep --run 'python train.py {seed} {lr}' --over lr=0.3,0.1",
     group=TRAINING,
 )
 _add(

@@ -74,6 +74,7 @@ class CommandOptions(ProgramOptions):
         Parameter(
             group=COMMAND,
             negative="",
+            show_default=False,
             help="With --cluster, a file or folder that each node needs to run the command, as train.py; repeat. "
             "Without any, nodes run it in the same folder, which they must share.",
         ),

@@ -15,7 +15,11 @@ from stepladder.cli.groups import FIRST, OUTPUT
 def pool(
     studies: Annotated[
         tuple[Path, ...],
-        Parameter(negative="", help="Folders of studies of different image sets, and of findings that were saved."),
+        Parameter(
+            negative="",
+            show_default=False,
+            help="Folders of studies of different image sets, and of findings that were saved.",
+        ),
     ] = (),
     /,
     *,

@@ -15,7 +15,6 @@ import stepladder
 from stepladder.errors import StepladderWarning
 from stepladder.studies.running import worker
 from stepladder.studies.running.interpreter import python_command
-from stepladder.training.stop import Stop
 
 SOURCE = Path(stepladder.__file__).parent
 #: Of the library; the second passes the real one on, so that nothing would be noticed.
@@ -76,9 +75,8 @@ def test_what_named_files_import_is_found_after_all_that_is_installed(
     before = list(sys.path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(worker, "register", lambda _: None)
-    order = {"techniques": named, "networks": (), "path": ["/beside/own", *before], "shared": {}}
-    with pytest.raises(TypeError):  # where the trials are read
-        worker._train(order, Stop(), worker._Telling(StringIO()))
+    order = {"techniques": named, "networks": (), "path": ["/beside/own", *before]}
+    worker._register(order)
     assert sys.path == ([*before, "/beside/own"] if named else before)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import sqlite3
 import sys
 from pathlib import Path
@@ -18,8 +19,10 @@ from tests.studies.track.conftest import run_alone
 #: Trackio needs pillow < 13, and constraints.txt pins 13, so it has an environment of its own: make trackio makes it.
 OWN = Path(__file__).parents[3] / ".trackio/bin/python"
 PYTHON = sys.executable if importlib.util.find_spec("trackio") else str(OWN)
+# It ends the process that several tests share (pytest-xdist), and make trackio runs it alone.
 installed = pytest.mark.skipif(
-    not Path(PYTHON).exists(), reason="trackio needs pillow < 13, and constraints.txt pins 13; make trackio tests it"
+    not Path(PYTHON).exists() or "PYTEST_XDIST_WORKER" in os.environ,
+    reason="trackio needs pillow < 13, and constraints.txt pins 13; make trackio tests it",
 )
 
 

@@ -199,7 +199,7 @@ class _Pages:
             self._viewer.wake()
             version, silent = -1, 0.0
             try:
-                yield "retry: 2000\n\n"
+                yield "retry: 3000\n\n"
                 while stopping is None or not stopping.is_set():
                     version, text = board.text_since(version)
                     if text:

@@ -136,6 +136,7 @@ def test_a_study_that_was_stopped_goes_on_on_this_machine(
     assert trial_bits(out) == trial_bits(tmp_path / "here")
 
 
+@pytest.mark.soak
 def test_a_technique_and_a_network_of_the_users_own_travel(
     stepladder: Callable[..., Any], tmp_path: Path, session: Session
 ) -> None:
