@@ -68,7 +68,7 @@ _add(
     "It takes the options of study that concern data, recipe, plan and judging.",
     "plan digits --plan ladder+leave-one-out",
     "plan my_images/ --seeds auto --pilot studies/digits-ladder",
-    "plan --run './run {seed} {options}' --rung a: --rung b:--mix --sd 0.4",
+    "plan --run './run {seed} {options}' --rung a: --rung b:--mix",
     group=TRAINING,
 )
 _add(
