@@ -40,6 +40,7 @@ from stepladder.studies.forecast import Forecast, choose_spread, forecast_study
 from stepladder.studies.lr_range import LrRange, run_lr_range
 from stepladder.studies.prepare import refuse_among_images
 from stepladder.studies.running.bag import BagCallbacks
+from stepladder.studies.running.cluster.address import check_address
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.running.hours import say_hours
 from stepladder.studies.search import Search, run_search
@@ -456,6 +457,8 @@ def bag_of_words(
     check_seeds(seeds)
     options.check()
     protocol.check()
+    if cluster is not None:
+        check_address(cluster)
     shown = _bag_progress(progress)
     images = _load(data)
     folder = _folder(out, images, "baselines", f"{images.name}-{options.descriptor}")

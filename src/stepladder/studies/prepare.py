@@ -88,7 +88,9 @@ def prepare(
             machine = describe_machine(compute.device)
         else:
             asked = (execution.device, _precision(execution, begun_with), execution.threads)
-            compute, arithmetic, machine = settled(node.ask(partial(ask_to_settle, recipe, splits, data, asked)))
+            compute, arithmetic, machine = settled(
+                node.ask(partial(ask_to_settle, recipe, splits, data, asked), small=True)
+            )
             execution.check(compute.device.type)
     if arithmetic.reason in ("measured", "features"):
         other = "bfloat16" if compute.precision == "float32" else "float32"

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from stepladder.datasets import Splits
+from stepladder.datasets import Split, Splits
 from stepladder.network import trace_network
 from stepladder.recipe import Recipe, parse_recipe
 from stepladder.studies.files.machine import describe_machine
@@ -64,13 +64,18 @@ def ask_to_settle(
     Args:
         compute: device, precision and threads as they were asked for.
     """
-    few = replace(splits, train=splits.train.first(_FEW), validation=None, test=splits.train.first(1))
+    few = replace(splits, train=_alone(splits.train.first(_FEW)), validation=None, test=_alone(splits.train.first(1)))
     return {
         "ask": "settle",
         "recipe": recipe.to_table(),
         "images": describe_splits(few, data, place),
         "compute": list(compute),
     }
+
+
+def _alone(split: Split) -> Split:
+    """Return a split whose pixels are its own: the block that it was a part of would travel as a whole."""
+    return Split(np.ascontiguousarray(split.images), split.labels)
 
 
 def _settle(document: Mapping[str, Any], arrays: Path) -> dict[str, Any]:

@@ -90,16 +90,22 @@ class Asking:
             places=session.places_for("questions"),
         )
 
-    def ask(self, question: Callable[[Callable[[np.ndarray], dict[str, Any]]], dict[str, Any]]) -> dict[str, Any]:
+    def ask(
+        self, question: Callable[[Callable[[np.ndarray], dict[str, Any]]], dict[str, Any]], *, small: bool = False
+    ) -> dict[str, Any]:
         """Return the answer to a question, which is given what places its arrays.
+
+        Args:
+            small: whether its images are a few that travel, whatever nodes read by themselves.
 
         Raises:
             StepladderError: as whoever answers raises it.
             Stopped: that was asked for meanwhile.
         """
         arrays: Arrays = {}
-        read = told_of(self._execution.images_on_nodes)
-        line = json.dumps({**question(placing(self.session, arrays, self._execution.images_on_nodes)), "name": "asked"})
+        there = None if small else self._execution.images_on_nodes
+        read = told_of(there)
+        line = json.dumps({**question(placing(self.session, arrays, there)), "name": "asked"})
 
         def begin(place: Place) -> Any:
             return place.actor.train.remote(self._order, self._texts, line, arrays, {}, read)
