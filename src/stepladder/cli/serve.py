@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from stepladder.cli.console import EXIT_CODES, OwnNetwork, OwnTechniques, Quiet, make_console, register_own
 from stepladder.cli.groups import MORE, RUNNING
 from stepladder.cli.quick import without_collection
+from stepladder.cli.web_options import Host, OpenPage, Port, Token
 from stepladder.errors import StudyError
 from stepladder.web.server import Where, require_serve
 
@@ -20,24 +21,10 @@ def serve(
     model: Annotated[Path, Parameter(help="Model folder of a trial, or an exported .onnx file.")],
     /,
     *,
-    port: Annotated[
-        int | None, Parameter(show_default=False, help="By default 8000 or the next that is free; 0 is any free one.")
-    ] = None,
-    open_page: Annotated[
-        bool, Parameter(name="--open", negative="", show_default=False, help="Open the page in your browser.")
-    ] = False,
-    host: Annotated[
-        str,
-        Parameter(help="Who can reach it: by default this machine alone; 0.0.0.0 lets others, who need the token."),
-    ] = "127.0.0.1",
-    token: Annotated[
-        str | None,
-        Parameter(
-            show_default=False,
-            help="What whoever asks has to know, 16 letters or more; STEPLADDER_TOKEN of the environment will do as "
-            "well. With another --host one is made where none is given.",
-        ),
-    ] = None,
+    port: Port = None,
+    open_page: OpenPage = False,
+    host: Host = "127.0.0.1",
+    token: Token = None,
     max_batch: Annotated[int, Parameter(group=RUNNING, help="Images of one call of the model.")] = 32,
     max_images: Annotated[int, Parameter(group=RUNNING, help="Images of one request.")] = 64,
     max_megabytes: Annotated[float, Parameter(group=RUNNING, help="Megabytes of one request.")] = 32,

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from stepladder.cli.console import EXIT_CODES, OwnTechniques, make_console, register_own
 from stepladder.cli.flags import to_flags
+from stepladder.cli.web_options import Host, OpenPage, Port, Token
 from stepladder.web.server import require_serve
 
 
@@ -16,24 +17,10 @@ def view(
     folder: Annotated[Path, Parameter(help="A folder that holds studies, at any depth; or one study.")] = Path("."),  # noqa: PTH201
     /,
     *,
-    port: Annotated[
-        int | None, Parameter(show_default=False, help="By default 8000 or the next that is free; 0 is any free one.")
-    ] = None,
-    open_page: Annotated[
-        bool, Parameter(name="--open", negative="", show_default=False, help="Open the page in your browser.")
-    ] = False,
-    host: Annotated[
-        str,
-        Parameter(help="Who can reach it: by default this machine alone; 0.0.0.0 lets others, who need the token."),
-    ] = "127.0.0.1",
-    token: Annotated[
-        str | None,
-        Parameter(
-            show_default=False,
-            help="What whoever looks has to know, 16 letters or more; STEPLADDER_TOKEN of the environment will do as "
-            "well. With another --host one is made where none is given.",
-        ),
-    ] = None,
+    port: Port = None,
+    open_page: OpenPage = False,
+    host: Host = "127.0.0.1",
+    token: Token = None,
     control: Annotated[
         bool,
         Parameter(
