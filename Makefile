@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# What starts a real Ray: a minute after its cluster has gone, Ray may end the process that had used it.
+RAY := tests/cli/test_cluster.py tests/studies/running/cluster/test_commands.py tests/studies/running/cluster/test_trials.py
 
 .PHONY: study test trackio check bench simulate fuzz mutate soak examples site release setup clean help
 
@@ -11,7 +13,8 @@ study: $(READY)  ## the first study: five techniques on handwritten digits, five
 	$(BIN)/stepladder study digits --recipe first
 
 test: $(READY)  ## all tests but the long ones of make soak
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m 'not soak'
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m 'not soak and not ray'
+	for file in $(RAY); do $(BIN)/python -m pytest -m 'ray and not soak' $$file || exit 1; done
 
 check: $(READY)  ## format, lint, types
 	$(BIN)/ruff format --check .
@@ -39,7 +42,8 @@ mutate: $(READY)  ## small mistakes put into the code, 10 a room: do the tests n
 	$(BIN)/python -m benchmarks mutate $(ARGS)
 
 soak: $(READY)  ## the long tests, then an hour of studies killed at random moments: the same bits, memory and files flat?
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m soak
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m 'soak and not ray'
+	for file in $(RAY); do $(BIN)/python -m pytest -m ray $$file || exit 1; done
 	$(BIN)/python -m benchmarks soak
 
 examples: $(READY)  ## every command, program and notebook that README and docs/ show, on few images, and the site in a browser

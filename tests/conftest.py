@@ -53,7 +53,10 @@ LONG = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the long files first; the others stay in their order."""
+    """Put the long files first, the others in their order; mark what starts a real Ray."""
+    for item in items:
+        if "two_nodes" in getattr(item, "fixturenames", ()):
+            item.add_marker("ray")
     items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
 
 
