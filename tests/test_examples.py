@@ -71,6 +71,7 @@ EPOCHS = "5"  # enough that something is learned, and so recommended
 BEFORE = {
     "networks.md": "train my_images --network net.py:build --epochs 1 --batch-size 8",
     "models.md": "study DATA --seeds 2 --epochs 5 --batch-size 8",
+    "report.md": "study digits --recipe first --limit 20 --epochs 1 --seeds 2",
 }
 IN_MAKE_TEST = {"README.md", "first-study.md", "trackers.md"}
 
@@ -273,11 +274,12 @@ def test_the_examples_of_a_page_run(
 #: Pages whose blocks are no commands: outputs, formulas, trees, JavaScript.
 NOTHING_TO_RUN = {
     "files.md",
+    "hub.md",
     "performance.md",
     "reliability.md",
     "statistics.md",
     "javascript.md",
-    "report.md",
+    "view.md",
     "serve.md",
 }
 
