@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 # What starts a real Ray: a minute after its cluster has gone, Ray may end the process that had used it.
 RAY := tests/cli/test_cluster.py tests/studies/running/cluster/test_commands.py tests/studies/running/cluster/test_trials.py
 
-.PHONY: study test trackio check bench simulate fuzz mutate soak examples site release setup clean help
+.PHONY: study test trackio litert check bench simulate fuzz mutate soak examples site release setup clean help
 
 study: $(READY)  ## the first study: five techniques on handwritten digits, five seeds, a minute
 	$(BIN)/stepladder study digits --recipe first
@@ -28,6 +28,15 @@ trackio: $(READY)  ## the test of the tracker Trackio, in an environment of its 
 	  "$$(.trackio/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/beside.pth"
 	.trackio/bin/python -m pip install --quiet --disable-pip-version-check 'trackio>=0.43,<1'
 	$(BIN)/python -m pytest -m 'soak or not soak' tests/studies/track/test_trackio.py
+
+# LiteRT's converter brings JAX and transformers, 2 GB, and a typing_extensions that is too old for pydantic: .venv's serves.
+litert: $(READY)  ## the tests of files for LiteRT, in an environment of its own beside .venv
+	$(PYTHON) -m venv .litert
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"), "$(CURDIR)/src", sep="\n")' > \
+	  "$$(.litert/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/beside.pth"
+	.litert/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt 'litert-torch>=0.10'
+	.litert/bin/python -m pip uninstall --quiet --disable-pip-version-check --yes typing_extensions anyio
+	.litert/bin/python -m pytest tests/model/test_litert_file.py
 
 bench: $(READY)  ## training speed against plain PyTorch, measured here
 	$(BIN)/stepladder bench engine
@@ -68,7 +77,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $(READY)
 
 clean:  ## remove the virtual environment and what the tools left
-	rm -rf $(VENV) .trackio .browser .site .cache dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .trackio .litert .browser .site .pictures .cache dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
