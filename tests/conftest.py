@@ -10,6 +10,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import itertools
 import math
 import signal
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -58,6 +59,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "two_nodes" in getattr(item, "fixturenames", ()):
             item.add_marker("ray")
     items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Fail a test that has started a real Ray without being marked so: Ray would end this process a minute later."""
+    ray = sys.modules.get("ray")
+    if ray is not None and ray.is_initialized() and item.get_closest_marker("ray") is None:
+        ray.shutdown()
+        pytest.fail("a real Ray runs in this process: ask for the fixture two_nodes, or mark the test with `ray`")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -78,6 +78,7 @@ def test_help_says_what_an_address_is(stepladder: Call) -> None:
 
 
 @pytest.mark.ray
+@pytest.mark.soak
 def test_plan_says_what_is_there_and_how_many_run_at_a_time(stepladder: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     if find_spec("ray") is None:
         pytest.skip("the extra 'cluster' is not installed")

@@ -61,6 +61,7 @@ else echo $1 $3 > $2/weights; ls > $2/around; echo "{\\"val\\": 0.$11}"; fi
 """
 
 
+@pytest.mark.soak
 def test_what_is_sent_is_there_and_what_a_run_leaves_comes_back(work: Path, tmp_path: Path, session: Session) -> None:
     (work / "train.sh").write_text(TRAIN)
     command, log = "/bin/sh train.sh {seed} {out} {read_test} {options}", Log()
@@ -81,6 +82,7 @@ def test_what_is_sent_is_there_and_what_a_run_leaves_comes_back(work: Path, tmp_
     assert log.said == [f"Trials run on the Ray cluster at {session.address}: 2 nodes, 2 cores."]
 
 
+@pytest.mark.soak
 def test_a_run_whose_slot_is_killed_begins_again_and_is_counted(work: Path, tmp_path: Path, session: Session) -> None:
     began = tmp_path / "began"
     (work / "once.sh").write_text(f"mkdir {began} 2> /dev/null && sleep 3600; echo '{{\"test\": 0.5}}'\n")
@@ -104,6 +106,7 @@ def test_a_run_whose_slot_is_killed_begins_again_and_is_counted(work: Path, tmp_
     assert sum("was lost with a run, which begins again on another slot." in said for said in log.said) == 1
 
 
+@pytest.mark.soak
 def test_a_study_that_was_stopped_brings_what_runs_kept_and_goes_on_here(
     work: Path, tmp_path: Path, session: Session
 ) -> None:

@@ -117,6 +117,7 @@ def test_a_study_has_the_bits_of_this_machine_though_a_slot_is_killed(
     assert trial_bits(tmp_path / "there") == trial_bits(tmp_path / "here")
 
 
+@pytest.mark.soak
 def test_a_study_that_was_stopped_goes_on_on_this_machine(
     study: RunStudy, rungs: Recipe, tmp_path: Path, two_nodes: str
 ) -> None:
@@ -185,6 +186,7 @@ def test_a_checkpoint_that_names_another_place_is_refused(tmp_path: Path, name: 
     assert (tmp_path / "trial" / "history.csv").read_text() == "kept"
 
 
+@pytest.mark.soak
 def test_versions_that_differ_are_refused_in_one_sentence(
     study: RunStudy, rungs: Recipe, tmp_path: Path, two_nodes: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
