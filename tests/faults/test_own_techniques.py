@@ -116,6 +116,7 @@ def test_a_loss_that_is_not_finite_is_a_failure_with_its_epoch(
     assert trials["plain"].result.status == "finished"
 
 
+@pytest.mark.soak
 def test_one_that_hangs_fails_by_its_time_and_the_others_go_on(stepladder, tmp_path: Path) -> None:
     started = time.monotonic()
     done = study_with(stepladder, "Hangs", "--trial-timeout", "10s")

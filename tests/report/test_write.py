@@ -128,7 +128,14 @@ def check_report_of(findings: Findings, kinds: Collection[ContrastKind]) -> None
     assert len(short_text(findings)) < 500
 
 
-@pytest.mark.parametrize("kinds", [*combinations(ContrastKind, 1), *combinations(ContrastKind, 2)], ids="+".join)
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        *(pytest.param(kinds, marks=pytest.mark.soak) for kinds in combinations(ContrastKind, 1)),  # each is in a pair
+        *combinations(ContrastKind, 2),
+    ],
+    ids="+".join,
+)
 def test_a_study_of_any_kinds_of_contrasts_has_a_report(findings_of, kinds):
     judged = tuple(one for kind in kinds for one in contrasts(kind))
     findings = findings_of(rungs=4, seeds=3, epochs=1, contrasts=judged)

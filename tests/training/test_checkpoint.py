@@ -124,6 +124,7 @@ def train(recipe: Recipe, split: Split, checkpoints: Checkpoints | None = None, 
     )  # type: ignore[arg-type]
 
 
+@pytest.mark.soak
 def test_stopped_after_every_step_in_turn_all_later_steps_are_the_same(
     recipe: Recipe, digits_train: Split, tmp_path: Path
 ) -> None:
@@ -372,7 +373,9 @@ def test_the_copy_of_a_forked_process_ends_itself(recipe: Recipe, digits_train: 
     checkpoints = Checkpoints(tmp_path, IDENTITY)
     child = os.fork()
     if child == 0:
-        checkpoints.due()
-        os._exit(0)  # the copy went on
+        try:
+            checkpoints.due()
+        finally:
+            os._exit(0)  # the copy went on; whatever it comes to, it must not run the tests that follow
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 70

@@ -343,6 +343,35 @@ def test_a_published_network_of_many_layers_is_drawn(browser: Browser, page: Pat
     assert browser.complaints() == []
 
 
+#: Types a letter, and says what the page shows before and after it drew the rest.
+TYPED = """
+const [line, done] = [document.getElementById("line"), arguments[1]];
+const seen = () => ["total-weights", "table"].map((id) => document.getElementById(id)).map((one) =>
+  (one.tFoot ? one.tFoot.rows[0].cells[3].innerText : one.innerText));
+line.value = line.value.replace(...arguments[0]);
+line.dispatchEvent(new Event("input", {bubbles: true}));
+const typed = seen();
+setTimeout(() => done([...typed, ...seen()]), 400);
+"""
+
+
+@needs_browser
+def test_a_line_of_many_layers_is_drawn_when_the_keys_stop(browser: Browser, page: Path) -> None:
+    """A browser takes tenths of a second for the table of ResNet-50; typing must not wait for it."""
+    many = page.as_uri() + "#line=" + "+".join(["conv3-16"] * 50) + "+fc&input=3x32x32"
+    browser.driver.get("about:blank")
+    browser.driver.get(many)
+    WebDriverWait(browser.driver, PATIENCE).until(lambda _: text(browser, "total-weights") == "277,978")
+    at_once, table, later, drawn = browser.driver.execute_async_script(TYPED, ["conv3-16 fc", "conv3-8 fc"])
+    assert (at_once, table) == ("194,898", "277,978")
+    assert (later, drawn) == ("194,898", "194,898")
+    browser.driver.get("about:blank")
+    browser.driver.get(many.replace("+".join(["conv3-16"] * 50), "conv3-16"))
+    WebDriverWait(browser.driver, PATIENCE).until(lambda _: text(browser, "total-weights") == "164,298")
+    few = browser.driver.execute_async_script(TYPED, ["conv3-16 fc", "conv3-8 fc"])
+    assert few == ["82,154"] * 4
+
+
 @needs_browser
 def test_the_largest_images_are_drawn_as_well(browser: Browser, page: Path) -> None:
     browser.open(page, DESKTOP)

@@ -103,7 +103,7 @@ def _contrast(one: object, other: object) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-@pytest.mark.parametrize("compact", [False, True])
+@pytest.mark.parametrize("compact", [pytest.param(False, marks=pytest.mark.soak), True])
 def test_every_kind_of_sweep_can_be_drawn(made_up_sweep: MakeSweep, compact: bool) -> None:
     rates = "optimizer.lr=0.01,0.1"
     one = made_up_sweep([rates], [[0.8, 0.9], [None, 0.1]])

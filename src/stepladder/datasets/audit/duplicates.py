@@ -36,7 +36,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy import fft
 
 from stepladder.datasets.image_set import Split
 from stepladder.datasets.threads import in_threads
@@ -458,6 +457,8 @@ def _blur(side: int) -> np.ndarray:
 
 def _best_shift(ours: np.ndarray, theirs: np.ndarray, reach: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the shift (down, right) of at most ``reach`` pixels at which the textures agree best, and how well."""
+    from scipy import fft  # what only names a study's pictures does not wait for it
+
     # A correlation by Fourier transform is circular: zeros at the border of one image keep it from going around.
     inner = np.zeros_like(ours)
     inside = (slice(None), slice(reach, -reach), slice(reach, -reach))
