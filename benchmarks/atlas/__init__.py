@@ -19,7 +19,7 @@ from stepladder.cli.bench import table_of
 from stepladder.cli.console import make_console
 from stepladder.cli.flags import to_flags
 from stepladder.errors import StudyError, unknown
-from stepladder.report.units import count, duration
+from stepladder.report.units import count, duration, percent
 
 #: Where the data are, where nobody says so.
 DATA_VARIABLE = "STEPLADDER_ATLAS_DATA"
@@ -41,6 +41,9 @@ def atlas(
     budget: Annotated[str, Parameter(help="Time of all runs together, as 4h or 90m.")] = "4h",
     seeds: Annotated[int, Parameter(help="Trials a rung.")] = 5,
     plan: Annotated[bool, Parameter(negative="", help="Measure, print what would be run, and run nothing.")] = False,
+    plain: Annotated[
+        bool, Parameter(negative="", help="Score frozen features and a logistic regression on the same photographs.")
+    ] = False,
     page: Annotated[
         bool, Parameter(negative="", help="Write docs/what-helps-where.md and what users meet, of the findings alone.")
     ] = False,
@@ -96,6 +99,14 @@ def atlas(
         markup=False,
     )
     if plan:
+        return 0
+    if plain:
+        from benchmarks.atlas.plain import score_all
+
+        for score in score_all(chosen, runs):
+            console.print(
+                f"{score.image_set}: {percent(score.test)} on test, in {duration(score.seconds)}", markup=False
+            )
         return 0
     failed = run_all(chosen, runs, out, seeds, console)
     written = write_findings(chosen, runs, out, findings, describe_rule(allowed, seeds))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.atlas.defaults import describe_defaults
+from benchmarks.atlas.plain import read_plain, render_plain
 from stepladder.files import replace_bytes, replace_json, replace_text
 from stepladder.report.figures.style import to_png
 from stepladder.report.markdown import escape, render_list, render_table
@@ -92,6 +93,7 @@ def render_page(pool: PoolFile, found: PoolFindings) -> str:
     parts += [
         "Chosen by the validation images of all other sets, and scored on the test images of the set left out:",
         render_list(line.strip() for line in describe_defaults(pool)),
+        *_beside_plain(pool),
         "## The runs",
         *(escape(note) for note in pool.notes),
         *(
@@ -131,6 +133,21 @@ def best_of(found: PoolFindings) -> list[PooledTechnique]:
         once.setdefault(one.settings, one)
     better = [one for one in once.values() if one.points.mean is not None and one.points.mean > 0]
     return sorted(better, key=lambda one: -(one.points.mean or 0.0))[:_FIRST]
+
+
+def _beside_plain(pool: PoolFile) -> list[str]:
+    """Return what a plain implementation gets, where somebody has measured it."""
+    table = render_plain(pool, read_plain())
+    if not table:
+        return []
+    return [
+        "## Beside a plain implementation",
+        "On photographs the recipe `auto` is `transfer`. Plain is the reference package's EfficientNet-Lite0, frozen, "
+        "and scikit-learn's logistic regression on its features, its cost chosen by the same validation images "
+        f"(one fit a set); the study's figure is the mean over its seeds of the rung that validation chooses. Made by "
+        f"`{pool.command} --plain`.",
+        table,
+    ]
 
 
 def _pooled(records: Sequence[SetRecord]) -> PoolFindings:

@@ -3,6 +3,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks import simulate
@@ -121,3 +122,12 @@ def test_no_study_is_refused(measure: Call) -> None:
     outcome = measure("simulate", "--studies", "0")
     assert outcome.code == 2
     assert "--studies is 0; it must be at least 1" in outcome.err
+
+
+@pytest.mark.parametrize(("seeds", "share"), [(3, 0.022), (5, 0.001)])
+def test_seeds_that_agree_are_too_rare_for_a_lower_coverage(seeds: int, share: float) -> None:
+    """Where coverage is above 97: leaving zero out whenever all seeds agree would lower it to this share at most."""
+    noise = next(one for one in NOISES if one.name == "360 images at 99.5 %")
+    differences = np.diff(noise.draw(np.random.default_rng(1), 20_000, 0.8), axis=1)[..., :seeds]
+    agree = ((differences > 0).all(axis=-1) | (differences < 0).all(axis=-1)).mean()
+    assert agree == pytest.approx(share, abs=0.0005)
