@@ -38,7 +38,7 @@ from stepladder.model import load_model
 from stepladder.model.limits import Limits, read_limits, write_limits
 from stepladder.model.onnx_file import INPUT, METADATA, OUTPUT, OnnxModel
 from stepladder.model.training_images import TrainingImages, read_training_images, write_training_images
-from stepladder.model.unlikeness import Unlikeness, read_unlikeness, write_unlikeness
+from stepladder.model.unlikeness import Looks, Unlikeness, read_unlikeness, write_unlikeness
 from stepladder.network import find_network, trace_network
 from stepladder.recipe import load_recipe
 from stepladder.report.markdown import render_markdown
@@ -212,18 +212,27 @@ def _json_table(folder: Path) -> Prepared:
     return Prepared(seeds, partial(_put, path, lambda: load_image_set(str(path))), (b"image_id", b"categories", b"[{"))
 
 
-def _archive(folder: Path) -> Prepared:
-    """Class folders in a zip; where they are unpacked goes with the folder."""
+def _archive(folder: Path, name: str = "pets.zip") -> Prepared:
+    """Class folders in a zip or tar; what has to be unpacked goes with the folder."""
     os.environ[VARIABLE] = str(folder / "cache")
     seeds = []
-    for packed in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+    files = {f"pets/{('cat', 'dog')[number % 2]}/{number}.png": _image("PNG", number) for number in range(6)}
+    for packed in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) if name.endswith(".zip") else ():
         target = io.BytesIO()
         with zipfile.ZipFile(target, "w", packed) as archive:
-            for number in range(6):
-                archive.writestr(f"pets/{('cat', 'dog')[number % 2]}/{number}.png", _image("PNG", number))
+            for file, content in files.items():
+                archive.writestr(file, content)
         seeds.append(target.getvalue())
-    path = folder / "pets.zip"
-    tokens = (b"../", b"/etc/", b"PK\x01\x02", b"PK\x05\x06", b"pets/cat/")
+    for form in () if seeds else (tarfile.USTAR_FORMAT, tarfile.PAX_FORMAT, tarfile.GNU_FORMAT):
+        target = io.BytesIO()
+        with tarfile.open(fileobj=target, mode="w", format=form) as tar:
+            for file, content in files.items():
+                member = tarfile.TarInfo(file)
+                member.size, member.mtime = len(content), 0.5 if form == tarfile.PAX_FORMAT else 0
+                tar.addfile(member, io.BytesIO(content))
+        seeds.append(target.getvalue() if name.endswith(".tar") else gzip.compress(target.getvalue(), mtime=0))
+    path = folder / name
+    tokens = (b"../", b"/etc/", b"PK\x01\x02", b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07", b"pets/cat/")
 
     def look() -> None:
         try:
@@ -269,7 +278,8 @@ def _limits(_folder: Path) -> Prepared:
 def _unlikeness(_folder: Path) -> Prepared:
     folder = _folder / "model"
     folder.mkdir()
-    write_unlikeness(folder, Unlikeness(np.zeros(6, np.float32), np.eye(6, 2, dtype=np.float32), 1.5, -0.5))
+    looks = Looks(np.zeros(4, np.float32), np.eye(4, dtype=np.float32), 0.5)
+    write_unlikeness(folder, Unlikeness(np.zeros(6, np.float32), np.eye(6, 2, dtype=np.float32), 1.5, -0.5, looks))
     path = folder / "unlikeness.safetensors"
     return Prepared((path.read_bytes(),), partial(_put, path, lambda: read_unlikeness(folder)))
 
@@ -518,6 +528,9 @@ TARGETS: dict[str, Target] = {
     "csv-table": Target(_table, "lines"),
     "json-table": Target(_json_table, "json"),
     "zip": Target(_archive, "zip"),
+    "zip-directory": Target(_archive),
+    "tar-folders": Target(partial(_archive, name="pets.tar"), "tar"),
+    "tgz-folders": Target(partial(_archive, name="pets.tgz"), "gzip"),
     "dicom": Target(_dicom, extra="pydicom"),
     "cache-facts": Target(_cache, "json"),
     "study.json": Target(partial(_study, name="study.json", older=True), "json"),

@@ -111,7 +111,7 @@ def test_bursts_name_themselves_and_what_is_proposed_keeps_them_apart(tmp_path):
     note = load_image_set(folder).notes[0]
     assert note.startswith("24 bursts of a camera, 4 images each, look like shots of the same thing: the nearest image")
     assert note.endswith("keep them apart with `group_bursts=5`.")
-    assert proposed([note]) == {"group_bursts": "5"}
+    assert proposed([note]) == {"group_bursts": 5.0}
     named = load_image_set(Labelled(folder, group_bursts=5))
     assert len(np.unique(named.splits["train"].groups)) == 24
     assert not any("look like shots" in told for told in named.notes)

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from stepladder.datasets import Split, cache, encoded, load_image_set, make_splits
+from stepladder.datasets import Split, cache, encoded, filesystem, load_image_set, make_splits
 from stepladder.datasets import decode_all as room
 from stepladder.datasets.decode import decode_fitted, decode_image, fit_image, fit_square, with_channels
 from stepladder.datasets.decode_all import decode_splits
@@ -278,10 +278,10 @@ def test_progress_ends_at_the_total(encode):
 def test_files_too_large_to_be_images_are_not_read(tmp_path, monkeypatch):
     path = tmp_path / "video.png"
     path.write_bytes(b"x" * 2_000_001)
-    monkeypatch.setattr(encoded, "MAX_FILE_BYTES", 1_000_000)
+    monkeypatch.setattr(filesystem, "MAX_FILE_BYTES", 1_000_000)
     monkeypatch.setattr(os, "read", lambda *_: pytest.fail("was read"))
     with pytest.raises(DamagedImagesError, match="2 MB is more than an image may have"):
-        decode_splits({"train": encoded.files([encoded.file_entry(path)], np.zeros(1, dtype=np.int64))})
+        decode_splits({"train": encoded.files([filesystem.file_entry(path)], np.zeros(1, dtype=np.int64))})
 
 
 def test_more_than_the_memory_is_a_sentence(encode, monkeypatch):

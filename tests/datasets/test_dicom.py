@@ -184,7 +184,7 @@ def test_a_folder_says_what_was_done_and_suggests_patients(tmp_path):
         note.startswith("The 24 DICOM images are of 6 patients.") and note.endswith("with `group_patients=True`.")
         for note in found.notes
     )
-    assert proposed(found.notes) == {"group_patients": "True"}
+    assert proposed(found.notes) == {"group_patients": True}
     named = load_image_set(Labelled(folder, group_patients=True))
     assert len(np.unique(named.splits["train"].groups)) == 6
     assert "Groups, by `group_patients`: 6 patients of 24 images." in named.notes

@@ -8,8 +8,9 @@ import time
 import numpy as np
 import pytest
 
-from stepladder.datasets import encoded
-from stepladder.datasets.encoded import content_of, file_entry, files
+from stepladder.datasets import filesystem
+from stepladder.datasets.encoded import content_of, files
+from stepladder.datasets.filesystem import file_entry
 from stepladder.errors import DataError
 
 NO_LABELS = np.zeros(2, dtype=np.int64)
@@ -75,12 +76,12 @@ def test_no_permission_on_one_file_is_its_reason(two, monkeypatch):
     def refuse(path, flags):
         raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr(encoded.os, "open", refuse)
+    monkeypatch.setattr(filesystem.os, "open", refuse)
     with pytest.raises(DataError, match="cannot be read: Permission denied"):
         content_of(str(two / "a"))
 
 
 def test_a_file_that_is_read_in_parts(two, monkeypatch):
     read = os.read
-    monkeypatch.setattr(encoded.os, "read", lambda descriptor, count: read(descriptor, min(count, 4)))
+    monkeypatch.setattr(filesystem.os, "read", lambda descriptor, count: read(descriptor, min(count, 4)))
     assert content_of(str(two / "a")) == b"a" * 9

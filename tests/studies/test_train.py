@@ -1,3 +1,5 @@
+import json
+import shutil
 import tomllib
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,7 +9,7 @@ from typing import Any
 import pytest
 
 from stepladder.datasets import ImageSet
-from stepladder.errors import StudyError
+from stepladder.errors import DamagedError, StudyError
 from stepladder.recipe import Recipe, parse_recipe
 from stepladder.studies import prepare
 from stepladder.studies.design.rules import Protocol
@@ -54,6 +56,71 @@ def test_the_same_training_again_only_reads_the_result(train: Callable[..., Trai
     first = train()
     assert train(callbacks=counter) == first
     assert counter.started == []
+
+
+def change(path: Path, key: str, value: object) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a result that is cut": (lambda out: cut(out / "result.json", 3), "is not valid JSON"),
+    "a result that is no number": (lambda out: change(out / "result.json", "val_loss", float("nan")), "NaN"),
+    "another result": (lambda out: change(out / "result.json", "epochs", 7), "tells of 7 epochs"),
+    "the end of a history": (lambda out: cut(out / "history.csv", 1), "its last line is cut"),
+    "a history": (lambda out: (out / "history.csv").unlink(), "it is gone"),
+    "predictions": (lambda out: (out / "predictions.safetensors").write_bytes(b"x"), "predictions.safetensors"),
+    "predictions of validation": (lambda out: cut(out / "validation.safetensors", 1), "validation.safetensors"),
+}
+
+
+def cut(path: Path, count: int) -> None:
+    path.write_bytes(path.read_bytes()[:-count])
+
+
+@pytest.fixture(scope="module")
+def whole_training(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A training of the module, which each case damages a copy of."""
+    return {}
+
+
+@pytest.mark.parametrize("case", DAMAGE)
+def test_a_damaged_training_is_set_aside_and_trained_again_as_by_study(
+    train: Callable[..., TrainedModel],
+    counter: Any,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    whole_training: dict[str, Path],
+    case: str,
+) -> None:
+    if not whole_training:
+        whole_training["folder"] = train(tmp_path_factory.mktemp("whole") / "model").folder
+    out = tmp_path / "model"
+    shutil.copytree(whole_training["folder"], out)
+    weights = (out / "model" / "model.safetensors").read_bytes()
+    (out / "tracking").mkdir()
+    damage, said = DAMAGE[case]
+    damage(out)
+    messages: list[str] = []
+    counter.message = messages.append
+    trained = train(callbacks=counter)
+    assert len(counter.started) == 1
+    (sentence,) = [one for one in messages if "set aside" in one]
+    assert sentence.startswith(f"The training in {out} is damaged: ")
+    assert said in sentence
+    assert sentence.endswith("It was set aside as model.broken-1, and is trained again.")
+    assert (tmp_path / "model.broken-1" / "model" / "model.safetensors").is_file()
+    assert (out / "tracking").is_dir()
+    assert (out / "model" / "model.safetensors").read_bytes() == weights
+    assert train().result == trained.result
+
+
+def test_a_damaged_training_among_other_files_stays_where_it_is(train: Callable[..., TrainedModel]) -> None:
+    out = train().folder
+    cut(out / "result.json", 3)
+    (out / "diary.txt").write_text("mine")
+    with pytest.raises(DamagedError, match=r"result\.json .*is not valid JSON.*; "):
+        train()
+    assert (out / "diary.txt").is_file()
 
 
 def test_a_model_trained_without_test_is_read_by_a_later_call(train: Callable[..., TrainedModel], counter: Any) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from stepladder.datasets import ImageSet, Split
 from stepladder.datasets.decode import fit_image, with_channels
 from stepladder.datasets.groups import some_groups
 from stepladder.datasets.splits import SPLIT_SEED
+from stepladder.datasets.suspects import proposed
 from stepladder.errors import DataError
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ _ITERATIONS = 300
 
 #: Called with what is done now.
 Step = Callable[[str], None]
+
+#: Loads the images again, with groups by the parameters of ``LabelOptions`` that it is called with.
+Regroup = Callable[[Mapping[str, Any]], ImageSet]
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,21 @@ class Mixing:
     def to_document(self) -> dict[str, Any]:
         """Return it as plain values for programs; shares are fractions of 1."""
         return {**asdict(self), "left_out": list(self.left_out), "misleads": self.misleads}
+
+
+def measure_leaks(image_set: ImageSet, regroup: Regroup, on_step: Step = lambda _: None) -> Mixing:
+    """Measure what mixing costs, by groups that were named, or else by those that names, times and pixels suggest.
+
+    Args:
+        image_set: with groups or without.
+        regroup: called where groups are suspected that nobody named.
+        on_step: told what is done now.
+
+    Raises:
+        DataError: groups are neither named nor suspected, or there are too few of them.
+    """
+    suspected = {} if image_set.splits["train"].groups is not None else proposed(image_set.notes)
+    return measure_mixing(regroup(suspected) if suspected else image_set, on_step)
 
 
 def measure_mixing(image_set: ImageSet, on_step: Step = lambda _: None) -> Mixing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -51,7 +52,7 @@ class Loading:
     """One set of files, loaded ``rounds`` times with an empty cache and then again.
 
     Attributes:
-        layout: ``folder`` or ``parquet``.
+        layout: ``folder``, ``zip`` or ``parquet``.
         first: seconds, one a round; the cache is empty.
         again: seconds, one a round; the cache holds the set.
         peak_shares: memory that the first load took at most, beside the program itself, in decoded sets; empty where
@@ -70,7 +71,7 @@ class LoadingSpeed:
 
     Attributes:
         images: how many in all.
-        layouts: a folder of JPEG files, and parquet with the same images.
+        layouts: a folder of JPEG files, a zip of that folder, and parquet with the same images.
         in_memory: training images a second from memory, one a round.
         mapped: the same from the cache's mapped file, in turn.
     """
@@ -100,7 +101,7 @@ def measure_loading(
         recipe: for the training; its network and techniques do not change where images come from.
         images: five of six train, the others test.
         rounds: measurements of each.
-        on_part: called ``3 * rounds + 1`` times: after the files are written, each load and each training.
+        on_part: called ``4 * rounds + 1`` times: after the files are written, each load and each training.
     """
     report = on_part or (lambda: None)
     with tempfile.TemporaryDirectory(prefix="stepladder-bench-") as folder:
@@ -108,6 +109,7 @@ def measure_loading(
         encoded = list(_encoded(images))
         layouts = {
             "folder": _write_folder(root / "images", encoded),
+            "zip": Path(shutil.make_archive(str(root / "packed"), "zip", root / "images")),
             "parquet": _write_parquet(root / "parquet", encoded),
         }
         del encoded

@@ -110,14 +110,14 @@ def data(
     precision: Precision = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Measure loading: a folder of JPEGs and parquet, first and from the cache; and training from the mapped file."""
+    """Measure loading: JPEGs in folders, a zip and parquet, first and from the cache; training from the mapped file."""
     fewest = 1000
     if images < fewest:
         raise DataError(f"`images` is {images}; it must be at least {fewest:,}, or there is nothing to measure")
     at_least_one(rounds=rounds)
     console = make_console(as_json)
     compute = choose_compute(device, precision)
-    with progress_of(console, 3 * rounds + 1) as advance:
+    with progress_of(console, 4 * rounds + 1) as advance:
         recipe = ladder(load_recipe("report"))[0].recipe
         speed = measure_loading(recipe, compute, images=images, rounds=rounds, on_part=advance)
     table = table_of("", "first, s", "again, s", "peak memory, decoded sets")

@@ -20,7 +20,6 @@ from stepladder.cli.groups import FIRST, MORE
 from stepladder.datasets import SOURCES, ImageSet
 from stepladder.datasets.audit import ImageAudit, audit_image_set, draw_sheet
 from stepladder.datasets.cache import cache_folder, clear_cache
-from stepladder.datasets.suspects import proposed
 from stepladder.errors import DamagedImagesError, DataError
 from stepladder.files import replace_bytes, replace_text
 from stepladder.report.audit import AuditSection, audit_sections, build_audit_document, render_audit_page
@@ -151,21 +150,13 @@ def _load(console: Console, data: str, options: DataOptions) -> tuple[ImageSet, 
 
 
 def _measure_mixing(console: Console, data: str, options: DataOptions, images: ImageSet) -> Mixing:
-    """Measure on groups that were named, or else on those that names and pixels suggest."""
-    from stepladder.baselines.mixing import measure_mixing
+    from stepladder.baselines.mixing import measure_leaks
 
-    if images.splits["train"].groups is None and (suspected := proposed(images.notes)):
-        seconds = suspected.get("group_bursts")
-        bursts = None if seconds is None else float(seconds)
-        said = replace(
-            options,
-            group_pattern=suspected.get("group_pattern"),
-            group_bursts=bursts,
-            group_patients="group_patients" in suspected,
-        )
-        images, _ = _load(console, data, said)
+    def regroup(said: Mapping[str, Any]) -> ImageSet:
+        return _load(console, data, replace(options, **said))[0]
+
     with console.status("Measuring what mixing costs …") as status:
-        return measure_mixing(images, lambda step: status.update(f"{step} …"))
+        return measure_leaks(images, regroup, lambda step: status.update(f"{step} …"))
 
 
 def _starts(images: ImageSet) -> tuple[list[dict[str, Any]], list[str]]:

@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from stepladder.datasets import filesystem
 from stepladder.datasets.decode import HEAD, formats_of
 from stepladder.datasets.encoded import Item, Reader
 from stepladder.errors import DataError, some_of
@@ -44,12 +44,12 @@ def taken_at(item: Item) -> Taken | None:
 
     Only the header of a file is read.
     """
-    if not isinstance(item, bytes | str) or (isinstance(item, str) and not Path(item).is_file()):
+    if not isinstance(item, bytes | str) or (isinstance(item, str) and not filesystem.is_file(item)):
         return None  # opening a pipe would wait for ever for somebody to write
     try:
         with (
             warnings.catch_warnings(),
-            io.BytesIO(item) if isinstance(item, bytes) else Path(item).open("rb") as file,
+            io.BytesIO(item) if isinstance(item, bytes) else filesystem.open_file(item) as file,
             Image.open(file, formats=formats_of(file.read(HEAD))) as image,
         ):
             warnings.filterwarnings("ignore", module="PIL")

@@ -41,8 +41,8 @@ _DECODED = "decoded-1"
 PEERS = "peers"
 #: How long a training step takes in each precision, a file a network.
 PRECISIONS = "precisions"
-#: Archives of images, unpacked; the number is of the files' layout.
-UNPACKED = "unpacked-1"
+#: Archives of images that are compressed as a whole, as plain tars; the number is of the files' layout.
+UNPACKED = "unpacked-2"
 #: Data sets of the Hugging Face Hub, as they were fetched.
 HUB = "hub-1"
 #: What frozen layers make of images; the number is of the files' layout.

@@ -148,6 +148,11 @@ def decode_image(content: bytes, at_least: tuple[int, int] = (0, 0), wide: Wide 
         return _decode_dicom(content, wide) if is_dicom(content) else _decode_with_pillow(content, wide)
 
 
+def is_png_of_8_bits(content: bytes) -> bool:
+    """Whether that is a PNG of at most 8 bits a channel, and no DICOM file; PNG (third edition), section 11.2.1."""
+    return content.startswith(b"\x89PNG") and len(content) > 24 and content[24] <= 8 and not is_dicom(content)
+
+
 def image_shape(content: bytes) -> tuple[int, int, int]:
     """Return the (height, width, channels) that :func:`decode_image` would give, from the header alone.
 

@@ -30,6 +30,7 @@ from stepladder.datasets.decode import (
     decode_image,
     fit_image,
     image_shape,
+    is_png_of_8_bits,
     with_channels,
 )
 from stepladder.datasets.dicom import NEEDS_DICOM
@@ -330,7 +331,8 @@ class _Values:
 
     def of(self, position: int, content: Content) -> Wide:
         """Return what becomes of the image ``content`` at ``position``."""
-        if not isinstance(content, bytes) or content.startswith(JPEG_START):
+        # Nothing becomes of most images, for which making what follows would cost as much as reading them.
+        if not isinstance(content, bytes) or content.startswith(JPEG_START) or is_png_of_8_bits(content):
             return AS_IT_IS
 
         def seen(low: int, high: int) -> None:

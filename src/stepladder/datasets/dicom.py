@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from stepladder.datasets import filesystem
 from stepladder.errors import DataError, some_of
 
 if TYPE_CHECKING:
@@ -106,13 +106,14 @@ def describe_patients(named: Mapping[str, Sequence[object]]) -> str:
 
 
 def _patient_of(file: str) -> str:
-    with suppress(OSError), Path(file).open("rb") as opened:
+    with suppress(OSError), filesystem.open_file(file) as opened:
         if is_dicom(opened.read(132)):
-            return _patient(_read(Path(file), header_alone=True))
+            opened.seek(0)
+            return _patient(_read(opened, header_alone=True))
     return ""
 
 
-def _read(content: bytes | Path, *, header_alone: bool = False) -> FileDataset:
+def _read(content: bytes | BinaryIO, *, header_alone: bool = False) -> FileDataset:
     found = _dcmread()(io.BytesIO(content) if isinstance(content, bytes) else content, stop_before_pixels=header_alone)
     needed = ("Rows", "Columns", "PhotometricInterpretation", *(() if header_alone else ("PixelData",)))
     if any(name not in found for name in needed):

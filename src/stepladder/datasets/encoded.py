@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
+from stepladder.datasets.filesystem import FileEntry, read_image
 from stepladder.errors import DataError
 
 #: What is left to decode: encoded bytes; or pixels that a program holds, uint8 (H, W, C), C 1 or 3.
@@ -24,19 +23,12 @@ Item = Content | str | None
 #: Starts a new pass over images, in chunks.
 Reader = Callable[[], Iterator[Sequence[Item]]]
 
-#: A larger file is no image that anyone trains on; it would only fill the memory.
-MAX_FILE_BYTES = 500_000_000
-
 #: Images in a chunk: few enough to bound the encoded bytes in flight, so many that handing one to a thread costs
 #: nothing.
 CHUNK = 256
 
 #: A chunk of encoded bytes ends early when it is as large as this.
 CHUNK_BYTES = 16_000_000
-
-# Without O_NONBLOCK, opening a pipe would wait for ever for somebody to write. Windows has neither it nor such pipes,
-# and needs O_BINARY.
-_OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 @dataclass(frozen=True)
@@ -57,36 +49,6 @@ class Encoded:
     place: Callable[[int], str]
     fingerprint: str | None
     groups: np.ndarray | None = None
-
-
-class FileEntry(NamedTuple):
-    """A file with what changes when its content does; a tuple, which is made faster than a frozen dataclass.
-
-    Attributes:
-        path: as it is opened and shown.
-        size: bytes; -1 where it cannot be told (a broken link, say), which reading will report.
-        changed_ns: when it was last changed, nanoseconds.
-    """
-
-    path: str
-    size: int
-    changed_ns: int
-
-
-def file_entry(path: str | Path) -> FileEntry:
-    """Return the entry of the file at ``path``; links are followed."""
-    try:
-        found = os.stat(path)  # noqa: PTH116 (a str costs half of what a Path does, and there may be a million)
-    except (OSError, ValueError):
-        return FileEntry(str(path), -1, 0)
-    return entry_of(str(path), found)
-
-
-def entry_of(path: str, found: os.stat_result) -> FileEntry:
-    """Return the entry of a file that ``os.stat`` was asked about."""
-    # The later of the two, because making a file readable changes its ctime alone. Not by max(), which takes longer.
-    modified, changed = found.st_mtime_ns, found.st_ctime_ns
-    return FileEntry(path, found.st_size, changed if changed > modified else modified)
 
 
 def identify(root: Path, entries: Iterable[FileEntry], taken: bytes = b"") -> str:
@@ -141,27 +103,8 @@ def content_of(item: Item) -> Content:
     if not isinstance(item, str):
         return item
     try:
-        return _read_file(item)
+        return read_image(item)
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror or error}") from error
     except ValueError as error:
         raise DataError(f"cannot be read: {error}") from error
-
-
-def _read_file(path: str) -> bytes:
-    # Not through open(): its objects cost as much as a small JPEG takes to decode.
-    descriptor = os.open(path, _OPEN_FLAGS)
-    try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise DataError("cannot be read: it is no file (a folder, pipe or device)")
-        if found.st_size > MAX_FILE_BYTES:
-            raise DataError(
-                f"{found.st_size / 1e6:.0f} MB is more than an image may have ({MAX_FILE_BYTES // 1_000_000} MB)"
-            )
-        content = os.read(descriptor, found.st_size)
-        while len(content) < found.st_size and (more := os.read(descriptor, found.st_size - len(content))):
-            content += more
-        return content
-    finally:
-        os.close(descriptor)

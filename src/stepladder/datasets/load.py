@@ -16,8 +16,9 @@ from stepladder.datasets.image_set import SPLIT_NAMES, Fit, ImageSet
 from stepladder.datasets.shapes import DefaultSize, ShapeOptions
 from stepladder.datasets.sources import NAMED_SOURCES, PATH_SOURCES, Access, Labelled, LabelOptions, LoadOptions
 from stepladder.datasets.sources.archive import SOURCE as ARCHIVE
+from stepladder.datasets.sources.archive import load_in
 from stepladder.datasets.sources.arrays import read_arrays
-from stepladder.datasets.sources.base import SPLIT_WORDS, PathSource, safe_name, split_of
+from stepladder.datasets.sources.base import SPLIT_WORDS, PathSource, read_as, safe_name, split_of
 from stepladder.datasets.sources.folder import SOURCE as FOLDER
 from stepladder.datasets.sources.frames import are_frames, read_frames
 from stepladder.datasets.sources.hub import is_address, load_hub
@@ -229,6 +230,8 @@ def _load(data: str, options: LoadOptions) -> ImageSet:
         if fitting := [source for source in PATH_SOURCES if source.matches(path)]:
             return _read_path(path, fitting, options)
         raise DataError(f"{path} is no image set that can be read; a path may be of {shapes}")
+    if (archive := next(filter(ARCHIVE.matches, path.parents), None)) is not None:
+        return load_in(archive, path, options)
     if os.sep in data:
         raise DataError(
             f"there is no file or folder {path}; give a name ({', '.join(NAMED_SOURCES)}), or a path to {shapes}"
@@ -250,14 +253,10 @@ def _read_path(path: Path, fitting: Sequence[PathSource], options: LoadOptions) 
     chosen = sure[0] if sure else fitting[0]
     _refuse_of_others(chosen, path, options)
     image_set = chosen.load(path, options)
-    others = [source.name for source in sure if source is not chosen]
+    others = [source for source in sure if source is not chosen]
     if not others:
         return image_set
-    note = (
-        f"{path.name or path} was read as {chosen.name}; it also holds {' and '.join(others)}: to read that, give its "
-        "own path."
-    )
-    return replace(image_set, notes=(note, *image_set.notes))
+    return replace(image_set, notes=(read_as(path, chosen, others), *image_set.notes))
 
 
 def _refuse_of_others(chosen: PathSource, path: Path, options: LoadOptions) -> None:

@@ -84,15 +84,17 @@ def suspect_bursts(splits: Mapping[str, Split], taken: Mapping[str, Sequence[Tak
     return (note,) if note else ()
 
 
-def proposed(notes: Sequence[str]) -> dict[str, str] | None:
-    """Return what the first note proposes that suspects groups: the parameter that keeps them apart, and its value.
+def proposed(notes: Sequence[str]) -> dict[str, str | float | bool]:
+    """Return what the first note proposes that suspects groups: the parameter of ``LabelOptions`` that keeps them
+    apart, with its value.
 
-    None where no note does: shots of the same thing, bursts, and the patients of DICOM images.
+    Nothing where no note does: shots of the same thing, bursts, and the patients of DICOM images.
     """
     for note in notes:
         if found := _PROPOSED.search(note):
-            return {found[1]: found[2].strip("'")}
-    return None
+            name, value = found[1], found[2].strip("'")
+            return {name: float(value) if name == "group_bursts" else value == "True" or value}
+    return {}
 
 
 def _name(found: re.Match[str] | None, path: str) -> str:
@@ -115,9 +117,14 @@ def _candidates(paths: Sequence[str], classes: int) -> list[tuple[str, str]]:
         found.append(("folders below the classes", _FOLDER if alone else _TWO_FOLDERS))
     fitting = []
     for kind, pattern in found:
-        if sum(re.search(pattern, path) is not None for path in few) < _LEAST_SHARE / 2 * len(few):
+        search = re.compile(pattern).search
+        tried = [search(path) for path in few]
+        if sum(one is not None for one in tried) < _LEAST_SHARE / 2 * len(few):
             continue
-        matches = sum(re.search(pattern, path) is not None for path in paths)
+        # One stem for nearly all, IMG_0001.jpg: no groups, whatever the rest is called.
+        if len({_name(one, path) for one, path in zip(tried, few, strict=True)}) < _FEWEST_GROUPS:
+            continue
+        matches = sum(search(path) is not None for path in paths)
         if matches == len(paths):
             fitting.append((kind, pattern))
         elif matches >= _LEAST_SHARE * len(paths):

@@ -8,9 +8,9 @@ takes three times as long.
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from stepladder.errors import DataError
 
@@ -26,32 +26,36 @@ _REFUSED = {
     b"6": "a pipe",
     b"S": "a sparse file",
 }
-_ZEROS = bytes(_BLOCK)
+_ZEROS, _SPACES = bytes(_BLOCK), b" " * 8
 _PAX_RECORD = re.compile(rb"(\d{1,8}) ([^=]+)=")
+# Paths that are fine as they stand, as nearly all are: no part of them begins with a dot. For speed.
+_USUAL = re.compile(r"[^/\\:.][^/\\:]*(?:/[^/\\:.][^/\\:]*)*")
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A plain file in an archive.
+class Member(NamedTuple):
+    """A plain file in an archive, or a folder; a tuple, which is made faster than a frozen dataclass.
 
     Attributes:
         name: with forward slashes, relative and without ``..``.
         offset: where its content starts in the archive, bytes.
         size: bytes.
+        is_folder: whether it is a folder, which is asked for where that matters.
     """
 
     name: str
     offset: int
     size: int
+    is_folder: bool = False
 
 
-def members(file: BinaryIO, where: str, archive_size: int) -> Iterator[Member]:
+def members(file: BinaryIO, where: str, archive_size: int, *, folders: bool = False) -> Iterator[Member]:
     """Find the files in an archive, in order; ``file`` stands at a member's content while it is yielded.
 
     Args:
         file: the archive, at its start; the caller may read from it between members.
         where: its path, for messages.
         archive_size: the most bytes that it can hold; no member may claim more.
+        folders: yield these as well.
 
     Raises:
         DataError: it is damaged or no tar archive, or has a member that points elsewhere: an absolute path, one with
@@ -60,9 +64,11 @@ def members(file: BinaryIO, where: str, archive_size: int) -> Iterator[Member]:
     position = 0
     long_name: str | None = None
     long_size: int | None = None
+    header = b""
     while True:
-        file.seek(position)
-        header = file.read(_BLOCK)
+        if not header:
+            file.seek(position)
+            header = file.read(_BLOCK)
         # An archive ends with blocks of zeros. One without them was cut, perhaps just between two members.
         if header == _ZEROS:
             return
@@ -77,25 +83,30 @@ def members(file: BinaryIO, where: str, archive_size: int) -> Iterator[Member]:
             )
         position = offset + -(-size // _BLOCK) * _BLOCK
         if kind in b"LKxg":
-            content = _metadata(file, size, where)
+            # With the header after it, which most archives have one of such before each file.
+            content, after = _metadata(file, size, where)
             if kind == b"L":
                 long_name = _text(content)
             elif kind == b"x":
                 path, claimed = _pax(content, where)
                 long_name, long_size = path or long_name, claimed
+            header = after
             continue
         name = _safe(long_name or _short_name(header), kind, where)
         long_name = long_size = None
-        if kind != _FOLDER:
-            yield Member(name, offset, size)
+        header = b""
+        if kind != _FOLDER or folders:
+            yield Member(name, offset, size, kind == _FOLDER)
 
 
 def _check(header: bytes, where: str, position: int) -> tuple[bytes, int]:
     """Return (kind, size) of a header whose checksum is right."""
     if len(header) == _BLOCK:
-        # The sum counts its own eight bytes as spaces.
-        total = sum(header) - sum(header[148:156]) + 8 * 0x20
-        if _number(header[148:156]) == total:
+        told = _number(header[148:156])
+        # The sum of all bytes, its own eight counted as spaces. By the low half of Adler-32, which is one more than it
+        # (modulo 65,521): ten times as fast as sum(), and this is most of what reading a header takes.
+        total = zlib.adler32(header[:148] + _SPACES + header[156:]) & 0xFFFF
+        if told is not None and (told + 1) % 65_521 == total:
             size = _number(header[124:136])
             if size is not None:
                 return header[156:157], size
@@ -114,13 +125,15 @@ def _number(digits: bytes) -> int | None:
         return None
 
 
-def _metadata(file: BinaryIO, size: int, where: str) -> bytes:
+def _metadata(file: BinaryIO, size: int, where: str) -> tuple[bytes, bytes]:
+    """Return what stands after a header that says more of the next member, and that member's header."""
     if size > _MAX_METADATA:
         raise DataError(f"{where} has a name of {size:,} bytes; get the file again")
-    content = file.read(size)
+    blocks = -(-size // _BLOCK) * _BLOCK
+    content = file.read(blocks + _BLOCK)
     if len(content) < size:
         raise DataError(f"{where} is truncated; get the file again")
-    return content
+    return content[:size], content[blocks:]
 
 
 def _pax(content: bytes, where: str) -> tuple[str | None, int | None]:
@@ -151,10 +164,11 @@ def _text(field: bytes) -> str:
 
 
 def _safe(name: str, kind: bytes, where: str) -> str:
-    shown = ascii(name[:200])
     if kind in _REFUSED:
+        shown = ascii(name[:200])
         raise DataError(f"{where} holds {_REFUSED[kind]}, {shown}; only archives of plain files are read")
     if kind != _FOLDER and kind not in (b"0", b"\0", b"7"):
+        shown = ascii(name[:200])
         raise DataError(f"{where} holds {shown} of the unknown kind {kind!r}; only archives of plain files are read")
     return inner_path(name, where)
 
@@ -168,6 +182,8 @@ def inner_path(name: str, where: str) -> str:
     Raises:
         DataError: it leads out of the archive.
     """
+    if _USUAL.fullmatch(plain := name.removeprefix("./")):
+        return plain
     shown = ascii(name[:200])
     parts = name.replace("\\", "/").split("/")
     if not name or name[0] in "/\\" or ".." in parts or re.match(r"[A-Za-z]:", name):

@@ -20,13 +20,15 @@ def available_cores() -> int:
 
 
 @contextmanager
-def all_cores() -> Iterator[ThreadPoolExecutor]:
-    """Give a pool with a thread for each core; numpy releases the interpreter's lock while it computes.
+def all_cores(at_most: int | None = None) -> Iterator[ThreadPoolExecutor]:
+    """Give a pool with a thread for each core, or with ``at_most`` threads.
+
+    Numpy releases the interpreter's lock while it computes.
 
     One thread a matrix product: on small blocks two threads of BLAS wait for each other, beside another busy process
     they wait long, and their sums would have other bits.
     """
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(available_cores()) as pool:
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(at_most or available_cores()) as pool:
         yield pool
 
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from operator import attrgetter
 from pathlib import Path
 
-from stepladder.datasets.encoded import FileEntry, entry_of
+from stepladder.datasets import filesystem
+from stepladder.datasets.filesystem import Entry, FileEntry
 from stepladder.errors import some_of
 
 #: Names, in lower case, that no photograph and no folder of photographs has: thumbnails, waste and notes of systems,
@@ -99,8 +100,7 @@ def is_document(path: str) -> bool:
     if path.rpartition(".")[2].lower() not in DOCUMENT_ENDINGS:
         return False
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 (a str, for speed)
-            return not file.read(4).startswith(_IMAGE_STARTS)
+        return not filesystem.read_head(path, 4).startswith(_IMAGE_STARTS)
     except OSError:
         return False  # reading it will say why
 
@@ -163,8 +163,8 @@ class Search:
             above: folders that ``folder`` was found in, which no link leads back to.
             key: on whose behalf a folder is walked, by its path: each is walked once for each.
         """
-        around = [found for path in above if (found := _identity(path)) is not None]
-        start = _identity(folder)
+        around = [found for path in above if (found := filesystem.identity(path)) is not None]
+        start = filesystem.identity(folder)
         seen: set[tuple[Hashable, Hashable]] = {(start, key(folder))}
         waiting = [(start, iter(self._listed(folder)))]
         while waiting:
@@ -172,7 +172,7 @@ class Search:
             if entry is None:
                 waiting.pop()
             elif is_folder(entry):
-                found = _identity(entry.path)
+                found = filesystem.identity(entry.path)
                 mark = (found, key(entry.path))
                 if mark in seen or found in around or any(found == passing for passing, _ in waiting):
                     continue
@@ -197,7 +197,7 @@ class Search:
 
     def notes(self) -> tuple[str, ...]:
         """Return one sentence on what was passed over; none where nothing was."""
-        counts = Counter(self._passed.values())
+        counts = Counter(sorted(self._passed.values()))  # of equally many, the same one is named first every time
         parts = [some_of([f"{name} ({count:,})" for name, count in counts.most_common()], 8)] if counts else []
         if self._results:
             parts.append(f"results of Stepladder in {some_of(sorted(self._results))}")
@@ -208,9 +208,8 @@ class Search:
         parts = Path(path).parts
         self._passed[path] = _shown(next((part for part in parts if is_of_system(part)), parts[-1]))
 
-    def _listed(self, folder: str) -> list[os.DirEntry[str]]:
-        with os.scandir(folder) as entries:
-            found = list(entries)
+    def _listed(self, folder: str) -> list[Entry]:
+        found = list(filesystem.scan(folder))
         if _is_result(folder, {entry.name for entry in found}):
             self._results[folder] = folder
             return []
@@ -223,7 +222,7 @@ class Search:
         kept.sort(key=attrgetter("name"))
         return kept
 
-    def _file(self, entry: os.DirEntry[str]) -> FileEntry | None:
+    def _file(self, entry: Entry) -> FileEntry | None:
         try:
             found = entry.stat()
         except OSError:
@@ -234,20 +233,12 @@ class Search:
                 self._passed[entry.path] = f"*{ending_of(entry.name)}"
                 self._documents.add(os.path.dirname(entry.path))  # noqa: PTH120 (a str, for speed)
                 return None
-            return entry_of(entry.path, found)
+            return filesystem.entry_of(entry.path, found)
         self._passed[entry.path] = "pipes and devices"
         return None
 
 
-def _identity(folder: str) -> tuple[int, int] | None:
-    try:
-        found = os.stat(folder)  # noqa: PTH116 (a str, as scandir gives it)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def is_folder(entry: os.DirEntry[str]) -> bool:
+def is_folder(entry: Entry) -> bool:
     """Whether an entry is a folder, or a link to one."""
     try:
         return entry.is_dir()
@@ -273,8 +264,7 @@ def is_result_folder(folder: Path) -> bool:
     Raises:
         OSError: it cannot be read.
     """
-    with os.scandir(folder) as entries:
-        return _is_result(str(folder), {entry.name for entry in entries})
+    return _is_result(str(folder), set(filesystem.names_in(folder)))
 
 
 def _is_result(folder: str, names: set[str]) -> bool:
@@ -294,16 +284,14 @@ def _is_result(folder: str, names: set[str]) -> bool:
 def _starts_with_plan(folder: str, name: str) -> bool:
     """Whether a record of ours is in that file: any program may call a file study.json."""
     try:
-        with open(os.path.join(folder, name), "rb") as file:  # noqa: PTH118, PTH123 (a str, for speed)
-            return b'"plan_hash"' in file.read(4096)
+        return b'"plan_hash"' in filesystem.read_head(os.path.join(folder, name), 4096)  # noqa: PTH118 (a str)
     except OSError:
         return False
 
 
 def _has_checkpoint(folder: str) -> bool:
     try:
-        with os.scandir(folder) as entries:
-            return any(entry.name.isdigit() and entry.is_dir() for entry in entries)
+        return any(entry.name.isdigit() and entry.is_dir() for entry in filesystem.scan(folder))
     except OSError:
         return False
 
@@ -311,13 +299,12 @@ def _has_checkpoint(folder: str) -> bool:
 def _holds_results_only(folder: str, names: set[str]) -> bool:
     """Whether a folder of our default name holds our results, or nothing yet: then it is no class of that name."""
     inner = [os.path.join(folder, name) for name in names if not is_left_behind(name)]  # noqa: PTH118
-    folders = [path for path in inner if os.path.isdir(path)]  # noqa: PTH112
+    folders = [path for path in inner if filesystem.is_folder(path)]
     if any(is_image_name(path) for path in inner if path not in folders):
         return False
     filled = []
     for path in folders:
-        with os.scandir(path) as entries:
-            found = {entry.name for entry in entries}
+        found = set(filesystem.names_in(path))
         if _is_result(path, found):
             return True
         filled += [name for name in found if not is_left_behind(name)]

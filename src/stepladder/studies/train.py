@@ -9,16 +9,18 @@ from pathlib import Path
 
 from stepladder.datasets import ImageSet
 from stepladder.datasets.splits import join_all
-from stepladder.errors import StudyError
+from stepladder.errors import DamagedError, StudyError
 from stepladder.files import remove_links
 from stepladder.recipe import Recipe
 from stepladder.studies.design.rules import Protocol
 from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.checksums import note_files, noted_files
+from stepladder.studies.files.consistency import wrong_with_result
 from stepladder.studies.files.ledger import PlanRead, note_reading
 from stepladder.studies.files.machine import now
+from stepladder.studies.files.predictions import check_predictions
 from stepladder.studies.files.records import TrialResult
-from stepladder.studies.files.store import CHECKPOINTS, read_epochs, read_result
+from stepladder.studies.files.store import CHECKPOINTS, move_aside, read_epochs, read_result
 from stepladder.studies.judging.learning import NothingLearned, judge_trial
 from stepladder.studies.prepare import Prepared, describe_data, prepare
 from stepladder.studies.running.callbacks import Callbacks
@@ -29,6 +31,14 @@ from stepladder.studies.running.reading import card_facts, read_test, tell_elsew
 from stepladder.studies.running.trial import run_trial
 from stepladder.training.arithmetic import Arithmetic
 from stepladder.training.metrics import Metric, find_metric
+
+# All that lies in the folder of a training.
+_FILES = frozenset(
+    (
+        *("recipe.toml", "history.csv", "result.json", "checksums.txt", "model", CHECKPOINTS, "tracking", ".lock"),
+        *("predictions.safetensors", "validation.safetensors"),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,8 @@ def train_model(
 ) -> TrainedModel:
     """Train one recipe with one seed into the folder ``out`` and read test; the same call again only reads the result.
 
+    A training that has ended and whose files are damaged is set aside, said, and trained again, as a trial of a study.
+
     Args:
         out: the folder of the result.
         seed: decides initial weights, order of the images and augmentation.
@@ -89,7 +101,11 @@ def train_model(
             "without images for validation the test curve is drawn, so test cannot stay unread; give `validation` a "
             "share above 0"
         )
-    found = read_result(out)
+    try:
+        found = read_result(out)
+    except DamagedError as error:
+        _set_aside(out, error, callbacks)
+        found = None
     for name in ("model", CHECKPOINTS):
         remove_links(out / name)
     alone = replace(execution, workers=1, streams=1)
@@ -102,6 +118,12 @@ def train_model(
     metric = find_metric(protocol.metric, data.class_names, protocol.costs)
     trial = Trial(recipe.name, recipe, seed, data.split, compute.precision, protocol.select, metric.key)
     job = Job(trial, splits, data, out, protocol.metric, protocol.costs, protocol.all_data, use.expected)
+    if found is not None and found.trial == trial.id:
+        try:
+            _refuse_damaged(job, found)
+        except DamagedError as error:
+            _set_aside(out, error, callbacks)
+            found = None
     if found is not None and found.trial == trial.id:
         if test and found.status == "finished" and found.test_accuracy is None:  # not wanted then, or stopped before
             _note(out, trial, prepared, callbacks)
@@ -120,6 +142,36 @@ def train_model(
         result = read_test(job, result, card_facts(out, result, recipe.name, data), compute)
         callbacks.test_read(trial, result)
     return _trained(job, result, prepared)
+
+
+def _refuse_damaged(job: Job, found: TrialResult) -> None:
+    """Raise DamagedError where the files of a training that has ended do not fit one another."""
+    if (wrong := wrong_with_result(found, job.trial)) is not None:
+        raise DamagedError(f"{job.folder / 'result.json'} is damaged ({wrong})", "remove it to run the trial again")
+    read_epochs(job.folder, found)
+    if found.test_accuracy is None:
+        return
+    classes, validation = len(job.data.class_names), job.splits.validation
+    check_predictions(job.folder, len(job.splits.test), classes)
+    if validation is not None:
+        check_predictions(job.folder, len(validation), classes, "validation")
+
+
+def _set_aside(out: Path, error: DamagedError, callbacks: Callbacks) -> None:
+    """Move a damaged training out of the way, so that it is trained again; nothing is deleted.
+
+    Raises:
+        DamagedError: there are other files in its folder, which are not to be moved with it.
+    """
+    if not {path.name for path in out.iterdir()} <= _FILES:
+        raise error
+    target = move_aside(out)
+    if (target / "tracking").is_dir():  # whose files trackers have opened by now
+        out.mkdir()
+        (target / "tracking").rename(out / "tracking")
+    callbacks.message(
+        f"The training in {out} is damaged: {error.what}. It was set aside as {target.name}, and is trained again."
+    )
 
 
 def _without_leaks(callbacks: Callbacks) -> Callbacks:

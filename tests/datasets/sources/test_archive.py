@@ -48,6 +48,24 @@ def test_messages_name_the_archive_and_not_the_cache(pets, own_cache):
     assert str(own_cache) not in str(caught_too.value)
 
 
+def test_a_folder_or_table_in_it_may_be_named(pets, write_folder):
+    write_folder(pets / "Examples", {"a": 1})
+    write_folder(pets / "Dataset", {"x": 30, "y": 30})
+    shutil.rmtree(pets / "cat")
+    shutil.rmtree(pets / "dog")
+    packed = pack("zip", inner=None)
+    with pytest.raises(DataError, match=r"among other things: Dataset has 60 .*; give pets\.zip/Dataset$"):
+        load_image_set(packed)
+    found, expected = load_image_set("pets.zip/Dataset"), load_image_set("pets/Dataset")
+    assert (found.fingerprint, found.name, found.notes) == (expected.fingerprint, "Dataset", expected.notes)
+    rows = [f"{kind}/000{n}.png,{'pq'[n % 2]}" for n in range(4) for kind in "xy"]
+    (pets / "Dataset" / "rows.csv").write_text("\n".join(["path,label", *rows]))
+    assert load_image_set(f"{pack('tar', inner=None)}/Dataset/rows.csv").class_names == ("p", "q")
+    for missing in ("Other", "Dataset/x/0000.png", "../pets"):
+        with pytest.raises(DataError, match=f"holds no folder or table {missing}; give one of its own"):
+            load_image_set(f"pets.zip/{missing}")
+
+
 @pytest.mark.parametrize("inner", [None, "pets"])
 def test_a_table_in_it_is_found_or_named(pets, inner):
     rows = [f"{kind}/000{n}.png,{kind},{'xy'[n % 2]}" for n in range(4) for kind in ("cat", "dog")]

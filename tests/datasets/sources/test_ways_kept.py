@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -522,6 +523,33 @@ def test_each_way_gives_the_right_counts(name, tmp_path, encode):
         assert expected in str(caught.value)
     else:
         assert counts(load_image_set(data)) == expected
+
+
+def outcome(data: object) -> tuple[object, ...]:
+    """All that a source says of images, or its error."""
+    try:
+        found = load_image_set(data)
+    except DataError as error:
+        return ("error", str(error))
+    groups = [None if split.groups is None else split.groups.tolist() for split in found.splits.values()]
+    return (found.name, found.fingerprint, found.class_names, counts(found), groups, found.labels_from, found.notes)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+@pytest.mark.parametrize("name", WAYS)
+def test_each_way_of_a_folder_is_the_same_in_an_archive(name, kind, tmp_path, encode):
+    kept = Kept(tmp_path / "pets", encode)
+    data, _ = WAYS[name](kept)
+    given = data.data if isinstance(data, Labelled) else data
+    root = str(kept.root)
+    if not isinstance(given, str) or given != root:  # no folder, as a table that is named
+        return
+    packed = shutil.make_archive(root, kind, root)
+    in_archive = outcome(replace(data, data=packed) if isinstance(data, Labelled) else packed)
+    in_folder = outcome(data)
+    assert re.sub(rf"{re.escape(root)}[.]{kind}|pets[.]{kind}", "PETS", repr(in_archive)) == re.sub(
+        rf"{re.escape(root)}\b|\bpets\b", "PETS", repr(in_folder)
+    ).replace("('PETS', ", "('pets', ", 1)
 
 
 def test_the_docs_list_each_way_and_no_other():

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stepladder.datasets.encoded import FileEntry
+from stepladder.datasets import filesystem
+from stepladder.datasets.filesystem import FileEntry
 from stepladder.datasets.image_set import SPLIT_NAMES, ImageSet
 from stepladder.datasets.labels import NamedLabels
 from stepladder.datasets.sources.base import LabelOptions, LoadOptions, name_of, split_of, split_of_name
@@ -126,7 +127,7 @@ def _fitting(path: Path, asked: LabelOptions) -> tuple[list[Path], list[DataErro
             wrong.append(unfit)
             continue
         some = listed.files[:: max(1, len(listed.files) // _LOOKED_AT)]
-        if sum(map(os.path.isfile, some)) >= _THERE * len(some):
+        if sum(map(filesystem.is_file, some)) >= _THERE * len(some):
             found.append(file)
     return found, wrong
 
@@ -140,7 +141,9 @@ def _are_answers(table: Table) -> bool:
 def _tables_of_splits(path: Path, asked: LabelOptions) -> list[Source]:
     """Return the one table in each folder of a split, ``train/_classes.csv``; none where training has none."""
     found: dict[str, Source] = {}
-    for folder in sorted(inner for inner in path.iterdir() if split_of(inner.name) and inner.is_dir()):
+    for folder in sorted(
+        Path(entry.path) for entry in filesystem.scan(path) if split_of(entry.name) and is_folder(entry)
+    ):
         tables, _ = _fitting(folder, asked)
         split = split_of(folder.name)
         if len(tables) == 1 and split is not None and split not in found:
@@ -150,8 +153,7 @@ def _tables_of_splits(path: Path, asked: LabelOptions) -> list[Source]:
 
 def _unlabelled(path: Path) -> DataError | None:
     """Return what to say of images in one folder that nothing labels."""
-    with os.scandir(path) as found:
-        entries = [entry for entry in found if not is_left_behind(entry.name)]
+    entries = [entry for entry in filesystem.scan(path) if not is_left_behind(entry.name)]
     images = [entry.name for entry in entries if is_image_name(entry.name)]
     if not images or any(map(is_folder, entries)):
         return None
@@ -163,12 +165,12 @@ def _unlabelled(path: Path) -> DataError | None:
 
 def _tables_in(path: Path) -> list[Path]:
     """Return the files in a folder that may be tables of its images, by name; or those in the only folder in it."""
-    with os.scandir(path) as found:
-        entries = sorted((entry for entry in found if not is_left_behind(entry.name)), key=lambda entry: entry.name)
-    files = [Path(entry.path) for entry in entries if is_table_name(entry.name) and Path(entry.path).is_file()]
+    found = (entry for entry in filesystem.scan(path) if not is_left_behind(entry.name))
+    entries = sorted(found, key=lambda entry: entry.name)
+    files = [Path(entry.path) for entry in entries if is_table_name(entry.name) and filesystem.is_file(entry.path)]
     if not files and len(entries) == 1 and is_folder(entries[0]):
         return _tables_in(Path(entries[0].path))
-    return [file for file in files[:_MOST_TABLES] if file.stat().st_size <= _MOST_BYTES and matches(file)]
+    return [file for file in files[:_MOST_TABLES] if filesystem.file_entry(file).size <= _MOST_BYTES and matches(file)]
 
 
 @dataclass(frozen=True)

@@ -295,6 +295,14 @@ class PathSource:
     holds: Callable[[Path], bool] | None = None
 
 
+def read_as(path: Path, chosen: PathSource, others: Sequence[PathSource]) -> str:
+    """Return the note on a folder that was read as one shape of files and surely holds others, too."""
+    return (
+        f"{path.name or path} was read as {chosen.name}; it also holds {' and '.join(one.name for one in others)}: to "
+        "read that, give its own path."
+    )
+
+
 def name_of(path: Path) -> str:
     """Return a name for the image set at ``path`` that is safe as a part of a folder name on every system."""
     resolved = path.resolve()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stepladder.datasets import filesystem
 from stepladder.datasets.sources.base import SPLIT_WORDS, LabelOptions, split_of
 from stepladder.datasets.sources.rows import LABEL_COLUMNS, PATH_COLUMNS, SPLIT_COLUMNS, Table
 from stepladder.datasets.walk import is_folder, is_image_name, is_left_behind
@@ -88,7 +89,7 @@ class Places:
     """
 
     def __init__(self, folder: Path, images: Path | None = None) -> None:
-        if images is not None and not images.is_dir():
+        if images is not None and not filesystem.is_folder(images):
             raise DataError(f"`images` is {images}, and there is no such folder")
         self._start = folder if images is None else images
         self._named = images is not None
@@ -111,7 +112,7 @@ class Places:
         if not self._named and best[0] < len(cells):
             best = self._try(_folders_in(self._start), asked, best)
             if 2 * best[0] < len(cells):  # annotations/train.csv beside images/
-                above = Path(os.path.normpath(self._start / ".."))
+                above = filesystem.folder_above(self._start)
                 best = self._try([above, *_folders_in(above)], asked, best)
         if not best[0]:
             best = self._try_without_start(asked, best)
@@ -137,7 +138,7 @@ class Places:
         for folder in folders:
             for stems in (False, True):
                 self.folder, self._stems = folder, {} if stems else None
-                there = sum(map(os.path.isfile, self.files(cells)))
+                there = sum(map(filesystem.is_file, self.files(cells)))
                 if there > best[0]:
                     best = (there, folder, stems)
                 if best[0] == len(cells):
@@ -162,7 +163,7 @@ class Places:
         folder, slash, stem = path.rpartition(os.sep)
         if folder not in self._stems:
             try:
-                names = sorted(os.listdir(folder or slash or "."))  # noqa: PTH208 (texts, for speed)
+                names = sorted(filesystem.names_in(folder or slash or "."))
             except (OSError, ValueError):
                 names = []
             self._stems[folder] = {name.rpartition(".")[0]: name for name in names if is_image_name(name)}
@@ -171,15 +172,15 @@ class Places:
 
 def _folders_in(folder: Path) -> list[Path]:
     try:
-        with os.scandir(folder) as entries:
-            inner = sorted(one.name for one in entries if not is_left_behind(one.name) and is_folder(one))
+        entries = list(filesystem.scan(folder))
     except OSError:
         return []
+    inner = sorted(one.name for one in entries if not is_left_behind(one.name) and is_folder(one))
     return [folder / name for name in inner[:_MOST_FOLDERS]]
 
 
 def _with_slashes(path: str, start: str) -> str:
-    if "\\" not in path or os.path.exists(path):  # noqa: PTH110 (texts, for speed)
+    if "\\" not in path or filesystem.exists(path):
         return path
     inner = path.removeprefix(start)
     return path[: len(path) - len(inner)] + inner.replace("\\", "/")
@@ -261,7 +262,7 @@ def has_splits(table: Table) -> bool:
 
 def _is_file(places: Places, cells: Sequence[str]) -> bool:
     asked = [cell for cell in cells if ("/" in cell or "\\" in cell) and "\0" not in cell]
-    return any(map(os.path.isfile, places.files(asked)))
+    return any(map(filesystem.is_file, places.files(asked)))
 
 
 def _named(names: Sequence[str], usual: Sequence[str]) -> int | None:

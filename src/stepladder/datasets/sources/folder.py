@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from stepladder.datasets import filesystem
 from stepladder.datasets.decode_all import DecodedSplits, decode_splits
-from stepladder.datasets.encoded import Encoded, FileEntry, files
+from stepladder.datasets.encoded import Encoded, files
+from stepladder.datasets.filesystem import FileEntry
 from stepladder.datasets.image_set import ImageSet, first_of_each_class
 from stepladder.datasets.labels import NamedLabels, in_order, match_classes
 from stepladder.datasets.sources.agreement import compare_tables, load_listed
@@ -192,8 +194,12 @@ def _agree(search: Search, splits: list[Path]) -> bool:
 
 
 def _called_as_splits(flat: list[Path]) -> tuple[str, ...]:
-    train = [folder.name for folder in flat if split_of(folder.name) == "train"]
-    return (f"{train[0]} is taken for a class: it holds images itself and no class folders.",) if train else ()
+    if not flat:
+        return ()
+    names = " and ".join(folder.name for folder in flat)
+    if len(flat) == 1:
+        return (f"{names} is taken for a class: it holds images itself and no class folders.",)
+    return (f"{names} are taken for classes: they hold images themselves and no class folders.",)
 
 
 def _left_out(search: Search, others: list[Path]) -> tuple[str, ...]:
@@ -256,7 +262,7 @@ def _by_class(
 SOURCE = PathSource(
     "a folder of images",
     "train/<class>/*, test/<class>/* (and val, valid or validation), or <class>/* split for you",
-    Path.is_dir,
+    filesystem.is_folder,
     load,
     holds,
 )

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from stepladder.datasets import filesystem
 from stepladder.datasets.decode_all import decode_splits
-from stepladder.datasets.encoded import Encoded, file_entry, files
+from stepladder.datasets.encoded import Encoded, files
 from stepladder.datasets.image_set import SPLIT_NAMES, ImageSet, first_of_each_class
 from stepladder.datasets.labels import match_classes, named_labels
 from stepladder.datasets.sources.base import SPLIT_WORDS, LabelOptions, LoadOptions, all_below, say_labels, split_of
@@ -294,7 +295,7 @@ def _not_listed(listed: Listed) -> tuple[str, ...]:
     others = [
         name
         for folder, names in known.items()
-        for name in set(os.listdir(folder)) - names  # noqa: PTH208 (texts, for speed)
+        for name in set(filesystem.names_in(folder)) - names
         if is_image_name(name) and not is_left_behind(name)
     ]
     return not_read(others, "beside those in the table, which does not list them")
@@ -315,7 +316,7 @@ def _check_labels(where: str, listed: Listed) -> None:
 
 def _encoded(where: str, listed: Listed, rows: np.ndarray, labels: np.ndarray, groups: np.ndarray | None) -> Encoded:
     taken: list[int] = rows.tolist()
-    entries = [file_entry(listed.files[at]) for at in taken]
+    entries = [filesystem.file_entry(listed.files[at]) for at in taken]
     missing = [
         f"{entry.path} ({listed.place(at, short=True)})"
         for at, entry in zip(taken, entries, strict=True)

@@ -10,15 +10,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from stepladder.datasets import filesystem
 from stepladder.datasets.decode_all import decode_splits
-from stepladder.datasets.encoded import CHUNK_BYTES, Encoded, file_entry, identify
+from stepladder.datasets.encoded import CHUNK_BYTES, Encoded, identify
 from stepladder.datasets.image_set import ImageSet, first_of_each_class
 from stepladder.datasets.labels import NamedLabels, in_order, match_classes, refuse_twins
 from stepladder.datasets.mapped import demand_memory
@@ -296,7 +297,7 @@ def _encoded(parts: Sequence[_Table], labels: np.ndarray, limit: int | None, gro
         part = int(np.searchsorted(starts, row, side="right")) - 1
         return f"{parts[part].path.name} row {row - int(starts[part])}"
 
-    entries = [file_entry(table.path.resolve()) for table in parts]
+    entries = [filesystem.file_entry(table.path.resolve()) for table in parts]
     known = identify(Path(), entries, taken=rows.astype("<i8").tobytes())
     return Encoded(labels[rows], read, place, known, None if groups is None else groups[rows])
 
@@ -307,8 +308,13 @@ def read_parquet_rows(path: Path) -> Table:
     Raises:
         DataError: it cannot be read, has too many rows, or holds images.
     """
+    with filesystem.open_file(path) as opened:
+        return _read_rows(path, opened)
+
+
+def _read_rows(path: Path, opened: BinaryIO) -> Table:
     with _reasons(path, "is no readable parquet file"):
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(opened)
         schema, count = file.schema_arrow, file.metadata.num_rows
     if any(_holds_images(field.type) for field in schema):
         raise DataError(f"{path} holds images and no paths; read it as parquet")
@@ -327,8 +333,8 @@ def read_parquet_rows(path: Path) -> Table:
 def lists_paths(path: Path) -> bool:
     """Whether a parquet file has columns of text, and none of images."""
     try:
-        with _reasons(path):
-            schema = pq.read_schema(path)
+        with _reasons(path), filesystem.open_file(path) as file:
+            schema = pq.read_schema(file)
     except DataError:
         return False
     texts = [field for field in schema if _is_text(field.type)]

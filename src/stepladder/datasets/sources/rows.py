@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from stepladder.datasets import filesystem
 from stepladder.datasets.mapped import demand_memory
 from stepladder.datasets.walk import is_image_name
 from stepladder.errors import DataError
@@ -86,10 +87,11 @@ def read_text(path: Path) -> tuple[str, tuple[str, ...]]:
     Raises:
         DataError: it is too large, or no text.
     """
-    if (size := path.stat().st_size) > MAX_TABLE_BYTES:
+    if (size := filesystem.file_entry(path).size) > MAX_TABLE_BYTES:
         raise DataError(f"{path} has {size / 1e6:.0f} MB; a table may have {MAX_TABLE_BYTES // 1_000_000} MB")
     demand_memory(f"the lines of {path} take", _HELD * size, "split it into smaller tables")
-    content = path.read_bytes()
+    with filesystem.open_file(path) as file:
+        content = file.read()
     encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         return content.decode(encoding), ()

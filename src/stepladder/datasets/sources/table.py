@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from stepladder.datasets import filesystem
 from stepladder.datasets.image_set import ImageSet
 from stepladder.datasets.sources.base import LabelOptions, LoadOptions, PathSource, name_of, split_of, split_of_name
 from stepladder.datasets.sources.columns import Places, find_columns, find_files, has_splits
@@ -30,7 +31,7 @@ def matches(path: Path) -> bool:
 
     Parquet may hold images; only this looks into the file, and not far.
     """
-    if path.is_file():
+    if filesystem.is_file(path):
         return is_table_name(path.name) and (path.suffix.lower() not in PARQUET or lists_paths(path))
     return bool(_metadata_at(path))
 
@@ -42,7 +43,7 @@ def is_table_name(name: str) -> bool:
 
 def holds(path: Path) -> bool:
     """Whether the table surely says paths and labels; a folder may have notes of that name beside class folders."""
-    if path.is_file():
+    if filesystem.is_file(path):
         return True
     try:
         for file in _metadata_at(path).values():
@@ -81,13 +82,13 @@ def read_table(path: Path) -> Table:
 def _metadata_at(path: Path) -> dict[str | None, Path]:
     """Return the tables of one of Hugging Face's image folders, by the split whose folder they are in."""
     for name in _METADATA:
-        if (path / name).is_file():
+        if filesystem.is_file(path / name):
             return {None: path / name}
     found: dict[str | None, Path] = {}
-    if path.is_dir():
-        for inner in sorted(path.iterdir()):
+    if filesystem.is_folder(path):
+        for inner in sorted(path / name for name in filesystem.names_in(path) if split_of(name)):
             split = split_of(inner.name)
-            file = next((inner / name for name in _METADATA if split and (inner / name).is_file()), None)
+            file = next((inner / name for name in _METADATA if filesystem.is_file(inner / name)), None)
             if file is not None and split not in found:
                 found[split] = file
     return found if "train" in found else {}
@@ -99,7 +100,7 @@ def _tables(path: Path, asked: LabelOptions) -> dict[str | None, Table]:
     if split_of_name(path.stem) != "train" or asked.split_column is not None or has_splits(table):
         return {None: table}
     found: dict[str | None, Table] = {"train": table}
-    for file in sorted(path.parent.iterdir()):
+    for file in sorted(path.parent / name for name in filesystem.names_in(path.parent)):
         split = split_of_name(file.stem)
         if split in (None, "train", *found) or file.suffix != path.suffix or _unsplit(file) != _unsplit(path):
             continue
@@ -126,7 +127,7 @@ def load(path: Path, options: LoadOptions) -> ImageSet:
         DamagedImagesError: files that are no readable image (all listed).
     """
     images = None if options.labels.images is None else Path(options.labels.images).expanduser()
-    if path.is_file():
+    if filesystem.is_file(path):
         return load_tables(name_of(path), _beside(path, options.labels, path.parent, images), options, paired=True)
     found = sorted(_metadata_at(path).items(), key=lambda one: one[0] != "train")
     sources = [Source(read_table(file), Places(file.parent, images), split) for split, file in found]
@@ -144,11 +145,11 @@ def load_index(folder: Path, options: LoadOptions) -> ImageSet:
         DataError: ``folder`` is none, there is no such table, or as of :func:`load`.
     """
     index = Path(options.labels.index or "").expanduser()
-    if not folder.is_dir():
+    if not filesystem.is_folder(folder):
         raise DataError(
             f"`index` is the table of a folder of images, and {folder} is none; give the folder, or the table alone"
         )
-    file = next((one for one in (index, folder / index) if one.is_file()), None)
+    file = next((one for one in (index, folder / index) if filesystem.is_file(one)), None)
     if file is None or not matches(file):
         what = "there is no such file" if file is None else "that is no table of paths"
         raise DataError(f"`index` is {index}, and {what}; it may be a table that ends in {', '.join(_ENDINGS)}")

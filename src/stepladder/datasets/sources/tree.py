@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stepladder.datasets.encoded import FileEntry
+from stepladder.datasets import filesystem
+from stepladder.datasets.filesystem import FileEntry
 from stepladder.datasets.groups import names_by_pattern
 from stepladder.datasets.image_set import SPLIT_NAMES
 from stepladder.datasets.labels import NamedLabels, in_order, named_labels
@@ -169,15 +170,14 @@ def splits_in_classes(path: Path, search: Search) -> LabelledFiles | None:
 def _splits_in(folder: Path, search: Search) -> dict[str, Path]:
     """Return the folders of a class folder by split, where it holds nothing but these; none where it holds others."""
     found: dict[str, Path] = {}
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if is_left_behind(entry.name):
-                continue
-            split = split_of(entry.name) if is_folder(entry) else None
-            if split is not None:
-                found[split] = Path(entry.path)
-            elif is_folder(entry) or is_image_name(entry.name):
-                return {}  # mostly the first entry, an image, so that no class folder is listed once more
+    for entry in filesystem.scan(folder):
+        if is_left_behind(entry.name):
+            continue
+        split = split_of(entry.name) if is_folder(entry) else None
+        if split is not None:
+            found[split] = Path(entry.path)
+        elif is_folder(entry) or is_image_name(entry.name):
+            return {}  # mostly the first entry, an image, so that no class folder is listed once more
     return {split: inner for split, inner in sorted(found.items()) if search.holds_files(inner)}
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from stepladder.datasets.decode_all import decode_splits
-from stepladder.datasets.encoded import CHUNK, CHUNK_BYTES, MAX_FILE_BYTES, Encoded, Item, file_entry, identify
+from stepladder.datasets.encoded import CHUNK, CHUNK_BYTES, Encoded, Item, identify
+from stepladder.datasets.filesystem import MAX_FILE_BYTES, file_entry
 from stepladder.datasets.image_set import ImageSet, first_of_each_class
 from stepladder.datasets.labels import match_classes, named_labels
 from stepladder.datasets.sources.base import LoadOptions, PathSource, beside, files_by_split, name_of, split_in
