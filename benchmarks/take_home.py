@@ -22,9 +22,11 @@ from stepladder.cli.console import AsJson, make_console, print_json
 from stepladder.errors import DataError, RecipeError
 from stepladder.files import replace_bytes
 from stepladder.model.any_size import read_any_size
-from stepladder.model.export import export_model, sample_photographs
-from stepladder.model.folder import Model, load_folder, read_card
+from stepladder.model.export import export_model
+from stepladder.model.folder import load_folder, read_card
 from stepladder.model.images import find_images
+from stepladder.model.sample_images import sample_photographs
+from stepladder.model.torch_model import Model
 
 #: What the card says that its program needs, and what that for JavaScript says.
 PACKAGES, MODULES = ("onnxruntime", "numpy", "pillow"), ("onnxruntime-web", "sharp")

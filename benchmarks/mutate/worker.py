@@ -51,11 +51,11 @@ def _run(tests: list[str], output: str, limit: float, writing: int) -> int:
     os.close(writing)
     deadline = time.monotonic() + limit
     while time.monotonic() < deadline:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
+        if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            # Before anybody waits for it: afterwards its number, and that of its group, may be a stranger's.
             with suppress(ProcessLookupError):
                 os.killpg(child, signal.SIGKILL)  # what its tests have started
-            return abs(os.waitstatus_to_exitcode(status))
+            return abs(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
         time.sleep(0.02)
     with suppress(ProcessLookupError):
         os.killpg(child, signal.SIGKILL)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -11,12 +14,24 @@ from stepladder.datasets.image_set import FITS
 from stepladder.errors import RecipeError
 from stepladder.model import any_size
 from stepladder.model.any_size import Resizing, read_any_size
-from stepladder.model.export import export_model, sample_crops, sample_photographs
-from stepladder.model.folder import load_folder
 from stepladder.model.onnx_file import OnnxModel
+from stepladder.model.sample_images import sample_crops
 
-#: Rows and columns. Pillow 13 sums rows first where a tall image becomes much less tall, and both round in between.
-SIZES = [(8, 8), (1, 1), (3, 3), (1, 17), (20, 30), (30, 20), (300, 200), (9, 400), (225, 224), (333, 500), (13, 1000)]
+#: Rows and columns, with those of which Pillow 13 sums rows first.
+SIZES = [
+    (8, 8),
+    (1, 1),
+    (3, 3),
+    (1, 17),
+    (20, 30),
+    (30, 20),
+    (300, 200),
+    (9, 400),
+    (225, 224),
+    (500, 200),
+    (333, 500),
+    (13, 1000),
+]
 
 
 @pytest.mark.parametrize("fit", FITS)
@@ -52,27 +67,25 @@ def test_several_images_at_once_and_those_of_the_right_size_are_as_one_by_one():
 
 
 @pytest.fixture
-def exported(saved, tmp_path):
-    path = tmp_path / "model.onnx"
-    model = load_folder(saved, "cpu")
-    export_model(model, path, sample_photographs(model.image_shape), card="# A card")
-    return path
+def file(exported, tmp_path):
+    """A copy of an exported file, to be changed."""
+    return Path(shutil.copy(exported.path, tmp_path / "model.onnx"))
 
 
-def test_a_file_that_reads_any_size_is_the_same_model(exported, digits):
+def test_a_file_that_reads_any_size_is_the_same_model(exported, resizing, digits):
     """By its path with our decoder as before, and with images of any size by its own graph."""
     import onnx
 
     images = digits.splits["train"].images[:8]
-    before = OnnxModel.load(exported).probabilities(images)
-    done = read_any_size(exported, [with_channels(crop, 1) for crop in sample_crops(12)])
+    before = OnnxModel.load(exported.path).probabilities(images)
+    file, done = resizing
     assert (done.checked, done.agreement) == (12, 1.0)
     assert done.difference < 0.01
-    assert done.bytes_written == exported.stat().st_size
-    model = OnnxModel.load(exported)
+    assert done.bytes_written == file.stat().st_size
+    model = OnnxModel.load(file)
     assert model.any_size
     np.testing.assert_allclose(model.probabilities(images), before, atol=1e-6)
-    graph = onnx.load(exported)
+    graph = onnx.load(file)
     assert graph.graph.input[0].name == "images"
     assert {entry.key for entry in graph.metadata_props} >= {"stepladder", "card"}
     assert {entry.domain for entry in graph.opset_import} == {""}  # standard operators alone
@@ -82,9 +95,9 @@ def test_a_file_that_reads_any_size_is_the_same_model(exported, digits):
         np.testing.assert_allclose(model.of_any_size(tall), expected, atol=0.01)
 
 
-def test_a_file_that_says_something_else_is_not_written(exported, monkeypatch):
-    content = exported.read_bytes()
+def test_a_file_that_says_something_else_is_not_written(file, monkeypatch):
+    content = file.read_bytes()
     monkeypatch.setattr(any_size, "_rounded", torch.zeros_like)
     with pytest.raises(RecipeError, match=r"differs by up to .* from the pixels that Pillow makes .*left as it was"):
-        read_any_size(exported, [with_channels(crop, 1) for crop in sample_crops(8)])
-    assert exported.read_bytes() == content
+        read_any_size(file, [with_channels(crop, 1) for crop in sample_crops(8)])
+    assert file.read_bytes() == content

@@ -14,8 +14,8 @@ from stepladder.datasets.splits import make_splits
 from stepladder.errors import DataError
 from stepladder.model import Prediction, Predictions, classifier, load_model
 from stepladder.model.classifier import Doubts
-from stepladder.model.folder import Model
 from stepladder.model.limits import Answered, Limits, in_sets, rounded, threshold_for_risk, threshold_for_sets
+from stepladder.model.torch_model import Model
 from stepladder.training.evaluate import DeviceSplit, evaluate
 
 

@@ -13,7 +13,7 @@ from torch import nn
 from stepladder.errors import RecipeError
 from stepladder.model import load_model
 from stepladder.model.explain import explain_image
-from stepladder.model.folder import Model
+from stepladder.model.torch_model import Model
 from stepladder.network import parse_line
 from stepladder.network.build import build_network
 from stepladder.report.figures.explanation import draw_explanation

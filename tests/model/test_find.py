@@ -8,9 +8,9 @@ import re
 import pytest
 
 from stepladder.errors import RecipeError, StorageError
-from stepladder.model.export import export_model
 from stepladder.model.find import load_model, model_folder
-from stepladder.model.folder import Model, load_folder
+from stepladder.model.folder import load_folder
+from stepladder.model.torch_model import Model
 
 
 def test_a_model_is_found_in_its_folder_and_in_that_of_its_trial(saved):
@@ -30,11 +30,9 @@ def test_what_is_no_model_says_where_one_is(tmp_path):
         model_folder(tmp_path / "notes.txt")
 
 
-def test_an_exported_file_is_a_model_by_its_path_and_by_its_bytes(saved, tmp_path, digits):
-    pytest.importorskip("onnxruntime", reason="the extra export is not installed")
-    path = tmp_path / "model.onnx"
+def test_an_exported_file_is_a_model_by_its_path_and_by_its_bytes(saved, exported, digits):
+    path = exported.path
     images = digits.splits["train"].images[:4]
-    export_model(load_folder(saved, "cpu"), path, images)
     expected = load_folder(saved, "cpu", "float32").predict(images).names
     for way in (path, str(path), path.read_bytes(), io.BytesIO(path.read_bytes())):
         assert load_model(way).predict(images).names == expected

@@ -18,8 +18,9 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from stepladder.errors import RecipeError, StorageError
-from stepladder.model.folder import Model, calibrate_model, load_folder, read_card, save_model
+from stepladder.model.folder import calibrate_model, load_folder, read_card, save_model
 from stepladder.model.images import read_pixels
+from stepladder.model.torch_model import Model
 from stepladder.network import build
 from stepladder.training.assembly import TrainingData
 from stepladder.training.device import choose_compute

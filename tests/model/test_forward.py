@@ -11,6 +11,7 @@ from torch import nn
 
 from stepladder.model import forward
 from stepladder.model.folder import load_folder
+from stepladder.model.sample_images import sample_photographs
 
 
 @pytest.fixture
@@ -52,6 +53,33 @@ def test_an_engine_that_says_something_else_is_left_out(saved, images, monkeypat
     model = load_folder(saved, "cpu", "float32")
     monkeypatch.setattr(forward.FastForward, "logits", lambda _, pixels: np.zeros((len(pixels), 10), np.float32))
     assert np.array_equal(model.fast_probabilities(images), model.probabilities(images))
+
+
+@pytest.mark.parametrize("wrong", [slice(0, 16), slice(16, 32)], ids=["photographs", "asked"])
+def test_it_is_compared_on_photographs_and_on_what_is_asked(saved, images, monkeypatch, wrong):
+    """One that errs on the half of the 32 alone is left out: the photographs come first."""
+    model, asked = load_folder(saved, "cpu", "float32"), []
+
+    def nearly(_, pixels):
+        asked.append(pixels)
+        found = model.logits(pixels).copy()
+        found[wrong] = -found[wrong]
+        return found
+
+    monkeypatch.setattr(forward.FastForward, "logits", nearly)
+    assert np.array_equal(model.fast_probabilities(images), model.probabilities(images))
+    assert [len(pixels) for pixels in asked] == [32]
+    assert np.array_equal(asked[0][:16], sample_photographs((8, 8, 1), 16))
+    assert np.array_equal(asked[0][16:], images[:16])
+
+
+def test_it_is_said_what_was_computed_in(saved, images):
+    pytest.importorskip("onnx", reason="the extra 'export' is not installed")
+    model = load_folder(saved, "cpu", "float32")
+    assert model.arithmetic == "float32 by PyTorch"
+    model.predict(images)
+    assert model.arithmetic == "float32 by onnxruntime"
+    assert load_folder(saved, "cpu", "bfloat16").arithmetic == "bfloat16 by PyTorch"
 
 
 def test_layers_that_it_does_not_know_stay_with_pytorch(compute):

@@ -9,8 +9,8 @@ import pytest
 
 from stepladder.errors import RecipeError
 from stepladder.model import litert_file
-from stepladder.model.export import sample_photographs
 from stepladder.model.folder import load_folder
+from stepladder.model.sample_images import sample_photographs
 
 needs_litert = pytest.mark.skipif(find_spec("litert_torch") is None, reason="the extra 'litert' is not installed")
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from stepladder.errors import RecipeError
 from stepladder.model import openvino_file
-from stepladder.model.any_size import read_any_size
-from stepladder.model.export import export_model, sample_photographs
 from stepladder.model.folder import load_folder
 from stepladder.model.onnx_file import OnnxModel
 from stepladder.model.openvino_file import save_openvino
@@ -27,10 +27,9 @@ def model(saved):
 
 
 @pytest.fixture
-def exported(model, tmp_path):
-    path = tmp_path / "model.onnx"
-    export_model(model, path, sample_photographs(model.image_shape), card="# A card")
-    return path
+def file(exported, tmp_path):
+    """A copy of an exported file, to be changed."""
+    return Path(shutil.copy(exported.path, tmp_path / "model.onnx"))
 
 
 def compiled(path):
@@ -40,9 +39,9 @@ def compiled(path):
     return core.compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
 
-def test_it_says_what_the_model_says(model, exported, digits, tmp_path):
+def test_it_says_what_the_model_says(model, file, digits, tmp_path):
     images = digits.splits["train"].images[:40]
-    done = save_openvino(exported, tmp_path / "model.xml", images)
+    done = save_openvino(file, tmp_path / "model.xml", images)
     assert (done.checked, done.path) == (40, tmp_path / "model.xml")
     assert done.difference < 1e-5
     assert done.bytes_written == sum((tmp_path / f"model.{end}").stat().st_size for end in ("xml", "bin"))
@@ -52,31 +51,31 @@ def test_it_says_what_the_model_says(model, exported, digits, tmp_path):
         np.testing.assert_allclose(found, model.probabilities(images[:count]), atol=1e-5)
 
 
-def test_what_the_file_says_of_itself_comes_along(exported, digits, tmp_path):
+def test_what_the_file_says_of_itself_comes_along(file, digits, tmp_path):
     import openvino
 
-    save_openvino(exported, tmp_path / "model.xml", digits.splits["train"].images[:4])
+    save_openvino(file, tmp_path / "model.xml", digits.splits["train"].images[:4])
     graph = openvino.Core().read_model(str(tmp_path / "model.xml"))
     facts = json.loads(graph.get_rt_info(["stepladder", "facts"]).astype(str))
     assert facts["class_names"] == list(map(str, range(10)))
     assert facts["image_rule"]["input_size"] == [1, 8, 8]
-    assert graph.get_rt_info(["stepladder", "card"]).astype(str) == "# A card"
+    assert graph.get_rt_info(["stepladder", "card"]).astype(str) == "# A card\n"
 
 
-def test_images_of_any_size_too(exported, digits, tmp_path):
+def test_images_of_any_size_too(resizing, digits, tmp_path):
     images = [np.random.default_rng(0).integers(0, 256, (side, 30, 1), dtype=np.uint8) for side in (20, 31)]
-    read_any_size(exported, images)
-    save_openvino(exported, tmp_path / "model.xml", digits.splits["train"].images[:4])
+    file, _ = resizing
+    save_openvino(file, tmp_path / "model.xml", digits.splits["train"].images[:4])
     run = compiled(tmp_path / "model.xml")
     for image in images:
-        expected = OnnxModel.load(exported).of_any_size(image[None])
+        expected = OnnxModel.load(file).of_any_size(image[None])
         np.testing.assert_allclose(run({"images": image[None]})["probabilities"], expected, atol=1e-3)
 
 
-def test_a_file_that_says_something_else_is_not_written(exported, digits, tmp_path, monkeypatch):
+def test_a_file_that_says_something_else_is_not_written(file, digits, tmp_path, monkeypatch):
     monkeypatch.setattr(openvino_file, "TOLERANCE", -1)
     with pytest.raises(RecipeError, match=r"OpenVINO's file differs from the model by up to .*; nothing was written"):
-        save_openvino(exported, tmp_path / "model.xml", digits.splits["train"].images[:4])
+        save_openvino(file, tmp_path / "model.xml", digits.splits["train"].images[:4])
     assert not list(tmp_path.glob("model.xml")) + list(tmp_path.glob("model.bin"))
 
 

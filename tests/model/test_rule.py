@@ -14,7 +14,7 @@ from PIL import Image
 
 from stepladder.datasets.image_set import Fit, Span
 from stepladder.model import load_model
-from stepladder.model.export import export_model
+from stepladder.model.export import Exported
 from stepladder.model.images import read_pixels
 from stepladder.model.rule import PROGRAM, image_rule
 
@@ -51,6 +51,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         keep(image, "progressive.jpg", quality=80, progressive=True)
         keep(image.convert("L"), "gray.jpg")
         keep(image.convert("CMYK"), "cmyk.jpg")
+        if height * width > 500_000:
+            continue  # which the other formats pack slowly, and decode at full size like any other
         keep(image, "plain.png")
         keep(image.convert("P"), "palette.png")
         keep(image.convert("L").convert("1"), "one.png")
@@ -75,7 +77,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
             keep(picture(height, width, 70 + number), f"turned-{orientation}.jpg", exif=exif)
         keep(picture(50, 80, 80), f"turned-{orientation}.png", exif=exif)
     keep(picture(200, 300, 90).convert("L"), "white-is-zero.tiff", tiffinfo={262: 0})
-    assert len(found) > 150
+    assert len(found) == 157
     return found
 
 
@@ -111,12 +113,8 @@ def test_the_program_reads_what_the_model_reads(
     assert not named
 
 
-def test_an_exported_file_answers_alike_by_the_program_alone(
-    saved: Path, digits: Any, files: list[str], tmp_path: Path
-) -> None:
-    pytest.importorskip("onnx", reason="the extra 'export' is not installed")
+def test_an_exported_file_answers_alike_by_the_program_alone(saved: Path, exported: Exported, files: list[str]) -> None:
     model = load_model(saved, "cpu")
-    exported = export_model(model, tmp_path / "model.onnx", digits.splits["train"].images[:8])
     result = subprocess.run(
         [sys.executable, "-I", "-c", ALONE, str(PROGRAM), str(exported.path), *files],
         check=True, capture_output=True, text=True,

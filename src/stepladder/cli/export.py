@@ -19,28 +19,24 @@ from stepladder.cli.predict import NOT_CALIBRATED
 from stepladder.datasets.decode import decode_image, with_channels
 from stepladder.errors import RecipeError, StorageError, unknown
 from stepladder.model.any_size import read_any_size
-from stepladder.model.export import (
-    Quantized,
-    check_trained,
-    export_model,
-    quantize_file,
-    sample_crops,
-    sample_photographs,
-)
+from stepladder.model.export import export_model
 from stepladder.model.find import model_folder
-from stepladder.model.folder import Model, load_folder, read_card
+from stepladder.model.folder import load_folder, read_card
 from stepladder.model.images import ImageFile, find_images, read_pixels
 from stepladder.model.litert_file import save_litert
 from stepladder.model.openvino_file import save_openvino
+from stepladder.model.quantize import Quantized, check_trained, quantize_file
+from stepladder.model.sample_images import sample_crops, sample_photographs
+from stepladder.model.torch_model import Model
 from stepladder.model.training_images import read_training_images
 from stepladder.report.units import percent
 
-#: More do not make the check safer.
 #: What is written, by the name of the format.
 _FORMATS = {"onnx": ".onnx", "openvino": ".xml", "litert": ".tflite", "exported-program": ".pt2"}
 #: Those that are made of the ONNX file, so that what is done to that is done to them.
 _BY_ONNX = ("onnx", "openvino")
 
+#: Images that a file is checked on, and those of them that are resized; more do not make the check safer.
 _MOST_IMAGES, _MOST_RESIZED = 2_000, 64
 
 

@@ -32,13 +32,17 @@ from stepladder.model.classifier import Classifier, Doubts, Prediction
 from stepladder.model.document import classes_document, doubts_document, promises_document
 from stepladder.model.find import load_model
 from stepladder.model.images import FoundImages, ImageFile, find_images, read_pixels
-from stepladder.model.limits import MISS
+from stepladder.model.limits import FALSE_ALARMS, MISS
+from stepladder.model.onnx_file import OnnxModel
 from stepladder.report.units import percent
 
 if TYPE_CHECKING:
     from stepladder.datasets.sources.rows import Table
 
 _BATCH = 256
+
+#: Nothing is said of it.
+_USUAL = "float32 by PyTorch"
 
 NOT_CALIBRATED = "The probabilities are not calibrated: the validation images gave no reliable temperature."
 
@@ -118,7 +122,7 @@ def predict(
         str,
         Parameter(
             help="auto, float32 or bfloat16; auto takes that of the training, and float32 where this machine does not "
-            "multiply bfloat16."
+            "multiply bfloat16, for many images by onnxruntime if that names the same classes."
         ),
     ] = "auto",
     technique: OwnTechniques = (),
@@ -161,6 +165,8 @@ def predict(
         console.print(sentence, markup=False, soft_wrap=True)
     if not classifier.calibrated:
         console.print(NOT_CALIBRATED, style="dim", soft_wrap=True)
+    if not isinstance(classifier, OnnxModel) and classifier.arithmetic != _USUAL:
+        aside.print(f"Computed in {classifier.arithmetic}.", style="dim")
     for note in found.notes:
         aside.print(note, style="dim", markup=False, soft_wrap=True)
     for answer in damaged:
@@ -252,8 +258,9 @@ def _said(doubts: Doubts, answers: Sequence[_Answer]) -> Iterator[str]:
     if doubts.unlike:
         unlike = sum((one.unlikeness or 0) > 0 for one in seen)
         yield (
-            f"{unlike:,} of {len(seen):,} are unlike the training images, as 5 % of those held out for validation are: "
-            "do not trust the class of these."
+            f"{unlike:,} of {len(seen):,} are unlike the training images: do not trust the class of these. At most "
+            f"{percent(FALSE_ALARMS)} of images like those held out for validation are called so, with "
+            f"{percent(1 - MISS)} confidence."
         )
 
 
@@ -262,6 +269,7 @@ def _document(model: Path, classifier: Classifier, answers: Sequence[_Answer]) -
     return {
         "model": str(model),
         "calibrated": classifier.calibrated,
+        "arithmetic": classifier.arithmetic,
         "images": [
             {
                 "path": str(answer.file.path),

@@ -12,12 +12,13 @@ from stepladder.lazy import lazy_names
 if TYPE_CHECKING:
     from stepladder.model.classifier import Classifier, Prediction, Predictions
     from stepladder.model.find import load_model
-    from stepladder.model.folder import Model, save_model
+    from stepladder.model.folder import save_model
     from stepladder.model.onnx_file import OnnxModel
+    from stepladder.model.torch_model import Model
 
 _HOMES = {
     "Classifier": "classifier",
-    "Model": "folder",
+    "Model": "torch_model",
     "OnnxModel": "onnx_file",
     "Prediction": "classifier",
     "Predictions": "classifier",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from stepladder.datasets.image_set import Fit
 from stepladder.errors import printable
-from stepladder.model.limits import MISS, Limits, least_risk, threshold_for_risk
+from stepladder.model.limits import FALSE_ALARMS, MISS, Limits, least_risk, threshold_for_risk
 from stepladder.model.rule import PROGRAM
 
 #: Classes and mistakes that a card lists at most.
@@ -243,8 +243,9 @@ def _unlike(limits: Limits, validation: int) -> str:
         return f" It has no measure of what is unlike its training images: {validation:,} validation images set none."
     told = {name: f"{count:,} of {of:,}" for name, (count, of) in limits.unlike.items()}
     return (
-        " It can say which images are unlike those it was trained on, set so that 5 % of images like these are called "
-        f"so: it called so {told.get('test', 'none')} test images, and {told.get('noise', 'none')} images of noise."
+        " It can say which images are unlike those it was trained on, set so that at most "
+        f"{100 * FALSE_ALARMS:.0f} % of images like these are called so, with {100 * (1 - MISS):.0f} % confidence: it "
+        f"called so {told.get('test', 'none')} test images, and {told.get('noise', 'none')} images of noise."
     )
 
 

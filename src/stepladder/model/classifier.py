@@ -14,7 +14,15 @@ import numpy as np
 from stepladder.datasets.image_set import Fit, Span
 from stepladder.errors import DataError, RecipeError
 from stepladder.model.images import ImageLike, name_images, read_pixels
-from stepladder.model.limits import Answered, Limits, in_sets, rounded, threshold_for_risk, threshold_for_sets
+from stepladder.model.limits import (
+    FEWEST_IMAGES,
+    Answered,
+    Limits,
+    in_sets,
+    rounded,
+    threshold_for_risk,
+    threshold_for_sets,
+)
 
 #: Pixels that are held at a time while many files are asked about, in bytes.
 _HELD_BYTES = 2**28
@@ -75,7 +83,7 @@ class Predictions:
         answered: bool (N,), whether the model is sure enough for the risk that was asked for; None where none was.
         inside: bool (N, classes), which classes are in each image's set; None where no coverage was asked for.
         unlikeness: float32 (N,), how far each image is from the training images, in nats: above 0 it is unlike them, as
-            one in twenty of the validation images is; None where that was not asked for.
+            at most one in twenty images like them is; None where that was not asked for.
     """
 
     class_names: tuple[str, ...]
@@ -163,6 +171,7 @@ class Classifier(ABC):
             65,535.
         calibrated: whether the probabilities are of logits divided by a temperature that was fitted on validation
             images; else they are the plain softmax, which is often too sure.
+        arithmetic: what it computes in, and by what: ``bfloat16 by PyTorch``, ``float32 by onnxruntime``.
     """
 
     class_names: tuple[str, ...]
@@ -172,6 +181,7 @@ class Classifier(ABC):
     calibrated: bool
     limits: Limits | None
     tells_unlikeness: bool
+    arithmetic: str
 
     @abstractmethod
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
@@ -205,8 +215,8 @@ class Classifier(ABC):
                 )
         if unlike and not self.tells_unlikeness:
             raise RecipeError(
-                "`unlike` needs 40 validation images or more, and this model knows of none or of fewer; train it again "
-                "with more"
+                f"`unlike` needs {FEWEST_IMAGES} validation images or more, and this model knows of none or of fewer; "
+                "train it again with more"
             )
         answered = inside = None
         if abstain is not None and self.limits is not None:

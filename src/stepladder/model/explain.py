@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stepladder.errors import RecipeError, missing_extra, unknown
-from stepladder.model.folder import Model
 from stepladder.model.images import ImageLike, read_pixels
+from stepladder.model.torch_model import Model
 from stepladder.network.layers import SqueezeExcitation
 from stepladder.techniques import Technique
 from stepladder.training.evaluate import prepare_images

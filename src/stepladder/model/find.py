@@ -16,6 +16,7 @@ def load_model(
     device: str = "auto",
     precision: str | None = None,
     network: str | None = None,
+    threads: int | None = None,
 ) -> Classifier:
     """Load a trained model: a model folder, the folder of a trial that holds one, or an exported ``.onnx`` file.
 
@@ -27,6 +28,7 @@ def load_model(
             the Hub's cache; without a connection it is read from there.
         device, precision, network: see :func:`stepladder.model.folder.load_folder`; ``auto`` is None. An exported file
             needs no network, and computes in float32 on the processor.
+        threads: of one call at most; None is all cores, and one where a network is so small that one is as fast.
 
     Raises:
         StorageError: there is no model, or it is damaged.
@@ -36,7 +38,7 @@ def load_model(
     precision = None if precision == "auto" else precision
     if not isinstance(path, str | Path):
         content = path if isinstance(path, bytes) else path.read()
-        return _exported(OnnxModel(content, "the file in memory"), device, precision, network)
+        return _exported(OnnxModel(content, "the file in memory", threads), device, precision, network)
     if str(path).startswith(("hf:/", SCHEME)):  # a Path has one slash of the two
         from stepladder.model.hub import pull_model
 
@@ -45,10 +47,10 @@ def load_model(
         raise StorageError(f"{path} is an address, and nothing is fetched; download the model, and give its path")
     folder = model_folder(Path(path).expanduser())
     if folder is None:
-        return _exported(OnnxModel.load(Path(path).expanduser()), device, precision, network)
+        return _exported(OnnxModel.load(Path(path).expanduser(), threads), device, precision, network)
     from stepladder.model.folder import load_folder
 
-    return load_folder(folder, device, precision, network)
+    return load_folder(folder, device, precision, network, threads)
 
 
 def _exported(model: OnnxModel, device: str, precision: str | None, network: str | None) -> OnnxModel:

@@ -21,6 +21,12 @@ from stepladder.files import parse_json, read_plain, replace_json
 #: Chance that the images a threshold is from promise more than holds.
 MISS = 0.1
 
+#: Share of images like the training images that may be called unlike them, at most, with confidence 1 - MISS.
+FALSE_ALARMS = 0.05
+
+#: Validation images below which unlikeness has no threshold: fewer than 45 cannot promise so few false alarms.
+FEWEST_IMAGES = 45
+
 #: Shares of the images that are tried as answered, the most confident first: fixed before any image is seen.
 _SHARES = tuple(tenth / 10 for tenth in range(1, 11))
 

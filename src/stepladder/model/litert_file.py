@@ -14,7 +14,7 @@ import torch
 from stepladder.errors import RecipeError, missing_extra
 from stepladder.files import replace_bytes, replace_json
 from stepladder.model.export import WithPreprocessing, facts_of, on_processor, quietly
-from stepladder.model.folder import Model
+from stepladder.model.torch_model import Model
 
 #: The largest difference of a probability between PyTorch and LiteRT, both in float32, that is let through.
 TOLERANCE = 1e-4
@@ -52,13 +52,15 @@ def save_litert(model: Model, path: Path, images: np.ndarray) -> LiteRt:
         RecipeError: the extra ``litert`` is not installed, the network cannot be converted, or its results differ.
         StorageError: a file cannot be written.
     """
+    for name in ("absl", "torchao"):  # which tell of graphics processors that are not here
+        logging.getLogger(name).setLevel(logging.ERROR)
     try:
-        import litert_torch
+        with quietly():
+            import litert_torch
     except ImportError as error:
         raise RecipeError(missing_extra(error.name or "litert-torch", "litert")) from error
     model, images = on_processor(model), images[:_MOST_CHECKED]
     example = torch.zeros((1, *model.image_shape), dtype=torch.uint8)
-    logging.getLogger("absl").setLevel(logging.ERROR)
     with quietly(), tempfile.TemporaryDirectory(prefix="stepladder-") as folder:
         try:
             converted = litert_torch.convert(WithPreprocessing(model).eval(), (example,))

@@ -64,18 +64,22 @@ class OnnxModel(Classifier):
     Args:
         content: of the ``.onnx`` file.
         place: where it comes from, for messages.
+        threads: of one call at most; None is all cores.
 
     Raises:
         StorageError: it is damaged, or was not exported by Stepladder.
         RecipeError: onnxruntime is not installed.
     """
 
-    def __init__(self, content: bytes, place: str) -> None:
+    def __init__(self, content: bytes, place: str, threads: int | None = None) -> None:
         try:
             import onnxruntime
         except ImportError as error:
             raise RecipeError(missing_extra("onnxruntime", "export")) from error
+        if threads is not None and threads < 1:
+            raise RecipeError(f"`threads` is {threads}; a call needs at least 1")
         options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or 0  # 0 is all cores
         options.log_severity_level = 4  # what goes wrong is said below, in one sentence
         try:
             # From memory: a file could point at others beside it for its weights.
@@ -110,19 +114,20 @@ class OnnxModel(Classifier):
                 f"{'×'.join(map(str, self.image_shape))}, and its graph is another; export the model again"
             )
         self._place = place
+        self.arithmetic = "float32 by onnxruntime"
 
     def __repr__(self) -> str:
         return self._described(self._place)
 
     @classmethod
-    def load(cls, path: Path) -> OnnxModel:
+    def load(cls, path: Path, threads: int | None = None) -> OnnxModel:
         """Read the file at ``path``.
 
         Raises:
             StorageError: it cannot be read, is damaged, or was not exported by Stepladder.
             RecipeError: onnxruntime is not installed.
         """
-        return cls(_content(path), str(path))
+        return cls(_content(path), str(path), threads)
 
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
         """Return float32 probabilities (N, classes) of uint8 ``pixels`` (N, H, W, C) of ``image_shape``.
