@@ -35,9 +35,10 @@ needs_axe = pytest.mark.skipif(
     not AXE.is_file(), reason="no axe-core: npm install --prefix .browser axe-core, or STEPLADDER_AXE"
 )
 
-#: Whether all of a page is drawn; the sheet of a data set has no script and says nothing.
+#: Whether all of a page is drawn; the sheet of a data set has no script and says nothing. On the way from one address
+#: to another a document has no root for a moment.
 READY = (
-    "return document.documentElement.dataset.ready || !(document.scripts.length || document.readyState !== 'complete')"
+    "return document.documentElement?.dataset.ready || !(document.scripts.length || document.readyState !== 'complete')"
 )
 #: Seconds; a page needs two where nothing else runs.
 PATIENCE = 60

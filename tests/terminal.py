@@ -16,6 +16,7 @@ class Terminal:
 
     def __init__(self) -> None:
         program = [sys.executable, str(Path(__file__).with_name("zygote.py"))]
+        self.ended: set[int] = set()  # processes whose numbers may be others' by now
         self.process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def ask(self, **order: Any) -> int:
@@ -48,6 +49,7 @@ class Terminal:
 
     def wait(self, pid: int) -> int:
         """Return the exit status."""
+        self.ended.add(pid)
         return self.ask(wait=pid)
 
     def close(self) -> None:

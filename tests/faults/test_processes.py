@@ -53,10 +53,12 @@ def test_a_lock_ends_with_its_owner_and_a_clock_that_was_changed_is_no_matter(tm
     os.mkfifo(tmp_path / "ready")
     child = os.fork()
     if child == 0:
-        with try_lock(tmp_path / "trial") as owned:
-            (tmp_path / "ready").write_text(str(owned))
-            time.sleep(60)
-            os._exit(0)
+        try:
+            with try_lock(tmp_path / "trial") as owned:
+                (tmp_path / "ready").write_text(str(owned))
+                time.sleep(60)
+        finally:
+            os._exit(0)  # whatever it comes to, it must not run the tests that follow
     assert (tmp_path / "ready").read_text() == "True"
     for years in (-20, 20):
         moment = time.time() + years * 365.25 * 86400

@@ -65,15 +65,13 @@ def served(terminal: Terminal, folder: Path, *arguments: str, program: str | Non
     """Start a command or program that serves, wait until it says where, and end it."""
     pid = terminal.start(folder, *arguments, program=program)
     printed = folder / "printed"
-    ended = False
     try:
         wait_until(lambda: _ADDRESS.search(printed.read_text()) or not _lives(pid), printed)
         found = _ADDRESS.search(printed.read_text())
         assert found is not None, printed.read_text()
         yield Served(found[1], found[2].strip("[]"), int(found[3]), pid, printed)
-        ended = not _lives(pid)
     finally:
-        if not ended:
+        if pid not in terminal.ended:
             os.kill(pid, signal.SIGTERM)
             terminal.wait(pid)
 

@@ -78,6 +78,8 @@ def test_what_named_files_import_is_found_after_all_that_is_installed(
     order = {"techniques": named, "networks": (), "path": ["/beside/own", *before]}
     worker._register(order)
     assert sys.path == ([*before, "/beside/own"] if named else before)
+    worker._register(order | {"modules": "/from/the/owner"})
+    assert sys.path[0] == "/from/the/owner", "as where it comes from, where it was found first too"
 
 
 def test_the_process_that_the_user_looks_at_says_what_a_worker_warns_of(recwarn: pytest.WarningsRecorder) -> None:

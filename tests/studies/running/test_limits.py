@@ -10,7 +10,8 @@ import pytest
 
 from stepladder.datasets import ImageSet, make_splits
 from stepladder.model import Model, load_model
-from stepladder.model.unlikeness import with_features
+from stepladder.model.image_statistics import statistics_of
+from stepladder.model.unlikeness import Seen, with_features
 from stepladder.studies.files.records import SavedStudy
 from stepladder.studies.running.limits import find_limits
 
@@ -30,9 +31,9 @@ def test_limits_and_card_are_what_the_saved_model_answers(study: RunStudy, digit
     assert (model.limits.answered[-1].images, model.limits.answered[-1].wrong) == (72, wrong)
     true = np.sort(said.probabilities[np.arange(72), splits.validation.labels])
     np.testing.assert_allclose(model.limits.true_probability, true, atol=1e-6)
-    # Of 72, the 70th in order sets the threshold: two are beyond it.
-    assert said.unlike is not None
-    assert said.unlike.sum() == 2
+    # Of 72, the largest sets the threshold: the second would promise 5 % with less than 90 % confidence.
+    assert said.unlikeness is not None
+    assert said.unlikeness.max() == pytest.approx(0, abs=1e-3)
     tested = model.predict(splits.test.images, unlike=True)
     assert tested.unlike is not None
     assert model.limits.unlike["test"] == (tested.unlike.sum(), 60)
@@ -83,7 +84,8 @@ def test_frozen_layers_give_the_same_measure(
     assert frozen is not None
     module = with_features(model.module, model.example())
     outputs = model._outputs(module, splits.test.images)
-    scores = [found.score(outputs[:, :10], outputs[:, 10:]) for found in (plain, frozen)]
+    seen = Seen(outputs[:, :10], outputs[:, 10:], statistics_of(splits.test.images))
+    scores = [found.score(seen) for found in (plain, frozen)]
     np.testing.assert_allclose(scores[0], scores[1], rtol=1e-3, atol=1e-3)
 
 

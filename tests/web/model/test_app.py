@@ -7,6 +7,7 @@ import base64
 import io
 import json
 import struct
+import threading
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ from PIL import Image
 import stepladder as sl
 from stepladder.errors import StudyError
 from stepladder.web import Access, ModelLimits, model_app
+from stepladder.web.model import explanations
 from stepladder.web.model.app import ModelApp
 from tests.terminal import Terminal
 from tests.web.model.conftest import as_base64, as_png
@@ -94,6 +96,29 @@ def test_only_what_is_asked_for_is_told(server: Served, pictures: list[bytes]) -
     assert strange["unlike"] is (strange["unlikeness"] > 0) is True
 
 
+@pytest.mark.parametrize("more", [0, 4])  # few are decoded one by one, many in threads
+def test_an_image_that_cannot_be_read_has_its_reason_and_the_others_their_answers(
+    server: Served, pictures: list[bytes], more: int
+) -> None:
+    alone = post(server, "/predict", content=pictures[0], headers=IMAGE).json()["images"][0]
+    sound = [("i", ("good.png", pictures[0]))]
+    files = [("i", ("bad.png", b"no image")), *sound, ("i", ("large.png", bomb(60_000, 60_000))), *more * sound]
+    answer = post(server, "/predict?abstain=0.2", files=files)
+    assert answer.status_code == 200
+    bad, good, large, *others = answer.json()["images"]
+    assert set(bad) == {"name", "error"}
+    assert bad["name"] == "bad.png"
+    assert bad["error"].startswith("no image that can be read")
+    assert "more than 50 megapixels" in large["error"]
+    for one in (good, *others):
+        assert one["name"] == "good.png"
+        assert [top["class"] for top in one["top"]] == [top["class"] for top in alone["top"]]
+        assert one["top"][0]["probability"] == pytest.approx(alone["top"][0]["probability"], abs=1e-5)
+    told = post(server, "/predict", json={"images": [as_base64(pictures[0]), "no base64!"]}).json()["images"]
+    assert told[0]["top"][0]["class"] == alone["top"][0]["class"]
+    assert told[1] == {"error": "it is no base64; encode the bytes of the file"}
+
+
 def chunk(name: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
@@ -124,7 +149,8 @@ PART = b'--B\r\nContent-Disposition: form-data; name="images"; filename="a.png"\
         ("/predict", {"json": {"image": "AA==", "images": ["AA=="]}}, 422, "the JSON needs one of both"),
         ("/predict", {"json": {"images": []}}, 422, "images: List should have at least 1 item"),
         ("/predict", {"json": {"pictures": ["AA=="]}}, 422, "pictures: Extra inputs are not permitted"),
-        ("/predict", {"json": {"images": ["AA==", "no base64!"]}}, 422, "image 2 is no base64"),
+        ("/predict", {"json": {"images": ["no base64!", "AA=="]}}, 422, "image 1: it is no base64; encode the bytes"),
+        ("/predict", {"files": [("i", ("a.png", b"x")), ("i", ("b", b"y"))]}, 422, "a.png: no image that can be"),
         ("/predict", {"json": {"images": [3]}}, 422, "images.0: Input should be a valid string"),
         ("/predict", {"content": b"{", "headers": {"Content-Type": "application/json"}}, 422, "the JSON is not as"),
         ("/predict", {"content": b"[" * 100_000, "headers": {"Content-Type": "application/json"}}, 422, "the JSON is"),
@@ -278,6 +304,43 @@ def test_what_speaks_for_a_class_is_drawn(server: Served, pictures: list[bytes],
         laid = picture_of(told[name])
         assert (laid.mode, laid.size) == ("RGBA", (8, 8))
         assert np.asarray(laid)[:, :, 3].max() == pytest.approx(0.75 * 255, abs=1)
+
+
+def test_predictions_do_not_wait_for_explanations_of_which_few_wait_at_a_time(
+    model_folder: Path, pictures: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, asked = threading.Event(), []
+
+    def slowly(model: Any, *_: Any) -> dict[str, Any]:
+        asked.append(model.module)
+        assert go_on.wait(20)
+        return {}
+
+    monkeypatch.setattr(explanations, "explanation_document", slowly)
+    classifier = sl.load_model(model_folder)
+    guard = model_app(classifier)
+
+    async def main() -> None:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(guard), base_url="http://localhost") as client:
+
+            async def ask(path: str) -> httpx.Response:
+                return await client.post(path, content=pictures[0], headers=IMAGE)
+
+            waiting = [asyncio.create_task(ask("/explain")) for _ in range(explanations.MOST_AT_A_TIME)]
+            while not asked:
+                await asyncio.sleep(0.01)
+            assert (await ask("/predict")).status_code == 200
+            late = await ask("/explain")
+            assert "8 explanations wait already" in refusal(late, 429)
+            assert late.headers["retry-after"] == "5"
+            assert not any(task.done() for task in waiting)
+            go_on.set()
+            assert [one.status_code for one in await asyncio.gather(*waiting)] == [200] * len(waiting)
+            assert (await ask("/explain")).status_code == 200
+
+    asyncio.run(main())
+    assert all(one is asked[0] for one in asked)
+    assert asked[0] is not classifier.module, "hooks of an explanation would be set off by other people's images"
 
 
 def test_many_ask_at_the_same_time_and_each_gets_its_own_answer(

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from stepladder.studies.running.locks import try_lock
 from stepladder.web.studies import owners
-from stepladder.web.studies.owners import Locks, began, main_owners, started
+from stepladder.web.studies.owners import Locks, Owner, began, interrupt, main_owners, started
 
 needs_locks = pytest.mark.skipif(
     not Path("/proc/locks").is_file(), reason="this system does not tell who holds a lock (no /proc/locks)"
@@ -93,3 +95,14 @@ def test_a_process_that_has_gone_is_no_owner_of_ours() -> None:
     process.wait()
     assert started(process.pid) == 0
     assert not any(owner.ours for owner in main_owners([process.pid]))
+
+
+@needs_locks
+def test_the_signal_of_ctrl_c_reaches_the_process_that_was_seen_and_no_later_one(tmp_path: Path) -> None:
+    with holding(tmp_path / "lock") as process:
+        seen = Owner(process.pid, started(process.pid), ours=True)
+        assert not interrupt(replace(seen, started=seen.started - 1))
+        assert process.poll() is None
+        assert interrupt(seen)
+        assert process.wait(20) == -signal.SIGINT
+        assert not interrupt(seen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -193,3 +194,32 @@ def test_control_asks_first_and_says_what_it_will_run(browser: Browser, server: 
     browser.driver.switch_to.active_element.send_keys(Keys.ESCAPE)
     wait(browser, "return !document.querySelector('dialog').open")
     assert not (studies / "half" / ".lock").exists()  # nothing was started
+
+
+#: Milliseconds after the page was asked for at which all is read and drawn.
+DRAWN = """
+const done = arguments[0];
+(function look() {
+  const state = document.querySelector(".badge")?.dataset.state;
+  if (state && state !== "reading") requestAnimationFrame(() => done(performance.now()));
+  else setTimeout(look, 10);
+})();
+"""
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("rungs", "seeds"), [(600, 5), (6, 500)])
+def test_three_thousand_trials_are_read_and_drawn_in_seconds(
+    browser: Browser, terminal: Terminal, tmp_path: Path, rungs: int, seeds: int
+) -> None:
+    """Two seconds on a quiet machine, as pytest -s says; the processor time is what other work does not change."""
+    write_study(tmp_path / "many", ladder(rungs=rungs, seeds=seeds, first=seeds))
+    with served(terminal, tmp_path / "cwd", "view", str(tmp_path), "--port", "0") as running:
+        browser.driver.get(f"{running.base}/study/{key_of(tmp_path, 'many')}")
+        took = float(browser.driver.execute_async_script(DRAWN)) / 1000
+        fields = Path(f"/proc/{running.pid}/stat").read_text().rpartition(")")[2].split()
+        computed = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        shown = int(browser.js("return document.querySelectorAll('td .seed').length"))
+    print(f"{rungs} rungs of {seeds} seeds: {took:.1f} s, {computed:.1f} s of the server's processor")
+    assert shown == min(rungs, 100) * seeds  # more rungs are drawn where somebody asks for them
+    assert computed < 4

@@ -14,6 +14,7 @@ import pytest
 from stepladder.studies.running.locks import try_lock
 from stepladder.studies.scores.commands import CommandPlan
 from stepladder.studies.scores.running import CommandExecution
+from stepladder.web.studies import cells
 from stepladder.web.studies import watch as watching
 from stepladder.web.studies.folders import Found
 from stepladder.web.studies.owners import Locks
@@ -40,6 +41,12 @@ def told(watch: StudyWatch, polls: int = 1) -> dict[str, Any]:
     for _ in range(polls):
         watch.poll(Locks())
     return watch.board.changes_since(-1)[1]
+
+
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have damage count, and a summary be told, without waiting."""
+    monkeypatch.setattr(cells, "SETTLING", 0.0)
+    monkeypatch.setattr(watching, "_SUMMED", 0.0)
 
 
 def states(values: dict[str, Any]) -> dict[str, str]:
@@ -76,20 +83,20 @@ def test_an_event_costs_what_changed_and_no_rereading(tmp_path: Path) -> None:
     told(watch)
     while watch.standing.state == "reading":
         told(watch)
-    assert watch.reads == 61  # the record, and a result each
+    assert watch.read.number == 61  # the record, and a result each
     version = watch.board.version
     told(watch)
     assert watch.board.changes_since(version)[1] == {}
     write_trial(tmp_path, next(one for one in trials if one.seed == 1))
     told(watch)
-    assert watch.reads == 62
+    assert watch.read.number == 62
     changed = watch.board.changes_since(version)[1]
     assert sorted(key for key in changed if key.startswith(("trial", "rung"))) == ["rung.0", "trial.0.1"]
     # A point more, as a search adds one each time: what is known of the others stays.
     more = grid([f"optimizer.lr={rates},0.9"], seeds=50)
     write_record(tmp_path, more)
     told(watch)
-    assert watch.reads == 63
+    assert watch.read.number == 63
     assert watch.standing.ended == 61
 
 
@@ -117,9 +124,9 @@ def test_a_trial_under_way_tells_its_epochs(tmp_path: Path) -> None:
     assert curves["n"] == 0
     (alone,) = curves["alone"]
     assert alone["watched_accuracy"] == {"x": [0.0, 1.0, 2.0, 3.0], "mean": [10.0, 15.0, 20.0, 25.0]}
-    reads = watch.reads
+    reads = watch.read.number
     told(watch)
-    assert watch.reads == reads
+    assert watch.read.number == reads
     write_checkpoint(tmp_path, trial, 4)
     assert told(watch)["trial.0.0"][2] == 4
     # It ends, and its checkpoints go.
@@ -148,7 +155,7 @@ def test_whoever_holds_a_lock_runs_the_study(tmp_path: Path, monkeypatch: pytest
     assert told(watch)["head"]["state"] == "unfinished"
     assert "Nobody runs it now" in told(watch)["head"]["sentence"]
     with try_lock(tmp_path / "trials" / trials[2].id):
-        monkeypatch.setattr(watching, "_SETTLING", 0.0)
+        at_once(monkeypatch)
         values = told(watch)
         assert values["trial.0.1"][0] == "r"
         assert (values["head"]["state"], values["head"]["running"]) == ("running", 1)
@@ -171,8 +178,8 @@ def test_where_locks_cannot_be_seen_a_study_runs_while_its_files_change(
     watch.poll(blind)
     watch.poll(blind)
     assert watch.standing.state == "running"
-    monkeypatch.setattr(watching, "_QUIET", -1.0)
-    monkeypatch.setattr(watching, "_SETTLING", 0.0)
+    monkeypatch.setattr(cells, "QUIET", -1.0)
+    at_once(monkeypatch)
     watch.poll(blind)
     assert watch.standing.state == "unfinished"
 
@@ -246,7 +253,7 @@ def test_a_damaged_trial_is_told_in_the_words_of_check(
     monkeypatch.setattr(watching, "_THOROUGH", 0.0)
     damage(tmp_path / "trials" / trials[0].id / "result.json")
     assert states(told(watch))["trial.0.0"] == "f"  # it may be half written
-    monkeypatch.setattr(watching, "_SETTLING", 0.0)
+    at_once(monkeypatch)
     values = told(watch)
     assert states(values) == {"trial.0.0": "d", "trial.0.1": "f"}
     ((trial, sentence),) = values["failures"]
@@ -299,7 +306,7 @@ def test_a_trial_whose_folder_is_a_link_is_damaged(tmp_path: Path, monkeypatch: 
     trial = write_study(study, ladder(rungs=1, seeds=1, first=2))[0]
     (study / "trials" / trial.id).rename(elsewhere)
     (study / "trials" / trial.id).symlink_to(elsewhere)
-    monkeypatch.setattr(watching, "_SETTLING", 0.0)
+    at_once(monkeypatch)
     values = told(watch_of(study))
     assert states(values) == {"trial.0.0": "d"}
     assert "is a link" in values["failures"][0][1]
@@ -373,11 +380,37 @@ def test_curves_are_mean_lowest_and_highest_over_finished_seeds(tmp_path: Path) 
     assert curves["watched_accuracy"]["high"][-1] == 53.0
     assert curves["watched_loss"]["mean"][0] == 2.3
     assert [one["state"] for one in curves["alone"]] == ["x"]
-    reads = watch.reads
+    reads = watch.read.number
     watch.curves(0)
-    assert watch.reads == reads
+    assert watch.read.number == reads
     with pytest.raises(IndexError):
         watch.curves(1)
+
+
+def test_curves_of_a_command_are_what_it_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from stepladder.api.commands import study_command
+
+    monkeypatch.chdir(tmp_path)
+    tell = """printf 'epoch,val_f1\\n1,0.2\\n2,0.4%s\\n' "$1" > "$2/h.csv"\n"""
+    Path("both.sh").write_text(tell + """echo '{"val": 0.4, "test": 0.5'$1$3', "history": "h.csv"}'\n""")
+    Path("one.sh").write_text(tell + """echo '{"test": 0.5'$1$3', "history": "h.csv"}'\n""")
+    for name, watched in (("both", "validation"), ("one", "validation")):
+        plan = CommandPlan(f"/bin/sh {name}.sh {{seed}} {{out}} {{options}}", ("base:1", "more:2"), metric="f1")
+        study_command(plan, seeds=2, out=name, execution=CommandExecution())
+        watch = watch_of(tmp_path / name)
+        head = told(watch)["head"]
+        assert (head["watched"], head["axes"]["accuracy"]) == (watched, {"title": "F1, %", "share": True})
+        curves = watch.curves(0)
+        assert curves["n"] == 2
+        assert curves["watched_accuracy"]["mean"] == [20.0, 40.5]
+        assert curves["watched_accuracy"]["high"] == [20.0, 41.0]
+        assert curves["train_loss"]["x"] == []
+    # Of one score alone, its curve belongs to a look as it does; with both, validation is shown as it comes.
+    for name, watched in (("both", "validation"), ("one", "")):
+        next((tmp_path / name / "trials").glob("*/result.json")).unlink()
+        watch = watch_of(tmp_path / name)
+        assert told(watch)["head"]["watched"] == watched
+        assert ("watched_accuracy" in watch.curves(1)) is bool(watched)
 
 
 def test_a_study_of_a_command_shows_no_score_before_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,13 +10,13 @@ import signal
 import subprocess
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic, sleep
 
 from stepladder import trial as trial_module
 from stepladder.errors import StudyError
+from stepladder.studies.running.process_group import ProcessGroup, kill_if
 
 #: Seconds that a run has to end by itself after it was asked to, before it is ended.
 GRACE_SECONDS = 10.0
@@ -98,17 +98,18 @@ class CommandProcess:
         (inner / "result.json").unlink(missing_ok=True)
         self._inner, self._limits = inner, limits
         self._ended_by: str | None = None
+        self._ended: Ended | None = None
         self._began = monotonic()
         with call.outputs[0].open("wb") as output, call.outputs[1].open("wb") as error_output:
             try:
-                self._process = subprocess.Popen(
+                # In a session of its own, so that the whole tree can be ended, and Ctrl-C reaches us alone.
+                self._group = ProcessGroup(
                     call.words,
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=error_output,
                     env={**os.environ, **call.environment, **(more or {})},
                     cwd=folder,
-                    start_new_session=True,  # so that the whole tree can be ended, and Ctrl-C reaches us alone
                 )
             except OSError as error:
                 raise StudyError(
@@ -122,28 +123,31 @@ class CommandProcess:
         Args:
             memory: bytes by group of processes; None where they were not looked at now.
         """
-        if self._process.poll() is None:
-            self._look_at_limits(memory)
-            return None
-        seconds = monotonic() - self._began
-        # What it left running in the background goes on no longer: it would take the time of the next.
-        self.kill()
-        return Ended(self._process.returncode, self._ended_by, seconds)
+        if self._ended is None:
+            status = self._group.status()
+            if status is None:
+                self._look_at_limits(memory)
+                return None
+            seconds = monotonic() - self._began
+            # What it left running in the background goes on no longer: it would take the time of the next.
+            self.kill()
+            self._ended = Ended(status, self._ended_by, seconds)
+        return self._ended
 
     def ask_to_end(self) -> None:
         """Send SIGTERM to it and all that it started."""
-        _signal(self._process.pid, signal.SIGTERM)
+        self._group.signal(signal.SIGTERM)
 
     def kill(self) -> None:
         """End it and all that it started."""
-        _signal(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        end_leftovers(self._inner)
+        if self._ended is None:
+            self._group.end()
+            end_leftovers(self._inner)
 
     def _look_at_limits(self, memory: Mapping[int, int] | None) -> None:
         if self._ended_by is not None:
             return
-        limits, used = self._limits, 0 if memory is None else memory.get(self._process.pid, 0)
+        limits, used = self._limits, 0 if memory is None else memory.get(self._group.pid, 0)
         if limits.timeout is not None and monotonic() - self._began > limits.timeout:
             self._ended_by = f"it took longer than the {limits.timeout:g} s of `trial_timeout`"
         elif limits.memory is not None and used > limits.memory * 1e9:
@@ -151,7 +155,7 @@ class CommandProcess:
                 f"out of memory: it used {used / 1e9:.2f} GB, and `trial_memory` allows {limits.memory:g} GB"
             )
         if self._ended_by is not None:
-            _signal(self._process.pid, signal.SIGKILL)
+            self._group.signal(signal.SIGKILL)
 
 
 class CommandSlots:
@@ -224,19 +228,8 @@ def end_leftovers(out: Path) -> int:
     After ``kill -9`` a command goes on without us, and would write into the folder of the next attempt. Everything that
     it started has the trial's folder in its environment, which Linux shows; elsewhere nothing is found.
     """
-    wanted = f"{trial_module.OUT}={out}".encode(errors="surrogateescape")
-    below = wanted + b"/"
-    ended = 0
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            told = path.read_bytes().split(b"\0")
-            if wanted not in told and not any(one.startswith(below) for one in told):
-                continue
-            os.kill(int(path.parent.name), signal.SIGKILL)
-            ended += 1
-        except OSError:  # of somebody else, or it has ended meanwhile
-            continue
-    return ended
+    told = f"{trial_module.OUT}={out}".encode(errors="surrogateescape")
+    return sum(kill_if(int(path.name), told) for path in Path("/proc").glob("[0-9]*"))
 
 
 def memory_of_group(group: int) -> int:
@@ -256,9 +249,3 @@ def memory_by_group() -> Counter[int]:
             pages[int(fields[2])] += int(fields[21])
     size = os.sysconf("SC_PAGE_SIZE") if pages else 0
     return Counter({group: count * size for group, count in pages.items()})
-
-
-def _signal(group: int, number: int) -> None:
-    """Send a signal to a process and all that it started, as far as these have not left its group."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, number)

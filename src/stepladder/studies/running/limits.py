@@ -12,16 +12,14 @@ from torch import Tensor
 
 from stepladder.datasets import Split, Splits
 from stepladder.model import Model
-from stepladder.model.limits import Limits
-from stepladder.model.unlikeness import FEWEST_IMAGES, MOST_TRAINING_IMAGES, Unlikeness, fit_unlikeness, with_features
+from stepladder.model.image_statistics import image_statistics
+from stepladder.model.limits import FEWEST_IMAGES, Limits
+from stepladder.model.unlikeness import MOST_TRAINING_IMAGES, Seen, Unlikeness, fit_unlikeness, with_features
 from stepladder.training.evaluate import DeviceSplit, ImageBatches, compute_logits
 from stepladder.training.frozen import FrozenLayers, divided
 
 #: Images of noise that a measure is tried on; two of them are black and white.
 _NOISE = 64
-
-#: Logits (N, classes), and features (N, D) that come into the last layer.
-_Seen = tuple[np.ndarray, np.ndarray]
 
 
 def find_limits(
@@ -42,7 +40,7 @@ def find_limits(
     found = fit_unlikeness(seen.of(splits.train), seen.of(splits.validation))
     if found is None:
         return limits, None
-    scores = {"test": found.score(*seen.of(splits.test)), "noise": found.score(*seen.of_noise())}
+    scores = {"test": found.score(seen.of(splits.test)), "noise": found.score(seen.of_noise())}
     return replace(limits, unlike={name: (int((of > 0).sum()), len(of)) for name, of in scores.items()}), found
 
 
@@ -59,15 +57,16 @@ class _Features:
             with torch.inference_mode():
                 self._module = with_features(above, below(model.example()))
 
-    def of(self, split: Split) -> _Seen:
+    def of(self, split: Split) -> Seen:
         examples = DeviceSplit.load(split, self._model.compute.device)
         count = min(len(split), MOST_TRAINING_IMAGES)
         chosen = torch.linspace(0, len(split) - 1, count).round().long().to(examples.labels.device)
+        images = examples.select(chosen).batches
         if self._frozen is None:
-            return self._run(examples.select(chosen).batches)
-        return self._run(self._frozen.split(examples, split.fingerprint).select(chosen).batches)
+            return self._run(images, images)
+        return self._run(self._frozen.split(examples, split.fingerprint).select(chosen).batches, images)
 
-    def of_noise(self) -> _Seen:
+    def of_noise(self) -> Seen:
         """Uniform values of each channel, or the same of all, and a black and a white image."""
         height, width, channels = self._model.image_shape
         random = np.random.default_rng(0)
@@ -75,11 +74,12 @@ class _Features:
         gray = random.integers(0, 256, (_NOISE // 2 - 1, height, width, 1), dtype=np.uint8).repeat(channels, axis=3)
         flat = np.stack([np.full_like(color[0], value) for value in (0, 255)])
         pixels = torch.from_numpy(np.concatenate([color, gray, flat])).to(self._model.compute.device)
-        return self._run(ImageBatches(pixels), whole=True)
+        return self._run(ImageBatches(pixels), ImageBatches(pixels), whole=True)
 
-    def _run(self, batches: Iterable[Tensor], whole: bool = False) -> _Seen:
+    def _run(self, batches: Iterable[Tensor], images: Iterable[Tensor], whole: bool = False) -> Seen:
         model = self._model
         module = self._whole if whole else self._module
         outputs = compute_logits(module, model.techniques, batches, model.compute).cpu().numpy()
         classes = len(model.class_names)
-        return outputs[:, :classes], outputs[:, classes:]
+        statistics = torch.cat([image_statistics(part.permute(0, 2, 3, 1)) for part in images]).cpu().numpy()
+        return Seen(outputs[:, :classes], outputs[:, classes:], statistics)

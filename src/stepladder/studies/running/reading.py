@@ -16,8 +16,9 @@ from torch import Tensor
 from stepladder.datasets import Split
 from stepladder.files import remove_parts, replace_text
 from stepladder.model.card import CardFacts, ClassFigures, Mistake, render_card
-from stepladder.model.folder import Model, calibrate_model, load_folder
+from stepladder.model.folder import calibrate_model, load_folder
 from stepladder.model.limits import read_limits, write_limits
+from stepladder.model.torch_model import Model
 from stepladder.model.training_images import read_training_images
 from stepladder.model.unlikeness import write_unlikeness
 from stepladder.studies.files.checksums import save_result

@@ -127,6 +127,8 @@ def _register(order: dict[str, Any]) -> None:
     if order["techniques"] or order["networks"]:
         # What files that were named import is found where the other process found it, after all that is installed.
         sys.path += [place for place in order["path"] if place not in sys.path]
+    if order.get("modules"):  # those that came from the owner's machine, where they were found first as well
+        sys.path.insert(0, order["modules"])
     for reference in order["techniques"]:
         register(reference)
     for reference, text in order["networks"]:

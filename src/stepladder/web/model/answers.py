@@ -6,6 +6,7 @@ The keys are those of ``predict --json``.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,6 +15,19 @@ from stepladder.model.classifier import Doubts, Predictions
 from stepladder.model.document import classes_document, doubts_document, promises_document
 
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An image of a request.
+
+    Attributes:
+        name: as the sender calls the file; None where it has none.
+        wrong: why it cannot be read, a sentence; None where it can.
+    """
+
+    name: str | None = None
+    wrong: str | None = None
 
 
 class _Answer(BaseModel):
@@ -45,6 +59,13 @@ class OneImage(_Answer):
     unlike: Annotated[bool | None, Field(description="Whether it is: do not trust the class then.")] = None
 
 
+class UnreadImage(_Answer):
+    """An image of several that cannot be read; the others are answered."""
+
+    name: Annotated[str | None, Field(description="As the sender calls the file.")] = None
+    error: Annotated[str, Field(description="Why, in one sentence.")]
+
+
 class Answers(_Answer):
     """What the model says of the images of a request, in their order."""
 
@@ -52,7 +73,7 @@ class Answers(_Answer):
     calibrated: Annotated[
         bool, Field(description="Whether the probabilities were calibrated on images held out for validation.")
     ]
-    images: list[OneImage]
+    images: list[OneImage | UnreadImage]
     abstain: Annotated[
         dict[str, Any] | None, Field(description="What is promised of images that are answered; where asked for.")
     ] = None
@@ -97,14 +118,20 @@ class Failure(_Answer):
 
 
 def answers_document(
-    model: str, calibrated: bool, names: Sequence[str | None], said: Predictions, top: int, doubts: Doubts
+    model: str, calibrated: bool, asked: Sequence[Asked], said: Predictions, top: int, doubts: Doubts
 ) -> dict[str, Any]:
-    """Return :class:`Answers` as plain values: what was not asked for is left out."""
-    return {
-        "model": model,
-        "calibrated": calibrated,
-        "images": [
-            ({} if name is None else {"name": name}) | {"top": classes_document(likeliest)} | doubts_document(one)
-            for name, likeliest, one in zip(names, said.top(top), said, strict=True)
-        ],
-    } | promises_document(doubts)
+    """Return :class:`Answers` as plain values: what was not asked for is left out.
+
+    Args:
+        said: of those that could be read, in their order.
+    """
+    answers = zip(said.top(top), said, strict=True)
+    images: list[dict[str, Any]] = []
+    for one in asked:
+        told: dict[str, Any] = {} if one.name is None else {"name": one.name}
+        if one.wrong is not None:
+            images.append(told | {"error": one.wrong})
+        else:
+            likeliest, doubted = next(answers)
+            images.append(told | {"top": classes_document(likeliest)} | doubts_document(doubted))
+    return {"model": model, "calibrated": calibrated, "images": images} | promises_document(doubts)

@@ -26,9 +26,9 @@ from stepladder.datasets.threads import available_cores
 from stepladder.errors import DataError, RecipeError, StudyError, for_want_of_memory, printable
 from stepladder.model.classifier import Classifier, Doubts, Predictions
 from stepladder.web.guard import Access, Guard, Limits, Refused
-from stepladder.web.model.answers import AboutModel, Answers, Explained, Failure, Health, answers_document
+from stepladder.web.model.answers import AboutModel, Answers, Asked, Explained, Failure, Health, answers_document
 from stepladder.web.model.batches import MOST_IMAGES, Batches
-from stepladder.web.model.explanations import explanation_document, why_it_cannot
+from stepladder.web.model.explanations import Explanations, why_it_cannot
 from stepladder.web.model.metrics import Metrics
 from stepladder.web.model.uploads import BYTES, FORM, JSON, EncodedImages, Upload, read_uploads
 
@@ -137,6 +137,7 @@ class ModelApp:
         self.app = self._routes()
         self.metrics = Metrics(self.name, frozenset(getattr(route, "path", "") for route in self.app.routes))
         self.batches = Batches(classifier, limits.max_batch, self.metrics.called)
+        self.explanations = Explanations(classifier)
         self.decoders = ThreadPoolExecutor(available_cores(), "stepladder decoding")
 
     # Addresses --------------------------------------------------------------------------------------------------------
@@ -207,13 +208,15 @@ class ModelApp:
     ) -> Response:
         """Say what is on the images of a form, of JSON, or on the one that is the body.
 
-        The probabilities, `abstain`, `sets` and `unlike` are those of `stepladder predict`.
+        The probabilities, `abstain`, `sets` and `unlike` are those of `stepladder predict`. Of several images, one that
+        cannot be read has its reason in `error`, in its place, and the others are answered; where none can be read, the
+        request is refused.
         """
         doubts = self.classifier.doubts(abstain, sets, self.classifier.tells_unlikeness if unlike is None else unlike)
         answer = self._answer(request.headers.get("content-type", ""), await request.body())
-        names, probabilities, unlikeness = await self._in_time(answer)
+        asked, probabilities, unlikeness = await self._in_time(answer)
         told = self.classifier.doubted(probabilities, unlikeness if doubts.unlike else None, doubts)
-        return JSONResponse(self._document(told, top, doubts, names))
+        return JSONResponse(self._document(told, top, doubts, asked))
 
     async def explain(
         self,
@@ -269,43 +272,59 @@ class ModelApp:
     async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG002 (what Starlette calls)
         yield
         self.batches.close()
+        self.explanations.close()
         self.decoders.shutdown(wait=False, cancel_futures=True)
 
-    async def _answer(self, content_type: str, body: bytes) -> tuple[list[str | None], np.ndarray, np.ndarray | None]:
-        """Return the names of the images in a body, and what the model says of them."""
-        with self.batches.coming():
-            uploads, pixels = await self._decode(self._read, content_type, body)
-            if pixels is None:
-                each = (self._decode(self._pixels, upload, number) for number, upload in enumerate(uploads, start=1))
-                pixels = await asyncio.gather(*each)
-            asked = self.batches.ask(np.stack(pixels))
-        return [upload.name for upload in uploads], *(await asked)
+    async def _answer(self, content_type: str, body: bytes) -> tuple[list[Asked], np.ndarray, np.ndarray | None]:
+        """Return the images in a body, and what the model says of those that can be read.
 
-    def _read(self, content_type: str, body: bytes) -> tuple[list[Upload], list[np.ndarray] | None]:
+        Raises:
+            DataError: none can be read.
+        """
+        with self.batches.coming():
+            uploads, found = await self._decode(self._read, content_type, body)
+            if found is None:
+                found = await asyncio.gather(*(self._decode(self._pixels, upload) for upload in uploads))
+            pixels = [one for one in found if isinstance(one, np.ndarray)]
+            if not pixels:
+                raise _wrong_with(uploads[0], str(found[0]))
+            answers = self.batches.ask(np.stack(pixels))
+        asked = [
+            Asked(upload.name, None if isinstance(one, np.ndarray) else one)
+            for upload, one in zip(uploads, found, strict=True)
+        ]
+        return asked, *(await answers)
+
+    def _read(self, content_type: str, body: bytes) -> tuple[list[Upload], list[np.ndarray | str] | None]:
         """Return the images in a body, with their pixels where they are too few to share among threads."""
         uploads = read_uploads(content_type, body, self.most_images)
         if len(uploads) >= _FEWEST_IN_THREADS:
             return uploads, None
-        return uploads, [self._pixels(upload, number) for number, upload in enumerate(uploads, start=1)]
+        return uploads, [self._pixels(upload) for upload in uploads]
 
     async def _explanation(self, content_type: str, body: bytes, class_name: str | None) -> dict[str, Any]:
         (upload,) = await self._decode(read_uploads, content_type, body, 1)
-        await self._decode(self._pixels, upload, 1)  # refused before the model's thread has to do with it
-        return await self.batches.run(lambda: explanation_document(self.classifier, upload.content, class_name))
+        found = await self._decode(self._pixels, upload)
+        if isinstance(found, str):  # refused before it waits for those of others
+            raise _wrong_with(upload, found)
+        return await self.explanations.ask(upload.content, class_name)
 
     async def _decode(self, work: Callable[..., Result], *arguments: Any) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self.decoders, work, *arguments)
 
-    def _pixels(self, upload: Upload, number: int) -> np.ndarray:
-        """Return an image as the model reads it, uint8 (H, W, C); what is too large is refused by its header."""
+    def _pixels(self, upload: Upload) -> np.ndarray | str:
+        """Return an image as the model reads it, uint8 (H, W, C), or why it cannot be read; one that is too large is
+        told by its header."""
+        if upload.wrong is not None:
+            return upload.wrong
         most = self.limits.max_pixels
         try:
             height, width, _ = image_shape(upload.content)
             if height * width > most:
-                raise DataError(f"{width}×{height} is more than the {most:,} pixels that are taken; make it smaller")
+                return f"{width}×{height} is more than the {most:,} pixels that are taken; make it smaller"
             return self._fitted(upload.content)
         except DataError as error:
-            raise DataError(f"{upload.name or f'image {number}'}: {error}") from error
+            return printable(str(error))
 
     def _fitted(self, content: bytes) -> np.ndarray:
         model = self.classifier
@@ -324,15 +343,19 @@ class ModelApp:
             raise
 
     def _document(
-        self, said: Predictions, top: int, doubts: Doubts, names: Sequence[str | None] = (None,)
+        self, said: Predictions, top: int, doubts: Doubts, asked: Sequence[Asked] = (Asked(),)
     ) -> dict[str, Any]:
-        return answers_document(self.name, self.classifier.calibrated, names, said, top, doubts)
+        return answers_document(self.name, self.classifier.calibrated, asked, said, top, doubts)
 
     def _answer_to_example(self) -> dict[str, Any]:
         """Return what the model says of the example: so the schema's example is true, and the model is warm."""
         doubts = Doubts(unlike=self.classifier.tells_unlikeness)
         said = self.classifier.answer(self._fitted(self.example)[None], doubts)
         return self._document(said, _TOP, doubts)
+
+
+def _wrong_with(upload: Upload, why: str) -> DataError:
+    return DataError(f"{upload.name or 'image 1'}: {why}")
 
 
 def _example_image(classifier: Classifier) -> bytes:

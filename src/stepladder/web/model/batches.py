@@ -10,7 +10,6 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, TypeVar
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -26,7 +25,6 @@ WAIT_SECONDS = 0.005
 
 _BLAS = ThreadpoolController()
 
-Result = TypeVar("Result")
 #: Probabilities (N, classes), float32, and unlikeness (N,), float32, where the model tells it.
 Answered = tuple[np.ndarray, np.ndarray | None]
 
@@ -35,12 +33,6 @@ Answered = tuple[np.ndarray, np.ndarray | None]
 class _Job:
     pixels: np.ndarray
     done: Future[Answered] = field(default_factory=Future)
-
-
-@dataclass
-class _Other:
-    work: Callable[[], Any]
-    done: Future[Any] = field(default_factory=Future)
 
 
 class Batches:
@@ -58,7 +50,7 @@ class Batches:
         self, classifier: Classifier, most: int = MOST_IMAGES, seen: Callable[[int, float], None] | None = None
     ) -> None:
         self._classifier, self._most, self._seen = classifier, most, seen
-        self._jobs: queue.SimpleQueue[_Job | _Other | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._coming = 0
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -80,17 +72,11 @@ class Batches:
         self._put(job)
         return asyncio.wrap_future(job.done)
 
-    def run(self, work: Callable[[], Result]) -> asyncio.Future[Result]:
-        """Put ``work`` into the queue for the same thread, so that it does not compete with the model's calls."""
-        job = _Other(work)
-        self._put(job)
-        return asyncio.wrap_future(job.done)
-
     def alive(self) -> bool:
         """Whether it answers, or would."""
         return self._thread is None or self._thread.is_alive()
 
-    def _put(self, job: _Job | _Other) -> None:
+    def _put(self, job: _Job) -> None:
         with self._lock:
             if self._thread is None:  # not before: a server may fork once the application is made
                 # A daemon, so that a server that is told to end does not wait for a long answer that nobody gets.
@@ -103,21 +89,18 @@ class Batches:
         self._jobs.put(None)
 
     def _work(self) -> None:
-        kept: _Job | _Other | None = None
+        kept: _Job | None = None
         while True:
             job = kept or self._jobs.get()
             kept = None
             if job is None:
                 return
-            if isinstance(job, _Other):
-                _fulfil(job.done, job.work)
-                continue
             jobs, kept, ended = self._gather(job)
             self._answer([one for one in jobs if one.done.set_running_or_notify_cancel()])
             if ended:
                 return
 
-    def _gather(self, first: _Job) -> tuple[list[_Job], _Job | _Other | None, bool]:
+    def _gather(self, first: _Job) -> tuple[list[_Job], _Job | None, bool]:
         """Return the jobs of one call, what came after them, and whether the end came."""
         jobs, size, deadline = [first], len(first.pixels), perf_counter() + WAIT_SECONDS
         while size < self._most and (self._coming or not self._jobs.empty()):
@@ -127,7 +110,7 @@ class Batches:
                 break
             if job is None:
                 return jobs, None, True
-            if isinstance(job, _Other) or size + len(job.pixels) > self._most:
+            if size + len(job.pixels) > self._most:
                 return jobs, job, False
             jobs.append(job)
             size += len(job.pixels)
@@ -164,12 +147,3 @@ class Batches:
                 self._seen(len(part), perf_counter() - began)
         told = [part[1] for part in parts if part[1] is not None]
         return np.concatenate([part[0] for part in parts]), np.concatenate(told) if told else None
-
-
-def _fulfil(done: Future[Any], work: Callable[[], Any]) -> None:
-    if not done.set_running_or_notify_cancel():
-        return
-    try:
-        done.set_result(work())
-    except BaseException as error:
-        done.set_exception(error)

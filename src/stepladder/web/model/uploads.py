@@ -32,10 +32,12 @@ class Upload:
     Attributes:
         name: as the sender calls the file, for messages alone; None where it has none.
         content: the encoded image.
+        wrong: why there is none, a sentence; None where there is one.
     """
 
     name: str | None
     content: bytes
+    wrong: str | None = None
 
 
 class EncodedImages(BaseModel):
@@ -123,13 +125,13 @@ def _of_json(body: bytes) -> list[Upload]:
     if (given.image is None) == (given.images is None):
         raise Refused(422, 'the JSON needs one of both: "image", or "images" with a list')
     texts = given.images if given.images is not None else [given.image or ""]
-    return [Upload(None, _decoded(text, number)) for number, text in enumerate(texts, start=1)]
+    return [_decoded(text) for text in texts]
 
 
-def _decoded(text: str, number: int) -> bytes:
+def _decoded(text: str) -> Upload:
     if text.startswith("data:"):
         text = text.partition(",")[2]
     try:
-        return base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise Refused(422, f"image {number} is no base64; encode the bytes of the file") from error
+        return Upload(None, base64.b64decode("".join(text.split()), validate=True))
+    except (binascii.Error, ValueError):
+        return Upload(None, b"", "it is no base64; encode the bytes of the file")

@@ -127,7 +127,7 @@ class _Pages:
         """Return the curves of one rung."""
         watch = await self._watch(request.path_params["key"])
         if not isinstance(watch, StudyWatch):
-            raise Refused(404, "a bag of words has no curves")
+            raise Refused(404, "only a study has curves here")
         try:
             found = await run_in_threadpool(watch.curves, request.path_params["rung"])
         except IndexError:
@@ -179,7 +179,7 @@ class _Pages:
             raise Refused(403, "this view only looks; start it with --control to stop studies and go on with them")
         watch = await self._watch(request.path_params["key"])
         if not isinstance(watch, StudyWatch):
-            raise Refused(422, "a bag of words is neither stopped nor gone on with from here; type its command")
+            raise Refused(422, "only a study is stopped and gone on with from here; type the command of this one")
         return control, watch
 
     async def _watch(self, key: str) -> AnyWatch:

@@ -12,9 +12,10 @@ from stepladder.report.units import count, duration, mean_and_spread
 from stepladder.studies.files.bag_files import BagRecord, BagResult, read_bag_record, read_bag_result, seed_folder
 from stepladder.studies.judging.trial_facts import describe_machine
 from stepladder.web.studies.board import Board
+from stepladder.web.studies.cells import FINISHED, WAITING
 from stepladder.web.studies.folders import Found, signature
 from stepladder.web.studies.owners import Locks, Owner, main_owners
-from stepladder.web.studies.watch import FINISHED, WAITING, Standing
+from stepladder.web.studies.telling import Standing
 
 
 @dataclass

@@ -7,9 +7,7 @@ session of its own, so that it outlives the viewer. Of a page nothing is taken b
 
 from __future__ import annotations
 
-import os
 import shlex
-import signal
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -21,7 +19,7 @@ from typing import IO, Any
 from stepladder.errors import StudyError, printable
 from stepladder.report.units import capital
 from stepladder.studies.running.interpreter import python_command
-from stepladder.web.studies.owners import started
+from stepladder.web.studies.owners import interrupt
 from stepladder.web.studies.watch import StudyWatch
 
 #: Commands whose studies can be gone on with.
@@ -80,16 +78,12 @@ class Control:
         Raises:
             StudyError: nobody runs it, or somebody else does.
         """
-        owners = [owner for owner in watch.owners if started(owner.pid) == owner.started]
-        if not owners:
+        try:
+            told = [owner for owner in watch.owners if interrupt(owner)]
+        except PermissionError as error:
+            raise StudyError("another user runs this study; only they can stop it") from error
+        if not told:
             raise StudyError("nobody runs this study any more; there is nothing to stop")
-        for owner in owners:
-            try:
-                os.kill(owner.pid, signal.SIGINT)
-            except ProcessLookupError:
-                continue
-            except PermissionError as error:
-                raise StudyError("another user runs this study; only they can stop it") from error
         return "It was told to stop, as by Ctrl-C: it finishes its step, keeps a checkpoint and leaves."
 
     def go_on(self, watch: StudyWatch) -> str:

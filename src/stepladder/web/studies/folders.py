@@ -23,8 +23,16 @@ from stepladder.files import open_plain
 #: Folders that are looked into at most, and how deep they may lie: a view of a whole disk would never end.
 MOST_FOLDERS, DEEPEST = 20_000, 8
 
-#: By which file a folder is known.
-_KINDS: dict[str, Literal["study", "bag"]] = {"study.json": "study", "bag-of-words.json": "bag"}
+Kind = Literal["study", "bag", "lr-range", "training", "judged"]
+#: By which files a folder is known, the first that fits; another program may write one of such a name, but hardly both.
+_KINDS: tuple[tuple[frozenset[str], Kind], ...] = (
+    (frozenset({"study.json"}), "study"),
+    (frozenset({"bag-of-words.json"}), "bag"),
+    (frozenset({"lr-range.json", "lr-range.md"}), "lr-range"),
+    (frozenset({"recipe.toml", "result.json"}), "training"),
+    (frozenset({"recipe.toml", "checkpoint"}), "training"),  # one under way
+    (frozenset({"verdicts.json", "report.html"}), "judged"),
+)
 
 # A walk through names alone, which nothing may turn aside; Windows has neither, and checks each part instead.
 _BY_NAME = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW") and hasattr(os, "O_DIRECTORY")
@@ -38,13 +46,15 @@ class Found:
         key: 16 hexadecimal digits, the same as long as it stays where it is.
         place: its folder as seen from the viewed one; ``.`` where it is that one.
         folder: the same, absolute.
-        kind: ``study``, for all that has a ``study.json``, or ``bag``, a bag of words of its own.
+        kind: ``study``, for all that has a ``study.json``; ``bag``, a bag of words of its own; ``lr-range``, a
+            learning-rate range test; ``training``, one network that was trained alone; ``judged``, the page of scores
+            of another program.
     """
 
     key: str
     place: str
     folder: Path
-    kind: Literal["study", "bag"]
+    kind: Kind
 
 
 @dataclass(frozen=True)
@@ -101,20 +111,19 @@ def find_studies(folder: Path) -> Scan:
     return Scan(tuple(sorted(found, key=lambda one: one.place)), cut, monotonic() - begun)
 
 
-def _look_into(folder: Path) -> tuple[Literal["study", "bag"] | None, list[Path]]:
+def _look_into(folder: Path) -> tuple[Kind | None, list[Path]]:
     """Return what a folder is, and the folders in it; hidden ones and links are passed over."""
     below = []
-    kinds = set()
+    names = set()
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name in _KINDS:
-                    kinds.add(_KINDS[entry.name])
-                elif not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False):
+                names.add(entry.name)
+                if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False):
                     below.append(Path(entry.path))
     except OSError:  # it was removed meanwhile, or is nobody's business
         return None, []
-    return ("study" if "study" in kinds else "bag" if kinds else None), below
+    return next((kind for files, kind in _KINDS if files <= names), None), below
 
 
 def _key(place: str) -> str:

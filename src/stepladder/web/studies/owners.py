@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +93,28 @@ def started(pid: int) -> int:
     """Return when a process started, in clock ticks after the machine did; 0 where it has gone or cannot be told."""
     fields = _read(pid, "stat").rpartition(b")")[2].split()
     return int(fields[19]) if len(fields) > 19 else 0
+
+
+def interrupt(owner: Owner) -> bool:
+    """Send the signal of Ctrl-C to a process; return whether it was still there, and not a later one of its number.
+
+    Raises:
+        PermissionError: it is another user's.
+    """
+    try:
+        # From here on the number may become another process's, which this does not reach.
+        held = os.pidfd_open(owner.pid)
+    except OSError:
+        return False
+    try:
+        if started(owner.pid) != owner.started:
+            return False
+        signal.pidfd_send_signal(held, signal.SIGINT)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(held)
+    return True
 
 
 def _parent(pid: int) -> int:

@@ -21,10 +21,12 @@ from stepladder.studies.judging.comparison import compare_studies
 from stepladder.web.studies.bag_watch import BagWatch
 from stepladder.web.studies.board import Board
 from stepladder.web.studies.control import Control
-from stepladder.web.studies.folders import MOST_FOLDERS, find_studies
+from stepladder.web.studies.folders import MOST_FOLDERS, Kind, find_studies
 from stepladder.web.studies.owners import Locks
+from stepladder.web.studies.single_watch import SingleWatch
 from stepladder.web.studies.standing import at_look, describe_verdict
-from stepladder.web.studies.watch import StudyWatch, describe_record
+from stepladder.web.studies.telling import describe_record
+from stepladder.web.studies.watch import StudyWatch
 
 #: Seconds between two polls, and at least between two looks for new studies, which take a twentieth of the time; and
 #: where a study is asked for that is not known.
@@ -32,7 +34,8 @@ _POLL, _SCAN, _SHARE, _ASKED = 1.0, 5.0, 20, 0.5
 #: Studies of the list whose verdicts are worked out unasked, the newest.
 _JUDGED = 30
 
-AnyWatch = StudyWatch | BagWatch
+AnyWatch = StudyWatch | BagWatch | SingleWatch
+_WATCHES: dict[Kind, type[AnyWatch]] = {"study": StudyWatch, "bag": BagWatch}
 
 
 class Viewer:
@@ -121,7 +124,7 @@ class Viewer:
             for one in scan.found:
                 known = self._watches.get(one.key)
                 if known is None or known.found.kind != one.kind:
-                    self._watches[one.key] = (StudyWatch if one.kind == "study" else BagWatch)(one, self.say)
+                    self._watches[one.key] = _WATCHES.get(one.kind, SingleWatch)(one, self.say)
             there = {one.key for one in scan.found}
             # One that has gone is watched on while somebody sees it: its page says so, and it may come back.
             gone = [key for key, one in self._watches.items() if key not in there and one.board.readers == 0]
@@ -195,8 +198,9 @@ class Viewer:
     def _entry(self, watch: AnyWatch) -> dict[str, Any]:
         standing, head = watch.standing, watch.board.get("head") or {}
         about: dict[str, Any] = {"kind": "study", "title": watch.found.place, "created": ""}
-        if isinstance(watch, BagWatch):
-            about = {**about, "kind": "bag of words", "title": head.get("title", about["title"])}
+        if not isinstance(watch, StudyWatch):
+            kind = "bag of words" if isinstance(watch, BagWatch) else watch.name
+            about = {**about, "kind": kind, "title": head.get("title", about["title"])}
         elif watch.record is not None:
             known = describe_record(watch.record)
             about = {name: known[name] for name in about}

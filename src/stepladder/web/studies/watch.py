@@ -11,93 +11,45 @@ import errno
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import fmean, stdev
 from threading import RLock
 from time import monotonic, time
-from typing import Any, Literal
+from typing import Any
 
-from stepladder.errors import DamagedError, StepladderError
-from stepladder.files import parse_json, read_plain
-from stepladder.report.units import Scale, count, duration, time_range
-from stepladder.studies.design.trials import CommandTrial, Trial
-from stepladder.studies.files.consistency import wrong_with_result
-from stepladder.studies.files.records import SavedTrial, StudyRecord, TrialResult
-from stepladder.studies.files.store import (
-    CHECKPOINTS,
-    command_trials,
-    planned_trials,
-    read_epochs,
-    read_record,
-    read_result,
-)
-from stepladder.studies.judging.curves import mean_curve
-from stepladder.studies.judging.trial_facts import describe_machine
-from stepladder.training.history import EpochRecord, parse_history
-from stepladder.training.metrics import Metric
+from stepladder.errors import StepladderError
+from stepladder.report.units import time_range
+from stepladder.studies.design.trials import Trial
+from stepladder.studies.files.records import StudyRecord, TrialResult
+from stepladder.studies.files.store import command_trials, planned_trials, read_record
+from stepladder.web.studies import cells as files
 from stepladder.web.studies.board import Board
+from stepladder.web.studies.cells import DAMAGED, FAILED, FINISHED, PAUSED, RUNNING, WAITING, Cell, FilesRead
+from stepladder.web.studies.curves import curves_of
 from stepladder.web.studies.folders import Found, signature
-from stepladder.web.studies.owners import Locks, Owner, began, main_owners
-from stepladder.web.studies.standing import (
-    Look,
-    UnderWay,
-    describe_look,
-    find_look,
-    time_left,
-    time_left_of_runs,
+from stepladder.web.studies.owners import Locks, Owner, main_owners
+from stepladder.web.studies.standing import Look, UnderWay, find_look, time_left, time_left_of_runs
+from stepladder.web.studies.telling import (
+    Standing,
+    State,
+    tell_failures,
+    tell_head,
+    tell_rung,
+    tell_trial,
+    tell_warnings,
 )
-
-State = Literal["reading", "running", "finished", "unfinished", "damaged", "removed"]
-
-#: States of one trial, by the letter that a page is told.
-WAITING, RUNNING, PAUSED, FINISHED, FAILED, DAMAGED = "w", "r", "p", "f", "x", "d"
 
 #: Seconds after the last lock was seen for which a study still counts as running: between two trials there is none.
 _GRACE = 5.0
-#: The same by the newest change of a file, where locks cannot be seen.
-_QUIET = 60.0
-#: A file that cannot be read is looked at again for so many seconds before it counts as damaged: not every file system
-#: replaces a file in one piece.
-_SETTLING = 2.0
 #: Seconds between two looks at the results of trials that have ended: only test being read changes them, and damage.
 _THOROUGH = 10.0
 #: Seconds of reading after which a study that is new here says how far it is.
 _BUDGET = 0.3
+#: Seconds for which what is said of a whole study, and of the time left, stays as it was unless a trial changes.
+_SUMMED, _LEFT = 2.0, 2.0
 #: Rungs whose trials are worked out at a time.
 _CHUNK = 20
-#: Bytes of a checkpoint's ``state.json``, and failures and warnings that are listed.
-_MOST_STATE, _LISTED = 16_000_000, 200
-
-_Signature = tuple[int, int, int]
-
-
-@dataclass
-class _Cell:
-    """One planned trial."""
-
-    trial: Trial | CommandTrial
-    folder: Path
-    state: str = WAITING
-    result: TrialResult | None = None
-    sentence: str = ""
-    seen: _Signature | None = None
-    broken_since: float | None = None
-    checkpoint: str = ""
-    epochs: tuple[EpochRecord, ...] = ()
-    began: float = 0.0
-    history: tuple[EpochRecord, ...] | None = None
-
-    @property
-    def ended(self) -> bool:
-        return self.state in (FINISHED, FAILED)
-
-    def reset(self) -> None:
-        """Be as before anything was read."""
-        for one in fields(self):
-            if one.name not in ("trial", "folder"):
-                setattr(self, one.name, one.default)
 
 
 @dataclass
@@ -105,25 +57,8 @@ class _Row:
     """One rung: its trials, None until they are worked out; and a number that changes when its curves do."""
 
     plan: tuple[Any, ...]
-    cells: list[_Cell] | None = None
+    cells: list[Cell] | None = None
     stamp: int = 0
-
-
-@dataclass(frozen=True)
-class Standing:
-    """What the list of studies is told of one.
-
-    Attributes:
-        ended, planned, failed, damaged, running: trials.
-    """
-
-    state: State
-    sentence: str
-    ended: int = 0
-    planned: int = 0
-    failed: int = 0
-    damaged: int = 0
-    running: int = 0
 
 
 @dataclass
@@ -137,7 +72,7 @@ class StudyWatch:
         board: what a page is told, by key: ``head``, ``failures``, ``warnings``, ``rung.3``, ``trial.3.0``.
         record, look: None before the first poll, and of a study whose record is damaged.
         owners: the processes that run it.
-        reads: files that were read so far.
+        read: what was read of it so far.
     """
 
     found: Found
@@ -146,26 +81,25 @@ class StudyWatch:
     record: StudyRecord | None = None
     look: Look | None = None
     owners: tuple[Owner, ...] = ()
-    reads: int = 0
+    read: FilesRead = field(default_factory=FilesRead)
     standing: Standing = field(default_factory=lambda: Standing("reading", ""))
 
     def __post_init__(self) -> None:
         self._lock = RLock()
         self._rows: list[_Row] = []
-        self._record_seen: _Signature | None = None
+        self._record_seen: tuple[int, int, int] | None = None
         self._wrong = ""
         self._names: set[str] = set()
         self._links: set[str] = set()
         self._names_seen: tuple[int, int] | None = None
-        self._readings_seen: _Signature | None = None
+        self._readings_seen: tuple[int, int, int] | None = None
         self._locked_at = -math.inf
         self._looked_at = -math.inf
-        self._changed = 0.0
         self._left = ""
         self._left_at = -math.inf
         self._behind = False
         self._has_locks = True
-        self._known: dict[tuple[str, str], _Cell] = {}
+        self._known: dict[tuple[str, str], Cell] = {}
         self._summed_at = -math.inf
 
     @property
@@ -201,7 +135,7 @@ class StudyWatch:
             if seen is not None and seen == self._record_seen:
                 return False
             self._record_seen = seen
-            self.reads += 1
+            self.read.number += 1
             record = None if seen is None else read_record(self.folder)
             self._wrong = "" if record is not None else "removed"
             if record is not None:
@@ -238,18 +172,18 @@ class StudyWatch:
             some, new = new[:_CHUNK], new[_CHUNK:]
             part = self.record.model_copy(update={"rungs": tuple(self.record.rungs[number] for number in some)})
             planned = planned_trials(part) if self.record.scores is None else command_trials(part)
-            cells: dict[str, list[_Cell]] = {rung.name: [] for rung in part.rungs}
+            cells: dict[str, list[Cell]] = {rung.name: [] for rung in part.rungs}
             for trial in planned:
                 folder = self.folder / "trials" / trial.id
                 known = self._known.get((trial.rung, folder.name))
-                cells[trial.rung].append(known or _Cell(trial, folder))
+                cells[trial.rung].append(known or Cell(trial, folder))
             for number, rung in zip(some, part.rungs, strict=True):
                 self._rows[number].cells = cells[rung.name]
             done |= set(some)
         self._behind = bool(new)
         return done
 
-    def _cells(self) -> Iterator[_Cell]:
+    def _cells(self) -> Iterator[Cell]:
         for row in self._rows:
             yield from row.cells or ()
 
@@ -267,7 +201,8 @@ class StudyWatch:
         if thorough:
             self._looked_at, self._readings_seen = now, readings
         holders = {locks.holder(self.folder / ".lock"), locks.holder(self.folder / "trials" / ".lock")}
-        runs_command = self.record.scores is not None and holders != {None}
+        of_command = self.record.scores is not None
+        runs = main_owners(pid for pid in holders if pid is not None) if of_command else ()
         touched: set[tuple[int, int]] = set()
         for number, row in enumerate(self._rows):
             for place, cell in enumerate(row.cells or ()):
@@ -276,14 +211,18 @@ class StudyWatch:
                 if cell.result is None and not cell.sentence and monotonic() > until:
                     self._behind = True
                     break
-                before = (cell.state, len(cell.epochs), cell.seen)
-                if cell.folder.name not in self._names:
-                    self._reset(cell)
+                before, name = cell.told, cell.folder.name
+                if name not in self._names:
+                    cell.reset()
                 else:
-                    self._look_at_result(cell, now)
-                    if not cell.ended and cell.state != DAMAGED:
-                        holders.add(self._look_at_work(cell, locks, runs_command, holders))
-                if (cell.state, len(cell.epochs), cell.seen) != before:
+                    cell.look_at_result(self.record, self.read, self.say, link=name in self._links)
+                    if cell.ended or cell.state == DAMAGED:
+                        pass
+                    elif of_command:
+                        cell.look_at_run(runs)
+                    else:
+                        holders.add(cell.look_at_training(locks, self.read))
+                if cell.told != before:
                     touched.add((number, place))
                     row.stamp += 1
         if self._behind:  # the rest at the next poll
@@ -313,101 +252,6 @@ class StudyWatch:
         except OSError:  # there is none yet
             self._names, self._links, self._names_seen = set(), set(), None
 
-    def _reset(self, cell: _Cell) -> None:
-        """A trial without a folder has not begun; one that had was set aside or removed."""
-        if cell.state != WAITING:
-            cell.reset()
-
-    def _look_at_result(self, cell: _Cell, now: float) -> None:
-        path = cell.folder / "result.json"
-        try:
-            if cell.folder.name in self._links:
-                raise DamagedError(f"{cell.folder.name} is a link, and none is followed", "")
-            seen = signature(path)
-            if seen == cell.seen and cell.broken_since is None:
-                return
-            if seen is None:
-                self._reset(cell)
-                return
-            cell.seen = seen
-            self._changed = max(self._changed, seen[0] / 1e9)
-            self.reads += 1
-            result = read_result(cell.folder)
-            if result is None:
-                return
-            self._check(cell, result)
-        except (StepladderError, OSError) as error:
-            what = error.what if isinstance(error, DamagedError) else str(error)
-            if isinstance(error, OSError):
-                what = f"{path.name}: {error.strerror or error}"
-            self._note_damage(cell, what, now)
-        else:
-            cell.result, cell.history, cell.epochs = result, None, ()
-            cell.state = FINISHED if result.status == "finished" else FAILED
-            cell.sentence, cell.broken_since = result.failure or "", None
-
-    def _check(self, cell: _Cell, result: TrialResult) -> None:
-        if isinstance(cell.trial, Trial):
-            wrong = wrong_with_result(result, cell.trial, self.record)
-        else:
-            alike = result.trial == cell.trial.id and result.seed == cell.trial.seed
-            wrong = None if alike else "it is that of another trial"
-        if wrong is not None:
-            raise DamagedError(f"{cell.folder / 'result.json'} is damaged ({wrong})", "")
-
-    def _note_damage(self, cell: _Cell, what: str, now: float) -> None:
-        """A file that cannot be read may be half written; after a while it counts as damaged."""
-        if cell.broken_since is None:
-            cell.broken_since = now
-        if now - cell.broken_since >= _SETTLING or cell.state == DAMAGED:
-            cell.state, cell.sentence, cell.result = DAMAGED, self.say(what), None
-
-    def _look_at_work(self, cell: _Cell, locks: Locks, command: bool, above: set[int | None]) -> int | None:
-        """Note whether a trial that has not ended is under way, and how far; return who has it."""
-        if isinstance(cell.trial, CommandTrial):
-            self._look_at_run(cell, command, above)
-            return None
-        holder = locks.holder(cell.folder / ".lock")
-        self._look_at_checkpoint(cell)
-        if holder is not None:
-            cell.began = cell.began or monotonic()
-            cell.state = RUNNING
-        elif locks.known or time() - self._changed > _QUIET:
-            cell.state = PAUSED if cell.checkpoint else WAITING
-            cell.began = 0.0
-        elif cell.checkpoint:
-            cell.state = RUNNING
-        return holder
-
-    def _look_at_run(self, cell: _Cell, command: bool, above: set[int | None]) -> None:
-        """A run of a command prints into its folder from its start, and tells nothing else."""
-        try:
-            opened = (cell.folder / "stdout.txt").lstat().st_mtime if command else 0.0
-        except OSError:
-            opened = 0.0
-        main = main_owners(pid for pid in above if pid is not None) if opened else ()
-        goes_on = bool(main) and opened >= min(began(owner) for owner in main) - 2
-        cell.began = cell.began or monotonic() if goes_on else 0.0
-        cell.state = RUNNING if goes_on else WAITING
-
-    def _look_at_checkpoint(self, cell: _Cell) -> None:
-        """Read how far a trial is, by its newest checkpoint; one that goes away meanwhile tells nothing."""
-        folder = cell.folder / CHECKPOINTS
-        try:
-            if folder.is_symlink():
-                return
-            newest = max((name for name in os.listdir(folder) if name.isdecimal()), default="")  # noqa: PTH208
-            if newest == cell.checkpoint or not newest:
-                return
-            path = folder / newest / "state.json"
-            self.reads += 1
-            document = parse_json(read_plain(path, _MOST_STATE, follow=False))
-            epochs = parse_history(document["values"]["history"])
-            self._changed = max(self._changed, path.stat().st_mtime)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
-            return
-        cell.checkpoint, cell.epochs = newest, epochs
-
     # What is said of it.
 
     def _tell(self, touched: set[tuple[int, int]], planned: set[int], *, whole: bool) -> None:
@@ -417,6 +261,7 @@ class StudyWatch:
             planned: rungs whose trials were worked out just now.
             whole: whether there is a new record, so that all is told anew.
         """
+        assert self.record is not None
         rungs = set(range(len(self._rows))) if whole else {number for number, _ in touched} | planned
         trials = touched | {
             (number, place)
@@ -427,8 +272,8 @@ class StudyWatch:
         for number, place in trials:
             cells = self._rows[number].cells
             assert cells is not None
-            values[f"trial.{number}.{place}"] = self._trial(cells[place])
-        if values or self._behind or monotonic() - self._summed_at > _SETTLING:
+            values[f"trial.{number}.{place}"] = tell_trial(cells[place], self.record.measured_by)
+        if values or self._behind or monotonic() - self._summed_at > _SUMMED:
             self._summed_at = monotonic()
             values |= self._summary()
         if whole:
@@ -445,44 +290,11 @@ class StudyWatch:
             {"head": {"state": self.standing.state, "sentence": sentence, "title": self.found.place}}, whole=True
         )
 
-    def _trial(self, cell: _Cell) -> list[Any]:
-        """Return a trial as a page is told of it: state, seed, epochs done, epochs in all, validation, time."""
-        result, trial = cell.result, cell.trial
-        planned = trial.recipe.epochs if isinstance(trial, Trial) else 0
-        done = result.epochs if result is not None else (cell.epochs[-1].epoch if cell.epochs else 0)
-        score = "" if result is None or result.status != "finished" else self._validation([result])
-        took = "" if result is None else duration(result.seconds)
-        return [cell.state, trial.seed, done, planned, score, took]
-
     def _rung(self, number: int) -> dict[str, Any]:
         assert self.record is not None
         row, rung = self._rows[number], self.record.rungs[number]
-        cells = row.cells or []
-        finished = [cell.result for cell in cells if cell.result is not None and cell.state == FINISHED]
-        return {
-            "name": rung.name,
-            "adds": [*(f"+ {name}" for name in rung.adds), *(f"− {name}" for name in rung.lacks)],
-            "planned": len(self.record.seeds_of(rung.name)),
-            "ended": sum(cell.ended for cell in cells),
-            "failed": sum(cell.state == FAILED for cell in cells),
-            "running": sum(cell.state == RUNNING for cell in cells),
-            "validation": self._validation(finished),
-            "n": len(finished),
-            "curve": row.stamp,
-        }
-
-    def _validation(self, results: Sequence[TrialResult]) -> str:
-        """Write the mean of the metric on validation, and its spread; nothing where there is none."""
-        metric = self._metric
-        values = [value for result in results if (value := metric.on_validation(result)) is not None]
-        if not values:
-            return ""
-        return Scale(metric.unit).spread(fmean(values), stdev(values) if len(values) > 1 else None)
-
-    @property
-    def _metric(self) -> Metric:
-        assert self.record is not None
-        return self.record.measured_by
+        planned = len(self.record.seeds_of(rung.name))
+        return tell_rung(rung, planned, row.cells or (), row.stamp, self.record.measured_by)
 
     def results(self) -> dict[tuple[str, int], TrialResult]:
         """Return the results of the trials that have ended, by rung and seed."""
@@ -502,79 +314,25 @@ class StudyWatch:
         ended = states[FINISHED] + states[FAILED]
         self.look = look = find_look(record, self.results())
         running = bool(self.owners)
-        if not self._has_locks:
-            running = ended < planned and time() - self._changed < _QUIET
+        if not self._has_locks:  # by the files, then
+            running = ended < planned and time() - self.read.newest < files.QUIET
         state: State = "running" if running else "finished" if look.whole and ended == planned else "unfinished"
         if self._behind:
             state = "reading"
         self.standing = Standing(state, "", ended, planned, states[FAILED], states[DAMAGED], states[RUNNING])
-        results = [cell.result for cell in cells if cell.result is not None]
+        head = tell_head(
+            record,
+            self.standing,
+            look,
+            self.results().values(),
+            running=running,
+            left=self._time_left() if running else "",
+        )
         return {
-            "head": self._head(look, running, ended, planned),
-            "failures": self._failures(),
-            "warnings": [
-                [self.say(sentence), number]
-                for sentence, number in Counter(
-                    warning for result in results for warning in dict.fromkeys(result.warnings)
-                ).most_common(_LISTED)
-            ],
+            "head": {**head, "place": self.found.place, "report": self._has_report()},
+            "failures": tell_failures(cells, self.say),
+            "warnings": tell_warnings((cell.result for cell in cells if cell.result is not None), self.say),
         }
-
-    def _head(self, look: Look, running: bool, ended: int, planned: int) -> dict[str, Any]:
-        assert self.record is not None
-        record, standing = self.record, self.standing
-        metric = self._metric
-        machines = {describe_machine(result.machine) for result in self.results().values()}
-        return {
-            **describe_record(record),
-            "place": self.found.place,
-            "state": standing.state,
-            "sentence": self._sentence(standing, running),
-            "ended": ended,
-            "planned": planned,
-            "running": standing.running,
-            "failed": standing.failed,
-            "damaged": standing.damaged,
-            "left": self._time_left() if running else "",
-            "look": describe_look(record, look, running=running),
-            "metric": metric.validation_label,
-            "unit": Scale(metric.unit).unit,
-            "watched": "" if record.scores is not None else "test" if record.validation == 0 else "validation",
-            "shows_watched": record.validation > 0 or look.whole,
-            "machine": sorted({describe_machine(record.machine), *machines}),
-            "report": self._has_report(),
-        }
-
-    def _sentence(self, standing: Standing, running: bool) -> str:
-        """Say how far it is, one sentence."""
-        assert self.record is not None
-        of = f"{standing.ended:,} of {count(standing.planned, 'trial')}"
-        have = "has" if standing.ended == 1 else "have"
-        if standing.state == "reading":
-            return f"Reading its files: {of} so far."
-        if standing.state == "finished":
-            return (
-                f"All {count(standing.planned, 'trial')} have ended."
-                if standing.planned > 1
-                else "Its trial has ended."
-            )
-        if running:
-            now = f", {standing.running} running now" if standing.running else ""
-            return f"{of} {have} ended{now}."
-        return f"Nobody runs it now. {of} {have} ended; the same command goes on with the rest."
-
-    def _failures(self) -> list[list[str]]:
-        """Return what failed or is damaged: which trials, and their sentence; those that say the same together."""
-        found: dict[str, list[str]] = {}
-        for cell in self._cells():
-            if cell.state in (FAILED, DAMAGED):
-                found.setdefault(self.say(cell.sentence), []).append(f"{cell.trial.rung}, seed {cell.trial.seed}")
-        told = [
-            [names[0] if len(names) == 1 else f"{len(names)} trials, the first of them {names[0]}", sentence]
-            for sentence, names in found.items()
-        ]
-        more = len(told) - _LISTED
-        return told[:_LISTED] + ([["", f"and {more} more"]] if more > 0 else [])
 
     def _has_report(self) -> bool:
         try:
@@ -584,7 +342,7 @@ class StudyWatch:
 
     def _time_left(self) -> str:
         """Write how long is left, worked out every few seconds."""
-        if monotonic() - self._left_at < _SETTLING:
+        if monotonic() - self._left_at < _LEFT:
             return self._left
         assert self.record is not None
         cells = list(self._cells())
@@ -611,113 +369,14 @@ class StudyWatch:
     def curves(self, number: int) -> dict[str, Any]:
         """Return the curves of one rung; the histories of its trials are read the first time.
 
-        Validation is shown as it comes; a test curve, where no image was left for validation, when the study has ended.
-
         Raises:
             IndexError: there is no such rung.
         """
         with self._lock:
             row = self._rows[number]
             assert self.record is not None
+            cells = row.cells or []
+            for cell in cells:
+                cell.read_history(self.read, self.say)
             shows_test = self.look is not None and self.look.whole
-            splits = {"train": "train"}
-            if self.record.validation > 0:
-                splits["watched"] = "val"
-            elif shows_test:
-                splits["watched"] = "test"
-            finished, alone = [], []
-            for cell in row.cells or ():
-                self._read_history(cell)
-                if cell.state == FINISHED and cell.result is not None and cell.history:
-                    finished.append(
-                        SavedTrial(cell.trial.rung, cell.trial.seed, cell.folder, cell.result, cell.history)
-                    )
-                elif cell.state in (RUNNING, PAUSED, FAILED) and (cell.history or cell.epochs):
-                    alone.append(cell)
-            return {
-                "curve": row.stamp,
-                "n": len(finished),
-                **{
-                    f"{split}_{measure}": _mean(finished, f"{prefix}_{measure}")
-                    for split, prefix in splits.items()
-                    for measure in ("accuracy", "loss")
-                },
-                "alone": [
-                    {
-                        "seed": cell.trial.seed,
-                        "state": cell.state,
-                        **{
-                            f"{split}_{measure}": _line(cell.history or cell.epochs, f"{prefix}_{measure}")
-                            for split, prefix in splits.items()
-                            for measure in ("accuracy", "loss")
-                        },
-                    }
-                    for cell in alone
-                ],
-            }
-
-    def _read_history(self, cell: _Cell) -> None:
-        if cell.history is not None or cell.result is None or not isinstance(cell.trial, Trial):
-            return
-        self.reads += 1
-        try:
-            cell.history = read_epochs(cell.folder, cell.result)
-        except StepladderError as error:
-            cell.history = ()
-            cell.state, cell.sentence = DAMAGED, self.say(error.what if isinstance(error, DamagedError) else str(error))
-
-
-def describe_record(record: StudyRecord) -> dict[str, Any]:
-    """Return what a record alone says, for a list and a heading."""
-    kind = "study"
-    if record.scores is not None:
-        kind = "study of a command"
-    elif record.sweep is not None:
-        kind = record.plan
-    elif any(rung.images is not None for rung in record.rungs):
-        kind = "curve"
-    of = record.plan
-    if record.sweep is not None:
-        of = f"values of {' × '.join(axis.key for axis in record.sweep.axes)}"
-    elif kind == "curve":
-        of = f"{record.measured_by.noun} by number of training images"
-    return {
-        "kind": kind,
-        "title": f"{of[:1].upper()}{of[1:]} on {record.data.name}",
-        "rungs": len(record.rungs),
-        "seeds": len(record.seeds),
-        "command": record.command,
-        "created": record.created,
-        "versions": ", ".join(f"{name} {version}" for name, version in record.versions.items()),
-        "images": _images(record),
-    }
-
-
-def _images(record: StudyRecord) -> str:
-    if record.scores is not None or not record.data.counts:
-        return ""
-    counts = ", ".join(f"{number:,} {split}" for split, number in record.data.counts.items())
-    height, width, _ = record.data.image_shape
-    return f"{counts} images of {height}×{width} pixels, {len(record.data.class_names):,} classes"
-
-
-def _mean(trials: Sequence[SavedTrial], column: str) -> dict[str, list[float]]:
-    curve = mean_curve(trials, column)
-    scale, digits = (100, 2) if column.endswith("accuracy") else (1, 4)
-
-    def plain(values: Sequence[float]) -> list[float]:
-        return [round(scale * value, digits) for value in values]
-
-    return {
-        "x": [float(x) for x in curve.epochs],
-        "mean": plain(curve.mean),
-        "low": plain(curve.low),
-        "high": plain(curve.high),
-    }
-
-
-def _line(rows: Sequence[EpochRecord], column: str) -> dict[str, list[float]]:
-    """Return one trial's own curve, over the epochs in which it was a number."""
-    scale, digits = (100, 2) if column.endswith("accuracy") else (1, 4)
-    known = [(row.epoch, value) for row in rows if (value := getattr(row, column)) is not None and math.isfinite(value)]
-    return {"x": [float(epoch) for epoch, _ in known], "mean": [round(scale * value, digits) for _, value in known]}
+            return {"curve": row.stamp, **curves_of(cells, self.record, shows_test=shows_test)}

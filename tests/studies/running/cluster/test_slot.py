@@ -81,7 +81,7 @@ class Around:
         self.fetched: list[str] = []
         self.store: dict[str, bytes] = {}
         self.slot = Slot("session", self._fetch, checkpoint_seconds)
-        self.order: dict[str, Any] = {"techniques": [], "networks": []}
+        self.order: dict[str, Any] = {"techniques": [], "networks": [], "modules": {}}
 
     def _fetch(self, name: str) -> bytes:
         self.fetched.append(name)
@@ -157,6 +157,7 @@ def handed(job: Job, around: Around) -> tuple[str, dict[str, list[str]]]:
     return json.dumps({**describe_jobs([job], share), "name": job.trial.id}), arrays
 
 
+@pytest.mark.soak
 def test_a_real_trial_is_trained_stopped_and_gone_on_with_to_the_same_bits(
     jobs: list[Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,6 +246,19 @@ def test_files_of_techniques_lie_on_the_node_and_images_in_its_folder(around: Ar
     assert [place.read_bytes() for place in places] == [b"one", b"two", b"three"]
     assert all(place.is_relative_to(around.folder) for place in places)
     assert Path(order["arrays"]) == around.folder.parent / "arrays"
+    assert order["modules"] is None
+
+
+def test_what_they_import_lies_in_a_folder_that_has_the_name_of_its_content(around: Around) -> None:
+    folders = []
+    for text in ("one = 1", "one = 1", "one = 2"):
+        around.order["modules"] = {"helper.py": text, "tools/__init__.py": ""}
+        around.begin()
+        events, _ = around.hear()
+        folders += [Path(event["order"]["modules"]) for event in events if event["event"] == "ready"]
+    assert len(set(folders)) == len(folders) == 2, "the same content needs no other process"
+    assert (folders[1] / "helper.py").read_text() == "one = 2"
+    assert (folders[1] / "tools" / "__init__.py").exists()
 
 
 def test_a_process_that_dies_is_told_of_with_its_newest_checkpoint(around: Around) -> None:

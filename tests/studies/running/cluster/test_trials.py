@@ -139,14 +139,18 @@ def test_a_study_that_was_stopped_goes_on_on_this_machine(
 
 @pytest.mark.soak
 def test_a_technique_and_a_network_of_the_users_own_travel(
-    stepladder: Callable[..., Any], tmp_path: Path, session: Session
+    stepladder: Callable[..., Any], tmp_path: Path, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "own.py").write_text(OWN)
+    """With what they import from beside them."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "near_pause.py").write_text("SECONDS = 0.01\n")
+    (tmp_path / "own.py").write_text("from near_pause import SECONDS\n" + OWN.replace("0.02", "SECONDS"))
     words = ("study", "digits", "--limit", "12", "--seeds", "1", "--epochs", "1", "--batch-size", "8", "--workers", "1")
     own = ("--network", "own.py:build", "--rung", "base:", "--technique", "own.py:Slow", "--rung", "+mine:slow")
     there = stepladder(*words, *own, "--out", "there", "--cluster", session.address)
     assert there.code == 0, there
     assert "2 nodes, 2 cores" in " ".join(there.out.split()), there.out
+    assert "What your files import goes to the nodes too: near_pause.py" in " ".join(there.out.split())
     here = stepladder(*words, *own, "--out", "here")
     assert here.code == 0, here
     assert trial_bits(tmp_path / "there") == trial_bits(tmp_path / "here")

@@ -87,7 +87,7 @@ function work(typing = false) {
       state.layer = firstWindow();
       state.at = null;
     }
-    draw();
+    draw(typing);
   }
 }
 
@@ -108,7 +108,17 @@ function firstWindow() {
   return (found.costs.find((cost) => cost.windows) || found.costs[0]).layer.name;
 }
 
-function draw() {
+// Of a network of a hundred layers a browser draws for longer than keys are apart. While somebody types one, the figures
+// at the top follow each key, and all the rest follows when the keys stop.
+const MANY = 40, PAUSE = 120; // layers; milliseconds
+let waiting = 0;
+function draw(typing = false) {
+  clearTimeout(waiting);
+  if (typing && found.costs.length > MANY) {
+    drawFigures();
+    waiting = setTimeout(draw, PAUSE);
+    return;
+  }
   for (const one of draws) one();
   remember();
 }
@@ -245,7 +255,7 @@ function showTheme() {
 
 // The figures at the top.
 let measuring = 0;
-draws.push(() => {
+function drawFigures() {
   $("total-weights").textContent = grouped(found.weights);
   $("total-macs").textContent = grouped(found.macs);
   $("memory-label").textContent = `memory of a batch of ${found.batch}`;
@@ -261,7 +271,8 @@ draws.push(() => {
   measuring = setTimeout(() => { // hundreds of sizes may have to be tried
     if (now === found) $("sizes").textContent = describeSizes(findSizes(now.layers, now.costs, now.classes), now.input);
   }, 120);
-});
+}
+draws.push(drawFigures);
 
 function seesText([rows, columns]) {
   return rows.size === columns.size ? `${rows.size}×${rows.size}` : `${rows.size}×${columns.size}`;

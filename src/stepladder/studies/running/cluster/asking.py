@@ -15,6 +15,7 @@ from stepladder.errors import StudyError
 from stepladder.network import own
 from stepladder.recipe import Recipe
 from stepladder.studies.files.processor import processor_name
+from stepladder.studies.running.cluster.beside import modules_beside
 from stepladder.studies.running.cluster.handing_out import HandingOut, Place, Said, Task
 from stepladder.studies.running.cluster.node_images import NodeImages
 from stepladder.studies.running.cluster.session import Session, connect, refuse_other_stepladder
@@ -31,15 +32,26 @@ def order_of(recipes: Sequence[Recipe], conditions: Mapping[str, Any]) -> dict[s
 
     Args:
         conditions: ``device``, ``precision``, ``threads``, ``checkpoint_seconds``, ``accept_different_bits``.
+
+    Raises:
+        RecipeError: the file of a technique was changed since it was named, or is gone.
+        StudyError: a file imports what cannot travel; see :func:`modules_beside`.
     """
+    networks = own.files_of(recipe.network for recipe in recipes)
+    texts = {**_texts_of(recipes), **{reference: text.encode() for reference, text in networks}}
     return {
         "workers": 2,  # of others on the node nothing is known, so the energy of a trial is not
         "streams": 1,
         "techniques": files_of(setting.name for recipe in recipes for setting in recipe.techniques),
-        "networks": own.files_of(recipe.network for recipe in recipes),
+        "networks": networks,
+        "modules": modules_beside({reference.rpartition(":")[0]: text for reference, text in texts.items()}),
         "path": [os.path.abspath(place) for place in sys.path],  # noqa: PTH100 (of "" too, the current folder)
         **conditions,
     }
+
+
+def _texts_of(recipes: Sequence[Recipe]) -> dict[str, bytes]:
+    return texts_of(setting.name for recipe in recipes for setting in recipe.techniques)
 
 
 def placing(
@@ -79,7 +91,7 @@ class Asking:
         self.session, self._execution = session, execution
         conditions = {"device": "cpu", "precision": "float32", "threads": execution.threads}
         self._order = order_of(recipes, {**conditions, "checkpoint_seconds": 60.0, "accept_different_bits": False})
-        self._texts = texts_of(setting.name for recipe in recipes for setting in recipe.techniques)
+        self._texts = _texts_of(recipes)
         self._out = HandingOut(
             session,
             1,

@@ -6,12 +6,14 @@ when it is asked, at most a few times a second, so that traffic is bounded howev
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -36,6 +38,7 @@ from stepladder.studies.running.commands import (
     end_politely,
 )
 from stepladder.studies.running.interpreter import python_command
+from stepladder.studies.running.process_group import ProcessGroup
 
 #: Stands for the folder of a run in the words of a command, until a slot knows where that is.
 OUT_PLACE = "/__stepladder_out__"
@@ -64,7 +67,7 @@ class Slot:
         self._fetch = fetch or _from_object_store
         self._checkpoint_seconds = checkpoint_seconds
         self._order: str | None = None
-        self._worker: subprocess.Popen[bytes] | None = None
+        self._worker: ProcessGroup | None = None
         self._run: _Run | None = None
 
     def about(self) -> dict[str, Any]:
@@ -203,10 +206,10 @@ class Slot:
             place = json.loads(read)["place"]
             raise StudyError(f"{place} holds other images than this study's: their fingerprints differ")
 
-    def _worker_for(self, order: Mapping[str, Any], texts: Mapping[str, bytes]) -> subprocess.Popen[bytes]:
+    def _worker_for(self, order: Mapping[str, Any], texts: Mapping[str, bytes]) -> ProcessGroup:
         """Return a process that trains by ``order``: the one that is there, where it was told the same."""
         told = json.dumps([order, sorted(texts)], sort_keys=True)
-        if self._worker is not None and self._worker.poll() is None and told == self._order:
+        if self._worker is not None and self._worker.status() is None and told == self._order:
             return self._worker
         self._end_worker()
         own: dict[str, str] = {}
@@ -216,27 +219,39 @@ class Slot:
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(text)
             own[reference] = f"{place}:{name}"
-        here = {**order, "techniques": [own[one] for one in order["techniques"]], "arrays": str(self._scratch.arrays)}
-        self._worker = subprocess.Popen(
+        here = {
+            **order,
+            "techniques": [own[one] for one in order["techniques"]],
+            "arrays": str(self._scratch.arrays),
+            "modules": self._place_modules(order["modules"]),
+        }
+        self._worker = ProcessGroup(
             python_command("-m", "stepladder.studies.running.worker"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=self._scratch.folder,
-            start_new_session=True,
         )
-        assert self._worker.stdin is not None
-        self._worker.stdin.write(json.dumps(here).encode() + b"\n")
-        self._worker.stdin.flush()
+        stdin = self._worker.process.stdin
+        assert stdin is not None
+        stdin.write(json.dumps(here).encode() + b"\n")
+        stdin.flush()
         self._order = told
         return self._worker
+
+    def _place_modules(self, modules: Mapping[str, str]) -> str | None:
+        """Write what files of the user's own import into a folder that has the name of its content, and return it."""
+        if not modules:
+            return None
+        name = hashlib.sha256(json.dumps(modules, sort_keys=True).encode()).hexdigest()[:16]
+        folder = self._scratch.folder / "modules" / name
+        unpack({place: text.encode() for place, text in modules.items()}, folder)
+        return str(folder)
 
     def _end_worker(self) -> None:
         if self._worker is None:
             return
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._worker.pid, signal.SIGKILL)
-        self._worker.wait()
-        for pipe in (self._worker.stdin, self._worker.stdout):
+        self._worker.end()
+        for pipe in (self._worker.process.stdin, self._worker.process.stdout):
             with suppress(OSError):
                 assert pipe is not None
                 pipe.close()
@@ -307,28 +322,28 @@ class _Run:
 class _TrialRun(_Run):
     """A trial that a worker is at."""
 
-    def __init__(self, worker: subprocess.Popen[bytes], folder: Path, line: str, checkpoint_seconds: float) -> None:
+    def __init__(self, worker: ProcessGroup, folder: Path, line: str, checkpoint_seconds: float) -> None:
         super().__init__(checkpoint_seconds)
         self._worker, self._folder = worker, folder
-        assert worker.stdin is not None
+        stdin = worker.process.stdin
+        assert stdin is not None
         with suppress(BrokenPipeError):  # it has ended, which is noticed below
-            worker.stdin.write(line.encode() + b"\n")
-            worker.stdin.flush()
+            stdin.write(line.encode() + b"\n")
+            stdin.flush()
         Thread(target=self._pump, daemon=True).start()
 
     def stop(self) -> None:
-        with suppress(ProcessLookupError):
-            self._worker.send_signal(signal.SIGTERM)
+        self._worker.signal(signal.SIGTERM, first_alone=True)
 
     def kill(self) -> None:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._worker.pid, signal.SIGKILL)
+        self._worker.signal(signal.SIGKILL)
 
     def _pump(self) -> None:
         """Read what the worker says until it has handed the trial back, or ends."""
-        assert self._worker.stdout is not None
+        stdout = self._worker.process.stdout
+        assert stdout is not None
         with suppress(OSError, ValueError):  # it was closed
-            for raw in self._worker.stdout:
+            for raw in stdout:
                 said = json.loads(raw)
                 self._tell(raw.decode())
                 if said["event"] == "handed back":
@@ -412,12 +427,10 @@ def _from_object_store(reference: Any) -> Any:
 
 def _node_name() -> str:
     """Return what this node is called: of its host, and of Ray, since a host may have several."""
-    try:
-        import ray
-
-        return f"{socket.gethostname()}/{ray.get_runtime_context().get_node_id()[:6]}"
-    except Exception:  # without Ray around it, as in a test
+    ray = sys.modules.get("ray")
+    if ray is None or not ray.is_initialized():  # asked where it is, Ray would start a cluster of this machine
         return socket.gethostname()
+    return f"{socket.gethostname()}/{ray.get_runtime_context().get_node_id()[:6]}"
 
 
 def _children(folder: Path) -> Iterator[Path]:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from time import monotonic
 from typing import Any
 
-from stepladder.errors import StepladderError, StorageError, StudyError
+from stepladder.errors import StepladderError, StorageError, StudyError, some_of
 from stepladder.files import parse_json, remove_parts, replace_bytes, sync_folder
 from stepladder.network import trace_network
 from stepladder.network.advice import training_memory
@@ -117,6 +117,10 @@ class _Trials:
             },
         )
         self._texts = texts_of(setting.name for job in jobs for setting in job.trial.recipe.techniques)
+        if self._order["modules"]:
+            callbacks.message(
+                f"What your files import goes to the nodes too: {some_of(list(self._order['modules']), 8)}"
+            )
         # One kind of slot for each way to train: what a worker is told once.
         self._made_for = json.dumps([self._order, sorted(self._texts)], sort_keys=True)
         self._memory = _LIBRARIES + _most_memory(jobs)

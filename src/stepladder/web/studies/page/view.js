@@ -10,6 +10,7 @@
   const STATES = { w: "waiting", r: "running", p: "begun, waits for somebody to go on", f: "finished", x: "failed", d: "damaged" };
   const ROWS = 100; // of trials that are drawn before somebody asks for all
   const CURVES = 6; // rungs whose curves are drawn unasked
+  const MEASURES = ["accuracy", "loss"]; // of a command, its own score stands for accuracy
   // Okabe and Ito's colors as the report has them, and what tells them apart in gray.
   const COLORS = {
     light: ["#1a1a1a", "#0066a1", "#b04600", "#00664b", "#96407a", "#7a6000", "#3b6ea5", "#6b3fa0"],
@@ -209,7 +210,7 @@
       body: element("tbody", {}), more: element("button", { type: "button", hidden: true }), head: null,
       problems: element("ul", { class: "problems" }), warnings: element("ul", { class: "problems" }), facts: element("dl", {}),
       charts: element("div", { class: "charts" }), values: element("tbody", {}), slider: element("input", { type: "range", min: 0, max: 1, value: 1, id: "epoch" }),
-      at: element("label", { for: "epoch" }, "Epoch"), watched: element("p", { class: "small" }), command: element("pre", { tabindex: 0 }), validation: element("th", { scope: "col", class: "figure" }, "validation"),
+      at: element("label", { for: "epoch" }, "Epoch"), watched: element("p", { class: "small" }), heads: [], command: element("pre", { tabindex: 0 }), validation: element("th", { scope: "col", class: "figure" }, "validation"),
     };
     parts.verdict = section("verdict", "Verdict so far", parts.headline, parts.marks, parts.words);
     const table = parts.table = element("table", { class: "trials" },
@@ -221,7 +222,7 @@
     parts.curves = section("curves", "Curves", parts.watched, parts.charts, element("div", { class: "at-epoch" }, parts.at, parts.slider),
       element("div", { class: "scroll", role: "region", "aria-label": "Values at one epoch", tabindex: 0 }, element("table", {},
         element("caption", {}, "At the epoch of the slider: the mean over finished seeds, in brackets the lowest and the highest. With a seed in brackets: that trial alone, of a rung without a finished one."),
-        element("thead", {}, element("tr", {}, ...["rung", "validation accuracy, %", "train accuracy, %", "validation loss", "train loss"].map((name, place) => element("th", { scope: "col", class: place ? "figure" : "" }, name)))), parts.values)));
+        element("thead", {}, element("tr", {}, ...["rung", "", "", "", ""].map((name, place) => (parts.heads[place] = element("th", { scope: "col", class: place ? "figure" : "" }, name))))), parts.values)));
     parts.trouble = section("trouble", "Failed and damaged", parts.problems);
     parts.warned = section("warned", "Warnings", parts.warnings);
     parts.about = section("about", "What it is", parts.facts, element("h3", {}, "The command that makes or continues it"), parts.command);
@@ -279,9 +280,14 @@
     parts.bar.value = head.ended;
     parts.table.classList.toggle("no-curves", !head.watched);
     say(parts.validation, `${head.metric}, ${head.unit}`);
-    say(parts.command, head.command || "none is kept, as of a study that was begun from Python");
+    say(parts.command, head.command || "none is kept here");
     const facts = [["Images", head.images], ["Machine", head.machine.join("; ")], ["Versions", head.versions], ["Begun", head.created.replace("T", " ").replace(/\+00:00$/, " UTC")]];
     parts.facts.replaceChildren(...facts.filter(([, text]) => text).map(([name, text]) => element("div", {}, element("dt", {}, name), element("dd", {}, text))));
+    if (head.axes) for (const [place, measure] of MEASURES.entries()) { // what is no study has none
+      const title = head.axes[measure].title.replace(/^./, (letter) => letter.toLowerCase());
+      say(parts.heads[2 * place + 1], `validation ${title}`);
+      say(parts.heads[2 * place + 2], `train ${title}`);
+    }
     say(parts.watched, head.watched === "test"
       ? head.shows_watched ? "No image was left for validation, so the test curve was watched." : "No image was left for validation. The test curve is shown when the study has ended; until then only training."
       : "Solid: validation, with a band from the lowest to the highest seed. Dotted: training images. Thin: a trial that has not finished.");
@@ -290,7 +296,7 @@
     show(parts.verdict, Boolean(verdict && head && head.planned));
     if (!verdict) return;
     const whole = verdict.sentences.length + verdict.headline.length > 0;
-    say(byId("verdict"), whole ? "Verdict" : `Verdict at the look at ${verdict.seeds} seeds`);
+    say(byId("verdict"), verdict.title ? verdict.title : whole ? "Verdict" : `Verdict at the look at ${verdict.seeds} seeds`);
     parts.marks.replaceChildren(...verdict.marks.map((mark) => element("li", { class: mark.kind },
       element("span", { class: "sign", "aria-hidden": "true" }, mark.symbol),
       element("span", {}, element("strong", {}, mark.name), " ", element("em", {}, mark.word), mark.figures ? element("span", { class: "needs" }, mark.figures) : null, mark.needs ? element("span", { class: "needs" }, mark.needs) : null))));
@@ -405,7 +411,8 @@
   function drawCurves() {
     if (!parts) return;
     const shown = [...curves.entries()].filter(([number]) => wanted.has(number)).sort(([a], [b]) => a - b);
-    const last = Math.max(0, ...shown.flatMap(([, one]) => [...xs(one.train_accuracy), ...one.alone.flatMap((trial) => xs(trial.train_accuracy))]));
+    const epochsOf = (one, measure) => [one, ...(one.alone || [])].flatMap((each) => [...xs(each[`watched_${measure}`]), ...xs(each[`train_${measure}`])]);
+    const last = Math.max(0, ...shown.flatMap(([, one]) => MEASURES.flatMap((measure) => epochsOf(one, measure))));
     const any = last > 0;
     show(parts.curves, any);
     if (!any) return;
@@ -415,7 +422,9 @@
     parts.slider.max = last;
     if (epoch === null) parts.slider.value = last;
     say(parts.at, `Epoch ${at} of ${last}`);
-    parts.charts.replaceChildren(chart("accuracy", "Accuracy, %", shown, planned, at, last), chart("loss", "Loss, nats", shown, planned, at, last));
+    // A command may tell of one measure alone.
+    const told_of = MEASURES.filter((measure) => shown.some(([, one]) => epochsOf(one, measure).length));
+    parts.charts.replaceChildren(...told_of.map((measure) => chart(measure, told.get("head").axes[measure], shown, planned, at, last)));
     const begun = shown.filter(([, one]) => one.n || one.alone.length);
     parts.values.replaceChildren(...begun.map(([number, one]) => {
       const [hue, shape] = color(number);
@@ -435,12 +444,16 @@
     const found = trials.map((trial) => [trial.seed, valueAt(trial[name], at)]).filter(([, value]) => value !== "–");
     return found.slice(0, 2).map(([seed, value]) => `${value} (seed ${seed})`).join(", ") || "–";
   }
-  function chart(measure, title, shown, last, at, reached) {
+  function chart(measure, { title, share }, shown, last, at, reached) {
     const width = Math.max(260, Math.min(620, (parts.charts.clientWidth || 600) / (parts.charts.clientWidth > 860 ? 2 : 1) - 28));
     const height = 260, left = 40, right = 12, top = 8, bottom = 30;
     const series = (one) => [[one[`watched_${measure}`], "watched"], [one[`train_${measure}`], "train"]];
     let low = 0, high = 100;
-    if (measure === "loss") {
+    if (measure === "accuracy" && !share) {
+      const all = shown.flatMap(([, one]) => [one, ...one.alone].flatMap((each) => series(each).flatMap(([curve]) => (curve ? [...(curve.low || curve.mean), ...(curve.high || curve.mean)] : []))));
+      const room = 0.05 * (Math.max(...all) - Math.min(...all)) || 0.5;
+      [low, high] = [Math.min(...all) - room, Math.max(...all) + room];
+    } else if (measure === "loss") {
       // Up to what the untrained networks and all means have; one seed that diverges does not stretch the axis.
       high = Math.max(0.01, ...shown.flatMap(([, one]) => series(one).flatMap(([curve]) => (curve ? curve.mean : []))), ...shown.flatMap(([, one]) => one.alone.flatMap((trial) => series(trial).flatMap(([curve]) => (curve ? curve.mean.slice(0, 1) : [])))));
       high *= 1.06;
