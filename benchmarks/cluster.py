@@ -39,7 +39,7 @@ from stepladder.studies.files.bits import bits
 from stepladder.studies.running import worker
 from stepladder.studies.running.cluster.commands import OnCluster
 from stepladder.studies.running.cluster.scratch import SCRATCH
-from stepladder.studies.running.cluster.session import connect
+from stepladder.studies.running.cluster.session import connect, disconnect
 from stepladder.studies.running.cluster.slot import Slot
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.scores.commands import CommandPlan
@@ -116,6 +116,7 @@ def nodes_of(*cores: int, store: int = _STORE) -> Iterator[Any]:
             made.add_node(num_cpus=count, object_store_memory=store)
         yield made
     finally:
+        disconnect()  # Ray refuses to end a node that this process is connected to
         made.shutdown()  # type: ignore[no-untyped-call]
         shutil.rmtree(place, ignore_errors=True)
 

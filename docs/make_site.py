@@ -38,8 +38,8 @@ HEADS = {
 }
 #: The public classes that functions return; the others are what they take.
 RESULTS = (
-    *("Check", "Curve", "Findings", "Forecast", "ImageAudit", "Inspection", "Judgement", "LrRange"),
-    *("Model", "Pool", "Predictions", "Study", "Sweep", "TrainedModel"),
+    *("Check", "Curve", "Findings", "Forecast", "ImageAudit", "Inspection", "Judgment", "LrRange"),
+    *("Mixing", "Model", "Pool", "Predictions", "Study", "Sweep", "TrainedModel"),
 )
 #: The files that a program may read, with the model that each is checked against.
 FILES = {

@@ -55,12 +55,9 @@ def score_plainly(one: PlacedSet, run: Run) -> PlainScore:
 
     started = perf_counter()
     splits = make_splits(images_of(one, run))
+    assert splits.validation is not None
     network = _reference()
-    train, validation, test = (
-        _features(network, splits.train),
-        _features(network, splits.validation),
-        _features(network, splits.test),
-    )
+    train, validation, test = (_features(network, part) for part in (splits.train, splits.validation, splits.test))
     center, scale = train.mean(axis=0), train.std(axis=0) + 1e-6
     best: tuple[float, float, float] | None = None
     for cost in COSTS:

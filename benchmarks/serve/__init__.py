@@ -28,6 +28,7 @@ from benchmarks.peers.running import CannotInstallError, make_environment
 from stepladder.cli.bench import at_least_one, finish, table_of
 from stepladder.cli.console import AsJson, make_console
 from stepladder.errors import StepladderError, StudyError, unknown
+from stepladder.studies.running.process_group import ProcessGroup
 from stepladder.training.device import choose_compute
 
 #: Seconds until a server says where it is.
@@ -103,13 +104,13 @@ class FailedToServeError(StepladderError):
 
 
 def _measure(name: str, model: Path, image: Path, seconds: int, clients: int) -> Answered:
-    with _server(name, model) as (process, port):
+    with _server(name, model) as (group, port):
         _ask(port, image, min(5, seconds), clients)  # some compile, all of them get their memory
-        memory, before, parts = [_memory_mb(process.pid)], _processor_seconds(process.pid), []
+        memory, before, parts = [_memory_mb(group.pid)], _processor_seconds(group.pid), []
         for _ in range(_FIFTHS):
             parts.append(_ask(port, image, seconds / _FIFTHS, clients))
-            memory.append(_memory_mb(process.pid))
-        computed = _processor_seconds(process.pid) - before
+            memory.append(_memory_mb(group.pid))
+        computed = _processor_seconds(group.pid) - before
     took = sorted(each for part in parts for each in part["ms"])
     if not took:
         raise FailedToServeError(f"no request was answered; {parts[0]['failed']:,} failed")
@@ -126,7 +127,7 @@ def _measure(name: str, model: Path, image: Path, seconds: int, clients: int) ->
 
 
 @contextmanager
-def _server(name: str, model: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def _server(name: str, model: Path) -> Iterator[tuple[ProcessGroup, int]]:
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     if name == "stepladder":
         command = [sys.executable, "-m", "stepladder", "serve", str(model), "--port", "0", "--quiet"]
@@ -138,28 +139,24 @@ def _server(name: str, model: Path) -> Iterator[tuple[subprocess.Popen[str], int
         source = Path(__file__).parents[2] / "src"
         environment["PYTHONPATH"] = os.pathsep.join([str(source), sysconfig.get_path("purelib")])
     with tempfile.TemporaryFile("w+") as printed:
-        process = subprocess.Popen(
-            command, stdout=printed, stderr=subprocess.STDOUT, text=True, env=environment, start_new_session=True
-        )
+        group = ProcessGroup(command, stdout=printed, stderr=subprocess.STDOUT, env=environment)
         try:
-            yield process, _port_of(process, printed.fileno())
+            yield group, _port_of(group, printed.fileno())
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            group.signal(signal.SIGTERM)
+            until = time.monotonic() + 20
+            while group.status() is None and time.monotonic() < until:
+                time.sleep(0.1)
+            group.end()
 
 
-def _port_of(process: subprocess.Popen[str], printed: int) -> int:
+def _port_of(group: ProcessGroup, printed: int) -> int:
     """Return the port, once the server answers there."""
     import httpx
 
     for _ in range(10 * _PATIENCE):
         said = os.pread(printed, 1_000_000, 0).decode(errors="replace")
-        if process.poll() is not None:
+        if group.status() is not None:
             raise FailedToServeError(f"it ended: {(said.strip().splitlines() or ['it said nothing'])[-1]}")
         for port in re.findall(r"http://(?:127\.0\.0\.1|0\.0\.0\.0|localhost):(\d+)", said):
             with suppress(httpx.TransportError):

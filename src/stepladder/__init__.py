@@ -17,7 +17,7 @@ from stepladder.lazy import lazy_names
 if TYPE_CHECKING:
     __version__: str
     from stepladder.api.check import Check
-    from stepladder.api.commands import plan_command, study_command, sweep_command
+    from stepladder.api.commands import curve_command, plan_command, study_command, sweep_command
     from stepladder.api.hub import prepare_push, pull, push
     from stepladder.api.judge import Judgment, judge
     from stepladder.api.pool import Pool, pool
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         curve,
         data,
         inspect,
+        leak_test,
         lr_range,
         plan,
         predict,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         sweep,
         train,
     )
+    from stepladder.baselines.mixing import Mixing
     from stepladder.citations import Citation
     from stepladder.datasets import Access, ImageSet, Labelled, load_image_set
     from stepladder.datasets.audit import ImageAudit
@@ -86,6 +88,7 @@ _HOMES = {
     "Judgment": "api.judge",
     "Labelled": "datasets",
     "LrRange": "studies.lr_range",
+    "Mixing": "baselines.mixing",
     "Model": "model",
     "Network": "network",
     "PaperStyle": "report.figures.paper",
@@ -111,9 +114,11 @@ _HOMES = {
     "change_settings": "recipe",
     "check": "api.verbs",
     "curve": "api.verbs",
+    "curve_command": "api.commands",
     "data": "api.verbs",
     "inspect": "api.verbs",
     "judge": "api.judge",
+    "leak_test": "api.verbs",
     "load_image_set": "datasets",
     "load_model": "model",
     "load_network": "network",
@@ -156,6 +161,7 @@ __all__ = [
     "Judgment",
     "Labelled",
     "LrRange",
+    "Mixing",
     "Model",
     "Network",
     "PaperStyle",
@@ -181,9 +187,11 @@ __all__ = [
     "change_settings",
     "check",
     "curve",
+    "curve_command",
     "data",
     "inspect",
     "judge",
+    "leak_test",
     "load_image_set",
     "load_model",
     "load_network",

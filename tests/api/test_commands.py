@@ -11,6 +11,8 @@ import stepladder
 from stepladder.api.check import check_folder
 from stepladder.api.commands import LivePage
 from stepladder.errors import StudyError
+from stepladder.report.sections.curves import CurvesSection, curve_table
+from stepladder.report.sections.curves.axes import curve_axes
 from stepladder.studies.check import check_study
 from stepladder.studies.design.trials import CommandTrial
 from stepladder.studies.files.records import TrialResult
@@ -123,6 +125,100 @@ def test_a_sweep_of_a_command_says_where_the_best_is() -> None:
     assert "A sweep chooses by val alone" in page
     assert check_folder(sweep.folder).holds
     assert not (sweep.folder / "recipe.toml").exists()
+
+
+TELLING = """\
+printf 'epoch,loss,val_loss,accuracy,val_accuracy\\n1,2.3,2.2,0.3,0.2%s\\n2,1.5,1.6,0.5,0.4%s\\n' "$1" "$1" > "$2/h.csv"
+echo '{"val": 0.4'$1', "test": 0.4'$1$3', "history": "h.csv"}'
+"""
+
+
+def test_what_runs_tell_of_their_training_is_drawn() -> None:
+    Path("run.sh").write_text(TELLING)
+    plan = stepladder.CommandPlan("/bin/sh run.sh {seed} {out} {options}", ("base:1", "more:5"))
+    with as_dots():
+        study = stepladder.study_command(plan, seeds=3, out="s")
+    curves = study.findings.curves
+    assert (curves.measures, curves.last_epoch) == (("accuracy", "loss"), 2)
+    assert curves.rungs[0].mean.watched["accuracy"].low == pytest.approx([0.2, 0.4])
+    assert curves.rungs[0].mean.watched["accuracy"].high == pytest.approx([0.22, 0.42])
+    assert {one.result.epochs for one in study.trials} == {2}
+    assert Path("s/figures/curves.png").is_file()
+    assert "as the command measures them" in study.report_path.read_text(encoding="utf-8")
+    assert check_folder(Path("s")).holds
+    (Path("s/trials") / study.trials[0].result.trial / "history.csv").write_text("epoch\n")
+    assert not check_folder(Path("s")).holds
+
+
+def test_curves_of_a_score_of_no_known_unit_reach_from_the_lowest_to_the_highest() -> None:
+    Path("run.sh").write_text(TELLING)
+    plan = stepladder.CommandPlan("/bin/sh run.sh {seed} {out} {options}", ("base:1", "more:5"), metric="loss")
+    with as_dots():
+        study = stepladder.study_command(plan, seeds=2, out="s")
+    (axis,) = curve_axes(study.findings).values()
+    assert (axis.title, axis.share, axis.factor) == ("loss", False, 1)
+    assert (axis.low, axis.high) == pytest.approx((1.5 - 0.04, 2.3 + 0.04))
+    table = curve_table(study.findings)
+    assert table.header == ("rung", "epoch", "train loss", "validation loss")
+    assert table.rows[1] == ("base", "2", "1.5000", "1.6000")
+    chart = CurvesSection().chart(study.findings)
+    assert chart is not None
+    assert [one["measure"] for one in chart["axes"]] == ["accuracy"]  # what it is judged by stands there
+
+
+def test_a_history_that_cannot_be_drawn_is_said() -> None:
+    Path("run.sh").write_text(TELLING.replace('"history": "h.csv"', '"history": "other.csv"'))
+    plan = stepladder.CommandPlan("/bin/sh run.sh {seed} {out} {options}", ("base:1", "more:5"))
+    with as_dots():
+        study = stepladder.study_command(plan, seeds=2, out="s")
+    assert study.findings.curves.measures == ()
+    assert not Path("s/figures/curves.png").exists()
+    page = Path("s/report.md").read_text(encoding="utf-8")
+    assert "4 runs have no curve: its history other.csv cannot be read" in page
+
+
+def test_a_sweep_draws_what_its_runs_tell() -> None:
+    Path("run.sh").write_text(TELLING)
+    with as_dots():
+        plan = stepladder.CommandPlan("/bin/sh run.sh {seed} {out} {a}")
+        sweep = stepladder.sweep_command(plan, {"a": [2, 5]}, seeds=2, out="s")
+    assert sweep.findings.curves.measures == ("accuracy", "loss")
+    assert Path("s/figures/curves.png").is_file()
+
+
+def test_a_curve_of_a_command_reads_test_last_and_fits_a_law() -> None:
+    # 90 % of guessing's error at first, then less by the fraction: 0.1 -> 0.55, 0.2 -> 0.65, 0.5 -> 0.75, 1 -> 0.85.
+    Path("run.sh").write_text(
+        "case $2 in 0.1) a=55;; 0.2) a=65;; 0.5) a=75;; *) a=85;; esac\n"
+        """test "$3" && echo '{"test": 0.'$a$1'}' || echo '{"val": 0.'$a$1'}'\n"""
+    )
+    plan = stepladder.CommandPlan("/bin/sh run.sh {seed} {fraction} {read_test}", diverged=0.1)
+    with as_dots():
+        curve = stepladder.curve_command(plan, seeds=3)
+    assert isinstance(curve, stepladder.Curve)
+    assert curve.folder == Path("studies/command-curve")
+    assert [(size.share, size.images) for size in curve.sizes] == [(0.1, None), (0.2, None), (0.5, None), (1.0, None)]
+    assert [round(size.mean or 0, 3) for size in curve.sizes] == [0.551, 0.651, 0.751, 0.851]
+    assert curve.law is not None
+    assert curve.law.images == 1.0
+    assert 0 < curve.law.predicted < curve.law.error == pytest.approx(0.149)
+    page = (curve.folder / "report.md").read_text(encoding="utf-8")
+    assert "an error that begins at 90.00 %" in page
+    assert "read once, after all training had ended" in page
+    assert "the test curve was watched" not in page
+    assert isinstance(stepladder.load_study(curve.folder), stepladder.Curve)
+    assert check_folder(curve.folder).holds
+
+
+def test_runs_of_a_curve_that_fail_are_left_out_and_what_diverged_counts() -> None:
+    Path("run.sh").write_text("""case $1 in 11) a=NaN;; 0.50) exit 3;; *) a=0.8;; esac; echo '{"test": '$a'}'\n""")
+    run = "/bin/sh run.sh {fraction}{seed}"
+    with as_dots():
+        curve = stepladder.curve_command(stepladder.CommandPlan(run, diverged=0.1), (0.5, 1), seeds=2, out="c")
+    assert [size.scores for size in curve.sizes] == [{1: 0.8}, {0: 0.8, 1: 0.1}]
+    page = (curve.folder / "report.md").read_text(encoding="utf-8")
+    assert "1 run diverged and counted as 10.00 %: 100 %, seed 1." in page
+    assert "1 run failed and left out: 50 %, seed 0." in page
 
 
 def test_a_factorial_of_a_command_has_shares_and_interactions() -> None:

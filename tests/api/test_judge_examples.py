@@ -63,6 +63,14 @@ def test_the_sweep_of_the_page_finds_its_best_point(tmp_path: Path) -> None:
     assert "A sweep chooses by val alone, and keeps no test score." in said
 
 
+@pytest.mark.soak
+def test_the_curve_of_the_page_says_what_more_data_would_bring(tmp_path: Path) -> None:
+    (command,) = commands_after("### Would more data help?")
+    said = carry_out(command, tmp_path)
+    assert "All training has ended; test is read now, for 8 runs." in said
+    assert "With twice the training images, accuracy would change by about" in said
+
+
 def test_the_plan_of_the_page_tells_what_it_would_run(tmp_path: Path) -> None:
     (command,) = commands_after("With\n`--max-time 2h` it is the default")
     said = carry_out(command, tmp_path)

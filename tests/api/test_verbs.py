@@ -7,12 +7,14 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import stepladder as sl
+from stepladder.api import verbs
 from stepladder.datasets import ImageSet
 from stepladder.errors import RecipeError, StudyError
 from stepladder.studies.design.rungs import Rung
@@ -219,6 +221,10 @@ def test_rungs_of_ones_own(few: ImageSet, here: sl.Execution, tiny: sl.RecipeOpt
             lambda few: sl.study(few, "small", plan=[Rung("a", (), sl.load_recipe("small"))] * 2, progress=False),
             "`plan` gives rungs that have their recipes already, so `recipe` would change nothing",
         ),
+        (
+            lambda few: sl.curve(few, cluster="auto", execution=sl.Execution(cluster="there:6379")),
+            "`cluster` is auto, and the Execution names there:6379; name one of them",
+        ),
         (lambda _: sl.study("nowhere", progress=False), "nowhere"),
         (lambda _: sl.load_study("nowhere"), "there is no study in nowhere"),
     ],
@@ -291,6 +297,7 @@ def test_a_study_of_the_command_line_keeps_its_precision(
 
 LONG = """
 import stepladder as sl
+from stepladder.api import verbs
 
 class Telling(sl.Callbacks):
     def epoch_ended(self, trial, record):
@@ -333,3 +340,23 @@ def test_a_bag_of_words_beside_the_rungs(small_study: Small, few: ImageSet) -> N
     assert study.findings.bag is not None
     assert "bag of words" in str(study)
     assert (study.folder / "bag-of-words/bag-of-words.json").exists()
+
+
+@pytest.mark.parametrize("verb", [sl.study, sl.plan, sl.curve, partial(sl.sweep, over={"optimizer.lr": [0.1, 0.3]})])
+def test_a_cluster_is_named_as_itself_or_in_the_execution(
+    verb: Callable[..., object], few: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Begun(Exception):  # noqa: N818 (no error)
+        pass
+
+    def begin(_progress: object, execution: sl.Execution) -> None:
+        raise Begun(execution.cluster, execution.device)
+
+    monkeypatch.setattr(verbs, "running", begin)
+    on_cpu = sl.Execution(device="cpu")
+    for more in ({"cluster": "auto", "execution": on_cpu}, {"execution": replace(on_cpu, cluster="auto")}):
+        with pytest.raises(Begun) as begun:
+            verb(few, **more)
+        assert begun.value.args == ("auto", "cpu")
+    with pytest.raises(StudyError, match="`cluster` is 'nowhere'; write auto, HOST:PORT"):
+        verb(few, cluster="nowhere")

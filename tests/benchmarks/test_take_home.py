@@ -19,7 +19,8 @@ from PIL import Image
 
 import stepladder as sl
 from benchmarks.take_home import WAYS, Answers, answers_of, awkward, by_card, by_node, compared, exported
-from stepladder.model.folder import Model, load_folder, read_card
+from stepladder.model.folder import load_folder, read_card
+from stepladder.model.torch_model import Model
 
 #: Runs a program where nothing of Stepladder's, and no other decoder, can be imported.
 ALONE = (

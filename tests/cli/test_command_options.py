@@ -13,6 +13,8 @@ Call = Callable[..., Any]
 
 RUN = """/bin/sh -c 'echo {{\\"val\\": 0.8{seed}1{options}, \\"test\\": 0.8{seed}2{options}}}'"""
 RUNGS = ("--rung", "base:", "--rung", "+more:5")
+#: More images, a higher score: 0.25 gives 0.7251, 0.7252 and so on, and 1 gives 0.81.
+CURVE = """/bin/sh -c 'case {fraction} in 1) a=81;; *) a=725;; esac; echo {{\\"test\\": 0.${{a}}{seed}}}'"""
 
 
 def test_a_command_is_run_for_every_rung_and_seed(stepladder: Call) -> None:
@@ -58,7 +60,6 @@ def test_sizes_are_in_points_and_scores_in_their_unit(stepladder: Call) -> None:
         (("--run", RUN, *RUNGS, "--threads", "2"), "--threads is for images that are trained on here"),
         (("--run", RUN, *RUNGS, "--with-bag-of-words"), "--with-bag-of-words is for images"),
         (("--run", RUN, *RUNGS, "--workers", "many"), "--workers is many"),
-        (("--run", RUN, "--fractions", "x"), "--fractions is x"),
         (("--run", "train {options}", *RUNGS), "--run has no place for the seed"),
     ],
 )
@@ -76,6 +77,23 @@ def test_a_sweep_of_a_command(stepladder: Call) -> None:
     assert json.loads(outcome.out)["best"]["points"] == ["a=5"]
     assert stepladder("report", "s").code == 0
     assert stepladder("check", "s").code == 0
+
+
+def test_a_curve_of_a_command(stepladder: Call) -> None:
+    arguments = ("--fractions", "1,0.25", "--seeds", "2", "--workers", "2", "--out", "c")
+    outcome = stepladder("curve", "--run", CURVE, *arguments, "--json")
+    assert outcome.code == 0, outcome.err
+    assert "2 sizes, 2 seeds: 4 runs to do." in outcome.err
+    assert [size["share"] for size in json.loads(outcome.out)["sizes"]] == [0.25, 1.0]
+    again = stepladder("curve", "--run", CURVE, "--fractions", "1,0.25", "--seeds", "3", "--out", "c")
+    assert "2 runs to do, 4 ended before." in again.out
+    assert "With twice the training images, accuracy would change by about" in again.out
+    assert stepladder("report", "c", "--csv", "tables").code == 0
+    assert Path("tables/sizes.csv").read_text().startswith("share,mean,sd,n\n0.25,")
+    assert stepladder("check", "c").code == 0
+    other = stepladder("curve", "--run", CURVE, "--fractions", "1,0.5", "--out", "c")
+    assert other.code == 2
+    assert "c holds another study" in other.err
 
 
 def test_what_a_study_of_a_command_would_run(stepladder: Call) -> None:
@@ -101,7 +119,14 @@ def test_auto_adds_seeds_up_to_a_number(stepladder: Call) -> None:
         (("sweep", "photos/", "--run", RUN, "--over", "a=1,2"), "DATA is for images that are trained on here"),
         (("sweep", "--run", RUN, "--over", "a=1,2", "--rung", "x"), "--rung is for images that are trained on here"),
         (("sweep", "--run", "t {seed}", "--over", "a=1,2"), "--over has the key a, and --run has no place for it"),
-        (("sweep", "--run", "t {seed} {a}", "--over", "a=1,2", "--fractions", "0.5,1"), "--fractions makes rungs of"),
+        (("curve", "--fractions", "0.5,1"), "--fractions is for a program of your own; name it with --run"),
+        (("curve", "--run", CURVE, "--fractions", "x"), "--fractions is x; write numbers, as 0.1,0.3,1"),
+        (("curve", "--run", CURVE, "--fractions", "0.5,2"), "--fractions has 2; a fraction is above 0"),
+        (("curve", "--run", RUN), "--run has no place for the fraction of the training images"),
+        (("curve", "--run", CURVE, "--budget", "steps"), "--budget is for images that are trained on here"),
+        (("curve", "photos/", "--run", CURVE), "DATA is for images that are trained on here"),
+        (("curve", "--gpus", "0"), "--gpus is for a program of your own"),
+        (("study", "--run", CURVE, *RUNGS), "--run has {fraction}, which a curve over the training images fills"),
         (("sweep", "--over", "optimizer.lr=1,2", "--gpus", "0"), "--gpus is for a program of your own"),
         (("plan", "--run", RUN, *RUNGS, "--sd", "1", "--pilot", "p"), "--sd and --pilot both give"),
         (("plan", "--run", RUN, *RUNGS, "--cluster", "auto"), "--cluster is for images that are trained on here"),

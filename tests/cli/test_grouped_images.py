@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stepladder import leak_test
 from stepladder.datasets import Labelled, load_image_set
 from stepladder.datasets.audit import split_cleanly
+from stepladder.errors import DataError
 from stepladder.studies.design.rules import Protocol
 from stepladder.studies.prepare import draw_splits
 from stepladder.studies.study import thin_out
@@ -102,6 +104,16 @@ def test_leak_test_measures_on_the_groups_that_are_suspected(shots, stepladder):
     assert "look like shots of the same thing" in said
     assert re.search(r"What mixing costs A test that mixes groups promises \d+\.\d points too much\. Right where", said)
     assert "n = 150 training images in 30 groups" in said
+
+
+def test_leak_test_in_python_is_that_of_the_command(shots, stepladder):
+    suspected = leak_test("shots")
+    assert suspected.to_document() == json.loads(stepladder("data", "shots", "--leak-test", "--json").out)["leak_test"]
+    named = Labelled("shots", group_pattern=PATTERN)
+    assert leak_test(named) == leak_test(load_image_set(named))
+    assert leak_test(named).groups == 30
+    with pytest.raises(DataError, match="there are no groups to keep apart"):
+        leak_test(load_image_set("digits", limit=5))
 
 
 def test_leak_test_of_named_groups_as_json_and_on_the_page(shots, stepladder):

@@ -36,6 +36,7 @@ def test_its_help_has_examples_and_needs_no_extra(
         (("nowhere", "--max-megabytes", "0"), "--max-megabytes is 0; it must be more than 0"),
         (("nowhere", "--max-megabytes", "nan"), "--max-megabytes is nan; it must be more than 0"),
         (("nowhere", "--max-requests", "-1"), "--max-requests is -1; it must be more than 0"),
+        (("nowhere", "--threads", "0"), "--threads is 0; it must be more than 0"),
         (("nowhere", "--port", "70000"), "--port is 70000; it must be 0 to 65535"),
         (("nowhere", "--token", "short"), "--token has 5 letters; give 16 or more"),
         (("https://example.org/model.onnx",), "does not exist"),

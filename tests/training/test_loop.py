@@ -404,7 +404,9 @@ def test_a_copy_of_the_process_ends_at_its_next_step(tiny_recipe: MakeRecipe, di
             children.append(os.fork())
 
     data = TrainingData(digits_train, None, 10)
-    train_network(tiny_recipe(epochs=1), data, 0, CPU, TrainingCallbacks(copied))
-    if children == [0]:
-        os._exit(0)  # the copy went on to the end
+    try:
+        train_network(tiny_recipe(epochs=1), data, 0, CPU, TrainingCallbacks(copied))
+    finally:
+        if children == [0]:
+            os._exit(0)  # the copy went on; whatever it comes to, it must not run the tests that follow
     assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == FORKED

@@ -15,8 +15,9 @@ import torch
 from scipy import special
 
 from stepladder.datasets import ImageSet, Split, Splits, make_splits
-from stepladder.model.folder import Model, load_folder
+from stepladder.model.folder import load_folder
 from stepladder.model.limits import Limits, read_limits
+from stepladder.model.torch_model import Model
 from stepladder.recipe import parse_recipe
 from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.predictions import read_probabilities

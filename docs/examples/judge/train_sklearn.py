@@ -13,6 +13,7 @@ from stepladder import trial
 parser = argparse.ArgumentParser()
 parser.add_argument("--seed", type=int, default=0)
 parser.add_argument("--hidden", type=int, default=8)
+parser.add_argument("--fraction", type=float, default=1.0)
 parser.add_argument("--read-test", action="store_true")
 options = parser.parse_args()
 
@@ -20,6 +21,9 @@ images, labels = load_digits(return_X_y=True)
 # The splits are the same for every seed, so that seeds differ in the training alone.
 images, test_images, labels, test_labels = train_test_split(images / 16, labels, test_size=360, random_state=0)
 images, val_images, labels, val_labels = train_test_split(images, labels, test_size=360, random_state=0)
+# A smaller part lies within every larger one, so that sizes differ in their images' number alone.
+part = round(options.fraction * len(images))
+images, labels = images[:part], labels[:part]
 
 
 def accuracy(layers: list[np.ndarray], images: np.ndarray, labels: np.ndarray) -> float:

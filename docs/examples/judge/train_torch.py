@@ -47,7 +47,7 @@ for epoch in range(first, options.epochs):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    history.append({"epoch": epoch + 1, "val_accuracy": accuracy(val)})
+    history.append({"epoch": epoch + 1, "train_loss": float(loss.detach()), "val_accuracy": accuracy(val)})
     run.checkpoint.mkdir(parents=True, exist_ok=True)
     state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch + 1}
     torch.save({**state, "history": json.dumps(history)}, saved.with_suffix(".part"))

@@ -44,7 +44,7 @@ class CommandLines(CommandCallbacks):
         record = schedule.record
         self.number, self.total = 0, len(schedule.trials)
         self.time = CommandTimeLeft(schedule, self.clock)
-        noun = "rung" if record.sweep is None else "point"
+        noun = "size" if record.is_curve else "rung" if record.sweep is None else "point"
         before = f", {schedule.done} ended before" if schedule.done else ""
         again, self._begun = self._begun or bool(record.reached), True
         if again:

@@ -1,4 +1,4 @@
-"""Studies and sweeps whose trials are runs of the user's own program, and what such a study would run."""
+"""Studies, sweeps and curves whose trials are runs of the user's own program, and what such a study would run."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import cast
 
 import torch
 
-from stepladder.api.results import Study, Sweep, as_result
+from stepladder.api.results import Curve, Study, Sweep, as_result
 from stepladder.errors import StepladderError, StudyError
 from stepladder.report.write import write_page, write_report
+from stepladder.studies.curve import SHARES
 from stepladder.studies.design.rules import Rules, Seeds, check_seeds, most_seeds, seeds_or_default
 from stepladder.studies.design.sweeps import parse_axes
 from stepladder.studies.design.trials import CommandTrial
@@ -22,7 +23,7 @@ from stepladder.studies.files.store import load_study
 from stepladder.studies.findings import work_out
 from stepladder.studies.forecast import choose_spread
 from stepladder.studies.running.cluster.session import ending
-from stepladder.studies.scores.command_record import Origin, make_record
+from stepladder.studies.scores.command_record import Origin, make_curve_record, make_record
 from stepladder.studies.scores.commands import CommandPlan
 from stepladder.studies.scores.forecasting import CommandForecast, forecast_commands
 from stepladder.studies.scores.running import (
@@ -151,6 +152,42 @@ def sweep_command(
     return cast("Sweep", as_result(work_out(load_study(folder))))
 
 
+def curve_command(
+    plan: CommandPlan,
+    fractions: Sequence[float] = SHARES,
+    *,
+    seeds: int = 3,
+    out: Path | str | None = None,
+    execution: CommandExecution | None = None,
+    callbacks: CommandCallbacks | None = None,
+) -> Curve:
+    """Run a command on fractions of its training images, and say what twice as many would bring.
+
+    The same call again runs only what is missing, and more seeds add to what is there.
+
+    >>> plan = sl.CommandPlan("python train.py {seed} --fraction {fraction}", diverged=0.1)  # doctest: +SKIP
+    >>> sl.curve_command(plan, seeds=3)  # doctest: +SKIP
+
+    Args:
+        plan: the command, with ``{fraction}`` in it; it has no rungs. The power law begins at its ``diverged``: name
+            there what guessing has, as 0.1 of ten classes.
+        fractions: of the training images, each above 0 and at most 1. Each smaller part should lie within the larger.
+        seeds: runs a size.
+        out: the curve's folder; ``studies/command-curve`` by default.
+        execution, callbacks: see :func:`study_command`.
+
+    Raises:
+        StudyError, Stopped: see :func:`study_command`.
+    """
+    execution = execution or CommandExecution()
+    check_seeds(seeds)
+    folder = Path(out) if out is not None else Path("studies") / "command-curve"
+    record = make_curve_record(plan, fractions, seeds, _origin(folder, execution))
+    with _reported(folder, callbacks) as watching:
+        run_commands(record, folder, Rules(), execution, watching)
+    return cast("Curve", as_result(work_out(load_study(folder))))
+
+
 class LivePage(CommandCallbacks):
     """Writes ``report.html`` anew as runs end, but not so often that they wait for it.
 
@@ -197,7 +234,7 @@ def _checked(seeds: Seeds | None, rules: Rules, execution: CommandExecution) -> 
 def _folder(plan: CommandPlan, out: Path | str | None) -> Path:
     if out is not None:
         return Path(out)
-    last = plan.rungs[-1].partition(":")[0].lstrip("+") if plan.rungs else "fractions"
+    last = plan.rungs[-1].partition(":")[0].lstrip("+") if plan.rungs else "study"
     return Path("studies") / f"command-{last}".replace(" ", "-")
 
 

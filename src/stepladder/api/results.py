@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from stepladder.errors import StudyError, missing_extra
 from stepladder.files import replace_text
-from stepladder.model.folder import Model, load_folder
+from stepladder.model.folder import load_folder
+from stepladder.model.torch_model import Model
 from stepladder.recipe import Recipe
 from stepladder.report.latex import render_latex
 from stepladder.report.nothing_learned import describe_nothing_learned

@@ -17,7 +17,8 @@ from stepladder.api.job import ImagesToLoad, Job, ShowProgress, running
 from stepladder.api.progress import BagLines, find_bag_progress
 from stepladder.api.results import Curve, Study, Sweep, TrainedModel, as_result
 from stepladder.api.take_home import take_home
-from stepladder.datasets import ImageSet, load_image_set, make_splits
+from stepladder.baselines.mixing import Mixing, measure_leaks
+from stepladder.datasets import ImageSet, Labelled, load_image_set, make_splits
 from stepladder.datasets.audit import ImageAudit, audit_image_set
 from stepladder.datasets.sources.base import LabelColumns, labelled
 from stepladder.errors import DamagedImagesError, RecipeError, StudyError
@@ -65,6 +66,7 @@ def study(
     out: Path | str | None = None,
     rules: Rules | None = None,
     execution: Execution | None = None,
+    cluster: str | None = None,
     progress: ShowProgress = True,
     **columns: Unpack[LabelColumns],
 ) -> Study:
@@ -90,6 +92,8 @@ def study(
         out: the study's folder; ``studies/<data>-<plan>`` in the current folder by default.
         rules: validation share, metric, error rate, smallest effect of interest.
         execution: device, precision, processes, time limits, trackers.
+        cluster: a Ray cluster that runs the trials, ``auto``, ``HOST:PORT`` or ``ray://HOST:PORT``: the same as
+            ``execution=Execution(cluster=…)``. The folder, the bits and what is said stay those of this machine.
         progress: False for silence; or callbacks of your own.
         columns: of a table or data frame, which columns hold ``path``, ``label``, ``split`` and ``group``, where they
             are not found by name and content; ``images``, the folder that its paths start from.
@@ -98,6 +102,7 @@ def study(
         StepladderError: the input does not fit; one sentence that names the value, what is allowed and the fix.
         Stopped: Ctrl-C or the time limit; the same call goes on.
     """
+    execution = _placed(execution, cluster)
     data = labelled(data, columns)
     options, rules = as_options(recipe), rules or Rules()
     seeds = seeds_or_default(seeds, rules, bounded=execution is not None and execution.is_bounded)
@@ -132,19 +137,21 @@ def plan(
     spread: float | Path | str | None = None,
     rules: Rules | None = None,
     execution: Execution | None = None,
+    cluster: str | None = None,
     progress: ShowProgress = True,
     **columns: Unpack[LabelColumns],
 ) -> Forecast:
     """Say what a study would run, for how long, and the smallest difference that it could find; run nothing.
 
     Args:
-        data, recipe, plan, seeds, rules, execution, progress: see :func:`study`.
+        data, recipe, plan, seeds, rules, execution, cluster, progress: see :func:`study`.
         spread: standard deviation of the differences between two rungs over seeds, in the metric's unit (a fraction of
             1, or nats); or the folder of a study to take it from; a usual one by default.
 
     Raises:
         StepladderError: see :func:`study`.
     """
+    execution = _placed(execution, cluster)
     data = labelled(data, columns)
     options, rules = as_options(recipe), rules or Rules()
     seeds = seeds_or_default(seeds, rules, bounded=execution is not None and execution.is_bounded)
@@ -180,6 +187,7 @@ def sweep(
     out: Path | str | None = None,
     protocol: Protocol | None = None,
     execution: Execution | None = None,
+    cluster: str | None = None,
     progress: ShowProgress = True,
 ) -> Sweep:
     """Train one recipe over a grid of settings, or search a range, and say by validation where the best lies.
@@ -192,11 +200,12 @@ def sweep(
         over: keys of the recipe with their values; several make a grid. A :class:`Search` looks through ranges.
         seeds: trials a point; with one no two points can be told apart.
         out: the sweep's folder; ``studies/<data>-sweep-<keys>`` by default.
-        data, recipe, protocol, execution, progress: see :func:`study`.
+        data, recipe, protocol, execution, cluster, progress: see :func:`study`.
 
     Raises:
         StepladderError, Stopped: see :func:`study`.
     """
+    execution = _placed(execution, cluster)
     options, protocol = as_options(recipe), protocol or Protocol()
     asked = over if isinstance(over, Grid | Search) else Grid(write_over(over))
     searches = isinstance(asked, Search)
@@ -256,6 +265,7 @@ def curve(
     out: Path | str | None = None,
     protocol: Protocol | None = None,
     execution: Execution | None = None,
+    cluster: str | None = None,
     progress: ShowProgress = True,
 ) -> Curve:
     """Train one recipe on 10, 20, 50 and 100 % of the training images, and say what twice as many would bring.
@@ -264,11 +274,12 @@ def curve(
         budget: what every size has as much of: ``epochs``, so that a small one takes fewer steps; or ``steps``, as many
             as the largest, so that a small one takes more epochs.
         out: the curve's folder; ``studies/<data>-curve`` by default, and ``studies/<data>-curve-steps`` for steps.
-        data, recipe, seeds, protocol, execution, progress: see :func:`study`.
+        data, recipe, seeds, protocol, execution, cluster, progress: see :func:`study`.
 
     Raises:
         StepladderError, Stopped: see :func:`study`.
     """
+    execution = _placed(execution, cluster)
     options, protocol = as_options(recipe), protocol or Protocol()
     check_seeds(seeds)
     check_budget(budget)
@@ -596,13 +607,38 @@ def data(data: object, **columns: Unpack[LabelColumns]) -> ImageAudit:
     Raises:
         DataError: there is no such image set, or it cannot be read.
     """
-    data = labelled(data, columns)
-    if isinstance(data, ImageSet):
-        return audit_image_set(data)
-    try:
-        return audit_image_set(load_image_set(data))
-    except DamagedImagesError as error:
-        return audit_image_set(load_image_set(data, skip_damaged=True), error.damaged)
+    images, damaged = _load_sound(labelled(data, columns))
+    return audit_image_set(images, damaged)
+
+
+def leak_test(data: object, **columns: Unpack[LabelColumns]) -> Mixing:
+    """Measure what it costs to mix images that belong together: how much a test that mixes them promises too much.
+
+    A cheap model, logistic regression on frozen features or on pixels, is trained on a split that mixes groups and on
+    one that keeps them apart; see :mod:`stepladder.baselines.mixing`. The groups are those that are named
+    (:class:`Labelled`), or else those that names, times and pixels suggest. Test images are never looked at, and
+    damaged ones are left out.
+
+    >>> sl.leak_test("shots/").difference.value  # doctest: +SKIP
+    0.404
+
+    Args:
+        data: see :func:`study`.
+
+    Returns:
+        both accuracies and their difference, fractions of 1 with 95 % intervals; ``sentences()`` says them in words.
+
+    Raises:
+        DataError: as :func:`data`; or groups are neither named nor suspected, or there are too few of them.
+    """
+    given = labelled(data, columns)
+    images, _ = _load_sound(given)
+
+    def regroup(said: Mapping[str, Any]) -> ImageSet:
+        held = given if isinstance(given, Labelled) else Labelled(given)
+        return _load_sound(replace(held, **said))[0]
+
+    return measure_leaks(images, regroup)
 
 
 def check(folder: Path | str, *, repair: bool = False) -> Check:
@@ -632,6 +668,16 @@ def _check(recipe: RecipeOptions, protocol: Protocol, execution: Execution | Non
     recipe.check()
 
 
+def _placed(execution: Execution | None, cluster: str | None) -> Execution | None:
+    """Return how a job is carried out, with the cluster that was named beside it."""
+    if cluster is None:
+        return execution
+    check_address(cluster)
+    if execution is not None and execution.cluster not in (None, cluster):
+        raise StudyError(f"`cluster` is {cluster}, and the Execution names {execution.cluster}; name one of them")
+    return replace(execution or Execution(), cluster=cluster)
+
+
 def _refuse(execution: Execution | None, why: str, **unused: str) -> None:
     """Refuse what a verb would not use, in place of dropping it.
 
@@ -650,6 +696,16 @@ def _load(data: object) -> ImageSet:
     if isinstance(data, ImagesToLoad):
         return data.load(None)
     return data if isinstance(data, ImageSet) else load_image_set(data)
+
+
+def _load_sound(data: object) -> tuple[ImageSet, tuple[tuple[str, str], ...]]:
+    """Return the images that can be read, and the place of each that cannot, with the reason."""
+    if isinstance(data, ImageSet):
+        return data, ()
+    try:
+        return load_image_set(data), ()
+    except DamagedImagesError as error:
+        return load_image_set(data, skip_damaged=True), error.damaged
 
 
 def _folder(out: Path | str | None, images: ImageSet, above: str, name: str) -> Path:

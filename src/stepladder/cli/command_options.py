@@ -21,8 +21,9 @@ class ProgramOptions:
         Parameter(
             group=COMMAND,
             help="Run this for every rung and seed, as 'python train.py --seed {seed} --out {out} {options}'; "
-            "{options} is what --rung NAME:ARGUMENTS adds; in a sweep, {lr} is the value of --over lr=0.1,0.01. It "
-            "writes {out}/result.json, or prints it as its last line: "
+            "{options} is what --rung NAME:ARGUMENTS adds; in a sweep, {lr} is the value of --over lr=0.1,0.01; in a "
+            "curve, {fraction} is how much of the training images to use. It writes {out}/result.json, or prints it as "
+            "its last line: "
             '{"val": 0.91, "test": 0.90}. With {read_test} in it, test is read once all training has ended.',
         ),
     ] = None
@@ -44,12 +45,10 @@ class ProgramOptions:
     ] = None
     diverged: Annotated[
         float | None,
-        Parameter(group=COMMAND, help="What a run whose score is NaN counts as; 0 (of an error, 1) by default."),
-    ] = None
-    fractions: Annotated[
-        str | None,
         Parameter(
-            group=COMMAND, help="Fractions of the training images, a rung each, as 0.1,0.3,1; {fraction} in --run."
+            group=COMMAND,
+            help="What a run whose score is NaN counts as, and where the law of a curve begins; 0 (of an error, 1) by "
+            "default.",
         ),
     ] = None
 

@@ -1,4 +1,4 @@
-"""``study``, ``sweep`` and ``plan`` of a user's own command: what they understand, and the calls that they make."""
+"""``study``, ``sweep``, ``curve`` and ``plan`` of a user's own command: what they understand, and what they call."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from stepladder.api.command_progress import CommandLines, make_command_progress
-from stepladder.api.commands import plan_command, study_command, sweep_command
+from stepladder.api.commands import curve_command, plan_command, study_command, sweep_command
 from stepladder.cli.command_options import DEFAULT_COMMAND, CommandOptions, ProgramOptions
 from stepladder.cli.console import at_work, make_aside, make_console, print_json, typed_command
 from stepladder.cli.flags import to_flags
@@ -26,6 +26,7 @@ from stepladder.errors import StudyError
 from stepladder.report.command_forecast import describe_command_forecast
 from stepladder.report.document import build_document
 from stepladder.report.terminal import print_report
+from stepladder.studies.curve import SHARES
 from stepladder.studies.design.rules import Rules
 from stepladder.studies.running.cluster.commands import OnCluster
 from stepladder.studies.running.execution import Execution
@@ -88,7 +89,6 @@ class Given:
             unit=command.unit,
             diverged=command.diverged / 100 if percent and command.diverged is not None else command.diverged,
             shell=command.shell,
-            fractions=_fractions(command.fractions),
         )
 
     def library_rules(self, plan: CommandPlan) -> Rules:
@@ -154,14 +154,34 @@ def sweep_of_command(
         typed: what was typed, without a password.
     """
     given.check()
-    if command.fractions is not None:
-        raise StudyError("--fractions makes rungs of a study, and a sweep has points; write --over fraction=0.1,0.3,1")
     plan, execution = given.plan(command), given.execution(command, typed)
     console = make_console(given.options.as_json)
     lines = _progress(given)
     with at_work(console, _stopping(execution), given.options.as_json):
         try:
             done = sweep_command(plan, asked, seeds=seeds, out=out, execution=execution, callbacks=lines)
+        finally:
+            lines.stop()
+    print_report(console, done.findings, to_flags)
+    if given.options.as_json:
+        print_json(build_document(done.findings))
+    return 1 if any(trial.result.status == "failed" for trial in done.trials) else 0
+
+
+def curve_of_command(command: CommandOptions, fractions: str | None, seeds: int, out: Path | None, given: Given) -> int:
+    """Run the user's command on fractions of its training images, and print what twice as many would bring.
+
+    Args:
+        fractions: as typed; None for the usual ones.
+    """
+    given.check()
+    sizes = SHARES if fractions is None else _fractions(fractions)
+    plan, execution = given.plan(command), given.execution(command)
+    console = make_console(given.options.as_json)
+    lines = _progress(given)
+    with at_work(console, _stopping(execution), given.options.as_json):
+        try:
+            done = curve_command(plan, sizes, seeds=seeds, out=out, execution=execution, callbacks=lines)
         finally:
             lines.stop()
     print_report(console, done.findings, to_flags)
@@ -212,9 +232,9 @@ def _on_cluster(command: CommandOptions, address: str | None) -> OnCluster | Non
     return None
 
 
-def _fractions(text: str | None) -> tuple[float, ...]:
+def _fractions(text: str) -> tuple[float, ...]:
     try:
-        return () if text is None else tuple(float(part) for part in text.split(","))
+        return tuple(float(part) for part in text.split(","))
     except ValueError:
         raise StudyError(f"--fractions is {text}; write numbers, as 0.1,0.3,1") from None
 

@@ -33,14 +33,19 @@ def serve(
     ] = 50_000_000,
     max_requests: Annotated[int, Parameter(group=RUNNING, help="Requests that are answered at the same time.")] = 64,
     precision: Annotated[str, Parameter(group=MORE, help="auto, float32 or bfloat16, as for predict.")] = "auto",
+    threads: Annotated[
+        int | None,
+        Parameter(group=RUNNING, help="Threads of one call of the model; unless told all cores, and 1 if it is small."),
+    ] = None,
     technique: OwnTechniques = (),
     network: OwnNetwork = None,
     quiet: Quiet = False,
 ) -> int:
     """Answer by HTTP what a model says of images, and show a page to drop a photo on."""
     require_serve()
-    for name, value in (("max_megabytes", max_megabytes), ("max_requests", max_requests)):
-        if not value > 0:
+    given = {"max_megabytes": max_megabytes, "max_requests": max_requests, "threads": threads}
+    for name, value in given.items():
+        if value is not None and not value > 0:
             raise StudyError(f"`{name}` is {value:g}; it must be more than 0")
     Where(host, port, token).make_access()  # wrong input is said before a model is loaded
     from stepladder.model.find import load_model
@@ -57,7 +62,7 @@ def serve(
     )
     register_own(technique)
     with without_collection():
-        classifier = load_model(model, precision=precision, network=network)
+        classifier = load_model(model, precision=precision, network=network, threads=threads)
     console = make_console()
 
     def say(sentence: str) -> None:

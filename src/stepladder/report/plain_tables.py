@@ -89,7 +89,8 @@ def summary_of(findings: AnyFindings) -> dict[str, str | int | float]:
         case CurveFindings():
             told = {}
             for size in findings.sizes:
-                told |= {f"{size.images} images/mean": size.mean, f"{size.images} images/n": len(size.scores)}
+                name = f"{100 * size.share:g} % of the images" if size.images is None else f"{size.images} images"
+                told |= {f"{name}/mean": size.mean, f"{name}/n": len(size.scores)}
             told["gain of twice the images"] = findings.law.gain if findings.law else None
         case _:
             assert_never(findings)
@@ -158,7 +159,15 @@ def _points(findings: SweepFindings) -> Rows:
 
 
 def _sizes(findings: CurveFindings) -> Rows:
-    return [{"images": size.images, "mean": size.mean, "sd": size.sd, "n": len(size.scores)} for size in findings.sizes]
+    return [
+        {
+            **({"share": size.share} if size.images is None else {"images": size.images}),
+            "mean": size.mean,
+            "sd": size.sd,
+            "n": len(size.scores),
+        }
+        for size in findings.sizes
+    ]
 
 
 def _row(table: dict[str, Any], hidden: set[str]) -> dict[str, Any]:

@@ -34,6 +34,11 @@ def describe_question(findings: AnyFindings) -> str:
                 f"{_images(record, 'validation')}. The test images were not read."
             )
         case CurveFindings():
+            if findings.of_command:
+                return (
+                    f"Would more images help? The same command was run on {count(len(record.rungs), 'size')} of its "
+                    f"training set, {_times(len(record.seeds))} each, and measured by {findings.metric.label}."
+                )
             return (
                 f"Would more images help? The same recipe was trained on {count(len(record.rungs), 'size')} of the "
                 f"training set of {record.data.name}, {_times(len(record.seeds))} each, and measured on "

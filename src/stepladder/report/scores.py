@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from stepladder.report.units import count, listing
-from stepladder.studies.findings import Findings, find_constants
+from stepladder.studies.findings import AnyFindings, Findings, find_constants
 
 
 def describe_scores(findings: Findings) -> list[str]:
@@ -34,6 +34,7 @@ def describe_scores(findings: Findings) -> list[str]:
         )
     if single := [rung.rung for rung in findings.rungs if rung.n == 1] if len(findings.study.record.seeds) > 1 else []:
         sentences.append(f"{listing(single)} {'has' if len(single) == 1 else 'have'} one seed, which shows no spread.")
+    sentences += describe_untold(findings)
     uneven = {rung.n for rung in findings.rungs if rung.n > 1}
     if len(uneven) > 1 and scores.paired:
         each = ", ".join(f"{rung.rung} {rung.n}" for rung in findings.rungs)
@@ -41,6 +42,14 @@ def describe_scores(findings: Findings) -> list[str]:
             f"Not every rung has every seed ({each}). A comparison uses the seeds that both of its rungs have."
         )
     return sentences
+
+
+def describe_untold(findings: AnyFindings) -> list[str]:
+    """Return why runs of a command have no curve that they promised, a sentence each."""
+    return [
+        f"{count(runs, 'run')} {'has' if runs == 1 else 'have'} no curve: {reason}."
+        for reason, runs in findings.facts.warnings
+    ]
 
 
 def describe_unknown(findings: Findings) -> list[str]:

@@ -15,6 +15,7 @@ from stepladder.report.section import Head, Section
 from stepladder.report.sections import (
     COMPARISON_SECTIONS,
     CURVE_SECTIONS,
+    SCORE_CURVE_SECTIONS,
     SCORE_SECTIONS,
     SCORE_SWEEP_SECTIONS,
     STUDY_SECTIONS,
@@ -56,7 +57,7 @@ def write_report(findings: AnyFindings) -> list[Path]:
             if RECIPE_FILE not in files:  # a better one may have been there before more seeds came
                 (findings.study.folder / RECIPE_FILE).unlink(missing_ok=True)
         case CurveFindings():
-            files = render_sections(findings, CURVE_SECTIONS, head)
+            files = render_sections(findings, curve_sections_of(findings), head)
         case _:
             assert_never(findings)
     documents = {name: encoded(json_text(document)) for name, document in derived_documents(findings).items()}
@@ -94,7 +95,7 @@ def write_page(findings: AnyFindings) -> Path:
         case SweepFindings():
             page = render_page(findings, sweep_sections_of(findings), head)
         case CurveFindings():
-            page = render_page(findings, CURVE_SECTIONS, head)
+            page = render_page(findings, curve_sections_of(findings), head)
         case _:
             assert_never(findings)
     (path,) = write_files(findings.study.folder, {REPORT_PAGE: encoded(page)})
@@ -126,7 +127,7 @@ def write_paper_figures(findings: AnyFindings | Comparison, folder: Path, style:
         case SweepFindings():
             drawn = list(paper_figures(findings, sweep_sections_of(findings), style))
         case CurveFindings():
-            drawn = list(paper_figures(findings, CURVE_SECTIONS, style))
+            drawn = list(paper_figures(findings, curve_sections_of(findings), style))
         case Comparison():
             drawn = list(paper_figures(findings, COMPARISON_SECTIONS, style))
         case _:
@@ -173,6 +174,11 @@ def sweep_sections_of(findings: SweepFindings) -> tuple[Section[SweepFindings], 
     return SWEEP_SECTIONS if findings.study.record.scores is None else SCORE_SWEEP_SECTIONS
 
 
+def curve_sections_of(findings: CurveFindings) -> tuple[Section[CurveFindings], ...]:
+    """Return the parts of the report of a curve: fewer where it is of a user's own command."""
+    return SCORE_CURVE_SECTIONS if findings.of_command else CURVE_SECTIONS
+
+
 def study_head(findings: AnyFindings) -> Head:
     """Return what stands around the sections of the report of a study, a sweep or a curve."""
     study, record = findings.study, findings.study.record
@@ -185,6 +191,8 @@ def study_head(findings: AnyFindings) -> Head:
             kind, of = record.plan, f"values of {' × '.join(axis.key for axis in findings.sweep.axes)}"
         case CurveFindings():
             kind, of = "curve", "accuracy by number of training images"
+            if findings.of_command:
+                of = f"{findings.metric.label} by share of the training images"
         case _:
             assert_never(findings)
     ended, planned = len(study.trials), count(record.planned_trials, "trial")

@@ -34,7 +34,7 @@ from stepladder.studies.judging.curves import Curves, draw_up_curves
 from stepladder.studies.judging.diagnosis import Diagnosis, diagnose
 from stepladder.studies.judging.learning import UNEVEN, Learning, NothingLearned, judge_learning
 from stepladder.studies.judging.points import SweepFindings, make_sweep_findings
-from stepladder.studies.judging.sizes import CurveFindings, make_curve_findings
+from stepladder.studies.judging.sizes import CurveFindings, make_curve_findings, make_score_curve_findings
 from stepladder.studies.judging.statistics import (
     Effect,
     RungSummary,
@@ -338,7 +338,7 @@ def make_score_findings(study: SavedStudy) -> Findings:
         test_set=None,
         diagnosis=(),
         advice=None,
-        curves=Curves("validation", (), 0, 0.0, clipped=False),
+        curves=draw_up_curves(study),
         shown=None,
         answers=None,
         gallery=None,
@@ -374,14 +374,14 @@ def work_out(study: SavedStudy) -> AnyFindings:
     Raises:
         StorageError: a saved file is damaged.
     """
-    if study.record.scores is not None:
-        return make_score_findings(study) if study.record.sweep is None else make_sweep_findings(study)
-    refuse_damaged_predictions(study)
-    if study.record.sweep is not None:
+    record = study.record
+    if record.scores is None:
+        refuse_damaged_predictions(study)
+    if record.sweep is not None:
         return make_sweep_findings(study)
-    if any(rung.images is not None for rung in study.record.rungs):
-        return make_curve_findings(study)
-    return make_findings(study)
+    if record.is_curve:
+        return make_curve_findings(study) if record.scores is None else make_score_curve_findings(study)
+    return make_findings(study) if record.scores is None else make_score_findings(study)
 
 
 def to_document(findings: Findings) -> dict[str, Any]:

@@ -82,3 +82,24 @@ def test_techniques_of_one_rung_are_one_group() -> None:
         "dropout": ["dropout"],
         "batchnorm": ["batch_norm"],
     }
+
+
+def test_the_seeds_of_a_rung_have_its_recipe_s_fingerprint_made_once(
+    tiny_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Recipe] = []
+    fingerprint = vars(Recipe)["fingerprint"]
+
+    def counted(recipe: Recipe) -> str:
+        made.append(recipe)
+        return str(fingerprint.fget(recipe))
+
+    monkeypatch.setattr(Recipe, "fingerprint", property(counted))
+    recipe = tiny_recipe()
+    ids = [Trial("a", recipe, seed, "split", "float32").id for seed in range(5)]
+    assert len(made) == 1
+    assert len(set(ids)) == 5
+    # What is equal has the same name, and a changed copy another one.
+    assert Trial("a", tiny_recipe(), 0, "split", "float32").id == ids[0]
+    changed = recipe.model_copy(update={"epochs": recipe.epochs + 1})
+    assert Trial("a", changed, 0, "split", "float32").id != ids[0]

@@ -147,6 +147,12 @@ def test_a_log_without_seeds_is_one_run_a_variant() -> None:
     assert not found.paired
 
 
+def test_a_score_without_one_of_validation_beside_it_is_not_that_of_training() -> None:
+    found = find(method=["a", "b"], seed=[0, 0], epoch=[1, 1], auc=[0.9, 0.8], val_loss=[0.7, 0.8])
+    assert found.metric == "auc"
+    assert not any("measured on training images" in note for note in found.notes)
+
+
 def test_accuracy_beside_val_accuracy_in_a_log_is_that_of_training() -> None:
     found = find(method=["a", "b"], seed=[0, 0], epoch=[1, 1], accuracy=[0.9, 0.9], val_accuracy=[0.7, 0.8])
     assert found.metric == "val_accuracy"

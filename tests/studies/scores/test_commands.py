@@ -11,7 +11,7 @@ from stepladder.studies.design.rules import Rules
 from stepladder.studies.design.sweeps import parse_axes
 from stepladder.studies.files.integrity import hash_plan
 from stepladder.studies.files.records import Machine, StudyRecord
-from stepladder.studies.scores.command_record import Origin, make_record
+from stepladder.studies.scores.command_record import Origin, make_curve_record, make_record
 from stepladder.studies.scores.commands import CommandPlan, Reported, read_report, words_of
 
 RUN = "python train.py --seed {seed} --out {out} {options}"
@@ -52,10 +52,34 @@ def test_test_is_read_where_the_command_has_a_place_for_it() -> None:
     assert not record(CommandPlan(RUN, RUNGS)).scores.reads_test  # type: ignore[union-attr]
 
 
-def test_fractions_are_rungs() -> None:
-    rungs = CommandPlan("t {seed} {fraction}", (), fractions=(1.0, 0.1, 0.5)).rung_records()
-    assert [rung.name for rung in rungs] == ["0.1", "0.5", "1"]
-    assert words_of(rungs[0].recipe, 2, Path("o"), read_test=False) == ["t", "2", "0.1"]
+def test_fractions_are_the_sizes_of_a_curve() -> None:
+    plan = CommandPlan("t {seed} {fraction}")
+    rungs = plan.size_records((1.0, 0.125, 0.5, 1.0))
+    assert [rung.name for rung in rungs] == ["12.5 %", "50 %", "100 %"]
+    assert words_of(rungs[0].recipe, 2, Path("o"), read_test=False) == ["t", "2", "0.125"]
+    made = make_curve_record(plan, (1.0, 0.1), 3, Origin("n", MACHINE, "c", "2026-01-01"))
+    assert (made.plan, made.is_curve, made.contrasts, made.seeds) == ("curve", True, (), (0, 1, 2))
+    assert made.plan_hash == hash_plan(made)
+    assert made.plan_hash != make_curve_record(plan, (1.0, 0.2), 3, Origin("n", MACHINE)).plan_hash
+
+
+@pytest.mark.parametrize(
+    ("plan", "fractions", "words"),
+    [
+        (CommandPlan("t {seed}"), (0.5, 1), "`run` has no place for the fraction of the training images"),
+        (CommandPlan("t {fraction}"), (0.5, 1), "`run` has no place for the seed"),
+        (CommandPlan("t {seed} {fraction} {options}"), (0.5, 1), "which a curve does not fill"),
+        (CommandPlan("t {seed} {fraction}", RUNGS), (0.5, 1), "leave one of the two out"),
+        (CommandPlan("t {seed} {fraction}"), (0.5, 1.5), "`fractions` has 1.5; a fraction is above 0 and at most 1"),
+        (CommandPlan("t {seed} {fraction}"), (0, 1), "`fractions` has 0"),
+        (CommandPlan("t {seed} {fraction}"), (1, 1), "a curve compares sizes; give two fractions or more"),
+    ],
+)
+def test_a_curve_that_cannot_be_run_gets_a_sentence(
+    plan: CommandPlan, fractions: tuple[float, ...], words: str
+) -> None:
+    with pytest.raises(StudyError, match=words):
+        plan.size_records(fractions)
 
 
 def test_rungs_without_a_plus_stand_for_themselves_and_the_name_may_be_all() -> None:
@@ -184,11 +208,7 @@ def test_contrasts_looks_and_direction() -> None:
             CommandPlan(RUN, ("a:", "+b:-b", "+without b:-x"), "ladder+leave-one-out"),
             "two rungs are called 'without b'",
         ),
-        (CommandPlan("t {seed} {fraction}", (), "factorial", fractions=(0.5, 1)), "makes rungs that are none"),
-        (CommandPlan(RUN, (), fractions=(0.5,)), "`fractions` is given, and `run` has no place for it"),
-        (CommandPlan("t {seed} {fraction} {options}", RUNGS), "say which ones with `fractions`"),
-        (CommandPlan("t {seed} {fraction}", (), fractions=(0.5, 1.5)), "`fractions` has 1.5"),
-        (CommandPlan("t {seed} {fraction}", RUNGS, fractions=(0.5, 1)), "leave one of the two out"),
+        (CommandPlan("t {seed} {fraction} {options}", RUNGS), "which a curve over the training images fills"),
     ],
 )
 def test_what_cannot_be_run_gets_a_sentence(plan: CommandPlan, words: str) -> None:
@@ -200,7 +220,7 @@ def test_what_cannot_be_run_gets_a_sentence(plan: CommandPlan, words: str) -> No
     ("text", "expected"),
     [
         ('{"val": 0.5, "test": 0.4}', Reported(0.5, 0.4)),
-        ('{"test": 0.4, "history": "h.csv", "lr": 1}', Reported(None, 0.4)),
+        ('{"test": 0.4, "history": "h.csv", "lr": 1}', Reported(None, 0.4, "h.csv")),
         ('{"val": 1}', Reported(1.0, None)),
     ],
 )

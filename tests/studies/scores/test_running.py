@@ -277,6 +277,28 @@ def test_kill_9_at_ten_random_moments_ends_with_the_same_results(tmp_path: Path)
     kill_again_and_again(tmp_path, 10, ("a:", "b:1", "c:2", "d:3", "e:4", "f:5"), 5)
 
 
+def overhead_of(folder: Path, runs: int) -> float:
+    """Seconds that each run of 10 ms takes beyond its command, one at a time."""
+    run = """/bin/sh -c 'sleep 0.01; echo {{\\"val\\": 0.5, \\"test\\": 0.{seed}{options}}}'"""
+    began = time.monotonic()
+    study = run_commands(record(run, seeds=runs // 2), folder, Rules(), CommandExecution())
+    took = time.monotonic() - began
+    assert len(study.trials) == runs
+    return (took - sum(one.result.seconds for one in study.trials)) / runs
+
+
+def test_a_run_takes_little_longer_than_its_command(tmp_path: Path) -> None:
+    assert overhead_of(tmp_path / "s", 20) < 0.3
+
+
+@pytest.mark.soak
+def test_a_thousand_runs_of_10_ms_end_and_their_folder_opens(tmp_path: Path) -> None:
+    assert overhead_of(tmp_path / "s", 1000) < 0.3
+    began = time.monotonic()
+    work_out(load_study(tmp_path / "s"))
+    assert time.monotonic() - began < 2
+
+
 def test_what_an_earlier_attempt_left_running_is_ended(tmp_path: Path) -> None:
     out = tmp_path / "out"
     process = subprocess.Popen(

@@ -1,8 +1,8 @@
 """Folders of runs, on files that the frameworks themselves wrote; and those that are damaged.
 
 ``data/`` holds what lightning 2.6.6, keras 3.15.1, transformers (the Trainer), tensorboard 2.21.0, mlflow 3.17.2 and
-trackio 0.43.0 left of tiny trainings; only paths and user names were changed. Ultralytics and timm need a torchvision,
-which the pinned torch has no build for: their files are written here as their sources write them.
+trackio 0.43.0 left of tiny trainings; only paths and user names were changed. ultralytics 8.4.190 and timm 1.0.31 wrote
+theirs by ``data/make_ultralytics_and_timm.py``, wandb 0.31.0 by ``data/make_wandb.py``.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from stepladder.errors import StudyError
 from stepladder.studies.scores.columns import FoundScores, find_scores
 from stepladder.studies.scores.naming import ScoreColumns
 from stepladder.studies.scores.runs import read_runs
+from stepladder.studies.scores.tables import read_table
 
 DATA = Path(__file__).with_name("data")
 
@@ -101,26 +102,37 @@ def test_names_of_runs_that_end_with_their_seed(tmp_path: Path) -> None:
     assert means(found(tmp_path)) == MLFLOW
 
 
-def test_ultralytics_and_timm(tmp_path: Path) -> None:
-    for variant, seed in (("n", 0), ("n", 1), ("s", 0), ("s", 1)):
-        folder = tmp_path / "yolo" / variant / f"seed{seed}"
-        folder.mkdir(parents=True)
-        (folder / "results.csv").write_text(
-            "                  epoch,                   time,         train/box_loss,       metrics/mAP50(B)\n"
-            f"                      1,                 10.1,                 1.2,                 0.{seed}1\n"
-            f"                      2,                 20.1,                 1.1,                 0.{seed}2\n"
-        )
-        folder = tmp_path / "timm" / f"{variant}_seed{seed}"
-        folder.mkdir(parents=True)
-        (folder / "summary.csv").write_text(
-            f"epoch,train_loss,eval_loss,eval_top1,eval_top5,lr\n0,2.1,1.9,4{seed}.5,80.0,0.1\n1,1.9,1.8,5{seed}.5,81.0,0.1\n"
-        )
-    yolo = found(tmp_path / "yolo", metric="metrics/mAP50(B)")
-    assert values(yolo) == {("n", "0"): 0.02, ("n", "1"): 0.12, ("s", "0"): 0.02, ("s", "1"): 0.12}
-    assert found(tmp_path / "yolo").metric == "metrics/mAP50(B)"
-    timm = found(tmp_path / "timm")
-    assert timm.metric == "eval_top1"
-    assert values(timm)["s", "1"] == pytest.approx(0.515)
+def test_ultralytics(tmp_path: Path) -> None:
+    assert read_runs(str(DATA / "ultralytics")).columns["Runs"].endswith("{variant}/seed{seed}: 6 of Ultralytics")
+    scores = found(DATA / "ultralytics")
+    assert (scores.metric, scores.share, scores.percent) == ("metrics/accuracy_top1", True, False)
+    assert scores.columns["Epoch"] == "the last of column epoch"
+    assert scores.notes[0].startswith("metrics/accuracy_top1 is a validation score")
+    last = (DATA / "ultralytics/erasing/seed1/results.csv").read_text().splitlines()[-1]
+    assert values(scores)["erasing", "1"] == float(last.split(",")[3])
+    # Versions before 8.3 filled their columns up with spaces.
+    for path in (DATA / "ultralytics").rglob("results.csv"):
+        padded = tmp_path / path.relative_to(DATA)
+        padded.parent.mkdir(parents=True)
+        lines = (",".join(f"{cell:>23}" for cell in line.split(",")) for line in path.read_text().splitlines())
+        padded.write_text("\n".join(lines) + "\n")
+    assert values(found(tmp_path / "ultralytics")) == values(scores)
+
+
+def test_timm() -> None:
+    assert read_runs(str(DATA / "timm")).columns["Runs"].endswith("{variant}_seed{seed}: 6 of timm")
+    scores = found(DATA / "timm")
+    assert (scores.metric, scores.percent) == ("eval_top1", True)
+    last = (DATA / "timm/fast_seed2/summary.csv").read_text().splitlines()[-1]
+    assert values(scores)["fast", "2"] == pytest.approx(float(last.split(",")[3]) / 100)
+
+
+def test_weights_and_biases_export() -> None:
+    scores = find_scores(read_table(DATA / "wandb" / "project.csv"), ScoreColumns())
+    assert scores.columns["Variants"].startswith("column config.variant")
+    assert scores.columns["Seeds"].startswith("column config.seed")
+    assert scores.metric == "summary.test_accuracy"
+    assert means(scores) == {"base": 0.747, "mixup": 0.777}
 
 
 def test_any_result_json(tmp_path: Path) -> None:

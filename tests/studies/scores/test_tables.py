@@ -58,6 +58,12 @@ def test_tables_inside_json_rows_are_flattened(tmp_path: Path) -> None:
     assert is_missing(table.rows[1]["acc"])
 
 
+def test_dictionaries_in_cells_are_flattened(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("""config,note\n"{'lr': 0.1, 'name': 'nan-guard', 'acc': nan}",{no\n""")
+    (row,) = read_table(tmp_path / "a.csv").rows
+    assert row == {"config.lr": 0.1, "config.name": "nan-guard", "config.acc": None, "note": "{no"}
+
+
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [

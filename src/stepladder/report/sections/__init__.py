@@ -32,7 +32,7 @@ from stepladder.report.sections.pool import (
 )
 from stepladder.report.sections.pool_techniques import PoolTechniquesSection
 from stepladder.report.sections.protocol import ProtocolSection
-from stepladder.report.sections.scores import ScoresSection, SweepScoresSection
+from stepladder.report.sections.scores import CurveScoresSection, ScoresSection, SweepScoresSection
 from stepladder.report.sections.sizes import SizesSection
 from stepladder.report.sections.sweep_curves import SweepCurvesSection
 from stepladder.report.sections.sweep_meaning import SweepMeaningSection
@@ -60,12 +60,13 @@ STUDY_SECTIONS: tuple[Section[Findings], ...] = (
     ProtocolSection(),
 )
 
-#: Of scores that another program made: what needs no image and no model.
+#: Of scores that another program made: what needs no image and no model. Curves are of commands that tell them.
 SCORE_SECTIONS: tuple[Section[Findings], ...] = (
     MeaningSection(),
     LadderSection(),
     EffectsSection(),
     FactorialSection(),
+    CurvesSection(),
     ScoresSection(),
 )
 
@@ -82,6 +83,7 @@ SWEEP_SECTIONS: tuple[Section[SweepFindings], ...] = (
 SCORE_SWEEP_SECTIONS: tuple[Section[SweepFindings], ...] = (
     SweepMeaningSection(),
     SweepPointsSection(),
+    SweepCurvesSection(),
     SweepScoresSection(),
 )
 
@@ -90,6 +92,12 @@ CURVE_SECTIONS: tuple[Section[CurveFindings], ...] = (
     SizesSection(),
     DataSection(),
     ProtocolSection(),
+)
+
+#: Of a curve of a user's own command.
+SCORE_CURVE_SECTIONS: tuple[Section[CurveFindings], ...] = (
+    SizesSection(),
+    CurveScoresSection(),
 )
 
 #: Of several studies side by side.

@@ -18,6 +18,7 @@ from stepladder.errors import for_want_of_memory
 from stepladder.studies.design.designs import ContrastKind
 from stepladder.studies.design.rules import RulesRecord
 from stepladder.studies.design.sweeps import SweepRecord
+from stepladder.studies.files.run_history import RunEpoch
 from stepladder.training.history import EpochRecord
 from stepladder.training.metrics import Metric, find_metric, own_metric
 
@@ -202,6 +203,11 @@ class StudyRecord(RulesRecord, _PlanRecord):
     def __repr__(self) -> str:
         names = ", ".join(rung.name for rung in self.rungs)
         return f"<StudyRecord {self.plan} on {self.data.name}: {names[:300]}; seeds: {len(self.seeds)}>"
+
+    @property
+    def is_curve(self) -> bool:
+        """Whether its rungs are sizes of the training set."""
+        return self.plan == "curve"
 
     @property
     def measured_by(self) -> Metric:
@@ -393,13 +399,19 @@ class TrialResult(_Record):
 
 @dataclass(frozen=True)
 class SavedTrial:
-    """One trial as its folder holds it."""
+    """One trial as its folder holds it.
+
+    Attributes:
+        history: of a training here.
+        told: of a user's own command in its place, what that told of its training.
+    """
 
     rung: str
     seed: int
     folder: Path
     result: TrialResult
     history: tuple[EpochRecord, ...]
+    told: tuple[RunEpoch, ...] = ()
 
     def __repr__(self) -> str:
         return f"<SavedTrial {self.rung}, seed {self.seed}: {self.result!r}>"

@@ -29,6 +29,7 @@ from stepladder.studies.files.records import (
     StudyRecord,
     TrialResult,
 )
+from stepladder.studies.files.run_history import read_run_history
 from stepladder.training.history import EpochRecord
 
 #: Where a trial keeps its checkpoints while it runs, in its folder.
@@ -204,7 +205,7 @@ def _load_commands(study: Path, record: StudyRecord) -> SavedStudy:
                 continue
             if result.trial != trial.id or result.seed != trial.seed:
                 raise _damaged(folder / "result.json", "it is that of another trial")
-            saved.append(SavedTrial(trial.rung, trial.seed, folder, result, ()))
+            saved.append(SavedTrial(trial.rung, trial.seed, folder, result, (), read_run_history(folder)))
         except DamagedError as error:
             damaged.append(f"{trial.rung}, seed {trial.seed}: {error.what}")
     _refuse_damaged(study, damaged)

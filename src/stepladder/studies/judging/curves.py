@@ -10,11 +10,15 @@ from typing import Literal
 from stepladder.studies.files.records import SavedStudy, SavedTrial
 
 Measure = Literal["accuracy", "loss"]
+_MEASURES: tuple[Measure, ...] = ("accuracy", "loss")
 
 
 @dataclass(frozen=True)
 class MeanCurve:
-    """Mean, lowest and highest by epoch; accuracies are fractions of 1, losses nats an image."""
+    """Mean, lowest and highest by epoch; accuracies are fractions of 1, losses nats an image.
+
+    Of a user's own command, "accuracy" is the metric that decides, in its own unit, and a loss what it calls so.
+    """
 
     epochs: list[int]
     mean: list[float]
@@ -63,6 +67,9 @@ class Curves:
         loss_ceiling: where an axis of losses should end: guessing costs ln(classes), and finished curves are shown up
             to four times that; a failed one, which may pass 10⁶ before it stops, does not stretch the axis.
         clipped: whether that cuts a curve.
+        measures: what there are curves of: of a user's own command, what it told.
+        score_range: of an axis of accuracies, fractions of 1; of another metric, from the lowest to the highest.
+        loss_floor: where an axis of losses begins.
     """
 
     watched: Literal["validation", "test"]
@@ -70,6 +77,9 @@ class Curves:
     last_epoch: int
     loss_ceiling: float
     clipped: bool
+    measures: tuple[Measure, ...] = ("accuracy", "loss")
+    score_range: tuple[float, float] = (0.0, 1.0)
+    loss_floor: float = 0.0
 
     def __repr__(self) -> str:
         return f"<Curves of {len(self.rungs)} rungs over {self.last_epoch} epochs, train and {self.watched}>"
@@ -77,6 +87,8 @@ class Curves:
 
 def draw_up_curves(study: SavedStudy) -> Curves:
     """Return the curves of a study, finished or not."""
+    if study.record.scores is not None:
+        return _curves_of_commands(study)
     prefix = "test" if study.record.validation == 0 else "val"
     rungs = []
     for rung in study.record.rungs:
@@ -100,11 +112,46 @@ def draw_up_curves(study: SavedStudy) -> Curves:
     )
 
 
+def _curves_of_commands(study: SavedStudy) -> Curves:
+    """Return what a command told of its training, on axes that nothing is known of but their figures."""
+    rungs = []
+    for rung in study.record.rungs:
+        trials = [trial for trial in study.of_rung(rung.name) if trial.told]
+        finished = [trial for trial in trials if trial.result.status == "finished"]
+        failed = {trial.seed: _both([trial], "val", "score") for trial in trials if trial.result.status == "failed"}
+        rungs.append(RungCurves(rung.name, len(finished), _both(finished, "val", "score"), failed))
+    finished_curves = [rung.mean for rung in rungs]
+    failed_curves = [curves for rung in rungs for curves in rung.failed.values()]
+    scores = _figures([*finished_curves, *failed_curves], "accuracy")
+    losses, failed_losses = _figures(finished_curves, "loss"), _figures(failed_curves, "loss")
+    # A failed run, which may pass any bound before it stops, does not stretch the axis.
+    ceiling = 1.06 * max(losses or failed_losses, default=0.0) or 1.0
+    told = {"accuracy": bool(scores), "loss": bool(losses or failed_losses)}
+    room = 0.05 * (max(scores) - min(scores)) or 0.5 if scores else 0.0
+    share = study.record.measured_by.share
+    return Curves(
+        watched="validation",
+        rungs=tuple(rungs),
+        last_epoch=max((row.epoch for trial in study.trials for row in trial.told), default=0),
+        loss_ceiling=ceiling,
+        clipped=max(failed_losses, default=0.0) > ceiling,
+        measures=tuple(measure for measure in _MEASURES if told[measure]),
+        score_range=(0.0, 1.0) if share or not scores else (min(scores) - room, max(scores) + room),
+        loss_floor=min([0.0, *losses, *failed_losses]),
+    )
+
+
+def _figures(curves: Iterable[SplitCurves], measure: Measure) -> list[float]:
+    """Return the lowest and the highest of every curve, epoch by epoch."""
+    each = (curve for both in curves for curve in (both.train[measure], both.watched[measure]))
+    return [value for curve in each for value in (*curve.low, *curve.high)]
+
+
 def mean_curve(trials: Iterable[SavedTrial], column: str) -> MeanCurve:
     """Return a column of ``history.csv`` over the epochs that every trial measured."""
     values: dict[int, list[float]] = {}
     for trial in trials:
-        for row in trial.history:
+        for row in trial.history or trial.told:
             value = getattr(row, column)
             if value is not None and math.isfinite(value):
                 values.setdefault(row.epoch, []).append(value)
@@ -118,10 +165,10 @@ def mean_curve(trials: Iterable[SavedTrial], column: str) -> MeanCurve:
     )
 
 
-def _both(trials: list[SavedTrial], prefix: str) -> SplitCurves:
+def _both(trials: list[SavedTrial], prefix: str, score: str = "accuracy") -> SplitCurves:
     def of(split: str) -> dict[Measure, MeanCurve]:
         return {
-            "accuracy": mean_curve(trials, f"{split}_accuracy"),
+            "accuracy": mean_curve(trials, f"{split}_{score}"),
             "loss": mean_curve(trials, f"{split}_loss"),
         }
 

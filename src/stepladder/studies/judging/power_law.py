@@ -44,15 +44,21 @@ _NEAREST = 0.97
 _GRID = np.linspace(-12.0, 8.0, 601)
 #: Places at which the law is drawn.
 _LINE = 33
+#: Where nobody told the test images, so many are supposed for the smallest error that there is.
+_USUAL_TEST_IMAGES = 10_000
 #: Standard errors beyond which a size is said to lie off the law.
 _OFF = 2.0
 
 
 @dataclass(frozen=True)
 class Measured:
-    """The errors of one size, one a seed, fractions of 1."""
+    """The errors of one size, one a seed, fractions of 1.
 
-    images: int
+    Attributes:
+        images: how many, or the share of all where nobody told their number: the law needs nothing but the ratios.
+    """
+
+    images: float
     errors: tuple[float, ...]
 
     @property
@@ -66,10 +72,11 @@ class FittedSize:
     """What the law makes of a size it was fitted to; errors are fractions of 1.
 
     Attributes:
+        images: as in :class:`Measured`.
         noise: standard error of ``measured`` by seeds and test images.
     """
 
-    images: int
+    images: float
     measured: float
     fitted: float
     noise: float
@@ -85,7 +92,7 @@ class PowerLaw:
     """What twice the images would bring; errors are fractions of 1.
 
     Attributes:
-        images: the largest number of images that was tried.
+        images: the largest number of images that was tried, or share of them.
         error: measured there, the mean over seeds.
         predicted: the error that would be measured with twice as many, by as many seeds on as many test images: the
             median, with ``interval``.
@@ -96,7 +103,7 @@ class PowerLaw:
         confidence: of the intervals.
     """
 
-    images: int
+    images: float
     error: float
     predicted: float
     interval: tuple[float, float]
@@ -132,12 +139,15 @@ def is_above_guessing(accuracy: float, guess: float, test_images: int) -> bool:
     return accuracy > guess + 1.645 * math.sqrt(guess * (1 - guess) / test_images)
 
 
-def fit_power_law(sizes: Sequence[Measured], test_images: int, guess: float, confidence: float = 0.95) -> PowerLaw:
+def fit_power_law(
+    sizes: Sequence[Measured], test_images: int | None, guess: float, confidence: float = 0.95
+) -> PowerLaw:
     """Return what the sizes say of twice the images.
 
     Args:
         sizes: two or more different ones, above guessing, in any order.
-        test_images: what the errors are shares of.
+        test_images: what the errors are shares of; None where nobody told, and then what is said is of the same test
+            images, whose own chance is left out.
         guess: the error of naming the largest class.
         confidence: of the intervals.
     """
@@ -163,11 +173,13 @@ class _Laws:
 class _Posterior:
     """All laws with their weights, given the sizes."""
 
-    def __init__(self, sizes: Sequence[Measured], test_images: int, guess: float) -> None:
+    def __init__(self, sizes: Sequence[Measured], test_images: int | None, guess: float) -> None:
         assert len({size.images for size in sizes}) == len(sizes) > 1
-        self._sizes, self._test_images, self._guess = sizes, test_images, guess
+        self._sizes, self._guess = sizes, guess
+        self._test_images = math.inf if test_images is None else test_images
         # A size without any error counts as half an image wrong, since zero has no logarithm.
-        self._errors = np.maximum([size.error for size in sizes], 0.5 / test_images)
+        self._least = 0.5 / (_USUAL_TEST_IMAGES if test_images is None else test_images)
+        self._errors = np.maximum([size.error for size in sizes], self._least)
         self._seeds = np.array([len(size.errors) for size in sizes])
         self._doublings = np.log2(np.array([size.images for size in sizes]) / sizes[-1].images)
 
@@ -273,7 +285,7 @@ class _Posterior:
         """Return quantiles of the error that would be measured with twice the images."""
         keep = laws.weights > 1e-6
         weights, means = laws.weights[keep] / laws.weights[keep].sum(), laws.means[keep]
-        errors = np.clip(self._error(means), 0.5 / self._test_images, self._guess * _NEAREST)
+        errors = np.clip(self._error(means), self._least, self._guess * _NEAREST)
         shares = errors * (1 - errors)
         noise = shares * (self._dispersion / self._seeds[-1] + 1 / self._test_images)
         spreads = np.sqrt(laws.variances[keep] + noise * self._steepness(errors) ** 2)

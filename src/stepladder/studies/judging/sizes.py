@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean, stdev
 from typing import Any
@@ -24,16 +25,24 @@ class SizeResult:
     """The trials of one size: the metric on test by seed, one that diverged as guessing, with ``failed`` seeds named.
 
     Attributes:
-        epochs, steps: that each of them was to take.
+        images: how many each of them was trained on; None of a command, which knows its images alone.
+        epochs, steps: that each of them was to take; 0 of a command, which does not tell.
         at_chance: whether they are no better than guessing, so that the size is left out of the fit.
+        share: of all training images, above 0 and at most 1.
     """
 
-    images: int
+    images: int | None
     scores: dict[int, float]
     failed: tuple[int, ...]
     epochs: int
     steps: int
     at_chance: bool = False
+    share: float = 1.0
+
+    @property
+    def amount(self) -> float:
+        """What the law is fitted over: the number of images, or their share of all where nobody told it."""
+        return self.share if self.images is None else self.images
 
     @property
     def mean(self) -> float | None:
@@ -54,7 +63,7 @@ class CurveFindings:
         study: as its folder holds it; its rungs are the sizes.
         sizes: from the smallest on; without scores before test was read.
         metric: what decides.
-        guess: what always naming the largest class has of it.
+        guess: what always naming the largest class has of it; of a command, what a run that diverged counts as.
         law: fitted to the sizes above chance; None before test was read, where fewer than two are, or the largest is
             not, and of a metric that is no share or whose most is not best: a law begins at guessing and ends at 1.
         curves: of each size, epoch by epoch.
@@ -77,6 +86,11 @@ class CurveFindings:
         return tuple(size for size in self.sizes if size.at_chance)
 
     @property
+    def of_command(self) -> bool:
+        """Whether a command of the user's own was run: its images are not known, and sizes are shares of them."""
+        return self.study.record.scores is not None
+
+    @property
     def equal_steps(self) -> bool:
         """Whether every size was to take as many steps as the largest, and not as many epochs."""
         return len({size.epochs for size in self.sizes}) > 1
@@ -94,16 +108,39 @@ def make_curve_findings(study: SavedStudy) -> CurveFindings:
     guess = largest if metric.name == "accuracy" else metric.diverged([count / sum(counts) for count in counts])
     told_by = _Told(metric, guess, largest)
     sizes = tuple(
-        sorted((_size(study, rung, learning, told_by) for rung in study.record.rungs), key=lambda one: one.images)
+        sorted((_size(study, rung, learning, told_by) for rung in study.record.rungs), key=lambda one: one.share)
     )
-    told = [size for size in sizes if size.scores and not size.at_chance]
-    law = None
-    if learning.study is None and len(told) > 1 and told[-1] is sizes[-1] and has_law(metric):
-        measured = [Measured(size.images, tuple(1 - score for score in size.scores.values())) for size in told]
-        law = fit_power_law(measured, metric.images(counts), 1 - guess)
+    law = None if learning.study is not None else _law(sizes, metric, metric.images(counts), guess)
     return CurveFindings(
         study, sizes, metric, guess, law, draw_up_curves(study), gather_trial_facts(study), learning.study
     )
+
+
+def make_score_curve_findings(study: SavedStudy) -> CurveFindings:
+    """Work out what may be said of a curve of a user's own command, which tells its scores and nothing of its images.
+
+    The law begins at what a run that diverged counts as: for all that is known, at a share of 0.
+    """
+    metric = study.record.measured_by
+    guess = metric.diverged([])
+    sizes = tuple(
+        sorted((_size_of_command(study, rung, metric, guess) for rung in study.record.rungs), key=lambda one: one.share)
+    )
+    law = _law(sizes, metric, None, guess)
+    return CurveFindings(study, sizes, metric, guess, law, draw_up_curves(study), gather_trial_facts(study))
+
+
+def _law(sizes: Sequence[SizeResult], metric: Metric, test_images: int | None, guess: float) -> PowerLaw | None:
+    """Return the law through the sizes above chance; None where there are too few, or the largest is not above it.
+
+    Args:
+        test_images: None where they are not known, as no other images are.
+    """
+    told = [size for size in sizes if size.scores and not size.at_chance]
+    if len(told) < 2 or told[-1] is not sizes[-1] or not has_law(metric):
+        return None
+    measured = [Measured(size.amount, tuple(1 - score for score in size.scores.values())) for size in told]
+    return fit_power_law(measured, test_images, 1 - guess)
 
 
 def has_law(metric: Metric) -> bool:
@@ -130,13 +167,25 @@ def _size(study: SavedStudy, rung: RungRecord, learning: Learning, by: _Told) ->
         by.largest if one.result.diverged else one.result.test_accuracy or 0.0 for one in trials if one.seed in scores
     ]
     failed = tuple(trial.seed for trial in trials if trial.result.status == "failed")
-    images = rung.images or record.data.counts["train"]
+    whole = record.data.counts["train"]
+    images = rung.images or whole
     epochs, batch_size = int(rung.recipe["epochs"]), int(rung.recipe.get("batch_size", _USUAL_BATCH))
     above = bool(scores) and is_above_guessing(fmean(accuracies), by.largest, record.data.counts["test"])
     if above and has_law(by.metric):
         above = fmean(scores.values()) > by.diverged  # else a law has nowhere to begin
     at_chance = bool(scores) and (rung.name in learning.rungs or not above)
-    return SizeResult(images, scores, failed, epochs, epochs * count_steps(images, batch_size), at_chance)
+    steps = epochs * count_steps(images, batch_size)
+    return SizeResult(images, scores, failed, epochs, steps, at_chance, images / whole)
+
+
+def _size_of_command(study: SavedStudy, rung: RungRecord, metric: Metric, guess: float) -> SizeResult:
+    trials = () if study.unread or study.missing else study.of_rung(rung.name)
+    told = ((trial.seed, guess if trial.result.diverged else metric.on_test(trial.result)) for trial in trials)
+    scores = {seed: score for seed, score in told if score is not None}
+    failed = tuple(trial.seed for trial in trials if trial.result.status == "failed")
+    # A law begins at guessing, and has no place for what is not above it.
+    at_chance = bool(scores) and has_law(metric) and fmean(scores.values()) <= guess
+    return SizeResult(None, scores, failed, 0, 0, at_chance, float(rung.recipe["fraction"]))
 
 
 def to_curve_document(findings: CurveFindings) -> dict[str, Any]:

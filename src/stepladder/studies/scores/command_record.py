@@ -1,4 +1,4 @@
-"""The record of a study, or of a sweep, of a command: its plan, hashed before the first run."""
+"""The record of a study, a sweep or a curve of a command: its plan, hashed before the first run."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from stepladder.studies.curve import CURVE
 from stepladder.studies.design.rules import Rules, Seeds, looks_for
 from stepladder.studies.design.sweeps import AxisRecord, SearchRecord, SweepRecord, Value
 from stepladder.studies.files.integrity import hash_plan
@@ -106,8 +107,31 @@ def make_sweep_record(plan: CommandPlan, points: Points, seeds: int, origin: Ori
     )
 
 
+def make_curve_record(plan: CommandPlan, fractions: Sequence[float], seeds: int, origin: Origin) -> StudyRecord:
+    """Return the record of a curve of a command, hashed: a rung a size, and nothing to compare.
+
+    Args:
+        fractions: of the training images, in any order.
+
+    Raises:
+        StudyError: the command cannot be run, or has no place for a fraction.
+    """
+    rungs = plan.size_records(fractions)
+    (look,) = looks_for(seeds, Rules(final=True))
+    return _hashed(
+        StudyRecord(
+            plan=CURVE,
+            contrasts=(),
+            looks=(LookRecord(seeds=look.seeds, share=look.share),),
+            smallest_effect=0.0,
+            seeds=tuple(range(seeds)),
+            **_common(plan, rungs, [rung.recipe for rung in rungs], origin),
+        )
+    )
+
+
 def _common(plan: CommandPlan, rungs: Sequence[RungRecord], identity: object, origin: Origin) -> dict[str, Any]:
-    """Return what studies and sweeps of a command have alike.
+    """Return what studies, sweeps and curves of a command have alike.
 
     Args:
         identity: what stands for the images of other studies: of a sweep the command alone, so that its grid may grow.

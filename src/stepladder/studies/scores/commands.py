@@ -34,10 +34,10 @@ class CommandPlan:
     """A command and the rungs that are compared, settled before the first run.
 
     Attributes:
-        run: the words of the command with places in braces: ``{seed}``, ``{out}``, ``{options}``, ``{rung}``,
-            ``{fraction}`` and ``{read_test}``; in a sweep, one for each key of it as well.
+        run: the words of the command with places in braces: ``{seed}``, ``{out}``, ``{options}``, ``{rung}`` and
+            ``{read_test}``; in a sweep, one for each key of it as well; in a curve, ``{fraction}``.
         rungs: ``NAME:arguments``, from below; a + before the name adds to the arguments of the rung below. None in a
-            sweep, and where there are ``fractions``.
+            sweep, and none in a curve.
         plan: ``ladder`` compares each rung with the one below, ``add-one`` each with the first. In every plan but the
             ladder, each ``+NAME`` is a factor: arguments that are taken away, or stand alone on the first rung.
         metric: what the score is called.
@@ -45,7 +45,6 @@ class CommandPlan:
         unit: ``percent``, ``fraction`` or ``number``; None takes fractions for what is a share by its name.
         diverged: what a run whose score is no number counts as; None takes the worst share there is.
         shell: whether a shell reads the command.
-        fractions: of the training images, a rung each; only with ``{fraction}``.
     """
 
     run: str
@@ -56,7 +55,6 @@ class CommandPlan:
     unit: Unit | None = None
     diverged: float | None = None
     shell: bool = False
-    fractions: tuple[float, ...] = ()
 
     @property
     def share(self) -> bool:
@@ -79,27 +77,15 @@ class CommandPlan:
         if self.plan not in PLANS:
             raise StudyError(unknown("plan", self.plan, PLANS))
         named = _places(self.run)
-        if "options" not in named and "rung" not in named and not self.fractions:
+        if "fraction" in named:
+            raise StudyError(
+                "`run` has {fraction}, which a curve over the training images fills and rungs do not; run a curve, or "
+                "write the fraction into a rung, as half:--fraction 0.5"
+            )
+        if "options" not in named and "rung" not in named:
             raise StudyError(
                 f"`run` has no place for what rungs add; write {{options}} into it: {self.run} {{options}}"
             )
-        if self.fractions:
-            if "fraction" not in named:
-                raise StudyError(
-                    "`fractions` is given, and `run` has no place for it; write {fraction} into the command"
-                )
-            if self.plan not in ("ladder", "add-one"):
-                raise StudyError(
-                    f"`plan={self.plan}` takes rungs for factors, and `fractions` makes rungs that are none; leave one "
-                    "of the two out"
-                )
-            for fraction in self.fractions:
-                if not 0 < fraction <= 1:
-                    raise StudyError(f"`fractions` has {fraction:g}; a fraction is above 0 and at most 1")
-        elif "fraction" in named:
-            raise StudyError("`run` has {fraction}; say which ones with `fractions`, as 0.1,0.3,1")
-        if self.fractions and self.rungs:
-            raise StudyError("`fractions` makes a rung of each, and `rung` gives others; leave one of the two out")
 
     def rung_records(self) -> tuple[RungRecord, ...]:
         """Return the rungs with the words of the command; see :meth:`arranged`."""
@@ -119,21 +105,15 @@ class CommandPlan:
         """
         self.check()
         notes: tuple[str, ...] = ()
-        if self.fractions:
-            records = tuple(self._record(f"{fraction:g}", (), (), fraction) for fraction in sorted(set(self.fractions)))
-            contrasts = self._compared([record.name for record in records])
+        written = [_read_rung(text) for text in self.rungs]
+        if len(written) < 2:
+            raise StudyError("a study compares rungs; give two or more, as `rung` base: and then '+mixup:--mixup 0.2'")
+        _refuse_twice([rung.name for rung in written])
+        factors = all(rung.adds for rung in written[1:])
+        if self.plan == "ladder" or (self.plan == "add-one" and not factors):
+            records, contrasts = self._one_above_the_other(written), self._compared([one.name for one in written])
         else:
-            written = [_read_rung(text) for text in self.rungs]
-            if len(written) < 2:
-                raise StudyError(
-                    "a study compares rungs; give two or more, as `rung` base: and then '+mixup:--mixup 0.2'"
-                )
-            _refuse_twice([rung.name for rung in written])
-            factors = all(rung.adds for rung in written[1:])
-            if self.plan == "ladder" or (self.plan == "add-one" and not factors):
-                records, contrasts = self._one_above_the_other(written), self._compared([one.name for one in written])
-            else:
-                records, contrasts, notes = self._of_factors(written, seeds, max_trials)
+            records, contrasts, notes = self._of_factors(written, seeds, max_trials)
         _refuse_twice([record.name for record in records])
         self._refuse_alike(records)
         if max_trials is not None and len(records) * seeds > max_trials:
@@ -148,7 +128,7 @@ class CommandPlan:
         for rung in written:
             adds = rung.adds and bool(records)
             below = tuple(records[-1].recipe["options"]) if adds else ()
-            records.append(self._record(rung.name, rung.options if adds else (), (*below, *rung.options), None))
+            records.append(self._record(rung.name, rung.options if adds else (), (*below, *rung.options)))
         return tuple(records)
 
     def _of_factors(
@@ -174,7 +154,7 @@ class CommandPlan:
             adds = [word for factor in subset.adds for word in own.get(factor, ())]
             lacks = [word for factor in subset.lacks for word in own[factor]]
             options = (*base.options, *(word for factor in subset.on for word in own[factor]))
-            record = self._record(subset.name, tuple(adds), options, None)
+            record = self._record(subset.name, tuple(adds), options)
             records.append(record.model_copy(update={"lacks": (shlex.join(lacks),) if lacks else ()}))
         return tuple(records), tuple(_as_record(each) for each in made.contrasts), made.notes
 
@@ -195,7 +175,7 @@ class CommandPlan:
 
     def point_record(self, axes: Sequence[AxisRecord], values: Sequence[Value]) -> RungRecord:
         """Return one point of a sweep as a rung: the command with a value for each key."""
-        record = self._record(point_name(axes, values), (), (), None)
+        record = self._record(point_name(axes, values), (), ())
         own = {axis.key: as_text(value) for axis, value in zip(axes, values, strict=True)}
         return record.model_copy(update={"recipe": {**record.recipe, "values": own}})
 
@@ -215,23 +195,54 @@ class CommandPlan:
                     f"`over` has the key {key}, and `run` has no place for it; write {{{key}}} into it, as --{key} "
                     f"{{{key}}}"
                 )
-        if self.rungs or self.fractions:
+        if self.rungs:
             raise StudyError("a sweep makes its points of `over`, and rungs are given too; leave one of the two out")
         if "fraction" in _places(self.run):
-            raise StudyError("`run` has {fraction}, which a sweep does not fill; sweep it under another name")
+            raise StudyError(
+                "`run` has {fraction}, which a curve fills and a sweep does not; sweep it under another name"
+            )
+
+    def size_records(self, fractions: Sequence[float]) -> tuple[RungRecord, ...]:
+        """Return the sizes of a curve as rungs, from the smallest: the command with each fraction of the images.
+
+        Args:
+            fractions: of the training images, in any order.
+
+        Raises:
+            StudyError: the command has no place for a fraction, or there are fewer than two different ones.
+        """
+        _check_command(self.run, self.shell, PLACES)
+        if self.rungs:
+            raise StudyError("a curve makes its sizes of fractions, and rungs are given too; leave one of the two out")
+        if "fraction" not in _places(self.run):
+            raise StudyError(
+                "`run` has no place for the fraction of the training images; write {fraction} into it, as --fraction "
+                "{fraction}"
+            )
+        if "options" in _places(self.run):
+            raise StudyError("`run` has {options}, which a curve does not fill; write them into the command itself")
+        for fraction in fractions:
+            if not 0 < fraction <= 1:
+                raise StudyError(f"`fractions` has {fraction:g}; a fraction is above 0 and at most 1")
+        sizes = sorted(set(fractions))
+        if len(sizes) < 2:
+            raise StudyError("a curve compares sizes; give two fractions or more, as `fractions` 0.1,0.2,0.5,1")
+        records = [self._record(f"{100 * fraction:g} %", (), ()) for fraction in sizes]
+        return tuple(
+            record.model_copy(update={"recipe": {**record.recipe, "fraction": fraction}})
+            for record, fraction in zip(records, sizes, strict=True)
+        )
 
     def base_recipe(self) -> dict[str, Any]:
         """Return what all points of a sweep have of the command."""
         return {"run": self.run, **({"shell": True} if self.shell else {})}
 
-    def _record(self, name: str, adds: tuple[str, ...], options: tuple[str, ...], fraction: float | None) -> RungRecord:
+    def _record(self, name: str, adds: tuple[str, ...], options: tuple[str, ...]) -> RungRecord:
         recipe: dict[str, Any] = {"run": self.run, "options": list(options)}
         if "rung" in _places(self.run):
             recipe["rung"] = name
         if self.shell:
             recipe["shell"] = True
-        if fraction is not None:
-            recipe["fraction"] = fraction
         return RungRecord(name=name, adds=(shlex.join(adds),) if adds else (), recipe=recipe)
 
 
@@ -325,10 +336,15 @@ def words_of(recipe: Mapping[str, Any], seed: int, out: Path, read_test: bool) -
 
 @dataclass(frozen=True)
 class Reported:
-    """What a run says of itself: scores in the unit of the study, NaN where they are no number."""
+    """What a run says of itself: scores in the unit of the study, NaN where they are no number.
+
+    Attributes:
+        history: what it names as the file of its history, whatever that may be; None where it names none.
+    """
 
     val: float | None
     test: float | None
+    history: object = None
 
 
 def read_report(out: Path, output: str, percent: bool, share: bool) -> Reported | str:
@@ -367,4 +383,4 @@ def read_report(out: Path, output: str, percent: bool, share: bool) -> Reported 
         if share and one is not None and math.isfinite(one) and not 0 <= one <= 1:
             unit = "percent above 100" if percent else "no fraction of 1; say `unit=percent` where it is in percent"
             return f"it has no score: {name} in {where} is {one * (100 if percent else 1):g}, {unit}"
-    return Reported(found["val"], found["test"])
+    return Reported(found["val"], found["test"], document.get("history"))

@@ -60,7 +60,7 @@ SELECTS = ("last", "best-val")
 
 #: Which images a score is of, the likeliest to be judged first.
 TEST, UNKNOWN, VALIDATION, TRAINING = range(4)
-VALIDATION_WORDS, _TRAINING_WORDS = {"val", "valid", "validation", "eval", "dev"}, {"train", "training"}
+VALIDATION_WORDS, TRAINING_WORDS = {"val", "valid", "validation", "eval", "dev"}, {"train", "training"}
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ class ScoreColumns:
 
 
 def key_of(name: str) -> str:
-    """Return a column's name without what trackers put before it: ``config.seed``, ``params.seed``."""
-    name = re.sub(r"^(config|params?|hparams?|hyperparameters|tags)[./]", "", name.strip().lower())
+    """Return a column's name without what trackers put before it: ``config.seed``, ``params.seed``, ``summary.acc``."""
+    name = re.sub(r"^(config|summary|params?|hparams?|hyperparameters|tags)[./]", "", name.strip().lower())
     return re.sub(r"[\s\-]+", "_", name)
 
 
@@ -104,14 +104,18 @@ def parts_of(name: str) -> tuple[str, ...]:
 def split_of(table: ScoreTable, column: str, epoch: str | None) -> int:
     """Return which images a score is of, by its name and by what stands beside it."""
     parts = set(parts_of(column))
-    if parts & _TRAINING_WORDS:
+    if parts & TRAINING_WORDS:
         return TRAINING
     if "test" in parts:
         return TEST
     if parts & VALIDATION_WORDS:
         return VALIDATION
+    if column.strip().startswith("metrics/"):  # Ultralytics measures these on validation images
+        return VALIDATION
     # In a log of epochs, as Keras writes it, accuracy beside val_accuracy is that of training.
-    logged = epoch is not None and any(set(parts_of(other)) & VALIDATION_WORDS for other in table.columns)
+    logged = epoch is not None and any(
+        set(parts_of(other)) & VALIDATION_WORDS and is_same_score(column, other) for other in table.columns
+    )
     return TRAINING if logged else UNKNOWN
 
 
@@ -123,7 +127,7 @@ def rank_of(column: str) -> int | None:
 
 def is_same_score(metric: str, validation: str) -> bool:
     """Whether two columns hold the same score of different images, so that one may choose for the other."""
-    splits = VALIDATION_WORDS | _TRAINING_WORDS | {"test"}
+    splits = VALIDATION_WORDS | TRAINING_WORDS | {"test"}
     one, other = (
         [part for part in re.split(r"[^a-z0-9]+", name.lower()) if part not in splits] for name in (metric, validation)
     )

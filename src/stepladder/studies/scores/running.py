@@ -18,6 +18,7 @@ from stepladder.studies.files.checksums import forget_files, save_result
 from stepladder.studies.files.integrity import differences, hash_plan, is_other_grid
 from stepladder.studies.files.machine import now
 from stepladder.studies.files.records import AddedSeeds, Reading, SavedStudy, StudyRecord, TrialResult
+from stepladder.studies.files.run_history import RunEpoch, write_run_history
 from stepladder.studies.files.store import (
     command_trials,
     load_study,
@@ -33,6 +34,7 @@ from stepladder.studies.running.cluster.commands import ClusterSlots, OnCluster
 from stepladder.studies.running.commands import CommandCall, CommandSlots, Ended, Limits
 from stepladder.studies.running.locks import try_lock
 from stepladder.studies.scores.commands import Reported, read_report, words_of
+from stepladder.studies.scores.histories import read_history
 from stepladder.studies.study import lacks_time, next_look, note_owned_files
 from stepladder.training.stop import Stop
 
@@ -168,7 +170,8 @@ def run_commands(
     """Run every trial of a command that has not ended, then have test read where the command does so apart.
 
     Args:
-        record: of :func:`~stepladder.studies.scores.command_record.make_record`, or of a sweep, which reads no test.
+        record: of :func:`~stepladder.studies.scores.command_record.make_record`, of a curve, or of a sweep, which
+            reads no test.
         out: the study's folder; a study of the same plan there goes on, with more seeds where these are asked for.
         most: of ``seeds="auto"``, the seeds that a rung may get: what is undecided goes on to its next look, while
             there is time for all of it; None for the seeds of the record alone.
@@ -389,8 +392,23 @@ class CommandPool:
             output = _tail(folder / (f"test-{STDOUT}" if read_test else STDOUT))
             told = read_report(folder / "out", output, own.columns.get("Unit") == "percent", own.share)
             failure, reported = (told, None) if isinstance(told, str) else (None, told)
-        before = read_result(folder) if read_test else None
-        return self._as_result(trial, failure, reported, ended.seconds, before)
+        if read_test:
+            before = read_result(folder)
+            return self._as_result(trial, failure, reported, ended.seconds, before)
+        told_of = self._keep_history(folder, None if reported is None else reported.history)
+        result = self._as_result(trial, failure, reported, ended.seconds, None)
+        return result.model_copy(update={"warnings": (told_of,)} if isinstance(told_of, str) else {"epochs": told_of})
+
+    def _keep_history(self, folder: Path, name: object) -> int | str:
+        """Save the history that a run of training names; return its epochs, or why it cannot be drawn."""
+        own = self._record.scores
+        assert own is not None
+        percent = own.columns.get("Unit") == "percent"
+        epochs: tuple[RunEpoch, ...] | str = ()
+        if name is not None:
+            epochs = read_history(folder / "out", name, self._record.metric, share=own.share, percent=percent)
+        write_run_history(folder, () if isinstance(epochs, str) else epochs)
+        return epochs if isinstance(epochs, str) else len(epochs)
 
     def _as_result(
         self,
@@ -420,12 +438,13 @@ class CommandPool:
             seed=trial.seed,
             techniques=(),
             status="finished" if failure is None else "failed",
-            epochs=0,
+            epochs=0 if before is None else before.epochs,
             val_score=val if failure is None else None,
             test_score=test if failure is None else None,
             seconds=seconds,
             images_per_second=None,
             failure=failure,
+            warnings=() if before is None else before.warnings,
             versions=self._record.versions,
             machine=self._record.machine,
             finished=now(),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import hashlib
 import io
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,7 +193,21 @@ def _csv_rows(path: Path, text: str) -> list[Row]:
         if len(line) != len(header):
             raise StudyError(f"{path}: row {number} has {len(line)} cells, and the header {len(header)}")
     comma = delimiter == ";"  # as spreadsheets write numbers where a comma is the decimal sign
-    return [{key: _cell(value, comma) for key, value in zip(header, line, strict=True)} for line in lines[1:]]
+    rows = [{key: _cell(value, comma) for key, value in zip(header, line, strict=True)} for line in lines[1:]]
+    return [_flat(_with_tables(row)) for row in rows]
+
+
+def _with_tables(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Read cells that hold a dictionary as Python prints it, as in W&B's documented export: ``summary``, ``config``."""
+    return {key: _table_in(cell) if str(cell).startswith("{") else cell for key, cell in row.items()}
+
+
+def _table_in(cell: str) -> Any:
+    try:
+        found = ast.literal_eval(re.sub(r"(?<=: )-?(nan|inf)(?=[,}])", "None", cell))
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return cell
+    return found if isinstance(found, dict) else cell
 
 
 def _cell(text: str, comma: bool) -> str | None:

@@ -13,8 +13,8 @@ function zoomable() {
   return !window.matchMedia("(pointer: coarse)").matches;
 }
 
-function percentOf(measure) {
-  return measure === "accuracy" ? "%{y:.2f} %" : "%{y:.4f}";
+function figureOf(axis) {
+  return axis.share ? "%{y:.2f} %" : "%{y:.4f}";
 }
 
 builders.curves = (chart, options) => (overlaid ? overlayCurves(chart, options) : panelCurves(chart, options));
@@ -26,10 +26,12 @@ function panelCurves(chart, { width, colors, narrow }) {
   const margin = { l: 58, r: 14, t: 34, b: 8 };
   const noted = chart.rungs.some((rung) => rung.note);
   const head = noted ? 60 : 44, foot = 46, between = 14, gap = narrow ? 18 : 30;
-  let tall = 150, low = 112;
-  const whole = () => down * (head + tall + between + low + foot);
+  const uprights = chart.axes, some = uprights.length;
+  let tall = 150, low = some > 1 ? 112 : 0;
+  const apart = some > 1 ? between : 0;
+  const whole = () => down * (head + tall + apart + low + foot);
   if (onPaper && whole() + 50 > PAPER_HEIGHT) {
-    const shrink = (PAPER_HEIGHT - 50 - down * (head + between + foot)) / (down * (tall + low));
+    const shrink = (PAPER_HEIGHT - 50 - down * (head + apart + foot)) / (down * (tall + low));
     tall *= shrink; low *= shrink;
   }
   const inner = width - margin.l - margin.r, panel = (inner - gap * (columns - 1)) / columns;
@@ -39,21 +41,21 @@ function panelCurves(chart, { width, colors, narrow }) {
   chart.rungs.forEach((rung, place) => {
     const column = place % columns, level = Math.floor(place / columns);
     const x0 = column * (panel + gap) / inner, x1 = x0 + panel / inner;
-    const top = level * (head + tall + between + low + foot) + head;
+    const top = level * (head + tall + apart + low + foot) + head;
     const up = (pixels) => 1 - pixels / whole();
-    ["accuracy", "loss"].forEach((measure, second) => {
-      const id = 2 * place + second + 1, key = id === 1 ? "" : String(id);
-      const [y0, y1] = second ? [up(top + tall + between + low), up(top + tall + between)] : [up(top + tall), up(top)];
+    uprights.forEach((upright, second) => {
+      const measure = upright.measure, id = some * place + second + 1, key = id === 1 ? "" : String(id);
+      const [y0, y1] = second ? [up(top + tall + apart + low), up(top + tall + apart)] : [up(top + tall), up(top)];
       all["xaxis" + key] = axis(colors, {
         domain: [x0, x1], anchor: "y" + key, range: [0, chart.epochs], matches: id === 1 ? undefined : "x", fixedrange: !zoomable(),
-        showticklabels: second === 1, nticks: 6, automargin: false,
-        title: second && level === Math.floor((n - 1 - column) / columns) ? { text: "epoch", font: { color: colors.muted, size: 12 }, standoff: 4 } : undefined,
+        showticklabels: second === some - 1, nticks: 6, automargin: false,
+        title: second === some - 1 && level === Math.floor((n - 1 - column) / columns) ? { text: "epoch", font: { color: colors.muted, size: 12 }, standoff: 4 } : undefined,
       });
       all["yaxis" + key] = axis(colors, {
-        domain: [y0, y1], anchor: "x" + key, range: second ? [0, chart.ceiling] : [0, 102], fixedrange: !zoomable(),
+        domain: [y0, y1], anchor: "x" + key, range: reach(upright), fixedrange: !zoomable(),
         matches: place === 0 ? undefined : second ? "y2" : "y", showticklabels: column === 0, automargin: false,
-        tickvals: second ? undefined : [0, 25, 50, 75, 100], nticks: 5,
-        title: column === 0 ? { text: second ? "loss, nats" : "accuracy, %", font: { color: colors.muted, size: 12 }, standoff: 6 } : undefined,
+        tickvals: upright.share ? [0, 25, 50, 75, 100] : undefined, nticks: 5,
+        title: column === 0 ? { text: safe(upright.title), font: { color: colors.muted, size: 12 }, standoff: 6 } : undefined,
       });
       for (const [split, name, color, dash] of series) {
         const curve = rung[split][measure], axes = { xaxis: "x" + key, yaxis: "y" + key };
@@ -61,17 +63,16 @@ function panelCurves(chart, { width, colors, narrow }) {
           data.push({ ...axes, x: [...curve.x, ...[...curve.x].reverse()], y: [...curve.high, ...[...curve.low].reverse()], fill: "toself", fillcolor: faded(color, 0.2), line: { width: 0 }, mode: "lines", hoverinfo: "skip", showlegend: false });
         }
         if (curve.x.length) {
-          data.push({ ...axes, x: curve.x, y: curve.mean, mode: "lines", name, line: { color, width: 2, dash }, showlegend: place === 0 && second === 0, hovertemplate: `${name} ${percentOf(measure)}<extra></extra>` });
+          data.push({ ...axes, x: curve.x, y: curve.mean, mode: "lines", name, line: { color, width: 2, dash }, showlegend: place === 0 && second === 0, hovertemplate: `${name} ${figureOf(upright)}<extra></extra>` });
         }
         for (const failed of rung.failed) {
           const broken = failed[split][measure];
           if (!broken.x.length) continue;
-          data.push({ ...axes, x: broken.x, y: broken.mean, mode: "lines+markers", showlegend: false, line: { color, width: 1, dash }, marker: { symbol: "x", color, size: broken.x.map((_, i) => (i === broken.x.length - 1 ? 8 : 0)) }, hovertemplate: `seed ${failed.seed} failed, ${name} ${percentOf(measure)}<extra></extra>` });
+          data.push({ ...axes, x: broken.x, y: broken.mean, mode: "lines+markers", showlegend: false, line: { color, width: 1, dash }, marker: { symbol: "x", color, size: broken.x.map((_, i) => (i === broken.x.length - 1 ? 8 : 0)) }, hovertemplate: `seed ${failed.seed} failed, ${name} ${figureOf(upright)}<extra></extra>` });
         }
       }
     });
-    const ends = ["train", "other"].map((split) => rung[split].accuracy.mean.at(-1));
-    const last = ends[0] === undefined ? "no curve yet" : narrow ? `${ends[0].toFixed(1)} / ${(ends[1] ?? 0).toFixed(1)} %` : `train ${ends[0].toFixed(1)} %, ${chart.other} ${(ends[1] ?? 0).toFixed(1)} %`;
+    const last = lastFigures(rung, chart, narrow);
     annotations.push({
       xref: "paper", yref: "paper", x: x0, y: up(top - 2), xanchor: "left", yanchor: "bottom", align: "left", showarrow: false,
       text: `<b>${safe(shorten(rung.name, narrow ? 16 : 24))}</b><br><span style="color:${colors.muted};font-size:11.5px">${last}${rung.note ? `<br><span style="color:${colors.hurt}">${rung.note}</span>` : noted ? "<br> " : ""}</span>`,
@@ -82,24 +83,41 @@ function panelCurves(chart, { width, colors, narrow }) {
   return { data, layout: all };
 }
 
+function reach(upright) {
+  return upright.share ? [0, 102] : upright.range; // a curve along the frame would be halved
+}
+
+// The first measure of both splits at their last epochs; a command may have told of one alone.
+function lastFigures(rung, chart, narrow) {
+  const { measure, share, unit } = chart.axes[0];
+  const behind = unit ? ` ${unit}` : "";
+  const ends = [["train", "train"], ["other", chart.other]]
+    .map(([split, name]) => [name, rung[split][measure].mean.at(-1)]).filter(([, value]) => value !== undefined)
+    .map(([name, value]) => [name, value.toFixed(share ? 1 : 3)]);
+  if (!ends.length) return "no curve yet";
+  return narrow ? ends.map(([, value]) => value).join(" / ") + behind : ends.map(([name, value]) => `${name} ${value}${behind}`).join(", ");
+}
+
 function overlayCurves(chart, { width, colors, narrow }) {
   const dark = parseInt(colors.page.slice(1, 3), 16) < 128;
   const hues = RUNG_COLORS[dark ? "dark" : "light"];
-  const data = [];
+  const data = [], [first, second] = chart.axes;
   chart.rungs.forEach((rung, place) => {
     const color = hues[place % hues.length], symbol = RUNG_SHAPES[place % RUNG_SHAPES.length];
-    ["accuracy", "loss"].forEach((measure, second) => {
-      const axes = { xaxis: second ? "x2" : "x", yaxis: second ? "y2" : "y", legendgroup: String(place) };
+    let named = false; // in the legend, by the first of its curves that there is
+    chart.axes.forEach((upright, second) => {
+      const measure = upright.measure, axes = { xaxis: second ? "x2" : "x", yaxis: second ? "y2" : "y", legendgroup: String(place) };
       for (const split of ["other", "train"]) {
         const curve = rung[split][measure];
         if (!curve.x.length) continue;
         data.push({
           ...axes, x: curve.x, y: curve.mean, name: safe(shorten(rung.name, 30)), mode: split === "other" ? "lines+markers" : "lines",
           line: { color, width: split === "other" ? 2 : 1.2, dash: split === "other" ? "solid" : "dot" },
-          marker: { symbol, size: 8, color, maxdisplayed: 5 }, showlegend: split === "other" && second === 0,
+          marker: { symbol, size: 8, color, maxdisplayed: 5 }, showlegend: !named,
           hoverinfo: split === "other" ? undefined : "skip",
-          hovertemplate: split === "other" ? `${safe(shorten(rung.name, 30))} ${percentOf(measure)}<extra></extra>` : undefined,
+          hovertemplate: split === "other" ? `${safe(shorten(rung.name, 30))} ${figureOf(upright)}<extra></extra>` : undefined,
         });
+        named = true;
       }
     });
   });
@@ -109,11 +127,13 @@ function overlayCurves(chart, { width, colors, narrow }) {
   const all = layout(colors, {
     height: narrow ? 760 : 470, margin: { l: 58, r: 14, t: 30, b: narrow ? 130 : 96 }, hovermode: "closest", dragmode: zoomable() ? "zoom" : false, showlegend: true,
     legend: { orientation: "h", x: 0, y: narrow ? -0.1 : -0.2, yanchor: "top", font: { color: colors.ink } },
-    xaxis: axis(colors, { ...wide, domain: narrow ? [0, 1] : [0, 0.46], anchor: "y" }),
-    xaxis2: axis(colors, { ...wide, domain: narrow ? [0, 1] : [0.54, 1], anchor: "y2", matches: "x" }),
-    yaxis: axis(colors, { ...shared, domain: narrow ? [0.55, 1] : [0, 1], range: [0, 102], anchor: "x", title: title(`accuracy, %: ${chart.other} solid, train dotted`) }),
-    yaxis2: axis(colors, { ...shared, domain: narrow ? [0, 0.43] : [0, 1], range: [0, chart.ceiling], anchor: "x2", title: title("loss, nats") }),
+    xaxis: axis(colors, { ...wide, domain: narrow || !second ? [0, 1] : [0, 0.46], anchor: "y" }),
+    yaxis: axis(colors, { ...shared, domain: narrow && second ? [0.55, 1] : [0, 1], range: reach(first), anchor: "x", title: title(`${safe(first.title)}: ${chart.other} solid, train dotted`) }),
   });
+  if (second) {
+    all.xaxis2 = axis(colors, { ...wide, domain: narrow ? [0, 1] : [0.54, 1], anchor: "y2", matches: "x" });
+    all.yaxis2 = axis(colors, { ...shared, domain: narrow ? [0, 0.43] : [0, 1], range: reach(second), anchor: "x2", title: title(safe(second.title)) });
+  }
   return { data, layout: all };
 }
 

@@ -163,21 +163,27 @@ def _rules(findings: AnyFindings) -> list[tuple[str, str]]:
         case SweepFindings():
             return rules_of_sweep(findings)
         case CurveFindings():
-            sizes = listing([f"{size.images:,}" for size in findings.sizes])
-            return [
-                ("Sizes", f"{sizes} training images, each within the next, every class by its share"),
-                (
-                    "Budget",
-                    "as many steps as the largest size" if findings.equal_steps else "as many epochs for each size",
-                ),
-                (
-                    "Fit",
-                    f"power laws from guessing ({percent(findings.guess)} of test is right by it) with and without a "
-                    "floor, averaged by their weights; intervals are for what would be measured",
-                ),
-            ]
+            return rules_of_curve(findings)
         case _:
             assert_never(findings)
+
+
+def rules_of_curve(findings: CurveFindings) -> list[tuple[str, str]]:
+    """Return which sizes a curve has, what each was trained for, and what was fitted to them."""
+    fit = "with and without a floor, averaged by their weights; intervals are for what would be measured"
+    if findings.of_command:
+        sizes = listing([f"{100 * size.share:g} %" for size in findings.sizes])
+        return [
+            ("Sizes", f"{sizes} of the training images, drawn by the command"),
+            ("Fit", f"power laws from an error of {percent(1 - findings.guess)} {fit}"),
+        ]
+    sizes = listing([f"{size.images:,}" for size in findings.sizes])
+    guess = f"power laws from guessing ({percent(findings.guess)} of test is right by it)"
+    return [
+        ("Sizes", f"{sizes} training images, each within the next, every class by its share"),
+        ("Budget", "as many steps as the largest size" if findings.equal_steps else "as many epochs for each size"),
+        ("Fit", f"{guess} {fit}"),
+    ]
 
 
 def judged_by(findings: Findings) -> str:

@@ -25,9 +25,10 @@ from stepladder.report.figures.style import (
     write_header,
     write_legend,
 )
+from stepladder.report.sections.curves.axes import CurveAxis, held_out_axes
 from stepladder.report.units import count
 from stepladder.studies.design.sweeps import Value, as_text
-from stepladder.studies.judging.curves import Curves, MeanCurve, Measure, RungCurves
+from stepladder.studies.judging.curves import Measure, RungCurves
 from stepladder.studies.judging.points import SweepFindings
 
 _HIGH: dict[Measure, float] = {"accuracy": 1.9, "loss": 1.5}  # inches
@@ -65,10 +66,11 @@ def draw_sweep_curves(findings: SweepFindings, *, compact: bool = False) -> Figu
         handles = _handles(findings, firsts, single)
         columns = max(1, min(len(handles), int(width // 1.25)))
         top = header_height(header) + 0.22 * -(-len(handles) // columns) + 0.2
-        block = titled + sum(_HIGH.values()) + between + bottom
+        drawn = held_out_axes(findings)
+        block = titled + sum(_HIGH[measure] for measure in drawn) + between * (len(drawn) - 1) + bottom
         height = top + rows * block
         figure = new_figure(width, height)
-        ceiling = _loss_ceiling(findings.curves, len(study.record.data.class_names))
+        last = list(drawn)[-1]
         for number, (rest, members) in enumerate(groups.items()):
             column, level = number % abreast, number // abreast
             x, y = left + column * (wide + gap), height - top - level * block
@@ -80,23 +82,24 @@ def draw_sweep_curves(findings: SweepFindings, *, compact: bool = False) -> Figu
                     x / width, (y - 0.14) / height, printable(title), fontsize=9, fontweight="bold", va="center"
                 )
             y -= titled
-            for measure, high in _HIGH.items():
+            for measure, upright in drawn.items():
+                high = _HIGH[measure]
                 y -= high
                 axes = figure.add_axes(
                     (x / width, y / height, wide / width, high / height), label=f"{number}-{measure}"
                 )
-                axes.set_ylim(0, 100 if measure == "accuracy" else ceiling)
+                axes.set_ylim(upright.low, _top(findings, measure, upright))
                 axes.set_xlim(0, max(findings.curves.last_epoch, 1))
                 axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-                _draw_lines(axes, findings, members, firsts, measure, single)
-                if measure == "accuracy":
+                _draw_lines(axes, findings, members, firsts, (measure, upright), single)
+                if measure != last:
                     axes.tick_params(labelbottom=False)
                 else:
                     axes.set_xlabel("epoch")
                 if column:
                     axes.tick_params(labelleft=False)
                 else:
-                    axes.set_ylabel("validation accuracy, %" if measure == "accuracy" else "validation loss, nats")
+                    axes.set_ylabel(f"validation {upright.title}")
                 y -= between
         write_header(figure, "Curves of all points", header)
         write_legend(figure, handles, header_height(header) + 0.08, columns, 2.2)
@@ -108,7 +111,7 @@ def _draw_lines(
     findings: SweepFindings,
     members: Sequence[int],
     firsts: Sequence[Value],
-    measure: Measure,
+    drawn: tuple[Measure, CurveAxis],
     single: bool,
 ) -> None:
     chosen = {point.name for point in findings.best.points} if findings.best else set()
@@ -119,31 +122,34 @@ def _draw_lines(
         else:
             color, dashes = line_style(firsts.index(findings.sweep.points[position][0]), len(firsts))
             line = 1.5
-        _draw_point(axes, curves, measure, color, dashes, line, band=not single)
+        _draw_point(axes, curves, drawn, color, dashes, line, band=not single)
 
 
 def _draw_point(
-    axes: Axes, curves: RungCurves, measure: Measure, color: str, dashes: Any, line: float, *, band: bool
+    axes: Axes,
+    curves: RungCurves,
+    drawn: tuple[Measure, CurveAxis],
+    color: str,
+    dashes: Any,
+    line: float,
+    *,
+    band: bool,
 ) -> None:
+    measure, upright = drawn
     for failed in curves.failed.values():
-        epochs, values = _scaled(failed.watched[measure], measure, "mean")
+        epochs, values = failed.watched[measure].epochs, upright.place(failed.watched[measure].mean)
         if epochs:
             axes.plot(epochs, values, color=color, lw=0.9, ls=dashes)
             end = min(values[-1], axes.get_ylim()[1])
             axes.plot(epochs[-1], end, "x", color=color, ms=6, mew=1.6, clip_on=False)
     mean = curves.mean.watched[measure]
-    epochs, values = _scaled(mean, measure, "mean")
+    epochs, values = mean.epochs, upright.place(mean.mean)
     if not epochs:
         return
     if curves.finished > 1 and band:
-        low, high = (_scaled(mean, measure, end)[1] for end in ("low", "high"))
+        low, high = upright.place(mean.low), upright.place(mean.high)
         axes.fill_between(epochs, low, high, color=color, alpha=0.16, lw=0)
     axes.plot(epochs, values, color=color, lw=line, ls=dashes, zorder=4 if color == INK else 3)
-
-
-def _scaled(curve: MeanCurve, measure: Measure, which: str) -> tuple[list[int], list[float]]:
-    values: list[float] = getattr(curve, which)
-    return curve.epochs, [100 * value for value in values] if measure == "accuracy" else values
 
 
 def line_style(position: int, lines: int) -> tuple[str, Any]:
@@ -167,8 +173,11 @@ def _handles(findings: SweepFindings, firsts: Sequence[Value], single: bool) -> 
     return handles
 
 
-def _loss_ceiling(curves: Curves, classes: int) -> float:
-    """Where the loss axis ends: guessing costs ln(classes), and what is far above does not stretch the axis."""
-    guess = math.log(max(classes, 2))
+def _top(findings: SweepFindings, measure: Measure, upright: CurveAxis) -> float:
+    """Where an axis ends: of losses, guessing costs ln(classes), and what is far above does not stretch the axis."""
+    curves, record = findings.curves, findings.study.record
+    if measure != "loss" or record.scores is not None:
+        return upright.high
+    guess = math.log(max(len(record.data.class_names), 2))
     seen = [value for rung in curves.rungs for value in rung.mean.watched["loss"].high]
     return min(1.06 * max([*seen, 1.1 * guess]), 2.5 * guess)
