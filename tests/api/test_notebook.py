@@ -79,6 +79,7 @@ def answer(client: BlockingKernelClient, asked: str) -> dict[str, Any]:
             return content
 
 
+@pytest.mark.soak  # tests/api/test_verbs.py stops one outside a notebook
 def test_ctrl_c_keeps_a_checkpoint(tmp_path: Path) -> None:
     manager, client = start_new_kernel(kernel_name="python3", cwd=str(tmp_path))
     try:

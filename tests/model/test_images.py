@@ -159,7 +159,7 @@ def test_a_folder_is_taken_whole_and_labelled_by_its_folders(photos):
     expected = [("cat/1.png", 0), ("cat/deep/2.png", 0), ("dog/1.png", 1), ("other/3.png", None)]
     found = find_images([str(photos)], CLASSES)
     assert found.files == tuple(ImageFile(photos / name, label) for name, label in expected)
-    assert found.notes == ("Passed over, as none of the images: hidden (1), .DS_Store (1), Thumbs.db (1).",)
+    assert found.notes == ("Passed over, as none of the images: .DS_Store (1), Thumbs.db (1), hidden (1).",)
 
 
 def test_a_class_folder_itself_labels_what_it_holds(photos):
@@ -250,7 +250,7 @@ def test_patterns_and_lists_pass_over_what_a_folder_does_and_one_file_alone_is_t
     (photos / "cat" / "@eaDir" / "t.jpg").touch()
     found = find_images([str(photos / "dog" / "*"), str(photos / "cat" / "*")], CLASSES)
     assert [file.path.name for file in found.files] == ["1.png", "1.png", "2.png"]
-    assert found.notes == ("Passed over, as none of the images: Thumbs.db (1), @eaDir (1).",)
+    assert found.notes == ("Passed over, as none of the images: @eaDir (1), Thumbs.db (1).",)
     listed = [str(photos / "cat" / "@eaDir" / "t.jpg"), str(photos / "cat" / "1.png")]
     assert [file.path.name for file in find_images(["-"], CLASSES, listed).files] == ["1.png"]
     alone = str(photos / "dog" / "Thumbs.db")

@@ -62,6 +62,7 @@ def test_what_the_file_says_of_itself_comes_along(file, digits, tmp_path):
     assert graph.get_rt_info(["stepladder", "card"]).astype(str) == "# A card\n"
 
 
+@pytest.mark.soak
 def test_images_of_any_size_too(resizing, digits, tmp_path):
     images = [np.random.default_rng(0).integers(0, 256, (side, 30, 1), dtype=np.uint8) for side in (20, 31)]
     file, _ = resizing

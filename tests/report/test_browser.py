@@ -131,11 +131,11 @@ return [box.left + across._offset + across.d2p(trace.x[place]), box.top + down._
     ("chart", "words"),
     [
         ("ladder", "seed 3"),
-        ("effects", "seed 2"),
         ("curves", "validation"),
         ("confusion", "found"),
-        ("classes", "95 % interval"),
-        ("calibration", "sure"),
+        pytest.param("effects", "seed 2", marks=pytest.mark.soak),
+        pytest.param("classes", "95 % interval", marks=pytest.mark.soak),
+        pytest.param("calibration", "sure", marks=pytest.mark.soak),
     ],
 )
 def test_hover_tells_the_figures(browser: Browser, pages: dict[str, Path], chart: str, words: str) -> None:

@@ -216,6 +216,13 @@ _LEARNING = (
         "doi:10.1109/CVPR.2005.16",
     ),
     _work(
+        "fifield2019better",
+        "Fifield, David",
+        "A Better Zip Bomb",
+        "USENIX Workshop on Offensive Technologies",
+        "https://www.usenix.org/conference/woot19/presentation/fifield",
+    ),
+    _work(
         "geifman2017selective",
         "Geifman, Yonatan; El-Yaniv, Ran",
         "Selective Classification for Deep Neural Networks",
@@ -1271,6 +1278,14 @@ _STATISTICS = (
         "The Large-Sample Distribution of the Likelihood Ratio for Testing Composite Hypotheses",
         "The Annals of Mathematical Statistics",
         "doi:10.1214/aoms/1177732360",
+        "article",
+    ),
+    _work(
+        "wilks1941determination",
+        "Wilks, Samuel S.",
+        "Determination of Sample Sizes for Setting Tolerance Limits",
+        "The Annals of Mathematical Statistics",
+        "doi:10.1214/aoms/1177731788",
         "article",
     ),
     _work(

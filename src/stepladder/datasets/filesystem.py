@@ -41,7 +41,7 @@ class FileEntry(NamedTuple):
 
 
 class Stat(Protocol):
-    """What is used of ``os.stat_result``: bytes, and nanoseconds since 1970."""
+    """What is used of ``os.stat_result``: bytes, and nanoseconds since the epoch."""
 
     @property
     def st_size(self) -> int: ...  # noqa: D102 (as os.stat_result has them)

@@ -160,7 +160,7 @@ def check_texts(figure: Figure) -> None:
     assert not covered, covered
 
 
-@pytest.mark.parametrize("draw", [draw_ladder, draw_curves, draw_forest])
+@pytest.mark.parametrize("draw", [draw_ladder, pytest.param(draw_curves, marks=pytest.mark.soak), draw_forest])
 def test_files_are_deterministic_small_and_keep_their_text(make_study, draw):
     study = make_study(rungs=6, seeds=3)
     svg, png = to_svg(draw(make_findings(study))), to_png(draw(make_findings(study)))

@@ -46,6 +46,7 @@ def test_a_study_takes_over_what_another_trained_and_reads_test_anew(stepladder:
     assert "4 of 6 trials from one" in Path("two/report.md").read_text()
 
 
+@pytest.mark.soak
 def test_what_was_fitted_when_test_was_read_is_left_too(stepladder: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     """The temperature is told when test is read, so that what an earlier reading told may not stay."""
     told = "stepladder.studies.running.reading.calibration.tells_temperature"
@@ -129,6 +130,7 @@ def test_what_is_no_study_is_refused(stepladder: Call) -> None:
     assert not Path("two").exists()
 
 
+@pytest.mark.soak
 def test_a_study_that_has_not_read_test_may_get_rungs(stepladder: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     command = ("study", "digits", *SMALL, "--out", "one")
     with monkeypatch.context() as unread:  # as when it is stopped before the last trial
