@@ -25,12 +25,12 @@ from stepladder.studies.forecast import choose_spread
 from stepladder.studies.running.cluster.session import ending
 from stepladder.studies.scores.command_record import Origin, make_curve_record, make_record
 from stepladder.studies.scores.commands import CommandPlan
+from stepladder.studies.scores.environment import describe_code, describe_python
 from stepladder.studies.scores.forecasting import CommandForecast, forecast_commands
 from stepladder.studies.scores.running import (
     CommandCallbackList,
     CommandCallbacks,
     CommandExecution,
-    describe_code,
     run_commands,
 )
 from stepladder.studies.scores.sweeping import sweep_commands
@@ -75,7 +75,7 @@ def study_command(
     rules, execution = rules or Rules(), execution or CommandExecution()
     seeds = _checked(seeds, rules, execution)
     folder = _folder(plan, out)
-    record = make_record(plan, seeds, rules, _origin(folder, execution))
+    record = make_record(plan, seeds, rules, _origin(folder, execution, plan))
     most = most_seeds(seeds, rules) if seeds == "auto" else None
     with _reported(folder, callbacks) as watching:
         run_commands(record, folder, rules, execution, watching, most=most)
@@ -145,7 +145,7 @@ def sweep_command(
             asked,
             folder,
             seeds=seeds,
-            origin=_origin(folder, execution),
+            origin=_origin(folder, execution, plan),
             execution=execution,
             callbacks=watching,
         )
@@ -182,7 +182,7 @@ def curve_command(
     execution = execution or CommandExecution()
     check_seeds(seeds)
     folder = Path(out) if out is not None else Path("studies") / "command-curve"
-    record = make_curve_record(plan, fractions, seeds, _origin(folder, execution))
+    record = make_curve_record(plan, fractions, seeds, _origin(folder, execution, plan))
     with _reported(folder, callbacks) as watching:
         run_commands(record, folder, Rules(), execution, watching)
     return cast("Curve", as_result(work_out(load_study(folder))))
@@ -238,14 +238,15 @@ def _folder(plan: CommandPlan, out: Path | str | None) -> Path:
     return Path("studies") / f"command-{last}".replace(" ", "-")
 
 
-def _origin(folder: Path, execution: CommandExecution) -> Origin:
+def _origin(folder: Path, execution: CommandExecution, plan: CommandPlan | None = None) -> Origin:
+    """Return where a record comes from; without a ``plan`` nothing is run to find out."""
     versions = {name: value for name, value in describe_versions().items() if name in ("python", "stepladder")}
     return Origin(
         name=folder.name,
         machine=describe_machine(torch.device("cuda" if torch.cuda.is_available() else "cpu")),
         command=execution.command,
         created=now(),
-        versions=versions | describe_code(Path.cwd()),
+        versions=versions | describe_code(Path.cwd()) | (describe_python(plan.run, Path.cwd()) if plan else {}),
     )
 
 

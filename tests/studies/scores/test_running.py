@@ -28,7 +28,6 @@ from stepladder.studies.scores.running import (
     CommandCallbacks,
     CommandExecution,
     CommandSchedule,
-    describe_code,
     run_commands,
 )
 from stepladder.training.stop import Stop, Stopped
@@ -314,19 +313,6 @@ def test_what_an_earlier_attempt_left_running_is_ended(tmp_path: Path) -> None:
         for one in (process, other):
             one.kill()
             one.wait()
-
-
-def test_the_commit_of_the_code_is_recorded(tmp_path: Path) -> None:
-    assert describe_code(tmp_path) == {}
-    for words in (
-        ["init", "-q"],
-        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "x"],
-    ):
-        subprocess.run(["git", "-C", str(tmp_path), *words], check=True)
-    commit = subprocess.run(
-        ["git", "-C", str(tmp_path), "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-    )
-    assert describe_code(tmp_path) == {"git commit": commit.stdout.strip()}
 
 
 def test_json_of_the_record_has_the_command(tmp_path: Path) -> None:

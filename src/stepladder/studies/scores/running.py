@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -460,22 +459,3 @@ def _tail(path: Path) -> str:
 def _last_line(path: Path) -> str:
     lines = [line.strip() for line in _tail(path).splitlines() if line.strip()]
     return lines[-1][:300] if lines else ""
-
-
-def describe_code(
-    folder: Path, run: Callable[..., subprocess.CompletedProcess[str]] = subprocess.run
-) -> dict[str, str]:
-    """Return the git commit that the code is of, and whether it was changed since; nothing outside a repository."""
-
-    def git(*words: str) -> str | None:
-        try:
-            done = run(["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=10, check=False)
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    commit = git("rev-parse", "HEAD")
-    if not commit:
-        return {}
-    changed = git("status", "--porcelain", "--untracked-files=no")
-    return {"git commit": f"{commit}, changed since" if changed else commit}

@@ -102,7 +102,10 @@ def _nodes(findings: AnyFindings) -> list[tuple[str, str]]:
 
 def platform(record: StudyRecord) -> list[tuple[str, str]]:
     """Return the versions and the machine that a study was planned on, as (what, which) pairs."""
-    return [*record.versions.items(), ("machine", describe_machine(record.machine))]
+    versions = dict(record.versions)
+    if "packages" in versions:  # a page of them: study.json has their names
+        versions["packages"] = f"{versions['packages'].count(',') + 1:,}, named in study.json"
+    return [*versions.items(), ("machine", describe_machine(record.machine))]
 
 
 def describe_readings(study: SavedStudy) -> str:
