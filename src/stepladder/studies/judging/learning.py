@@ -27,6 +27,7 @@ from stepladder.studies.files.predictions import read_predictions
 from stepladder.studies.files.records import SavedStudy, SavedTrial, StudyRecord, TrialResult
 from stepladder.studies.judging.distributions import chance_of_at_least, exact_interval
 from stepladder.training.history import TRAIN_SAMPLE, EpochRecord
+from stepladder.training.metrics import macro_f1
 
 #: Level of the tests: answers that do depend on the class are shown to, where less than this would come by chance.
 ALPHA = 0.05
@@ -467,20 +468,15 @@ def _spread_of(
     """Return over which classes the answers spread; nothing where they were not saved."""
     if predicted is None:
         return {}
-    from sklearn.metrics import f1_score
-
     times = np.sum([np.bincount(answer, minlength=len(class_names)) for answer in predicted], axis=0)
     single = [int(answer[0]) for answer in predicted if (answer == answer[0]).all()]
-    scores = [
-        f1_score(labels, answer, labels=np.arange(len(class_names)), average="macro", zero_division=0)
-        for answer in predicted
-    ]
+    scores = [macro_f1(np.eye(len(class_names))[answer], labels) for answer in predicted]
     return {
         "single": len(single),
         "named": tuple(class_names[label] for label in sorted(set(single))),
         "top": class_names[int(times.argmax())],
         "top_share": float(times.max() / times.sum()),
-        "macro_f1": fmean(map(float, scores)),
+        "macro_f1": fmean(scores),
         "entropy": _entropy(times),
     }
 
