@@ -110,7 +110,7 @@ def test_no_message_of_the_library_names_a_flag() -> None:
     others |= {("template.py", "--bibtex")}  # a comment in the file that a user goes on with
     # Of the user's own command, and of git.
     others |= {("commands.py", flag) for flag in ("--seed", "--out", "--mixup", "--read-test", "--fraction")}
-    others |= {("running.py", flag) for flag in ("--porcelain", "--untracked-files")}
+    others |= {("environment.py", flag) for flag in ("--porcelain", "--untracked-files")}
     # Of ray start.
     others |= {("address.py", "--head"), ("session.py", "--head"), ("session.py", "--object-store-memory")}
     # Of commands that docstrings name, of one that a page shows and starts, and of the command that serves that page.
