@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from stepladder.api.command_progress import CommandLines, make_command_progress
 from stepladder.api.commands import curve_command, plan_command, study_command, sweep_command
+from stepladder.api.results import Curve, Study, Sweep
 from stepladder.cli.command_options import DEFAULT_COMMAND, CommandOptions, ProgramOptions
 from stepladder.cli.console import at_work, make_aside, make_console, print_json, typed_command
 from stepladder.cli.flags import to_flags
@@ -125,24 +126,12 @@ def study_of_command(command: CommandOptions, rungs: tuple[str, ...], out: Path 
     """Run the user's command for every rung and seed, and print what the evidence holds."""
     given.check()
     plan, execution = given.plan(command, rungs), given.execution(command)
-    console = make_console(given.options.as_json)
-    lines = _progress(given)
-    with at_work(console, _stopping(execution), given.options.as_json):
-        try:
-            done = study_command(
-                plan,
-                seeds=given.rules.number_of_seeds(),
-                out=out,
-                rules=given.library_rules(plan),
-                execution=execution,
-                callbacks=lines,
-            )
-        finally:
-            lines.stop()
-    print_report(console, done.findings, to_flags)
-    if given.options.as_json:
-        print_json(build_document(done.findings))
-    return 1 if any(trial.result.status == "failed" for trial in done.trials) else 0
+    seeds, rules = given.rules.number_of_seeds(), given.library_rules(plan)
+    return _carried_out(
+        given,
+        execution,
+        lambda lines: study_command(plan, seeds=seeds, out=out, rules=rules, execution=execution, callbacks=lines),
+    )
 
 
 def sweep_of_command(
@@ -155,17 +144,11 @@ def sweep_of_command(
     """
     given.check()
     plan, execution = given.plan(command), given.execution(command, typed)
-    console = make_console(given.options.as_json)
-    lines = _progress(given)
-    with at_work(console, _stopping(execution), given.options.as_json):
-        try:
-            done = sweep_command(plan, asked, seeds=seeds, out=out, execution=execution, callbacks=lines)
-        finally:
-            lines.stop()
-    print_report(console, done.findings, to_flags)
-    if given.options.as_json:
-        print_json(build_document(done.findings))
-    return 1 if any(trial.result.status == "failed" for trial in done.trials) else 0
+    return _carried_out(
+        given,
+        execution,
+        lambda lines: sweep_command(plan, asked, seeds=seeds, out=out, execution=execution, callbacks=lines),
+    )
 
 
 def curve_of_command(command: CommandOptions, fractions: str | None, seeds: int, out: Path | None, given: Given) -> int:
@@ -177,11 +160,22 @@ def curve_of_command(command: CommandOptions, fractions: str | None, seeds: int,
     given.check()
     sizes = SHARES if fractions is None else _fractions(fractions)
     plan, execution = given.plan(command), given.execution(command)
+    return _carried_out(
+        given,
+        execution,
+        lambda lines: curve_command(plan, sizes, seeds=seeds, out=out, execution=execution, callbacks=lines),
+    )
+
+
+def _carried_out(
+    given: Given, execution: CommandExecution, run: Callable[[CommandLines], Study | Sweep | Curve]
+) -> int:
+    """Run a command with its progress, print what was found, and return the exit code."""
     console = make_console(given.options.as_json)
     lines = _progress(given)
     with at_work(console, _stopping(execution), given.options.as_json):
         try:
-            done = curve_command(plan, sizes, seeds=seeds, out=out, execution=execution, callbacks=lines)
+            done = run(lines)
         finally:
             lines.stop()
     print_report(console, done.findings, to_flags)

@@ -32,7 +32,7 @@ from stepladder.report.sections.pool import (
 )
 from stepladder.report.sections.pool_techniques import PoolTechniquesSection
 from stepladder.report.sections.protocol import ProtocolSection
-from stepladder.report.sections.scores import CurveScoresSection, ScoresSection, SweepScoresSection
+from stepladder.report.sections.scores import CommandScoresSection, ScoresSection
 from stepladder.report.sections.sizes import SizesSection
 from stepladder.report.sections.sweep_curves import SweepCurvesSection
 from stepladder.report.sections.sweep_meaning import SweepMeaningSection
@@ -84,7 +84,7 @@ SCORE_SWEEP_SECTIONS: tuple[Section[SweepFindings], ...] = (
     SweepMeaningSection(),
     SweepPointsSection(),
     SweepCurvesSection(),
-    SweepScoresSection(),
+    CommandScoresSection[SweepFindings](),
 )
 
 #: Of a curve over the number of training images.
@@ -97,7 +97,7 @@ CURVE_SECTIONS: tuple[Section[CurveFindings], ...] = (
 #: Of a curve of a user's own command.
 SCORE_CURVE_SECTIONS: tuple[Section[CurveFindings], ...] = (
     SizesSection(),
-    CurveScoresSection(),
+    CommandScoresSection[CurveFindings](),
 )
 
 #: Of several studies side by side.

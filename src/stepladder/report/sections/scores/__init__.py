@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, assert_never
+from typing import Any, TypeVar, assert_never
 
 from stepladder.report.markdown import render_list
 from stepladder.report.section import Section
@@ -12,6 +12,8 @@ from stepladder.report.units import count, duration
 from stepladder.studies.findings import AnyFindings, Findings
 from stepladder.studies.judging.points import SweepFindings
 from stepladder.studies.judging.sizes import CurveFindings
+
+_Found = TypeVar("_Found", SweepFindings, CurveFindings)
 
 
 class ScoresSection(Section[Findings]):
@@ -31,32 +33,17 @@ class ScoresSection(Section[Findings]):
         return _as_markdown(self.values(findings))
 
 
-class SweepScoresSection(Section[SweepFindings]):
-    """What someone needs to judge how far the scores of a swept command can be believed."""
+class CommandScoresSection(Section[_Found]):
+    """What someone needs to judge how far a sweep or a curve of a command can be believed."""
 
     key = "protocol"
     heading = "How it was done"
 
-    def values(self, findings: SweepFindings) -> dict[str, Any]:
+    def values(self, findings: _Found) -> dict[str, Any]:
         """Return both lists of facts."""
         return {"protocol": facts(findings), "platform": describe_platform(findings.study.record)}
 
-    def markdown(self, findings: SweepFindings) -> str:
-        """Return the lists of facts."""
-        return _as_markdown(self.values(findings))
-
-
-class CurveScoresSection(Section[CurveFindings]):
-    """What someone needs to judge how far the curve of a command can be believed."""
-
-    key = "protocol"
-    heading = "How it was done"
-
-    def values(self, findings: CurveFindings) -> dict[str, Any]:
-        """Return both lists of facts."""
-        return {"protocol": facts(findings), "platform": describe_platform(findings.study.record)}
-
-    def markdown(self, findings: CurveFindings) -> str:
+    def markdown(self, findings: _Found) -> str:
         """Return the lists of facts."""
         return _as_markdown(self.values(findings))
 
