@@ -25,6 +25,8 @@ from stepladder.report.units import count, duration, percent
 DATA_VARIABLE = "STEPLADDER_ATLAS_DATA"
 #: What is committed.
 FINDINGS = Path(__file__).parent / "findings.json"
+#: Trials a setting where epochs and rates are looked for: what varies over sets decides there, seeds vary less.
+SETTINGS_SEEDS = 1
 
 
 def atlas(
@@ -43,6 +45,9 @@ def atlas(
     plan: Annotated[bool, Parameter(negative="", help="Measure, print what would be run, and run nothing.")] = False,
     plain: Annotated[
         bool, Parameter(negative="", help="Score frozen features and a logistic regression on the same photographs.")
+    ] = False,
+    settings: Annotated[
+        bool, Parameter(negative="", help="Train small sets over epochs and learning rates; sets that are asked for.")
     ] = False,
     page: Annotated[
         bool, Parameter(negative="", help="Write docs/what-helps-where.md and what users meet, of the findings alone.")
@@ -83,6 +88,12 @@ def atlas(
     chosen = [one for one in there if not only or one.name in only]
     if not chosen:
         raise StudyError(f"no set is there to be run; name the folder of the sets with `data`, or in {DATA_VARIABLE}")
+    if settings:
+        from benchmarks.atlas.settings import run_settings
+
+        for one in run_settings(chosen, out, SETTINGS_SEEDS, console):
+            console.print(f"{one.image_set}: {count(len(one.scores), 'setting')}", markup=False)
+        return 0
     allowed = parse_duration("`budget`", budget)
     share = sum(len(one.config.runs) for one in chosen) / sum(len(one.runs) for one in every)
     runs = plan_runs(chosen, out, allowed * share, seeds, console)

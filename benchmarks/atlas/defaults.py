@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -64,13 +64,23 @@ def leave_one_out(records: Sequence[SetRecord]) -> list[LeftOutSet]:
 
 def choose(records: Sequence[SetRecord]) -> str | None:
     """Return the rung, by its techniques, with the highest mean log odds on validation; None where none is common."""
-    worth: dict[str, list[float]] = {}
-    for record in records:
-        for rung in record.rungs:
-            if rung.validation is not None:
-                share = min(max(rung.validation, 0.5 / _IMAGES), 1 - 0.5 / _IMAGES)
-                worth.setdefault(_key(rung), []).append(math.log(share / (1 - share)))
-    everywhere = {key: fmean(values) for key, values in worth.items() if len(values) == len(records)}
+    return choose_best(
+        [{_key(rung): rung.validation for rung in record.rungs if rung.validation is not None} for record in records]
+    )
+
+
+def choose_best(scores: Sequence[Mapping[Hashable, float]]) -> Hashable | None:
+    """Return what all sets have and has the highest mean log odds of its accuracies; None where none is common.
+
+    Args:
+        scores: of each set, accuracies from 0 to 1 by what may be chosen.
+    """
+    worth: dict[Hashable, list[float]] = {}
+    for one in scores:
+        for key, accuracy in one.items():
+            share = min(max(accuracy, 0.5 / _IMAGES), 1 - 0.5 / _IMAGES)
+            worth.setdefault(key, []).append(math.log(share / (1 - share)))
+    everywhere = {key: fmean(values) for key, values in worth.items() if len(values) == len(scores)}
     return max(everywhere, key=lambda key: everywhere[key]) if everywhere else None
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchmarks.atlas.defaults import describe_defaults
 from benchmarks.atlas.plain import read_plain, render_plain
+from benchmarks.atlas.settings import read_settings, render_settings
 from stepladder.files import replace_bytes, replace_json, replace_text
 from stepladder.report.figures.style import to_png
 from stepladder.report.markdown import escape, render_list, render_table
@@ -94,6 +95,7 @@ def render_page(pool: PoolFile, found: PoolFindings) -> str:
         "Chosen by the validation images of all other sets, and scored on the test images of the set left out:",
         render_list(line.strip() for line in describe_defaults(pool)),
         *_beside_plain(pool),
+        *_settings(),
         "## The runs",
         *(escape(note) for note in pool.notes),
         *(
@@ -148,6 +150,12 @@ def _beside_plain(pool: PoolFile) -> list[str]:
         f"`{pool.command} --plain`.",
         table,
     ]
+
+
+def _settings() -> list[str]:
+    """Return what epochs and learning rate small sets choose, where somebody has measured it."""
+    parts = render_settings(read_settings())
+    return ["## Epochs and learning rate for small sets", *parts] if parts else []
 
 
 def _pooled(records: Sequence[SetRecord]) -> PoolFindings:
