@@ -91,8 +91,8 @@ def atlas(
     if settings:
         from benchmarks.atlas.settings import run_settings
 
-        for one in run_settings(chosen, out, SETTINGS_SEEDS, console):
-            console.print(f"{one.image_set}: {count(len(one.scores), 'setting')}", markup=False)
+        for found in run_settings(chosen, out, SETTINGS_SEEDS, console):
+            console.print(f"{found.image_set}: {count(len(found.scores), 'setting')}", markup=False)
         return 0
     allowed = parse_duration("`budget`", budget)
     share = sum(len(one.config.runs) for one in chosen) / sum(len(one.runs) for one in every)

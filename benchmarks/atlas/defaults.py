@@ -6,6 +6,7 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import TypeVar
 
 from benchmarks.atlas.running import network_of
 from stepladder.report.units import count, percent, points
@@ -13,6 +14,8 @@ from stepladder.studies.pool.files import PoolFile, RungScores, SetRecord, techn
 
 #: Validation accuracies of all images or none are taken for half an image away, of so many.
 _IMAGES = 1000
+
+K = TypeVar("K", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -69,13 +72,13 @@ def choose(records: Sequence[SetRecord]) -> str | None:
     )
 
 
-def choose_best(scores: Sequence[Mapping[Hashable, float]]) -> Hashable | None:
+def choose_best(scores: Sequence[Mapping[K, float]]) -> K | None:
     """Return what all sets have and has the highest mean log odds of its accuracies; None where none is common.
 
     Args:
         scores: of each set, accuracies from 0 to 1 by what may be chosen.
     """
-    worth: dict[Hashable, list[float]] = {}
+    worth: dict[K, list[float]] = {}
     for one in scores:
         for key, accuracy in one.items():
             share = min(max(accuracy, 0.5 / _IMAGES), 1 - 0.5 / _IMAGES)

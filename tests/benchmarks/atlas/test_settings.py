@@ -92,7 +92,7 @@ def test_a_set_is_trained_over_the_grid_without_reading_test(
     (one,) = read_settings(path)
     assert (one.image_set, one.images, one.seeds) == ("digits", 100, 1)
     assert sorted(one.of("small")) == [(1, 0.1), (1, 0.3), (2, 0.1), (2, 0.3)]
-    assert sorted(one.of("report")) == [(1, 0.1), (1, 0.3)]
+    assert sorted(one.of("report")) == [(20, 0.1), (20, 0.3)]
     assert 0 <= one.report <= 1
     assert "core" in one.machine
     assert "torch" in one.machine
