@@ -7,6 +7,9 @@ READY := $(VENV)/.ready
 # What starts a real Ray: a minute after its cluster has gone, Ray may end the process that had used it.
 RAY := tests/cli/test_cluster.py tests/studies/running/cluster/test_commands.py tests/studies/running/cluster/test_trials.py
 
+# Who asks Python to keep no bytecode would wait in every process that tests start: a thousand files compiled anew each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: study test trackio litert check bench simulate fuzz mutate soak examples site release setup clean help
 
 study: $(READY)  ## the first study: five techniques on handwritten digits, five seeds, a minute

@@ -1,12 +1,13 @@
-"""The rule that fits the atlas into a budget: equal shares, epochs first, then images, and no seed."""
+"""The rule that fits the atlas into a budget: equal shares, images first, then epochs, and no seed."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from benchmarks.atlas.planning import FEWEST_IMAGES, Run, describe_rule, fit_to_budget, read_plan, write_plan
+from benchmarks.atlas.planning import Run, describe_rule, fit_to_budget, read_plan, write_plan
 
 
 def made_run(name: str, seconds: float, epochs: int = 24) -> Run:
@@ -20,25 +21,32 @@ def test_all_is_run_as_it_is_where_there_is_time() -> None:
 
 
 def test_what_one_leaves_goes_to_the_others() -> None:
-    small, large, larger = fit_to_budget([made_run("a", 60), made_run("b", 600), made_run("c", 1200)], 660)
-    assert small.epochs == 24
-    assert (large.epochs, larger.epochs) == (12, 8)  # 300 s each: half of the one, a quarter of the other
-    assert (large.limit, large.seconds) == (None, 300)
+    small, large, larger = fit_to_budget([made_run("a", 60), made_run("b", 500), made_run("c", 600)], 660)
+    assert (small.limit, small.seconds) == (None, 60)
+    assert (large.limit, larger.limit) == (60, 50)  # 300 s each: of 100 images a class
+    assert (large.images, large.epochs, large.seconds) == (600, 24, 300)
 
 
-def test_images_are_cut_where_a_third_of_the_epochs_is_too_long() -> None:
-    (run,) = fit_to_budget([made_run("a", 2400)], 400)
-    assert (run.epochs, run.limit) == (8, 50)  # 800 s of 100 images a class: half of them
-    assert run.seconds == pytest.approx(400)
-    assert run.images == 500
+def test_epochs_are_cut_where_the_fewest_images_are_too_many() -> None:
+    (run,) = fit_to_budget([made_run("a", 2400)], 480)
+    assert (run.limit, run.images, run.epochs) == (40, 400, 12)  # 960 s of 24 epochs: half of them
+    assert run.seconds == pytest.approx(480)
     (least,) = fit_to_budget([made_run("a", 2400)], 1)
-    assert (least.epochs, least.limit) == (8, FEWEST_IMAGES)
-    assert least.seconds == pytest.approx(160)
+    assert (least.limit, least.epochs, least.seconds) == (40, 8, pytest.approx(320))
+
+
+def test_many_classes_keep_some_images_each_and_few_images_are_not_cut() -> None:
+    many = replace(made_run("a", 900), images=1000, classes=80)
+    (run,) = fit_to_budget([many], 300)
+    assert (run.limit, run.images, run.epochs) == (10, 800, 10)
+    few = replace(made_run("a", 900), images=300, classes=3)
+    (run,) = fit_to_budget([few], 450)
+    assert (run.limit, run.images, run.epochs) == (None, 300, 12)
 
 
 @pytest.mark.parametrize("budget", [400.0, 900.0, 2000.0])
 def test_the_budget_is_kept(budget: float) -> None:
-    runs = [made_run(name, seconds, 25) for name, seconds in (("a", 40), ("b", 400), ("c", 900), ("d", 1500))]
+    runs = [made_run(name, seconds, 25) for name, seconds in (("a", 40), ("b", 400), ("c", 800), ("d", 900))]
     assert sum(run.seconds for run in fit_to_budget(runs, budget)) <= budget * 1.0001
 
 
