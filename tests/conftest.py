@@ -34,6 +34,7 @@ from stepladder.studies.files.records import (
     TrialResult,
 )
 from stepladder.training.history import EpochRecord
+from tests.pictures import as_dots, rendered
 from tests.terminal import Terminal
 
 # Who runs the tests in the background ignores Ctrl-C, and so would every process that they start.
@@ -148,12 +149,17 @@ def stepladder(
     return call
 
 
-@pytest.fixture
+@pytest.fixture(scope="session", autouse=True)
 def pictures_as_dots() -> Iterator[None]:
-    """Pictures of reports are drawn, and dots are written in their place."""
-    from tests.pictures import as_dots  # here: it loads matplotlib
-
+    """Pictures of reports are drawn, and dots are written in their place, but for tests that look at them."""
     with as_dots():
+        yield
+
+
+@pytest.fixture(scope="module")
+def pictures_rendered() -> Iterator[None]:
+    """Pictures as users get them."""
+    with rendered():
         yield
 
 

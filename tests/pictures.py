@@ -1,6 +1,7 @@
 """The pictures of reports in tests of other things: drawn and not rendered, which is a third of a small study's time.
 
-``tests/report`` renders every kind of picture.
+All tests have dots for pictures but those of ``tests/report``, which renders every kind of picture, and those that ask
+for ``pictures_rendered``.
 """
 
 from __future__ import annotations

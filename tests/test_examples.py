@@ -156,7 +156,6 @@ def place(
     tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> Callable[[list[Block]], Path]:
     """What the examples speak of: folders of images, trained models, files of one's own."""
-    request.getfixturevalue("pictures_as_dots")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("stepladder.api.job.load_image_set", partial(load_image_set, limit=12))
     monkeypatch.setattr("stepladder.datasets.download.DOWNLOADS", tmp_path / "downloads", raising=False)

@@ -133,7 +133,6 @@ def test_a_folder_may_be_written_as_a_string(name: str) -> None:
         assert "Path" not in kinds or "str" in kinds, f"{name}({parameter.name}=...) takes no string"
 
 
-@pytest.mark.usefixtures("pictures_as_dots")
 def test_a_notebook_needs_no_path_objects(tmp_path: Path) -> None:
     images = stepladder.load_image_set("digits", limit=40)
     recipe = stepladder.RecipeOptions(

@@ -18,7 +18,6 @@ import torch
 from nbclient import NotebookClient
 
 from tests.api.test_notebook import masked, shown
-from tests.pictures import as_dots
 
 NOTEBOOKS = Path(__file__).parents[2] / "docs/notebooks"
 #: Three rungs in place of six, in one process.
@@ -88,7 +87,7 @@ def test_a_shorter_notebook_runs_and_its_solutions_hold(
     monkeypatch.chdir(tmp_path)
     notebook = shortened(name)
     there: dict[str, Any] = {}
-    with as_dots(), torch.random.fork_rng(devices=[]), plt.rc_context():
+    with torch.random.fork_rng(devices=[]), plt.rc_context():
         plt.switch_backend("agg")
         for cell in [cell for cell in notebook.cells if cell.cell_type == "code"]:
             code = "\n".join(line for line in cell.source.split("\n") if not line.startswith("%"))

@@ -10,7 +10,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -21,7 +21,6 @@ import torch
 
 from stepladder.answers.book import Demonstration, cut_out, output_name, raw_questions
 from stepladder.answers.numbers import numbers
-from tests.pictures import as_dots
 
 OUTPUTS = Path(__file__).parents[2] / "src/stepladder/answers/outputs"
 
@@ -47,12 +46,6 @@ def run_python(code: str) -> str:
         torch.manual_seed(0)
         exec(compile(code, "answer", "exec"), {})
     return printed.getvalue()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _pictures_as_dots() -> Iterator[None]:
-    with as_dots():
-        yield
 
 
 @pytest.mark.parametrize(("one", "name"), demonstrations(trains=False))

@@ -19,7 +19,6 @@ from stepladder.studies.files.records import TrialResult
 from stepladder.studies.files.store import load_study
 from stepladder.studies.judging.comparison import compare_studies
 from stepladder.studies.scores.running import CommandCallbacks
-from tests.pictures import as_dots
 
 RUN = """/bin/sh -c 'echo {{\\"val\\": 0.8{seed}1{options}, \\"test\\": 0.8{seed}2{options}}}'"""
 
@@ -31,8 +30,7 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_command_is_a_study_with_a_report() -> None:
     plan = stepladder.CommandPlan(RUN, ("base:", "+more:5"))
-    with as_dots():
-        study = stepladder.study_command(plan, seeds=3, execution=stepladder.CommandExecution(command="again"))
+    study = stepladder.study_command(plan, seeds=3, execution=stepladder.CommandExecution(command="again"))
     assert study.folder == Path("studies/command-more")
     assert [one.name for one in study.effects] == ["more"]
     assert study.effects[0].n == 3
@@ -49,8 +47,7 @@ def test_a_command_is_a_study_with_a_report() -> None:
 def test_the_reading_of_test_is_on_the_page() -> None:
     Path("run.sh").write_text("""test "$3" && echo '{"test": 0.8'$1$2'}' || echo '{"val": 0.8'$1$2'}'\n""")
     plan = stepladder.CommandPlan("/bin/sh run.sh {seed} {options} {read_test}", ("base:1", "more:5"))
-    with as_dots():
-        study = stepladder.study_command(plan, seeds=2)
+    study = stepladder.study_command(plan, seeds=2)
     assert [one.result.test_score for one in study.trials] == [0.801, 0.811, 0.805, 0.815]
     page = study.report_path.read_text(encoding="utf-8")
     assert "read once, after all training had ended" in page
@@ -58,8 +55,7 @@ def test_the_reading_of_test_is_on_the_page() -> None:
 
 
 def test_a_judge_of_the_folder_says_the_same() -> None:
-    with as_dots():
-        study = stepladder.study_command(stepladder.CommandPlan(RUN, ("base:", "+more:5")), seeds=3, out="here")
+    study = stepladder.study_command(stepladder.CommandPlan(RUN, ("base:", "+more:5")), seeds=3, out="here")
     assert stepladder.judge("here").effects == study.effects
     assert stepladder.judge("here/results.csv").effects == study.effects
 
@@ -77,8 +73,7 @@ def test_rules_of_images_are_refused() -> None:
 
 def test_a_study_of_a_users_own_command_is_checked_by_what_it_has(tmp_path: Path) -> None:
     run = """/bin/sh -c 'echo {{\\"test\\": 0.8{seed}{options}}}'"""
-    with as_dots():
-        stepladder.study_command(stepladder.CommandPlan(run, ("base:", "more:5")), seeds=2, out=tmp_path)
+    stepladder.study_command(stepladder.CommandPlan(run, ("base:", "more:5")), seeds=2, out=tmp_path)
     assert check_study(tmp_path) == []
     results = tmp_path / "results.csv"
     results.write_text(results.read_text().replace("0.8", "0.9", 1))
@@ -98,8 +93,7 @@ def test_the_page_is_written_as_runs_end_and_they_do_not_wait_for_it(tmp_path: P
         def ended(self, trial: CommandTrial, result: TrialResult) -> None:
             seen.append((tmp_path / "s/report.html").is_file())
 
-    with as_dots():
-        stepladder.study_command(plan, seeds=2, out=tmp_path / "s", callbacks=Reader())
+    stepladder.study_command(plan, seeds=2, out=tmp_path / "s", callbacks=Reader())
     assert seen == [False, True, True, True]
     # Pages of half a second take no more than a twentieth of the time.
     moments = iter([0.0, 0.5, 5.0, 10.6, 11.1])
@@ -115,8 +109,7 @@ def test_the_page_is_written_as_runs_end_and_they_do_not_wait_for_it(tmp_path: P
 
 def test_a_sweep_of_a_command_says_where_the_best_is() -> None:
     run = """/bin/sh -c 'echo {{\\"val\\": 0.{a}{seed}1}}'"""
-    with as_dots():
-        sweep = stepladder.sweep_command(stepladder.CommandPlan(run), {"a": [2, 5]}, seeds=2)
+    sweep = stepladder.sweep_command(stepladder.CommandPlan(run), {"a": [2, 5]}, seeds=2)
     assert sweep.folder == Path("studies/command-sweep-a")
     assert sweep.best is not None
     assert sweep.best.point.name == "a=5"
@@ -136,8 +129,7 @@ echo '{"val": 0.4'$1', "test": 0.4'$1$3', "history": "h.csv"}'
 def test_what_runs_tell_of_their_training_is_drawn() -> None:
     Path("run.sh").write_text(TELLING)
     plan = stepladder.CommandPlan("/bin/sh run.sh {seed} {out} {options}", ("base:1", "more:5"))
-    with as_dots():
-        study = stepladder.study_command(plan, seeds=3, out="s")
+    study = stepladder.study_command(plan, seeds=3, out="s")
     curves = study.findings.curves
     assert (curves.measures, curves.last_epoch) == (("accuracy", "loss"), 2)
     assert curves.rungs[0].mean.watched["accuracy"].low == pytest.approx([0.2, 0.4])
@@ -153,8 +145,7 @@ def test_what_runs_tell_of_their_training_is_drawn() -> None:
 def test_curves_of_a_score_of_no_known_unit_reach_from_the_lowest_to_the_highest() -> None:
     Path("run.sh").write_text(TELLING)
     plan = stepladder.CommandPlan("/bin/sh run.sh {seed} {out} {options}", ("base:1", "more:5"), metric="loss")
-    with as_dots():
-        study = stepladder.study_command(plan, seeds=2, out="s")
+    study = stepladder.study_command(plan, seeds=2, out="s")
     (axis,) = curve_axes(study.findings).values()
     assert (axis.title, axis.share, axis.factor) == ("loss", False, 1)
     assert (axis.low, axis.high) == pytest.approx((1.5 - 0.04, 2.3 + 0.04))
@@ -169,8 +160,7 @@ def test_curves_of_a_score_of_no_known_unit_reach_from_the_lowest_to_the_highest
 def test_a_history_that_cannot_be_drawn_is_said() -> None:
     Path("run.sh").write_text(TELLING.replace('"history": "h.csv"', '"history": "other.csv"'))
     plan = stepladder.CommandPlan("/bin/sh run.sh {seed} {out} {options}", ("base:1", "more:5"))
-    with as_dots():
-        study = stepladder.study_command(plan, seeds=2, out="s")
+    study = stepladder.study_command(plan, seeds=2, out="s")
     assert study.findings.curves.measures == ()
     assert not Path("s/figures/curves.png").exists()
     page = Path("s/report.md").read_text(encoding="utf-8")
@@ -179,9 +169,8 @@ def test_a_history_that_cannot_be_drawn_is_said() -> None:
 
 def test_a_sweep_draws_what_its_runs_tell() -> None:
     Path("run.sh").write_text(TELLING)
-    with as_dots():
-        plan = stepladder.CommandPlan("/bin/sh run.sh {seed} {out} {a}")
-        sweep = stepladder.sweep_command(plan, {"a": [2, 5]}, seeds=2, out="s")
+    plan = stepladder.CommandPlan("/bin/sh run.sh {seed} {out} {a}")
+    sweep = stepladder.sweep_command(plan, {"a": [2, 5]}, seeds=2, out="s")
     assert sweep.findings.curves.measures == ("accuracy", "loss")
     assert Path("s/figures/curves.png").is_file()
 
@@ -193,8 +182,7 @@ def test_a_curve_of_a_command_reads_test_last_and_fits_a_law() -> None:
         """test "$3" && echo '{"test": 0.'$a$1'}' || echo '{"val": 0.'$a$1'}'\n"""
     )
     plan = stepladder.CommandPlan("/bin/sh run.sh {seed} {fraction} {read_test}", diverged=0.1)
-    with as_dots():
-        curve = stepladder.curve_command(plan, seeds=3)
+    curve = stepladder.curve_command(plan, seeds=3)
     assert isinstance(curve, stepladder.Curve)
     assert curve.folder == Path("studies/command-curve")
     assert [(size.share, size.images) for size in curve.sizes] == [(0.1, None), (0.2, None), (0.5, None), (1.0, None)]
@@ -213,8 +201,7 @@ def test_a_curve_of_a_command_reads_test_last_and_fits_a_law() -> None:
 def test_runs_of_a_curve_that_fail_are_left_out_and_what_diverged_counts() -> None:
     Path("run.sh").write_text("""case $1 in 11) a=NaN;; 0.50) exit 3;; *) a=0.8;; esac; echo '{"test": '$a'}'\n""")
     run = "/bin/sh run.sh {fraction}{seed}"
-    with as_dots():
-        curve = stepladder.curve_command(stepladder.CommandPlan(run, diverged=0.1), (0.5, 1), seeds=2, out="c")
+    curve = stepladder.curve_command(stepladder.CommandPlan(run, diverged=0.1), (0.5, 1), seeds=2, out="c")
     assert [size.scores for size in curve.sizes] == [{1: 0.8}, {0: 0.8, 1: 0.1}]
     page = (curve.folder / "report.md").read_text(encoding="utf-8")
     assert "1 run diverged and counted as 10.00 %: 100 %, seed 1." in page
@@ -224,8 +211,7 @@ def test_runs_of_a_curve_that_fail_are_left_out_and_what_diverged_counts() -> No
 def test_a_factorial_of_a_command_has_shares_and_interactions() -> None:
     run = """/bin/sh -c 'set -- 0 {options}; echo {{\\"test\\": 0.5$#{seed}}}'"""
     plan = stepladder.CommandPlan(run, ("base:", "+a:-a", "+b:-b"), "factorial")
-    with as_dots():
-        study = stepladder.study_command(plan, seeds=2, out="f")
+    study = stepladder.study_command(plan, seeds=2, out="f")
     assert [(one.name, one.design.value) for one in study.effects] == [
         ("a", "shapley"), ("b", "shapley"), ("a × b", "interaction"),
     ]  # fmt: skip
@@ -245,10 +231,9 @@ def test_a_plan_runs_nothing() -> None:
 
 def test_two_studies_of_commands_stand_side_by_side() -> None:
     other = RUN.replace("0.8", "0.9")
-    with as_dots():
-        for name, run in (("one", RUN), ("two", other)):
-            stepladder.study_command(stepladder.CommandPlan(run, ("base:", "+more:5")), seeds=2, out=name)
-        stepladder.study_command(stepladder.CommandPlan(RUN, ("base:", "+m:5"), metric="f1"), seeds=2, out="f1")
+    for name, run in (("one", RUN), ("two", other)):
+        stepladder.study_command(stepladder.CommandPlan(run, ("base:", "+more:5")), seeds=2, out=name)
+    stepladder.study_command(stepladder.CommandPlan(RUN, ("base:", "+m:5"), metric="f1"), seeds=2, out="f1")
     found = compare_studies([load_study(Path(name)) for name in ("one", "two")])
     assert [(one.rung, one.mean) for one in found.differences] == [
         ("base", pytest.approx(0.1)), ("more", pytest.approx(0.1)),

@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
-
-from tests.pictures import as_dots, rendered
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _quick_reports() -> Iterator[None]:
-    """Commands write reports whose pictures are dots, but for tests that want them as users get them."""
-    with as_dots():
-        yield
-
-
-@pytest.fixture
-def pictures_rendered() -> Iterator[None]:
-    """Pictures as users get them."""
-    with rendered():
-        yield
 
 
 @pytest.fixture

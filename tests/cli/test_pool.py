@@ -23,7 +23,7 @@ def atlas(stepladder: Call) -> Path:
     return Path("atlas")
 
 
-@pytest.mark.usefixtures("atlas", "pictures_as_dots")
+@pytest.mark.usefixtures("atlas")
 def test_the_answer_is_printed_and_the_report_written(stepladder: Call) -> None:
     outcome = stepladder("pool", "atlas")
     assert outcome.code == 0, outcome.err
@@ -38,7 +38,7 @@ def test_the_answer_is_printed_and_the_report_written(stepladder: Call) -> None:
     assert len(list(Path("pool/figures").iterdir())) == 8
 
 
-@pytest.mark.usefixtures("atlas", "pictures_as_dots")
+@pytest.mark.usefixtures("atlas")
 def test_json_fits_the_schema_that_is_printed(stepladder: Call) -> None:
     schema = json.loads(stepladder("pool", "--schema").out)
     jsonschema.Draft202012Validator.check_schema(schema)
@@ -52,7 +52,7 @@ def test_json_fits_the_schema_that_is_printed(stepladder: Call) -> None:
     assert augment["points"]["prediction"][0] < 0 < augment["points"]["prediction"][1]
 
 
-@pytest.mark.usefixtures("atlas", "pictures_as_dots")
+@pytest.mark.usefixtures("atlas")
 def test_findings_are_kept_without_names(stepladder: Call) -> None:
     outcome = stepladder("pool", "atlas", "--save", "kept")
     assert "Saved: kept/findings.json" in outcome.out

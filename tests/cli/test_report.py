@@ -60,7 +60,6 @@ def test_several_studies_are_compared_or_refused(stepladder: Call) -> None:
     assert not Path("x").exists()
 
 
-@pytest.mark.usefixtures("pictures_as_dots")
 def test_what_a_paper_takes_is_written_where_it_is_asked_for(stepladder: Call) -> None:
     stepladder(
         "study", "digits", "--epochs", "1", "--limit", "20", "--rung", "base:", "--rung", "+mix:mixup", "--out", "out"
@@ -94,7 +93,6 @@ def test_what_a_paper_takes_is_written_where_it_is_asked_for(stepladder: Call) -
     assert stepladder("report", "out", "other", "--csv", "x").err.startswith("Error: --csv is for one study")
 
 
-@pytest.mark.usefixtures("pictures_as_dots")
 def test_python_writes_the_same_as_the_command(stepladder: Call) -> None:
     stepladder("sweep", "digits", "--epochs", "1", "--limit", "20", "--over", "optimizer.lr=0.1,0.2", "--out", "out")
     stepladder("report", "out", "--latex", "cli.tex", "--csv", "cli.csv", "--figures", "cli")

@@ -20,18 +20,16 @@ from tests.hub_server import Hub, hub_for_this_process
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study of two rungs, whose models can be sent."""
-    from tests.pictures import as_dots
 
     folder = tmp_path_factory.mktemp("hub") / "study"
-    with as_dots():
-        sl.study(
-            sl.load_image_set("digits", limit=20),
-            sl.RecipeOptions("small", settings={"epochs": 3, "batch_size": 8}),
-            plan=["base:", "+standardize:standardize"],
-            seeds=2,
-            out=folder,
-            progress=False,
-        )
+    sl.study(
+        sl.load_image_set("digits", limit=20),
+        sl.RecipeOptions("small", settings={"epochs": 3, "batch_size": 8}),
+        plan=["base:", "+standardize:standardize"],
+        seeds=2,
+        out=folder,
+        progress=False,
+    )
     return folder
 
 

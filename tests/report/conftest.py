@@ -339,3 +339,8 @@ def complete_study(study_builder: MakeStudy, tiny_recipe: Callable[..., Recipe])
         return study
 
     return make
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _rendered(pictures_rendered: None) -> None:
+    """Reports are looked at here, so their pictures are as users get them."""

@@ -25,7 +25,6 @@ from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.running.timing import Estimate
 from stepladder.studies.study import run_study
-from tests.pictures import as_dots
 
 RULES = Rules(validation=0.3, select="best-val")
 #: Each of its own factor, so that a study of all subsets has eight rungs.
@@ -88,7 +87,7 @@ def run_made(made_images: ImageSet, made_recipe: Recipe) -> RunMade:
     ) -> SavedStudy:
         chosen = [setting for setting in made_recipe.techniques if setting.name in techniques]
         recipe = change_settings(made_recipe, {"epochs": str(epochs)}).with_techniques(chosen)
-        with as_dots(), pytest.MonkeyPatch.context() as patch:
+        with pytest.MonkeyPatch.context() as patch:
             patch.setattr(module, "estimate_seconds", lambda work, *_, **__: Estimate(dict.fromkeys(work, 1.0), {}))
             return run_study(
                 made_images,

@@ -77,7 +77,7 @@ def package(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
     monkeypatch.delitem(sys.modules, "made_up_diary", raising=False)
 
 
-@pytest.mark.usefixtures("package", "pictures_as_dots")
+@pytest.mark.usefixtures("package")
 def test_a_tracker_of_another_package_is_told_everything(stepladder: Callable[..., Any]) -> None:
     outcome = stepladder(
         *("study", "digits", "--limit", "20", "--epochs", "1", "--seeds", "1", "--out", "out", "--track", "diary"),
