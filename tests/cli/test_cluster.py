@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from stepladder.studies.files.bits import trial_bits
 from stepladder.studies.running.cluster.session import connect, disconnect
 
 Call = Callable[..., Any]
@@ -75,6 +76,26 @@ def test_help_says_what_an_address_is(stepladder: Call) -> None:
     outcome = stepladder("study", "--help")
     said = " ".join(outcome.out.replace("│", " ").split())
     assert "Run the trials on a Ray cluster: HOST:PORT of its head, or auto for that of RAY_ADDRESS" in said
+
+
+@pytest.mark.ray
+@pytest.mark.soak
+def test_points_of_a_search_that_are_proposed_together_train_in_slots(
+    stepladder: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if find_spec("ray") is None:
+        pytest.skip("the extra 'cluster' is not installed")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    session = connect("auto")
+    cores = int(session.nodes()[0].cores)
+    over = ("--over", "optimizer.lr=0.01..0.3", "--search", "optuna", "--trials", "2", "--together", "2")
+    how = ("--seeds", "1", "--rung", "standardize", "--precision", "float32", "--threads", "1")
+    outcome = stepladder("sweep", *SMALL, *over, *how, "--cluster", "auto", "--out", "there")
+    assert outcome.code == 0, outcome
+    assert len([place for places in session.slots.values() for place in places]) == min(2, cores)
+    assert "[2/2] optimizer.lr=" in outcome.out
+    assert stepladder("sweep", *SMALL, *over, *how, "--workers", "1", "--out", "here").code == 0
+    assert trial_bits(Path("there")) == trial_bits(Path("here"))
 
 
 @pytest.mark.ray

@@ -121,6 +121,37 @@ def test_probabilities_are_calibrated_or_said_not_to_be(trial, exported, test_im
         assert calibrated == pytest.approx({name: math.exp(logit) / total for name, logit in logits.items()}, rel=1e-4)
 
 
+@pytest.mark.parametrize("form", ["zip", "tar", "gztar"])
+def test_an_archive_is_answered_as_its_folder(trial, exported, test_images, tmp_path, capsys, form):
+    (test_images / "notes.txt").write_text("none of the images")
+    try:
+        packed = shutil.make_archive(str(tmp_path / "photos"), form, test_images)
+        assert run(["predict", str(trial), str(test_images), "--json"]) == 0
+        folder = json.loads(capsys.readouterr().out)
+    finally:
+        (test_images / "notes.txt").unlink()
+    assert run(["predict", str(trial), packed, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    for image in folder["images"]:
+        image["path"] = image["path"].replace(str(test_images), packed)
+    assert found == folder
+    assert found["notes"] == ["Passed over, as none of the images: *.txt (1)."]
+    assert found["labelled"] == len(found["images"]) == len(list(test_images.rglob("*.png")))
+
+    one = found["images"][3]["path"]
+    assert one.startswith(f"{packed}/")
+    assert run(["predict", str(exported), one, str(test_images / "0"), packed, "--csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert rows[0]["path"] == one
+    assert len(rows) == len(found["images"]) + len(list((test_images / "0").iterdir()))
+
+    said = load_model(trial).predict(packed)
+    assert [str(path) for path in said.paths] == [image["path"] for image in found["images"]]
+    np.testing.assert_array_equal(said.probabilities, load_model(trial).predict(test_images).probabilities)
+    assert run(["predict", str(trial), f"{packed}/none.png"]) == 2
+    assert f"there is no file or folder {packed}/none.png" in " ".join(capsys.readouterr().err.split())
+
+
 def test_csv_is_a_row_an_image_and_class(exported, test_images, capsys):
     assert run(["predict", str(exported), str(test_images / "0"), "--top", "3", "--csv"]) == 0
     rows = capsys.readouterr().out.splitlines()

@@ -67,6 +67,24 @@ def test_a_search_in_one_command(stepladder: Call) -> None:
     assert "All of it was trained before" in again.err
 
 
+def test_a_search_of_points_together(stepladder: Call) -> None:
+    arguments = ("sweep", "digits", "--over", "optimizer.lr=0.001..0.3", "--search", "optuna", "--trials", "3", *SMALL)
+    outcome = stepladder(*arguments, "--together", "2", "--workers", "1", "--json")
+    assert outcome.code == 0, outcome.err
+    assert "Search over 3 points × 1 seed, 2 points together; " in outcome.err
+    # Each trial is called by its point, whichever was begun last.
+    assert [words in outcome.err for words in ("[1/3] optim", "[2/3] optim", "[3/3] optim")] == [True] * 3
+    names = [point["name"] for point in json.loads(outcome.out)["points"]]
+    assert all(f"[{number}/3] {name}, seed 0: val " in outcome.err for number, name in enumerate(names, 1))
+    other = stepladder(*arguments)
+    assert other.code == 2
+    assert "holds another study: together is 2 there and 1 here. Choose another folder with --out" in other.err
+    alone = stepladder(*arguments, "--workers", "2", "--out", "alone")
+    assert alone.code == 2
+    assert "as each proposal waits for the one before; leave it out, or add --together 2, or more" in alone.err
+    assert "--together 4 --workers 4" in " ".join(stepladder("sweep", "--help").out.replace("│", " ").split())
+
+
 def test_a_technique_of_the_users_own_can_be_swept(stepladder: Call, tmp_path: Path) -> None:
     own = tmp_path / "own.py"
     own.write_text(

@@ -298,3 +298,18 @@ def test_a_table_without_the_column_or_with_a_blank_group_names_it(tmp_path, enc
         load_image_set(Labelled(str(table), group_column="of"))
     with pytest.raises(DataError, match=r"`group_column` is who, and .* has no such column; columns: path, label, of"):
         load_image_set(Labelled(str(table), group_column="who"))
+
+
+def test_groups_stay_whole_where_copies_are_drawn_together():
+    pictures = np.random.default_rng(2).integers(0, 256, (60, 16, 16, 3), dtype=np.uint8)
+    groups = np.arange(120, dtype=np.int64) // 3  # three pictures each; the copies of a group are another one
+    images = ImageSet("twins", ("a", "b"), {"train": Split(np.concatenate([pictures] * 2), groups % 2, groups=groups)})
+    splits, found = split_cleanly(images, 0.1)
+    assert splits.copies_together
+    assert found.clean
+    group_of = {picture.tobytes(): place // 3 for place, picture in enumerate(pictures)}
+    train, validation, test = (
+        {group_of[image.tobytes()] for image in part.images} for part in (splits.train, splits.validation, splits.test)
+    )
+    assert not test & (train | validation)
+    assert not train & validation

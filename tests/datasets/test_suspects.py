@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from stepladder.datasets import Labelled, Split, load_image_set
-from stepladder.datasets.suspects import suspect_groups
+from stepladder.datasets.suspects import _AUGMENTED, _NUMBERED, _quick_search, suspect_groups
 from tests.datasets.objects import shots_of, write_objects
 
 OBJECTS, SHOTS = 24, 5
@@ -140,3 +140,16 @@ def test_folders_that_their_files_repeat_in_words_are_finer_classes():
     word = ["ab"[thing % 2] + "cdefghijklmnopqrstuvwxyz"[thing] for thing in of]
     assert not suspected(split, [f"fruit/{one}/{one}_{i % SHOTS}.jpg" for i, one in enumerate(word)])
     assert suspected(split, [f"fruit/{one}_{i % SHOTS}.jpg" for i, one in enumerate(word)])
+
+
+@pytest.mark.parametrize("pattern", [_AUGMENTED, _NUMBERED])
+def test_a_quick_search_finds_what_a_search_does(pattern):
+    rng = np.random.default_rng(0)
+    signs = np.array([*"ab1 _.-/()", ".rf.", "7.png"])
+    found = 0
+    for _ in range(5_000):
+        path = "".join(rng.choice(signs, rng.integers(0, 12)))
+        expected, quick = re.search(pattern, path), _quick_search(pattern)(path)
+        assert (expected and (expected.span(), expected.groups())) == (quick and (quick.span(), quick.groups())), path
+        found += expected is not None
+    assert found > 200

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import io
+import shutil
+import tarfile
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from stepladder.datasets import load_image_set
+from stepladder.datasets import archives, filesystem, load_image_set
+from stepladder.datasets.archives import OpenArchives
 from stepladder.datasets.image_set import FITS
 from stepladder.errors import DataError
 from stepladder.model.images import ImageFile, find_images, name_images, read_pixels
@@ -294,3 +299,131 @@ def test_files_folders_patterns_and_arrays_are_named_by_their_files(tmp_path):
     assert names(tmp_path / "inner") == ["inner/d.png"]
     assert names(str(tmp_path / "?.png")) == ["a.png", "b.png"]
     assert names(tmp_path / "[c].png") == ["[c].png"], "a file of that name is no pattern"
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("STEPLADDER_CACHE", str(tmp_path / "own cache"))
+
+
+@pytest.fixture(params=["zip", "tar", "gztar"])
+def packed(request, photos):
+    """The photos in an archive, and a document among them; each image is another."""
+    for number, file in enumerate(sorted(photos.rglob("*.png"))):
+        file.write_bytes(png(noise(*SHAPE, seed=number)))
+    (photos / "notes.txt").write_text("none of the images")
+    return Path(shutil.make_archive(str(photos.parent / "packed"), request.param, photos))
+
+
+def test_an_archive_is_as_its_folder(photos, packed):
+    with OpenArchives() as opened:
+        found = find_images([str(packed)], CLASSES, archives=opened)
+        assert found.files == tuple(
+            ImageFile(packed / name, label)
+            for name, label in [("cat/1.png", 0), ("cat/deep/2.png", 0), ("dog/1.png", 1), ("other/3.png", None)]
+        )
+        assert found.notes == (
+            "Passed over, as none of the images: *.txt (1), .DS_Store (1), Thumbs.db (1), hidden (1).",
+        )
+        folder = find_images([str(photos)], CLASSES)
+        assert found.notes == folder.notes
+        np.testing.assert_array_equal(
+            read_pixels([file.path for file in found.files], SHAPE),
+            read_pixels([file.path for file in folder.files], SHAPE),
+        )
+    assert not filesystem._OPEN
+    with pytest.raises(DataError, match=r"cannot read .*packed\..*1\.png: Not a directory"):
+        read_pixels(found.files[0].path, SHAPE)
+    assert find_images([str(packed)], CLASSES).files == (ImageFile(packed),), "for who opens none it is a file"
+
+
+def test_archives_stand_beside_files_folders_and_what_lies_in_archives(photos, packed):
+    again = packed.with_name(f"again {packed.name}")
+    shutil.copy(packed, again)
+    given = [photos / "other" / "3.png", packed / "dog", again, again / "other" / "3.png", packed / "cat" / "1.png"]
+    expected = [photos / "other" / "3.png", packed / "dog" / "1.png"]
+    expected += [again / name for name in ("cat/1.png", "cat/deep/2.png", "dog/1.png", "other/3.png")]
+    expected += [packed / "cat" / "1.png"]
+    with OpenArchives() as opened:
+        found = find_images([*map(str, given), "-"], CLASSES, [f"{packed}\n"], opened).files
+        assert [file.path for file in found[:7]] == expected
+        assert [file.label for file in found[:7]] == [None, 1, 0, 0, 1, None, None]
+        assert [file.path.name for file in found[7:]] == ["2.png", "3.png"]  # the others of the list came before
+        assert len(read_pixels([file.path for file in found], SHAPE)) == 9
+        assert find_images([str(packed / "cat")], CLASSES, archives=opened).files[1].label == 0
+        assert [path for _, path in name_images([str(packed / "dog"), photos / "dog" / "1.png"], opened)] == [
+            packed / "dog" / "1.png",
+            photos / "dog" / "1.png",
+        ]
+    with OpenArchives() as opened:
+        assert len(find_images([str(packed.parent / f"*{packed.name}")], CLASSES, archives=opened).files) == 8
+    assert not filesystem._OPEN
+
+
+@pytest.mark.parametrize("inner", ["none.png", "bird", "../photos/cat/1.png", "cat/1.png/x"])
+def test_what_is_not_in_an_archive_is_named(packed, inner):
+    with OpenArchives() as opened, pytest.raises(DataError, match="there is no file or folder"):
+        find_images([str(packed / inner)], CLASSES, archives=opened)
+
+
+def bomb(path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("cat/1.bmp", bytes(2_000_000))
+
+
+def named(name: str):
+    def write(path: Path) -> None:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("cat/1.png", png(noise(*SHAPE)))
+            archive.writestr(name, b"x")
+
+    return write
+
+
+def of_kind(kind: bytes):
+    def write(path: Path) -> None:
+        with tarfile.open(path, "w") as archive:
+            member = tarfile.TarInfo("cat/1.png")
+            member.type, member.linkname = kind, "/etc/passwd"
+            archive.addfile(member)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "words"),
+    [
+        ("a.zip", named("/etc/passwd"), "leads out of the archive; it is refused as a whole"),
+        ("a.zip", named("../1.png"), "leads out of the archive; it is refused as a whole"),
+        ("a.tar", of_kind(tarfile.SYMTYPE), "holds a link"),
+        ("a.tar", of_kind(tarfile.LNKTYPE), "holds a hard link"),
+        ("a.tar", of_kind(tarfile.CHRTYPE), "holds a device"),
+        ("a.tar", of_kind(tarfile.FIFOTYPE), "holds a pipe"),
+        ("a.zip", bomb, r"unpacks to 2\.0 MB or more, which no images do"),
+        ("a.zip", lambda path: path.write_bytes(b"no zip"), "is damaged, or no such archive"),
+        ("a.tar.gz", lambda path: path.write_bytes(b"no gzip"), "is damaged, or no such archive"),
+    ],
+)
+def test_archives_that_could_do_harm_are_refused(tmp_path, monkeypatch, name, write, words):
+    monkeypatch.setattr(archives, "ALWAYS_ALLOWED", 1_000_000)
+    write(tmp_path / name)
+    for given in (tmp_path / name, tmp_path / name / "cat" / "1.png"):
+        with OpenArchives() as opened, pytest.raises(DataError, match=words):
+            find_images([str(given)], CLASSES, archives=opened)
+    assert not filesystem._OPEN
+
+
+def test_a_damaged_file_in_an_archive_is_its_own_matter(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("1.png", png(noise(*SHAPE)))
+        archive.writestr("2.png", png(noise(*SHAPE, seed=2)))
+    content = bytearray((tmp_path / "a.zip").read_bytes())
+    content[content.index(b"IDAT") + 20] ^= 1
+    (tmp_path / "a.zip").write_bytes(content)
+    with OpenArchives() as opened:
+        first, second = (file.path for file in find_images([str(tmp_path / "a.zip")], (), archives=opened).files)
+        with pytest.raises(
+            DataError, match=r"cannot read .*1\.png: damaged in the archive: its checksum does not hold"
+        ):
+            read_pixels(first, SHAPE)
+        np.testing.assert_array_equal(read_pixels(second, SHAPE)[0], noise(*SHAPE, seed=2))

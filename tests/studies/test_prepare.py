@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 from stepladder.datasets import ImageSet, Split, make_splits
 from stepladder.datasets.audit import LeakCheck
+from stepladder.datasets.audit.leaks import check_leaks
 from stepladder.errors import DataError, RecipeError, StorageError, StudyError
 from stepladder.network import load_preset, trace_network
 from stepladder.network.advice import grave_notes
@@ -27,6 +28,7 @@ from stepladder.studies.design.recipes import RecipeOptions
 from stepladder.studies.design.rules import Protocol
 from stepladder.studies.prepare import (
     describe_data,
+    draw_splits,
     grave_of,
     preflight,
     prepare,
@@ -337,3 +339,22 @@ def test_a_link_that_leads_among_the_images_is_refused(among: ImageSet, tmp_path
 
 def test_images_of_no_folder_are_nowhere(digits: ImageSet) -> None:
     refuse_among_images(Path(), digits, USUAL)
+
+
+def test_no_seed_draws_the_splits_of_the_protocol_itself(digits: ImageSet) -> None:
+    own = make_splits(digits, 0.1)
+    for seed in range(3):
+        drawn = draw_splits(digits, Protocol(), own, seed)
+        assert drawn.test.fingerprint != own.test.fingerprint
+        assert len(drawn.test) == len(own.test)
+
+
+def test_copies_are_dropped_from_the_splits_that_a_seed_draws_as_well() -> None:
+    pictures = np.random.default_rng(2).integers(0, 256, (60, 16, 16, 3), dtype=np.uint8)
+    labels = np.tile(np.arange(60, dtype=np.int64) % 2, 2)
+    twins = ImageSet("twins", ("a", "b"), {"train": Split(np.concatenate([pictures, pictures]), labels)})
+    own = make_splits(twins, 0.1)  # which does not draw copies together, so that a seed does not either
+    kept, dropped = (draw_splits(twins, Protocol(drop_leaks=drop), own, 0) for drop in (False, True))
+    assert check_leaks(kept, twins.class_names)[1].shared > 5
+    assert check_leaks(dropped, twins.class_names)[1].clean
+    assert dropped.test.fingerprint == kept.test.fingerprint, "no test image is touched"

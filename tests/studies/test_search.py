@@ -1,11 +1,14 @@
 import builtins
+import json
 import math
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 
@@ -13,12 +16,16 @@ from stepladder.datasets import ImageSet
 from stepladder.errors import StudyError
 from stepladder.files import replace_json
 from stepladder.recipe import Recipe
+from stepladder.studies import search as module
 from stepladder.studies.design.rules import Protocol
+from stepladder.studies.design.sweeps import parse_axes
 from stepladder.studies.design.trials import Trial
+from stepladder.studies.files.bits import trial_bits
 from stepladder.studies.files.machine import describe_machine
 from stepladder.studies.files.records import SavedStudy, TrialResult
 from stepladder.studies.files.store import load_study
 from stepladder.studies.judging.points import summarize_points
+from stepladder.studies.running import dispatch
 from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.running.execution import Execution, Job
 from stepladder.studies.search import Search, hide_password, run_search, sampler_of, sqlite_url
@@ -132,6 +139,208 @@ def test_a_search_is_reproducible_and_goes_on_where_it_stopped(
     assert search(folder="other", points=3, seed=1).record.sweep.points != sweep.points[:3]  # type: ignore[union-attr]
 
 
+def test_one_at_a_time_is_what_it_was_before_there_were_rounds(
+    search: RunSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What Optuna proposes to whoever asks it point by point, and a record without a word of rounds."""
+    monkeypatch.setattr("stepladder.studies.running.jobs.run_trial", made_up_trial)
+    study = search(seeds=1, points=14)
+    asked = optuna.create_study(direction="maximize")
+    points = []
+    for number in range(14):
+        seed = int(np.random.SeedSequence([0, number]).generate_state(1)[0])
+        asked.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=10)
+        trial = asked.ask()
+        rate = float(f"{trial.suggest_float('optimizer.lr', 0.001, 1, log=True):.3g}")
+        points.append((rate, trial.suggest_int("batch_size", 16, 64)))
+        asked.tell(trial, 0.9 - 0.2 * abs(math.log10(rate) + 1))
+    assert study.record.sweep is not None
+    assert list(study.record.sweep.points) == points
+    record = json.loads((study.folder / "study.json").read_text())
+    assert list(record["sweep"]["search"]) == ["tool", "points", "seed", "tried", "pruned"]
+
+
+def in_another_order(monkeypatch: pytest.MonkeyPatch, seed: int) -> list[int]:
+    """Have the trials that run at the same time end in any order; return how many those are, as they are begun."""
+    begun: list[int] = []
+
+    def carry_out(workers: int, jobs: Sequence[Job], *rest: Any) -> None:
+        begun.append(len(jobs))
+        dispatch.carry_out(workers, random.Random(seed).sample(list(jobs), len(jobs)), *rest)
+
+    monkeypatch.setattr("stepladder.studies.search.carry_out", carry_out)
+    return begun
+
+
+def kept_by_optuna(folder: Path) -> list[Any]:
+    """All that the storage has of a search, but the times."""
+    storage = optuna.storages.RDBStorage(sqlite_url(folder / "search.db"))
+    (summary,) = optuna.get_all_study_summaries(storage)
+    found = optuna.load_study(study_name=summary.study_name, storage=storage).trials
+    storage.remove_session()
+    storage.engine.dispose()
+    return [(one.number, one.state, one.values, one.params, one.intermediate_values) for one in found]
+
+
+def test_a_round_has_other_points_whichever_of_them_ends_first(
+    search: RunSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stepladder.studies.running.jobs.run_trial", made_up_trial)
+    studies = []
+    for order in range(2):
+        begun = in_another_order(monkeypatch, order)
+        studies.append(search(folder=f"order{order}", together=3))
+        # Two rounds before five points have ended, in which none can be given up: all seeds at once. Then seed by seed.
+        assert begun[:4] == [6, 6, 3, begun[3]]
+        assert begun[3] < 3
+    sweep = studies[0].record.sweep
+    assert sweep is not None
+    assert sweep.search is not None
+    assert (sweep.search.together, sweep.search.tried) == (3, 20)
+    assert all(len(set(sweep.points[first : first + 3])) == 3 for first in range(0, 18, 3))
+    assert studies[1].record.sweep == sweep
+    assert kept_by_optuna(studies[0].folder) == kept_by_optuna(studies[1].folder)
+    # A point is held against those of the rounds before, and not against the others of its own.
+    points = summarize_points(studies[0])
+    first_seeds = [point.scores[0] for point in points]
+    assert any(point.pruned for point in points)
+    assert [point.pruned for point in points[6:]] == [
+        first_seeds[i] < median(first_seeds[: i // 3 * 3]) for i in range(6, 20)
+    ]
+    # The first ten points, to the end of their round, are drawn by chance; then it learns.
+    drawn = search(folder="drawn", together=3, sampler="random").record.sweep
+    assert drawn is not None
+    assert drawn.points[:12] == sweep.points[:12]
+    assert not set(drawn.points[12:]) & set(sweep.points[12:])
+
+
+def files_of(folder: Path) -> dict[str, object]:
+    """What a search leaves, file by file, but times, the storage, and the checksums of both."""
+    found: dict[str, object] = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if not path.is_file() or path.name in ("search.db", ".lock") or name == "checksums.txt":
+            continue
+        if path.suffix == ".json":
+            table = json.loads(path.read_text())
+            found[name] = {key: value for key, value in table.items() if key not in ("created", "command")}
+        else:
+            found[name] = path.read_bytes()
+    return found
+
+
+def test_a_round_that_was_broken_off_is_gone_on_with(search: RunSearch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stepladder.studies.running.jobs.run_trial", made_up_trial)
+    whole = search(together=4, seed=2)
+    # Within the first two rounds; then fewer points, the last of them within a round; and once more.
+    for points, after in ((20, 2), (20, 9), (14, None), (20, 3)):
+        in_another_order(monkeypatch, points)
+        if after is None:
+            search(folder="again", together=4, seed=2, points=points)
+            continue
+        with pytest.raises(KeyboardInterrupt):
+            search(folder="again", together=4, seed=2, points=points, callbacks=Stop(after))
+    again = search(folder="again", together=4, seed=2)
+    assert again.record.sweep == whole.record.sweep
+    assert files_of(again.folder) == files_of(whole.folder)
+    assert kept_by_optuna(again.folder) == kept_by_optuna(whole.folder)
+
+
+def test_a_search_goes_on_with_as_many_together_as_it_was_begun_with(
+    search: RunSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stepladder.studies.running.jobs.run_trial", made_up_trial)
+    search(points=4, seeds=1, together=2)
+    with pytest.raises(StudyError, match="holds another study: together is 2 there and 3 here"):
+        search(points=4, seeds=1, together=3)
+    with pytest.raises(StudyError, match="together is 2 there and 1 here"):
+        search(points=4, seeds=1)
+    with pytest.raises(StudyError, match="search_seed is 0 there and 1 here"):
+        search(points=4, seeds=1, together=2, seed=1)
+
+
+def test_a_round_of_more_points_than_there_are_trains_each_once(search: RunSearch, counter: Any) -> None:
+    drawn = module._draw_round(
+        optuna,
+        Search((), seed=2, sampler="random", together=2),
+        parse_axes(["a=1,2"], ranges=True),
+        [],
+        range(2),
+        "maximize",
+    )
+    assert sorted(trial.params["a"] for trial in drawn) == [1, 2], "one that the round has is drawn again"
+    study = search("batch_size=16,32", points=4, seeds=1, together=2, callbacks=counter)
+    assert sorted(study.record.sweep.points) == [(16,), (32,)]  # type: ignore[union-attr]
+    more = search("batch_size=16,32", folder="three", points=3, seeds=1, together=3, callbacks=counter)
+    assert len(more.record.rungs) == 2
+    assert len(counter.started) == 4
+
+
+def test_a_round_trains_in_as_many_processes_as_are_asked_for(
+    search: RunSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def carry_out(workers: int, *rest: Any) -> None:
+        asked.append(workers)
+        dispatch.carry_out(workers, *rest)
+
+    monkeypatch.setattr("stepladder.studies.search.carry_out", carry_out)
+    here = {"points": 2, "seeds": 1, "together": 2}
+    two = search(folder="two", execution=replace(CPU, workers=2), **here)
+    one = search(folder="one", **here)
+    assert asked == [2, 1]
+    assert trial_bits(two.folder) == trial_bits(one.folder)
+    assert len(trial_bits(one.folder)) >= 6
+
+
+def test_processes_that_no_round_fills_are_told_of(search: RunSearch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stepladder.studies.running.jobs.run_trial", made_up_trial)
+    monkeypatch.setattr("stepladder.studies.search.carry_out", lambda _, *rest: dispatch.carry_out(1, *rest))
+    heard: list[str] = []
+    callbacks = Callbacks()
+    callbacks.message = heard.append  # type: ignore[method-assign]
+    three = replace(CPU, workers=3)
+    search(points=2, seeds=1, together=2, execution=three, callbacks=callbacks)
+    assert heard == [], "of two points no three train at the same time"
+    search(points=4, seeds=1, together=2, execution=three, callbacks=callbacks)
+    assert heard == [
+        "There is room for 3 trials at a time, and a round has 2: in another folder, `together=3` would use it."
+    ]
+
+
+@pytest.mark.soak
+def test_rounds_find_what_is_found_one_by_one() -> None:
+    """The figures of docs/sweeps.md, in points: how far the best of 40 points lies below the optimum, 30 searches."""
+    axes = parse_axes(("optimizer.lr=0.001..1", "dropout.p=0..0.9"), ranges=True)
+
+    def lost(values: Any) -> float:
+        return 20 * abs(math.log10(values[0]) + 1) + 30 * float((values[1] - 0.3) ** 2)
+
+    def best(seed: int, together: int, sampler: str) -> float:
+        asked = Search((), 40, seed, sampler=sampler, together=together)
+        noise, ended, measured = np.random.default_rng(seed), [], []
+        for first in range(0, 40, together):
+            numbers = range(first, min(first + together, 40))
+            for trial in module._draw_round(optuna, asked, axes, ended[:first], numbers, "maximize"):
+                values = tuple(module._suggest(optuna.trial.FixedTrial(trial.params), axis) for axis in axes)
+                measured.append((90 - lost(values) + noise.normal(0, 0.5), values))
+                told = {"params": trial.params, "distributions": trial.distributions, "value": measured[-1][0]}
+                ended.append(optuna.trial.create_trial(state=optuna.trial.TrialState.COMPLETE, **told))
+        return lost(max(measured)[1])
+
+    kinds = {"one": (1, "tpe"), "four": (4, "tpe"), "eight": (8, "tpe"), "chance": (1, "random")}
+    found = {name: fmean(best(seed, *kind) for seed in range(30)) for name, kind in kinds.items()}
+    assert found == pytest.approx({"one": 0.8, "four": 0.7, "eight": 0.9, "chance": 2.2}, abs=0.3)
+    assert max(found["four"], found["eight"]) < found["chance"] / 2
+
+
+def test_what_a_search_asks_for_at_a_time() -> None:
+    assert Search(("a=1..9",), 7).steps(2) == [1] * 14
+    # Four, then eight points that have ended: from five on a point may be given up between two seeds.
+    assert Search(("a=1..9",), 10, together=4).steps(2) == [8, 8, 2, 2]
+
+
 def test_points_drawn_by_chance(search: RunSearch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stepladder.studies.running.jobs.run_trial", made_up_trial)
     drawn = search(sampler="random", seeds=1)
@@ -211,6 +420,7 @@ def test_trials_of_a_search_have_their_time_limit_too(search: RunSearch) -> None
         ({"points": 0}, "`points` is 0; it must be at least 1"),
         ({"sampler": "rnadom"}, "unknown sampler 'rnadom'; did you mean 'random'\\? Known: random, tpe"),
         ({"seed": -1}, "`search_seed` is -1; it must be 0 or more"),
+        ({"together": 0}, "`together` is 0; it must be at least 1"),
         ({"seeds": 0}, "`seeds` is 0; it must be 1 to 1000"),
         ({"points": 251}, "251 points × 2 seeds are 502 trials, more than 500; take fewer, or add `many=True`"),
         ({"protocol": Protocol(validation=0)}, "`validation` is 0, and a sweep chooses by validation images"),

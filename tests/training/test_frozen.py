@@ -17,7 +17,7 @@ from stepladder.training import frozen
 from stepladder.training.assembly import TrainingData, assemble
 from stepladder.training.device import choose_compute
 from stepladder.training.evaluate import DeviceSplit, compute_logits
-from stepladder.training.frozen import FeatureSplit, FrozenLayers, divided, find_frozen
+from stepladder.training.frozen import FeatureSplit, FrozenLayers, divided, find_frozen, freeze_layers
 from stepladder.training.loop import TrainingCallbacks, train_network
 
 CPU = choose_compute("cpu", "float32")
@@ -287,3 +287,13 @@ def test_images_where_others_lay_in_memory_have_features_of_their_own(images, ti
         features = FrozenLayers(below, [], CPU).features(DeviceSplit.load(split, CPU.device), split.fingerprint)
         means.add(features.mean().item())
     assert len(means) == 3
+
+
+def test_frozen_norms_are_held_whichever_technique_froze_them(images, tiny_recipe, own_cache):
+    module = assemble(tiny_recipe(network=NETWORK), images, 0, CPU).module
+    freeze_layers(module, 3)
+    module.train()
+    norms = [part for part in module.modules() if isinstance(part, torch.nn.BatchNorm2d)]
+    assert [norm.training for norm in norms] == [False, True]
+    learning = {name.partition(".")[0] for name, value in module.named_parameters() if value.requires_grad}
+    assert learning == {"conv2", "norm2", "fc1", "fc2"}

@@ -410,3 +410,32 @@ def test_a_copy_of_the_process_ends_at_its_next_step(tiny_recipe: MakeRecipe, di
         if children == [0]:
             os._exit(0)  # the copy went on; whatever it comes to, it must not run the tests that follow
     assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == FORKED
+
+
+def test_images_a_second_leave_the_evaluation_out_and_seconds_have_it(
+    tiny_recipe, digits_train: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, plain = [0.0], loop.evaluate
+
+    def pass_time(seconds: float) -> None:
+        now[0] += seconds
+
+    def slow_evaluation(*arguments):
+        pass_time(100)
+        return plain(*arguments)
+
+    monkeypatch.setattr(loop, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(loop, "evaluate", slow_evaluation)
+    images = TrainingData(digits_train, digits_train.first(20), 10)
+    callbacks = TrainingCallbacks(on_batch=lambda images: pass_time(images / 50))
+    trained = train_network(tiny_recipe(), images, 0, CPU, callbacks)
+    last = trained.history[-1]
+    assert last.images_per_second == pytest.approx(50)
+    assert last.seconds == pytest.approx(len(digits_train) / 50 + 200)
+
+
+def test_a_watched_test_split_is_no_validation_to_a_technique(tiny_recipe, digits_train: Split) -> None:
+    watched = TrainingData(digits_train, digits_train, 10, watches_test=True)
+    plateau = tiny_recipe({"name": "reduce_on_plateau", "patience": 1}, epochs=3)
+    with pytest.raises(RecipeError, match="reads the validation loss, and no image is left for validation"):
+        train_network(plateau, watched, 0, CPU)

@@ -31,8 +31,8 @@ class CommandLines(CommandCallbacks):
         self.console, self.translate, self.clock = console, translate, clock
         self.number = self.total = 0
         self.time: CommandTimeLeft | None = None
-        #: Which point of a search is at hand, where nobody knows how many runs there will be.
-        self.point = ""
+        #: Which point of a search each is, by its name, where nobody knows how many runs there will be.
+        self.points: dict[str, str] = {}
         self._begun = False
 
     def say(self, sentence: str) -> None:
@@ -58,9 +58,9 @@ class CommandLines(CommandCallbacks):
             f"{before}."
         )
 
-    def point_started(self, number: int, total: int, name: str) -> None:  # noqa: ARG002
+    def point_started(self, number: int, total: int, name: str) -> None:
         """Name the point."""
-        self.point = f"[point {number}/{total}] "
+        self.points[name] = f"[point {number}/{total}] "
 
     def message(self, sentence: str) -> None:
         """Print it."""
@@ -82,7 +82,7 @@ class CommandLines(CommandCallbacks):
             if value is not None
         ]
         what = ", ".join(scores) if result.failure is None else f"failed: {result.failure}"
-        where = self.point or f"[{self.number}/{self.total}] "
+        where = self.points.get(trial.rung) or f"[{self.number}/{self.total}] "
         left = f", {self.left}" if self.left and self.number < self.total else ""
         self.say(f"{where}{trial.rung}, seed {trial.seed}: {what} ({result.seconds:.1f} s{left})")
 

@@ -66,8 +66,10 @@ class PlainLines(Callbacks):
         self.total = self.done = self.ended = 0
         #: The number of each trial that was started, by its id.
         self.numbers: dict[str, int] = {}
-        #: Which point of a search is at hand, where nobody knows how many trials there will be.
+        #: Which point of a search is at hand, where nobody knows how many trials there will be; likewise by its name,
+        #: of several that train at the same time.
         self.point = ""
+        self.points: dict[str, str] = {}
         self.last: dict[str, EpochRecord] = {}
         #: Images whose features are worked out and in all, of trials that wait for them.
         self.features: dict[str, tuple[int, int]] = {}
@@ -132,15 +134,17 @@ class PlainLines(Callbacks):
         """Say how many points will be tried and for how long."""
         assert record.sweep is not None
         assert record.sweep.search is not None
+        search = record.sweep.search
+        together = f", {count(search.together, 'point')} together" if search.together > 1 else ""
         self.say(
-            f"Search over {count(record.sweep.search.points, 'point')} × {count(len(record.seeds), 'seed')}; "
+            f"Search over {count(search.points, 'point')} × {count(len(record.seeds), 'seed')}{together}; "
             f"{record.precision} on {record.device}. It will take {time_range(seconds.low, seconds.high)} at most, by "
             "a short measurement.\n"
         )
 
-    def point_started(self, number: int, total: int, name: str) -> None:  # noqa: ARG002
+    def point_started(self, number: int, total: int, name: str) -> None:
         """Name the point."""
-        self.point = f"[{number}/{total}] "
+        self.point = self.points[name] = f"[{number}/{total}] "
 
     def reading(self, trials: int) -> None:
         """Say when the test images are read."""
@@ -246,7 +250,8 @@ class PlainLines(Callbacks):
 
     def heading(self, trial: Trial) -> str:
         """A trial, in words."""
-        number = f"[{self.numbers.get(trial.id, self.total)}/{self.total}] " if self.total else self.point
+        point = self.points.get(trial.rung, self.point)
+        number = f"[{self.numbers.get(trial.id, self.total)}/{self.total}] " if self.total else point
         return f"{number}{trial.rung}, seed {trial.seed}"
 
     def _note_epoch(self, trial: Trial, record: EpochRecord) -> None:

@@ -13,7 +13,7 @@ from stepladder.studies.running.timing import Range, share_out
 from stepladder.studies.scores.running import CommandSchedule
 
 #: How fast a range narrows: after a tenth of the work, its half-width is half of what it was.
-_NARROWING = 10
+NARROWING = 10
 
 
 @dataclass
@@ -104,7 +104,7 @@ class TimeLeft:
         if len(self._waiting) == len(self._trials):
             left += max(0.0, estimate.start(workers) - (self._clock() - self._begun))
         left += drift * estimate.after(trial.rung for trial in self._schedule.trials)
-        return Range.around(left, 1 + (estimate.spread - 1) / (1 + _NARROWING * self._share_done))
+        return Range.around(left, 1 + (estimate.spread - 1) / (1 + NARROWING * self._share_done))
 
     def _left(self, trial: Trial, drift: float) -> float:
         running = self._running[_name(trial)]
@@ -200,7 +200,7 @@ class CommandTimeLeft:
         under_way = [max(0.0, (self._guess(rung) or 0.0) - spent) for (rung, _), spent in self.running.items()]
         left = share_out([self._guess(trial.rung) or 0.0 for trial in self._waiting], self._workers, under_way)
         done = 1 - (len(self._waiting) + len(self._running)) / self._total
-        return Range.around(left, 1 + (_COMMAND_SPREAD - 1) / (1 + _NARROWING * done))
+        return Range.around(left, 1 + (_COMMAND_SPREAD - 1) / (1 + NARROWING * done))
 
     def _begin(self) -> None:
         while self._waiting and len(self._running) < self._workers:

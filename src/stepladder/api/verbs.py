@@ -195,9 +195,11 @@ def sweep(
     Test is never read. The same call again trains only what is missing.
 
     >>> sl.sweep("digits", {"optimizer.lr": [0.3, 0.1, 0.03]})  # doctest: +SKIP
+    >>> sl.sweep("digits", sl.Search(("optimizer.lr=0.001..0.3",), together=4))  # doctest: +SKIP
 
     Args:
-        over: keys of the recipe with their values; several make a grid. A :class:`Search` looks through ranges.
+        over: keys of the recipe with their values; several make a grid. A :class:`Search` looks through ranges, with
+            ``together`` several points at a time.
         seeds: trials a point; with one no two points can be told apart.
         out: the sweep's folder; ``studies/<data>-sweep-<keys>`` by default.
         data, recipe, protocol, execution, cluster, progress: see :func:`study`.
@@ -219,10 +221,13 @@ def sweep(
     _check(options, protocol, execution)
     if options.network is not None and any(axis.key == "network" for axis in axes):
         raise StudyError("the network is given twice, with `network` and with `over`; give it once")
-    if searches:
-        one_by_one = "a search trains one trial at a time, as each proposal waits for the one before"
+    if isinstance(asked, Search) and asked.together == 1:
         _refuse(
-            execution, one_by_one, workers="is for trials at the same time", streams="is for trials at the same time"
+            execution,
+            "a search trains one trial at a time, as each proposal waits for the one before",
+            fix="leave it out, or add `together=2`, or more, to propose several",
+            workers="is for trials at the same time",
+            streams="is for trials at the same time",
         )
     with running(progress, execution) as job:
         images = job.load(data, options.default_size())
@@ -533,7 +538,7 @@ def predict(
 
     Args:
         model: a folder of a trained model, an exported ``.onnx`` file or its bytes, or a loaded model.
-        images: files, folders, patterns, Pillow images or arrays; one or many.
+        images: files, folders, archives, patterns, Pillow images or arrays; one or many.
         network: ``FILE.py:function`` of a folder whose network is a module of your own; it is run only when named.
         abstain, sets, unlike: see :meth:`stepladder.model.classifier.Classifier.predict`.
 
@@ -678,18 +683,19 @@ def _placed(execution: Execution | None, cluster: str | None) -> Execution | Non
     return replace(execution or Execution(), cluster=cluster)
 
 
-def _refuse(execution: Execution | None, why: str, **unused: str) -> None:
+def _refuse(execution: Execution | None, why: str, *, fix: str = "leave it out", **unused: str) -> None:
     """Refuse what a verb would not use, in place of dropping it.
 
     Args:
         why: what the verb does.
+        fix: what to do.
         unused: fields of the execution, and what each is for.
     """
     plain = Execution()
     for name, purpose in unused.items():
         value = getattr(plain if execution is None else execution, name)
         if value != getattr(plain, name) and not (name == "workers" and value == 1):
-            raise StudyError(f"`{name}` {purpose}, and {why}; leave it out")
+            raise StudyError(f"`{name}` {purpose}, and {why}; {fix}")
 
 
 def _load(data: object) -> ImageSet:

@@ -25,6 +25,7 @@ from stepladder.cli.console import (
     register_own,
 )
 from stepladder.cli.quick import without_collection
+from stepladder.datasets.archives import OpenArchives
 from stepladder.datasets.threads import available_cores
 from stepladder.datasets.walk import is_image_name
 from stepladder.errors import DataError, printable
@@ -76,7 +77,8 @@ def predict(
         Parameter(
             negative="",
             allow_leading_hyphen=True,
-            help="Image files, folders, patterns in quotes, - for a list on standard input; or one table of paths.",
+            help="Image files, folders, archives, patterns in quotes, - for a list on standard input; or one table of "
+            "paths.",
         ),
     ],
     /,
@@ -139,10 +141,11 @@ def predict(
     with without_collection():
         classifier = load_model(model, precision=precision, network=network)
     doubts = classifier.doubts(abstain, sets, unlike)
-    table, found = _asked_about(images, classifier, path_column, images_in)
     console = make_console(as_json or as_csv)
     aside = make_aside(console, quiet=quiet)
-    answers = list(_shown(aside, _answers(classifier, found.files, top, doubts), len(found.files)))
+    with OpenArchives() as archives:
+        table, found = _asked_about(images, classifier, path_column, images_in, archives)
+        answers = list(_shown(aside, _answers(classifier, found.files, top, doubts), len(found.files)))
     if as_json:
         document = _document(model, classifier, answers) | {"notes": list(found.notes)} | promises_document(doubts)
         print_json(document)
@@ -175,7 +178,11 @@ def predict(
 
 
 def _asked_about(
-    images: Sequence[str], classifier: Classifier, path_column: str | None, folder: Path | None
+    images: Sequence[str],
+    classifier: Classifier,
+    path_column: str | None,
+    folder: Path | None,
+    archives: OpenArchives,
 ) -> tuple[Table | None, FoundImages]:
     """Return the files to look at; where they stand in a table, that table too, and its files in its order."""
     alone = Path(images[0]).expanduser() if len(images) == 1 else None
@@ -189,7 +196,7 @@ def _asked_about(
     for name, value in (("path_column", path_column), ("images", folder)):
         if value is not None:
             raise DataError(f"`{name}` is for a table of paths, and {images[0]} is none; leave it out")
-    return None, find_images(images, classifier.class_names, sys.stdin if "-" in images else ())
+    return None, find_images(images, classifier.class_names, sys.stdin if "-" in images else (), archives)
 
 
 def _shown(console: Console, answers: Iterator[_Answer], total: int) -> Iterator[_Answer]:

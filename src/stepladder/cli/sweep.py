@@ -78,6 +78,14 @@ def sweep(
             "default), or random.",
         ),
     ] = None,
+    together: Annotated[
+        int | None,
+        Parameter(
+            group=SEARCHING,
+            help="Points that the search proposes together and trains at the same time, on --workers processes or the "
+            "slots of --cluster: --together 4 --workers 4. 1 by default, which learns from every point before.",
+        ),
+    ] = None,
     storage: Annotated[
         str | None,
         Parameter(
@@ -104,8 +112,15 @@ def sweep(
             storage,
             many=yes,
             sampler=sampler or usual.sampler,
+            together=usual.together if together is None else together,
         )
-    of_searches = {"--trials": trials, "--search-seed": search_seed, "--sampler": sampler, "--storage": storage}
+    of_searches = {
+        "--trials": trials,
+        "--search-seed": search_seed,
+        "--sampler": sampler,
+        "--together": together,
+        "--storage": storage,
+    }
     for option, value in of_searches.items():
         if value is not None and search is None:
             raise StudyError(

@@ -2,7 +2,8 @@
 
 For the formats see :mod:`stepladder.datasets.zip_members` and :mod:`stepladder.datasets.tar_members`. What is
 compressed as a whole, ``.tar.gz``, has no places to read from, and is unpacked to a plain tar in the cache, once; see
-:mod:`stepladder.datasets.unpack`.
+:mod:`stepladder.datasets.unpack`. What an archive holds is listed in the cache, so that images which were decoded
+before are found without reading it; see :mod:`stepladder.datasets.archive_lists`.
 """
 
 from __future__ import annotations
@@ -13,14 +14,17 @@ import posixpath
 import threading
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from types import TracebackType
+from typing import BinaryIO, NamedTuple, Self
 
-from stepladder.datasets.filesystem import MAX_FILE_BYTES, file_entry, too_large
+from stepladder.datasets.archive_lists import FOLDER, Listing, forget_list, keep_list, kept_list
+from stepladder.datasets.filesystem import MAX_FILE_BYTES, file_entry, opened, too_large
 from stepladder.datasets.tar_members import members
-from stepladder.datasets.unpack import forget, too_much, unpacked_tar
+from stepladder.datasets.unpack import archive_key, forget, too_much, unpacked_tar
 from stepladder.datasets.zip_members import HEADER, zip_members
-from stepladder.errors import DataError
+from stepladder.errors import DamagedError, DataError
 
 #: What archives end in.
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz")
@@ -67,49 +71,40 @@ class ArchiveEntry:
     Attributes:
         name: the last part of its path.
         path: with that of the archive before it.
-        stored: where it lies; None of a folder.
     """
 
-    __slots__ = ("_changed_ns", "name", "path", "stored")
+    __slots__ = ("_changed_ns", "_size", "name", "path")
 
-    def __init__(self, name: str, path: str, stored: _Stored | None, changed_ns: int) -> None:
+    def __init__(self, name: str, path: str, size: int, changed_ns: int) -> None:
         self.name = name
         self.path = path
-        self.stored = stored
+        self._size = size
         self._changed_ns = changed_ns
 
     def is_dir(self) -> bool:
         """Whether it is a folder."""
-        return self.stored is None
+        return self._size == FOLDER
 
     def is_file(self) -> bool:
         """Whether it is a file."""
-        return self.stored is not None
+        return self._size != FOLDER
 
     def stat(self) -> _Stat:
         """Return its size, and when the archive was changed."""
-        return _Stat(self.stored.size if self.stored else 0, self._changed_ns, self._changed_ns)
+        return _Stat(max(self._size, 0), self._changed_ns, self._changed_ns)
 
 
-class Archive:
-    """An open archive: a :class:`stepladder.datasets.filesystem.Tree`. Threads may read from it at the same time.
+class _Contents:
+    """What an archive holds: the list of it, and where each file lies.
 
     Args:
-        path: as users know it, for messages and paths.
-        file: its bytes; closed with the archive.
+        path: of the archive, for messages.
     """
 
-    def __init__(self, path: Path, file: BinaryIO) -> None:
+    def __init__(self, path: Path) -> None:
+        self.listing: Listing = {"": ([], [])}
+        self.places: dict[str, _Stored] = {}
         self._path = path
-        self._file = file
-        self._changed_ns = file_entry(path).changed_ns
-        self._folders: dict[str, list[ArchiveEntry]] = {"": []}
-        self._entries: dict[str, ArchiveEntry] = {}
-        self._turn = threading.Lock()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
 
     def add(self, found: Iterable[tuple[str, _Stored | None]]) -> None:
         """Add files, and folders as None, by their paths.
@@ -117,45 +112,111 @@ class Archive:
         Raises:
             DataError: a path is there twice, also as that of a folder and a file, or there are too many.
         """
-        start = f"{self._path}{os.sep}"
-        entries, folders, changed = self._entries, self._folders, self._changed_ns
+        listing, places = self.listing, self.places
         for path, stored in found:
             if stored is None:
                 self._add_folder(path)
                 continue
-            if path in entries or not path:
-                raise DataError(f"{self._path} holds {path!r} twice; it is refused as a whole")
+            if path in places or path in listing:
+                raise self._twice(path)
             folder, _, name = path.rpartition("/")
-            if folder not in folders:
+            if folder not in listing:
                 self._add_folder(folder)
-            shown = path if os.sep == "/" else path.replace("/", os.sep)
-            entries[path] = entry = ArchiveEntry(name, start + shown, stored, changed)
-            folders[folder].append(entry)
+            places[path] = stored
+            names, sizes = listing[folder]
+            names.append(name)
+            sizes.append(stored.size)
 
     def _add_folder(self, path: str) -> None:
-        if path in self._folders:
+        if path in self.listing:
             return
-        if path in self._entries:
-            raise DataError(f"{self._path} holds {path!r} twice; it is refused as a whole")
+        if path in self.places:
+            raise self._twice(path)
         above, _, name = path.rpartition("/")
         self._add_folder(above)
-        shown = path if os.sep == "/" else path.replace("/", os.sep)
-        entry = ArchiveEntry(name, f"{self._path}{os.sep}{shown}", None, self._changed_ns)
-        self._entries[path] = entry
-        self._folders[above].append(entry)
-        self._folders[path] = []
+        names, sizes = self.listing[above]
+        names.append(name)
+        sizes.append(FOLDER)
+        self.listing[path] = [], []
+
+    def _twice(self, path: str) -> DataError:
+        return DataError(f"{self._path} holds {path!r} twice; it is refused as a whole")
+
+
+class Archive:
+    """An open archive: a :class:`stepladder.datasets.filesystem.Tree`. Threads may read from it at the same time.
+
+    Args:
+        path: as users know it, for messages and paths.
+        listing: what it holds.
+        found: its bytes, closed with the archive, and where its files lie in them. None looks for these once a file is
+            read: a list that the cache has kept says what there is, and never where to read.
+    """
+
+    def __init__(self, path: Path, listing: Listing, found: tuple[BinaryIO, dict[str, _Stored]] | None = None) -> None:
+        self._path = path
+        self._listing = listing
+        self._changed_ns = file_entry(path).changed_ns
+        self._entries: dict[str, dict[str, ArchiveEntry]] = {}
+        self._found = found
+        self._turn, self._looking = threading.Lock(), threading.Lock()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._found is not None:
+            self._found[0].close()
+
+    def _in_folder(self, folder: str) -> dict[str, ArchiveEntry] | None:
+        """Return what lies in a folder, by name; None where there is no such folder."""
+        if (made := self._entries.get(folder)) is not None:
+            return made
+        listed = self._listing.get(folder)
+        if listed is None:
+            return None
+        start, changed = f"{self._path}{os.sep}", self._changed_ns
+        if folder:
+            start += f"{folder}/".replace("/", os.sep)
+        made = {name: ArchiveEntry(name, start + name, size, changed) for name, size in zip(*listed, strict=True)}
+        self._entries[folder] = made
+        return made
 
     def entries(self, folder: str) -> Sequence[ArchiveEntry]:
         """Return what lies in a folder. Raises OSError where there is no such folder."""
-        found = self._folders.get(folder) or self._folders.get(posixpath.normpath(folder))
-        if found is None:
+        found = self._in_folder(folder)
+        if found is None and (found := self._in_folder(posixpath.normpath(folder))) is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), f"{self._path}{os.sep}{folder}")
-        return found
+        return list(found.values())
 
     def entry(self, inner: str) -> ArchiveEntry | None:
         """Return the file or folder of that path, None where there is none."""
         # What leads out of the archive begins with ".." then, as no path in it does.
-        return self._entries.get(inner) or self._entries.get(posixpath.normpath(inner))
+        return self._entry(inner) or self._entry(posixpath.normpath(inner))
+
+    def _entry(self, inner: str) -> ArchiveEntry | None:
+        folder, _, name = inner.rpartition("/")
+        found = self._in_folder(folder)
+        return None if found is None else found.get(name)
+
+    def _places(self) -> tuple[BinaryIO, dict[str, _Stored]]:
+        """Return the archive's bytes, and where its files lie in them.
+
+        Raises:
+            DamagedError: it holds something else than was listed.
+            DataError, OSError: it cannot be read any more; see :func:`open_archive`.
+        """
+        if self._found is None:
+            with self._looking:
+                if self._found is None:
+                    file, contents = _look_into(self._path)
+                    if contents.listing != self._listing:
+                        file.close()
+                        forget_list(archive_key(self._path))
+                        raise DamagedError(
+                            f"{self._path} holds other files than the list of them in the cache says",
+                            "the list is removed: run it again",
+                        )
+                    self._found = file, contents.places
+        return self._found
 
     def read(self, inner: str, most: int | None = None) -> bytes:
         """Return the content of a file, or its first ``most`` bytes.
@@ -164,14 +225,14 @@ class Archive:
             DataError: it is damaged; the message is the reason alone, without the path.
             OSError: there is no such file, or the archive cannot be read.
         """
-        entry = self.entry(inner)
-        stored = None if entry is None else entry.stored
+        file, places = self._found or self._places()
+        stored = places.get(inner) or places.get(posixpath.normpath(inner))
         if stored is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), f"{self._path}{os.sep}{inner}")
         if most is None and stored.size > MAX_FILE_BYTES:
             raise too_large(stored.size)
         asked = stored.size if most is None else min(most, stored.size)
-        packed = self._packed(stored, stored.packed if most is None else min(stored.packed, asked + _CHUNK))
+        packed = self._packed(file, stored, stored.packed if most is None else min(stored.packed, asked + _CHUNK))
         if stored.deflated:
             try:
                 # One byte more than it should be, which then shows.
@@ -186,31 +247,64 @@ class Archive:
             raise DataError("damaged in the archive: its checksum does not hold")
         return content
 
-    def _packed(self, stored: _Stored, count: int) -> bytes:
+    def _packed(self, file: BinaryIO, stored: _Stored, count: int) -> bytes:
         """Return the first ``count`` bytes of a file as they lie there."""
         if not stored.header:
-            return self._read_at(stored.offset, count)
+            return self._read_at(file, stored.offset, count)
         # With the header, whose extra fields the central directory does not know the length of.
-        block = self._read_at(stored.offset, stored.header + _USUAL_EXTRA + count)
+        block = self._read_at(file, stored.offset, stored.header + _USUAL_EXTRA + count)
         if block[:4] != b"PK\3\4" or len(block) < HEADER.size:
             raise DataError("damaged in the archive: its header is none")
         *_, name, extra = HEADER.unpack_from(block)
         start = HEADER.size + name + extra
         if start + count > len(block):
-            return self._read_at(stored.offset + start, count)
+            return self._read_at(file, stored.offset + start, count)
         return block[start : start + count]
 
-    def _read_at(self, offset: int, count: int) -> bytes:
+    def _read_at(self, file: BinaryIO, offset: int, count: int) -> bytes:
         # By one call that says where, so that threads need no turns.
         if hasattr(os, "pread"):
-            descriptor = self._file.fileno()
+            descriptor = file.fileno()
             content = os.pread(descriptor, count, offset)
             while len(content) < count and (more := os.pread(descriptor, count - len(content), offset + len(content))):
                 content += more
             return content
         with self._turn:
-            self._file.seek(offset)
-            return self._file.read(count)
+            file.seek(offset)
+            return file.read(count)
+
+
+def is_archive(path: Path) -> bool:
+    """Whether ``path`` is a file that is called as an archive."""
+    return path.name.lower().endswith(ENDINGS) and path.is_file()
+
+
+class OpenArchives:
+    """Archives that stay open as long as the ``with`` block, so that what was found in them can be read."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._paths: set[Path] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def open(self, path: Path) -> None:
+        """Open the archive that ``path`` is, or lies in; nothing where there is none.
+
+        Raises:
+            DataError, OSError: see :func:`open_archive`.
+        """
+        above = (part for part in (path, *path.parents) if part.name.lower().endswith(ENDINGS))
+        archive = next(filter(is_archive, above), None)
+        if archive is not None and archive not in self._paths:
+            self._stack.enter_context(opened(archive, open_archive))
+            self._paths.add(archive)
 
 
 def open_archive(path: Path) -> Archive:
@@ -221,19 +315,30 @@ def open_archive(path: Path) -> Archive:
             than it should; or the cache cannot hold what has to be unpacked.
         OSError: it cannot be read.
     """
+    key = archive_key(path)
+    if (listing := kept_list(key, path)) is not None:
+        return Archive(path, listing)
+    file, contents = _look_into(path)
+    if archive_key(path) == key:  # and was not replaced meanwhile
+        keep_list(key, contents.listing)
+    return Archive(path, contents.listing, (file, contents.places))
+
+
+def _look_into(path: Path) -> tuple[BinaryIO, _Contents]:
+    """Return an archive's bytes, and what it holds; see :func:`open_archive`."""
     most = max(ALWAYS_ALLOWED, MOST_TIMES * path.stat().st_size)
     name = path.name.lower()
     packed = not name.endswith((".zip", ".tar"))
     file = (unpacked_tar(path, most) if packed else path).open("rb", buffering=0)
-    archive = Archive(path, file)
+    contents = _Contents(path)
     try:
-        archive.add(_counted(path, _in_zip(path, file) if name.endswith(".zip") else _in_tar(path, file), most))
+        contents.add(_counted(path, _in_zip(path, file) if name.endswith(".zip") else _in_tar(path, file), most))
     except BaseException:
-        archive.close()
+        file.close()
         if packed:
             forget(path)
         raise
-    return archive
+    return file, contents
 
 
 def _counted(

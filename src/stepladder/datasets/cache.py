@@ -43,6 +43,8 @@ PEERS = "peers"
 PRECISIONS = "precisions"
 #: Archives of images that are compressed as a whole, as plain tars; the number is of the files' layout.
 UNPACKED = "unpacked-2"
+#: What archives of images hold; the number is of the files' layout.
+LISTS = "lists-1"
 #: Data sets of the Hugging Face Hub, as they were fetched.
 HUB = "hub-1"
 #: What frozen layers make of images; the number is of the files' layout.
@@ -179,7 +181,7 @@ def clear_cache() -> int:
     Raises:
         StorageError: something cannot be removed.
     """
-    return _remove(_DECODED, "downloads", PEERS, PRECISIONS, FEATURES, UNPACKED, HUB)
+    return _remove(_DECODED, "downloads", PEERS, PRECISIONS, FEATURES, UNPACKED, LISTS, HUB)
 
 
 def forget_precisions() -> None:

@@ -19,7 +19,7 @@ from filelock import FileLock
 
 from stepladder.datasets.cache import UNPACKED, cache_folder, private_folder
 from stepladder.datasets.encoded import identify
-from stepladder.datasets.filesystem import file_entry
+from stepladder.datasets.filesystem import FileEntry, entry_of
 from stepladder.errors import DataError, StorageError
 from stepladder.files import replace_json
 
@@ -47,7 +47,7 @@ def unpacked_tar(path: Path, most: int) -> Path:
     Raises:
         DataError: it is damaged, or more than it may be; or the cache cannot hold it.
     """
-    key = _key(path)
+    key = archive_key(path)
     try:
         folder = private_folder(cache_folder() / UNPACKED)
         file, marker = folder / f"{key}.tar", folder / f"{key}.json"
@@ -69,7 +69,7 @@ def unpacked_tar(path: Path, most: int) -> Path:
 
 def forget(path: Path) -> None:
     """Remove what ``path`` was unpacked to, as it turned out to be no archive."""
-    folder, key = cache_folder() / UNPACKED, _key(path)
+    folder, key = cache_folder() / UNPACKED, archive_key(path)
     for name in (f"{key}.json", f"{key}.tar"):  # the marker first, so that none is left without its file
         with suppress(OSError):
             (folder / name).unlink(missing_ok=True)
@@ -83,8 +83,15 @@ def too_much(path: Path, what: str) -> DataError:
     )
 
 
-def _key(path: Path) -> str:
-    return identify(Path(), [file_entry(path.resolve())])[:32]
+def archive_key(path: Path) -> str:
+    """Return what tells an archive from others, and from what it was before it changed: path, size, time of change."""
+    resolved = path.resolve()
+    try:
+        # Of the disk, where an archive that is open is a file all the same.
+        found = entry_of(str(resolved), resolved.stat())
+    except OSError:
+        found = FileEntry(str(resolved), -1, 0)
+    return identify(Path(), [found])[:32]
 
 
 def _unpack(path: Path, folder: Path, key: str, most: int) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stepladder.datasets.archives import OpenArchives
 from stepladder.datasets.image_set import Fit, Span
 from stepladder.errors import DataError, RecipeError
 from stepladder.model.images import ImageLike, name_images, read_pixels
@@ -236,8 +237,8 @@ class Classifier(ABC):
         """Say what is on images of any size and mode, prepared as the images of the evaluation were.
 
         Args:
-            images: one or more paths of files or folders (all images below them but what is hidden), patterns with
-                ``*`` or ``?``, Pillow images, or uint8 arrays (H, W), (H, W, C) or (N, H, W, C).
+            images: one or more paths of files, folders or archives (all images in them but what is hidden), patterns
+                with ``*`` or ``?``, Pillow images, or uint8 arrays (H, W), (H, W, C) or (N, H, W, C).
             abstain: share of wrong answers among those that are given, more than 0 and less than 1: where the model is
                 not sure enough for it, ``answered`` is False. It holds with 90 % confidence for images like those held
                 out for validation; see :func:`stepladder.model.limits.threshold_for_risk`.
@@ -250,16 +251,19 @@ class Classifier(ABC):
             RecipeError: the model's validation images cannot promise what is asked, or it has none.
         """
         doubts = self.doubts(abstain, sets, unlike)
-        named = list(name_images(images))
-        if not named:
-            raise DataError("there are no images to look at; give files, folders, patterns, Pillow images or arrays")
-        held = max(1, _HELD_BYTES // prod(self.image_shape))
-        parts: list[Predictions] = []
-        for start in range(0, len(named), held):
-            pixels = read_pixels(
-                [image for image, _ in named[start : start + held]], self.image_shape, self.fit, self.span
-            )
-            parts.append(self.answer(pixels, doubts))
+        with OpenArchives() as archives:
+            named = list(name_images(images, archives))
+            if not named:
+                raise DataError(
+                    "there are no images to look at; give files, folders, patterns, Pillow images or arrays"
+                )
+            held = max(1, _HELD_BYTES // prod(self.image_shape))
+            parts: list[Predictions] = []
+            for start in range(0, len(named), held):
+                pixels = read_pixels(
+                    [image for image, _ in named[start : start + held]], self.image_shape, self.fit, self.span
+                )
+                parts.append(self.answer(pixels, doubts))
         return Predictions(
             self.class_names,
             np.concatenate([part.probabilities for part in parts]),

@@ -17,6 +17,8 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 from PIL import Image
 
+from stepladder.datasets import filesystem
+from stepladder.datasets.archives import OpenArchives
 from stepladder.datasets.decode import Wide, decode_fitted, fit_image, upright_pixels, with_channels
 from stepladder.datasets.image_set import Fit, Span
 from stepladder.datasets.threads import available_cores
@@ -65,31 +67,39 @@ class FoundImages:
     notes: tuple[str, ...] = ()
 
 
-def find_images(given: Sequence[str], class_names: Sequence[str], listed: Iterable[str] = ()) -> FoundImages:
+def find_images(
+    given: Sequence[str],
+    class_names: Sequence[str],
+    listed: Iterable[str] = (),
+    archives: OpenArchives | None = None,
+) -> FoundImages:
     """Find the image files that ``given`` means, by the rules of training: see :mod:`stepladder.datasets.walk`.
 
     Args:
-        given: files, folders (all below them, links followed, but what training passes over), patterns with ``*`` or
-            ``?``, or ``-`` for those in ``listed``. One file or folder alone is taken whatever it is called.
+        given: files, folders (all below them, links followed, but what training passes over), archives, which are as
+            the folders they would be unpacked to, patterns with ``*`` or ``?``, or ``-`` for those in ``listed``. One
+            file or folder alone is taken whatever it is called.
         class_names: of the model; a folder with one of these names labels the files below it, in other capitals too
             where that can mean one class alone.
         listed: paths, one a line, as from standard input.
+        archives: where those are opened that images are found in, and can be read as long as they stay open; None
+            takes an archive for the file that it is.
 
     Raises:
-        DataError: something is not there, or no file is left.
+        DataError: something is not there, no file is left, or an archive cannot be read safely.
     """
     positions = _positions(class_names)
     search = Search()
     found: dict[Path, ImageFile] = {}
     for text in given:
         for entry in [line.rstrip("\r\n") for line in listed if line.strip()] if text == "-" else [text]:
-            paths = _matches(entry)
+            paths = _matches(entry, archives)
             alone = len(given) == 1 and text != "-" and paths == [Path(entry).expanduser()]
             for path in paths:
                 if not alone and any(map(is_of_system, path.parts)):
                     search.pass_over(str(path))
                     continue
-                files = _files_below(path, positions, search) if path.is_dir() else [path]
+                files = _files_below(path, positions, search) if filesystem.is_folder(path) else [path]
                 if not files and not search.holds_results(path):
                     raise DataError(f"{path} holds no images; give a folder with image files")
                 for file in files:
@@ -102,8 +112,15 @@ def find_images(given: Sequence[str], class_names: Sequence[str], listed: Iterab
     return FoundImages(tuple(found.values()), search.notes())
 
 
-def name_images(images: ImageLike | Sequence[ImageLike]) -> Iterator[tuple[ImageLike, Path | None]]:
-    """Yield each of ``images`` with the path of its file, None where it is none; folders and patterns give their files.
+def name_images(
+    images: ImageLike | Sequence[ImageLike], archives: OpenArchives | None = None
+) -> Iterator[tuple[ImageLike, Path | None]]:
+    """Yield each of ``images`` with the path of its file, None where it is none.
+
+    Folders, archives and patterns give their files.
+
+    Args:
+        archives: see :func:`find_images`.
 
     Raises:
         DataError: something is no image, a folder holds none, or a pattern matches none.
@@ -115,8 +132,9 @@ def name_images(images: ImageLike | Sequence[ImageLike]) -> Iterator[tuple[Image
         if "://" in str(image) or re.match(r"https?:/", str(image)):
             raise DataError(f"{image} is an address, and nothing is fetched; download the image, and give its path")
         path = Path(image).expanduser()
-        if path.is_dir() or (glob.has_magic(str(image)) and not path.exists()):
-            yield from ((file.path, file.path) for file in find_images([str(image)], ()).files)
+        _open(path, archives)
+        if filesystem.is_folder(path) or (glob.has_magic(str(image)) and not filesystem.exists(path)):
+            yield from ((file.path, file.path) for file in find_images([str(image)], (), archives=archives).files)
         else:
             yield path, path
 
@@ -183,7 +201,8 @@ def _read_one(image: ImageLike, shape: tuple[int, int, int], fit: Fit, wide: Wid
     height, width, channels = shape
     if isinstance(image, str | Path):
         try:
-            content = Path(image).read_bytes()
+            with filesystem.open_file(image) as file:
+                content = file.read()
         except OSError as error:
             raise DataError(f"cannot read {image}: {error.strerror or error}") from error
         try:
@@ -216,13 +235,26 @@ def _as_pillow(image: np.ndarray) -> Image.Image:
     return Image.fromarray(image)
 
 
-def _matches(entry: str) -> list[Path]:
+def _open(path: Path, archives: OpenArchives | None) -> None:
+    """Open the archive that ``path`` is or lies in, if it is to be."""
+    if archives is None:
+        return
+    try:
+        archives.open(path)
+    except OSError as error:
+        raise DataError(f"cannot read {error.filename or path}: {error.strerror or error}") from error
+
+
+def _matches(entry: str, archives: OpenArchives | None) -> list[Path]:
     path = Path(entry).expanduser()
-    if path.exists():
+    _open(path, archives)
+    if filesystem.exists(path):
         return [path]
     if glob.has_magic(entry):
         matches = sorted(Path(name) for name in glob.glob(str(path), recursive=True))  # noqa: PTH207 (takes absolute ones)
         if matches:
+            for match in matches:
+                _open(match, archives)
             return matches
         raise DataError(f"no file matches {entry}")
     raise DataError(f"there is no file or folder {path}")

@@ -1,15 +1,17 @@
-"""A search: the points of a sweep are proposed one by one, by what validation said of those before them."""
+"""A search: points of a sweep are proposed one by one, or some together, by what validation said of those before."""
 
 from __future__ import annotations
 
+import math
 import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from statistics import fmean, median
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -43,12 +45,13 @@ from stepladder.studies.files.store import (
     write_results,
 )
 from stepladder.studies.running.callbacks import Callbacks
-from stepladder.studies.running.dispatch import carry_out
+from stepladder.studies.running.dispatch import carry_out, count_at_a_time, count_workers
 from stepladder.studies.running.estimate import Work, estimate_seconds
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.running.hours import say_hours
 from stepladder.studies.running.jobs import reopen_failed, set_damaged_aside
 from stepladder.studies.running.reuse import check_sources, take_over
+from stepladder.studies.running.timing import Range
 from stepladder.studies.study import (
     PlannedStudy,
     named_as,
@@ -71,6 +74,11 @@ _FIRST_POINTS = 10
 _PRUNE_FROM = 5
 #: Digits of a proposed value: more of them say nothing, and a rate of 0.0478 can be read and typed.
 _DIGITS = 3
+#: How often a point is drawn again that its round has already, before it is taken nevertheless.
+_DRAWS = 10
+
+#: A trial of images, or of a command.
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -85,6 +93,8 @@ class Search:
         settings: of all points, by dotted name.
         many: allow more than 500 trials.
         sampler: what proposes points, one of :data:`SAMPLERS`.
+        together: points that are proposed together and trained at the same time, a round; the next round is proposed
+            once all of them have ended. 1 learns from every point; as many as there are processes or slots is fastest.
     """
 
     over: tuple[str, ...]
@@ -94,6 +104,7 @@ class Search:
     settings: Mapping[str, str] = field(default_factory=dict)
     many: bool = False
     sampler: str = "tpe"
+    together: int = 1
 
     def check(self, seeds: int) -> None:
         """Raise StudyError where a value is out of range, or more than 500 trials would come of it unasked."""
@@ -101,6 +112,8 @@ class Search:
             raise StudyError(f"`points` is {self.points}; it must be at least 1")
         if self.seed < 0:
             raise StudyError(f"`search_seed` is {self.seed}; it must be 0 or more")
+        if self.together < 1:
+            raise StudyError(f"`together` is {self.together}; it must be at least 1")
         if self.sampler not in SAMPLERS:
             raise StudyError(unknown("sampler", self.sampler, SAMPLERS))
         refuse_many(self.points, seeds, self.many)
@@ -112,7 +125,12 @@ class Search:
             StudyError: Optuna is missing.
         """
         tool = f"optuna {import_optuna().__version__}, {SAMPLERS[self.sampler]}"
-        return SearchRecord(tool=tool, points=self.points, seed=self.seed)
+        return SearchRecord(tool=tool, points=self.points, seed=self.seed, together=self.together)
+
+    def steps(self, seeds: int) -> list[int]:
+        """Return how many trials run at the same time at most, step by step, where no point is given up."""
+        rounds = ((first, min(self.together, self.points - first)) for first in range(0, self.points, self.together))
+        return [count * len(step) for first, count in rounds for step in _steps(range(seeds), first, self.together)]
 
 
 def run_search(
@@ -134,9 +152,13 @@ def run_search(
     earlier points' after as many seeds is given up (Golovin et al., Google Vizier, 2017, section 3.2.2). The same call
     goes on where an earlier one stopped, and proposes what that would have.
 
+    With ``search.together`` the points of a round train at the same time. Neither their proposals nor whether one of
+    them is given up depends on others of the round, so it does not matter which of them ends first.
+
     Args:
         seeds: trials a point.
-        execution: how trials are carried out; a search takes one process, since each proposal waits for the one before.
+        execution: how trials are carried out; without ``search.together`` in one process, since each proposal waits
+            for the one before.
 
     Raises:
         StudyError: Optuna or the storage is missing, the axes are not written so, or ``out`` holds something else.
@@ -169,56 +191,114 @@ def run_search(
         out=out,
     )
     runner = PointRunner(out, _begin(out, planned))
-    if any(read_result(trial_folder(out, trial)) is None for trial in _trials(runner.record, ends[0][0], range(seeds))):
-        work = {"": Work(ends[0][0].recipe, len(planned.splits.train))}
-        estimate = estimate_seconds(
-            work, planned.splits, len(planned.record.data.class_names), planned.compute, callbacks, reads_test=False
-        )
-        expected = estimate.study([""] * (search.points * seeds), 1)
+    first = _trials(runner.record, ends[0][0], range(seeds))
+    each = math.inf
+    if any(read_result(trial_folder(out, trial)) is None for trial in first):
+        expected, each = _estimate(planned, search, first, execution, callbacks)
         say_hours(expected.middle, runner.record.data.image_shape, callbacks)
         callbacks.searching(runner.record, expected)
+    if execution.cluster is not None or execution.workers != "auto":
+        memory = planned.record.machine.memory_gb
+        room = min(search.points, count_at_a_time(execution, planned.compute, search.points, math.inf, memory))
+        if room > search.together:
+            callbacks.message(
+                f"There is room for {room} trials at a time, and a round has {search.together}: in another folder, "
+                f"`together={room}` would use it."
+            )
 
-    def make(values: tuple[Value, ...]) -> tuple[RungRecord, Callable[[int], TrialResult]]:
+    def make(values: tuple[Value, ...]) -> ProposedPoint[Trial]:
         rung = make_point(axes, values, recipe, search.settings)
         made = RungRecord(name=rung.name, adds=(), recipe=rung.recipe.to_table())
-        return made, partial(_train, planned, runner, rung, execution, callbacks)
+        return ProposedPoint(values, made, lambda seed: _trials(runner.record, rung, (seed,))[0])
 
-    search_points(search, runner, make, callbacks.point_started)
+    train = partial(_train, planned, out, each if search.together > 1 else None, execution, callbacks)
+    search_points(search, runner, make, train, callbacks.point_started)
     study = load_study(out)
     write_results(study)
     note_owned_files(study, DATABASE)
     return study
 
 
+def _estimate(
+    planned: PlannedStudy, search: Search, trials: Sequence[Trial], execution: Execution, callbacks: Callbacks
+) -> tuple[Range, float]:
+    """Return how long a search will take at most, by a measurement of one point, and a trial of it, in seconds.
+
+    Args:
+        trials: of that point.
+    """
+    rung, seeds = trials[0].rung, len(trials)
+    if search.together == 1:
+        work = {rung: Work(trials[0].recipe, len(planned.splits.train))}
+        classes = len(planned.record.data.class_names)
+        estimate = estimate_seconds(work, planned.splits, classes, planned.compute, callbacks, reads_test=False)
+        return estimate.study([rung] * (search.points * seeds), 1), estimate.seconds[rung]
+    estimate = planned.estimate([trials[0]] * min(search.together, search.points), execution, callbacks)
+    each, steps = estimate.seconds[rung], search.steps(seeds)
+    memory = planned.record.machine.memory_gb
+    slots = count_at_a_time(execution, planned.compute, max(steps), each * max(steps), memory)
+    return estimate.steps(rung, steps, slots), each
+
+
 def _train(
-    planned: PlannedStudy, runner: PointRunner, rung: Rung, execution: Execution, callbacks: Callbacks, seed: int
-) -> TrialResult:
-    """Return the result of one seed of a point, trained unless it is there."""
-    out = runner.out
-    (trial,) = _trials(runner.record, rung, (seed,))
-    folder = trial_folder(out, trial).absolute()
+    planned: PlannedStudy,
+    out: Path,
+    each: float | None,
+    execution: Execution,
+    callbacks: Callbacks,
+    trials: Sequence[Trial],
+) -> list[TrialResult]:
+    """Return the results of trials, which are trained at the same time unless they are there.
+
+    Args:
+        each: seconds of a trial, by a measurement; None where they are trained in one process.
+    """
+    # A round may have a point twice.
+    jobs = list({trial.id: planned.job(trial, out) for trial in trials}.values())
     if execution.retry_failed:
-        reopen_failed([planned.job(trial, out)])
-    if read_result(folder) is None and execution.reuse:
-        take_over([planned.job(trial, out)], execution, planned.compute, callbacks)
-    if read_result(folder) is None:
-        job = planned.job(trial, out)
-        carry_out(1, [job], planned.compute, execution, callbacks, partial(_refresh, out))
-    result = read_result(folder)
-    assert result is not None, folder
-    return result
+        reopen_failed(jobs)
+    todo = [job for job in jobs if read_result(job.folder) is None]
+    if todo and execution.reuse:
+        take_over(todo, execution, planned.compute, callbacks)
+        todo = [job for job in todo if read_result(job.folder) is None]
+    if todo:
+        workers = 1
+        if each is not None:
+            memory = planned.record.machine.memory_gb
+            workers = count_workers(execution, planned.compute, len(todo), each * len(todo), memory)
+        carry_out(workers, todo, planned.compute, execution, callbacks, partial(_refresh, out))
+    results = [read_result(planned.job(trial, out).folder) for trial in trials]
+    assert all(result is not None for result in results), out
+    return [result for result in results if result is not None]
+
+
+@dataclass(frozen=True)
+class ProposedPoint(Generic[_T]):
+    """A point that a search tries.
+
+    Attributes:
+        values: in the order of the axes.
+        rung: what it is in the record.
+        trial: given a seed, returns its trial.
+    """
+
+    values: tuple[Value, ...]
+    rung: RungRecord
+    trial: Callable[[int], _T]
 
 
 def search_points(
     search: Search,
     runner: PointRunner,
-    make: Callable[[tuple[Value, ...]], tuple[RungRecord, Callable[[int], TrialResult]]],
+    make: Callable[[tuple[Value, ...]], ProposedPoint[_T]],
+    train: Callable[[Sequence[_T]], Sequence[TrialResult]],
     started: Callable[[int, int, str], None],
 ) -> None:
-    """Ask for one point after another, and tell how each did; those of an earlier call are gone through again.
+    """Ask for one round of points after another, and tell how each did; those of earlier calls are gone through again.
 
     Args:
-        make: given the values of a point, returns it as a rung, and what returns the result of a seed of it.
+        make: given its values, returns a point.
+        train: returns the results of trials, of which as many run at the same time as there is room for.
         started: told the number of a point, how many there are, and its name.
 
     Raises:
@@ -233,47 +313,95 @@ def search_points(
         if (out / name).is_symlink():  # SQLite would write through it
             (out / name).unlink()
     url = search.storage or str(sqlite_url(out / DATABASE))
+    direction = "maximize" if record.measured_by.higher_is_better else "minimize"
     with open_storage(optuna, url, search.storage) as kept:
         # The name is the plan's: one storage can keep many searches, and the same one is found again.
         proposals = optuna.create_study(
             storage=kept,
             study_name=f"stepladder-{record.plan_hash[:16]}",
-            direction="maximize" if record.measured_by.higher_is_better else "minimize",
+            direction=direction,
             load_if_exists=True,
         )
-        for number in range(search.points):
-            # A sampler for each point, so that one who stops and goes on gets what one who does not stop gets.
-            seed = int(np.random.SeedSequence([search.seed, number]).generate_state(1)[0])
-            if search.sampler == "random":
-                proposals.sampler = optuna.samplers.RandomSampler(seed=seed)
-            else:
-                proposals.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=_FIRST_POINTS)
+        for first in range(0, search.points, search.together):
+            numbers = range(first, min(first + search.together, search.points))
             earlier = proposals.get_trials(deepcopy=False)
-            if number < len(earlier) and earlier[number].state.is_finished():
-                proposed = optuna.trial.FixedTrial(earlier[number].params)
-            elif number < len(earlier):  # it was broken off
-                proposed = optuna.trial.Trial(proposals, earlier[number]._trial_id)
-            else:
-                proposed = proposals.ask()
+            if len(earlier) < numbers.stop:
+                drawn = _draw_round(optuna, search, axes, earlier[:first], numbers, direction)
+                for proposal in drawn[len(earlier) - first :]:
+                    proposals.add_trial(proposal)
+                earlier = proposals.get_trials(deepcopy=False)
+            round_ = [earlier[number] for number in numbers]
+            points = []
+            for proposal in round_:
+                if proposal.state.is_finished() or len(proposal.params) == len(axes):
+                    fixed = optuna.trial.FixedTrial(proposal.params)
+                else:  # of a version before, which was broken off between two of its values
+                    proposals.sampler = _sampler(optuna, search, proposal.number)
+                    fixed = optuna.trial.Trial(proposals, proposal._trial_id)
+                values = tuple(_suggest(fixed, axis) for axis in axes)
+                started(proposal.number + 1, search.points, point_name(axes, values))
+                points.append(make(values))
+
+            def report(place: int, seeds_so_far: int, mean: float) -> None:
+                proposal = round_[place]  # noqa: B023
+                if not proposal.state.is_finished() and seeds_so_far > len(proposal.intermediate_values):
+                    kept.set_trial_intermediate_value(proposal._trial_id, seeds_so_far, mean)
+
+            came_of = runner.run(points, train, report)
+            # In the order of their proposals, whichever ended first, and not before all have ended.
+            for proposal, (mean, pruned) in zip(round_, came_of, strict=True):
+                if proposal.state.is_finished():
+                    continue
+                if pruned:
+                    proposals.tell(proposal.number, state=optuna.trial.TrialState.PRUNED)
+                else:
+                    proposals.tell(proposal.number, mean)
+
+
+def _draw_round(
+    optuna: Any, search: Search, axes: Sequence[AxisRecord], before: Sequence[Any], numbers: range, direction: str
+) -> list[Any]:
+    """Return the proposals of a round as Optuna's trials, by what is known of the rounds before and nothing else.
+
+    They are drawn in memory: what the storage holds of this round, since a call was broken off or asked for fewer
+    points, must not change what the others are.
+
+    Args:
+        before: all trials of earlier rounds, ended.
+        numbers: of the round's points.
+    """
+    seen = optuna.create_study(direction=direction)
+    for ended in before:
+        seen.add_trial(ended)
+    drawn, taken = [], set[tuple[Value, ...]]()
+    for number in numbers:
+        for draw in range(_DRAWS):
+            seen.sampler = _sampler(optuna, search, number, draw)
+            proposed = seen.ask()
             values = tuple(_suggest(proposed, axis) for axis in axes)
-            reported = len(earlier[number].intermediate_values) if number < len(earlier) else 0
-            running = not isinstance(proposed, optuna.trial.FixedTrial)
-            started(number + 1, search.points, point_name(axes, values))
+            if values not in taken:  # rounded they may be alike, and there may be no others
+                break
+        taken.add(values)
+        drawn.append(seen.get_trials()[proposed.number])
+    return drawn
 
-            def report(seeds_so_far: int, mean: float) -> None:
-                if running and seeds_so_far > reported:  # noqa: B023
-                    proposed.report(mean, seeds_so_far)  # noqa: B023
 
-            rung, train = make(values)
-            mean, pruned = runner.run(rung, values, train, report)
-            if running and pruned:
-                proposals.tell(proposed, state=optuna.trial.TrialState.PRUNED)
-            elif running:
-                proposals.tell(proposed, mean)
+def _sampler(optuna: Any, search: Search, number: int, draw: int = 0) -> Any:
+    """Return a sampler for one point, so that one who stops and goes on gets what one who does not stop gets."""
+    entropy = [search.seed, number, *([draw] if draw else [])]
+    seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
+    if search.sampler == "random":
+        return optuna.samplers.RandomSampler(seed=seed)
+    if search.together == 1:
+        return optuna.samplers.TPESampler(seed=seed, n_startup_trials=_FIRST_POINTS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of Optuna before 5
+        # Points that run count as bad ones, so that the others of their round keep away from them.
+        return optuna.samplers.TPESampler(seed=seed, n_startup_trials=_FIRST_POINTS, constant_liar=True)
 
 
 class PointRunner:
-    """Takes one point after another through its seeds, and keeps the record of the search.
+    """Takes one round of points after another through its seeds, and keeps the record of the search.
 
     Args:
         out: the search's folder.
@@ -283,34 +411,49 @@ class PointRunner:
     def __init__(self, out: Path, record: StudyRecord) -> None:
         self.out, self.record = out, record
         self._metric = record.measured_by
-        #: Mean after one seed, after two, ..., of every point so far.
+        #: Mean after one seed, after two, ..., of every point of the rounds so far.
         self.means: list[list[float]] = []
 
     def run(
         self,
-        rung: RungRecord,
-        values: tuple[Value, ...],
-        train: Callable[[int], TrialResult],
-        report: Callable[[int, float], None],
-    ) -> tuple[float, bool]:
-        """Train a point's seeds and return their mean, and whether it was given up before the last."""
-        self._add(rung, values)
-        scores: list[float] = []
-        means: list[float] = []
-        for seed in self.record.seeds:
-            result = train(seed)
-            assert self.record.sweep is not None
-            guess = self.record.sweep.diverged
-            if not result.stopped:  # one that was says nothing of the point
-                measured = self._metric.on_validation(result)
-                scores.append(guess if result.diverged or measured is None else measured)
-            means.append(fmean(scores) if scores else guess)
-            report(len(means), means[-1])
-            if scores and len(means) < len(self.record.seeds) and self._below_median(means):
-                self._give_up(rung.name, len(means))
+        points: Sequence[ProposedPoint[_T]],
+        train: Callable[[Sequence[_T]], Sequence[TrialResult]],
+        report: Callable[[int, int, float], None],
+    ) -> list[tuple[float, bool]]:
+        """Train the seeds of a round's points; return the mean of each, and whether it was given up before the last.
+
+        Args:
+            train: returns the results of trials, of which as many run at the same time as there is room for.
+            report: told the place of a point in the round, how many of its seeds have ended, and their mean.
+        """
+        self._add(points)
+        sweep, seeds = self.record.sweep, self.record.seeds
+        assert sweep is not None
+        assert sweep.search is not None
+        scores: list[list[float]] = [[] for _ in points]
+        means: list[list[float]] = [[] for _ in points]
+        going = list(range(len(points)))
+        for step in _steps(seeds, len(self.means), sweep.search.together):
+            begun = [(place, seed) for seed in step for place in going]
+            results = train([points[place].trial(seed) for place, seed in begun])
+            for (place, _), result in zip(begun, results, strict=True):
+                if not result.stopped:  # one that was says nothing of the point
+                    measured = self._metric.on_validation(result)
+                    guessed = result.diverged or measured is None
+                    scores[place].append(sweep.diverged if guessed or measured is None else measured)
+                means[place].append(fmean(scores[place]) if scores[place] else sweep.diverged)
+                report(place, len(means[place]), means[place][-1])
+            hopeless = [
+                place
+                for place in going
+                if scores[place] and len(means[place]) < len(seeds) and self._below_median(means[place])
+            ]
+            self._give_up({points[place].rung.name: len(means[place]) for place in hopeless})
+            going = [place for place in going if place not in hopeless]
+            if not going:
                 break
-        self.means.append(means)
-        return means[-1], len(means) < len(self.record.seeds)
+        self.means += means
+        return [(each[-1], len(each) < len(seeds)) for each in means]
 
     def _below_median(self, means: Sequence[float]) -> bool:
         """The median rule of Golovin et al. (2017), on means of as many seeds; the first points are not given up."""
@@ -318,35 +461,50 @@ class PointRunner:
         sign = self._metric.sign
         return len(self.means) >= _PRUNE_FROM and sign * means[-1] < sign * median(others)
 
-    def _add(self, rung: RungRecord, values: tuple[Value, ...]) -> None:
+    def _add(self, points: Sequence[ProposedPoint[_T]]) -> None:
         sweep, record = self.record.sweep, self.record
         assert sweep is not None
         assert sweep.search is not None
+        added = {point.rung.name: point for point in points}
         search = sweep.search.model_copy(
             update={
-                "tried": sweep.search.tried + 1,
-                "pruned": tuple(name for name in sweep.search.pruned if name != rung.name),
+                "tried": sweep.search.tried + len(points),
+                "pruned": tuple(name for name in sweep.search.pruned if name not in added),
             }
         )
-        known = rung.name in {each.name for each in record.rungs}
-        rungs, points = record.rungs, sweep.points
-        if not known:
-            rungs = (*rungs, rung)
-            points = (*points, values)
-        reached = {name: seeds for name, seeds in record.reached.items() if name != rung.name}
-        sweep = sweep.model_copy(update={"points": points, "search": search})
+        known = {each.name for each in record.rungs}
+        new = [point for name, point in added.items() if name not in known]
+        reached = {name: seeds for name, seeds in record.reached.items() if name not in added}
+        rungs = (*record.rungs, *(point.rung for point in new))
+        sweep = sweep.model_copy(update={"points": (*sweep.points, *(point.values for point in new)), "search": search})
         self.record = record.model_copy(update={"rungs": rungs, "reached": reached, "sweep": sweep})
         write_record(self.out, self.record)
 
-    def _give_up(self, name: str, seeds: int) -> None:
+    def _give_up(self, hopeless: Mapping[str, int]) -> None:
+        """Note points that are given up, by name, after how many seeds."""
+        if not hopeless:
+            return
         sweep = self.record.sweep
         assert sweep is not None
         assert sweep.search is not None
-        search = sweep.search.model_copy(update={"pruned": (*sweep.search.pruned, name)})
+        search = sweep.search.model_copy(update={"pruned": (*sweep.search.pruned, *hopeless)})
         sweep = sweep.model_copy(update={"search": search})
-        reached = {**self.record.reached, name: seeds}
+        reached = {**self.record.reached, **hopeless}
         self.record = self.record.model_copy(update={"sweep": sweep, "reached": reached})
         write_record(self.out, self.record)
+
+
+def _steps(seeds: Sequence[int], ended: int, together: int) -> list[tuple[int, ...]]:
+    """Return the seeds of a round's points, those together that are trained at the same time.
+
+    After each step a point may be given up, but none before :data:`_PRUNE_FROM` have ended: then all seeds go at once.
+
+    Args:
+        ended: points of earlier rounds.
+    """
+    if together > 1 and ended < _PRUNE_FROM:
+        return [tuple(seeds)]
+    return [(seed,) for seed in seeds]
 
 
 def _trials(record: StudyRecord, rung: Rung, seeds: Iterable[int]) -> list[Trial]:

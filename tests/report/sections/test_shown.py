@@ -431,3 +431,13 @@ def test_the_calibration_chart_draws_both_kinds_of_bins_apart(four: Callable[...
         ],
         "scaled": [{"sure": 65.0, "right": 60.0, "interval": [35.0, 85.0], "n": 11}],
     }
+
+
+def test_the_forest_has_no_dots_of_seeds_that_its_verdict_does_not_rest_on(four: Callable[..., Findings]) -> None:
+    findings = four()
+    earlier = replace(findings, effects=tuple(replace(effect, n=3) for effect in findings.effects))
+    axes = draw_forest(earlier).axes[0]
+    for level, effect in enumerate(reversed(earlier.effects)):
+        assert len(effect.differences) == 5
+        first = list(effect.differences.values())[:3]
+        assert dots_at(axes, level + 0.1, level + 0.3) == pytest.approx(sorted(100 * value for value in first))

@@ -179,6 +179,14 @@ def test_how_a_search_was_done(made_up_sweep: MakeSweep) -> None:
     assert facts["Plan"] == "search: 2 points, seeds 0, 1"
     assert facts["optimizer.lr"] == "0.001 to 0.3, evenly in the logarithm"
     assert facts["Search"].startswith("optuna, 6 points, seed 3. A point is given up when its mean is below the median")
+    rounds = make_sweep_findings(
+        made_up_sweep(axes, [[0.5], [0.9, 0.91]], search=search.model_copy(update={"together": 3}))
+    )
+    told = dict(protocol(rounds))["Search"]
+    assert told.startswith(
+        "optuna, 6 points, 3 together, seed 3. A point is given up when its mean is below the median"
+    )
+    assert told.endswith("earlier points after as many seeds, which are those of earlier rounds")
     assert facts["No better than guessing"].startswith("11.90 % or less. Always naming the largest class has 10.00 %")
     assert facts["Test images"].startswith("not read")
     grid = dict(protocol(make_sweep_findings(made_up_sweep(["dropout.p=0,0.5"], [[0.5], [0.9]]))))

@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 
 from stepladder.datasets import ImageSet, Split, make_splits
-from stepladder.studies.files.images import describe_changes, read_images, write_images
+from stepladder.studies.files.images import describe_changes, read_images, read_labels, write_images
+from stepladder.studies.prepare import describe_data
 
 
 def changed(digits: ImageSet, pixels: np.ndarray, labels: np.ndarray) -> list[str]:
@@ -39,3 +40,18 @@ def test_without_the_file_nothing_is_said(tmp_path: Path) -> None:
     assert read_images(tmp_path) is None
     (tmp_path / "images.safetensors").write_bytes(b"damaged")
     assert read_images(tmp_path) is None
+
+
+def test_the_labels_of_each_split_come_back(digits: ImageSet, tmp_path: Path) -> None:
+    for validation in (0.0, 0.1):
+        splits = make_splits(digits, validation)
+        data = describe_data(digits, splits)
+        write_images(tmp_path, splits)
+        found = read_labels(tmp_path, data)
+        parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+        assert found.keys() == {name for name, part in parts.items() if part is not None}
+        for name, labels in found.items():
+            part = parts[name]
+            assert part is not None
+            assert np.array_equal(labels, part.labels), name
+        assert read_labels(tmp_path, data.model_copy(update={"counts": {**data.counts, "test": 1}})) == {}

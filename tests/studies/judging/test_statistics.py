@@ -277,3 +277,16 @@ def test_welchs_interval_is_that_of_scipy() -> None:
     assert welch_interval(one, other) == pytest.approx((expected.low, expected.high))
     assert welch_interval(one, other[:1]) is None
     assert welch_interval([0.7, 0.7], [0.6, 0.6]) is None
+
+
+def test_where_seeds_draw_their_own_images_an_interval_allows_for_those_that_they_share(made_up: MadeUp) -> None:
+    """Nadeau and Bengio: √(1/n + test images / training images) in place of √(1/n)."""
+    low, high = [0.70, 0.71, 0.69, 0.70, 0.72], [0.75, 0.77, 0.73, 0.76, 0.75]
+    study = made_up({"low": low, "high": high}, resplit=True)
+    counts = study.record.data.counts
+    assert counts["test"] != counts["train"]
+    (effect,) = weigh(study)
+    differences = np.array(high) - np.array(low)
+    reach = stats.t.ppf(1 - effect.level / 2, 4) * differences.std(ddof=1)
+    reach *= np.sqrt(1 / 5 + counts["test"] / counts["train"])
+    assert effect.interval == pytest.approx((differences.mean() - reach, differences.mean() + reach))

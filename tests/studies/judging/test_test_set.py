@@ -178,3 +178,23 @@ def test_another_metric_than_accuracy_has_no_interval_for_new_images(made_up: Ca
     study = replace(study, record=study.record.model_copy(update={"metric": "macro_f1"}))
     effects = weigh_effects(study, summarize_rungs(study))
     assert judge_test_set(study, effects).effects == (None,)
+
+
+def test_the_interval_on_new_images_is_of_the_seeds_that_the_verdict_rests_on(
+    made_up: Callable[..., SavedStudy],
+) -> None:
+    """Seeds after the look that decided change neither."""
+    random, labels = np.random.default_rng(3), np.arange(400) % 2
+    scores = {"low": [0.500, 0.501, 0.499, 0.9, 0.9], "high": [0.550, 0.552, 0.548, 0.5, 0.5]}
+    study = made_up(scores, looks=(3, 5))
+    for trial in study.trials:
+        right = random.random(400) < scores[trial.rung][trial.seed]
+        write_predictions(trial.folder, np.where(right, labels, 1 - labels), labels, 10)
+    (effect,) = weigh_effects(study, summarize_rungs(study))
+    assert (effect.verdict, effect.n, len(effect.differences)) == ("helped", 3, 5)
+    assert effect.interval is not None
+    high, low = (correct_by_seed(study, rung) for rung in ("high", "low"))
+    values = np.array([high[seed].astype(float) - low[seed] for seed in range(3)])
+    first, last = crossed_interval(values, effect.level)
+    (bounds,) = judge_test_set(study, [effect]).effects
+    assert bounds == pytest.approx((min(first, effect.interval[0]), max(last, effect.interval[1])))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import special
 
 from stepladder.datasets import ImageSet, make_splits
 from stepladder.model import Model, load_model
@@ -99,3 +100,15 @@ def test_of_very_many_images_some_are_taken_from_end_to_end(
     found = find_limits(model, splits, held, 1.0)[0]
     assert found.unlike["test"][1] == 50
     assert found.answered[-1].images == 72
+
+
+def test_limits_are_of_the_probabilities_that_a_calibrated_model_gives(model: Model, digits: ImageSet) -> None:
+    splits = make_splits(digits, 0.3)
+    assert splits.validation is not None
+    logits, labels = model.logits(splits.validation.images), splits.validation.labels
+    found = find_limits(model, splits, (logits, labels), 2.0)[0]
+    calibrated = special.softmax(logits.astype(np.float64) / 2, axis=1)
+    true = np.sort(calibrated[np.arange(72), labels])
+    np.testing.assert_allclose(found.true_probability, true, atol=1e-6)
+    confidence = np.sort(calibrated.max(axis=1))[::-1]
+    np.testing.assert_allclose(found.answered[0].above, confidence[7], atol=1e-6)  # a tenth of 72

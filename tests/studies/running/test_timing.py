@@ -28,6 +28,9 @@ def test_a_study_is_start_trials_test_and_report() -> None:
     assert alone.high == pytest.approx(alone.middle * SPREAD)
     # Processor time, without what other programs take: every process has its start.
     assert estimate.processor(rungs, 2) == pytest.approx((2 * estimate.start(2) + 60 + estimate.after(rungs)) / 2)
+    # Steps of a search wait for their last trial: two of three at a time, and then one.
+    steps = estimate.steps("a", [3, 2], 2)
+    assert steps.middle == pytest.approx(2 * estimate.start(2) + 20 + 10 + estimate.after([]))
     # What is loaded and drawn takes longer on a busy machine; test is told as it is.
     quiet = Estimate({}, {"a": 1.0, "b": 2.0})
     assert estimate.start(2) == 2 * quiet.start(2)

@@ -241,3 +241,16 @@ def test_the_report_is_that_of_a_study_and_speaks_of_no_image(tmp_path: Path) ->
     text = report_text(findings)
     for word in ("test image", "epoch", "technique to", "nan"):
         assert word not in markdown + text, word
+
+
+def test_losses_that_welch_cannot_tell_apart_are_undecided() -> None:
+    """Of a turned interval the ends change places as well, or one around zero would be above it."""
+    plain, mixup = [0.50, 0.60, 0.40], [0.48, 0.62, 0.43]
+    rows = [{"method": "plain", "seed": seed, "loss": value} for seed, value in enumerate(plain)]
+    rows += [{"method": "mixup", "seed": 10 + seed, "loss": value} for seed, value in enumerate(mixup)]
+    (effect,) = judged(rows, JudgeRules(final=True)).effects
+    test = stats.ttest_ind(plain, mixup, equal_var=False)
+    assert effect.interval == pytest.approx(tuple(test.confidence_interval(0.95)))
+    assert effect.interval is not None
+    assert effect.interval[0] < 0 < effect.interval[1]
+    assert effect.verdict == "undecided"

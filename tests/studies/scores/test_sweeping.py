@@ -100,8 +100,27 @@ def test_a_search_goes_on_where_it_was_and_runs_one_at_a_time(tmp_path: Path) ->
     more = findings(sweep(tmp_path, Search(("a=1..9",), points=4), seeds=1))
     assert [point.name for point in more.points][: len(one.points)] == [point.name for point in one.points]
     assert len(list(tmp_path.glob("trials/*/result.json"))) - runs <= 1
-    with pytest.raises(StudyError, match="a search runs one at a time"):
+    with pytest.raises(StudyError, match=r"a search runs one at a time, .* leave it out, or add `together=2`, or more"):
         sweep(tmp_path, search, seeds=1, execution=CommandExecution(workers=2))
+
+
+def test_a_round_of_a_search_runs_at_the_same_time_and_the_next_learns_from_it(tmp_path: Path) -> None:
+    # A run waits until one beside it has begun, so that one alone would be ended by its time limit.
+    met = tmp_path / "met"
+    met.mkdir()
+    meet = f"touch {met}/{{seed}}-{{a}}; until [ $(ls {met} | wc -l) -ge 2 ]; do sleep 0.01; done"
+    run = f"/bin/sh -c '{meet}; {RUN.partition(chr(39))[2]}"
+    two, search = CommandExecution(workers=2, timeout=60), Search(("a=1..9",), points=2, together=2)
+    study = sweep(tmp_path / "two", search, run, seeds=1, execution=two)
+    assert [trial.result.failure for trial in study.trials] == [None, None]
+    # As many at a time as there are slots, and the same points, scores and rounds.
+    search = Search(("a=1..99",), points=7, together=3)
+    one = sweep(tmp_path / "one", search)
+    three = sweep(tmp_path / "three", search, execution=CommandExecution(workers=3))
+    assert one.record.sweep == three.record.sweep
+    assert [trial.result.val_score for trial in one.trials] == [trial.result.val_score for trial in three.trials]
+    with pytest.raises(StudyError, match="together is 3 there and 2 here"):
+        sweep(tmp_path / "one", Search(("a=1..99",), points=7, together=2))
 
 
 @pytest.mark.parametrize(

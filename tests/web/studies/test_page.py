@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -21,6 +22,7 @@ from tests.terminal import Terminal
 from tests.web.served import Served, served
 from tests.web.studies.made_up import ladder, replace, write_checkpoint, write_record, write_study, write_trial
 from tests.web.studies.test_app import key_of
+from tests.web.studies.test_single_watch import RANGE
 from tests.web.studies.test_viewer import judged
 
 pytestmark = needs_browser
@@ -56,9 +58,30 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_study(folder / HOSTILE.replace("/", " "), ladder(rungs=1, seeds=1, first=2))
     (folder / "broken").mkdir()
     replace(folder / "broken" / "study.json", "{")
+    for place, epochs in (("under way", 2), ("trained", None), ("stopped", None)):
+        begin_training(folder / place, epochs, failure="it took too long" if place == "stopped" else None)
+    (folder / "rate").mkdir()
+    replace(folder / "rate" / "lr-range.md", "")
+    replace(folder / "rate" / "lr-range.json", json.dumps(RANGE))
+    (folder / "judged").mkdir()
+    replace(folder / "judged" / "report.html", "<!doctype html><title>report</title>")
+    effects = [{"name": HOSTILE, "verdict": one, "n": 5} for one in ("helped", "hurt", "equivalent", "undecided", None)]
+    replace(folder / "judged" / "verdicts.json", json.dumps({"metric": "accuracy", "effects": effects}))
     report = "<!doctype html><script>fetch('/events'); document.title = 'ran ' + document.domain</script>"
     replace(folder / "done" / "report.html", report)
     return folder
+
+
+def begin_training(folder: Path, epochs: int | None, failure: str | None = None) -> None:
+    """Write a training alone as the trial of a study: under way after so many epochs, or ended."""
+    study = folder.parents[1] / "studies of trainings" / folder.name
+    (trial,) = write_record(study, ladder(rungs=1, seeds=1, first=1))
+    if epochs is None:
+        write_trial(study, trial, failure=failure, warnings=("it says something odd",))
+    else:
+        write_checkpoint(study, trial, epochs)
+    replace(study / "trials" / trial.id / "recipe.toml", trial.recipe.to_toml())
+    shutil.copytree(study / "trials" / trial.id, folder, dirs_exist_ok=True)
 
 
 @pytest.fixture(scope="module")
@@ -88,12 +111,12 @@ def test_axe_finds_nothing_and_nothing_goes_wrong(
     browser: Browser, server: Served, studies: Path, width: int, dark: bool
 ) -> None:
     browser.open(Address(server.base + "/"), width, dark=dark)
-    wait(browser, "return document.querySelectorAll('.studies > li').length === 5")
+    wait(browser, "return document.querySelectorAll('.studies > li').length === 10")
     assert browser.violations() == []
     assert browser.complaints() == []
-    for place in ("done", "half", "broken"):
+    for place in ("done", "half", "broken", "under way", "trained", "stopped", "rate", "judged"):
         open_study(browser, server, studies, place, width, dark)
-        if place != "broken":
+        if place not in ("broken", "rate", "judged"):
             wait(browser, "return document.querySelectorAll('.charts svg').length === 2")
         assert browser.violations() == []
         assert browser.js("return document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
@@ -103,7 +126,7 @@ def test_axe_finds_nothing_and_nothing_goes_wrong(
 
 def test_names_are_text(browser: Browser, server: Served, studies: Path) -> None:
     browser.open(Address(server.base + "/"), 1280)
-    wait(browser, "return document.querySelectorAll('.studies > li').length === 5")
+    wait(browser, "return document.querySelectorAll('.studies > li').length === 10")
     assert "<img src=x" in text_of(browser, ".studies")
     open_study(browser, server, studies, "half")
     wait(browser, "return document.querySelectorAll('.problems li').length > 0")
@@ -138,6 +161,35 @@ def test_a_page_follows_what_changes(browser: Browser, server: Served, tmp_path:
     assert browser.complaints() == []
 
 
+def test_a_training_is_drawn_while_it_runs_and_after(browser: Browser, server: Served, studies: Path) -> None:
+    open_study(browser, server, studies, "under way")
+    wait(browser, "return document.querySelectorAll('.charts svg').length === 2")
+    assert text_of(browser, "label[for=epoch]") == "Epoch 2 of 2"
+    assert text_of(browser, "#curves ~ .scroll tbody tr").split() == ["small", "20", "20", "1.8", "1.8"]
+    assert text_of(browser, "#curves ~ p") == "Solid: validation. Dotted: training images."
+    # Nothing of a study: rungs, seeds, a command that nobody kept.
+    assert not browser.js("return document.querySelector('#trials').checkVisibility()")
+    assert not browser.js("return document.querySelector('section pre').checkVisibility()")
+    begin_training(studies / "under way", 4)
+    wait(browser, "return document.querySelector('label[for=epoch]').innerText === 'Epoch 4 of 4'")
+    begin_training(studies / "under way", None)
+    wait(browser, "return document.querySelector('.badge').dataset.state === 'finished'")
+    wait(browser, "return document.querySelectorAll('.charts svg circle').length === 2")  # the ends of its lines
+    open_study(browser, server, studies, "stopped")
+    assert text_of(browser, ".now .badge") == "Failed"
+    assert "it took too long" in text_of(browser, ".now")
+    assert browser.complaints() == []
+
+
+def test_verdicts_of_judged_scores_are_marked(browser: Browser, server: Served, studies: Path) -> None:
+    open_study(browser, server, studies, "judged")
+    wait(browser, "return document.querySelectorAll('.verdicts li').length === 5")
+    words = browser.js("return [...document.querySelectorAll('.verdicts em')].map((one) => one.innerText)")
+    assert words == ["helped", "hurt", "equivalent", "undecided", "no verdict"]
+    assert browser.js("return document.images.length") == 0
+    assert not browser.js("return document.querySelector('.now progress').checkVisibility()")
+
+
 def test_values_are_read_by_the_keyboard(browser: Browser, server: Served, studies: Path) -> None:
     open_study(browser, server, studies, "done")
     wait(browser, "return document.querySelectorAll('.charts svg').length === 2")
@@ -166,7 +218,7 @@ def test_a_verdict_and_its_report_are_shown(browser: Browser, server: Served, st
 
 def test_studies_are_chosen_and_compared(browser: Browser, server: Served) -> None:
     browser.open(Address(server.base + "/"), 1280)
-    wait(browser, "return document.querySelectorAll('.studies > li').length >= 5")
+    wait(browser, "return document.querySelectorAll('.studies > li').length >= 10")
     search = browser.driver.find_element(By.CSS_SELECTOR, ".filter input")
     search.send_keys("done")
     wait(browser, "return [...document.querySelectorAll('.studies > li')].filter((one) => !one.hidden).length === 1")

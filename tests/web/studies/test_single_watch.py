@@ -1,82 +1,36 @@
-"""What is no study is listed and shown by its own files: trainings, range tests, judged scores."""
+"""What is no study is listed and shown by its own files: range tests, judged scores."""
 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from stepladder.studies.running.locks import try_lock
-from stepladder.web.studies import cells
-from stepladder.web.studies.folders import Found, find_studies
+from stepladder.web.studies.folders import Found
 from stepladder.web.studies.owners import Locks
 from stepladder.web.studies.single_watch import SingleWatch
-from tests.web.studies.made_up import TEST_FIGURE, ladder, replace, write_checkpoint, write_record, write_trial
-from tests.web.studies.test_owners import needs_locks
+from tests.web.studies.made_up import MACHINE, replace
 from tests.web.studies.test_viewer import viewing
 
-RANGE = {"suggested": 0.25, "summary": ["A rate of 0.25 is suggested.", "One seed alone."], "tests": []}
+RANGE = {
+    "suggested": 0.25,
+    "summary": ["A rate of 0.25 is suggested.", "Two seeds alone."],
+    "tests": [{}, {}],
+    "data": "digits",
+    "training_images": 900,
+    "recipe": {"name": "small"},
+    "low": 1e-5,
+    "high": 10.0,
+    "steps": 100,
+    "machine": MACHINE.model_dump(mode="json"),
+    "versions": {"torch": "2.13.0"},
+}
 
 
 def told(watch: SingleWatch) -> dict[str, Any]:
     watch.poll(Locks())
     return watch.board.changes_since(-1)[1]
-
-
-@pytest.fixture
-def training(tmp_path: Path) -> SingleWatch:
-    """A training that has begun: what is made up is a trial's folder, which is the same."""
-    study = tmp_path / "study"
-    trial = write_record(study, ladder(rungs=1, seeds=1, first=1))[0]
-    write_checkpoint(study, trial, 2)
-    folder = study / "trials" / trial.id
-    replace(folder / "recipe.toml", trial.recipe.to_toml())
-    shutil.move(folder, tmp_path / "mine")
-    (found,) = (one for one in find_studies(tmp_path).found if one.place == "mine")
-    assert found.kind == "training"
-    return SingleWatch(found)
-
-
-@needs_locks
-def test_a_training_is_followed_to_its_end(training: SingleWatch, tmp_path: Path) -> None:
-    folder = training.found.folder
-    values = told(training)
-    assert values["head"]["state"] == "unfinished"
-    assert values["head"]["sentence"] == "Nobody runs it now. 2 epochs are done. The same command goes on."
-    with try_lock(folder):
-        values = told(training)
-        assert (values["head"]["state"], values["head"]["sentence"]) == ("running", "2 epochs are done.")
-        assert values["trial.0.0"][:3] == ["r", 0, 2]
-        assert len(training.owners) == 1
-    trial = write_record(tmp_path / "study", ladder(rungs=1, seeds=1, first=1))[0]
-    ended = write_trial(tmp_path / "study", trial, read=True)
-    shutil.copy(ended / "result.json", folder)
-    values = told(training)
-    assert values["head"]["state"] == "finished"
-    assert values["head"]["sentence"].endswith(f" in 10 s. Test accuracy: {100 * TEST_FIGURE:.2f} % (one seed).")
-    assert values["rung.0"]["validation"] == "50.00"
-    assert values["trial.0.0"][0] == "f"
-    (folder / "recipe.toml").unlink()
-    assert told(training)["head"]["state"] == "removed"
-
-
-def test_one_that_failed_says_why_and_a_damaged_one_too(
-    training: SingleWatch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    trial = write_record(tmp_path / "study", ladder(rungs=1, seeds=1, first=1))[0]
-    ended = write_trial(tmp_path / "study", trial, failure="the training loss was not finite")
-    shutil.copy(ended / "result.json", training.found.folder)
-    values = told(training)
-    assert values["head"]["sentence"] == "It failed: the training loss was not finite"
-    assert values["failures"] == [["", "the training loss was not finite"]]
-    monkeypatch.setattr(cells, "SETTLING", 0.0)
-    replace(training.found.folder / "result.json", "{")
-    assert "is not valid JSON" in told(training)["head"]["sentence"]
-    assert training.standing.state == "damaged"
 
 
 def test_a_range_test_says_what_it_suggests_and_believes_no_stranger(tmp_path: Path) -> None:
@@ -88,10 +42,18 @@ def test_a_range_test_says_what_it_suggests_and_believes_no_stranger(tmp_path: P
     assert values["head"]["title"] == "Learning-rate range test: rate"
     assert values["head"]["sentence"] == "It suggests a learning rate of 0.25."
     assert values["verdict"]["sentences"] == RANGE["summary"]
+    assert values["head"]["facts"] == [
+        ["Images", "digits, 900 training images"],
+        ["Recipe", "small"],
+        ["Rates", "1e-05 to 10 in 100 steps, 2 seeds"],
+        ["Machine", "Xeon, 2 cores, 7.5 GB, Linux 6.1"],
+        ["Versions", "torch 2.13.0"],
+    ]
     reads = watch.read.number
     told(watch)
     assert watch.read.number == reads
-    for strange in ("[]", '{"suggested": "x", "summary": 3}', json.dumps({"summary": ["x" * 10_000] * 1_000})):
+    long = {"summary": ["x" * 10_000] * 1_000, "data": "x" * 10_000, "versions": {"x" * 10_000: 1}}
+    for strange in ("[]", '{"suggested": "x", "summary": 3, "low": [], "machine": 3}', json.dumps(long)):
         replace(path, strange)
         values = told(watch)
         assert values["head"]["sentence"] == "No rate is suggested."
@@ -103,9 +65,18 @@ def test_a_range_test_says_what_it_suggests_and_believes_no_stranger(tmp_path: P
     assert "link" in told(watch)["head"]["sentence"]
 
 
-def test_those_that_commands_write_are_listed_with_their_pages(
-    tmp_path: Path, stepladder: Callable[..., Any], pictures_as_dots: None
-) -> None:
+def test_verdicts_of_a_stranger_are_words_of_ours(tmp_path: Path) -> None:
+    watch = SingleWatch(Found("0" * 16, "judged", tmp_path, "judged"))
+    document: dict[str, Any] = {"limits": {"edited": "its plan is not the one that was hashed"}, "rungs": 3}
+    document["effects"] = [{"name": "x" * 10_000, "verdict": "splendid", "n": "many"}, 3] * 1_000
+    replace(tmp_path / "verdicts.json", json.dumps(document))
+    values = told(watch)
+    assert {one["word"] for one in values["verdict"]["marks"]} == {"no verdict"}
+    assert values["verdict"]["sentences"] == ["Do not trust these verdicts: its plan is not the one that was hashed."]
+    assert len(json.dumps(values)) < 30_000
+
+
+def test_those_that_commands_write_are_listed_with_their_pages(tmp_path: Path, stepladder: Callable[..., Any]) -> None:
     few = ("digits", "--limit", "20", "--network", "conv3-2 pool2 fc", "--batch-size", "16")
     assert stepladder("train", *few, "--epochs", "1", "--out", "trained").code == 0
     assert stepladder("lr-range", *few, "--steps", "100", "--seeds", "1", "--out", "rate").code in (0, 1)
@@ -127,5 +98,7 @@ def test_those_that_commands_write_are_listed_with_their_pages(
         values = judged.board.changes_since(-1)[1]
         assert values["head"]["report"]
         assert values["verdict"]["title"] == "What it says"
-        assert values["verdict"]["sentences"] == ["b: helped."]
+        (mark,) = values["verdict"]["marks"]
+        assert mark == {"kind": "helped", "symbol": "▲", "name": "b", "word": "helped", "figures": "n = 4", "needs": ""}
+        assert values["head"]["facts"] == [["Rungs", "a: mean 0.715 (n = 4); b: mean 0.765 (n = 4)"]]
         assert values["head"]["sentence"] == "1 verdict on scores of val_score."

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from stepladder.datasets.archives import ENDINGS, open_archive
+from stepladder.datasets.archives import ENDINGS, is_archive, open_archive
 from stepladder.datasets.filesystem import is_file, is_folder, opened
 from stepladder.datasets.image_set import ImageSet
 from stepladder.datasets.sources import folder, table
@@ -17,11 +17,6 @@ from stepladder.errors import DataError
 
 # Members looked at to tell an archive of class folders from a shard of WebDataset.
 _LOOKED_AT = 200
-
-
-def matches(path: Path) -> bool:
-    """Whether ``path`` is a file that is called as an archive."""
-    return path.name.lower().endswith(ENDINGS) and path.is_file()
 
 
 def holds(path: Path) -> bool:
@@ -84,7 +79,7 @@ def _named(found: ImageSet, name: str) -> ImageSet:
 SOURCE = PathSource(
     "an archive of a folder",
     ".zip, .tar, .tar.gz or .tgz with class folders, or with images and a table",
-    matches,
+    is_archive,
     load,
     holds,
 )

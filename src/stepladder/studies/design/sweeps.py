@@ -54,6 +54,7 @@ class SearchRecord(_Record):
         seed: of the proposals.
         tried: how many it has begun; fewer are listed where it proposed one twice.
         pruned: points that were given up after their first seeds.
+        together: points that are proposed together, a round.
     """
 
     tool: str
@@ -61,6 +62,12 @@ class SearchRecord(_Record):
     seed: int
     tried: int = 0
     pruned: tuple[str, ...] = ()
+    together: int = 1
+
+    @model_serializer(mode="wrap")
+    def _leave_out_the_usual(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        table: dict[str, Any] = write(self)
+        return table if self.together > 1 else {k: v for k, v in table.items() if k != "together"}
 
 
 class SweepRecord(_Record):

@@ -27,6 +27,8 @@ def fixed_part(record: StudyRecord) -> dict[str, Any]:
             names.remove("rungs")
             document["sweep"] = {"base": document["sweep"]["base"], "axes": document["sweep"]["axes"]}
             document["sweep"]["seed"] = record.sweep.search.seed
+            if record.sweep.search.together > 1:  # what searches from before there were rounds do not have
+                document["sweep"]["together"] = record.sweep.search.together
     return {
         **{name: document[name] for name in names},
         "validation": record.validation,
@@ -147,7 +149,10 @@ def _readable(record: StudyRecord) -> dict[str, Any]:
     if record.sweep is not None:  # its points say nothing that the recipe and the keys do not
         fixed["rungs"] = []
         fixed["keys"] = {axis["key"]: axis for axis in fixed["sweep"]["axes"]}
-        fixed["recipe"] = fixed.pop("sweep")["base"]
+        swept = fixed.pop("sweep")
+        fixed["recipe"] = swept["base"]
+        if "seed" in swept:
+            fixed |= {"search_seed": swept["seed"], "together": swept.get("together", 1)}
     fixed["rungs"] = {rung["name"]: rung for rung in fixed["rungs"]}
     fixed.setdefault("resplit", False)
     if record.contrasts:

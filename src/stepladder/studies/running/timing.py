@@ -80,6 +80,16 @@ class Estimate:
         trials = self.features / workers + share_out([self.seconds[rung] for rung in rungs], workers)
         return Range.around(self.start(workers) + trials + self.after(rungs), self.spread)
 
+    def steps(self, rung: str, steps: Sequence[int], workers: int) -> Range:
+        """Return the seconds of steps of so many trials each, of which each waits for the last trial of the one before.
+
+        Args:
+            rung: of all trials.
+            workers: how many of them run at a time; each step starts its processes anew.
+        """
+        trials = sum(self.start(workers) + share_out([self.seconds[rung]] * count, workers) for count in steps)
+        return Range.around(self.features / workers + trials + self.after([]), self.spread)
+
 
 def share_out(seconds: Sequence[float], workers: int, begun: Sequence[float] = ()) -> float:
     """Return when the last of several jobs ends, each begun in order by whoever is free first.

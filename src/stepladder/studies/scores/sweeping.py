@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from stepladder.errors import StudyError
 from stepladder.studies.design.rules import Rules, check_seeds
 from stepladder.studies.design.sweeps import AxisRecord, Value, parse_axes
 from stepladder.studies.design.trials import CommandTrial
-from stepladder.studies.files.records import RungRecord, SavedStudy, TrialResult
+from stepladder.studies.files.records import SavedStudy, TrialResult
 from stepladder.studies.files.store import load_study, read_result, write_results
 from stepladder.studies.scores.command_record import Origin, Points, make_sweep_record
 from stepladder.studies.scores.commands import CommandPlan
@@ -23,7 +24,7 @@ from stepladder.studies.scores.running import (
     owning,
     run_commands,
 )
-from stepladder.studies.search import DATABASE, PointRunner, Search, begin_search, search_points
+from stepladder.studies.search import DATABASE, PointRunner, ProposedPoint, Search, begin_search, search_points
 from stepladder.studies.sweep import Grid, refuse_many
 
 
@@ -71,11 +72,11 @@ def _search(
     execution: CommandExecution,
     watching: CommandCallbacks,
 ) -> SavedStudy:
-    """Try the points that a search proposes, one run at a time, since each proposal waits for the one before."""
-    if execution.workers not in (None, 1):
+    """Try the points that a search proposes, one after the other, or the points of a round at the same time."""
+    if search.together == 1 and execution.workers not in (None, 1):
         raise StudyError(
             "`workers` is for runs at the same time, and a search runs one at a time, as each proposal waits for the "
-            "one before; leave it out"
+            "one before; leave it out, or add `together=2`, or more, to propose several"
         )
     execution.check()
     axes = parse_axes(search.over, ranges=True)
@@ -85,33 +86,34 @@ def _search(
     with owning(out), execution.stop.observing():
         runner = PointRunner(out, begin_search(out, record))
 
-        def make(values: tuple[Value, ...]) -> tuple[RungRecord, Callable[[int], TrialResult]]:
+        def make(values: tuple[Value, ...]) -> ProposedPoint[CommandTrial]:
             rung = plan.point_record(axes, values)
+            return ProposedPoint(values, rung, lambda seed: CommandTrial(rung.name, rung.recipe, seed))
 
-            def run(seed: int) -> TrialResult:
-                return _run(CommandTrial(rung.name, rung.recipe, seed), runner, execution, watching)
-
-            return rung, run
-
-        search_points(search, runner, make, watching.point_started)
+        run = partial(_run, runner, execution, watching)
+        search_points(search, runner, make, run, watching.point_started)
         study = load_study(out)
         end_study(study, DATABASE)
         return study
 
 
 def _run(
-    trial: CommandTrial, runner: PointRunner, execution: CommandExecution, watching: CommandCallbacks
-) -> TrialResult:
-    """Return the result of a run, which is made unless it is there."""
-    out = runner.out
-    before = read_result(out / "trials" / trial.id)
-    if before is not None and not (execution.retry_failed and before.status == "failed"):
-        return before
+    runner: PointRunner, execution: CommandExecution, watching: CommandCallbacks, trials: Sequence[CommandTrial]
+) -> list[TrialResult]:
+    """Return the results of runs, which are made at the same time unless they are there."""
+    out, results = runner.out, dict[str, TrialResult]()
+    for trial in trials:
+        before = read_result(out / "trials" / trial.id)
+        if before is not None and not (execution.retry_failed and before.status == "failed"):
+            results[trial.id] = before
+    # A round may have a point twice.
+    todo = list({trial.id: trial for trial in trials if trial.id not in results}.values())
     pool = CommandPool(out, runner.record, execution, watching.message)
-    ((_, result),) = pool.run([trial], read_test=False)
-    watching.ended(trial, result)
-    write_results(load_study(out))
-    return result
+    for trial, result in pool.run(todo, read_test=False):
+        watching.ended(trial, result)
+        write_results(load_study(out))
+        results[trial.id] = result
+    return [results[trial.id] for trial in trials]
 
 
 def _lowest(axis: AxisRecord) -> Value:

@@ -25,6 +25,7 @@ from stepladder.web.guard import Limits, Refused
 from stepladder.web.studies.board import Board
 from stepladder.web.studies.control import Control
 from stepladder.web.studies.folders import check_folder, open_inside
+from stepladder.web.studies.training_watch import TrainingWatch
 from stepladder.web.studies.viewer import AnyWatch, Viewer
 from stepladder.web.studies.watch import StudyWatch
 
@@ -126,8 +127,8 @@ class _Pages:
     async def curves(self, request: Request) -> Response:
         """Return the curves of one rung."""
         watch = await self._watch(request.path_params["key"])
-        if not isinstance(watch, StudyWatch):
-            raise Refused(404, "only a study has curves here")
+        if not isinstance(watch, StudyWatch | TrainingWatch):
+            raise Refused(404, "only a study and a training have curves here")
         try:
             found = await run_in_threadpool(watch.curves, request.path_params["rung"])
         except IndexError:

@@ -1,4 +1,4 @@
-"""The curves of one rung, as a page draws them."""
+"""The curves of one rung, or of a training alone, as a page draws them."""
 
 from __future__ import annotations
 
@@ -25,15 +25,40 @@ def curves_of(cells: Sequence[Cell], record: StudyRecord, *, shows_test: bool) -
         shows_test: whether the study has ended.
     """
     own = record.scores is None
-    splits = {"train": "train"}
+    watched = ""
     # Of a command that reports one score, that is judged as test is, and so is its curve.
     chosen_by = record.validation > 0 if own else any(one.result and one.result.val_score is not None for one in cells)
     if chosen_by or (shows_test and not own):
-        splits["watched"] = "val"
+        watched = "val"
     elif shows_test:
-        splits["watched"] = "test"
+        watched = "test"
     # What a command is judged by stands where accuracy does.
     score = _Column("accuracy", 100) if own else _Column("score", Scale(record.measured_by.unit).factor)
+    return _draw(cells, watched, score)
+
+
+def curves_of_training(cell: Cell) -> dict[str, Any]:
+    """Return the same of a network that was trained alone, or still is: it has no seed beside it to be told from.
+
+    Validation is shown as it comes; a test curve, where no image was left for validation, when the training has ended.
+    """
+    rows = cell.history or cell.epochs
+    watched = watched_split(rows)
+    drawn = _draw([cell], "" if watched == "test" and not cell.ended else watched, _Column("accuracy", 100))
+    return {**drawn, "alone": [{**one, "seed": None} for one in drawn["alone"]]}
+
+
+def watched_split(rows: Sequence[EpochRecord]) -> str:
+    """Return which split a training's history follows beside its training images: ``val``, ``test`` or none."""
+    for split in ("val", "test"):
+        if any(getattr(row, f"{split}_accuracy") is not None for row in rows):
+            return split
+    return ""
+
+
+def _draw(cells: Sequence[Cell], watched: str, score: _Column) -> dict[str, Any]:
+    """Return the curves of training images and of the split ``watched``; without one, of training images alone."""
+    splits = {"train": "train"} | ({"watched": watched} if watched else {})
     columns = {
         f"{split}_{measure}": replace(column, name=f"{prefix}_{column.name}")
         for split, prefix in splits.items()

@@ -31,6 +31,7 @@ _KINDS: tuple[tuple[frozenset[str], Kind], ...] = (
     (frozenset({"lr-range.json", "lr-range.md"}), "lr-range"),
     (frozenset({"recipe.toml", "result.json"}), "training"),
     (frozenset({"recipe.toml", "checkpoint"}), "training"),  # one under way
+    (frozenset({"recipe.toml", ".lock"}), "training"),  # and one that has just begun
     (frozenset({"verdicts.json", "report.html"}), "judged"),
 )
 

@@ -1,30 +1,34 @@
-"""What is no study and has a page all the same: one training, a learning-rate range test, scores that were judged."""
+"""What is no study, has ended, and has a page all the same: a learning-rate range test, scores that were judged."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from stepladder.errors import DamagedError, StepladderError
 from stepladder.files import read_json
-from stepladder.report.units import count, duration, mean_and_spread
-from stepladder.studies.design.trials import CommandTrial
+from stepladder.report.marks import SYMBOLS
+from stepladder.report.units import count
+from stepladder.studies.files.records import Machine
 from stepladder.studies.judging.trial_facts import describe_machine
 from stepladder.web.studies.board import Board
-from stepladder.web.studies.cells import FAILED, RUNNING, Cell, FilesRead
+from stepladder.web.studies.cells import FilesRead
 from stepladder.web.studies.folders import Found, Kind, signature
-from stepladder.web.studies.owners import Locks, Owner, main_owners
+from stepladder.web.studies.owners import Locks
 from stepladder.web.studies.telling import Standing, State
 
 #: What a list calls each.
-NAMES: Mapping[Kind, str] = {"training": "training", "lr-range": "learning-rate range test", "judged": "judged scores"}
+NAMES: Mapping[Kind, str] = {"lr-range": "learning-rate range test", "judged": "judged scores"}
 #: By which file it is seen whether anything changed.
-_FILES: Mapping[Kind, str] = {"training": "result.json", "lr-range": "lr-range.json", "judged": "verdicts.json"}
-#: Of a stranger's file, letters and lines that are shown.
-_LETTERS, _LINES = 500, 50
+_FILES: Mapping[Kind, str] = {"lr-range": "lr-range.json", "judged": "verdicts.json"}
+#: Of a stranger's file, letters of a text and lines that are shown.
+LETTERS, LINES = 500, 50
 
 
 @dataclass
@@ -34,30 +38,25 @@ class SingleWatch:
     found: Found
     say: Callable[[str], str] = str
     board: Board = field(default_factory=Board)
-    owners: tuple[Owner, ...] = ()
     read: FilesRead = field(default_factory=FilesRead)
     standing: Standing = field(default_factory=lambda: Standing("reading", ""))
 
     def __post_init__(self) -> None:
         self._seen: object = ()
         self._document: dict[str, Any] = {}
-        self._cell = Cell(CommandTrial("training", {}, 0), self.found.folder)
 
     @property
     def name(self) -> str:
         """What a list calls it."""
         return NAMES[self.found.kind]
 
-    def poll(self, locks: Locks) -> None:
+    def poll(self, _: Locks) -> None:
         """Read what changed since the last time."""
-        folder, training = self.found.folder, self.found.kind == "training"
+        folder = self.found.folder
         path = folder / _FILES[self.found.kind]
         try:
             if folder.is_symlink():
                 raise OSError(f"{folder.name} is a link, and none is followed")
-            if training:
-                self._tell_training(locks)
-                return
             seen = signature(path)
             if seen is None:
                 self._tell_wrong("removed", f"This {self.name} was removed, renamed or moved.")
@@ -76,116 +75,120 @@ class SingleWatch:
         self.standing = Standing(state, sentence)
         self.board.put({"head": {"state": state, "sentence": sentence, "title": self.found.place}}, whole=True)
 
-    def _tell_training(self, locks: Locks) -> None:
-        cell, folder = self._cell, self.found.folder
-        if not (folder / "recipe.toml").exists():
-            self._tell_wrong("removed", "This training was removed, renamed or moved.")
-            return
-        cell.look_at_result(None, self.read, self.say, link=False)
-        if not cell.ended and not cell.sentence:
-            holder = cell.look_at_training(locks, self.read)
-            self.owners = main_owners([holder]) if holder is not None else ()
-        else:
-            self.owners = ()
-        result = cell.result
-        if cell.sentence and result is None:
-            self._tell_wrong("damaged", cell.sentence)
-            return
-        epochs = cell.epochs[-1].epoch if cell.epochs else 0
-        if result is None:
-            state: State = "running" if cell.state == RUNNING else "unfinished"
-            sentence = f"{count(epochs, 'epoch')} {'is' if epochs == 1 else 'are'} done."
-            if state == "unfinished":
-                sentence = f"Nobody runs it now. {sentence} The same command goes on."
-        else:
-            state, sentence = "finished", f"{count(result.epochs, 'epoch')} in {duration(result.seconds)}."
-            if result.status != "finished":
-                sentence = f"It failed: {result.failure}"[:_LETTERS]
-            elif result.test_accuracy is not None:
-                sentence += f" Test accuracy: {mean_and_spread(result.test_accuracy, None)} % (one seed)."
-        score = "" if result is None or result.val_accuracy is None else mean_and_spread(result.val_accuracy, None)
-        took = "" if result is None else duration(result.seconds)
-        head = self._head(state, sentence, int(cell.ended))
-        if result is not None:
-            versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
-            head |= {"machine": [describe_machine(result.machine)], "versions": versions}
-        ended, failed, running = (int(one) for one in (cell.ended, cell.state == FAILED, cell.state == RUNNING))
-        row = {
-            "name": "training",
-            "adds": [],
-            "planned": 1,
-            "ended": ended,
-            "failed": failed,
-            "running": running,
-            "validation": score,
-            "n": int(bool(score)),
-            "curve": 0,
-        }
-        failures = [["", cell.sentence]] if cell.state == FAILED else []
-        warnings = [] if result is None else [[self.say(one), 1] for one in dict.fromkeys(result.warnings)]
-        self.standing = Standing(state, "", ended, 1, failed, 0, running)
-        trial = [cell.state, 0 if result is None else result.seed, epochs, 0, score, took]
-        told = {"head": head, "rung.0": row, "trial.0.0": trial}
-        self.board.put({**told, "failures": failures, "warnings": warnings}, whole=True)
-
     def _tell_range(self) -> None:
-        said = _texts(self._document.get("summary"))
-        suggested = self._document.get("suggested")
-        sentence = "No rate is suggested."
-        if isinstance(suggested, int | float) and math.isfinite(suggested):
-            sentence = f"It suggests a learning rate of {suggested:g}."
-        self._tell_words(sentence, said)
+        document = self._document
+        suggested = _number(document.get("suggested"))
+        sentence = "No rate is suggested." if suggested is None else f"It suggests a learning rate of {suggested:g}."
+        low, high, steps = (_number(document.get(name)) for name in ("low", "high", "steps"))
+        images, recipe, tests = (document.get(name) for name in ("training_images", "recipe", "tests"))
+        facts = [["Images", _text(document.get("data"))]]
+        if isinstance(images, int):
+            facts[0][1] += f", {count(images, 'training image')}"
+        if isinstance(recipe, dict):
+            facts.append(["Recipe", _text(recipe.get("name"))])
+        if low is not None and high is not None and steps is not None:
+            seeds = f", {count(len(tests), 'seed')}" if isinstance(tests, list) else ""
+            facts.append(["Rates", f"{low:g} to {high:g} in {steps:g} steps{seeds}"])
+        self._tell(sentence, _texts(document.get("summary")), [], [*facts, *_where(document)])
 
     def _tell_judged(self) -> None:
-        effects = self._document.get("effects")
-        said = [
-            f"{str(one.get('name'))[:_LETTERS]}: {str(one.get('verdict'))[:_LETTERS]}."
-            for one in (effects if isinstance(effects, list) else [])[:_LINES]
-            if isinstance(one, dict)
-        ]
-        sentence = f"{count(len(said), 'verdict')} on scores of {str(self._document.get('metric'))[:_LETTERS]}."
-        self._tell_words(sentence, said)
+        document = self._document
+        effects, rungs, limits = (document.get(name) for name in ("effects", "rungs", "limits"))
+        marks = [_mark(one) for one in _tables(effects)]
+        metric = _text(document.get("metric"))
+        sentence = f"{count(len(marks), 'verdict')} on scores of {metric or 'a metric without a name'}."
+        edited = _text(limits.get("edited")) if isinstance(limits, dict) else ""
+        said = [f"Do not trust these verdicts: {edited}."] if edited else []
+        self._tell(sentence, said, marks, [["Rungs", "; ".join(map(_describe_rung, _tables(rungs)))]])
 
-    def _tell_words(self, sentence: str, said: list[str]) -> None:
-        self.standing = Standing("finished", "", 1, 1)
-        told: dict[str, Any] = {"head": self._head("finished", sentence, 1), "failures": [], "warnings": []}
-        if said:
-            sentences = [self.say(one) for one in said]
-            words = {"title": "What it says", "headline": [], "sentences": sentences}
-            told["verdict"] = {"seeds": 0, "marks": [], **words}
+    def _tell(self, sentence: str, said: list[str], marks: list[dict[str, str]], facts: list[list[str]]) -> None:
+        self.standing = Standing("finished", "")
+        head = head_of(self.found, self.name, "finished", sentence)
+        head |= {"facts": [[what, text] for what, text in facts if text]}
+        told: dict[str, Any] = {"head": head, "failures": [], "warnings": []}
+        if said or marks:
+            words = {"title": "What it says", "headline": [], "sentences": [self.say(one) for one in said]}
+            told["verdict"] = {"seeds": 0, "marks": marks, **words}
         self.board.put(told, whole=True)
 
-    def _head(self, state: State, sentence: str, ended: int) -> dict[str, Any]:
-        place = self.found.folder.name if self.found.place == "." else self.found.place.rpartition("/")[2]
-        return {
-            "kind": self.name,
-            "title": f"{self.name[:1].upper()}{self.name[1:]}: {place}",
-            "place": self.found.place,
-            "state": state,
-            "sentence": sentence,
-            "ended": ended,
-            "planned": 1,
-            "running": int(state == "running"),
-            "failed": 0,
-            "damaged": 0,
-            "left": "",
-            "look": "",
-            "metric": "validation accuracy",
-            "unit": "%",
-            "watched": "",
-            "shows_watched": False,
-            "machine": [],
-            "command": "",
-            "created": "",
-            "versions": "",
-            "images": "",
-            "report": _has_report(self.found.folder),
-        }
+
+def head_of(found: Found, name: str, state: State, sentence: str) -> dict[str, Any]:
+    """Return what is said of a folder that holds no study, as :func:`~stepladder.web.studies.telling.tell_head` does.
+
+    Args:
+        name: what a list calls its kind.
+    """
+    place = found.folder.name if found.place == "." else found.place.rpartition("/")[2]
+    return {
+        "kind": name,
+        "title": f"{name[:1].upper()}{name[1:]}: {place}",
+        "place": found.place,
+        "state": state,
+        "sentence": sentence,
+        "ended": 0,
+        "planned": 0,
+        "running": int(state == "running"),
+        "failed": 0,
+        "damaged": 0,
+        "left": "",
+        "look": "",
+        "metric": "validation accuracy",
+        "unit": "%",
+        "watched": "",
+        "shows_watched": False,
+        "alone": True,
+        "machine": [],
+        "command": "",
+        "created": "",
+        "versions": "",
+        "images": "",
+        "report": _has_report(found.folder),
+    }
+
+
+def _mark(effect: Mapping[str, Any]) -> dict[str, str]:
+    """Return an effect as a verdict is marked, in the words and signs of the reports."""
+    verdict = effect.get("verdict")
+    known = isinstance(verdict, str) and verdict in SYMBOLS
+    kind = str(verdict) if known else "none"
+    figures = "" if not isinstance(effect.get("n"), int) else f"n = {effect['n']}"
+    word = kind if known else "no verdict"
+    named = {"kind": kind, "symbol": SYMBOLS[kind], "name": _text(effect.get("name")), "word": word}
+    return {**named, "figures": figures, "needs": ""}
+
+
+def _describe_rung(rung: Mapping[str, Any]) -> str:
+    name, mean, scores = _text(rung.get("rung")), _number(rung.get("mean")), rung.get("scores")
+    n = f" (n = {len(scores)})" if isinstance(scores, dict) else ""
+    return name if mean is None else f"{name}: mean {mean:.4g}{n}"
+
+
+def _where(document: Mapping[str, Any]) -> list[list[str]]:
+    """Return machine and versions, where a file has them as we write them."""
+    facts, versions = [], document.get("versions")
+    with suppress(ValidationError):
+        facts.append(["Machine", describe_machine(Machine.model_validate(document.get("machine")))[:LETTERS]])
+    if isinstance(versions, dict):
+        facts.append(["Versions", ", ".join(f"{name} {version}" for name, version in versions.items())[:LETTERS]])
+    return facts
+
+
+def _number(value: object) -> float | None:
+    is_number = isinstance(value, int | float) and math.isfinite(value)
+    return float(value) if is_number and isinstance(value, int | float) else None
+
+
+def _text(value: object) -> str:
+    return value[:LETTERS] if isinstance(value, str) else ""
 
 
 def _texts(value: object) -> list[str]:
     texts = value if isinstance(value, list) else [value]
-    return [text[:_LETTERS] for text in texts[:_LINES] if isinstance(text, str)]
+    return [_text(text) for text in texts[:LINES] if isinstance(text, str)]
+
+
+def _tables(value: object) -> list[dict[str, Any]]:
+    return [one for one in (value if isinstance(value, list) else [])[:LINES] if isinstance(one, dict)]
 
 
 def _has_report(folder: Path) -> bool:

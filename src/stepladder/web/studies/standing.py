@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from stepladder.api.time_left import TimeLeft
+from stepladder.api.time_left import NARROWING, TimeLeft
 from stepladder.report.sections.meaning import describe_answer, describe_choice, describe_limits, verdict_marks
 from stepladder.report.terminal import sentences_of
 from stepladder.report.units import count
@@ -201,6 +201,22 @@ def time_left(
         for row in one.epochs:
             time.end_epoch(one.trial, row.epoch, row.seconds)
     return time.study_left
+
+
+def time_left_of_training(epochs: Sequence[EpochRecord], planned: int, since: float) -> Range | None:
+    """Return the seconds that are probably left of a training alone, by what its epochs took; None before the first.
+
+    Args:
+        epochs: that have ended, the untrained network's evaluation among them.
+        planned: epochs in all.
+        since: seconds since the last of them ended.
+    """
+    took = [row.seconds for row in epochs if row.epoch > 0][-_RECENT:]
+    if not took:
+        return None
+    each, done = fmean(took), epochs[-1].epoch
+    left = each * max(0, planned - done) - min(max(0.0, since), each)
+    return Range.around(max(0.0, left), 1 + (Estimate({}, {}).spread - 1) / (1 + NARROWING * done / max(1, planned)))
 
 
 def time_left_of_runs(took: Sequence[float], since: Sequence[float], waiting: int) -> Range | None:

@@ -16,7 +16,7 @@ from stepladder.training.metrics import Metric
 from stepladder.web.studies.cells import DAMAGED, FAILED, FINISHED, RUNNING, Cell
 from stepladder.web.studies.standing import Look, describe_look
 
-State = Literal["reading", "running", "finished", "unfinished", "damaged", "removed"]
+State = Literal["reading", "running", "finished", "failed", "unfinished", "damaged", "removed"]
 
 #: Failures and warnings that are listed.
 _LISTED = 200
@@ -27,7 +27,8 @@ class Standing:
     """What the list of studies is told of one.
 
     Attributes:
-        ended, planned, failed, damaged, running: trials.
+        state: ``failed`` of a training alone: a study has trials that failed.
+        ended, planned, failed, damaged, running: trials; of a training alone, ``ended`` and ``planned`` are epochs.
     """
 
     state: State
@@ -114,10 +115,17 @@ def tell_head(
     }
 
 
+#: What the axes of curves are called where images are trained on, and whether one goes from 0 to 100 %.
+AXES_OF_IMAGES: dict[str, dict[str, Any]] = {
+    "accuracy": {"title": "Accuracy, %", "share": True},
+    "loss": {"title": "Loss, nats", "share": False},
+}
+
+
 def _axes(record: StudyRecord, metric: Metric) -> dict[str, dict[str, Any]]:
-    """Return what the axes of curves are called, and whether one goes from 0 to 100 %."""
+    """Return the same of a study: what a command is judged by stands where accuracy does."""
     if record.scores is None:
-        return {"accuracy": {"title": "Accuracy, %", "share": True}, "loss": {"title": "Loss, nats", "share": False}}
+        return AXES_OF_IMAGES
     title = f"{capital(metric.noun)}{', %' if metric.share else ''}"
     return {"accuracy": {"title": title, "share": metric.share}, "loss": {"title": "Loss", "share": False}}
 

@@ -26,6 +26,7 @@ from stepladder.web.studies.owners import Locks
 from stepladder.web.studies.single_watch import SingleWatch
 from stepladder.web.studies.standing import at_look, describe_verdict
 from stepladder.web.studies.telling import describe_record
+from stepladder.web.studies.training_watch import TrainingWatch
 from stepladder.web.studies.watch import StudyWatch
 
 #: Seconds between two polls, and at least between two looks for new studies, which take a twentieth of the time; and
@@ -34,8 +35,8 @@ _POLL, _SCAN, _SHARE, _ASKED = 1.0, 5.0, 20, 0.5
 #: Studies of the list whose verdicts are worked out unasked, the newest.
 _JUDGED = 30
 
-AnyWatch = StudyWatch | BagWatch | SingleWatch
-_WATCHES: dict[Kind, type[AnyWatch]] = {"study": StudyWatch, "bag": BagWatch}
+AnyWatch = StudyWatch | BagWatch | TrainingWatch | SingleWatch
+_WATCHES: dict[Kind, type[AnyWatch]] = {"study": StudyWatch, "bag": BagWatch, "training": TrainingWatch}
 
 
 class Viewer:

@@ -208,8 +208,10 @@ def rules_of_sweep(findings: SweepFindings) -> list[tuple[str, str]]:
     sweep = findings.sweep
     rules = [(axis.key, describe_axis(axis)) for axis in sweep.axes]
     if (search := sweep.search) is not None:
-        asked = f"{search.tool}, {count(search.points, 'point')}, seed {search.seed}"
+        together = f", {search.together} together" if search.together > 1 else ""
+        asked = f"{search.tool}, {count(search.points, 'point')}{together}, seed {search.seed}"
         pruning = "A point is given up when its mean is below the median of the earlier points after as many seeds"
+        pruning += ", which are those of earlier rounds" if together else ""
         rules.append(("Search", f"{asked}. {pruning}" if len(findings.study.record.seeds) > 1 else asked))
     if findings.chance_level is not None:
         rules.append(

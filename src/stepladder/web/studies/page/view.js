@@ -6,7 +6,7 @@
   const byId = (id) => document.getElementById(id);
   const content = byId("content");
   const key = (location.pathname.match(/^\/study\/([0-9a-f]+)$/) || [])[1];
-  const WORDS = { running: "Running", finished: "Finished", unfinished: "Not finished", damaged: "Damaged", removed: "Removed", reading: "Reading" };
+  const WORDS = { running: "Running", finished: "Finished", failed: "Failed", unfinished: "Not finished", damaged: "Damaged", removed: "Removed", reading: "Reading" };
   const STATES = { w: "waiting", r: "running", p: "begun, waits for somebody to go on", f: "finished", x: "failed", d: "damaged" };
   const ROWS = 100; // of trials that are drawn before somebody asks for all
   const CURVES = 6; // rungs whose curves are drawn unasked
@@ -155,7 +155,7 @@
       setBadge(one.badge, value.state);
       one.bar.max = Math.max(1, value.planned);
       one.bar.value = value.ended;
-      one.bar.setAttribute("aria-label", `trials of ${value.title} that have ended`);
+      one.bar.setAttribute("aria-label", `${value.kind === "training" ? "epochs" : "trials"} of ${value.title} that have ended`);
       show(one.bar, value.planned > 0);
       const parts = [value.sentence, value.left && `${value.left[0].toUpperCase()}${value.left.slice(1)}.`, value.failed ? `${value.failed} failed.` : ""];
       say(one.sentence, parts.filter(Boolean).join(" "));
@@ -177,7 +177,7 @@
   }
   function sortList() {
     const letters = filter.value.trim().toLowerCase();
-    const rank = { running: 0, reading: 1, damaged: 2, unfinished: 3, finished: 4 };
+    const rank = { running: 0, reading: 1, damaged: 2, failed: 3, unfinished: 4, finished: 5 };
     const found = [...cards.entries()].sort(([a], [b]) => {
       const [one, other] = [told.get(a), told.get(b)];
       return rank[one.state] - rank[other.state] || other.created.localeCompare(one.created) || one.place.localeCompare(other.place);
@@ -202,13 +202,13 @@
   function buildStudy() {
     const section = (id, heading, ...inside) => element("section", { "aria-labelledby": id, hidden: true }, element("h2", { id }, heading), ...inside);
     parts = {
-      badge: badge("reading"), sentence: element("span", {}), left: element("strong", {}), bar: element("progress", { max: 1, value: 0, "aria-label": "trials that have ended" }),
+      badge: badge("reading"), sentence: element("span", {}), left: element("strong", {}), bar: element("progress", { max: 1, value: 0 }),
       look: element("p", {}), report: element("a", { class: "button", href: `/study/${key}/report`, target: "_blank", rel: "noopener", hidden: true }, "Open the report"),
       stop: element("button", { type: "button", hidden: true }, "Stop"), goOn: element("button", { type: "button", hidden: true }, "Go on"),
       why: element("span", { class: "small" }), said: element("p", { class: "small", role: "status" }),
       verdictTitle: null, marks: element("ul", { class: "verdicts" }), words: element("div", {}), headline: element("div", {}),
       body: element("tbody", {}), more: element("button", { type: "button", hidden: true }), head: null,
-      problems: element("ul", { class: "problems" }), warnings: element("ul", { class: "problems" }), facts: element("dl", {}),
+      problems: element("ul", { class: "problems" }), warnings: element("ul", { class: "problems" }), facts: element("dl", {}), valuesCaption: element("caption", {}), commandTitle: element("h3", {}, "The command that makes or continues it"), tools: element("div", { class: "tools" }),
       charts: element("div", { class: "charts" }), values: element("tbody", {}), slider: element("input", { type: "range", min: 0, max: 1, value: 1, id: "epoch" }),
       at: element("label", { for: "epoch" }, "Epoch"), watched: element("p", { class: "small" }), heads: [], command: element("pre", { tabindex: 0 }), validation: element("th", { scope: "col", class: "figure" }, "validation"),
     };
@@ -221,15 +221,15 @@
     parts.trials = section("trials", "Trials", element("div", { class: "scroll", role: "region", "aria-label": "Table of the trials", tabindex: 0 }, table), element("div", { class: "tools" }, parts.more), legend);
     parts.curves = section("curves", "Curves", parts.watched, parts.charts, element("div", { class: "at-epoch" }, parts.at, parts.slider),
       element("div", { class: "scroll", role: "region", "aria-label": "Values at one epoch", tabindex: 0 }, element("table", {},
-        element("caption", {}, "At the epoch of the slider: the mean over finished seeds, in brackets the lowest and the highest. With a seed in brackets: that trial alone, of a rung without a finished one."),
+        parts.valuesCaption,
         element("thead", {}, element("tr", {}, ...["rung", "", "", "", ""].map((name, place) => (parts.heads[place] = element("th", { scope: "col", class: place ? "figure" : "" }, name))))), parts.values)));
     parts.trouble = section("trouble", "Failed and damaged", parts.problems);
     parts.warned = section("warned", "Warnings", parts.warnings);
-    parts.about = section("about", "What it is", parts.facts, element("h3", {}, "The command that makes or continues it"), parts.command);
+    parts.about = section("about", "What it is", parts.facts, parts.commandTitle, parts.command);
+    parts.tools.append(parts.report, parts.stop, parts.goOn, parts.why);
     content.replaceChildren(
       element("p", {}, element("a", { href: "/" }, "All studies")),
-      element("div", { class: "now" }, element("p", { class: "line" }, parts.badge, parts.sentence, parts.left), parts.bar, parts.look,
-        element("div", { class: "tools" }, parts.report, parts.stop, parts.goOn, parts.why), parts.said),
+      element("div", { class: "now" }, element("p", { class: "line" }, parts.badge, parts.sentence, parts.left), parts.bar, parts.look, parts.tools, parts.said),
       parts.verdict, parts.trouble, parts.trials, parts.curves, parts.warned, parts.about);
     parts.more.addEventListener("click", () => { all = true; for (let number = 0; told.has(`rung.${number}`); number += 1) drawRow(number); show(parts.more, false); });
     parts.slider.addEventListener("input", () => { epoch = Number(parts.slider.value); drawCurves(); });
@@ -254,7 +254,7 @@
       if ((what === "rung" || what === "trial") && Number(number) < rungs) touched.add(Number(number));
     }
     [...touched].sort((a, b) => a - b).forEach(drawRow);
-    show(parts.trials, rungs > 0);
+    show(parts.trials, rungs > 0 && !(head && head.alone));
     show(parts.more, !all && rungs > ROWS);
     say(parts.more, `Show all ${rungs.toLocaleString("en")} rungs`);
     if (head && head.watched && !wanted.size && rungs) for (let number = 0; number < Math.min(rungs, CURVES); number += 1) choose(number, true);
@@ -268,32 +268,37 @@
     setBadge(parts.badge, head.state);
     say(parts.sentence, head.sentence);
     say(parts.left, head.left ? `${head.left[0].toUpperCase()}${head.left.slice(1)}` : "");
-    const known = head.planned > 0;
-    show(parts.bar, known);
-    show(parts.about, known);
+    const known = head.planned !== undefined; // of one that is damaged or gone nothing is
+    show(parts.bar, head.planned > 0);
+    parts.bar.setAttribute("aria-label", `${head.alone ? "epochs" : "trials"} that have ended`);
     show(parts.report, Boolean(head.report));
+    showTools();
     show(parts.look, Boolean(head.look));
     say(parts.look, head.look || "");
     announce([head.title, head.sentence, head.left].filter(Boolean).join(" "));
-    if (!known) { for (const name of ["verdict", "trials", "curves", "trouble", "warned"]) show(parts[name], false); return; }
-    parts.bar.max = head.planned;
+    if (!known) { for (const name of ["verdict", "trials", "curves", "trouble", "warned", "about"]) show(parts[name], false); return; }
+    parts.bar.max = Math.max(1, head.planned);
     parts.bar.value = head.ended;
     parts.table.classList.toggle("no-curves", !head.watched);
     say(parts.validation, `${head.metric}, ${head.unit}`);
-    say(parts.command, head.command || "none is kept here");
-    const facts = [["Images", head.images], ["Machine", head.machine.join("; ")], ["Versions", head.versions], ["Begun", head.created.replace("T", " ").replace(/\+00:00$/, " UTC")]];
+    say(parts.command, head.command || "");
+    for (const part of [parts.command, parts.commandTitle]) show(part, Boolean(head.command));
+    const facts = [...(head.facts || []), ["Images", head.images], ["Machine", head.machine.join("; ")], ["Versions", head.versions], ["Begun", head.created.replace("T", " ").replace(/\+00:00$/, " UTC")]];
     parts.facts.replaceChildren(...facts.filter(([, text]) => text).map(([name, text]) => element("div", {}, element("dt", {}, name), element("dd", {}, text))));
+    show(parts.about, Boolean(head.command) || parts.facts.childElementCount > 0);
     if (head.axes) for (const [place, measure] of MEASURES.entries()) { // what is no study has none
       const title = head.axes[measure].title.replace(/^./, (letter) => letter.toLowerCase());
-      say(parts.heads[2 * place + 1], `validation ${title}`);
+      say(parts.heads[2 * place + 1], `${head.watched === "test" ? "test" : "validation"} ${title}`);
       say(parts.heads[2 * place + 2], `train ${title}`);
     }
-    say(parts.watched, head.watched === "test"
+    say(parts.heads[0], head.alone ? "recipe" : "rung");
+    say(parts.valuesCaption, head.alone ? "At the epoch of the slider." : "At the epoch of the slider: the mean over finished seeds, in brackets the lowest and the highest. With a seed in brackets: that trial alone, of a rung without a finished one.");
+    say(parts.watched, head.drawn ? head.drawn : head.watched === "test"
       ? head.shows_watched ? "No image was left for validation, so the test curve was watched." : "No image was left for validation. The test curve is shown when the study has ended; until then only training."
       : "Solid: validation, with a band from the lowest to the highest seed. Dotted: training images. Thin: a trial that has not finished.");
   }
   function drawVerdict(verdict, head) {
-    show(parts.verdict, Boolean(verdict && head && head.planned));
+    show(parts.verdict, Boolean(verdict && head && head.planned !== undefined));
     if (!verdict) return;
     const whole = verdict.sentences.length + verdict.headline.length > 0;
     say(byId("verdict"), verdict.title ? verdict.title : whole ? "Verdict" : `Verdict at the look at ${verdict.seeds} seeds`);
@@ -351,7 +356,9 @@
     show(parts.stop, may.stop);
     show(parts.goOn, Boolean(may.go_on));
     say(parts.why, may.why);
+    showTools();
   }
+  function showTools() { show(parts.tools, [...parts.tools.children].some((one) => !one.hidden && one.textContent)); }
   function ask(title, text, command, yes, address) {
     const dialog = byId("ask");
     say(byId("ask-title"), title);
@@ -442,7 +449,7 @@
   // Of a rung without a finished seed: what its first trials have.
   function aloneAt(trials, name, at) {
     const found = trials.map((trial) => [trial.seed, valueAt(trial[name], at)]).filter(([, value]) => value !== "–");
-    return found.slice(0, 2).map(([seed, value]) => `${value} (seed ${seed})`).join(", ") || "–";
+    return found.slice(0, 2).map(([seed, value]) => (seed === null ? value : `${value} (seed ${seed})`)).join(", ") || "–";
   }
   function chart(measure, { title, share }, shown, last, at, reached) {
     const width = Math.max(260, Math.min(620, (parts.charts.clientWidth || 600) / (parts.charts.clientWidth > 860 ? 2 : 1) - 28));
@@ -460,7 +467,7 @@
     }
     const x = (value) => left + (width - left - right) * value / last;
     const y = (value) => height - bottom - (height - top - bottom) * (Math.min(Math.max(value, low), high) - low) / (high - low);
-    const svg = drawn("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${title} by epoch of ${shown.length} ${shown.length === 1 ? "rung" : "rungs"}; the table below has the figures.` });
+    const svg = drawn("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${title} by epoch${told.get("head").alone ? "" : ` of ${shown.length} ${shown.length === 1 ? "rung" : "rungs"}`}; the table below has the figures.` });
     for (const tick of ticks(low, high, 5)) {
       svg.append(drawn("path", { class: "grid", d: `M${left} ${y(tick)}H${width - right}` }), drawn("text", { x: left - 6, y: y(tick) + 4, "text-anchor": "end" }, String(Number(tick.toPrecision(6)))));
     }
@@ -482,6 +489,7 @@
       line(watched, { stroke: hue, "stroke-width": 2 });
       for (const trial of one.alone) {
         const dash = trial.state === "x" ? "6 3" : "none";
+        if (one.alone.length === 1 && !one.n && trial[`watched_${measure}`]) line(trial[`train_${measure}`], { stroke: hue, "stroke-width": 1.1, opacity: 0.8, "stroke-dasharray": "2 3" });
         line(trial[`watched_${measure}`] || trial[`train_${measure}`], { stroke: hue, "stroke-width": 1.1, opacity: 0.8, "stroke-dasharray": dash });
       }
       const ends = watched && watched.x.length ? watched : train;
