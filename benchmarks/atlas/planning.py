@@ -71,8 +71,8 @@ def describe_rule(budget: float, seeds: int) -> str:
     return (
         f"The rule: each run may take an equal share of {duration(budget)}, and what a run leaves goes to the others. "
         f"A run that would take more by the measured speed gets fewer images, down to {FEWEST_IMAGES} and "
-        f"{FEWEST_OF_A_CLASS} of each class; then fewer epochs, down to a third of its recipe's. Every rung has {seeds} "
-        "seeds."
+        f"{FEWEST_OF_A_CLASS} of each class; then fewer epochs, down to a third of its recipe's. "
+        f"Every rung has {seeds} seeds."
     )
 
 
