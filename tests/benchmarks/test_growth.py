@@ -29,6 +29,7 @@ def test_growth_measures_whole_studies(monkeypatch):
     assert all(one.seconds > 0 and one.peak > 100e6 for one in grown.measured)
 
 
+@pytest.mark.usefixtures("pictures_rendered")
 def test_growth_draws_its_picture(measure, monkeypatch, tmp_path):
     def measured(what, largest=None, advance=None):
         values = grown_values(what, largest)
