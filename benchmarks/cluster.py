@@ -108,6 +108,8 @@ def nodes_of(*cores: int, store: int = _STORE) -> Iterator[Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     from ray.cluster_utils import Cluster
 
+    # Ray notes the address of its last cluster in its usual folder as well, and fails where no cluster has made that.
+    Path(os.environ.get("RAY_TMPDIR", os.environ.get("TMPDIR", "/tmp")), "ray").mkdir(parents=True, exist_ok=True)
     place = tempfile.mkdtemp(prefix="ray-")  # Ray itself leaves its files, and names of sockets must be short
     head = {"num_cpus": 0, "object_store_memory": store, "include_dashboard": False, "temp_dir": place}
     made = Cluster(initialize_head=True, head_node_args=head)
