@@ -19,8 +19,8 @@ from stepladder.techniques.cards import catalogue_cards
 ROOT = Path(__file__).parents[2]
 SOURCE = Path(stepladder.__file__).parent
 
-#: A year in running text; not a part of a date, a number, a name or an address.
-YEAR = re.compile(r"(?<![\[\w.,²–:/+#=-])(1[89]\d\d|20[0-3]\d)(?![\w²/-]|[,.:]\d)")
+#: A year in running text; not a part of a date, a number, a name or an address, nor the number of an RFC.
+YEAR = re.compile(r"(?<![\[\w.,²–:/+#=-])(?<!RFC )(1[89]\d\d|20[0-3]\d)(?![\w²/-]|[,.:]\d)")
 #: How far before its year a citation may begin: its authors and a long title.
 REACH = 260
 #: Years that are none of a work.
