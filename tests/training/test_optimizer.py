@@ -1,4 +1,6 @@
 import copy
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -45,20 +47,107 @@ def built(line: str = "conv3-8 pool2 conv3-8 fc16 fc") -> nn.Module:
     return build_network(load_network(line), (3, 8, 8), 10, Streams(0))
 
 
-@pytest.mark.parametrize(
+EACH = pytest.mark.parametrize(
     ("settings", "torch_s"),
     [
-        ({"lr": 0.05, "momentum": 0.9, "nesterov": True}, lambda p: optim.SGD(p, 0.05, 0.9, nesterov=True)),
-        ({"name": "adam", "lr": 0.01, "beta1": 0.8}, lambda p: optim.Adam(p, 0.01, (0.8, 0.999))),
-        ({"name": "adamw", "lr": 0.01}, lambda p: optim.AdamW(p, 0.01, weight_decay=0)),
-        ({"name": "rmsprop", "momentum": 0.5}, lambda p: optim.RMSprop(p, 1e-3, momentum=0.5)),
+        ({"lr": 0.05}, lambda p: optim.SGD(p, 0.05, fused=True)),
+        ({"lr": 0.05, "momentum": 0.9}, lambda p: optim.SGD(p, 0.05, 0.9, fused=True)),
+        ({"lr": 0.05, "momentum": 0.9, "nesterov": True}, lambda p: optim.SGD(p, 0.05, 0.9, nesterov=True, fused=True)),
+        ({"name": "adam", "lr": 0.01, "beta1": 0.8}, lambda p: optim.Adam(p, 0.01, (0.8, 0.999), fused=True)),
+        ({"name": "adamw", "lr": 0.01}, lambda p: optim.AdamW(p, 0.01, weight_decay=0, fused=True)),
+        ({"name": "rmsprop"}, lambda p: optim.RMSprop(p, 1e-3, foreach=True)),
+        ({"name": "rmsprop", "momentum": 0.5}, lambda p: optim.RMSprop(p, 1e-3, momentum=0.5, foreach=True)),
     ],
+    ids=["sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop", "rmsprop with momentum"],
 )
-def test_each_is_torch_s(settings, torch_s) -> None:
+
+
+@EACH
+def test_each_has_the_bits_of_torch_s(settings, torch_s) -> None:
     ours, theirs = built(), built()
     one = trained(ours, make_optimizer(Optimizer(**settings), ours))
     other = trained(theirs, torch_s(theirs.parameters()))
-    torch.testing.assert_close(one, other)
+    assert all(one[name].equal(value) for name, value in other.items())
+
+
+@EACH
+def test_what_one_remembers_the_other_goes_on_from(settings, torch_s) -> None:
+    whole, parted = built(), built()
+    expected = trained(whole, torch_s(whole.parameters()), 6)
+    first = make_optimizer(Optimizer(**settings), parted)
+    trained(parted, first, 2)
+    state = first.state_dict()
+    for entry in state["state"].values():  # torch's RMSprop counts steps, and needs the count nowhere
+        entry.setdefault("step", torch.tensor(2.0))
+    second = torch_s(parted.parameters())
+    second.load_state_dict({**second.state_dict(), "state": state["state"]})
+    trained(parted, second, 2)
+    third = make_optimizer(Optimizer(**settings), parted)
+    third.load_state_dict(copy.deepcopy(second.state_dict()))
+    found = trained(parted, third, 2)
+    assert all(found[name].equal(value) for name, value in expected.items())
+
+
+@EACH
+def test_what_was_remembered_is_a_copy(settings, torch_s) -> None:
+    module = built()
+    first = make_optimizer(Optimizer(**settings), module)
+    trained(module, first, 2)
+    state = first.state_dict()["state"]
+    second = make_optimizer(Optimizer(**settings), module)
+    second.load_state_dict({"state": state})
+    before = copy.deepcopy(state)
+    trained(module, second, 2)
+    for number, entry in before.items():
+        assert entry.keys() == state[number].keys()
+        assert all(value.equal(state[number][name]) for name, value in entry.items())
+
+
+@pytest.mark.parametrize("name", [name for name in OPTIMIZERS if name != "muon"])
+def test_a_weight_that_learns_later_begins_then(name) -> None:
+    """As layers do that are frozen at first; torch's fused SGD with momentum cannot."""
+    weights = [nn.Parameter(torch.ones(3)) for _ in range(2)]
+    late, alone = nn.ParameterList(weights), nn.ParameterList([nn.Parameter(torch.ones(3))])
+    settings = Optimizer(name=name, lr=0.1)
+    optimizer, other = make_optimizer(settings, late), make_optimizer(settings, alone)
+    weights[0].grad = torch.ones(3)
+    optimizer.step()
+    assert weights[1].equal(torch.ones(3))
+    for _ in range(2):
+        weights[1].grad = torch.full((3,), 2.0)
+        alone[0].grad = torch.full((3,), 2.0)
+        optimizer.step()
+        other.step()
+    assert weights[1].equal(alone[0])
+
+
+def test_weights_of_several_types_and_rates_are_changed_alike() -> None:
+    module = nn.ModuleDict({"low": nn.Linear(2, 2, dtype=torch.bfloat16), "high": nn.Linear(2, 2)})
+    optimizer = make_optimizer(Optimizer(lr=0.5, momentum=0.0), module, {"low": 0.5})
+    assert [group["lr_scale"] for group in optimizer.param_groups] == [0.5, 1.0]
+    optimizer.param_groups[0]["lr"] = 0.25
+    before = {name: value.detach().clone() for name, value in module.named_parameters()}
+    for weight in module.parameters():
+        weight.grad = torch.ones_like(weight)
+    optimizer.step()
+    for name, weight in module.named_parameters():
+        torch.testing.assert_close(weight.detach(), before[name] - (0.25 if name.startswith("low") else 0.5))
+
+
+#: What a command does; torch's own optimizers load its compiler at their first step.
+TRAIN = """
+import sys
+from stepladder.cli import run
+for name in ("sgd", "adam", "adamw", "rmsprop"):
+    little = ["--limit", "20", "--epochs", "1", "--set", f"optimizer.name={name}"]
+    assert run(["train", "digits", *little, "--out", f"{sys.argv[1]}/{name}", "--quiet"]) == 0
+print("torch._dynamo" in sys.modules)
+"""
+
+
+def test_no_training_on_the_processor_loads_torch_s_compiler(tmp_path) -> None:
+    done = subprocess.run([sys.executable, "-c", TRAIN, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
 
 
 def test_muon_takes_hidden_weights_as_matrices_and_adamw_the_rest() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -17,7 +17,6 @@ from stepladder.network.build import build_network
 from stepladder.network.layers import SeededDropout
 from stepladder.network.own_random import SeededModules
 from stepladder.network.spec import walk
-from stepladder.optimizer import Optimizer
 from stepladder.recipe import Recipe
 from stepladder.techniques import Context, Progress, Technique
 from stepladder.techniques.guard import check_initialized, check_learned, guarded, watch_batches
@@ -120,15 +119,12 @@ def assemble(
     compute: Compute,
     *,
     rehearsal: bool = False,
-    make_steps: Callable[[Optimizer, nn.Module, Mapping[str, float]], Steps] | None = None,
     tell: Tell | None = None,
 ) -> Assembly:
     """Settle everything about a trial, and take no step.
 
     Args:
         rehearsal: do not ask whether the techniques fit: there may be only a handful of training images.
-        make_steps: makes the optimizer in place of :func:`make_optimizer`; a measurement takes one that is made in less
-            time.
         tell: called while the features of frozen layers are worked out, with images done and in all.
 
     Raises:
@@ -206,7 +202,7 @@ def assemble(
         averaged,
         trained,
         techniques,
-        (make_steps or make_optimizer)(recipe.optimizer, module, scales),
+        make_optimizer(recipe.optimizer, module, scales),
         [parameter for parameter in module.parameters() if parameter.requires_grad],
         own_streams | _layer_streams(module),
         context.steps_per_epoch,

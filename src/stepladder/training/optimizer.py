@@ -1,4 +1,4 @@
-"""The optimizer of a recipe, made by torch."""
+"""The optimizer of a recipe: torch's, on the processor by its kernels alone."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import Tensor, nn, optim
 
 from stepladder.errors import RecipeError
 from stepladder.optimizer import Optimizer
+from stepladder.training.processor_steps import Adam, RmsProp, Sgd
 
 
 class Steps(Protocol):
@@ -30,7 +31,7 @@ class Steps(Protocol):
 
 
 def make_optimizer(settings: Optimizer, module: nn.Module, scales: Mapping[str, float] | None = None) -> Steps:
-    """Return torch's optimizer over all parameters of ``module`` that learn.
+    """Return torch's optimizer over all parameters of ``module`` that learn, or what gives its bits on the processor.
 
     Fused where torch has it so: it updates them in one pass over memory. Weight decay is off, adamw's too.
 
@@ -54,14 +55,20 @@ def make_optimizer(settings: Optimizer, module: nn.Module, scales: Mapping[str, 
             for scale in dict.fromkeys(scaled)
         ]
     lr, momentum, betas = settings.lr, settings.momentum or 0.0, (settings.beta1 or 0.0, settings.beta2 or 0.0)
+    if settings.name == "muon":
+        return MuonAndAdamW(module, settings)
+    if all(parameter.device.type == "cpu" for _, parameter in learning):
+        if settings.name in ("adam", "adamw"):  # without weight decay they are one
+            return Adam(parameters, lr, betas)
+        if settings.name == "rmsprop":
+            return RmsProp(parameters, lr, settings.alpha or 0.0, momentum)
+        return Sgd(parameters, lr, momentum, bool(settings.nesterov))
     if settings.name == "adam":
         return optim.Adam(parameters, lr=lr, betas=betas, fused=True, capturable=there)
     if settings.name == "adamw":
         return optim.AdamW(parameters, lr=lr, betas=betas, weight_decay=0, fused=True, capturable=there)
     if settings.name == "rmsprop":
         return optim.RMSprop(parameters, lr=lr, alpha=settings.alpha or 0.0, momentum=momentum, capturable=there)
-    if settings.name == "muon":
-        return MuonAndAdamW(module, settings)
     return optim.SGD(parameters, lr=lr, momentum=momentum, nesterov=bool(settings.nesterov), fused=True)
 
 

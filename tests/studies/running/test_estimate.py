@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from stepladder.datasets import ImageSet, Split, Splits, make_splits
-from stepladder.network.build import build_network
 from stepladder.recipe import Recipe, load_recipe
 from stepladder.studies.running import estimate
 from stepladder.studies.running.callbacks import Callbacks
@@ -20,8 +19,6 @@ from stepladder.studies.running.estimate import Clock, Pace, Work, estimate_seco
 from stepladder.studies.running.timing import READING, TRIAL
 from stepladder.techniques.horizontal_flip import HorizontalFlip
 from stepladder.training.device import choose_compute
-from stepladder.training.optimizer import make_optimizer
-from stepladder.training.rng import Streams
 
 CPU = choose_compute("cpu", "float32", threads=1)
 STEP, EVALUATION = 0.001, 0.002  # seconds of an image
@@ -244,21 +241,6 @@ def test_techniques_of_the_users_own_are_not_tried_under_a_limit(
     found = estimate_seconds(work, splits, 2, CPU, Callbacks(), limit=7.0)
     assert found.seconds["own"] == 7.0
     assert found.seconds["ours"] != 7.0
-
-
-def test_plain_steps_are_those_of_plain_sgd(tiny_recipe: Callable[..., Recipe]) -> None:
-    recipe = tiny_recipe()
-    optimizer = recipe.optimizer.model_copy(update={"lr": 0.5, "momentum": 0.0, "nesterov": False})
-    results = []
-    for make in (estimate._PlainSteps, make_optimizer):
-        module = build_network(recipe.network, (1, 8, 8), 2, Streams(0), CPU.device)
-        steps = make(optimizer, module, {})
-        module(torch.ones(2, 1, 8, 8)).square().sum().backward()
-        steps.step()
-        steps.zero_grad()
-        assert all(weight.grad is None for weight in module.parameters())
-        results.append(torch.cat([weight.detach().flatten() for weight in module.parameters()]))
-    torch.testing.assert_close(results[0], results[1])
 
 
 def test_a_process_that_a_technique_forked_ends_in_the_measurement(

@@ -14,7 +14,6 @@ from contextlib import chdir, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter, thread_time
-from typing import Any
 
 import torch
 from torch import nn
@@ -24,7 +23,6 @@ from stepladder.errors import StepladderError
 from stepladder.network import trace_network
 from stepladder.network.build import build_network
 from stepladder.network.spec import walk
-from stepladder.optimizer import Optimizer
 from stepladder.recipe import Recipe
 from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.running.timing import READING, TRIAL, Estimate
@@ -46,7 +44,6 @@ from stepladder.training.evaluate import evaluate
 from stepladder.training.frozen import divided, find_frozen, keeps_features
 from stepladder.training.history import TRAIN_SAMPLE
 from stepladder.training.loop import make_step
-from stepladder.training.optimizer import make_optimizer
 from stepladder.training.rng import Streams
 
 #: Seconds after which no further recipe is measured: the others are taken from those that are most like them.
@@ -283,15 +280,13 @@ def _measure(
         num_classes,
         whole.watches_test,
     )
-    # torch's Muon is no small part of a step; and a recording on a GPU wants torch's own.
-    make_steps = _PlainSteps if on_cpu and recipe.optimizer.name != "muon" else make_optimizer
     begun = perf_counter()
     with chdir(Path.cwd()):  # and back: a technique of the user's own may go elsewhere
-        assembly = assemble(_at_any_rate(recipe), some, 0, compute, rehearsal=True, make_steps=make_steps)
+        assembly = assemble(_at_any_rate(recipe), some, 0, compute, rehearsal=True)
         if any(setting.code for setting in recipe.techniques):
             # What breaks the rules of its hooks was refused; one that ends its process in a step would end this one.
             known = recipe.with_techniques(setting for setting in recipe.techniques if not setting.code)
-            assembly = assemble(_at_any_rate(known), some, 0, compute, rehearsal=True, make_steps=make_steps)
+            assembly = assemble(_at_any_rate(known), some, 0, compute, rehearsal=True)
         clock.alone = on_cpu and torch.get_num_threads() == 1
         with _others(at_a_time - 1 if on_cpu else 0):
             try:
@@ -343,33 +338,6 @@ def _time_evaluation(assembly: Assembly, compute: Compute, clock: Clock) -> floa
         evaluate(assembly.evaluated, assembly.techniques, assembly.watched, compute)
         taken = clock.stop()
     return taken
-
-
-class _PlainSteps:
-    """Steps down the gradient, which take as long as torch's optimizers; the first of those loads torch's compiler."""
-
-    def __init__(self, settings: Optimizer, module: nn.Module, _: Mapping[str, float]) -> None:
-        self._weights = [weight for weight in module.parameters() if weight.requires_grad]
-        self.param_groups = [{"lr": settings.lr}]
-
-    @torch.no_grad()
-    def step(self) -> None:
-        """Change every weight by its gradient."""
-        for weight in self._weights:
-            if weight.grad is not None:
-                weight.sub_(weight.grad, alpha=self.param_groups[0]["lr"])
-
-    def zero_grad(self) -> None:
-        """Forget the gradients."""
-        for weight in self._weights:
-            weight.grad = None
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return nothing: nothing is remembered."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take nothing back."""
 
 
 @contextmanager
