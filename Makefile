@@ -6,18 +6,24 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # What starts a real Ray: a minute after its cluster has gone, Ray may end the process that had used it.
 RAY := tests/cli/test_cluster.py tests/studies/running/cluster/test_commands.py tests/studies/running/cluster/test_trials.py
+# A file is a process's, so that what its tests share is made once.
+TEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 # Who asks Python to keep no bytecode would wait in every process that tests start: a thousand files compiled anew each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: study test trackio litert check bench simulate fuzz mutate soak examples site release setup clean help
+.PHONY: study test test-all trackio litert check bench simulate fuzz mutate soak examples site release setup clean help
 
 study: $(READY)  ## the first study: five techniques on handwritten digits, five seeds, a minute
 	$(BIN)/stepladder study digits --recipe first
 
-test: $(READY)  ## all tests but the long ones of make soak
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m 'not soak and not ray'
-	$(BIN)/python -m pytest -m 'ray and not soak' $(lastword $(RAY))  # the others are all for make soak
+test: $(READY)  ## the tests that take less than two seconds each, and the smallest real study, command and cluster
+	$(TEST) -m 'not long and not soak and not ray'
+	$(BIN)/python -m pytest -m 'ray and not long and not soak' $(lastword $(RAY))  # the others are all for make soak
+
+test-all: $(READY)  ## all tests but those of make soak, which take minutes each
+	$(TEST) -m 'not soak and not ray'
+	$(BIN)/python -m pytest -m 'ray and not soak' $(lastword $(RAY))
 
 check: $(READY)  ## format, lint, types
 	$(BIN)/ruff format --check .
@@ -54,7 +60,7 @@ mutate: $(READY)  ## small mistakes put into the code, 10 a room: do the tests n
 	$(BIN)/python -m benchmarks mutate $(ARGS)
 
 soak: $(READY)  ## the long tests, then an hour of studies killed at random moments: the same bits, memory and files flat?
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m 'soak and not ray'
+	$(TEST) -m 'soak and not ray'
 	for file in $(RAY); do $(BIN)/python -m pytest -m ray $$file || exit 1; done
 	$(BIN)/python -m benchmarks soak
 
@@ -83,4 +89,4 @@ clean:  ## remove the virtual environment and what the tools left
 	rm -rf $(VENV) .trackio .litert .browser .site .pictures .cache dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10

@@ -71,11 +71,22 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
         pytest.fail("a real Ray runs in this process: ask for the fixture two_nodes, or mark the test with `ray`")
 
 
+#: Wall time of a test in seconds, of which those without the mark ``long`` are told, since others were to be quick.
+TOO_LONG = 6.0
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say in one line a kind what was skipped and why."""
+    """Say in one line a kind what was skipped and why, and what had better be marked ``long``."""
     reasons = Counter(str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", []))
     for reason, count in reasons.most_common():
         terminalreporter.write_line(f"SKIPPED {count}: {reason.removeprefix('Skipped: ')}")
+    took: Counter[str] = Counter()
+    for report in itertools.chain.from_iterable(terminalreporter.stats.values()):
+        if isinstance(report, pytest.TestReport) and not {"long", "soak", "ray"} & report.keywords.keys():
+            took[report.nodeid] += report.duration
+    for test, seconds in took.most_common(5):
+        if seconds > TOO_LONG:
+            terminalreporter.write_line(f"{seconds:.0f} s without the mark `long`: {test}")
 
 
 @pytest.fixture(scope="session", autouse=True)

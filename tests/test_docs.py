@@ -58,6 +58,7 @@ def commands(text: str) -> Iterator[list[str]]:
         yield shlex.split(command.split("  #")[0].replace("…", ""), comments=False)[1:]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"])
 def test_commands_and_options_exist(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     # The changelog names what is gone.

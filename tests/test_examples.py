@@ -2,7 +2,7 @@
 
 A page is one story, told in a folder of its own: its commands run in order, in this process. A command that prints an
 error must print the error that stands there; what does not depend on images must print the lines that stand there.
-What cannot run here is listed, with the reason. ``make examples`` runs all of them, ``make test`` one page.
+What cannot run here is listed, with the reason. ``make examples`` runs them all.
 """
 
 from __future__ import annotations
@@ -73,7 +73,6 @@ BEFORE = {
     "models.md": "study DATA --seeds 2 --epochs 5 --batch-size 8",
     "report.md": "study digits --recipe first --limit 20 --epochs 1 --seeds 2",
 }
-IN_MAKE_TEST = {"first-study.md"}
 
 
 class Block(NamedTuple):
@@ -234,14 +233,8 @@ def check_python(block: Block, names: dict[str, Any]) -> None:
     exec(compile(block.text, "an example", "exec"), names)
 
 
-@pytest.mark.parametrize(
-    "page",
-    [
-        pytest.param(page, marks=() if page.name in IN_MAKE_TEST else pytest.mark.soak, id=page.name)
-        for page in PAGES
-        if blocks(page)
-    ],
-)
+@pytest.mark.soak
+@pytest.mark.parametrize("page", [pytest.param(page, id=page.name) for page in PAGES if blocks(page)])
 def test_the_examples_of_a_page_run(
     page: Path,
     place: Callable[[list[Block]], Path],

@@ -30,6 +30,7 @@ def test_each_picture_is_shown() -> None:
     assert {name for name in shown if not name.startswith(ATLAS)} == set(ALL)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ALL)
 def test_commands_are_understood(name: str) -> None:
     picture = ALL[name]

@@ -268,6 +268,7 @@ def complaint(act: Callable[[], object]) -> str | None:
     return None
 
 
+@pytest.mark.long
 @settings(max_examples=300, deadline=None)
 @given(place=st.sampled_from(places), value=odd)
 @example(place=("optimizer", "name"), value="\n")

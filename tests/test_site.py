@@ -39,6 +39,7 @@ def pages(site: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
+@pytest.mark.long
 def test_every_document_has_its_place(pages: Path) -> None:
     # The file names functions of Python by a tag that only its reader knows.
     text = re.sub(r"!!python/\S+ (\{.*\})", r"\1", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
@@ -126,6 +127,7 @@ def test_the_built_site_is_searched_from_a_folder_and_asks_for_nothing(
         assert browser.complaints() == []
 
 
+@pytest.mark.long
 def test_a_link_that_leads_nowhere_stops_the_build(site: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "pages").mkdir()
     (tmp_path / "pages/index.md").write_text("# One\n\n[here](#one)\n", encoding="utf-8")

@@ -109,6 +109,7 @@ def templates() -> dict[str, str]:
     return {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in sorted(files)}
 
 
+@pytest.mark.long
 def test_every_help_is_read() -> None:
     assert {"stepladder --help", "stepladder study --help", "stepladder techniques show --help"} <= set(helps())
     assert all("Usage: stepladder" in text for text in helps().values())

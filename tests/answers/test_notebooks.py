@@ -77,6 +77,7 @@ def masked_words(text: str) -> set[str]:
     return set(masked(text).split())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SHORTER)
 def test_a_shorter_notebook_runs_and_its_solutions_hold(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

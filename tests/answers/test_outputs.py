@@ -48,6 +48,7 @@ def run_python(code: str) -> str:
     return printed.getvalue()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("one", "name"), demonstrations(trains=False))
 def test_it_prints_what_is_shown(
     one: Demonstration,

@@ -53,6 +53,7 @@ def files_of(folder: Path) -> list[str]:
     return sorted(name for name in names if Path(name).name != ".lock")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_sound_folder_has_nothing_to_tell(folder: Callable[[str], Path], kind: str) -> None:
     found = check_folder(folder(kind))
@@ -67,6 +68,7 @@ def is_named(name: str, found: Check) -> bool:
     return any(name in one or (one.startswith(inside) and parts[-1] in one) for one in told(found))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_changed_byte_of_any_file_is_found_and_named(folder: Callable[[str], Path], kind: str) -> None:
     sound = folder(kind)
@@ -82,6 +84,7 @@ def test_a_changed_byte_of_any_file_is_found_and_named(folder: Callable[[str], P
     assert check_folder(sound).holds
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_missing_file_is_found_and_named(folder: Callable[[str], Path], kind: str) -> None:
     sound = folder(kind)
@@ -110,6 +113,7 @@ def test_an_added_file_is_found_and_named(folder: Callable[[str], Path], kind: s
         (place / "new.txt").unlink()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["study", "sweep", "search", "curve"])
 def test_what_is_derived_is_rebuilt_and_then_all_holds(folder: Callable[[str], Path], kind: str) -> None:
     sound = folder(kind)

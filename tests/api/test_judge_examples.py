@@ -71,6 +71,7 @@ def test_the_curve_of_the_page_says_what_more_data_would_bring(tmp_path: Path) -
     assert "With twice the training images, accuracy would change by about" in said
 
 
+@pytest.mark.long
 def test_the_plan_of_the_page_tells_what_it_would_run(tmp_path: Path) -> None:
     (command,) = commands_after("With\n`--max-time 2h` it is the default")
     said = carry_out(command, tmp_path)
@@ -78,6 +79,7 @@ def test_the_plan_of_the_page_tells_what_it_would_run(tmp_path: Path) -> None:
     assert "Nothing was run." in said
 
 
+@pytest.mark.long
 def test_the_script_in_the_manner_of_keras_is_read_as_keras_is(tmp_path: Path) -> None:
     for variant, lr in (("slow", "0.1"), ("fast", "0.3")):
         subprocess.run(

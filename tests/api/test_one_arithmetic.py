@@ -27,6 +27,7 @@ class Notes(Callbacks):
         self.said.append(text)
 
 
+@pytest.mark.long
 def test_train_sweep_study_and_lr_range_ask_for_one_arithmetic_and_print_it(
     digits: ImageSet, tiny_recipe: Callable[..., Recipe], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

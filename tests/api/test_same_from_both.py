@@ -52,6 +52,7 @@ def _without(value: Any, keys: set[str]) -> Any:
     return [_without(inner, keys) for inner in value] if isinstance(value, list) else value
 
 
+@pytest.mark.long
 def test_study(stepladder: Callable[..., Any], small_study: Callable[..., sl.Study], tmp_path: Path) -> None:
     python = small_study()
     rungs = ("--rung", "base:", "--rung", "+standardize:standardize")
@@ -63,6 +64,7 @@ def test_study(stepladder: Callable[..., Any], small_study: Callable[..., sl.Stu
     assert "All of it was trained before" in done.out
 
 
+@pytest.mark.long
 def test_study_by_the_plan_of_a_recipe(
     stepladder: Callable[..., Any], few: ImageSet, tiny: sl.RecipeOptions, here: sl.Execution, tmp_path: Path
 ) -> None:
@@ -98,6 +100,7 @@ def test_sweep(
     assert len(found.to_pandas("points")) == 2
 
 
+@pytest.mark.long
 def test_search(
     stepladder: Callable[..., Any], few: ImageSet, tiny: sl.RecipeOptions, here: sl.Execution, tmp_path: Path
 ) -> None:
@@ -108,6 +111,7 @@ def test_search(
     same(tmp_path / "python", tmp_path / "command")
 
 
+@pytest.mark.long
 def test_curve(stepladder: Callable[..., Any], tiny: sl.RecipeOptions, here: sl.Execution, tmp_path: Path) -> None:
     images = sl.load_image_set("digits", limit=30)
     curve = sl.curve(images, tiny, seeds=1, out="python", execution=here, progress=False)
@@ -181,6 +185,7 @@ def test_data(stepladder: Callable[..., Any], few: ImageSet) -> None:
     assert document["mean"] == list(audit.mean)
 
 
+@pytest.mark.long
 def test_check(stepladder: Callable[..., Any], small_study: Callable[..., sl.Study]) -> None:
     study = small_study()
     assert sl.check(study.folder).holds

@@ -31,6 +31,7 @@ def test_every_image_trains_once() -> None:
     assert joined.fingerprint != splits.fingerprint
 
 
+@pytest.mark.long
 def test_the_command_that_a_study_ends_with_trains_on_every_image(stepladder: Call) -> None:
     outcome = stepladder(*STUDY, *RUNGS, "--out", "one")
     assert outcome.code == 0, outcome.err
@@ -60,6 +61,7 @@ def test_the_command_that_a_study_ends_with_trains_on_every_image(stepladder: Ca
     assert "This was trained before; nothing to do." in again.out
 
 
+@pytest.mark.long
 def test_a_rung_may_be_named_and_settings_go_on_top(stepladder: Call) -> None:
     assert stepladder(*STUDY, *RUNGS, "--out", "one").code == 0
     train = ("train", "digits", "--limit", "30", "--recipe", "one")

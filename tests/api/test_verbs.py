@@ -72,6 +72,7 @@ def test_it_is_printed_as_on_a_terminal_and_shown_in_a_notebook(small_study: Sma
     assert "<script" not in html
 
 
+@pytest.mark.long
 def test_every_result_has_a_short_repr(
     small_study: Small, few: ImageSet, tiny: sl.RecipeOptions, here: sl.Execution
 ) -> None:
@@ -145,6 +146,7 @@ def test_images_may_be_held_by_the_program(
     assert trained.result.status == "finished"
 
 
+@pytest.mark.long
 def test_a_recipe_is_a_name_a_recipe_or_options(few: ImageSet, here: sl.Execution) -> None:
     for recipe in ("small", sl.load_recipe("small"), sl.RecipeOptions("small")):
         assert sl.plan(few, recipe, execution=here, progress=False).record.rungs[-1].recipe["name"] == "small"
@@ -238,6 +240,7 @@ def test_wrong_input_is_one_sentence_that_names_the_parameter(
     assert "--" not in str(caught.value)
 
 
+@pytest.mark.long
 def test_it_is_silent_when_told_and_says_how_far_it_is_otherwise(
     small_study: Small, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -268,6 +271,7 @@ def test_the_second_call_trains_nothing(small_study: Small, capfd: pytest.Captur
     assert [trial.result for trial in first.trials] == [trial.result for trial in again.trials]
 
 
+@pytest.mark.long
 def test_a_study_of_the_command_line_keeps_its_precision(
     stepladder: Callable[..., object], few: ImageSet, tiny: sl.RecipeOptions
 ) -> None:
@@ -328,6 +332,7 @@ def test_ctrl_c_keeps_a_checkpoint_and_says_how_to_go_on(terminal: Terminal, tmp
     assert (tmp_path / "study/report.html").exists()
 
 
+@pytest.mark.long
 def test_a_time_limit_stops_by_itself(small_study: Small, here: sl.Execution, tiny: sl.RecipeOptions) -> None:
     with pytest.raises(sl.Stopped) as caught:
         small_study(execution=replace(here, max_time=1e-6))
@@ -335,6 +340,7 @@ def test_a_time_limit_stops_by_itself(small_study: Small, here: sl.Execution, ti
     small_study(execution=replace(here, max_time=600))
 
 
+@pytest.mark.long
 def test_a_bag_of_words_beside_the_rungs(small_study: Small, few: ImageSet) -> None:
     study = sl.add_bag(small_study(), few, progress=False)
     assert study.findings.bag is not None

@@ -122,6 +122,7 @@ def test_features_beyond_the_memory_are_refused(splits: Splits, monkeypatch: pyt
         fit_bag(SETTINGS, splits.train, splits.validation, 10, seed=0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shape", [(40, 24, 3), (70, 90, 1), (16, 16, 3)])
 @pytest.mark.parametrize("descriptor", ["patches", "sift"])
 def test_images_of_any_shape(descriptor: str, shape: tuple[int, int, int]) -> None:

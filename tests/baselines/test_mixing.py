@@ -24,6 +24,7 @@ def objects(count: int, shots: int, *, classes: np.ndarray | None = None, seed: 
     return ImageSet("made", ("a", "b"), {"train": split})
 
 
+@pytest.mark.long
 def test_eighty_objects_of_random_classes_are_known_when_mixed_and_guessed_when_apart():
     found = measure_mixing(objects(80, 10))
     assert (found.images, found.groups, found.splits) == (800, 80, 5)

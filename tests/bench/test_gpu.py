@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from stepladder.bench import gpu as room
@@ -7,6 +8,7 @@ from stepladder.recipe import load_recipe
 from stepladder.training.device import choose_compute
 
 
+@pytest.mark.long
 def test_a_gpu_is_measured_with_and_without_replaying(monkeypatch):
     """On a CPU, where replaying changes nothing: what is asked for, how often, and that the figures come out."""
     asked, commands = [], []

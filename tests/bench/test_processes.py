@@ -40,6 +40,7 @@ def test_every_wait_is_measured_in_every_round(monkeypatch):
     assert commands[6].endswith("one.png")
 
 
+@pytest.mark.long
 def test_a_process_that_fails_says_why(tmp_path):
     with pytest.raises(StudyError, match=r"study nothing.npz failed with exit code 2: .*nothing\.npz"):
         measure_process(stepladder("study", "nothing.npz"), tmp_path)

@@ -22,6 +22,7 @@ def installed(target: str) -> bool:
     return not TARGETS[target].extra or importlib.util.find_spec(TARGETS[target].extra) is not None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("target", TARGETS)
 def test_damaged_files_give_a_value_or_a_sentence(target: str) -> None:
     if not installed(target):
@@ -95,6 +96,7 @@ def test_a_process_that_ends_is_a_fault_and_the_others_go_on(monkeypatch: pytest
     assert tally.read == 12
 
 
+@pytest.mark.long
 def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert run(["fuzz", "network-line", "--cases", "5", "--keep", str(tmp_path)]) == 0
     said = capsys.readouterr().out

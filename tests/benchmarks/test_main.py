@@ -73,6 +73,7 @@ def test_a_word_that_is_no_measurement_is_refused(measure: Callable[..., Any]) -
     assert outcome.err.endswith("See: python -m benchmarks --help\n")
 
 
+@pytest.mark.long
 def test_the_package_does_without_them() -> None:
     modules = list(Path(stepladder.__file__).parent.rglob("*.py"))
     assert len(modules) > 200

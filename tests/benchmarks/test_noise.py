@@ -176,6 +176,7 @@ def test_comparisons_that_never_differ_have_no_ratio():
     assert averaged.spreads[0].change_interval is None
 
 
+@pytest.mark.long
 def test_the_command_prints_every_candidate_and_reads_no_test(measure):
     few = ("--rung", "standardize", "--epochs", "2", "--last", "2", "--limit", "40", "--seeds", "2")
     outcome = measure("noise", "digits", *few, "--json")

@@ -19,6 +19,7 @@ def photos(tmp_path):
     return tmp_path / "photos"
 
 
+@pytest.mark.long
 def test_photographs_are_repeated_and_read(photos):
     calls = []
     files = sorted(photos.rglob("*.JPG"))

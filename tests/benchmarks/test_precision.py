@@ -33,6 +33,7 @@ def test_gradients_notice_a_wrong_kernel(monkeypatch):
     assert exact.distances[0] == pytest.approx(0.01, rel=0.01)
 
 
+@pytest.mark.long
 def test_pairs_share_their_seed_and_differ_in_precision_alone(monkeypatch):
     asked = []
     train = precision.train_network

@@ -37,6 +37,7 @@ def test_every_setting_is_simulated(rates: list[SimulatedRates]) -> None:
     assert sum(noise.promised for noise in NOISES) * len(CORRELATIONS) * len(SEEDS) == 64
 
 
+@pytest.mark.long
 def test_the_promises_hold_however_seeds_are_added(rates: list[SimulatedRates]) -> None:
     promised = [one for one in rates if not one.noise.endswith("skewed")]
     assert len(promised) > 40
@@ -56,6 +57,7 @@ def test_power_and_forecasts_are_as_promised() -> None:
     assert all(0.68 < share < 0.92 for share in promises.decided.values())
 
 
+@pytest.mark.long
 def test_intervals_on_new_images_hold_the_truth_where_those_over_seeds_do_not() -> None:
     found = [one for one in simulate_new_images(studies=400) if one.images == 360]
     assert len(found) == 24
@@ -99,6 +101,7 @@ def test_looks_that_each_take_all_of_alpha_would_be_caught(monkeypatch: pytest.M
     assert found.on > 0.1
 
 
+@pytest.mark.long
 def test_the_simulation_prints_a_table_and_whether_the_promises_hold(measure: Call) -> None:
     outcome = measure("simulate", "--studies", "500", "--json")
     document = json.loads(outcome.out)
@@ -110,6 +113,7 @@ def test_the_simulation_prints_a_table_and_whether_the_promises_hold(measure: Ca
     assert "found in" in outcome.err
 
 
+@pytest.mark.long
 def test_the_command_fails_where_a_promise_is_broken(measure: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(simulate, "_LEVEL", 0.05)  # no adjustment for five comparisons
     outcome = measure("simulate", "--studies", "50")

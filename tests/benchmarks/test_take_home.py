@@ -84,6 +84,7 @@ def test_a_hundred_awkward_files_are_of_every_kind(files: list[Path]) -> None:
     assert {"L", "RGB", "CMYK", "P", "RGBA", "I;16"} <= modes
 
 
+@pytest.mark.long
 def test_the_card_alone_answers_them_alike(asked: tuple[Model, str, Path, Path], files: list[Path]) -> None:
     loaded, card, plain, _ = asked
     ours = answers_of(loaded, files)
@@ -94,6 +95,7 @@ def test_the_card_alone_answers_them_alike(asked: tuple[Model, str, Path, Path],
     assert len({name for name, _ in ours}) == 4
 
 
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
 @pytest.mark.skipif(
     not (MODULES / "sharp").is_dir(), reason="onnxruntime-web and sharp are not in .browser/node_modules"
@@ -147,6 +149,7 @@ class QuietHandler(SimpleHTTPRequestHandler):
         pass
 
 
+@pytest.mark.long
 @pytest.mark.skipif(
     not (shutil.which("chromium") and shutil.which("chromedriver")),
     reason="no chromium and chromedriver here: apt-get install chromium chromium-driver",

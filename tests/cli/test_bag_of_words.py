@@ -108,6 +108,7 @@ def test_ctrl_c_says_how_to_go_on(stepladder: Call, monkeypatch: pytest.MonkeyPa
     assert "goes on from the seeds that are finished:\n  stepladder bag-of-words digits --limit 30" in outcome.out
 
 
+@pytest.mark.long
 def test_a_study_with_a_bag_of_words(stepladder: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(settings._WORDS, "patches", 20)
     arguments = (

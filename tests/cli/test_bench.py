@@ -52,6 +52,7 @@ def speed_of(rung, compute, rounds, advance):
     )
 
 
+@pytest.mark.long
 def test_the_engine_names_both_products_and_the_choice_with_its_reason(stepladder, monkeypatch):
     chosen = Arithmetic("float32", "measured", 20.0, 36.0, 32, 5)
     commands = import_module("stepladder.cli.bench")  # stepladder.cli.bench is the group of commands
@@ -69,6 +70,7 @@ def test_the_engine_names_both_products_and_the_choice_with_its_reason(stepladde
     assert "Precision: float32, measured to be as fast or faster for this network here (20.0 ms in float32" in printed
 
 
+@pytest.mark.long
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here, and its ladders take minutes")
 def test_without_a_gpu_the_bench_says_what_it_could_not_measure(stepladder):
     outcome = stepladder("bench", "gpu", "digits")

@@ -45,6 +45,7 @@ def test_what_is_no_address_ends_in_one_sentence(stepladder: Call, words: tuple[
     assert list(Path.cwd().iterdir()) == []
 
 
+@pytest.mark.long
 @pytest.mark.skipif(find_spec("ray") is None, reason="the extra 'cluster' is not installed")
 @pytest.mark.parametrize("words", VERBS, ids=" ".join)
 def test_where_nobody_listens_is_one_sentence(stepladder: Call, words: tuple[str, ...]) -> None:

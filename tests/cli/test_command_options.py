@@ -79,6 +79,7 @@ def test_a_sweep_of_a_command(stepladder: Call) -> None:
     assert stepladder("check", "s").code == 0
 
 
+@pytest.mark.long
 def test_a_curve_of_a_command(stepladder: Call) -> None:
     arguments = ("--fractions", "1,0.25", "--seeds", "2", "--workers", "2", "--out", "c")
     outcome = stepladder("curve", "--run", CURVE, *arguments, "--json")

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 Call = Callable[..., Any]
 TRAIN = ("train", "digits", "--epochs", "2", "--limit", "20", "--recipe", "small")
 
@@ -16,6 +18,7 @@ def beginnings(text: str) -> list[str]:
     return [re.sub(r"(val|loss|epoch) .*", r"\1", line.partition("seed 0: ")[2]) for line in lines]
 
 
+@pytest.mark.long
 def test_a_line_a_trial_none_or_one_an_epoch_as_well(stepladder: Call) -> None:
     usual = stepladder(*TRAIN, "--out", "usual")
     quiet = stepladder(*TRAIN, "--quiet", "--out", "quiet")

@@ -3,6 +3,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 Call = Callable[..., Any]
 
 
@@ -17,6 +19,7 @@ def test_a_curve_in_one_command(stepladder: Call) -> None:
     assert document["power_law"]["images"] == 216
 
 
+@pytest.mark.long
 def test_a_curve_stops_by_itself_and_goes_on(stepladder: Call) -> None:
     command = ("curve", "digits", "--epochs", "2", "--limit", "30", "--seeds", "1")
     outcome = stepladder(*command, "--max-time", "0.01s")
@@ -34,6 +37,7 @@ def test_its_folder_is_named_by_the_data_alone(stepladder: Call) -> None:
     assert [path.name for path in Path("studies").iterdir()] == ["digits-curve"]
 
 
+@pytest.mark.long
 def test_a_curve_of_which_no_size_learned_is_not_fitted(stepladder: Call) -> None:
     options = ("--epochs", "1", "--limit", "30", "--seeds", "1", "--set", "optimizer.lr=1e-9", "--json")
     outcome = stepladder("curve", "digits", *options)

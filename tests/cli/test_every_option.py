@@ -645,6 +645,7 @@ def _all_refused() -> list[Any]:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("command", "decision"), _all_refused())
 def test_a_pair_that_is_refused_ends_in_a_sentence(stepladder: Call, command: str, decision: Refused) -> None:
     needed = OVER if command == "sweep" and "--over" not in decision.arguments else ()
@@ -795,6 +796,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], d
     return make
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", VERBS)
 def test_every_option_and_every_pair_that_counts_reaches_the_library(command: str, asked: Callable[..., str]) -> None:
     options = [option for option in COMMANDS[command] if option not in BESIDE]

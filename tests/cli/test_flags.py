@@ -87,6 +87,7 @@ def messages() -> Iterator[tuple[str, str]]:
                     yield path.relative_to(SOURCE).as_posix(), found[0]
 
 
+@pytest.mark.long
 def test_every_parameter_that_a_message_names_is_a_flag() -> None:
     known = set(flags_of(app))
     wrong = [
@@ -97,6 +98,7 @@ def test_every_parameter_that_a_message_names_is_a_flag() -> None:
     assert not wrong
 
 
+@pytest.mark.long
 def test_no_message_of_the_library_names_a_flag() -> None:
     found = []
     for path in sorted(SOURCE.rglob("*.py")):

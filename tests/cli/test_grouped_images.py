@@ -32,6 +32,7 @@ def words(text: str) -> str:
     return re.sub(r"\s+", " ", text)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", [("data",), ("plan", *QUICK[:2]), ("train", *QUICK)])
 def test_shots_that_nobody_named_are_said_first_with_a_command_that_works(shots, stepladder, command):
     first = stepladder(command[0], "shots", *command[1:])
@@ -46,6 +47,7 @@ def test_shots_that_nobody_named_are_said_first_with_a_command_that_works(shots,
     assert "look like shots" not in words(second.out + second.err)
 
 
+@pytest.mark.long
 def test_the_record_keeps_what_was_suspected_and_how_groups_were_kept_apart(shots, stepladder):
     for out, more in (("mixed", ()), ("apart", ("--group-pattern", PATTERN))):
         rungs = ("--rung", "base:", "--rung", "+ema:ema")
@@ -106,6 +108,7 @@ def test_leak_test_measures_on_the_groups_that_are_suspected(shots, stepladder):
     assert "n = 150 training images in 30 groups" in said
 
 
+@pytest.mark.long
 def test_leak_test_in_python_is_that_of_the_command(shots, stepladder):
     suspected = leak_test("shots")
     assert suspected.to_document() == json.loads(stepladder("data", "shots", "--leak-test", "--json").out)["leak_test"]

@@ -37,6 +37,7 @@ def words(text: str) -> str:
     return re.sub(r"\s+", " ", text)
 
 
+@pytest.mark.long
 def test_a_study_in_the_folder_of_the_images_goes_on(here, stepladder):
     first = stepladder("study", ".", "--seeds", "1", *QUICK)
     assert first.code == 0
@@ -57,6 +58,7 @@ def test_a_study_in_the_folder_of_the_images_goes_on(here, stepladder):
     assert "results of Stepladder in" in words(told.out)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "verb",
     [
@@ -87,6 +89,7 @@ def test_a_contact_sheet_goes_into_no_class(pets, stepladder):
     assert "beside the class folders, by ending .png (1)" in words(stepladder("data", "pets").out)
 
 
+@pytest.mark.long
 def test_every_command_says_what_was_passed_over(pets, stepladder):
     (pets / "cat" / "@eaDir" / "0.png").mkdir(parents=True)
     (pets / "cat" / "@eaDir" / "0.png" / "SYNOPHOTO_THUMB_M.jpg").touch()
@@ -109,6 +112,7 @@ def test_every_command_says_what_was_passed_over(pets, stepladder):
     assert document["labelled"] == 40
 
 
+@pytest.mark.long
 def test_28_training_images_are_enough_for_every_verb(pets, stepladder):
     for command in (
         ("study", "pets", "--seeds", "1", *QUICK),
@@ -121,6 +125,7 @@ def test_28_training_images_are_enough_for_every_verb(pets, stepladder):
         assert done.code == 0, (command, done.err)
 
 
+@pytest.mark.long
 def test_a_renamed_folder_goes_on_with_its_study(pets, stepladder):
     assert stepladder("study", "pets", "--seeds", "1", "--out", "mine", *QUICK).code == 0
     pets.rename(pets.with_name("pets2"))

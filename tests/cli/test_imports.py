@@ -54,6 +54,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {"STUDY": str(study), "MODEL": str(next(study.glob("trials/*/model"))), "IMAGE": str(image)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("commands", MAY, ids=["most", "data"])
 def test_a_verb_imports_no_more_than_it_needs(
     commands: dict[str, set[str]], places: dict[str, str], tmp_path: Path

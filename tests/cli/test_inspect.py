@@ -81,6 +81,7 @@ def test_larger_images(stepladder: Call) -> None:
     assert "1,369,738 weights" in accepted.out
 
 
+@pytest.mark.long
 def test_the_explorer_is_written_where_it_is_said(stepladder: Call, tmp_path: Path) -> None:
     for arguments, name in (
         (["report", "--explore"], "report-explorer.html"),
@@ -186,6 +187,7 @@ def test_a_line_that_does_not_fit_the_data_has_its_caret_there_too(stepladder: C
     assert "network is given twice" in twice.err
 
 
+@pytest.mark.long
 def test_a_study_with_another_network(stepladder: Call, tmp_path: Path) -> None:
     small = ("--seeds", "1", "--epochs", "1", "--limit", "13", "--network", "conv3-8 pool2 res(conv3-8) gap fc")
     outcome = stepladder("study", "digits", *small)
@@ -199,6 +201,7 @@ def test_a_study_with_another_network(stepladder: Call, tmp_path: Path) -> None:
     assert "All of it was trained before" in again.out
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("network", ["lenet5", "resnet9"])
 def test_presets_train_on_small_images(stepladder: Call, network: str) -> None:
     small = ("--epochs", "1", "--limit", "13", "--rung", "baseline", "--network", network, "--out", "out")

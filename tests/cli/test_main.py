@@ -141,6 +141,7 @@ EARLY = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("arguments_and_words", EARLY.values(), ids=EARLY.keys())
 def test_names_and_numbers_are_refused_before_images_are_read(
     stepladder: Call, arguments_and_words: tuple[list[str], str]
@@ -169,6 +170,7 @@ def commands(inside: App, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ..
             yield from commands(inside[name], (*above, name))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("columns", ["80", "120"])
 @pytest.mark.parametrize("command", list(commands(app)), ids=" ".join)
 def test_every_command_has_help_with_an_example_to_copy(
@@ -187,6 +189,7 @@ def test_every_command_has_help_with_an_example_to_copy(
         assert word not in outcome.out
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", ["study", "plan", "train", "sweep", "curve", "lr-range", "bag-of-words", "data"])
 def test_what_most_people_need_comes_first_and_is_little(stepladder: Call, command: str) -> None:
     boxes = stepladder(command, "--help").out.split("╭─ ")[1:]
@@ -220,6 +223,7 @@ def test_the_version_is_that_of_the_package(stepladder: Call) -> None:
     assert stepladder("--version").out.strip() == version("stepladder")
 
 
+@pytest.mark.long
 def test_the_module_is_the_command_line() -> None:
     process = subprocess.run(
         [sys.executable, "-m", "stepladder", "studdy"], capture_output=True, text=True, check=False

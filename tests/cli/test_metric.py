@@ -31,6 +31,7 @@ def uneven(tmp_path: Path) -> str:
     return str(tmp_path / "uneven.npz")
 
 
+@pytest.mark.long
 def test_a_study_chooses_judges_and_shows_by_the_recall_of_a_class(stepladder: Call, uneven: str) -> None:
     outcome = stepladder(
         "study", uneven, "--recipe", "small", "--epochs", "3", "--rung", "base:standardize", "--rung",
@@ -83,6 +84,7 @@ def test_a_lower_loss_is_better(stepladder: Call) -> None:
     assert "nats, accuracy" in outcome.err
 
 
+@pytest.mark.long
 def test_a_sweep_chooses_by_costs(stepladder: Call, tmp_path: Path) -> None:
     names = [str(digit) for digit in range(10)]
     costs = [",".join(["", *names])]
@@ -109,6 +111,7 @@ def test_a_sweep_chooses_by_costs(stepladder: Call, tmp_path: Path) -> None:
     assert "validation expected cost, an image" in Path("out/report.md").read_text()
 
 
+@pytest.mark.long
 def test_a_curve_is_of_the_metric(stepladder: Call) -> None:
     outcome = stepladder(
         "curve", "digits", "--recipe", "small", "--limit", "40", "--epochs", "2", "--seeds", "2", "--metric",
@@ -122,6 +125,7 @@ def test_a_curve_is_of_the_metric(stepladder: Call) -> None:
     assert "test balanced accuracy, %" in Path("out/report.md").read_text()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -57,6 +57,7 @@ def test_the_best_point_of_a_sweep_is_trained_to_the_bit_and_studied(stepladder:
     assert stepladder("check", "my sweep").code == 0
 
 
+@pytest.mark.long
 def test_what_a_range_test_suggests_is_trained_with_its_schedule(stepladder: Call) -> None:
     tested = stepladder("lr-range", "digits", "--limit", "60", "--steps", "200", "--low", "0.001", "--seeds", "1")
     assert tested.code == 0, tested.err

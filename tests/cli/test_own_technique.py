@@ -50,6 +50,7 @@ def test_lr_range_does_not_take_it_for_its_end(stepladder: Call) -> None:
     assert not Path("studies").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "command", [("study", "digits", "--rung", "base:"), ("sweep", "digits", "--over", "optimizer.lr=0.1,0.01")]
 )
@@ -157,6 +158,7 @@ def dimmed(stepladder: Call, dimmed_study: Path) -> Path:
     return found[0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", ["predict", "export", "explain", "check", "report"])
 def test_a_later_command_knows_it_when_told(
     stepladder: Call, dimmed: Path, command: str, monkeypatch: pytest.MonkeyPatch

@@ -9,6 +9,7 @@ Call = Callable[..., Any]
 SMALL = ("--epochs", "1", "--limit", "20")
 
 
+@pytest.mark.long
 def test_a_plan_says_what_would_run_and_find_and_runs_nothing(stepladder: Call, tmp_path: Path) -> None:
     outcome = stepladder("plan", "digits", *SMALL, "--plan", "ladder+leave-one-out", "--sd", "0.3")
     assert outcome.code == 0, outcome.err
@@ -36,6 +37,7 @@ def test_one_seed_finds_nothing(stepladder: Call) -> None:
     assert "With 1 seed, no difference can be found: one seed shows no spread." in outcome.out
 
 
+@pytest.mark.long
 def test_a_pilot_gives_the_spread(stepladder: Call) -> None:
     stepladder("study", "digits", *SMALL, "--seeds", "2", "--out", "pilot")
     outcome = stepladder("plan", "digits", *SMALL, "--pilot", "pilot")

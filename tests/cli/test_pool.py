@@ -52,6 +52,7 @@ def test_json_fits_the_schema_that_is_printed(stepladder: Call) -> None:
     assert augment["points"]["prediction"][0] < 0 < augment["points"]["prediction"][1]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("atlas")
 def test_findings_are_kept_without_names(stepladder: Call) -> None:
     outcome = stepladder("pool", "atlas", "--save", "kept")

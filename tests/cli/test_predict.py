@@ -53,6 +53,7 @@ def exported(trial, tmp_path_factory):
     return path
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fit", ["pad", "stretch"])
 def test_photographs_are_brought_to_the_model_s_shape_as_in_training(tmp_path, capsys, fit):
     random = np.random.default_rng(0)
@@ -76,6 +77,7 @@ def test_photographs_are_brought_to_the_model_s_shape_as_in_training(tmp_path, c
         assert asked.predict(files).probabilities.tobytes() == expected.tobytes()
 
 
+@pytest.mark.long
 def test_the_accuracy_on_files_is_that_of_the_trial_to_the_last_image(trial, test_images, exported, capsys):
     result = json.loads((trial / "result.json").read_text())
     for model in (trial, exported):
@@ -207,6 +209,7 @@ assert not heavy, heavy
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
 
 
+@pytest.mark.long
 def test_a_process_imports_little_and_ends_at_once(trial, test_images):
     """What building a network by way of the meta device imports (sympy) cost a third of a second in every process."""
     image = str(next((test_images / "0").iterdir()))
@@ -249,6 +252,7 @@ def training_images(tmp_path_factory):
     return root
 
 
+@pytest.mark.long
 def test_quantizing_says_what_it_costs(trial, test_images, training_images, tmp_path, capsys):
     path = tmp_path / "small.onnx"
     arguments = ["export", str(trial), "--out", str(path), "--quantize", "int8"]
@@ -280,6 +284,7 @@ def test_images_that_did_not_train_do_not_set_8_bits(trial, test_images, tmp_pat
     assert not path.exists()
 
 
+@pytest.mark.long
 def test_a_model_of_before_does_not_know_its_training_images(trial, test_images, tmp_path, capsys):
     older = shutil.copytree(trial / "model", tmp_path / "older")
     for name in ("trained-on.json", "limits.json", "unlikeness.safetensors"):
@@ -501,6 +506,7 @@ def test_what_a_format_cannot_have_is_a_sentence(trial, capsys, arguments, words
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_an_export_that_resizes_says_how_it_was_checked(trial, tmp_path, capsys):
     path = tmp_path / "model.onnx"
     path.touch()

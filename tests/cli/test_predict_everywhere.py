@@ -90,6 +90,7 @@ def train_and_ask(
 
 
 # Those with published weights are for larger images, and learn nothing of these in one epoch.
+@pytest.mark.long
 @pytest.mark.parametrize("name", [name for name in preset_names() if not read_preset(name).weights])
 def test_every_preset_network(name, sets, tmp_path, capsys):
     images, files = sets[32]
@@ -102,6 +103,7 @@ def test_every_preset_network(name, sets, tmp_path, capsys):
 LISTED = {"unfreeze": ["freeze", {"name": "unfreeze", "blocks": 1}]}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [name for name in TECHNIQUES if name != "pretrained"])  # it needs a file: test_common
 def test_every_technique(name, sets, tmp_path, capsys):
     images, files = sets[12]

@@ -91,6 +91,7 @@ DAMAGED: dict[str, tuple[Change, str]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("what", DAMAGED)
 def test_damaged_models(what: str, model: Path, image: str, capsys: pytest.CaptureFixture[str]) -> None:
     damage, complaint = DAMAGED[what]

@@ -11,6 +11,7 @@ import stepladder as sl
 Call = Callable[..., Any]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("pictures_rendered")
 def test_a_report_is_rebuilt_from_the_files_alone(stepladder: Call) -> None:
     stepladder("study", "digits", "--seeds", "1", "--epochs", "1", "--limit", "20", "--out", "out")
@@ -24,6 +25,7 @@ def test_a_report_is_rebuilt_from_the_files_alone(stepladder: Call) -> None:
     assert json.loads(stepladder("report", "out", "--json").out)["unfinished_trials"] == 0
 
 
+@pytest.mark.long
 def test_several_studies_are_compared_or_refused(stepladder: Call) -> None:
     settings = ("--epochs", "1", "--limit", "20", "--rung", "base:", "--rung", "+mix:mixup")
     stepladder("study", "digits", *settings, "--seeds", "2", "--out", "one")
@@ -60,6 +62,7 @@ def test_several_studies_are_compared_or_refused(stepladder: Call) -> None:
     assert not Path("x").exists()
 
 
+@pytest.mark.long
 def test_what_a_paper_takes_is_written_where_it_is_asked_for(stepladder: Call) -> None:
     stepladder(
         "study", "digits", "--epochs", "1", "--limit", "20", "--rung", "base:", "--rung", "+mix:mixup", "--out", "out"
@@ -93,6 +96,7 @@ def test_what_a_paper_takes_is_written_where_it_is_asked_for(stepladder: Call) -
     assert stepladder("report", "out", "other", "--csv", "x").err.startswith("Error: --csv is for one study")
 
 
+@pytest.mark.long
 def test_python_writes_the_same_as_the_command(stepladder: Call) -> None:
     stepladder("sweep", "digits", "--epochs", "1", "--limit", "20", "--over", "optimizer.lr=0.1,0.2", "--out", "out")
     stepladder("report", "out", "--latex", "cli.tex", "--csv", "cli.csv", "--figures", "cli")

@@ -53,6 +53,7 @@ def odd_names(tmp_path: Path) -> Path:
     return tmp_path / "images"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("encoding", SCREENS)
 @pytest.mark.parametrize("command", [("techniques",), ("inspect", "report"), ("data",), ("--help",)], ids=" ".join)
 def test_every_screen_can_show_what_a_command_says(
@@ -131,6 +132,7 @@ def ended(command: str, **more: str) -> tuple[list[int], str]:
         return [int(code) for code in codes.read().split()], process.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("command", "unbuffered"),
     [
@@ -144,6 +146,7 @@ def test_a_reader_that_has_gone_is_a_quiet_end_with_its_own_code(command: str, u
     assert ended(command, PYTHONUNBUFFERED=unbuffered) == ([PIPE_ENDED, 0], "")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", ["stepladder nothing 2>&1 | true", "stepladder inspect nowhere 2>&1 | true"])
 def test_an_error_that_nobody_reads_keeps_its_code(command: str) -> None:
     assert ended(command) == ([2, 0], "")

@@ -67,6 +67,7 @@ def test_the_smallest_real_study(stepladder: Call, tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.long
 def test_again_it_trains_nothing_and_rebuilds_the_report(stepladder: Call, ended_here: Path) -> None:
     page = ended_here / "report.html"
     written = page.read_bytes()
@@ -79,6 +80,7 @@ def test_again_it_trains_nothing_and_rebuilds_the_report(stepladder: Call, ended
     assert second.out.splitlines()[-1] == "Report: studies/digits-ladder/report.html"
 
 
+@pytest.mark.long
 def test_fewer_seeds_than_planned_are_announced_as_asked(stepladder: Call) -> None:
     stepladder("study", "digits", "--seeds", "2", *SMALL[2:], "--out", "out")
     for result in sorted(Path("out/trials").glob("*/result.json")):
@@ -88,6 +90,7 @@ def test_fewer_seeds_than_planned_are_announced_as_asked(stepladder: Call) -> No
     assert "The study is unfinished: 6 of 12 trials have not ended" in outcome.out
 
 
+@pytest.mark.long
 def test_json_is_the_only_thing_on_stdout(stepladder: Call) -> None:
     outcome = stepladder("study", "digits", *SMALL, "--json")
     document = json.loads(outcome.out)
@@ -110,6 +113,7 @@ def test_names_of_rungs_are_printed_as_they_are_or_refused(stepladder: Call, tmp
     assert "recipe.toml: techniques.dropout.rung is '[/x]'; it must be a name of letters" in outcome.err
 
 
+@pytest.mark.long
 def test_a_folder_of_images_with_a_damaged_one(stepladder: Call, folder_of_images: Path) -> None:
     damaged = folder_of_images / "one" / "damaged.png"
     damaged.write_bytes((folder_of_images / "one" / "0.png").read_bytes()[:60])
@@ -140,6 +144,7 @@ def test_another_study_in_the_folder_is_refused(stepladder: Call, ended_here: Pa
     assert "studies/digits-ladder holds another study: optimizer.lr is 0.1 there and 0.05 here" in outcome.err
 
 
+@pytest.mark.long
 def test_failed_trials_give_exit_code_1_and_stand_in_the_report(stepladder: Call) -> None:
     outcome = stepladder("study", "digits", *SMALL, "--set", "optimizer.lr=1e20", "--out", "out")
     assert outcome.code == 1
@@ -189,6 +194,7 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_continue(terminal: Termin
     assert "unfinished" in (tmp_path / "a study" / "report.md").read_text()
 
 
+@pytest.mark.long
 def test_the_line_that_continues_is_the_command_itself(stepladder: Call) -> None:
     stepladder("study", "digits", *SMALL, "--out", "a study")
     assert load_study(Path("a study")).record.command == (
@@ -196,6 +202,7 @@ def test_the_line_that_continues_is_the_command_itself(stepladder: Call) -> None
     )
 
 
+@pytest.mark.long
 def test_rungs_of_one_s_own(stepladder: Call) -> None:
     fast = ("--limit", "12", "--epochs", "1", "--seeds", "1")
     outcome = stepladder("study", "digits", "--rung", "base:", "--rung", "+mixup:mixup", "--technique", "ema", *fast)
@@ -208,6 +215,7 @@ def test_rungs_of_one_s_own(stepladder: Call) -> None:
     ]
 
 
+@pytest.mark.long
 def test_a_study_file(stepladder: Call) -> None:
     rungs = '[[rungs]]\nname = "base"\ntechniques = []\n[[rungs]]\nname = "soft"\nadds = ["label_smoothing"]\n'
     Path("mine.toml").write_text(f"set = {{ epochs = 1 }}\n{rungs}")
@@ -226,6 +234,7 @@ def test_what_does_not_fit_is_said_before_anything_trains(stepladder: Call) -> N
     assert not Path("studies").exists()
 
 
+@pytest.mark.long
 def test_an_edited_plan_is_said_first_and_not_continued(stepladder: Call, ended_here: Path) -> None:
     path = ended_here / "study.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"smallest_effect": 0.2}))
@@ -308,6 +317,7 @@ def test_stopped_while_images_are_read_nothing_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_a_quiet_study_prints_its_result_alone(stepladder: Call, ended_here: Path) -> None:
     usual, quiet = stepladder("study", "digits", *SMALL), stepladder("study", "digits", *SMALL, "--quiet")
     assert usual.code == quiet.code == 0

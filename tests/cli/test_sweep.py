@@ -67,6 +67,7 @@ def test_a_search_in_one_command(stepladder: Call) -> None:
     assert "All of it was trained before" in again.err
 
 
+@pytest.mark.long
 def test_a_search_of_points_together(stepladder: Call) -> None:
     arguments = ("sweep", "digits", "--over", "optimizer.lr=0.001..0.3", "--search", "optuna", "--trials", "3", *SMALL)
     outcome = stepladder(*arguments, "--together", "2", "--workers", "1", "--json")
@@ -85,6 +86,7 @@ def test_a_search_of_points_together(stepladder: Call) -> None:
     assert "--together 4 --workers 4" in " ".join(stepladder("sweep", "--help").out.replace("│", " ").split())
 
 
+@pytest.mark.long
 def test_a_technique_of_the_users_own_can_be_swept(stepladder: Call, tmp_path: Path) -> None:
     own = tmp_path / "own.py"
     own.write_text(

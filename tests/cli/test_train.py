@@ -127,6 +127,7 @@ def test_tensorboard_sees_the_trial(stepladder: Call) -> None:
     assert any(b"result/test_accuracy" in path.read_bytes() for path in run.iterdir())
 
 
+@pytest.mark.long
 def test_it_stops_by_itself_and_goes_on_to_the_same_bits(stepladder: Call) -> None:
     command = ("train", "digits", "--epochs", "3", "--limit", "20")
     outcome = stepladder(*command, "--out", "out", "--max-time", "0.01s")
@@ -154,6 +155,7 @@ def test_it_goes_on_under_other_conditions_only_where_that_is_wanted(
     assert "going on with different bits: torch was 2" in accepted.out
 
 
+@pytest.mark.long
 def test_with_the_threads_of_a_study_it_trains_what_the_study_trained(
     stepladder: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,6 +179,7 @@ def test_what_a_pause_may_not_be(stepladder: Call) -> None:
     assert (outcome.code, "--checkpoint-seconds is 0; it must be more than 0" in outcome.err) == (2, True)
 
 
+@pytest.mark.long
 def test_that_nothing_was_learned_is_said_first(stepladder: Call) -> None:
     command = ("train", "digits", "--epochs", "1", "--limit", "20", "--set", "optimizer.lr=1e-9", "--out", "out")
     outcome = stepladder(*command, "--json")
@@ -192,6 +195,7 @@ def test_that_nothing_was_learned_is_said_first(stepladder: Call) -> None:
     assert "Nothing was learned" not in learned.err
 
 
+@pytest.mark.long
 def test_large_images_get_another_network_in_one_line(stepladder: Call) -> None:
     outcome = stepladder("train", "digits", "--size", "66", "--limit", "13", "--epochs", "1", "--precision", "float32")
     assert (

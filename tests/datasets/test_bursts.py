@@ -133,6 +133,7 @@ def test_other_photographs_are_not_suspected(tmp_path, way):
     assert "look like shots" not in " ".join(image_set.notes)
 
 
+@pytest.mark.long
 def test_random_times_are_never_suspected():
     # Within an hour, so that many photographs happen to be of one burst; two hundred sets.
     rng = np.random.default_rng(0)

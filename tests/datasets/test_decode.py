@@ -255,6 +255,7 @@ def smallest_scale(rows: int, columns: int, needed: tuple[int, int]) -> tuple[in
     return -(-rows // part), -(-columns // part)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("orientation", [1, 6])
 @pytest.mark.parametrize("target", [(64, 64), (32, 64), (90, 40), (224, 224)])
 @pytest.mark.parametrize(("width", "height"), [(640, 480), (480, 640), (1000, 125), (100, 90)])

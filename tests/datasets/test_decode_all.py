@@ -414,6 +414,7 @@ def test_shapes_that_are_not_allowed(options, words):
         load_image_set("digits", **options)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "facts",
     [

@@ -238,6 +238,7 @@ def test_copies_inside_one_split_are_drawn_together():
     assert other.fingerprint != splits.fingerprint
 
 
+@pytest.mark.long
 def test_the_draws_of_seeds_keep_copies_together_where_the_study_s_own_does():
     # The digits' own test is clean, so that a seed whose test parts the one near pair draws what it always drew.
     digits = load_image_set("digits")

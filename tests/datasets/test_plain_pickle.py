@@ -118,6 +118,7 @@ def test_numpys_own_tricks():
             read(content)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "content",
     [

@@ -105,6 +105,7 @@ NAMES: dict[str, Callable[[np.random.Generator, int], list[str]]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", NAMES)
 def test_images_of_different_things_are_not_suspected(kind):
     # Two hundred sets in all: names without a stem, and stems that mean nothing.

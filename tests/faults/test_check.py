@@ -86,6 +86,7 @@ def test_a_sound_study_has_no_fault(stepladder, study: Path) -> None:
     assert "All checksums and hashes hold" in done.out
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("case", DAMAGE)
 def test_a_fault_is_named_and_repaired(stepladder, study: Path, images: ImageSet, case: str) -> None:
     whole = bits(study)
@@ -188,6 +189,7 @@ class Once(Stop):
         return super().wanted()
 
 
+@pytest.mark.long
 def test_a_clock_that_goes_back_changes_nothing(
     images: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -82,6 +82,7 @@ def trained(study: Path) -> dict[str, object]:
     return {key: value for key, value in bits(study).items() if key != "verdicts.json" and ".broken" not in key}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("target", ["/dev/zero", "../outside/kept", "pipe"])
 @pytest.mark.parametrize("where", ["", "trial"])
 def test_check_reads_nothing_outside_and_ends(stepladder, study: Path, outside: Path, target: str, where: str) -> None:
@@ -97,6 +98,7 @@ def test_check_reads_nothing_outside_and_ends(stepladder, study: Path, outside: 
     assert ("is no plain file" if target == "pipe" else "which is no file of this folder") in done.out
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["history.csv", "result.json", "model", "model/model.safetensors", "recipe.toml"])
 def test_a_link_in_a_trial_is_named_and_set_aside_and_never_followed(
     stepladder, study: Path, images: ImageSet, outside: Path, name: str
@@ -116,6 +118,7 @@ def test_a_link_in_a_trial_is_named_and_set_aside_and_never_followed(
     assert trained(study) == {key: value for key, value in whole.items() if key != "verdicts.json"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["figures", "report.html", "report.md", "verdicts.json", "results.csv", ".lock"])
 def test_a_report_replaces_links(stepladder, study: Path, outside: Path, name: str) -> None:
     if (study / name).is_dir():
@@ -151,6 +154,7 @@ def test_a_checkpoint_is_not_written_through_a_link(study: Path, images: ImageSe
     assert [path.name for path in outside.iterdir()] == ["kept"]
 
 
+@pytest.mark.long
 def test_trackers_and_trainings_write_through_no_link(stepladder, study: Path, outside: Path, tmp_path: Path) -> None:
     (study / "tracking").symlink_to(outside)
     make_trackers(("tensorboard",), study, print)
@@ -191,6 +195,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("case", DAMAGE)
 def test_a_damaged_trial_is_named_by_report_and_trained_again_by_study(
     stepladder, study: Path, images: ImageSet, case: str
@@ -235,6 +240,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_names_command_no_terminal_no_page_and_no_card(stepladder, odd: Path, tmp_path: Path) -> None:
     said: list[str] = []
 

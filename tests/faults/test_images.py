@@ -43,6 +43,7 @@ def changed(folder: Path) -> None:
     Image.fromarray(np.full((8, 8), 77, np.uint8)).save(folder / "zero" / "5.png")
 
 
+@pytest.mark.long
 def test_files_that_are_not_the_same_are_named_and_nothing_is_lost(
     stepladder, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

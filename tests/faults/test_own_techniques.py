@@ -57,6 +57,7 @@ def plain(stepladder, tmp_path: Path, kept: dict[str, object]) -> dict[str, obje
     return kept
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("technique", "reason"),
     [
@@ -100,6 +101,7 @@ def test_one_that_raises_is_recorded_and_only_it_runs_again(
     assert now[name] == now["plain"] == plain["plain"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("step", [1, 12])
 def test_a_loss_that_is_not_finite_is_a_failure_with_its_epoch(
     stepladder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
@@ -152,6 +154,7 @@ def test_one_that_takes_its_process_along_fails_after_three_times(stepladder, tm
     assert trials["base"].status == trials["plain"].status == "finished"
 
 
+@pytest.mark.long
 def test_what_one_prints_stays_out_of_the_json_document(stepladder, plain, tmp_path: Path) -> None:
     done = study_with(stepladder, "Prints", "--json")
     assert done.code == 0
@@ -165,6 +168,7 @@ def test_a_training_that_prints_stays_out_of_the_json_document_too(stepladder) -
     assert json.loads(stepladder(*command).out)["status"] == "finished"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("command", "key"),
     [
@@ -197,6 +201,7 @@ def test_in_other_processes_too_they_change_no_bit(stepladder, plain, tmp_path: 
     assert (tmp_path / "study" / "report.html").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("technique", ["Moves", "Seeds"])
 def test_one_that_moves_or_seeds_changes_no_bit_and_no_place(stepladder, plain, tmp_path: Path, technique: str) -> None:
     assert study_with(stepladder, technique).code == 0
@@ -214,6 +219,7 @@ def test_a_training_whose_technique_moves_stays_in_its_folder(stepladder, tmp_pa
     assert (tmp_path / "one" / "result.json").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("technique", ["Forks", "Lingers"])
 def test_one_that_forks_is_trained_once(stepladder, plain, tmp_path: Path, technique: str) -> None:
     here = os.getpid()

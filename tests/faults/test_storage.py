@@ -91,6 +91,7 @@ def fail_at(monkeypatch: pytest.MonkeyPatch, kind: str, number: int = errno.ENOS
 needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="there is no /proc here to name open files")
 
 
+@pytest.mark.long
 @needs_proc
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_full_disk_at_each_kind_of_write(
@@ -105,6 +106,7 @@ def test_a_full_disk_at_each_kind_of_write(
     assert bits(tmp_path / "study") == whole
 
 
+@pytest.mark.long
 @needs_proc
 @pytest.mark.parametrize("kind", ["report.md", "report.html", ".png"])
 def test_a_full_disk_at_the_report_costs_no_trial(
@@ -140,6 +142,7 @@ class Notes(Callbacks):
             shutil.rmtree(self.remove)
 
 
+@pytest.mark.long
 @needs_proc
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EBUSY])
 def test_results_csv_that_cannot_be_written_costs_no_trial(
@@ -176,6 +179,7 @@ def test_files_that_may_not_grow(run: Callable[..., SavedStudy], tmp_path: Path,
     assert bits(tmp_path / "study") == whole
 
 
+@pytest.mark.long
 @needs_proc
 def test_without_file_handles_it_says_so_and_goes_on_when_there_are_some(
     run: Callable[..., SavedStudy], tmp_path: Path, whole: dict[str, object]
@@ -202,6 +206,7 @@ def test_without_file_handles_it_says_so_and_goes_on_when_there_are_some(
     assert bits(tmp_path / "study") == whole
 
 
+@pytest.mark.long
 @needs_proc
 def test_files_and_memory_maps_are_closed_run_after_run(
     run: Callable[..., SavedStudy], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -255,6 +260,7 @@ def alone_with_few_inodes(run: Callable[..., SavedStudy], folder: Path, whole: d
 CLONE_NEWNS, MS_REMOUNT, MS_REC, MS_PRIVATE = 0x20000, 0x20, 0x4000, 0x40000
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux mounts a file system for one process")
 def test_no_inode_is_left(run: Callable[..., SavedStudy], tmp_path: Path, whole: dict[str, object]) -> None:
     (tmp_path / "small").mkdir()
@@ -298,6 +304,7 @@ def test_a_folder_that_may_only_be_read(images: ImageSet, whole: dict[str, objec
     shutil.rmtree(folder)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("part", "after"),
     [

@@ -72,6 +72,7 @@ def file(exported, tmp_path):
     return Path(shutil.copy(exported.path, tmp_path / "model.onnx"))
 
 
+@pytest.mark.long
 def test_a_file_that_reads_any_size_is_the_same_model(exported, resizing, digits):
     """By its path with our decoder as before, and with images of any size by its own graph."""
     import onnx
@@ -95,6 +96,7 @@ def test_a_file_that_reads_any_size_is_the_same_model(exported, resizing, digits
         np.testing.assert_allclose(model.of_any_size(tall), expected, atol=0.01)
 
 
+@pytest.mark.long
 def test_a_file_that_says_something_else_is_not_written(file, monkeypatch):
     content = file.read_bytes()
     monkeypatch.setattr(any_size, "_rounded", torch.zeros_like)

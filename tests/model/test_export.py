@@ -188,6 +188,7 @@ def test_what_a_file_says_of_itself_is_compared_with_its_graph(exported, key, va
         OnnxModel(graph.SerializeToString(), "changed.onnx")
 
 
+@pytest.mark.long
 def test_gates_branches_and_kernels_that_are_not_square_are_exported_as_standard_operators(
     digits_train, digits, tiny_recipe, compute, images, tmp_path
 ):

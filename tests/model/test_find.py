@@ -30,6 +30,7 @@ def test_what_is_no_model_says_where_one_is(tmp_path):
         model_folder(tmp_path / "notes.txt")
 
 
+@pytest.mark.long
 def test_an_exported_file_is_a_model_by_its_path_and_by_its_bytes(saved, exported, digits):
     path = exported.path
     images = digits.splits["train"].images[:4]

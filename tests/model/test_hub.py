@@ -44,6 +44,7 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
         yield server
 
 
+@pytest.mark.long
 def test_a_model_goes_there_and_comes_back_the_same(hub: Hub, model: Path, tmp_path: Path) -> None:
     page = push(model, "anna/digits", license="apache-2.0", private=True)
     assert page == f"{hub.address}/anna/digits"

@@ -139,6 +139,7 @@ def test_every_weight_learns(
     assert not [name for name, weight in learned.items() if torch.equal(weight, begun[name])]
 
 
+@pytest.mark.long
 def test_saved_loaded_asked_and_exported(
     reference: str,
     tiny_recipe: MakeRecipe,
@@ -174,6 +175,7 @@ def test_saved_loaded_asked_and_exported(
         np.testing.assert_allclose(answers, expected[:count], atol=TOLERANCE)
 
 
+@pytest.mark.long
 def test_a_forward_pass_that_fixes_the_number_of_images_is_not_exported(
     reference: str, tiny_recipe: MakeRecipe, digits: ImageSet, compute: Compute, tmp_path: Path
 ) -> None:

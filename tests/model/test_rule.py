@@ -91,6 +91,7 @@ RULES: list[tuple[tuple[int, int, int], Fit, Span | None]] = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("shape", "fit", "span"), RULES)
 def test_the_program_reads_what_the_model_reads(
     files: list[str], tmp_path: Path, shape: tuple[int, int, int], fit: Fit, span: Span | None

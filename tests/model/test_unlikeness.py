@@ -235,6 +235,7 @@ def test_a_temperature_changes_no_measure(measured, digits) -> None:
     np.testing.assert_array_equal(hot.with_unlikeness(images)[0], hot.probabilities(images))
 
 
+@pytest.mark.long
 def test_an_exported_file_measures_the_same(measured, digits, tmp_path) -> None:
     pytest.importorskip("onnx", reason="the extra 'export' is not installed")
     images = digits.splits["train"].images[:100]

@@ -229,6 +229,7 @@ def test_even_kernels_are_padded_as_pytorch_pads_them():
     torch.testing.assert_close(built[0](images), expected)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_trains_a_step_in_every_precision(name, precision):

@@ -59,6 +59,7 @@ def in_twos(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
     return tuple(doubled)
 
 
+@pytest.mark.long
 @thorough
 @given(fitting())
 def test_any_network_is_refused_or_answers_mirror_images_alike(drawn):
@@ -117,6 +118,7 @@ def test_gates_of_twins_change_places_with_them():
         torch.testing.assert_close(gated(reflected(maps)), reflected(gated(maps)))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["report", "vgg_small", "resnet9", "lenet5", "mlp"])
 def test_presets_that_have_mirrors(name):
     assert_answers_alike(*mirrored(load_preset(name), (3, 32, 32)))

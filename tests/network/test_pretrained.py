@@ -137,6 +137,7 @@ def mobilenet_v2() -> nn.Module:
     return nn.Sequential(OrderedDict(features=nn.Sequential(*features), pool=pooled, classifier=classifier))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "make"),
     [

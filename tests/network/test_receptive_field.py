@@ -99,6 +99,7 @@ def linear_and_positive(module: nn.Module) -> nn.Module:
     return module
 
 
+@pytest.mark.long
 @thorough
 @given(network_and_shape=fitting())
 @example(

@@ -70,6 +70,7 @@ def test_a_plan_says_what_to_try_first_and_how_many_seeds_it_takes() -> None:
     assert line.endswith(WORTH)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("atlas")
 def test_a_plan_and_a_page_speak_of_it(stepladder: Call) -> None:
     rungs = ("--rung", "base:standardize", "--rung", "+flips:horizontal_flip")

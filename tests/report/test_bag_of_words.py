@@ -155,6 +155,7 @@ def test_other_metrics_and_unread_tests_claim_nothing(make_study):
     assert not says_so(study)
 
 
+@pytest.mark.long
 def test_the_page_and_the_markdown_have_it(make_study):
     study = make_study(seeds=3)
     add(study)

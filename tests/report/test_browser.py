@@ -264,6 +264,7 @@ def other_pages(
     return {"sweep": sweep, "comparison": next(path for path in written if path.suffix == ".html"), "audit": audit}
 
 
+@pytest.mark.long
 @needs_axe
 def test_the_other_pages_can_be_read_by_everyone_too(browser: Browser, other_pages: dict[str, Path]) -> None:
     for (name, page), dark in zip(other_pages.items(), (False, True, True), strict=True):
@@ -312,6 +313,7 @@ def test_a_chart_that_is_gone_is_seen(browser: Browser, pages: dict[str, Path]) 
     assert inks[1] < 0.6 * inks[0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [DESKTOP, PHONE])
 def test_it_looks_as_it_did(

@@ -86,6 +86,7 @@ def test_report(make_study, check_golden, name, options):
     check_golden(name, render_markdown(make_study(**options)))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("plan", list(PLANS))
 def test_every_design_has_its_own_words(make_design_study, check_golden, plan):
     """A page of each: title, captions and families are those of the design that ran."""

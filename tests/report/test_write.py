@@ -72,6 +72,7 @@ def test_the_page_alone_is_written_while_a_study_runs(findings_of, tmp_path):
     assert "<strong>Unfinished:</strong> 3 of 4 trials have ended" in text
 
 
+@pytest.mark.long
 def test_one_report_weighs_and_summarizes_once(complete_study, tmp_path, monkeypatch):
     study = complete_study(tmp_path, rungs=3, seeds=2, epochs=2)
     calls: Counter[str] = Counter()
@@ -147,6 +148,7 @@ def test_a_study_of_any_kinds_of_contrasts_has_a_report(findings_of, kinds):
     assert len(set(lines)) == len(lines)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "options",
     [

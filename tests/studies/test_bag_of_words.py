@@ -199,6 +199,7 @@ def rows(study: SavedStudy) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.long
 def test_a_study_keeps_its_plan_and_gains_rows(study: SavedStudy, digits: ImageSet) -> None:
     assert study_bag(study) is None
     kept = [study.folder / name for name in ("study.json", "test-readings.json")]
@@ -222,6 +223,7 @@ def test_a_study_keeps_its_plan_and_gains_rows(study: SavedStudy, digits: ImageS
         study_bag(replace(study, record=record))
 
 
+@pytest.mark.long
 def test_the_bag_that_stepladder_0_1_left_in_a_study_is_read_and_gone_on_with(
     study: SavedStudy, digits: ImageSet
 ) -> None:

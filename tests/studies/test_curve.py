@@ -53,6 +53,7 @@ def test_a_rung_a_size_and_nothing_to_compare(tiny_recipe: MakeRecipe) -> None:
     assert [(rung.share, rung.adds) for rung in design.rungs] == [(share, ("standardize",)) for share in SHARES]
 
 
+@pytest.mark.long
 def test_every_size_is_trained_and_test_is_read_once(curve: RunCurve, counter: Any) -> None:
     saved = curve(callbacks=counter)
     record = saved.record
@@ -162,6 +163,7 @@ def test_a_technique_that_does_not_fit_a_size_is_said_before_anything_trains(
     assert not (tmp_path / "curve").exists()
 
 
+@pytest.mark.long
 def test_equal_steps_give_small_sizes_more_epochs_and_are_recorded(
     curve: RunCurve, tiny_recipe: MakeRecipe, tmp_path: Path
 ) -> None:

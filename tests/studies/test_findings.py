@@ -54,6 +54,7 @@ def change(study: SavedStudy, **settings: Any) -> SavedStudy:
 # Worked out once.
 
 
+@pytest.mark.long
 def test_rungs_and_effects_are_worked_out_once(study: RunStudy, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
 
@@ -87,6 +88,7 @@ def test_the_kind_of_the_plan_decides_what_is_said(study: RunStudy, made_up_swee
     assert isinstance(work_out(made_up_sweep(["optimizer.lr=0.1,1"], [[0.9], [0.8]])), SweepFindings)
 
 
+@pytest.mark.long
 def test_a_real_study_has_everything(study: RunStudy, digits: ImageSet) -> None:
     saved = study()
     add_bag_of_words(saved, digits)

@@ -73,6 +73,7 @@ def test_the_median_is_suggested_where_every_test_suggests(rates_of: Callable[..
     assert at_end.lowest_at_end == 1
 
 
+@pytest.mark.long
 def test_batches_larger_than_the_training_set_are_all_of_it_as_in_a_study(
     rates_of: Callable[..., LrRange], tiny_recipe: MakeRecipe
 ) -> None:

@@ -62,6 +62,7 @@ def test_there_is_one_of_every_schema() -> None:
         assert json.loads((SCHEMAS / str(version) / "study.json").read_text())["schema_version"] == version
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("version", READABLE_VERSIONS)
 def test_one_that_is_read_says_what_it_said(version: int, stored: Callable[[int], Path], stepladder) -> None:
     study = stored(version)
@@ -96,6 +97,7 @@ def test_one_that_is_read_says_what_it_said(version: int, stored: Callable[[int]
     assert "All checksums and hashes hold" in done.out
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("version", READABLE_VERSIONS)
 def test_one_that_is_read_is_gone_on_with(version: int, stored: Callable[[int], Path], stepladder) -> None:
     study = stored(version)

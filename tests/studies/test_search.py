@@ -99,6 +99,7 @@ def made_up_trial(job: Job, compute: Any, callbacks: Callbacks, _: Any) -> Trial
     return result
 
 
+@pytest.mark.long
 def test_a_search_is_reproducible_and_goes_on_where_it_stopped(
     search: RunSearch, counter: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,6 +140,7 @@ def test_a_search_is_reproducible_and_goes_on_where_it_stopped(
     assert search(folder="other", points=3, seed=1).record.sweep.points != sweep.points[:3]  # type: ignore[union-attr]
 
 
+@pytest.mark.long
 def test_one_at_a_time_is_what_it_was_before_there_were_rounds(
     search: RunSearch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,6 +184,7 @@ def kept_by_optuna(folder: Path) -> list[Any]:
     return [(one.number, one.state, one.values, one.params, one.intermediate_values) for one in found]
 
 
+@pytest.mark.long
 def test_a_round_has_other_points_whichever_of_them_ends_first(
     search: RunSearch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,6 +232,7 @@ def files_of(folder: Path) -> dict[str, object]:
     return found
 
 
+@pytest.mark.long
 def test_a_round_that_was_broken_off_is_gone_on_with(search: RunSearch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stepladder.studies.running.jobs.run_trial", made_up_trial)
     whole = search(together=4, seed=2)
@@ -259,6 +263,7 @@ def test_a_search_goes_on_with_as_many_together_as_it_was_begun_with(
         search(points=4, seeds=1, together=2, seed=1)
 
 
+@pytest.mark.long
 def test_a_round_of_more_points_than_there_are_trains_each_once(search: RunSearch, counter: Any) -> None:
     drawn = module._draw_round(
         optuna,
@@ -276,6 +281,7 @@ def test_a_round_of_more_points_than_there_are_trains_each_once(search: RunSearc
     assert len(counter.started) == 4
 
 
+@pytest.mark.long
 def test_a_round_trains_in_as_many_processes_as_are_asked_for(
     search: RunSearch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -341,6 +347,7 @@ def test_what_a_search_asks_for_at_a_time() -> None:
     assert Search(("a=1..9",), 10, together=4).steps(2) == [8, 8, 2, 2]
 
 
+@pytest.mark.long
 def test_points_drawn_by_chance(search: RunSearch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stepladder.studies.running.jobs.run_trial", made_up_trial)
     drawn = search(sampler="random", seeds=1)
@@ -407,6 +414,7 @@ def test_without_the_extra_it_says_how_to_get_it(search: RunSearch, monkeypatch:
         search()
 
 
+@pytest.mark.long
 def test_trials_of_a_search_have_their_time_limit_too(search: RunSearch) -> None:
     saved = search("optimizer.lr=0.01..0.3", points=1, seeds=1, execution=replace(CPU, trial_timeout=0.001))
     assert saved.trials

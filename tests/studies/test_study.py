@@ -83,6 +83,7 @@ def test_the_same_study_twice_runs_nothing(study: RunStudy, counter: Any) -> Non
     assert counter.started == []
 
 
+@pytest.mark.long
 def test_more_seeds_run_only_what_is_missing_and_change_nothing(study: RunStudy, counter: Any) -> None:
     before = weights(study(seeds=1))
     after = study(seeds=2, callbacks=counter)
@@ -116,6 +117,7 @@ def test_fewer_seeds_than_the_folder_has_are_said(study: RunStudy) -> None:
     )
 
 
+@pytest.mark.long
 def test_fewer_seeds_train_only_those_asked_for(study: RunStudy, counter: Any) -> None:
     with pytest.raises(KeyboardInterrupt):
         study(seeds=3, callbacks=Interrupt(2))
@@ -203,6 +205,7 @@ def test_an_interrupted_study_continues_to_the_same_bits(study: RunStudy, tmp_pa
     assert weights(continued) == weights(whole)
 
 
+@pytest.mark.long
 def test_another_plan_in_the_same_folder_is_refused_and_the_difference_named(
     study: RunStudy, two_rungs: Recipe, digits: ImageSet
 ) -> None:
@@ -339,6 +342,7 @@ class Said(Callbacks):
         self.sentences.append(sentence)
 
 
+@pytest.mark.long
 def test_auto_adds_seeds_look_by_look_and_keeps_what_is_there(study: RunStudy) -> None:
     # One epoch on few digits: everything is undecided, so that every look is taken.
     saved = study(seeds="auto", max_seeds=6)
@@ -350,6 +354,7 @@ def test_auto_adds_seeds_look_by_look_and_keeps_what_is_there(study: RunStudy) -
     assert study(seeds="auto", max_seeds=6) == saved
 
 
+@pytest.mark.long
 def test_seeds_are_added_as_often_as_somebody_likes(study: RunStudy) -> None:
     """A fixed number, then more, then as many as it takes: one plan, whose error covers all of its looks."""
     told = Said()
@@ -376,6 +381,7 @@ class _AlmostOver(Stop):
         return 1.0
 
 
+@pytest.mark.long
 def test_a_look_that_would_not_end_in_time_is_not_begun(
     study: RunStudy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -401,6 +407,7 @@ def test_seeds_nobody_asked_for_are_five_or_as_many_as_a_time_limit_allows() -> 
     assert Execution(stop=Stop(3.0)).is_bounded
 
 
+@pytest.mark.long
 def test_one_look_with_all_of_alpha_notes_every_seed_that_comes_later(study: RunStudy) -> None:
     final = study(seeds=3, final=True)
     assert [(look.seeds, look.share) for look in final.record.looks] == [(3, 1)]
@@ -409,6 +416,7 @@ def test_one_look_with_all_of_alpha_notes_every_seed_that_comes_later(study: Run
     assert make_findings(more).limits.added_after == (3,)
 
 
+@pytest.mark.long
 def test_each_seed_can_draw_its_own_images(study: RunStudy, digits: ImageSet, tmp_path: Path) -> None:
     saved = study(resplit=True, out=tmp_path / "resplit")
     assert saved.record.resplit
@@ -447,12 +455,14 @@ def test_images_with_a_split_of_their_own_are_not_drawn_anew(
     assert not (tmp_path / "study").exists()
 
 
+@pytest.mark.long
 def test_a_study_whose_seeds_draw_their_own_images_is_another_plan(study: RunStudy) -> None:
     study()
     with pytest.raises(StudyError, match="resplit is False there and True here"):
         study(resplit=True)
 
 
+@pytest.mark.long
 def test_an_a_a_study_has_no_verdict_and_the_same_bits(
     study: RunStudy, tiny_recipe: Callable[..., Recipe], tmp_path: Path
 ) -> None:
@@ -476,6 +486,7 @@ def test_an_a_a_study_has_no_verdict_and_the_same_bits(
     assert {effect.verdict for effect in weigh_effects(saved, summarize_rungs(saved))} <= {"undecided", "equivalent"}
 
 
+@pytest.mark.long
 def test_real_luck_keeps_the_error_rate(study: RunStudy, tiny_recipe: Callable[..., Recipe]) -> None:
     # 15 seeds of one recipe, dealt out again and again to six rungs of five: all that differs is real luck.
     saved = study(recipe=tiny_recipe("standardize", epochs=2), seeds=15)
@@ -512,6 +523,7 @@ def training_files(study: SavedStudy) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.long
 def test_scrambled_test_labels_change_no_file_of_training(
     study: RunStudy, three_splits: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -535,6 +547,7 @@ def learned(study: SavedStudy) -> Mapping[str, Any]:
     return {name: value.tolist() for name, value in tensors.items() if name.startswith("technique.")}
 
 
+@pytest.mark.long
 def test_statistics_do_not_depend_on_validation_or_test_pixels(
     study: RunStudy, three_splits: ImageSet, tmp_path: Path
 ) -> None:
@@ -594,6 +607,7 @@ def test_dropped_leaks_are_said_and_make_another_study(study: RunStudy, leaky: I
         study(image_set=leaky, validation=0, seeds=1, out=tmp_path / "kept", drop_leaks=True)
 
 
+@pytest.mark.long
 def test_a_renamed_folder_is_the_same_study(study: RunStudy, digits: ImageSet, counter: Any) -> None:
     first = study(seeds=1)
 

@@ -31,6 +31,7 @@ def train(digits: ImageSet, two_rungs: Recipe, tmp_path: Path) -> Callable[..., 
     return run
 
 
+@pytest.mark.long
 def test_a_trained_model_is_that_of_the_same_trial_in_a_study(
     train: Callable[..., TrainedModel], study: Callable[..., SavedStudy]
 ) -> None:
@@ -83,6 +84,7 @@ def whole_training(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("case", DAMAGE)
 def test_a_damaged_training_is_set_aside_and_trained_again_as_by_study(
     train: Callable[..., TrainedModel],

@@ -118,6 +118,7 @@ def test_strength_zero_equals_absent_to_the_bit(name, train):
     assert zero.warnings == [f"{name} is switched on and changed nothing when tried on one batch"]
 
 
+@pytest.mark.long
 @with_strength
 def test_strength_zero_equals_absent_among_the_others_too(name, train):
     slot = TECHNIQUES[name].slot
@@ -138,6 +139,7 @@ def test_strength_zero_equals_absent_among_the_others_too(name, train):
     assert bits(train(*zero, color=True)) == bits(train(*without, color=True))
 
 
+@pytest.mark.long
 @every_technique
 def test_switched_on_it_changes_training_and_the_same_seed_gives_the_same_bits(name, train):
     listed, color = tables(name), SETTINGS[name].color
@@ -209,6 +211,7 @@ def test_fit_leaves_images_alone_and_learns_float32(name, make_images):
     assert all(value.dtype == torch.float32 for value in learned.values())
 
 
+@pytest.mark.long
 @every_technique
 @pytest.mark.parametrize(("count", "channels"), [(16, 3), (1, 1)])
 @pytest.mark.parametrize("soft", [False, True])
@@ -352,6 +355,7 @@ def test_progress_counts_epochs_and_share():
     assert Progress(10, 5, 4).fraction == 0.5
 
 
+@pytest.mark.long
 def test_nothing_outside_the_folder_names_a_technique():
     """Layers share some names with techniques, such as ``dropout``; all others must not appear in code."""
     root = Path(stepladder.__file__).parent

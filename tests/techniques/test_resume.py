@@ -60,6 +60,7 @@ def kept(trained: TrainedNetwork) -> tuple[dict[str, bytes], list[str]]:
     return weights, [json.dumps({**vars(record), **times}) for record in trained.history]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", TECHNIQUES)
 def test_stopped_with_it_alone_a_trial_ends_with_the_bits_of_one_that_never_was(
     name: str, images: dict[bool, Split], tiny_recipe: Callable[..., Recipe], tmp_path: Path

@@ -10,6 +10,7 @@ from stepladder.techniques import catalogue, register
 from stepladder.techniques.template import write_template
 
 
+@pytest.mark.long
 def test_what_is_written_passes_its_own_test(tmp_path, monkeypatch):
     file, test = write_template("SoftFocus", tmp_path)
     assert (file.name, test.name) == ("soft_focus.py", "test_soft_focus.py")

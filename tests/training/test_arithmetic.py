@@ -107,6 +107,7 @@ def _busy() -> None:
         pass
 
 
+@pytest.mark.long
 def test_it_is_the_same_when_every_core_is_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two processes a core, and a cache of its own for each measurement: nothing is remembered."""
     # Whatever this processor has, one precision is four times as much work as the other.
@@ -131,6 +132,7 @@ def test_it_is_the_same_when_every_core_is_busy(tmp_path: Path, monkeypatch: pyt
             other.join()
 
 
+@pytest.mark.long
 def test_where_the_processor_hides_bfloat16_the_other_path_is_taken(tmp_path: Path) -> None:
     """oneDNN is told to use AVX2 alone: its bfloat16 is then emulated, on any processor."""
     script = (
@@ -202,6 +204,7 @@ def test_a_recipe_that_cannot_work_is_refused_by_the_study(
     assert "exponential_lr and step_lr both" in outcome.err
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("asked", "taken"), [((), "float32"), (("--precision", "bfloat16"), "bfloat16")])
 def test_a_study_says_and_records_what_it_takes(
     stepladder: Callable, measured_here: list[tuple[object, ...]], asked: tuple[str, ...], taken: str
@@ -215,6 +218,7 @@ def test_a_study_says_and_records_what_it_takes(
     assert (said in " ".join(outcome.err.split())) is (taken == "float32")
 
 
+@pytest.mark.long
 def test_what_is_continued_keeps_its_arithmetic(
     stepladder: Callable, measured_here: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -261,6 +261,7 @@ def flip(path: Path) -> None:
     path.write_bytes(bytes(content))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", DAMAGE)
 def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(
     stopped: Path, recipe: Recipe, digits_train: Split, how: str

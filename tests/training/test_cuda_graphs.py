@@ -65,6 +65,7 @@ def weights_of(trained: TrainedNetwork) -> Tensor:
     return torch.cat([value.detach().cpu().flatten().float() for value in trained.module.state_dict().values()])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("optimizer", [name for name in OPTIMIZERS if name != "muon"])
 def test_steps_through_tensors_are_the_same_steps(tiny_recipe: MakeRecipe, digits_train: Split, optimizer: str) -> None:
     """1,293 digits in batches of 32: 40 steps, and one of 13 that goes kernel after kernel on any device."""

@@ -103,6 +103,7 @@ def test_damaged_features_are_worked_out_anew(images, tiny_recipe, own_cache):
 WRONG_FACTS = ["{", "[]", "{}", '{"shape": 3}', '{"shape": [3, 3]}', '{"shape": [1e999, 2]}', '{"shape": ["a", null]}']
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("damage", ["short", *WRONG_FACTS, "marker", "folder"])
 def test_a_cache_that_is_not_what_it_says_is_made_again_and_said(damage, images, tiny_recipe, own_cache):
     recipe = tiny_recipe("freeze", network=NETWORK, epochs=1)

@@ -55,6 +55,7 @@ def test_the_steps_are_those_of_training(tiny_recipe: MakeRecipe, digits_train: 
     assert found.suggested is None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("technique", ["label_smoothing", "class_weights", "mixup", "ema", "lookahead"])
 def test_the_recipes_other_techniques_take_part(tiny_recipe: MakeRecipe, digits_train: Split, technique: str) -> None:
     compute = choose_compute("cpu", "float32")

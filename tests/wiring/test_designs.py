@@ -93,6 +93,7 @@ def results_of(folder: Path) -> dict[tuple[frozenset[str], int], float]:
     return found
 
 
+@pytest.mark.long
 def test_a_rung_has_the_techniques_that_it_says(study: SavedStudy) -> None:
     assert len(study.trials) == SEEDS * len(study.record.rungs)
     for trial in study.trials:
@@ -129,6 +130,7 @@ def test_effects_are_what_the_trials_files_say(study: SavedStudy, made_images: I
     assert cut < judged, "intervals that all end at all points would tell nothing"
 
 
+@pytest.mark.long
 def test_the_records_for_programs_say_the_same(study: SavedStudy) -> None:
     from stepladder.studies.findings import to_document
 

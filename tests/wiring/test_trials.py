@@ -69,6 +69,7 @@ def model_of(trial: SavedTrial) -> Model:
     return load_folder(trial.folder / "model", "cpu", "float32")
 
 
+@pytest.mark.long
 def test_a_trial_has_the_bits_of_one_that_was_wired_by_hand(
     top: list[SavedTrial], again: Callable[[SavedTrial], TrainedNetwork]
 ) -> None:
@@ -177,6 +178,7 @@ class Interrupted(Callbacks):
         raise AssertionError("test was read")
 
 
+@pytest.mark.long
 def test_of_three_seeds_that_were_planned_one_that_is_asked_for_reads_no_test(
     run_made: Callable[..., SavedStudy], splits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

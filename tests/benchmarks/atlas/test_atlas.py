@@ -44,6 +44,7 @@ def test_every_set_has_the_same_questions() -> None:
     assert load_recipe(RECIPES["scratch"]).epochs == 25
 
 
+@pytest.mark.long
 def test_the_smallest_piece_runs_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

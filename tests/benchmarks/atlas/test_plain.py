@@ -15,6 +15,7 @@ from stepladder.studies.pool.files import PoolFile, RungScores
 from tests.studies.pool.records import SCALE, make_study
 
 
+@pytest.mark.long
 def test_easy_photographs_are_told_apart_and_the_score_is_kept(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     for name, color in (("red", (200, 30, 30)), ("blue", (30, 30, 200))):

@@ -77,6 +77,7 @@ def test_settings_are_on_the_page_of_the_atlas(tmp_path: Path, monkeypatch: pyte
     assert "## Epochs and learning rate" not in page.read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 def test_a_set_is_trained_over_the_grid_without_reading_test(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

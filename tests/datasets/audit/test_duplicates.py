@@ -86,6 +86,7 @@ def test_constant_images_are_copies_only_of_their_like(photographs, split_of):
     assert len(copies.near) == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("height", "width", "channels"), list(product([1, 7, 8, 33], [1, 9, 40], [1, 3])))
 def test_any_size_and_any_count_is_looked_at(height, width, channels):
     random = np.random.default_rng(0)

@@ -200,6 +200,7 @@ def test_two_spellings_of_a_class_are_said(tmp_path, write_folder):
     assert "'Black cat' and 'black_cat'" in load_image_set(str(root)).notes[0]
 
 
+@pytest.mark.long
 def test_one_pixel_and_animated_and_huge_images(tmp_path, write_folder, encode):
     root = write_folder(tmp_path / "pets", {"cat": 1, "dog": 1})
     (root / "cat" / "one.png").write_bytes(encode(size=(1, 1)))

@@ -129,6 +129,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.long
 @settings(max_examples=400, deadline=None)
 @given(VALUES)
 def test_any_document_is_a_table_of_texts_or_a_sentence(document):

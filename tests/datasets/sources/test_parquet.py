@@ -240,6 +240,7 @@ def test_packings_that_arrow_writes(tmp_path, write, compression, options):
         np.testing.assert_array_equal(images, np.stack([decode_image(content) for content in contents]))
 
 
+@pytest.mark.long
 def test_a_page_that_unpacks_to_far_more_is_refused(tmp_path, write):
     path = tmp_path / "x.parquet"
     write(path, [0, 1], contents=[bytes(100_000_000), b"x"])

@@ -535,6 +535,7 @@ def outcome(data: object) -> tuple[object, ...]:
     return (found.name, found.fingerprint, found.class_names, counts(found), groups, found.labels_from, found.notes)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["zip", "tar"])
 @pytest.mark.parametrize("name", WAYS)
 def test_each_way_of_a_folder_is_the_same_in_an_archive(name, kind, tmp_path, encode):

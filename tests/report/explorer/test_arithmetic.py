@@ -150,6 +150,7 @@ def assert_same(cases: list[Case]) -> list[dict[str, Any]]:
     return told
 
 
+@pytest.mark.long
 def test_random_networks_have_the_same_figures_and_errors() -> None:
     lines = Lines(1)
     cases = []
@@ -172,6 +173,7 @@ def test_random_networks_have_the_same_figures_and_errors() -> None:
     assert len(causes) > 60, sorted(causes)
 
 
+@pytest.mark.long
 def test_every_published_network_has_the_same_figures() -> None:
     cases = []
     for name in preset_names():
@@ -242,6 +244,7 @@ def test_no_figure_is_too_large_to_be_exact() -> None:
     assert told["weights"] > 2**70
 
 
+@pytest.mark.long
 def test_a_page_that_reckons_otherwise_is_found_out() -> None:
     """The comparison can fail: with one letter of the arithmetic changed, it does."""
     case = make_case("conv5-32 pool3:padding=1 fc")

@@ -403,6 +403,7 @@ def test_a_picture_of_ones_own_stays_on_the_page(browser: Browser, page: Path, t
     assert browser.requests() == []
 
 
+@pytest.mark.long
 @needs_browser
 def test_it_prints_in_light_colors(browser: Browser, page: Path) -> None:
     browser.open(page, DESKTOP, dark=True)

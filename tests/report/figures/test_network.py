@@ -57,6 +57,7 @@ def test_fields_stand_where_the_central_output_looks(digits):
     np.testing.assert_array_equal(figure.axes[1].images[0].get_array(), digits.splits["train"].images[0][:, :, 0])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CASES)
 def test_every_text_is_inside_and_none_covers_another(name):
     figure = draw_network(inspect_network(*CASES[name]))
@@ -78,6 +79,7 @@ def test_every_text_is_inside_and_none_covers_another(name):
         assert not (overlap[0] > 1 and overlap[1] > 2), (one, other)
 
 
+@pytest.mark.long
 def test_files_are_what_their_names_say_and_the_same_every_time(tmp_path, digits):
     inspection = inspect_network("conv3-4 pool2 fc", (1, 8, 8))
     measured = measure_effective(inspection, digits, seeds=1)

@@ -63,6 +63,7 @@ def test_the_intervals_in_the_file_are_those_of_the_findings(findings: Findings)
         assert bounds == pytest.approx([100 * end for end in interval], abs=0.01)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("width", "inches"), [("3.3in", 3.3), ("85mm", 85 / 25.4), ("8.5 cm", 8.5 / 2.54), ("240pt", 240 / 72.27)]
 )
@@ -92,6 +93,7 @@ def test_text_has_the_size_and_the_font_asked_for(findings: Findings) -> None:
         assert "font-family: 'STIXGeneral'" in str(label.get("style"))
 
 
+@pytest.mark.long
 def test_names_without_room_make_the_text_smaller_and_that_is_said(make_study) -> None:
     ladder = tuple((f"a technique with quite a long name {n}", ("mixup",), 0.7, 0.9, 3.0) for n in range(3))
     figure = forest(make_findings(make_study(seeds=3, rungs=3, ladder=ladder)), PaperStyle("2.5in", 10))

@@ -20,6 +20,7 @@ def texts(figure) -> list[str]:
     return [text.get_text() for text in figure.texts]
 
 
+@pytest.mark.long
 def test_an_augmentation_with_targets(digits: ImageSet) -> None:
     figure = draw_sheet(TECHNIQUES["cutmix"](p=1.0), digits)
     assert len(figure.axes) == 6 * 7

@@ -63,6 +63,7 @@ def words(figure: Figure) -> str:
     return "\n".join(text.get_text().replace("\u00a0", " ") for text in texts(figure))
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:Glyph")  # measured here outside the figures' own style
 @pytest.mark.parametrize("compact", [False, True])
 @pytest.mark.parametrize(

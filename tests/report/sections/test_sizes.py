@@ -135,6 +135,7 @@ def test_the_table_ends_with_twice_the_images(make_curve: MakeCurve) -> None:
     assert rows[-1] == ("4,320", "–", then, "–", "–", "–")
 
 
+@pytest.mark.long
 def test_the_files_of_a_curve(make_curve: MakeCurve) -> None:
     found = make_curve_findings(make_curve())
     written = write_report(found)

@@ -39,6 +39,7 @@ def pictures(findings: SweepFindings) -> list[Picture]:
     return [picture for section in SWEEP_SECTIONS for picture in section.pictures(findings)]
 
 
+@pytest.mark.long
 def test_everything_is_written_and_the_same_every_time(grid: SweepFindings) -> None:
     written = write_report(grid)
     names = {str(path.relative_to(grid.study.folder)) for path in written}
@@ -149,6 +150,7 @@ def test_labels_stay_within_the_figure(grid: SweepFindings, made_up_sweep: MakeS
         assert tight.y1 * figure.dpi <= height + 1
 
 
+@pytest.mark.long
 def test_the_svg_is_xml(grid: SweepFindings) -> None:
     write_report(grid)
     paths = list((grid.study.folder / "figures").glob("*.svg"))

@@ -22,6 +22,7 @@ def edit(folder: Path, **changes: Any) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "change", [{"smallest_effect": 0.2}, {"alpha": 0.3}, {"metric": "nll"}, {"validation": 0.2}, {"contrasts": []}]
 )
@@ -99,6 +100,7 @@ def test_a_study_whose_readings_were_removed_is_not_gone_on_with(study: RunStudy
         study(seeds=2)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("change", ["a trial taken out", "a plan hash made to fit", "a time", "the last reading gone"])
 def test_a_reading_that_was_changed_shows(study: RunStudy, change: str) -> None:
     study(seeds=1)

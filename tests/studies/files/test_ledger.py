@@ -71,6 +71,7 @@ class Said(Callbacks):
         self.sentences.append(sentence)
 
 
+@pytest.mark.long
 def test_a_study_says_that_others_have_read_its_test_images(study: RunStudy, tmp_path: Path) -> None:
     told = Said()
     assert study(seeds=1, callbacks=told).readings[0].elsewhere == 0

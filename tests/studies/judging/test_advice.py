@@ -165,6 +165,7 @@ RUNGS = st.lists(
 TECHNIQUES = st.lists(st.sampled_from(["standardize", "random_crop", "dropout", "mixup", "weight_decay"]), max_size=2)
 
 
+@pytest.mark.long
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(RUNGS, st.data())
 def test_no_study_gives_contradictory_advice(

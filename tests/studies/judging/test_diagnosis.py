@@ -323,6 +323,7 @@ def any_curves(draw: st.DrawFn) -> Curves:
     )
 
 
+@pytest.mark.long
 @settings(max_examples=200, deadline=None)
 @given(any_curves())
 def test_any_curves_have_exactly_one_state(made: Curves) -> None:

@@ -54,6 +54,7 @@ def test_the_statistic_and_its_moments_are_those_of_permuted_labels() -> None:
     assert p_value == pytest.approx(np.mean(np.array(drawn) >= value - 1e-12), abs=0.05)
 
 
+@pytest.mark.long
 def test_chance_is_called_learned_in_no_more_than_its_level() -> None:
     draw = np.random.default_rng(0)
     rejected = 0

@@ -96,6 +96,7 @@ def test_no_false_alarms_beyond_five_percent() -> None:
     assert 0.035 <= wrong / 2000 <= 0.065
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seeds", [2, 3, 5])
 @pytest.mark.parametrize("noisier", [[0], [0, 2, 4, 6, 8, 10]], ids=["one point", "half of them"])
 def test_points_that_spread_more_cause_no_false_alarms(seeds: int, noisier: list[int]) -> None:

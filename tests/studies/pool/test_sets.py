@@ -100,6 +100,7 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [folder / name for name in limits]
 
 
+@pytest.mark.long
 def test_real_studies_are_pooled_saved_and_pooled_again(studies: list[Path], tmp_path: Path) -> None:
     pool = stepladder.pool(studies, out=tmp_path / "report", save=tmp_path / "kept")
     assert [one.name for one in pool.techniques if one.name in ("scaled", "normed")]

@@ -116,6 +116,7 @@ def test_few_sets_say_what_they_can_and_no_more() -> None:
     assert three.prediction[0] < three.interval[0] < three.interval[1] < three.prediction[1]
 
 
+@pytest.mark.long
 def test_a_prediction_holds_a_new_set_as_often_as_it_says_where_the_usual_one_does_not() -> None:
     """Five sets that are apart as much as their errors, of five seeds each: 95 %, and 90 % by Higgins' formula."""
     random, k, pools = np.random.default_rng(1), 5, 800

@@ -61,6 +61,7 @@ def test_every_child_is_started_by_this_one_home() -> None:
     assert found == [Path("studies/running/interpreter.py")]
 
 
+@pytest.mark.long
 def test_a_worker_imports_nothing_from_the_current_folder(planted: Path) -> None:
     command = python_command("-m", "stepladder.studies.running.worker")
     done = subprocess.run(command, input="no order", capture_output=True, text=True, check=False)

@@ -40,6 +40,7 @@ class Order(Callbacks):
         assert json.loads((self.folder / "test-readings.json").read_text())["readings"][-1]["ended"] is False
 
 
+@pytest.mark.long
 def test_test_is_read_once_after_all_training_and_that_is_noted(study: RunStudy, tmp_path: Path) -> None:
     order = Order(tmp_path / "study")
     saved = study(callbacks=order)
@@ -70,6 +71,7 @@ def test_the_figures_are_those_of_the_saved_model(study: RunStudy, digits: Image
     assert f"{100 * (trial.result.test_accuracy or 0):.2f} %" in (trial.folder / "model" / "README.md").read_text()
 
 
+@pytest.mark.long
 def test_the_saved_model_gives_the_calibrated_probabilities_of_the_result(
     study: RunStudy, digits: ImageSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,6 +151,7 @@ def test_a_temperature_that_validation_does_not_tell_from_1_is_left_out(
     assert "not calibrated" in (trial.folder / "model" / "README.md").read_text()
 
 
+@pytest.mark.long
 def test_seeds_added_later_are_a_second_look_and_noted(study: RunStudy) -> None:
     study(seeds=1)
     saved = study(seeds=2)
@@ -172,6 +175,7 @@ class Interrupt(Callbacks):
             raise KeyboardInterrupt
 
 
+@pytest.mark.long
 def test_seeds_added_before_any_reading_are_read_with_the_others(study: RunStudy) -> None:
     with pytest.raises(KeyboardInterrupt):
         study(seeds=1, callbacks=Interrupt("training"))

@@ -22,6 +22,7 @@ def bits(folder: Path) -> bytes:
     return (folder / "model/model.safetensors").read_bytes()
 
 
+@pytest.mark.long
 def test_a_study_takes_over_what_another_trained_and_reads_test_anew(stepladder: Call) -> None:
     assert stepladder("study", "digits", *SMALL, *TWO, "--out", "one").code == 0
     assert stepladder("study", "digits", *SMALL, *THREE, "--out", "fresh").code == 0
@@ -63,6 +64,7 @@ def test_what_was_fitted_when_test_was_read_is_left_too(stepladder: Call, monkey
         assert json.loads((trial.folder / "model/config.json").read_text())["temperature"] is None
 
 
+@pytest.mark.long
 def test_a_training_and_a_study_share_their_trial(stepladder: Call) -> None:
     train = ("train", "digits", "--recipe", "small", "--limit", "30", "--epochs", "1", "--threads", "1")
     assert stepladder(*train, "--rung", "standardize", "--out", "alone").code == 0

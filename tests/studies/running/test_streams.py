@@ -110,6 +110,7 @@ def test_they_do_run_at_the_same_time(study: RunStudy, monkeypatch: pytest.Monke
     assert len(threads) == 3
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("on_a_cpu")
 def test_an_error_of_one_stops_the_others_and_is_the_one_that_is_told(
     study: RunStudy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -129,6 +130,7 @@ def test_an_error_of_one_stops_the_others_and_is_the_one_that_is_told(
     assert not study().missing  # the same call goes on
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("on_a_cpu")
 def test_all_of_them_stop_when_asked_to_and_go_on_later(study: RunStudy) -> None:
     stop = Stop()

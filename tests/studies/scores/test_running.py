@@ -267,6 +267,7 @@ def kill_again_and_again(tmp_path: Path, kills: int, rungs: tuple[str, ...], see
     assert not is_running(str(tmp_path / "run.sh"))
 
 
+@pytest.mark.long
 def test_kill_9_at_a_random_moment_ends_with_the_same_results(tmp_path: Path) -> None:
     kill_again_and_again(tmp_path, 1, ("a:", "b:1"), 4)
 

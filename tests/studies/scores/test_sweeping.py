@@ -104,6 +104,7 @@ def test_a_search_goes_on_where_it_was_and_runs_one_at_a_time(tmp_path: Path) ->
         sweep(tmp_path, search, seeds=1, execution=CommandExecution(workers=2))
 
 
+@pytest.mark.long
 def test_a_round_of_a_search_runs_at_the_same_time_and_the_next_learns_from_it(tmp_path: Path) -> None:
     # A run waits until one beside it has begun, so that one alone would be ended by its time limit.
     met = tmp_path / "met"

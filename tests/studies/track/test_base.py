@@ -117,6 +117,7 @@ def test_settings_are_a_flat_table_of_plain_values(tiny_recipe: Callable[..., Re
     assert run_name("1,000 images/../x", 0) == "1-000 images-..-x-seed0"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("moment", ["start", "log", "end", "add"])
 def test_a_tracker_that_fails_stops_no_trial_and_is_said_once(tracked: Callable[..., SavedStudy], moment: str) -> None:
     notes, said = Notes(moment), []
@@ -140,6 +141,7 @@ def test_a_summary_has_what_is_finite_and_its_failure_is_said() -> None:
     assert len(notes.told) == 1
 
 
+@pytest.mark.long
 def test_tracking_changes_no_bit_of_a_study(tracked: Callable[..., SavedStudy]) -> None:
     plain = tracked(out="plain")
     seen = tracked(TrackerCallbacks("notes", Notes(), print), out="seen")

@@ -77,6 +77,7 @@ def package(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
     monkeypatch.delitem(sys.modules, "made_up_diary", raising=False)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("package")
 def test_a_tracker_of_another_package_is_told_everything(stepladder: Callable[..., Any]) -> None:
     outcome = stepladder(

@@ -22,6 +22,7 @@ def table(database: Path, query: str) -> list[tuple[object, ...]]:
         return connection.execute(query).fetchall()
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # SQLAlchemy's, of how MLflow uses it; studies hear nothing
 def test_what_it_is_told_is_in_its_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK"):

@@ -84,6 +84,7 @@ def read_run(folder: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.long
 def test_a_study_is_a_project_with_a_run_a_trial_and_nothing_goes_out(
     proxy: Counting, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -134,6 +134,7 @@ FORM = {"Content-Type": "multipart/form-data; boundary=B"}
 PART = b'--B\r\nContent-Disposition: form-data; name="images"; filename="a.png"\r\n\r\n'
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("path", "more", "status", "words"),
     [
@@ -362,6 +363,7 @@ def test_many_ask_at_the_same_time_and_each_gets_its_own_answer(
         assert probability == pytest.approx(float(expected.max()), abs=1e-5)
 
 
+@pytest.mark.long
 def test_an_exported_file_is_served_without_pytorch(
     terminal: Terminal, tmp_path: Path, server: Served, model_folder: Path, pictures: list[bytes], stepladder: Any
 ) -> None:

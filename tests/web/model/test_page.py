@@ -205,6 +205,7 @@ def test_a_phone_offers_its_camera(page: Callable[..., Browser]) -> None:
         browser.driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
 
 
+@pytest.mark.long
 def test_with_a_token_the_page_works_and_the_address_forgets_it(
     browser: Browser, terminal: Terminal, tmp_path: Path, model_folder: Path, files: list[str]
 ) -> None:

@@ -29,6 +29,7 @@ def test_pytorch_takes_so_many_at_most(model_folder: Path, monkeypatch: pytest.M
         sl.load_model(model_folder, threads=0)
 
 
+@pytest.mark.long
 def test_onnxruntime_takes_so_many(
     model_folder: Path, tmp_path: Path, stepladder: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -234,6 +234,7 @@ def test_studies_are_chosen_and_compared(browser: Browser, server: Served) -> No
     assert "Nothing to compare, since both trained the same trials" in text_of(browser, "main")
 
 
+@pytest.mark.long
 def test_control_asks_first_and_says_what_it_will_run(browser: Browser, server: Served, studies: Path) -> None:
     write_record(studies / "half", ladder(rungs=3, seeds=4, first=4, command="stepladder study digits --out half"))
     open_study(browser, server, studies, "half")

@@ -213,6 +213,7 @@ def test_while_nobody_listens_nothing_is_read(tmp_path: Path) -> None:
     assert not viewer._thread.is_alive()
 
 
+@pytest.mark.long
 def test_a_bag_of_words_of_its_own_is_listed(tmp_path: Path, stepladder: Callable[..., object]) -> None:
     stepladder("bag-of-words", "digits", "--limit", "20", "--seeds", "2", "--out", "words")
     with viewing(tmp_path) as viewer:

@@ -92,6 +92,7 @@ def test_how_images_were_loaded_is_plain_values_that_load_them_again(images: Ima
     assert again.fingerprint == images.fingerprint
 
 
+@pytest.mark.long
 def test_other_images_are_refused_by_a_slot(
     images: ImageSet, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
