@@ -39,7 +39,7 @@ from stepladder.studies.files.bits import bits
 from stepladder.studies.running import worker
 from stepladder.studies.running.cluster.commands import OnCluster
 from stepladder.studies.running.cluster.scratch import SCRATCH
-from stepladder.studies.running.cluster.session import connect, disconnect
+from stepladder.studies.running.cluster.session import Moved, connect, disconnect
 from stepladder.studies.running.cluster.slot import Slot
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.scores.commands import CommandPlan
@@ -75,14 +75,16 @@ class Cost:
 
     Attributes:
         workers, nodes: seconds of whole studies on two workers, and on two nodes of one core, in pairs.
-        beyond: seconds of a trial beyond its training, the mean over a study on nodes: slots times the time in which
-            trials ran, less what they trained, a trial.
+        beyond: seconds of a trial beyond its training, the mean over a study on nodes whose slots are there: slots
+            times the time in which trials ran, less what they trained, a trial.
+        start: seconds that the same study takes longer with slots that begin with it, on all of them.
         to_nodes, from_nodes: bytes that a trial moves, the mean.
     """
 
     workers: list[float]
     nodes: list[float]
     beyond: float
+    start: float
     trials: int
     to_nodes: float
     from_nodes: float
@@ -310,6 +312,8 @@ def measure_cost(root: Path, words: list[str], study: Callable[..., Any], rounds
                 subprocess.run(stepladder(*words, "--out", str(out), *how), check=True, capture_output=True)
                 (workers if where == "workers" else nodes).append(monotonic() - began)
         session = connect(made.address)
+        study(out=root / "begun", execution=Execution(cluster=made.address))
+        begun, session.moved = session.moved, Moved()
         done = study(out=root / "counted", execution=Execution(cluster=made.address))
         moved, trials = session.moved, len(done.trials)
     training = sum(trial.result.seconds for trial in done.trials)
@@ -317,6 +321,7 @@ def measure_cost(root: Path, words: list[str], study: Callable[..., Any], rounds
         workers,
         nodes,
         (2 * moved.seconds - training) / trials,
+        begun.seconds - moved.seconds,
         trials,
         moved.to_nodes / trials,
         moved.from_nodes / trials,
@@ -331,7 +336,9 @@ def measure_many(root: Path, runs: int, slots: int, seconds: float) -> Many:
     plan = CommandPlan(f"{script} {{seed}} {{options}}", ("base:", "other: --other"))
 
     def measure(name: str, how: CommandExecution) -> float:
-        study_command(plan, seeds=2, out=root / f"{name}-warm", execution=how)  # slots are there from then on
+        study_command(
+            plan, seeds=slots // 2, out=root / f"{name}-warm", execution=how
+        )  # all slots are there from then on
         began = monotonic()
         study_command(plan, seeds=runs // 2, out=root / name, execution=how)
         return monotonic() - began
@@ -417,13 +424,16 @@ def cluster(
     many = measure_many(root, runs, slots, 0.05) if "many" in of else None
     measured = Measured(losses, cost, many)
     if cost is not None:
-        table = table_of("Two nodes of one core", "two workers", "ratio", "beyond training", "to a node", "back")
+        table = table_of(
+            "Two nodes of one core", "two workers", "ratio", "beyond training", "start", "to a node", "back"
+        )
         ratio = median(cost.nodes) / median(cost.workers)
         table.add_row(
             f"{median(cost.nodes):.1f} s",
             f"{median(cost.workers):.1f} s",
             f"{ratio:.2f}",
             f"{cost.beyond:.2f} s a trial",
+            f"{cost.start:.1f} s",
             f"{cost.to_nodes / 1e3:,.0f} kB a trial",
             f"{cost.from_nodes / 1e3:,.0f} kB a trial",
         )

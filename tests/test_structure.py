@@ -56,6 +56,7 @@ STUDY_ORDER = (
     "train",
     "study",
     "sweep",
+    "proposals",
     "search",
     "starts",
     "forecast",

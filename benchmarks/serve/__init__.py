@@ -210,7 +210,11 @@ def _digits(scratch: Path) -> tuple[Path, Path]:
 
 
 def _line(one: Answered) -> str:
-    return f"{one.name}: {one.images_per_second:,.0f} images/s, {one.images:,} in all, {one.failed:,} failed"
+    memory = ", ".join(f"{each:,.0f}" for each in one.memory_mb)
+    return (
+        f"{one.name}: {one.images_per_second:,.0f} images/s, {one.images:,} in all, {one.failed:,} failed; half within "
+        f"{one.p50_ms:.1f} ms, 99 % within {one.p99_ms:.1f}; {one.processor_ms:.2f} ms of processor each; MB: {memory}"
+    )
 
 
 def _print(console: Console, done: list[Answered], left_out: dict[str, str]) -> None:

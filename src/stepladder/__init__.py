@@ -55,12 +55,12 @@ if TYPE_CHECKING:
     from stepladder.studies.findings import Findings
     from stepladder.studies.forecast import Forecast
     from stepladder.studies.lr_range import LrRange
+    from stepladder.studies.proposals import Search
     from stepladder.studies.running.callbacks import Callbacks
     from stepladder.studies.running.execution import Execution
     from stepladder.studies.scores.claims import Budget
     from stepladder.studies.scores.commands import CommandPlan
     from stepladder.studies.scores.running import CommandExecution
-    from stepladder.studies.search import Search
     from stepladder.studies.sweep import Grid
     from stepladder.techniques import TECHNIQUES, Technique
     from stepladder.training.lr_range import RateRange
@@ -101,7 +101,7 @@ _HOMES = {
     "Rules": "studies.design.rules",
     "Rung": "studies.design.rungs",
     "RungPlan": "studies.design.recipes",
-    "Search": "studies.search",
+    "Search": "studies.proposals",
     "StepladderError": "errors",
     "Stopped": "training.stop",
     "Study": "api.results",

@@ -38,8 +38,8 @@ _TOO_DEEP = f"its lists and tables lie more than {_MOST_LEVELS} deep in one anot
 _PLAIN = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
-def replace_bytes(path: Path, content: bytes, *, within: Path | None = None) -> None:
-    """Replace the file at ``path`` by ``content``, atomically and durably.
+def replace_bytes(path: Path, content: bytes, *, within: Path | None = None, durable: bool = True) -> None:
+    """Replace the file at ``path`` by ``content``, atomically, and durably unless told otherwise.
 
     Written beside the target, synced, renamed over it, and the folder synced, so that a crash at any moment leaves the
     old file or the new one (Pillai et al., "All File Systems Are Not Created Equal", OSDI 2014, section 4). A link in
@@ -47,6 +47,7 @@ def replace_bytes(path: Path, content: bytes, *, within: Path | None = None) -> 
 
     Args:
         within: a folder above the file that may come from anybody; see :func:`own_folder`.
+        durable: whether it has to survive a power cut; of an output it is enough that its checksum tells.
 
     Raises:
         StorageError: no permission, no space, or the folder cannot be made.
@@ -59,15 +60,17 @@ def replace_bytes(path: Path, content: bytes, *, within: Path | None = None) -> 
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
             # mkstemp makes files private; a study is meant to be shared like any other file its owner writes.
             Path(temporary).chmod(0o666 & ~_umask())
             Path(temporary).replace(path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
-        sync_folder(path.parent)
+        if durable:
+            sync_folder(path.parent)
     except OSError as error:
         raise storage_failed(path, len(content), error) from error
 

@@ -11,7 +11,7 @@ import pytest
 import stepladder as sl
 from stepladder.api.check import Check, check_folder
 from stepladder.errors import StorageError, StudyError
-from stepladder.studies.search import Search
+from stepladder.studies.proposals import Search
 
 KINDS = ("study", "sweep", "search", "curve", "bag", "training", "lr-range")
 #: What a change of another file than the one that is named may show in: the file's own checksum is elsewhere.

@@ -16,23 +16,28 @@ from stepladder.datasets import ImageSet
 from stepladder.errors import StudyError
 from stepladder.files import replace_json
 from stepladder.recipe import Recipe
-from stepladder.studies import search as module
 from stepladder.studies.design.rules import Protocol
-from stepladder.studies.design.sweeps import parse_axes
+from stepladder.studies.design.sweeps import AxisRecord, parse_axes
 from stepladder.studies.design.trials import Trial
 from stepladder.studies.files.bits import trial_bits
 from stepladder.studies.files.machine import describe_machine
 from stepladder.studies.files.records import SavedStudy, TrialResult
 from stepladder.studies.files.store import load_study
 from stepladder.studies.judging.points import summarize_points
+from stepladder.studies.proposals import Proposals, Search, hide_password, sampler_of, sqlite_url
 from stepladder.studies.running import dispatch
 from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.running.execution import Execution, Job
-from stepladder.studies.search import Search, hide_password, run_search, sampler_of, sqlite_url
+from stepladder.studies.search import run_search, steps_of
 from stepladder.training.history import EpochRecord, write_history
 
 RunSearch = Callable[..., SavedStudy]
 CPU = Execution("cpu", "float32")
+
+
+def in_memory(search: Search, axes: Sequence[AxisRecord]) -> Proposals:
+    """What a search is proposed where nothing is kept."""
+    return Proposals(optuna, search, axes, "maximize", optuna.storages.InMemoryStorage(), "memory")
 
 
 @pytest.fixture
@@ -265,15 +270,10 @@ def test_a_search_goes_on_with_as_many_together_as_it_was_begun_with(
 
 @pytest.mark.long
 def test_a_round_of_more_points_than_there_are_trains_each_once(search: RunSearch, counter: Any) -> None:
-    drawn = module._draw_round(
-        optuna,
-        Search((), seed=2, sampler="random", together=2),
-        parse_axes(["a=1,2"], ranges=True),
-        [],
-        range(2),
-        "maximize",
+    drawn = in_memory(Search((), seed=2, sampler="random", together=2), parse_axes(["a=1,2"], ranges=True)).ask(
+        range(2)
     )
-    assert sorted(trial.params["a"] for trial in drawn) == [1, 2], "one that the round has is drawn again"
+    assert sorted(drawn) == [(1,), (2,)], "one that the round has is drawn again"
     study = search("batch_size=16,32", points=4, seeds=1, together=2, callbacks=counter)
     assert sorted(study.record.sweep.points) == [(16,), (32,)]  # type: ignore[union-attr]
     more = search("batch_size=16,32", folder="three", points=3, seeds=1, together=3, callbacks=counter)
@@ -324,15 +324,13 @@ def test_rounds_find_what_is_found_one_by_one() -> None:
         return 20 * abs(math.log10(values[0]) + 1) + 30 * float((values[1] - 0.3) ** 2)
 
     def best(seed: int, together: int, sampler: str) -> float:
-        asked = Search((), 40, seed, sampler=sampler, together=together)
-        noise, ended, measured = np.random.default_rng(seed), [], []
+        proposals = in_memory(Search((), 40, seed, sampler=sampler, together=together), axes)
+        noise, measured = np.random.default_rng(seed), []
         for first in range(0, 40, together):
             numbers = range(first, min(first + together, 40))
-            for trial in module._draw_round(optuna, asked, axes, ended[:first], numbers, "maximize"):
-                values = tuple(module._suggest(optuna.trial.FixedTrial(trial.params), axis) for axis in axes)
-                measured.append((90 - lost(values) + noise.normal(0, 0.5), values))
-                told = {"params": trial.params, "distributions": trial.distributions, "value": measured[-1][0]}
-                ended.append(optuna.trial.create_trial(state=optuna.trial.TrialState.COMPLETE, **told))
+            measured += [(90 - lost(values) + noise.normal(0, 0.5), values) for values in proposals.ask(numbers)]
+            for number in numbers:
+                proposals.tell(number, measured[number][0], pruned=False)
         return lost(max(measured)[1])
 
     kinds = {"one": (1, "tpe"), "four": (4, "tpe"), "eight": (8, "tpe"), "chance": (1, "random")}
@@ -342,9 +340,9 @@ def test_rounds_find_what_is_found_one_by_one() -> None:
 
 
 def test_what_a_search_asks_for_at_a_time() -> None:
-    assert Search(("a=1..9",), 7).steps(2) == [1] * 14
+    assert steps_of(Search(("a=1..9",), 7), 2) == [1] * 14
     # Four, then eight points that have ended: from five on a point may be given up between two seeds.
-    assert Search(("a=1..9",), 10, together=4).steps(2) == [8, 8, 2, 2]
+    assert steps_of(Search(("a=1..9",), 10, together=4), 2) == [8, 8, 2, 2]
 
 
 @pytest.mark.long

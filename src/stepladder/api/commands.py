@@ -22,6 +22,7 @@ from stepladder.studies.files.records import TrialResult
 from stepladder.studies.files.store import load_study
 from stepladder.studies.findings import work_out
 from stepladder.studies.forecast import choose_spread
+from stepladder.studies.proposals import Search
 from stepladder.studies.running.cluster.session import ending
 from stepladder.studies.scores.command_record import Origin, make_curve_record, make_record
 from stepladder.studies.scores.commands import CommandPlan
@@ -34,7 +35,6 @@ from stepladder.studies.scores.running import (
     run_commands,
 )
 from stepladder.studies.scores.sweeping import sweep_commands
-from stepladder.studies.search import Search
 from stepladder.studies.sweep import Grid, write_over
 
 #: Seconds between two pages at least, and of the whole time the share that pages may take: runs of a moment would

@@ -40,11 +40,12 @@ from stepladder.studies.findings import work_out
 from stepladder.studies.forecast import Forecast, choose_spread, forecast_study
 from stepladder.studies.lr_range import LrRange, run_lr_range
 from stepladder.studies.prepare import refuse_among_images
+from stepladder.studies.proposals import Search
 from stepladder.studies.running.bag import BagCallbacks
 from stepladder.studies.running.cluster.address import check_address
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.running.hours import say_hours
-from stepladder.studies.search import Search, run_search
+from stepladder.studies.search import run_search
 from stepladder.studies.starts import forecast_starts
 from stepladder.studies.study import plan_study, run_study
 from stepladder.studies.sweep import Grid, grid_design, write_over

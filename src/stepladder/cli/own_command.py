@@ -29,11 +29,11 @@ from stepladder.report.document import build_document
 from stepladder.report.terminal import print_report
 from stepladder.studies.curve import SHARES
 from stepladder.studies.design.rules import Rules
+from stepladder.studies.proposals import Search
 from stepladder.studies.running.cluster.commands import OnCluster
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.scores.commands import CommandPlan
 from stepladder.studies.scores.running import CommandExecution
-from stepladder.studies.search import Search
 from stepladder.studies.sweep import Grid
 from stepladder.training.stop import Stop
 

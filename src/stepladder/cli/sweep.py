@@ -31,7 +31,7 @@ from stepladder.errors import StudyError, unknown
 from stepladder.report.document import build_document
 from stepladder.report.recipe_file import same_arithmetic
 from stepladder.report.terminal import print_report
-from stepladder.studies.search import Search, hide_password
+from stepladder.studies.proposals import Search, hide_password
 from stepladder.studies.sweep import Grid
 
 

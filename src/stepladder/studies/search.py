@@ -1,29 +1,22 @@
-"""A search: points of a sweep are proposed one by one, or some together, by what validation said of those before."""
+"""A search: points of a sweep are tried one by one, or some together, by what validation said of those before."""
 
 from __future__ import annotations
 
 import math
-import re
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import fmean, median
-from typing import Any, Generic, TypeVar
-
-import numpy as np
+from typing import Generic, TypeVar
 
 from stepladder.datasets import ImageSet
-from stepladder.errors import StudyError, missing_extra, unknown
+from stepladder.errors import StudyError
 from stepladder.recipe import Recipe, change_settings
 from stepladder.studies.design.designs import Design
 from stepladder.studies.design.rules import Protocol, Rules, check_seeds
 from stepladder.studies.design.rungs import Rung
 from stepladder.studies.design.sweeps import (
-    AxisRecord,
-    SearchRecord,
     SweepRecord,
     Value,
     check_ranges,
@@ -33,7 +26,6 @@ from stepladder.studies.design.sweeps import (
     with_swept_techniques,
 )
 from stepladder.studies.design.trials import Trial
-from stepladder.studies.files.checksums import forget_files
 from stepladder.studies.files.integrity import differences, find_edit, hash_plan
 from stepladder.studies.files.records import RungRecord, SavedStudy, StudyRecord, TrialResult
 from stepladder.studies.files.store import (
@@ -44,6 +36,7 @@ from stepladder.studies.files.store import (
     write_record,
     write_results,
 )
+from stepladder.studies.proposals import DATABASE, Proposals, Search, open_proposals, sampler_of
 from stepladder.studies.running.callbacks import Callbacks
 from stepladder.studies.running.dispatch import carry_out, count_at_a_time, count_workers
 from stepladder.studies.running.estimate import Work, estimate_seconds
@@ -59,78 +52,14 @@ from stepladder.studies.study import (
     plan_study,
     refuse_other_results,
 )
-from stepladder.studies.sweep import refuse_many, refuse_no_validation
+from stepladder.studies.sweep import refuse_no_validation
 
 #: What ``study.json`` calls a search, beside the names of designs.
 SEARCH = "search"
-#: Where a search without a storage of its own keeps its proposals, in its folder.
-DATABASE = "search.db"
-#: What proposes the points of a search, and what its record says of it: Parzen estimators, which learn from the points
-#: before, or chance (Bergstra and Bengio, Random Search for Hyper-Parameter Optimization, 2012).
-SAMPLERS = {"tpe": "TPE", "random": "random"}
-#: Points that are drawn at random, and pruned by nothing, before the search learns from them: Optuna's own default.
-_FIRST_POINTS = 10
 #: Points that must have ended before one can be given up.
 _PRUNE_FROM = 5
-#: Digits of a proposed value: more of them say nothing, and a rate of 0.0478 can be read and typed.
-_DIGITS = 3
-#: How often a point is drawn again that its round has already, before it is taken nevertheless.
-_DRAWS = 10
-
 #: A trial of images, or of a command.
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True)
-class Search:
-    """What a search looks through, and how far.
-
-    Attributes:
-        over: an axis each: ``optimizer.lr=0.001..0.3``, or values to choose from.
-        points: how many to try in all, those of earlier calls among them.
-        seed: decides the proposals.
-        storage: an Optuna storage URL; by default ``search.db`` in the search's folder.
-        settings: of all points, by dotted name.
-        many: allow more than 500 trials.
-        sampler: what proposes points, one of :data:`SAMPLERS`.
-        together: points that are proposed together and trained at the same time, a round; the next round is proposed
-            once all of them have ended. 1 learns from every point; as many as there are processes or slots is fastest.
-    """
-
-    over: tuple[str, ...]
-    points: int = 40
-    seed: int = 0
-    storage: str | None = None
-    settings: Mapping[str, str] = field(default_factory=dict)
-    many: bool = False
-    sampler: str = "tpe"
-    together: int = 1
-
-    def check(self, seeds: int) -> None:
-        """Raise StudyError where a value is out of range, or more than 500 trials would come of it unasked."""
-        if self.points < 1:
-            raise StudyError(f"`points` is {self.points}; it must be at least 1")
-        if self.seed < 0:
-            raise StudyError(f"`search_seed` is {self.seed}; it must be 0 or more")
-        if self.together < 1:
-            raise StudyError(f"`together` is {self.together}; it must be at least 1")
-        if self.sampler not in SAMPLERS:
-            raise StudyError(unknown("sampler", self.sampler, SAMPLERS))
-        refuse_many(self.points, seeds, self.many)
-
-    def to_record(self) -> SearchRecord:
-        """Return how the search goes on, as its folder keeps it.
-
-        Raises:
-            StudyError: Optuna is missing.
-        """
-        tool = f"optuna {import_optuna().__version__}, {SAMPLERS[self.sampler]}"
-        return SearchRecord(tool=tool, points=self.points, seed=self.seed, together=self.together)
-
-    def steps(self, seeds: int) -> list[int]:
-        """Return how many trials run at the same time at most, step by step, where no point is given up."""
-        rounds = ((first, min(self.together, self.points - first)) for first in range(0, self.points, self.together))
-        return [count * len(step) for first, count in rounds for step in _steps(range(seeds), first, self.together)]
 
 
 def run_search(
@@ -234,7 +163,7 @@ def _estimate(
         estimate = estimate_seconds(work, planned.splits, classes, planned.compute, callbacks, reads_test=False)
         return estimate.study([rung] * (search.points * seeds), 1), estimate.seconds[rung]
     estimate = planned.estimate([trials[0]] * min(search.together, search.points), execution, callbacks)
-    each, steps = estimate.seconds[rung], search.steps(seeds)
+    each, steps = estimate.seconds[rung], steps_of(search, seeds)
     memory = planned.record.machine.memory_gb
     slots = count_at_a_time(execution, planned.compute, max(steps), each * max(steps), memory)
     return estimate.steps(rung, steps, slots), each
@@ -304,100 +233,25 @@ def search_points(
     Raises:
         StudyError: Optuna or the storage is missing.
     """
-    optuna, out, record = import_optuna(), runner.out, runner.record
+    record = runner.record
     assert record.sweep is not None
     axes = record.sweep.axes
-    out.mkdir(parents=True, exist_ok=True)
-    forget_files(out)
-    for name in (DATABASE, f"{DATABASE}-journal", f"{DATABASE}-wal", f"{DATABASE}-shm"):
-        if (out / name).is_symlink():  # SQLite would write through it
-            (out / name).unlink()
-    url = search.storage or str(sqlite_url(out / DATABASE))
-    direction = "maximize" if record.measured_by.higher_is_better else "minimize"
-    with open_storage(optuna, url, search.storage) as kept:
-        # The name is the plan's: one storage can keep many searches, and the same one is found again.
-        proposals = optuna.create_study(
-            storage=kept,
-            study_name=f"stepladder-{record.plan_hash[:16]}",
-            direction=direction,
-            load_if_exists=True,
-        )
+    higher_is_better = record.measured_by.higher_is_better
+    with open_proposals(search, axes, higher_is_better, record.plan_hash, runner.out) as proposals:
         for first in range(0, search.points, search.together):
             numbers = range(first, min(first + search.together, search.points))
-            earlier = proposals.get_trials(deepcopy=False)
-            if len(earlier) < numbers.stop:
-                drawn = _draw_round(optuna, search, axes, earlier[:first], numbers, direction)
-                for proposal in drawn[len(earlier) - first :]:
-                    proposals.add_trial(proposal)
-                earlier = proposals.get_trials(deepcopy=False)
-            round_ = [earlier[number] for number in numbers]
             points = []
-            for proposal in round_:
-                if proposal.state.is_finished() or len(proposal.params) == len(axes):
-                    fixed = optuna.trial.FixedTrial(proposal.params)
-                else:  # of a version before, which was broken off between two of its values
-                    proposals.sampler = _sampler(optuna, search, proposal.number)
-                    fixed = optuna.trial.Trial(proposals, proposal._trial_id)
-                values = tuple(_suggest(fixed, axis) for axis in axes)
-                started(proposal.number + 1, search.points, point_name(axes, values))
+            for number, values in zip(numbers, proposals.ask(numbers), strict=True):
+                started(number + 1, search.points, point_name(axes, values))
                 points.append(make(values))
-
-            def report(place: int, seeds_so_far: int, mean: float) -> None:
-                proposal = round_[place]  # noqa: B023
-                if not proposal.state.is_finished() and seeds_so_far > len(proposal.intermediate_values):
-                    kept.set_trial_intermediate_value(proposal._trial_id, seeds_so_far, mean)
-
-            came_of = runner.run(points, train, report)
+            came_of = runner.run(points, train, partial(_report, proposals, first))
             # In the order of their proposals, whichever ended first, and not before all have ended.
-            for proposal, (mean, pruned) in zip(round_, came_of, strict=True):
-                if proposal.state.is_finished():
-                    continue
-                if pruned:
-                    proposals.tell(proposal.number, state=optuna.trial.TrialState.PRUNED)
-                else:
-                    proposals.tell(proposal.number, mean)
+            for number, (mean, pruned) in zip(numbers, came_of, strict=True):
+                proposals.tell(number, mean, pruned)
 
 
-def _draw_round(
-    optuna: Any, search: Search, axes: Sequence[AxisRecord], before: Sequence[Any], numbers: range, direction: str
-) -> list[Any]:
-    """Return the proposals of a round as Optuna's trials, by what is known of the rounds before and nothing else.
-
-    They are drawn in memory: what the storage holds of this round, since a call was broken off or asked for fewer
-    points, must not change what the others are.
-
-    Args:
-        before: all trials of earlier rounds, ended.
-        numbers: of the round's points.
-    """
-    seen = optuna.create_study(direction=direction)
-    for ended in before:
-        seen.add_trial(ended)
-    drawn, taken = [], set[tuple[Value, ...]]()
-    for number in numbers:
-        for draw in range(_DRAWS):
-            seen.sampler = _sampler(optuna, search, number, draw)
-            proposed = seen.ask()
-            values = tuple(_suggest(proposed, axis) for axis in axes)
-            if values not in taken:  # rounded they may be alike, and there may be no others
-                break
-        taken.add(values)
-        drawn.append(seen.get_trials()[proposed.number])
-    return drawn
-
-
-def _sampler(optuna: Any, search: Search, number: int, draw: int = 0) -> Any:
-    """Return a sampler for one point, so that one who stops and goes on gets what one who does not stop gets."""
-    entropy = [search.seed, number, *([draw] if draw else [])]
-    seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
-    if search.sampler == "random":
-        return optuna.samplers.RandomSampler(seed=seed)
-    if search.together == 1:
-        return optuna.samplers.TPESampler(seed=seed, n_startup_trials=_FIRST_POINTS)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of Optuna before 5
-        # Points that run count as bad ones, so that the others of their round keep away from them.
-        return optuna.samplers.TPESampler(seed=seed, n_startup_trials=_FIRST_POINTS, constant_liar=True)
+def _report(proposals: Proposals, first: int, place: int, seeds_so_far: int, mean: float) -> None:
+    proposals.report(first + place, seeds_so_far, mean)
 
 
 class PointRunner:
@@ -494,6 +348,14 @@ class PointRunner:
         write_record(self.out, self.record)
 
 
+def steps_of(search: Search, seeds: int) -> list[int]:
+    """Return how many trials run at the same time at most, step by step, where no point is given up."""
+    rounds = (
+        (first, min(search.together, search.points - first)) for first in range(0, search.points, search.together)
+    )
+    return [count * len(step) for first, count in rounds for step in _steps(range(seeds), first, search.together)]
+
+
 def _steps(seeds: Sequence[int], ended: int, together: int) -> list[tuple[int, ...]]:
     """Return the seeds of a round's points, those together that are trained at the same time.
 
@@ -512,18 +374,6 @@ def _trials(record: StudyRecord, rung: Rung, seeds: Iterable[int]) -> list[Trial
     return [
         Trial(rung.name, rung.recipe, seed, record.data.split, record.precision, record.select, key) for seed in seeds
     ]
-
-
-def _suggest(proposed: Any, axis: AxisRecord) -> Value:
-    if axis.values:
-        chosen: Value = proposed.suggest_categorical(axis.key, list(axis.values))
-        return chosen
-    assert axis.low is not None
-    assert axis.high is not None
-    if axis.whole:
-        return int(proposed.suggest_int(axis.key, int(axis.low), int(axis.high), log=axis.log))
-    value = float(proposed.suggest_float(axis.key, axis.low, axis.high, log=axis.log))
-    return min(max(float(f"{value:.{_DIGITS}g}"), axis.low), axis.high)
 
 
 def _begin(out: Path, planned: PlannedStudy) -> StudyRecord:
@@ -565,67 +415,3 @@ def _continue_record(out: Path, record: StudyRecord) -> StudyRecord:
             f"or the same sampler to continue"
         )
     return record.model_copy(update={"created": found.created})
-
-
-def sampler_of(sweep: SweepRecord | None) -> str | None:
-    """Return what proposed the points of a search, as :class:`Search` has it; None of anything else."""
-    tool = "" if sweep is None or sweep.search is None else sweep.search.tool
-    return next((name for name, words in SAMPLERS.items() if tool.endswith(f", {words}")), None)
-
-
-def sqlite_url(path: Path) -> str:
-    """Return the storage URL of a SQLite file, whatever signs its path has."""
-    from sqlalchemy.engine import URL  # comes with optuna
-
-    return URL.create("sqlite", database=str(path.resolve())).render_as_string()
-
-
-def import_optuna() -> Any:
-    """Return Optuna, which then warns only of what matters.
-
-    Raises:
-        StudyError: it is not installed.
-    """
-    try:
-        import optuna
-    except ImportError as error:
-        raise StudyError(missing_extra("optuna", "search")) from error
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna
-
-
-@contextmanager
-def open_storage(optuna: Any, url: str, asked: str | None) -> Iterator[Any]:
-    """Open a storage and close it again; SQLite would keep the file.
-
-    Args:
-        url: Optuna's storage URL.
-        asked: the one that the user gave, if any, for messages.
-
-    Raises:
-        StudyError: it cannot be opened.
-    """
-    from sqlalchemy.exc import SQLAlchemyError  # comes with optuna
-
-    try:
-        kept = optuna.storages.RDBStorage(url)
-    except Exception as error:  # whatever the database's driver raises
-        raise _cannot_open(url, asked, error) from error
-    try:
-        yield kept
-    except SQLAlchemyError as error:  # a damaged file opens well, and is read later
-        raise _cannot_open(url, asked, error) from error
-    finally:
-        kept.remove_session()
-        kept.engine.dispose()
-
-
-def _cannot_open(url: str, asked: str | None, error: Exception) -> StudyError:
-    reason = hide_password(str(error)).strip().partition("\n")[0] or type(error).__name__
-    place = f"`storage={hide_password(asked)}`" if asked else f"the search's storage {url}"
-    return StudyError(f"cannot open {place}: {reason}; give an Optuna storage URL, as sqlite:///search.db")
-
-
-def hide_password(text: str) -> str:
-    """Return a text without the password of the URL in it: commands are written into files that are passed on."""
-    return re.sub(r"(://[^/@\s:]*):[^@/\s]*@", r"\1:***@", text)

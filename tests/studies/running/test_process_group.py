@@ -67,6 +67,20 @@ def lives(pid: int) -> bool:
         return False
 
 
+def test_who_waits_for_some_time_is_woken_by_the_end() -> None:
+    quick = ProcessGroup(["/bin/sh", "-c", "sleep 0.2"])
+    began = monotonic()
+    quick.wait_some(60)
+    assert monotonic() - began < 30
+    assert quick.status() == 0
+    quick.end()
+    quick.wait_some(60)  # of one that was waited for there is nothing to wait for
+    slow = ProcessGroup(["/bin/sh", "-c", "sleep 3600"])
+    slow.wait_some(0.05)
+    assert slow.status() is None
+    slow.end()
+
+
 def test_what_it_left_ends_with_it_and_its_number_stays_its_own_until_then(signals: list[tuple[int, int]]) -> None:
     group, left = started(7)
     assert group.wait() == 7

@@ -12,11 +12,11 @@ from stepladder.report.sections.sweep_meaning import describe_sweep
 from stepladder.studies.files.records import Machine, SavedStudy
 from stepladder.studies.findings import work_out
 from stepladder.studies.judging.points import SweepFindings
+from stepladder.studies.proposals import Search
 from stepladder.studies.scores.command_record import Origin
 from stepladder.studies.scores.commands import CommandPlan
 from stepladder.studies.scores.running import CommandExecution
 from stepladder.studies.scores.sweeping import sweep_commands
-from stepladder.studies.search import Search
 from stepladder.studies.sweep import Grid
 
 ORIGIN = Origin("n", Machine(processor="p", cores=1, memory_gb=1.0, accelerator=None, system="s"), "c", "2026")

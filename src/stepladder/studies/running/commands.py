@@ -10,6 +10,7 @@ import signal
 import subprocess
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic, sleep
@@ -134,6 +135,10 @@ class CommandProcess:
             self._ended = Ended(status, self._ended_by, seconds)
         return self._ended
 
+    def wait_some(self, seconds: float) -> None:
+        """Return once it has ended, or after some seconds."""
+        self._group.wait_some(seconds)
+
     def ask_to_end(self) -> None:
         """Send SIGTERM to it and all that it started."""
         self._group.signal(signal.SIGTERM)
@@ -229,7 +234,9 @@ def end_leftovers(out: Path) -> int:
     it started has the trial's folder in its environment, which Linux shows; elsewhere nothing is found.
     """
     told = f"{trial_module.OUT}={out}".encode(errors="surrogateescape")
-    return sum(kill_if(int(path.name), told) for path in Path("/proc").glob("[0-9]*"))
+    with suppress(FileNotFoundError), os.scandir("/proc") as found:
+        return sum(kill_if(int(one.name), told) for one in found if one.name.isdecimal())
+    return 0
 
 
 def memory_of_group(group: int) -> int:

@@ -14,6 +14,7 @@ from stepladder.studies.design.sweeps import AxisRecord, Value, parse_axes
 from stepladder.studies.design.trials import CommandTrial
 from stepladder.studies.files.records import SavedStudy, TrialResult
 from stepladder.studies.files.store import load_study, read_result, write_results
+from stepladder.studies.proposals import DATABASE, Search
 from stepladder.studies.scores.command_record import Origin, Points, make_sweep_record
 from stepladder.studies.scores.commands import CommandPlan
 from stepladder.studies.scores.running import (
@@ -24,7 +25,7 @@ from stepladder.studies.scores.running import (
     owning,
     run_commands,
 )
-from stepladder.studies.search import DATABASE, PointRunner, ProposedPoint, Search, begin_search, search_points
+from stepladder.studies.search import PointRunner, ProposedPoint, begin_search, search_points
 from stepladder.studies.sweep import Grid, refuse_many
 
 

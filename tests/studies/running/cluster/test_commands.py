@@ -15,7 +15,7 @@ from stepladder.errors import StudyError
 from stepladder.studies.design.rules import Rules
 from stepladder.studies.files.records import Machine, SavedStudy
 from stepladder.studies.running.cluster.commands import OnCluster
-from stepladder.studies.running.cluster.session import Session
+from stepladder.studies.running.cluster.session import Session, process_of
 from stepladder.studies.scores.command_record import Origin, make_record
 from stepladder.studies.scores.commands import CommandPlan
 from stepladder.studies.scores.running import CommandCallbacks, CommandExecution, run_commands
@@ -80,6 +80,21 @@ def test_what_is_sent_is_there_and_what_a_run_leaves_comes_back(work: Path, tmp_
         assert (one.folder / "test-stdout.txt").read_text() == f'{{"test": 0.{one.seed}2}}\n'
         assert not (one.folder / "sent").exists()
     assert log.said == [f"Trials run on the Ray cluster at {session.address}: 2 nodes, 2 cores."]
+
+
+@pytest.mark.soak
+def test_slots_that_share_a_process_run_at_the_same_time(work: Path, tmp_path: Path, session: Session) -> None:
+    """Two of half a core on each node: each waits until all four have begun."""
+    (work / "meet.sh").write_text(
+        f"touch {tmp_path}/began-$$; n=0; while [ $(ls {tmp_path} | grep -c began) -lt 4 ] && [ $n -lt 600 ]; "
+        "do sleep 0.1; n=$((n + 1)); done; echo '{\"test\": 0.5}'\n"
+    )
+    on, log = OnCluster(session.address, cores=0.5), Log()
+    done = run("/bin/sh meet.sh {seed} {options}", tmp_path / "s", on, log)
+    assert [one[2:] for one in scores(done)] == [("finished", None, 0.5)] * 4
+    slots = [place.actor for places in session.slots.values() for place in places]
+    assert len({id(process_of(slot)) for slot in slots}) == 2
+    assert sum(one.result.retries for one in done.trials) == 0
 
 
 @pytest.mark.soak

@@ -16,7 +16,7 @@ import pytest
 from stepladder.errors import StudyError
 from stepladder.studies.running.cluster import handing_out as module
 from stepladder.studies.running.cluster.handing_out import HandingOut, Place, Said, Task
-from stepladder.studies.running.cluster.session import Moved, Session
+from stepladder.studies.running.cluster.session import Moved, Session, SharedSlot
 from stepladder.training.stop import Stop, Stopped
 
 
@@ -168,6 +168,24 @@ def carry_out(out: HandingOut, tasks: Sequence[Task]) -> list[Said]:
 
 def ended(said: Sequence[Said]) -> Counter[str]:
     return Counter(one.task.name for one in said if one.ended and one.ended["how"] == "handed back")
+
+
+def test_a_slot_that_is_free_begins_its_next_task_before_what_came_is_taken() -> None:
+    """Who owns the study writes files then, for a second perhaps."""
+    world = World()
+    begun = [len(world.begun) for said in world.out(want=1).run(world.tasks(3)) if said.ended]
+    assert begun == [2, 3, 3]
+
+
+def test_slots_that_share_a_process_end_with_what_a_call_left_in_one_of_them() -> None:
+    world = World()
+    process, other = Actor(world, "n", "k", None), Actor(world, "m", "k", None)
+    places = [Place(SharedSlot(process, 0), "n", "k"), Place(SharedSlot(process, 1), "n", "k"), Place(other, "m", "k")]
+    places[0].task = world.task("of a call that ended in the middle")
+    out = world.out(want=1, places=places)
+    assert ended(carry_out(out, world.tasks(2))) == Counter(["t0", "t1"])
+    assert [place.node for place in places] == ["m"]
+    assert [slot.process for slot in cast("list[SharedSlot]", world.ended)] == [process, process]
 
 
 def test_each_task_is_told_of_and_ends_once() -> None:

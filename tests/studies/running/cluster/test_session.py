@@ -8,6 +8,8 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +19,15 @@ import pytest
 
 from stepladder.errors import StudyError
 from stepladder.studies.running.cluster import session as module
-from stepladder.studies.running.cluster.session import Session, connect, disconnect, ending, refuse_other_stepladder
+from stepladder.studies.running.cluster.session import (
+    Session,
+    SharedSlot,
+    connect,
+    disconnect,
+    ending,
+    process_of,
+    refuse_other_stepladder,
+)
 
 
 def node(name: str, cores: float, gpus: float = 0.0, memory: float = 8e9, alive: bool = True) -> dict[str, Any]:
@@ -283,6 +293,54 @@ def test_a_local_ray_that_does_not_start_is_one_sentence(ray: Ray, error: Except
     with pytest.raises(StudyError) as caught:
         connect("auto")
     assert str(caught.value) == f"the Ray cluster at this machine cannot be used: {error}"
+
+
+class Actors:
+    """What makes actors, and notes with which options and arguments."""
+
+    def __init__(self, ray: Ray, free: float) -> None:
+        self.made: list[tuple[str, float, tuple[Any, ...]]] = []
+        self.asked: list[tuple[Any, ...]] = []
+        ray.remote = lambda kind: SimpleNamespace(  # type: ignore[attr-defined]
+            options=lambda **options: SimpleNamespace(remote=partial(self._make, kind.__name__, options["num_cpus"]))
+        )
+        ray.available_resources = lambda: {"CPU": free}  # type: ignore[attr-defined]
+
+    def _make(self, kind: str, cpus: float, *arguments: Any) -> Any:
+        self.made.append((kind, cpus, arguments[1:]))
+        number = len(self.made)
+        ask = SimpleNamespace(remote=lambda asked: self.asked.append((number, *asked)))
+        return SimpleNamespace(number=number, ask=ask)
+
+
+def test_slots_for_commands_share_processes_where_the_cluster_is_free(ray: Ray) -> None:
+    ray.there = [node("head", 0), node("a", 20), node("b", 1)]
+    actors, session = Actors(ray, free=21), Session(ray, "x", started=False, connected=False)
+    slots = list(islice(session.make_slots(0.5, 38, 60.0), 40))
+    # Of the 38, 16, 16 and 6 on the first node, which has room for 40; then one by one.
+    hosts = [("SlotHost", 8.0), ("SlotHost", 8.0), ("SlotHost", 3.0)]
+    assert [(kind, cpus) for kind, cpus, _ in actors.made] == [*hosts, ("Slot", 0.5), ("Slot", 0.5)]
+    slots[17].call.remote("one", 2)
+    slots[0].listen.remote(1.0)
+    assert actors.asked == [(2, 1, "call", ("one", 2)), (1, 0, "listen", (1.0,))]
+    assert process_of(slots[0]) is process_of(slots[15])
+    assert process_of(slots[0]) is not process_of(slots[16])
+    assert process_of(slots[-1]) is slots[-1]
+
+
+def test_where_others_have_cores_each_slot_has_a_process_of_its_own(ray: Ray) -> None:
+    actors, session = Actors(ray, free=5), Session(ray, "x", started=False, connected=False)
+    list(islice(session.make_slots(1, 6, 60.0), 6))
+    assert actors.made == [("Slot", 1, (None, 60.0))] * 6
+
+
+def test_a_process_of_several_slots_is_ended_once() -> None:
+    closed = []
+    process = SimpleNamespace(close=SimpleNamespace(remote=lambda: closed.append("close")))
+    ray: Any = SimpleNamespace(wait=lambda *_, **__: None, kill=closed.append)
+    session = Session(ray, "x", started=False, connected=False)
+    session.end_slots([SharedSlot(process, 0), SharedSlot(process, 1)])
+    assert closed == ["close", process]
 
 
 def test_closing_ends_the_slots_of_all_calls() -> None:

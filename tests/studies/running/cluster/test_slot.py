@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,8 @@ from stepladder.studies.running.cluster import scratch as scratch_module
 from stepladder.studies.running.cluster import slot as module
 from stepladder.studies.running.cluster.asking import order_of
 from stepladder.studies.running.cluster.scratch import VARIABLE, unpack
-from stepladder.studies.running.cluster.slot import OUT_PLACE, Report, Slot, as_ended
-from stepladder.studies.running.commands import CommandCall, Ended, Limits
+from stepladder.studies.running.cluster.slot import OUT_PLACE, Report, Slot, SlotHost, as_ended
+from stepladder.studies.running.commands import CommandCall, Ended, Limits, end_leftovers
 from stepladder.studies.running.execution import Execution, Job
 from stepladder.studies.running.jobs import run_jobs
 from stepladder.studies.running.shared_memory import describe_jobs
@@ -433,6 +434,35 @@ def test_closing_ends_what_runs_and_removes_the_folder(around: Around) -> None:
     assert not folder.exists()
     with pytest.raises(ProcessLookupError):
         os.kill(pids[0], 0)
+    around.slot = Slot("session")  # closed by the fixture
+
+
+def test_slots_of_one_process_are_each_at_a_run_of_their_own(around: Around) -> None:
+    around.slot.close()  # it has the folder of this process
+    host = SlotHost("session", 3)
+
+    def ask(number: int, what: str, *arguments: Any) -> Any:
+        return host.ask((number, what, arguments))
+
+    try:
+        where = str(Path.cwd())
+        for number, words in enumerate(["sleep 3600", "echo second"]):
+            one = replace(call(*SHELL, words), name=f"t{number}")
+            ask(number, "call", one, Limits(), {}, {}, where, 0.0)
+        report = ask(1, "listen", 20.0)
+        assert report["files"]["stdout.txt"] == b"second\n"
+        assert ask(2, "listen", 0.0)["ended"] == {"how": "idle"}
+        assert ask(0, "listen", 0.0)["ended"] is None, "that of another slot goes on"
+        ask(0, "kill")
+        assert as_ended(ask(0, "listen", 20.0)["ended"]["command"]).code == -signal.SIGKILL
+        assert ask(0, "about") == ask(1, "about")
+        last = replace(call(*SHELL, "sleep 3600"), name="last")
+        ask(2, "call", last, Limits(), {}, {}, where, 0.0)
+        folder = around.folder
+    finally:
+        host.close()
+    assert not folder.exists()
+    assert end_leftovers(folder) == 0, "what ran has ended"
     around.slot = Slot("session")  # closed by the fixture
 
 

@@ -19,6 +19,8 @@ from stepladder.training.stop import Stop
 
 #: A run whose node is lost so often has failed: it may be what takes the nodes down.
 _LOSSES = 10
+#: Seconds between two checkpoints that a run sends, at least.
+_CHECKPOINT_SECONDS = 60.0
 #: Seconds that a slot keeps what it has to say, where a run ends at once.
 _WAIT = 2.0
 
@@ -84,12 +86,14 @@ class ClusterSlots:
         session.tell(self.tell)
         sent = self._sent()
         named = {call.name: call for call in calls}
-        making = partial(session.make_slot, self.how.cores, self.how.gpus, 0, 60.0)
-        room = session.slots_for_each(self.how.cores, self.how.gpus)
+        want = self.slots or max(1, session.slots_for_each(self.how.cores, self.how.gpus))
+        # Ray tells a process which GPUs are its own, so that those who take any share none.
+        shared = session.make_slots(self.how.cores, min(want, len(calls)), _CHECKPOINT_SECONDS)
+        alone = partial(session.make_slot, self.how.cores, self.how.gpus, 0, _CHECKPOINT_SECONDS)
         out = HandingOut(
             session,
-            self.slots or max(1, room),
-            making,
+            want,
+            alone if self.how.gpus else partial(next, shared),
             self.stop,
             self.tell,
             refuse_other_stepladder,
@@ -100,7 +104,8 @@ class ClusterSlots:
             call = named[said.task.name]
             folder = call.inner.parent
             for name, content in said.files.items():
-                replace_bytes(within(folder, name), content, within=folder)
+                # Here a command writes them itself, and syncs nothing.
+                replace_bytes(within(folder, name), content, within=folder, durable=False)
             if said.ended is None:
                 continue
             self.ran[call.name] = (said.place.node, said.task.retries)

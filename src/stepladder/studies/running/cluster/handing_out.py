@@ -8,7 +8,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from stepladder.errors import StudyError
-from stepladder.studies.running.cluster.session import Session
+from stepladder.studies.running.cluster.session import Session, process_of
 from stepladder.training.stop import Stop
 
 #: Seconds that an answer of a slot may take where nothing happens.
@@ -120,9 +120,13 @@ class HandingOut:
             StudyError: a node cannot be used.
         """
         self._todo = list(tasks)
-        for place in [one for one in self.places if one.task is not None]:  # of a call that ended in the middle
+        # Of a call that ended in the middle; slots that share a process end with it.
+        left = {id(process_of(place.actor)) for place in self.places if place.task is not None}
+        ending = [place for place in self.places if id(process_of(place.actor)) in left]
+        for place in ending:
             self.places.remove(place)
-            self.session.end_slots([place.actor])
+        if ending:
+            self.session.end_slots([place.actor for place in ending])
         for place in self.places:
             if not place.kind and place not in self._asked.values():  # it had no machine yet when an earlier call ended
                 self._asked[place.actor.about.remote()] = place
@@ -223,6 +227,8 @@ class HandingOut:
             return
         if said["ended"] is not None:
             place.task = None
+            if not self.stop.wanted():
+                self._assign()  # before the owner writes what came, which may take a second: the slot need not wait
         else:
             self._ask(place)
         self.session.moved.from_nodes += sum(map(len, said["lines"])) + sum(map(len, said["files"].values()))

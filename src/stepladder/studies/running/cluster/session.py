@@ -22,10 +22,14 @@ from stepladder.datasets.cache import cache_folder
 from stepladder.errors import StudyError, missing_extra
 from stepladder.studies.files.processor import processor_name
 from stepladder.studies.running.cluster.address import AUTO
-from stepladder.studies.running.cluster.slot import Slot
+from stepladder.studies.running.cluster.slot import Slot, SlotHost
 
 #: Bytes of one piece of an array in the object store: small against any store, large against the cost of a piece.
 _PIECE = 32_000_000
+#: Calls of a slot at the same time: it is listened to, and may be told to stop and to end.
+_CALLS = 4
+#: Slots for commands that one process has at most.
+_MOST_A_PROCESS = 16
 #: Bytes that the object store of this machine's own cluster may take; what does not fit is spilled to disk by Ray.
 _OWN_STORE = 500_000_000
 #: Seconds that the head of a cluster has to take a connection.
@@ -63,6 +67,39 @@ class Moved:
     to_nodes: int = 0
     from_nodes: int = 0
     seconds: float = 0.0
+
+
+class SharedSlot:
+    """One of several slots of a process on a node, asked as one is that has a process of its own.
+
+    Args:
+        process: the actor of a :class:`~stepladder.studies.running.cluster.slot.SlotHost`.
+        number: of the slot there.
+    """
+
+    def __init__(self, process: Any, number: int) -> None:
+        self.process, self._number = process, number
+
+    def __getattr__(self, what: str) -> _Asked:
+        return _Asked(self.process, self._number, what)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A method of one of several slots."""
+
+    process: Any
+    number: int
+    what: str
+
+    def remote(self, *arguments: Any) -> Any:
+        """Return what Ray will answer."""
+        return self.process.ask.remote((self.number, self.what, arguments))
+
+
+def process_of(slot: Any) -> Any:
+    """Return the actor that a slot lives in, by itself or with others."""
+    return slot.process if isinstance(slot, SharedSlot) else slot
 
 
 @dataclass
@@ -202,9 +239,35 @@ class Session:
             cpus, gpus, memory: that it takes: cores, a share of GPUs, bytes.
         """
         actor = self.ray.remote(Slot).options(
-            num_cpus=cpus, num_gpus=gpus, memory=memory or None, max_concurrency=4, max_restarts=0
+            num_cpus=cpus, num_gpus=gpus, memory=memory or None, max_concurrency=_CALLS, max_restarts=0
         )
         return actor.remote(self.name, None, checkpoint_seconds)
+
+    def make_slots(self, cpus: float, count: int, checkpoint_seconds: float) -> Iterator[Any]:
+        """Yield slots for commands without end, of which the first ``count`` share processes where they have room.
+
+        Where others use the cluster each has a process of its own: many cores at a time may never be free on one node.
+
+        Args:
+            cpus: cores that each takes.
+        """
+        rooms = [int(node.cores // cpus) for node in self.nodes()]
+        if self.ray.available_resources().get("CPU", 0.0) < sum(node.cores for node in self.nodes()):
+            rooms = []
+        for room in rooms:
+            for first in range(0, min(room, count), _MOST_A_PROCESS):
+                size = min(min(room, count) - first, _MOST_A_PROCESS)
+                if size > 1:
+                    host = self.ray.remote(SlotHost).options(
+                        num_cpus=size * cpus, max_concurrency=4 * size, max_restarts=0
+                    )
+                    process = host.remote(self.name, size, checkpoint_seconds)
+                    yield from (SharedSlot(process, number) for number in range(size))
+                else:
+                    yield self.make_slot(cpus, 0, 0, checkpoint_seconds)
+            count -= min(room, count)
+        while True:
+            yield self.make_slot(cpus, 0, 0, checkpoint_seconds)
 
     def places_for(self, made_for: str) -> list[Any]:
         """Return the places that were made for one kind of work, and end all others: they hold the cores it needs."""
@@ -215,13 +278,14 @@ class Session:
         return self.slots[made_for]
 
     def end_slots(self, slots: list[Any]) -> None:
-        """End the actors of slots with all that runs in them, and their scratch folders where their nodes are there."""
-        closing = [slot.close.remote() for slot in slots]
+        """End the processes of slots with all that runs in them, and their folders where their nodes are there."""
+        processes = list({id(process_of(slot)): process_of(slot) for slot in slots}.values())
+        closing = [process.close.remote() for process in processes]
         with suppress(Exception):  # of nodes that have gone
             self.ray.wait(closing, num_returns=len(closing), timeout=5)
-        for slot in slots:
+        for process in processes:
             with suppress(Exception):
-                self.ray.kill(slot)
+                self.ray.kill(process)
 
     def close(self) -> None:
         """End all slots, and the connection where it was made here."""
