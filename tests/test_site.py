@@ -74,6 +74,7 @@ def test_every_public_name_is_in_the_reference(pages: Path) -> None:
     assert sorted(listed) == sorted(stepladder.__all__)
 
 
+@pytest.mark.long
 def test_every_schema_takes_what_a_study_wrote(site: ModuleType) -> None:
     """The files of the newest kept study, by the schemas that are published."""
     import jsonschema

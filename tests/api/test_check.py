@@ -101,6 +101,7 @@ def test_a_missing_file_is_found_and_named(folder: Callable[[str], Path], kind: 
     assert check_folder(sound).holds
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_added_file_is_found_and_named(folder: Callable[[str], Path], kind: str) -> None:
     sound = folder(kind)
@@ -140,6 +141,7 @@ def test_what_only_a_copy_can_mend_is_not_repaired(folder: Callable[[str], Path]
             check_folder(sound, repair=True)
 
 
+@pytest.mark.long
 def test_a_broken_seed_of_a_bag_of_words_is_set_aside_and_fitted_again(folder: Callable[[str], Path]) -> None:
     for kind, inner in (("bag", "."), ("study", "bag-of-words")):
         sound = folder(kind)
@@ -165,6 +167,7 @@ def test_a_model_is_checked_by_its_training_and_without_it_can_only_be_loaded(fo
     assert not check_folder(alone).holds
 
 
+@pytest.mark.long
 def test_more_seeds_and_a_report_of_today_leave_a_sound_folder(folder: Callable[[str], Path]) -> None:
     images = sl.load_image_set("digits", limit=20)
     recipe = sl.RecipeOptions("small", "conv3-2 pool2 fc", settings={"epochs": 1}, rung="standardize")

@@ -175,6 +175,7 @@ def test_a_sweep_draws_what_its_runs_tell() -> None:
     assert Path("s/figures/curves.png").is_file()
 
 
+@pytest.mark.long
 def test_a_curve_of_a_command_reads_test_last_and_fits_a_law() -> None:
     # 90 % of guessing's error at first, then less by the fraction: 0.1 -> 0.55, 0.2 -> 0.65, 0.5 -> 0.75, 1 -> 0.85.
     Path("run.sh").write_text(
@@ -198,6 +199,7 @@ def test_a_curve_of_a_command_reads_test_last_and_fits_a_law() -> None:
     assert check_folder(curve.folder).holds
 
 
+@pytest.mark.long
 def test_runs_of_a_curve_that_fail_are_left_out_and_what_diverged_counts() -> None:
     Path("run.sh").write_text("""case $1 in 11) a=NaN;; 0.50) exit 3;; *) a=0.8;; esac; echo '{"test": '$a'}'\n""")
     run = "/bin/sh run.sh {fraction}{seed}"

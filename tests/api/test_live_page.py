@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
+import pytest
+
 import stepladder as sl
 from stepladder.api.job import LivePage
 from stepladder.studies.design.trials import Trial
@@ -13,6 +15,7 @@ from stepladder.studies.files.records import TrialResult
 from stepladder.studies.running.callbacks import CallbackList
 
 
+@pytest.mark.long
 def test_the_page_is_written_after_every_trial_and_says_how_far_it_is(
     small_study: Callable[..., sl.Study], tmp_path: Path
 ) -> None:

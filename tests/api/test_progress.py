@@ -3,6 +3,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 import stepladder as sl
@@ -20,6 +21,7 @@ def test_a_terminal_gets_bars_and_anything_else_gets_lines() -> None:
     assert type(make_progress(Console(file=io.StringIO()))) is PlainLines
 
 
+@pytest.mark.long
 def test_bars_show_rung_seed_epoch_speed_accuracy_and_time_left(
     digits: ImageSet, tiny_recipe: Callable[..., Recipe], here: sl.Execution, tmp_path: Path
 ) -> None:
@@ -99,6 +101,7 @@ def test_without_a_terminal_a_trial_has_one_line(
     ]
 
 
+@pytest.mark.long
 def test_a_slow_trial_has_a_line_a_minute(
     digits: ImageSet, tiny_recipe: Callable[..., Recipe], here: sl.Execution, tmp_path: Path
 ) -> None:

@@ -89,6 +89,7 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.long
 def test_sweep(
     stepladder: Callable[..., Any], few: ImageSet, tiny: sl.RecipeOptions, here: sl.Execution, tmp_path: Path
 ) -> None:
@@ -135,6 +136,7 @@ def test_train(
     assert f"{100 * trained.result.test_accuracy:.2f} % on test" in repr(trained)
 
 
+@pytest.mark.long
 def test_lr_range(
     stepladder: Callable[..., Any], few: ImageSet, tiny: sl.RecipeOptions, here: sl.Execution, tmp_path: Path
 ) -> None:
@@ -148,6 +150,7 @@ def test_lr_range(
     assert (tmp_path / "python/lr-range.csv").read_text() == (tmp_path / "command/lr-range.csv").read_text()
 
 
+@pytest.mark.long
 def test_plan(stepladder: Callable[..., Any], few: ImageSet, tiny: sl.RecipeOptions, here: sl.Execution) -> None:
     forecast = sl.plan(few, tiny, plan="add-one", seeds="auto", spread=0.01, execution=here, progress=False)
     asked = ("--plan", "add-one", "--seeds", "auto", "--sd", "1", "--json")
@@ -157,6 +160,7 @@ def test_plan(stepladder: Callable[..., Any], few: ImageSet, tiny: sl.RecipeOpti
     assert document["trials"] == {"fewest": forecast.fewest, "most": forecast.most}
 
 
+@pytest.mark.long
 def test_predict(stepladder: Callable[..., Any], small_study: Callable[..., sl.Study], tmp_path: Path) -> None:
     study = small_study()
     (tmp_path / "new").mkdir()
@@ -197,6 +201,7 @@ def test_check(stepladder: Callable[..., Any], small_study: Callable[..., sl.Stu
     assert sl.check(study.folder).holds
 
 
+@pytest.mark.long
 def test_bag_of_words(stepladder: Callable[..., Any], few: ImageSet, tmp_path: Path) -> None:
     bag = sl.bag_of_words(few, sl.BagOptions(words=10), seeds=1, out="python", progress=False)
     assert stepladder("bag-of-words", *DATA, "--words", "10", "--seeds", "1", "--out", "command").code == 0

@@ -28,6 +28,7 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.long
 def test_a_study_answers(small_study: Small) -> None:
     study = small_study()
     assert [effect.name for effect in study.effects] == ["standardize"]
@@ -39,6 +40,7 @@ def test_a_study_answers(small_study: Small) -> None:
     assert study.model.predict(np.zeros((8, 8), np.uint8)).names[0] in map(str, range(10))
 
 
+@pytest.mark.long
 def test_its_tables_are_data_frames(small_study: Small) -> None:
     study = small_study()
     trials = study.to_pandas()
@@ -53,6 +55,7 @@ def test_its_tables_are_data_frames(small_study: Small) -> None:
         study.to_pandas("verdicts")
 
 
+@pytest.mark.long
 def test_without_pandas_a_data_frame_says_how_to_get_it(small_study: Small, monkeypatch: pytest.MonkeyPatch) -> None:
     study = small_study()
     monkeypatch.setitem(sys.modules, "pandas", None)
@@ -60,6 +63,7 @@ def test_without_pandas_a_data_frame_says_how_to_get_it(small_study: Small, monk
         study.to_pandas()
 
 
+@pytest.mark.long
 def test_it_is_printed_as_on_a_terminal_and_shown_in_a_notebook(small_study: Small) -> None:
     study = small_study()
     text = str(study)
@@ -118,6 +122,7 @@ def test_every_result_has_a_short_repr(
     assert not long
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["pair", "pairs", "dataset"])
 def test_images_may_be_held_by_the_program(
     kind: str, few: ImageSet, tiny: sl.RecipeOptions, here: sl.Execution
@@ -252,6 +257,7 @@ def test_it_is_silent_when_told_and_says_how_far_it_is_otherwise(
     assert "[4/4] standardize, seed 1: val" in err
 
 
+@pytest.mark.long
 def test_callbacks_of_ones_own_are_told(small_study: Small) -> None:
     class Counting(sl.Callbacks):
         epochs = 0
@@ -264,6 +270,7 @@ def test_callbacks_of_ones_own_are_told(small_study: Small) -> None:
     assert counting.epochs == 4 * 2  # the untrained network, and one epoch
 
 
+@pytest.mark.long
 def test_the_second_call_trains_nothing(small_study: Small, capfd: pytest.CaptureFixture[str]) -> None:
     first = small_study()
     again = small_study(progress=True)
@@ -319,6 +326,7 @@ sl.study(
 """
 
 
+@pytest.mark.long
 def test_ctrl_c_keeps_a_checkpoint_and_says_how_to_go_on(terminal: Terminal, tmp_path: Path) -> None:
     printed = tmp_path / "printed"
     pid = terminal.start(tmp_path, program=LONG)

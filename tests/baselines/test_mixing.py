@@ -62,6 +62,7 @@ def test_the_same_images_give_the_same_figures_and_a_test_split_changes_none():
     assert measure_mixing(images) == measure_mixing(replace(images, splits={**images.splits, "test": test}))
 
 
+@pytest.mark.long
 def test_larger_images_are_seen_through_frozen_layers():
     images = objects(12, 3)
     train = images.splits["train"]

@@ -53,6 +53,7 @@ def test_test_images_are_never_among_those_that_score():
         hold_out(images, 0)
 
 
+@pytest.mark.long
 def test_each_candidate_scores_what_it_says():
     """Worked out once more from weights that the loop left at each epoch's end; batch norm and dropout are on."""
     recipe = load_recipe("small").model_copy(update={"epochs": 3})

@@ -19,6 +19,7 @@ def coverage() -> PoolCoverage:
     return found
 
 
+@pytest.mark.long
 def test_a_new_set_is_held_where_the_usual_formula_fails(coverage: PoolCoverage) -> None:
     assert 0.92 < coverage.new_set < 0.97
     assert coverage.usual < coverage.new_set - 0.03

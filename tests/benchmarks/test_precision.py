@@ -16,6 +16,7 @@ CPU = choose_compute("cpu", "bfloat16", threads=1)
 DIGITS = make_splits(load_image_set("digits"))
 
 
+@pytest.mark.long
 def test_gradients_of_both_precisions_lie_where_their_digits_end():
     """With dropout and batch norm on: another mask would be as far away as another batch."""
     seen = []

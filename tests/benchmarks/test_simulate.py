@@ -50,6 +50,7 @@ def test_the_promises_hold_however_seeds_are_added(rates: list[SimulatedRates]) 
         assert one.power == pytest.approx(0.8, abs=0.04)
 
 
+@pytest.mark.long
 def test_power_and_forecasts_are_as_promised() -> None:
     promises = simulate_promises(studies=4000)
     assert promises.at_five > 0.61
@@ -86,6 +87,7 @@ def test_a_broken_promise_is_named(rates: list[SimulatedRates]) -> None:
     ]
 
 
+@pytest.mark.long
 def test_intervals_that_are_not_adjusted_would_be_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(simulate, "_LEVEL", 0.05)
     unadjusted = next(iter(simulate_verdicts(studies=2000)))

@@ -49,6 +49,7 @@ def test_all_that_needs_no_installation_trains_the_same_network() -> None:
     assert speed.product_shares(speed.alone) == [speed.alone.images_per_second[0] * speed.flop_an_image / 1e12]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name",
     [pytest.param("notebook", marks=pytest.mark.soak), pytest.param("tensors", marks=pytest.mark.soak), "stepladder"],

@@ -25,6 +25,7 @@ def test_one_way_to_use_the_cores(stepladder):
     assert past_readings() == ()
 
 
+@pytest.mark.long
 def test_what_it_trains_is_no_plan_of_the_users(stepladder, monkeypatch):
     def reading(*_):
         digits = make_splits(load_image_set("digits", limit=40))

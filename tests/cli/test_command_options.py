@@ -17,6 +17,7 @@ RUNGS = ("--rung", "base:", "--rung", "+more:5")
 CURVE = """/bin/sh -c 'case {fraction} in 1) a=81;; *) a=725;; esac; echo {{\\"test\\": 0.${{a}}{seed}}}'"""
 
 
+@pytest.mark.long
 def test_a_command_is_run_for_every_rung_and_seed(stepladder: Call) -> None:
     outcome = stepladder("study", "--run", RUN, *RUNGS, "--seeds", "2", "--out", "s", "--workers", "2", "--json")
     assert outcome.code == 0, outcome.err
@@ -48,6 +49,7 @@ def test_sizes_are_in_points_and_scores_in_their_unit(stepladder: Call) -> None:
     assert saved["scores"]["diverged"] == 0.1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -114,6 +116,7 @@ def test_auto_adds_seeds_up_to_a_number(stepladder: Call) -> None:
     assert "Not all is decided: the look at 5 seeds takes 4 runs, 6 ended before." in outcome.out
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -31,6 +31,7 @@ def test_a_curve_stops_by_itself_and_goes_on(stepladder: Call) -> None:
     assert len(list(Path("studies/digits-curve/trials").glob("*/result.json"))) == 4
 
 
+@pytest.mark.long
 def test_its_folder_is_named_by_the_data_alone(stepladder: Call) -> None:
     small = ("--epochs", "1", "--limit", "13", "--seeds", "1", "--network", "conv3-2 pool2 fc")
     assert stepladder("curve", "digits", *small).code == 0

@@ -129,6 +129,7 @@ def test_a_trained_model_and_its_picture(stepladder: Call, tmp_path: Path) -> No
     assert "a network built for 1×8×8 cannot read 1×16×16" in refused.err
 
 
+@pytest.mark.long
 def test_the_arithmetic_alone_imports_neither_torch_nor_other_heavy_things() -> None:
     code = (
         "import sys; from stepladder.cli import run\n"

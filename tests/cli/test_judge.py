@@ -35,6 +35,7 @@ def test_columns_are_shown_before_what_they_say(stepladder: Call) -> None:
     assert Path("studies/scores-judged/report.html").is_file()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("table")
 def test_exit_codes_are_those_of_a_gate(stepladder: Call) -> None:
     assert stepladder("judge", "scores.csv", "--require", "helped").code == 0

@@ -64,6 +64,7 @@ def test_a_study_chooses_judges_and_shows_by_the_recall_of_a_class(stepladder: C
     assert "val_score,test_score" in rows[0]
 
 
+@pytest.mark.long
 def test_the_epoch_that_is_kept_is_the_best_by_that_metric(stepladder: Call, uneven: str) -> None:
     command = ("train", uneven, "--epochs", "6", "--select", "best-val", "--json")
     result = json.loads(stepladder(*command, "--metric", "recall:odd", "--out", "by-recall").out)

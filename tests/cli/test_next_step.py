@@ -22,6 +22,7 @@ def printed(text: str, verb: str) -> list[str]:
     return shlex.split(line)[1:]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", [pytest.param(("--precision", "float32"), marks=pytest.mark.soak), ()])
 def test_the_best_point_of_a_sweep_is_trained_to_the_bit_and_studied(stepladder: Call, how: tuple[str, ...]) -> None:
     rates = ("--over", "optimizer.lr=0.001,0.2", "--over", "batch_size=16,32", "--seeds", "1")
@@ -74,6 +75,7 @@ def test_what_a_range_test_suggests_is_trained_with_its_schedule(stepladder: Cal
     assert stepladder("check", "studies/digits-lr-range").code == 0
 
 
+@pytest.mark.long
 def test_where_nothing_learned_there_is_no_next_command(stepladder: Call) -> None:
     swept = stepladder("sweep", "digits", "--over", "optimizer.lr=1e-9,1e-8", *SMALL, "--seeds", "1", "--out", "out")
     assert "  stepladder " not in swept.out

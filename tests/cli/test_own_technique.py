@@ -64,6 +64,7 @@ def test_in_a_study_it_is_a_failed_trial(stepladder: Call, command: tuple[str, .
     assert {result["failure"] for result in results if result["status"] == "failed"} == {SENTENCE}
 
 
+@pytest.mark.long
 def test_a_sweep_does_not_say_that_it_diverged(stepladder: Call) -> None:
     outcome = stepladder("sweep", "digits", "--over", "optimizer.lr=0.1,0.01", "--epochs", "1", "--seeds", "1", *FAST)
     text = " ".join(outcome.out.split())
@@ -74,6 +75,7 @@ def test_a_sweep_does_not_say_that_it_diverged(stepladder: Call) -> None:
     assert "iverged" not in text
 
 
+@pytest.mark.long
 def test_a_curve_counts_it(stepladder: Call) -> None:
     outcome = stepladder("curve", "digits", "--epochs", "1", "--seeds", "1", *FAST)
     assert outcome.code == 1

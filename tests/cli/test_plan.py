@@ -22,6 +22,7 @@ def test_a_plan_says_what_would_run_and_find_and_runs_nothing(stepladder: Call, 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_declared_looks_are_listed(stepladder: Call) -> None:
     outcome = stepladder("plan", "digits", *SMALL, "--seeds", "auto", "--max-seeds", "5", "--json")
     assert "Looks at 3 and 5 seeds: 18 to 30 trials" in outcome.err
@@ -32,6 +33,7 @@ def test_declared_looks_are_listed(stepladder: Call) -> None:
     assert [look["seeds"] for look in document["study"]["looks"]] == [3], "the next ones follow from it"
 
 
+@pytest.mark.long
 def test_one_seed_finds_nothing(stepladder: Call) -> None:
     outcome = stepladder("plan", "digits", *SMALL, "--seeds", "1")
     assert "With 1 seed, no difference can be found: one seed shows no spread." in outcome.out

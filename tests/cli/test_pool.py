@@ -23,6 +23,7 @@ def atlas(stepladder: Call) -> Path:
     return Path("atlas")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("atlas")
 def test_the_answer_is_printed_and_the_report_written(stepladder: Call) -> None:
     outcome = stepladder("pool", "atlas")
@@ -38,6 +39,7 @@ def test_the_answer_is_printed_and_the_report_written(stepladder: Call) -> None:
     assert len(list(Path("pool/figures").iterdir())) == 8
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("atlas")
 def test_json_fits_the_schema_that_is_printed(stepladder: Call) -> None:
     schema = json.loads(stepladder("pool", "--schema").out)

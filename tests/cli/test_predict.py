@@ -99,6 +99,7 @@ def test_one_line_an_image_and_the_share_that_is_right(trial, test_images, capsy
     assert "of 24 in folders named after their class are right" in lines[-1]
 
 
+@pytest.mark.long
 def test_probabilities_are_calibrated_or_said_not_to_be(trial, exported, test_images, tmp_path, capsys):
     files = [str(path) for path in sorted((test_images / "3").iterdir())]
     temperature = json.loads((trial / "result.json").read_text())["model_temperature"]
@@ -403,6 +404,7 @@ def test_the_pixels_of_a_prediction_survive_any_container(trial, test_images):
     np.testing.assert_array_equal(model.predict(files).probabilities, model.predict(arrays).probabilities)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("pictures_rendered")
 def test_an_explanation_is_a_picture(trial, exported, test_images, tmp_path, capsys):
     pytest.importorskip("captum", reason="the extra 'explain' is not installed")

@@ -114,6 +114,7 @@ def test_every_technique(name, sets, tmp_path, capsys):
     train_and_ask(recipe, images, files, tmp_path / "out", capsys)
 
 
+@pytest.mark.long
 def test_the_images_are_learned_a_little(sets, tmp_path, capsys):
     """Else all would agree on one class, and the tests above would compare nothing."""
     images, files = sets[12]

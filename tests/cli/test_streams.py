@@ -152,6 +152,7 @@ def test_an_error_that_nobody_reads_keeps_its_code(command: str) -> None:
     assert ended(command) == ([2, 0], "")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
 def test_closed_outputs_are_no_error(closed: str) -> None:
     assert ended(f"stepladder techniques {closed} </dev/null")[0] == [0]

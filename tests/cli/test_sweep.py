@@ -37,6 +37,7 @@ def test_a_sweep_in_one_command_and_again(stepladder: Call) -> None:
     assert (folder / "results.csv").read_text().count("\n") == 5
 
 
+@pytest.mark.long
 def test_json_is_the_only_thing_on_stdout(stepladder: Call) -> None:
     outcome = stepladder("sweep", "digits", *RATES, *SMALL, "--out", "out", "--json")
     document = json.loads(outcome.out)
@@ -47,6 +48,7 @@ def test_json_is_the_only_thing_on_stdout(stepladder: Call) -> None:
     assert "[2/2] optimizer.lr=0.1, seed 0" in outcome.err
 
 
+@pytest.mark.long
 def test_a_failed_trial_is_exit_code_1(stepladder: Call) -> None:
     outcome = stepladder("sweep", "digits", "--over", "optimizer.lr=0.1,1e30", *SMALL)
     assert outcome.code == 1
@@ -129,6 +131,7 @@ def test_the_command_that_goes_on_shows_no_password(stepladder: Call, monkeypatc
     assert "secret" not in outcome.out + outcome.err
 
 
+@pytest.mark.long
 def test_its_trials_can_be_watched(stepladder: Call) -> None:
     pytest.importorskip("tensorboard", reason="the extra 'track' is not installed")
     assert stepladder("sweep", "digits", *RATES, *SMALL, "--out", "out", "--track", "tensorboard").code == 0

@@ -114,6 +114,7 @@ def test_a_sheet_is_drawn(stepladder: Call) -> None:
     assert "rotate.degrees is 900; it must be 0 to 180" in wrong.err
 
 
+@pytest.mark.long
 def test_one_of_one_s_own_from_template_to_result(stepladder: Call) -> None:
     assert stepladder("techniques", "new", "Blur").code == 0
     assert "blur some training images" in " ".join(

@@ -28,6 +28,7 @@ def test_a_model_folder_is_left_and_its_accuracy_is_the_one_printed(stepladder: 
     assert model.class_names == tuple("0123456789")
 
 
+@pytest.mark.long
 def test_again_it_trains_nothing(stepladder: Call) -> None:
     command = ("train", "digits", "--epochs", "1", "--limit", "20", "--out", "out")
     first, second = stepladder(*command), stepladder(*command)
@@ -37,6 +38,7 @@ def test_again_it_trains_nothing(stepladder: Call) -> None:
     assert first.out.splitlines()[-1] == second.out.splitlines()[-1] == "Model: out/model"
 
 
+@pytest.mark.long
 def test_test_stays_unread_where_that_is_wanted(stepladder: Call) -> None:
     command = ("train", "digits", "--epochs", "1", "--limit", "20", "--out", "out")
     outcome = stepladder(*command, "--no-test", "--json")
@@ -75,6 +77,7 @@ def test_another_seed_does_not_overwrite(stepladder: Call) -> None:
     assert "out holds another result, which would be lost; choose another folder with --out" in outcome.err
 
 
+@pytest.mark.long
 def test_size_and_channels_are_chosen_and_always_said(stepladder: Call) -> None:
     command = ("train", "digits", "--epochs", "1", "--limit", "20")
     assert "200 images of 8×8 pixels, gray, 10 classes" in stepladder(*command, "--out", "a").out
@@ -140,6 +143,7 @@ def test_it_stops_by_itself_and_goes_on_to_the_same_bits(stepladder: Call) -> No
     assert weights == Path("undisturbed/model/model.safetensors").read_bytes()
 
 
+@pytest.mark.long
 def test_it_goes_on_under_other_conditions_only_where_that_is_wanted(
     stepladder: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

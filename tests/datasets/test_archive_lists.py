@@ -169,6 +169,7 @@ HARMS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("harm", HARMS)
 def test_a_damaged_list_is_made_again_and_that_is_said(tmp_path, photos, own_cache, harm):
     path = packed(tmp_path / "a.tar", photos)

@@ -278,6 +278,7 @@ def test_what_was_not_used_for_longest_makes_room(tmp_path, own_cache, monkeypat
     assert files_of(old)  # and comes back
 
 
+@pytest.mark.long
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from(["a.zip", "a.tar", "a.tgz"]),

@@ -347,6 +347,7 @@ def start(log: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", textwrap.dedent(PROGRAM), str(log)])
 
 
+@pytest.mark.long
 def test_two_processes_decode_once(tmp_path):
     log = tmp_path / "log"
     processes = [start(log) for _ in range(3)]
@@ -354,6 +355,7 @@ def test_two_processes_decode_once(tmp_path):
     assert log.read_text() == "decoded\n"
 
 
+@pytest.mark.long
 def test_a_kill_at_any_moment_leaves_the_set_whole_or_absent(tmp_path, empty_cache):
     log, folder = tmp_path / "log", empty_cache / "decoded-1"
     random = np.random.default_rng(0)

@@ -193,6 +193,7 @@ def test_a_folder_says_what_was_done_and_suggests_patients(tmp_path):
     np.testing.assert_array_equal(found.splits["train"].images, named.splits["train"].images)
 
 
+@pytest.mark.long
 def test_what_was_done_is_kept_with_the_decoded_images(tmp_path):
     folder = write_patients(tmp_path / "scans", patients=6, each=20)
     assert load_image_set(folder).notes == load_image_set(folder).notes
@@ -215,6 +216,7 @@ def test_a_model_reads_them_by_the_same_decoder(tmp_path):
     np.testing.assert_array_equal(pixels[0], decode_image((tmp_path / "a.dcm").read_bytes()))
 
 
+@pytest.mark.long
 def test_without_pydicom_one_sentence_counts_the_files_and_says_what_to_install(tmp_path, monkeypatch):
     folder = write_patients(tmp_path / "scans", patients=6, each=20)
     (tmp_path / "scans" / "a" / "damaged.dcm").write_bytes(b"no image")

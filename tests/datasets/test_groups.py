@@ -44,6 +44,7 @@ def are_apart(*splits: Split | None) -> bool:
     return len(found) == len(splits) and sum(map(len, found)) == len(set().union(*found))
 
 
+@pytest.mark.long
 def test_eighty_objects_are_remembered_where_shots_mix_and_not_where_they_are_kept_apart(tmp_path):
     shots = write_objects(tmp_path / "shots")
     mixed = make_splits(load_image_set(str(shots)))
@@ -114,6 +115,7 @@ def test_first_groups_in_the_order_of_their_first_image():
     assert first_groups(labels, groups, 1).tolist() == [0, 1, 2, 3]
 
 
+@pytest.mark.long
 @settings(max_examples=60, deadline=None)
 @given(
     st.integers(0, 1000),
@@ -218,6 +220,7 @@ def test_one_image_of_a_group_that_is_tested_is_one_image():
     assert found.line.startswith(f"Leak check: {one}.")
 
 
+@pytest.mark.long
 def test_copies_inside_one_split_are_drawn_together():
     rng = np.random.default_rng(2)
     pictures = rng.integers(0, 256, (60, 16, 16, 3), dtype=np.uint8)

@@ -105,6 +105,7 @@ def test_one_shorter_side_is_said_once(tmp_path):
     assert "Image sizes differ (shorter side 100 pixels): " in load_image_set(root).notes[-1]
 
 
+@pytest.mark.long
 def test_what_was_decided_is_kept_with_the_decoded_images(tmp_path, monkeypatch):
     root = str(write(tmp_path / "set", classes(*[(100, 200)] * 60)))
     first = load_image_set(root)

@@ -33,6 +33,7 @@ def suspected(split: Split, names: list[str]) -> bool:
     return bool(suspect_groups({"train": split}, {"train": names}))
 
 
+@pytest.mark.long
 def test_the_eighty_objects_name_themselves_and_the_command_that_is_given_keeps_them_apart(tmp_path):
     folder = str(write_objects(tmp_path / "shots"))
     note = load_image_set(folder).notes[0]

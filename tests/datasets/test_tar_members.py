@@ -99,6 +99,7 @@ def test_a_member_that_claims_more_than_there_is():
         read(bytes(content))
 
 
+@pytest.mark.long
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 6000), st.integers(0, 7)), max_size=3), st.integers(0, 6000), st.booleans())
 def test_fuzzed_archives_give_members_within_them_or_a_sentence(flips, cut, pax):

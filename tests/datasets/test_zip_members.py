@@ -149,6 +149,7 @@ def test_one_file_in_another_as_in_bombs():
         found(bytes(content))
 
 
+@pytest.mark.long
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 600), st.integers(0, 255)), max_size=4), st.integers(0, 80))
 def test_fuzzed_ones_are_read_or_a_sentence(changes, cut):

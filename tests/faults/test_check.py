@@ -80,6 +80,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str, str]] = {
 }
 
 
+@pytest.mark.long
 def test_a_sound_study_has_no_fault(stepladder, study: Path) -> None:
     done = stepladder("check", str(study))
     assert done.code == 0
@@ -138,6 +139,7 @@ def test_a_study_of_another_schema_is_refused_by_its_version(stepladder, study: 
     assert "has schema version 1; this Stepladder reads versions 2 to 4" in done.err
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["two words", "naïve 画像", "x" * 200])
 def test_odd_paths_and_a_study_that_was_moved_report(stepladder, made: Path, tmp_path: Path, name: str) -> None:
     moved = Path(shutil.copytree(made, tmp_path / name / "study"))
@@ -157,6 +159,7 @@ def test_images_that_changed_are_refused_and_counted(images: ImageSet, study: Pa
         run_small(study, changed, small_recipe(**RECIPE), seeds=1)
 
 
+@pytest.mark.long
 def test_another_number_of_threads_is_refused_or_accepted(images: ImageSet, tmp_path: Path) -> None:
     recipe = small_recipe(**RECIPE)
     run_small(tmp_path, images, recipe, seeds=1)  # a study takes one thread a trial

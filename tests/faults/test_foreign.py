@@ -145,6 +145,7 @@ def test_a_link_in_place_of_all_trials_is_refused(stepladder, study: Path, image
     assert "trials is a link, and none is followed" in done.out
 
 
+@pytest.mark.long
 def test_a_checkpoint_is_not_written_through_a_link(study: Path, images: ImageSet, outside: Path) -> None:
     trial = a_trial(study)
     (trial / "result.json").unlink()

@@ -52,6 +52,7 @@ CASES = {
 
 
 # One signal stands for the others in make test; make soak tries them all.
+@pytest.mark.long
 @pytest.mark.parametrize(
     "case", [name if name == "once" else pytest.param(name, marks=pytest.mark.soak) for name in CASES]
 )

@@ -169,6 +169,7 @@ def limited(what: int, value: int) -> Iterator[None]:
         resource.setrlimit(what, (soft, hard))
 
 
+@pytest.mark.long
 def test_files_that_may_not_grow(run: Callable[..., SavedStudy], tmp_path: Path, whole: dict[str, object]) -> None:
     with (
         limited(resource.RLIMIT_FSIZE, 4096),
@@ -284,6 +285,7 @@ def test_no_inode_is_left(run: Callable[..., SavedStudy], tmp_path: Path, whole:
     assert status == 0, report.read_text()
 
 
+@pytest.mark.long
 def test_a_folder_that_may_only_be_read(images: ImageSet, whole: dict[str, object]) -> None:
     # The tests may run as root, whom no mode keeps from writing: then as nobody, in a folder of root's.
     folder = Path(tempfile.mkdtemp())
@@ -321,6 +323,7 @@ def test_a_folder_that_is_removed_under_the_run_is_not_made_again(
     assert not (tmp_path / part).exists()
 
 
+@pytest.mark.long
 def test_trials_that_ended_and_were_removed_run_again(
     run: Callable[..., SavedStudy], tmp_path: Path, whole: dict[str, object]
 ) -> None:
@@ -340,6 +343,7 @@ def test_trials_that_ended_and_were_removed_run_again(
     assert bits(tmp_path / "study") == whole
 
 
+@pytest.mark.long
 def test_what_a_killed_writer_left_in_the_folder_is_removed(run: Callable[..., SavedStudy], tmp_path: Path) -> None:
     run(report=True)
     study = tmp_path / "study"

@@ -113,6 +113,7 @@ assert not heavy, heavy
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+@pytest.mark.long
 def test_pytorch_s_own_format_holds_no_pickle(model, images, tmp_path):
     path = tmp_path / "digits.pt2"
     export_model(model, path, images[:20], form="exported-program")
@@ -124,6 +125,7 @@ def test_pytorch_s_own_format_holds_no_pickle(model, images, tmp_path):
     assert not [name for name, content in contents.items() if b".pkl" in content or content.startswith(b"\x80")]
 
 
+@pytest.mark.long
 def test_a_file_that_differs_is_not_written(model, images, tmp_path, monkeypatch):
     class Wrong(room.WithPreprocessing):
         def forward(self, images):

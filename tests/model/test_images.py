@@ -100,6 +100,7 @@ def test_an_image_lies_as_its_orientation_says(tmp_path):
         np.testing.assert_array_equal(read_pixels(image, (8, 4, 1))[0, :, :, 0], np.rot90(noise(4, 8), -1))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fit", FITS)
 @pytest.mark.parametrize("fmt", ["JPEG", "PNG"])
 def test_files_of_any_size_become_what_training_saw(tmp_path, fmt, fit):

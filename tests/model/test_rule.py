@@ -114,6 +114,7 @@ def test_the_program_reads_what_the_model_reads(
     assert not named
 
 
+@pytest.mark.long
 def test_an_exported_file_answers_alike_by_the_program_alone(saved: Path, exported: Exported, files: list[str]) -> None:
     model = load_model(saved, "cpu")
     result = subprocess.run(

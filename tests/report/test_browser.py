@@ -63,6 +63,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory, complete_study: Callable[...
     }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("width", [DESKTOP, PHONE])
 @pytest.mark.parametrize("name", list(STUDIES))
 def test_all_is_drawn_and_nothing_goes_wrong(browser: Browser, pages: dict[str, Path], name: str, width: int) -> None:

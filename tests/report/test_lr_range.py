@@ -78,6 +78,7 @@ def test_what_was_left_out_is_kept_by_name(found: LrRange) -> None:
     assert found.tests[0].seed == 0
 
 
+@pytest.mark.long
 def test_a_test_writes_its_files_into_a_folder_of_its_own(found: LrRange, tmp_path: Path) -> None:
     written = write_lr_range(found, tmp_path / "out", "stepladder lr-range digits")
     names = [path.relative_to(tmp_path / "out").as_posix() for path in written]

@@ -46,6 +46,7 @@ def test_plotly_for_python_is_no_dependency():
     assert not any(need.startswith("plotly") for need in needs)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(NODE is None, reason="no node here: apt-get install nodejs")
 @pytest.mark.parametrize("level", [0, 1, 9])
 def test_the_page_unpacks_what_gzip_packs(tmp_path, level):

@@ -47,6 +47,7 @@ def test_write_report_leaves_its_files_and_nothing_else(findings_of, tmp_path):
     assert {path: path.read_bytes() for path in written} == before
 
 
+@pytest.mark.long
 def test_links_of_the_markdown_lead_to_files(findings_of, tmp_path):
     write_report(findings_of(rungs=2, seeds=1, epochs=1))
     links = re.findall(r"\]\(([^)]+)\)", (tmp_path / "report.md").read_text(encoding="utf-8"))
@@ -129,6 +130,7 @@ def check_report_of(findings: Findings, kinds: Collection[ContrastKind]) -> None
     assert len(short_text(findings)) < 500
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "kinds",
     [
@@ -164,6 +166,7 @@ def test_a_study_of_all_kinds_has_a_report_in_any_state(findings_of, options):
     check_report_of(findings_of(**{"rungs": 4, "epochs": 1, "contrasts": judged, **options}), tuple(ContrastKind))
 
 
+@pytest.mark.long
 def test_a_plan_that_compares_nothing_says_so(findings_of, tmp_path):
     write_report(findings_of(rungs=2, seeds=2, epochs=1, contrasts=()))
     text = (tmp_path / "report.md").read_text(encoding="utf-8")

@@ -166,6 +166,7 @@ def test_damaged_files_are_a_sentence(digits: ImageSet, tmp_path: Path) -> None:
     assert load_bag_folder(tmp_path) is None
 
 
+@pytest.mark.long
 def test_a_damaged_seed_is_set_aside_and_fitted_again(digits: ImageSet, tmp_path: Path) -> None:
     class Told(BagCallbacks):
         sentences: ClassVar[list[str]] = []
@@ -249,6 +250,7 @@ def test_the_bag_that_stepladder_0_1_left_in_a_study_is_read_and_gone_on_with(
     assert rows(study) == [{**row, "trial": row["trial"].replace("bag-of-words", "baseline")} for row in written]
 
 
+@pytest.mark.long
 def test_a_bag_of_stepladder_0_1_in_a_folder_of_its_own_is_gone_on_with(digits: ImageSet, tmp_path: Path) -> None:
     whole = fit(digits, tmp_path / "new", seeds=2)
     fit(digits, tmp_path / "old", seeds=1)

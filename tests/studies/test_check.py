@@ -63,6 +63,7 @@ def test_an_older_document_may_have_intervals_beyond_what_is_possible(tmp_path: 
     assert not agrees([-4.39, 0.4], [-2.5, 0.1], version=5)
 
 
+@pytest.mark.long
 def test_an_unfinished_study_has_notes_and_no_fault(study: RunStudy) -> None:
     saved = study()
     assert check_study(saved.folder) == []
@@ -82,6 +83,7 @@ def test_an_unfinished_study_has_notes_and_no_fault(study: RunStudy) -> None:
     assert [one.is_fault for one in notes] == [False, False, True]
 
 
+@pytest.mark.long
 def test_only_broken_trials_are_set_aside_and_nothing_is_lost(study: RunStudy) -> None:
     saved = study(seeds=1)
     broken = saved.trials[1].folder
@@ -97,6 +99,7 @@ def test_only_broken_trials_are_set_aside_and_nothing_is_lost(study: RunStudy) -
     assert saved.trials[0].folder.exists()
 
 
+@pytest.mark.long
 def test_an_edited_plan_is_the_studys_own_fault(study: RunStudy, tmp_path: Path) -> None:
     path = study(seeds=1).folder / "study.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"alpha": 0.5}))

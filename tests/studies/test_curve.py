@@ -78,6 +78,7 @@ def test_every_size_is_trained_and_test_is_read_once(curve: RunCurve, counter: A
     assert work_out(more).law is None, "one epoch teaches nothing"  # type: ignore[union-attr]
 
 
+@pytest.mark.long
 def test_its_trials_are_those_of_stepladder_0_1(curve: RunCurve) -> None:
     found = {trial.rung: trial.folder.name for trial in curve().trials}
     assert found == {
@@ -88,6 +89,7 @@ def test_its_trials_are_those_of_stepladder_0_1(curve: RunCurve) -> None:
     }
 
 
+@pytest.mark.long
 def test_another_recipe_in_its_folder_is_refused_and_named(curve: RunCurve, tiny_recipe: MakeRecipe) -> None:
     folder = curve().folder
     with pytest.raises(StudyError, match=r"curve holds another study: epochs is 1 there and 2 here"):
@@ -119,6 +121,7 @@ def test_two_processes_train_what_one_does(curve: RunCurve, tmp_path: Path) -> N
     assert not list(together.folder.glob("trials/*/checkpoint"))
 
 
+@pytest.mark.long
 def test_each_size_trains_on_its_images_and_is_told_with_a_guess(curve: RunCurve) -> None:
     told: list[Schedule] = []
     trained: dict[str, int] = {}
@@ -139,6 +142,7 @@ def test_each_size_trains_on_its_images_and_is_told_with_a_guess(curve: RunCurve
     assert guesses[0] > 0
 
 
+@pytest.mark.long
 def test_a_size_that_failed_counts_as_guessing_and_is_trained_again_where_that_is_asked_for(
     curve: RunCurve, tiny_recipe: MakeRecipe, counter: Any
 ) -> None:

@@ -83,6 +83,7 @@ def test_rungs_and_effects_are_worked_out_once(study: RunStudy, monkeypatch: pyt
     assert sorted(calls) == sorted(names)
 
 
+@pytest.mark.long
 def test_the_kind_of_the_plan_decides_what_is_said(study: RunStudy, made_up_sweep: MadeUp) -> None:
     assert isinstance(work_out(study(seeds=1)), Findings)
     assert isinstance(work_out(made_up_sweep(["optimizer.lr=0.1,1"], [[0.9], [0.8]])), SweepFindings)
@@ -117,6 +118,7 @@ def test_a_real_study_has_everything(study: RunStudy, digits: ImageSet) -> None:
             assert len(repr(each)) < 500, field.name
 
 
+@pytest.mark.long
 def test_the_images_of_a_model_that_more_seeds_replaced_are_not_shown(study: RunStudy) -> None:
     saved = study(seeds=1)
     gallery = json.loads((saved.folder / "gallery.json").read_text())

@@ -25,6 +25,7 @@ def rates_of(digits: ImageSet, tiny_recipe: MakeRecipe) -> Callable[..., LrRange
     return run
 
 
+@pytest.mark.long
 def test_a_test_a_seed_on_the_training_images_of_a_study(rates_of: Callable[..., LrRange]) -> None:
     told: list[tuple[int, int, str]] = []
 

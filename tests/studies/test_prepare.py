@@ -273,6 +273,7 @@ def weights_on_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     thread.join()
 
 
+@pytest.mark.long
 def test_published_weights_are_fetched_once_and_only_where_that_is_asked_for(
     weights_on_a_server: list[str], tiny_recipe: MakeRecipe, tmp_path: Path
 ) -> None:

@@ -255,6 +255,7 @@ def test_a_round_that_was_broken_off_is_gone_on_with(search: RunSearch, monkeypa
     assert kept_by_optuna(again.folder) == kept_by_optuna(whole.folder)
 
 
+@pytest.mark.long
 def test_a_search_goes_on_with_as_many_together_as_it_was_begun_with(
     search: RunSearch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -300,6 +301,7 @@ def test_a_round_trains_in_as_many_processes_as_are_asked_for(
     assert len(trial_bits(one.folder)) >= 6
 
 
+@pytest.mark.long
 def test_processes_that_no_round_fills_are_told_of(search: RunSearch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stepladder.studies.running.jobs.run_trial", made_up_trial)
     monkeypatch.setattr("stepladder.studies.search.carry_out", lambda _, *rest: dispatch.carry_out(1, *rest))
@@ -365,6 +367,7 @@ def test_points_drawn_by_chance(search: RunSearch, monkeypatch: pytest.MonkeyPat
     assert [sampler_of(study) for study in (drawn.record.sweep, other, None)] == ["random", "tpe", None]
 
 
+@pytest.mark.long
 def test_any_storage_will_do_and_optuna_can_read_it(search: RunSearch, tmp_path: Path) -> None:
     url = sqlite_url(tmp_path / "some where.db")
     study = search("optimizer.lr=0.1,0.01", "dropout.p=0..0.5", storage=url, points=3, seeds=1)
@@ -379,6 +382,7 @@ def test_any_storage_will_do_and_optuna_can_read_it(search: RunSearch, tmp_path:
     storage.engine.dispose()
 
 
+@pytest.mark.long
 def test_a_point_that_is_proposed_twice_is_trained_once(search: RunSearch, counter: Any) -> None:
     study = search("batch_size=16,32", points=5, seeds=1, callbacks=counter)
     assert len(counter.started) == len(study.record.rungs) <= 2
@@ -440,6 +444,7 @@ def test_what_cannot_be_searched_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_a_renamed_folder_is_the_same_search(
     search: RunSearch, digits: ImageSet, tiny_recipe: Callable[..., Recipe], tmp_path: Path
 ) -> None:
@@ -452,6 +457,7 @@ def test_a_renamed_folder_is_the_same_search(
     assert again.trials == first.trials
 
 
+@pytest.mark.long
 def test_nothing_is_written_through_a_link_and_a_damaged_storage_is_a_sentence(
     search: RunSearch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,6 +53,7 @@ def weights(study: SavedStudy) -> dict[str, bytes]:
     return {trial.folder.name: (trial.folder / "model" / "model.safetensors").read_bytes() for trial in study.trials}
 
 
+@pytest.mark.long
 def test_the_folder_holds_what_is_promised(study: RunStudy) -> None:
     saved = study()
     assert (saved.folder / "study.json").exists()
@@ -77,6 +78,7 @@ def test_the_folder_holds_what_is_promised(study: RunStudy) -> None:
         assert trial.folder.parent == saved.folder / "trials"
 
 
+@pytest.mark.long
 def test_the_same_study_twice_runs_nothing(study: RunStudy, counter: Any) -> None:
     first = study()
     assert study(callbacks=counter) == first
@@ -92,11 +94,13 @@ def test_more_seeds_run_only_what_is_missing_and_change_nothing(study: RunStudy,
     assert after.record.seeds == (0, 1)
 
 
+@pytest.mark.long
 def test_fewer_seeds_keep_what_is_there(study: RunStudy) -> None:
     study(seeds=2)
     assert study(seeds=1).record.seeds == (0, 1)
 
 
+@pytest.mark.long
 def test_fewer_seeds_than_the_folder_has_are_said(study: RunStudy) -> None:
     class Told(Callbacks):
         def __init__(self) -> None:
@@ -250,6 +254,7 @@ def test_a_failed_trial_is_counted_and_the_others_go_on(study: RunStudy, two_run
     assert counter.started == []
 
 
+@pytest.mark.long
 def test_the_plan_is_written_and_announced_before_the_first_trial(study: RunStudy, tmp_path: Path) -> None:
     class Order(Callbacks):
         schedule: Schedule | None = None
@@ -269,6 +274,7 @@ def test_the_plan_is_written_and_announced_before_the_first_trial(study: RunStud
     assert all(seconds > 0 for seconds in callbacks.schedule.estimate.seconds.values())
 
 
+@pytest.mark.long
 def test_without_validation_all_images_train_and_the_test_curve_is_drawn(study: RunStudy, digits: ImageSet) -> None:
     saved = study(validation=0, seeds=1)
     assert "validation" not in saved.record.data.counts
@@ -299,6 +305,7 @@ def test_a_part_of_the_images_keeps_the_classes_and_is_within_a_larger_one(digit
     assert len(places) == len(counts)
 
 
+@pytest.mark.long
 def test_several_trials_take_a_core_each_and_the_precision_is_kept(
     study: RunStudy, digits: ImageSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -594,6 +601,7 @@ def test_a_leaky_test_is_never_called_clean(study: RunStudy, leaky: ImageSet) ->
     assert note in json.loads((saved.folder / "study.json").read_text())["data"]["notes"]
 
 
+@pytest.mark.long
 def test_dropped_leaks_are_said_and_make_another_study(study: RunStudy, leaky: ImageSet, tmp_path: Path) -> None:
     kept = study(image_set=leaky, validation=0, seeds=1, out=tmp_path / "kept")
     dropped = study(image_set=leaky, validation=0, seeds=1, out=tmp_path / "dropped", drop_leaks=True)

@@ -38,6 +38,7 @@ def sweep(digits: ImageSet, tiny_recipe: Callable[..., Recipe], tmp_path: Path) 
     return run
 
 
+@pytest.mark.long
 def test_a_grid_is_a_study_that_reads_no_test(sweep: RunSweep, tmp_path: Path) -> None:
     study = sweep("optimizer.lr=0.1,0.01", "batch_size=16,32", seeds=2)
     assert [trial.rung for trial in study.trials][::2] == [rung.name for rung in study.record.rungs]
@@ -51,6 +52,7 @@ def test_a_grid_is_a_study_that_reads_no_test(sweep: RunSweep, tmp_path: Path) -
     assert (tmp_path / "sweep" / "results.csv").read_text().count("\n") == 9
 
 
+@pytest.mark.long
 def test_it_goes_on_and_shares_trials_with_a_larger_grid(sweep: RunSweep, counter: Any) -> None:
     first = sweep("optimizer.lr=0.1,0.01")
     assert sweep("optimizer.lr=0.01,0.1", callbacks=counter) == first
@@ -95,6 +97,7 @@ def test_its_trials_and_plan_are_those_of_stepladder_0_1(digits: ImageSet, tiny_
     assert record.plan_hash.startswith("06006ffbf3678034")
 
 
+@pytest.mark.long
 def test_strength_zero_is_absence(sweep: RunSweep, tmp_path: Path) -> None:
     study = sweep("dropout.p=0,0.5")
     absent = sweep("batch_size=16,32", out=tmp_path / "b")
@@ -124,6 +127,7 @@ def test_axes_may_be_written_as_a_mapping() -> None:
     assert write_over(["epochs=1,2", "batch_size=8,16"]) == ("epochs=1,2", "batch_size=8,16")
 
 
+@pytest.mark.long
 def test_batches_are_compared_up_to_the_training_set_and_else_are_all_of_it(
     sweep: RunSweep, tiny_recipe: Callable[..., Recipe], tmp_path: Path
 ) -> None:

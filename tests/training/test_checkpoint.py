@@ -144,6 +144,7 @@ def test_stopped_after_every_step_in_turn_all_later_steps_are_the_same(
         assert same(resumed, whole), count
 
 
+@pytest.mark.long
 def test_stopped_again_and_again_it_is_still_the_same(recipe: Recipe, digits_train: Split, tmp_path: Path) -> None:
     whole = train(recipe, digits_train)
     for _ in range(100):
@@ -167,6 +168,7 @@ def test_every_optimizer_goes_on(
     assert same(train(recipe, digits_train, Checkpoints(tmp_path, IDENTITY)), train(recipe, digits_train))
 
 
+@pytest.mark.long
 def test_the_best_epoch_and_the_patience_survive(
     tiny_recipe: Callable[..., Recipe], digits_train: Split, tmp_path: Path
 ) -> None:
@@ -320,6 +322,7 @@ def test_only_two_are_kept_and_nothing_half_written_is_left(
     assert all(path.name.isdecimal() for path in tmp_path.iterdir())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("call", ["fsync", "rename"])
 def test_a_full_disk_leaves_the_last_good_one_and_says_how_much_it_needs(
     recipe: Recipe, digits_train: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str

@@ -128,6 +128,7 @@ def test_a_cache_that_is_not_what_it_says_is_made_again_and_said(damage, images,
     assert weights(train_network(recipe, images, 0, CPU)) == kept  # whole again: no word
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("planted", ["features.f32", "features.json", "part-0.json"])
 @pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
 def test_a_planted_link_is_not_written_through(planted, link, images, tiny_recipe, own_cache, tmp_path):

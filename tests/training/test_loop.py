@@ -125,6 +125,7 @@ def figures(record: EpochRecord) -> tuple[float | None, ...]:
 ALL = ("standardize", "random_crop", "horizontal_flip", "exponential_lr", "dropout", "batch_norm")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_same_seed_same_bits_with_everything_on(tiny_recipe: MakeRecipe, digits_train: Split, precision: str) -> None:
     compute = choose_compute("cpu", precision)

@@ -74,6 +74,7 @@ def test_schedules_are_left_out_by_name(tiny_recipe: MakeRecipe) -> None:
     assert left_out == ("warmup", "cosine_lr")
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_test(tiny_recipe: MakeRecipe, digits_train: Split) -> None:
     compute = choose_compute("cpu", "float32")
     span = RateRange(steps=100)

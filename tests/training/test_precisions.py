@@ -33,6 +33,7 @@ for precision in sys.argv[1:]:
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("most", ["AVX2", pytest.param("ALL", marks=pytest.mark.soak)])
 def test_the_same_seed_gives_the_same_bits_on_either_path(most: str) -> None:
     environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": most}

@@ -31,6 +31,7 @@ def test_it_is_the_page_that_inspect_writes(server: Served) -> None:
     assert 'href="/explore"' in httpx.get(server.base).text
 
 
+@pytest.mark.long
 @needs_browser
 def test_it_works_there_under_that_policy(server: Served) -> None:
     from selenium.webdriver.support.ui import WebDriverWait

@@ -146,6 +146,7 @@ def test_a_body_that_comes_too_slowly_ends(strict: Served) -> None:
         assert b"408" in read_all(connection).partition(b"\r\n")[0]
 
 
+@pytest.mark.long
 def test_a_client_that_reads_nothing_is_dropped_and_others_do_not_wait(strict: Served) -> None:
     with strict.connect() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -106,6 +106,7 @@ def test_a_rung_has_the_techniques_that_it_says(study: SavedStudy) -> None:
             assert set(trial.result.techniques) == set(trial.rung.split("+")) - {"baseline"}
 
 
+@pytest.mark.long
 def test_effects_are_what_the_trials_files_say(study: SavedStudy, made_images: ImageSet) -> None:
     effects, results = make_findings(study).effects, results_of(study.folder)
     assert len(set(results.values())) > 1, "equal results would tell no weights apart"

@@ -37,6 +37,7 @@ def files_of(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.long
 def test_every_file_came_by_a_rename_of_a_synced_one(recorded: tuple[SavedStudy, Record]) -> None:
     study, record = recorded
     files = {name for name in files_of(study.folder) if not name.endswith(".lock")}

@@ -68,6 +68,7 @@ def test_the_page_has_every_set_and_says_which_settings() -> None:
     assert render_settings([]) == []
 
 
+@pytest.mark.long
 def test_settings_are_on_the_page_of_the_atlas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.atlas.page.read_settings", lambda: SETS)
     page, *_ = write_page(made_up_atlas(), root=tmp_path, atlas_file=tmp_path / "atlas.json")

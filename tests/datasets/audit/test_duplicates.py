@@ -13,6 +13,7 @@ def pairs(copies) -> set[tuple[int, int]]:
     return {(int(one), int(other)) for one, other in copies.near}
 
 
+@pytest.mark.long
 def test_planted_copies_are_found_and_nothing_else(photographs, split_of, change):
     originals = photographs[::4]
     test = np.stack([change(image) for image in originals])
@@ -44,6 +45,7 @@ def test_mirror_images_are_marked(photographs, split_of):
     assert len(copies.near) >= 19
 
 
+@pytest.mark.long
 def test_copies_inside_a_split(photographs, split_of, change):
     images = np.concatenate([photographs, photographs[:1], change(photographs[5])[None]])
     (copies,), _ = find_copies({"train": split_of(images)}, [("train", "train")])

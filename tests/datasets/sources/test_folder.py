@@ -184,6 +184,7 @@ def test_no_permission_on_one_file_is_listed_with_its_path(with_splits, monkeypa
     assert len(load_image_set(str(with_splits), skip_damaged=True).splits["train"]) == 6
 
 
+@pytest.mark.long
 def test_a_thousand_classes(tmp_path, encode):
     names = [f"class {number}" for number in range(1000)]
     for number, name in enumerate(names):

@@ -93,6 +93,7 @@ def test_a_missing_file(tmp_path):
         read_idx(tmp_path / "nothing", 3)
 
 
+@pytest.mark.long
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     packed=st.booleans(),

@@ -276,6 +276,7 @@ def test_a_split_without_labels_is_named(encode):
         as_image_set(data)
 
 
+@pytest.mark.long
 def test_neither_library_is_imported():
     code = (
         "import sys, numpy; from stepladder.datasets import as_image_set\n"

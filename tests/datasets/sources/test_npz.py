@@ -223,6 +223,7 @@ def test_what_is_no_archive(tmp_path, content):
         load_image_set(str(tmp_path / "a.npz"))
 
 
+@pytest.mark.long
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.booleans(),

@@ -136,6 +136,7 @@ def test_damage_is_named_by_path_and_line(pets):
     assert load_image_set(path, skip_damaged=True).splits["train"].labels.tolist() == [1, 0, 1]
 
 
+@pytest.mark.long
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), max_size=4), st.integers(0, 80))
 def test_fuzzed_tables_give_images_or_a_sentence(pets, changes, cut):

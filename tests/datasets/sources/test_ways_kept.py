@@ -513,6 +513,7 @@ def _(kept):
     return Labelled(frame, images=kept.root), {"train": PETS}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", WAYS)
 def test_each_way_gives_the_right_counts(name, tmp_path, encode):
     kept = Kept(tmp_path / "pets", encode)

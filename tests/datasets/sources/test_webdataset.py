@@ -109,6 +109,7 @@ def test_a_gzipped_shard_is_refused_with_the_fix(tmp_path, shard):
         load_image_set(str(tmp_path / "a.tar"))
 
 
+@pytest.mark.long
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 7)), max_size=3), st.integers(0, 8000))
 def test_fuzzed_shards_give_images_or_a_sentence(tmp_path, shard, flips, cut):

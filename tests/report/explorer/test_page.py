@@ -72,6 +72,7 @@ def write_line(browser: Browser, line: str) -> None:
     field.send_keys(line)
 
 
+@pytest.mark.long
 def test_the_file_is_small_alone_and_says_nothing_of_its_maker(page: Path, page_of_digits: Path) -> None:
     for one in (page, page_of_digits):
         document = one.read_text(encoding="utf-8")

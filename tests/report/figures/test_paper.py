@@ -109,6 +109,7 @@ def streams(pdf: bytes) -> Iterator[bytes]:
             yield found[1]
 
 
+@pytest.mark.long
 def test_a_pdf_embeds_truetype_and_keeps_its_text(findings: Findings, tmp_path: Path) -> None:
     pdf = forest(findings, PaperStyle(font="serif")).files["pdf"]
     assert b"/CIDFontType2" in pdf  # TrueType: Type 42, which publishers take
@@ -125,6 +126,7 @@ def test_a_pdf_embeds_truetype_and_keeps_its_text(findings: Findings, tmp_path: 
     assert all(effect.name in text.stdout for effect in findings.techniques)
 
 
+@pytest.mark.long
 def test_all_figures_of_a_study_are_drawn_and_none_has_a_title(findings: Findings) -> None:
     figures = list(paper_figures(findings, STUDY_SECTIONS, PaperStyle("7in", 8, formats=("svg",))))
     assert [figure.name for figure in figures] == ["ladder", "forest", "curves"]

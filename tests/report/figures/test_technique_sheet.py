@@ -47,10 +47,12 @@ def test_a_schedule_is_a_curve(digits: ImageSet) -> None:
     assert heights[-1] == 0.5**19
 
 
+@pytest.mark.long
 def test_what_changes_nothing_is_said(digits: ImageSet) -> None:
     assert "rotate changed nothing on these images" in texts(draw_sheet(TECHNIQUES["rotate"](degrees=0), digits))
 
 
+@pytest.mark.long
 def test_a_smaller_crop_fits_on_the_sheet(digits: ImageSet) -> None:
     figure = draw_sheet(TECHNIQUES["random_crop"](size=6), digits)
     assert {axes.images[0].get_array().shape[:2] for axes in figure.axes} == {(8, 8)}
@@ -63,6 +65,7 @@ def test_nothing_to_draw(digits: ImageSet) -> None:
         draw_sheet(TECHNIQUES["lighting"](), digits)
 
 
+@pytest.mark.long
 def test_class_names_of_any_length(digits: ImageSet) -> None:
     long = dataclasses.replace(digits, class_names=tuple(f"a very long name of class {n}" for n in range(10)))
     assert any(

@@ -82,6 +82,7 @@ class Page(HTMLParser):
         self.text += data
 
 
+@pytest.mark.long
 def test_the_files_are_whole_and_ask_for_nothing(tmp_path: Path) -> None:
     written = write_comparison(COMPARISON, tmp_path / "out")
     assert [path.relative_to(tmp_path / "out").as_posix() for path in written] == [
@@ -107,6 +108,7 @@ def test_the_files_are_whole_and_ask_for_nothing(tmp_path: Path) -> None:
     assert [path.read_bytes() for path in write_comparison(COMPARISON, tmp_path / "out")] == before
 
 
+@pytest.mark.long
 def test_names_are_text(tmp_path: Path) -> None:
     name = "<b>|x[y](z) $1$ & caf\udce9"
     odd = replace(

@@ -97,6 +97,7 @@ def factorial(names: tuple[str, ...]) -> dict[str, Any]:
     return {"rungs": len(rungs), "ladder": ladder, "contrasts": tuple(contrasts), "epochs": 1}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("compact", [False, True])
 @pytest.mark.parametrize("draw", [draw_shapley, draw_interactions, draw_forest])
 @pytest.mark.parametrize("names", [("augment", "dropout"), ("standardize", "augment", "a_long_name_of_a_user", "ema")])
@@ -161,6 +162,7 @@ def check_texts(figure: Figure) -> None:
     assert not covered, covered
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("draw", [draw_ladder, pytest.param(draw_curves, marks=pytest.mark.soak), draw_forest])
 def test_files_are_deterministic_small_and_keep_their_text(make_study, draw):
     study = make_study(rungs=6, seeds=3)

@@ -91,6 +91,7 @@ def test_every_verdict_has_its_sentence(make_study):
 CLAIMS = ("best", "significant", "proves", "clearly", "always", "better", "worse than", "improve")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seeds", [1, 2, 3, 5])
 @pytest.mark.parametrize("validation", [0, 0.1])
 @pytest.mark.parametrize("failed", [(), [("dropout", 0)]])

@@ -305,6 +305,7 @@ def legend_of(figure: Figure) -> tuple[list[Any], list[Any]]:
     return legend.get_texts(), legend.legend_handles
 
 
+@pytest.mark.long
 def test_a_factorial_shows_shares_and_interactions_with_their_signs(
     make_design_study: Callable[..., SavedStudy],
 ) -> None:

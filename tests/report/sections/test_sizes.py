@@ -154,6 +154,7 @@ def test_the_files_of_a_curve(make_curve: MakeCurve) -> None:
     assert [path.read_bytes() for path in write_report(found)] == before
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("compact", [False, True])
 def test_the_figure_fits_its_paper(make_curve: MakeCurve, compact: bool) -> None:
     found = make_curve_findings(make_curve())

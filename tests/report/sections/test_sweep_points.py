@@ -104,6 +104,7 @@ def _contrast(one: object, other: object) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("compact", [pytest.param(False, marks=pytest.mark.soak), True])
 def test_every_kind_of_sweep_can_be_drawn(made_up_sweep: MakeSweep, compact: bool) -> None:
     rates = "optimizer.lr=0.01,0.1"

@@ -37,6 +37,7 @@ def test_an_edited_plan_is_detected_and_not_continued(study: RunStudy, change: d
         study(seeds=1)
 
 
+@pytest.mark.long
 def test_an_edit_with_a_hash_made_to_fit_is_caught_by_the_reading(study: RunStudy) -> None:
     folder = study(seeds=1).folder
     edit(folder, alpha=0.3)
@@ -46,6 +47,7 @@ def test_an_edit_with_a_hash_made_to_fit_is_caught_by_the_reading(study: RunStud
     assert load_study(folder).edited == "study.json was edited: test was read under a plan with another hash"
 
 
+@pytest.mark.long
 def test_seeds_that_nobody_noted_are_detected(study: RunStudy) -> None:
     saved = study(seeds=1)
     record = saved.record.model_copy(update={"seeds": (0, 1)})
@@ -54,12 +56,14 @@ def test_seeds_that_nobody_noted_are_detected(study: RunStudy) -> None:
     )
 
 
+@pytest.mark.long
 def test_what_is_no_part_of_the_plan_may_change(study: RunStudy) -> None:
     folder = study(seeds=1).folder
     edit(folder, command="stepladder study 'my digits'", created="long ago")
     assert load_study(folder).edited is None
 
 
+@pytest.mark.long
 def test_rules_are_part_of_the_plan(study: RunStudy) -> None:
     study(seeds=1)
     with pytest.raises(
@@ -70,6 +74,7 @@ def test_rules_are_part_of_the_plan(study: RunStudy) -> None:
         study(seeds=1, final=True)
 
 
+@pytest.mark.long
 def test_a_rule_that_came_later_leaves_the_hash_of_earlier_studies(
     study: RunStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,6 +93,7 @@ def reading_lines(folder: Path) -> dict[str, Any]:
     return document
 
 
+@pytest.mark.long
 def test_a_study_whose_readings_were_removed_is_not_gone_on_with(study: RunStudy) -> None:
     """Without the list test could be read as if for the first time."""
     folder = study(seeds=1).folder
@@ -124,6 +130,7 @@ def test_a_reading_that_was_changed_shows(study: RunStudy, change: str) -> None:
     assert "test-readings.json was edited" in (load_study(folder).edited or "")
 
 
+@pytest.mark.long
 def test_hashes_that_were_made_to_fit_do_not_fit_the_trials(study: RunStudy) -> None:
     folder = study(seeds=1).folder
     document = reading_lines(folder)

@@ -13,6 +13,7 @@ from stepladder.studies.judging.statistics import summarize_rungs
 RunStudy = Callable[..., SavedStudy]
 
 
+@pytest.mark.long
 def test_a_study_reads_back_as_it_was_returned(study: RunStudy) -> None:
     saved = study()
     assert load_study(saved.folder) == saved
@@ -21,6 +22,7 @@ def test_a_study_reads_back_as_it_was_returned(study: RunStudy) -> None:
     ]
 
 
+@pytest.mark.long
 def test_trials_are_planned_seed_by_seed(study: RunStudy) -> None:
     planned = planned_trials(study().record)
     assert [(trial.seed, trial.rung) for trial in planned[:4]] == [
@@ -31,6 +33,7 @@ def test_trials_are_planned_seed_by_seed(study: RunStudy) -> None:
     ]
 
 
+@pytest.mark.long
 def test_results_csv_follows_from_the_trials(study: RunStudy) -> None:
     saved = study()
     path = saved.folder / "results.csv"
@@ -51,6 +54,7 @@ def test_a_folder_without_a_study_says_how_to_start_one(tmp_path: Path) -> None:
         load_study(tmp_path)
 
 
+@pytest.mark.long
 def test_a_newer_schema_is_refused_and_not_misread(study: RunStudy) -> None:
     folder = study(seeds=1).folder
     document = json.loads((folder / "study.json").read_text())
@@ -66,6 +70,7 @@ def test_a_damaged_record_is_named(tmp_path: Path, text: str) -> None:
         load_study(tmp_path)
 
 
+@pytest.mark.long
 def test_a_damaged_result_is_named_with_the_way_out(study: RunStudy) -> None:
     saved = study(seeds=1)
     path = saved.trials[0].folder / "result.json"
@@ -82,6 +87,7 @@ def test_a_damaged_result_is_named_with_the_way_out(study: RunStudy) -> None:
         load_study(saved.folder)
 
 
+@pytest.mark.long
 def test_a_history_without_all_its_epochs_is_named(study: RunStudy) -> None:
     saved = study(seeds=1)
     path = saved.trials[0].folder / "history.csv"

@@ -19,6 +19,7 @@ from stepladder.studies.running.limits import find_limits
 RunStudy = Callable[..., SavedStudy]
 
 
+@pytest.mark.long
 def test_limits_and_card_are_what_the_saved_model_answers(study: RunStudy, digits: ImageSet) -> None:
     trial = study(seeds=1, validation=0.3).trials[-1]
     splits = make_splits(digits, 0.3)
@@ -59,6 +60,7 @@ def test_without_validation_images_a_model_knows_of_no_limits(study: RunStudy) -
     assert "no images were held out for validation" in (trial.folder / "model" / "README.md").read_text()
 
 
+@pytest.mark.long
 def test_of_few_validation_images_there_is_no_measure_and_the_card_says_so(study: RunStudy) -> None:
     trial = study(seeds=1).trials[-1]
     model = load_model(trial.folder / "model", "cpu")
@@ -73,6 +75,7 @@ def model(study: RunStudy) -> Model:
     return load_model(study(seeds=1, validation=0.3).trials[-1].folder / "model", "cpu", "float32")
 
 
+@pytest.mark.long
 def test_frozen_layers_give_the_same_measure(
     model: Model, digits: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,6 +93,7 @@ def test_frozen_layers_give_the_same_measure(
     np.testing.assert_allclose(scores[0], scores[1], rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.long
 def test_of_very_many_images_some_are_taken_from_end_to_end(
     model: Model, digits: ImageSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,6 +106,7 @@ def test_of_very_many_images_some_are_taken_from_end_to_end(
     assert found.answered[-1].images == 72
 
 
+@pytest.mark.long
 def test_limits_are_of_the_probabilities_that_a_calibrated_model_gives(model: Model, digits: ImageSet) -> None:
     splits = make_splits(digits, 0.3)
     assert splits.validation is not None

@@ -56,6 +56,7 @@ def test_test_is_read_once_after_all_training_and_that_is_noted(study: RunStudy,
     assert again.events == []
 
 
+@pytest.mark.long
 def test_the_figures_are_those_of_the_saved_model(study: RunStudy, digits: ImageSet) -> None:
     trial = study(seeds=1).trials[-1]
     splits = make_splits(digits, 0.1)
@@ -95,6 +96,7 @@ def test_the_saved_model_gives_the_calibrated_probabilities_of_the_result(
         assert "n = 2 seeds" in card
 
 
+@pytest.mark.long
 def test_the_temperature_is_fitted_on_the_validation_images(
     study: RunStudy, digits: ImageSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,6 +130,7 @@ def test_the_temperature_is_fitted_on_the_validation_images(
     )
 
 
+@pytest.mark.long
 def test_without_validation_no_temperature_is_fitted(study: RunStudy) -> None:
     trial = study(seeds=1, validation=0).trials[0]
     result = trial.result
@@ -140,6 +143,7 @@ def test_without_validation_no_temperature_is_fitted(study: RunStudy) -> None:
     assert "the same recipe" not in card
 
 
+@pytest.mark.long
 def test_a_temperature_that_validation_does_not_tell_from_1_is_left_out(
     study: RunStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +188,7 @@ def test_seeds_added_before_any_reading_are_read_with_the_others(study: RunStudy
     assert [added.after_reading for added in saved.record.added] == [False]
 
 
+@pytest.mark.long
 def test_a_reading_that_was_broken_off_goes_on_under_its_entry(study: RunStudy, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         study(seeds=1, callbacks=Interrupt("reading"))
@@ -195,6 +200,7 @@ def test_a_reading_that_was_broken_off_goes_on_under_its_entry(study: RunStudy, 
     assert not saved.unread
 
 
+@pytest.mark.long
 def test_a_trial_that_is_read_twice_is_flagged(study: RunStudy) -> None:
     saved = study(seeds=1)
     (saved.trials[0].folder / "result.json").unlink()
@@ -206,6 +212,7 @@ def test_a_study_of_failures_reads_nothing(study: RunStudy, two_rungs: Recipe) -
     assert saved.readings == ()
 
 
+@pytest.mark.long
 def test_damaged_files_are_named(study: RunStudy) -> None:
     saved = study(seeds=1)
     (saved.trials[0].folder / "predictions.safetensors").write_bytes(b"x" * 20)
@@ -217,6 +224,7 @@ def test_damaged_files_are_named(study: RunStudy) -> None:
     assert read_predictions(saved.folder) is None
 
 
+@pytest.mark.long
 def test_scrambled_test_labels_change_no_verdict_of_validation(study: RunStudy, digits: ImageSet) -> None:
     # What may choose is settled before test is read.
     saved = study(seeds=1)

@@ -76,6 +76,7 @@ def test_a_training_and_a_study_share_their_trial(stepladder: Call) -> None:
         assert "alone has none of these trials: another recipe, seed, data, split or precision" in outcome.out
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "what", ["file", pytest.param("version", marks=pytest.mark.soak), pytest.param("processor", marks=pytest.mark.soak)]
 )

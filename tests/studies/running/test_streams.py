@@ -94,6 +94,7 @@ def test_trials_at_once_end_with_the_bits_of_trials_one_after_another(
     assert all(epochs == [0, 1] for epochs in callbacks.epochs.values())
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("on_a_cpu")
 def test_they_do_run_at_the_same_time(study: RunStudy, monkeypatch: pytest.MonkeyPatch) -> None:
     """Six trials in three threads: each waits until two others have come as far, and fails where they do not."""
@@ -246,6 +247,7 @@ class HungryAtOnce(Hungry):
 '''
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "apart"),
     [
@@ -300,6 +302,7 @@ def test_without_a_gpu_they_are_refused(study: RunStudy) -> None:
             study(streams=number)
 
 
+@pytest.mark.long
 def test_a_gpu_that_answers_no_more_ends_the_study_and_fails_no_further_trial(
     study: RunStudy, digits: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -148,6 +148,7 @@ def test_a_run_ends_with_all_that_it_started(tmp_path: Path) -> None:
     assert not is_running("sleep 77.125")
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system does not tell the memory")
 def test_a_run_that_takes_too_much_memory_is_ended(tmp_path: Path) -> None:
     code = "import sys, time; x = bytearray(400_000_000); time.sleep(30)"
@@ -335,6 +336,7 @@ def test_runs_that_agree_to_an_image_prove_nothing(tmp_path: Path) -> None:
     assert findings.effects[0].verdict == "undecided"
 
 
+@pytest.mark.long
 def test_auto_adds_seeds_to_what_is_undecided_alone(tmp_path: Path) -> None:
     # a is far above base and is decided at the first look; b goes up and down with the seed.
     run = script(

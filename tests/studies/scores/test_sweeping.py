@@ -89,6 +89,7 @@ def test_a_point_whose_score_is_no_number_is_never_the_best(tmp_path: Path) -> N
     assert found.points[2].diverged == 2
 
 
+@pytest.mark.long
 def test_a_search_goes_on_where_it_was_and_runs_one_at_a_time(tmp_path: Path) -> None:
     search = Search(("a=1..9",), points=3)
     one = findings(sweep(tmp_path, search, seeds=1))

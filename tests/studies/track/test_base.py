@@ -68,6 +68,7 @@ def tracked(digits: ImageSet, tiny_recipe: Callable[..., Recipe], tmp_path: Path
     return run
 
 
+@pytest.mark.long
 def test_a_tracker_gets_what_the_files_get(tracked: Callable[..., SavedStudy]) -> None:
     notes = Notes()
     said: list[str] = []

@@ -114,6 +114,7 @@ def test_what_another_package_got_wrong_is_a_sentence(tmp_path: Path) -> None:
             find_tracker(name)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("package")
 @pytest.mark.parametrize("tracker", ["comet", "wanting"])
 @pytest.mark.parametrize(

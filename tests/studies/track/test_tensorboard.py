@@ -53,6 +53,7 @@ def test_a_run_of_less_than_a_second_is_read_whole(tmp_path: Path, monkeypatch: 
     assert found["result/test_accuracy"] == [(2, 0.5)]
 
 
+@pytest.mark.long
 def test_a_study_is_a_run_a_trial_with_its_curves_and_settings(
     digits: ImageSet, tiny_recipe: Callable[..., Recipe], tmp_path: Path
 ) -> None:

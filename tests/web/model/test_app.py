@@ -53,6 +53,7 @@ def files(tmp_path_factory: pytest.TempPathFactory, pictures: list[bytes]) -> li
     return sorted(folder.iterdir())
 
 
+@pytest.mark.long
 def test_it_says_what_predict_says(server: Served, model_folder: Path, files: list[Path], stepladder: Any) -> None:
     asked = ("--top", "10", "--abstain", "0.2", "--sets", "0.9", "--unlike", "--json")
     printed = json.loads(stepladder("predict", str(model_folder), *map(str, files), *asked).out)
@@ -185,6 +186,7 @@ def test_what_cannot_be_answered_gets_one_sentence(
     assert httpx.get(server.base + "/readyz").status_code == 200
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name",
     ["../../../etc/passwd", "a\x1b[2J\u202e.png", "x" * 1000 + ".png", "<script>alert(1)</script>", "\N{FIRE}.png",
@@ -208,6 +210,7 @@ def test_sentences_and_names_are_printable(server: Served) -> None:
     assert r"\u202e" in sentence
 
 
+@pytest.mark.long
 def test_no_picture_is_written_or_printed(server: Served, pictures: list[bytes], tmp_path: Path) -> None:
     """Also not for a moment: what a form's parser would put into a file is larger than a megabyte."""
     noise = np.random.default_rng(0).integers(0, 256, (1200, 1200, 3), np.uint8)

@@ -60,6 +60,7 @@ def check(server: Served, examples: int) -> None:
         print(f"{name}: {sum(statuses.values()):,} requests, {dict(sorted(statuses.items()))}")
 
 
+@pytest.mark.long
 def test_made_up_requests_are_answered_as_the_schema_says(server: Served) -> None:
     check(server, 4)
 

@@ -105,6 +105,7 @@ def text_of(browser: Browser, selector: str) -> str:
     return str(browser.js("return document.querySelector(arguments[0]).innerText", selector))
 
 
+@pytest.mark.long
 @needs_axe
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (360, False), (360, True)])
 def test_axe_finds_nothing_and_nothing_goes_wrong(

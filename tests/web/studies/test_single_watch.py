@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from stepladder.web.studies.folders import Found
 from stepladder.web.studies.owners import Locks
 from stepladder.web.studies.single_watch import SingleWatch
@@ -76,6 +78,7 @@ def test_verdicts_of_a_stranger_are_words_of_ours(tmp_path: Path) -> None:
     assert len(json.dumps(values)) < 30_000
 
 
+@pytest.mark.long
 def test_those_that_commands_write_are_listed_with_their_pages(tmp_path: Path, stepladder: Callable[..., Any]) -> None:
     few = ("digits", "--limit", "20", "--network", "conv3-2 pool2 fc", "--batch-size", "16")
     assert stepladder("train", *few, "--epochs", "1", "--out", "trained").code == 0

@@ -73,6 +73,7 @@ def test_rungs_fill_with_seeds(tmp_path: Path) -> None:
     assert changed["head"]["ended"] == 2
 
 
+@pytest.mark.long
 def test_an_event_costs_what_changed_and_no_rereading(tmp_path: Path) -> None:
     """Of three thousand trials one ends: one file is read, and a page is told of one trial."""
     rates = ",".join(f"{0.001 * (i + 1):.3f}" for i in range(60))
@@ -413,6 +414,7 @@ def test_curves_of_a_command_are_what_it_told(tmp_path: Path, monkeypatch: pytes
         assert ("watched_accuracy" in watch.curves(1)) is bool(watched)
 
 
+@pytest.mark.long
 def test_a_study_of_a_command_shows_no_score_before_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from stepladder.api.commands import study_command
 
