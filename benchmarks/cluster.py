@@ -336,9 +336,8 @@ def measure_many(root: Path, runs: int, slots: int, seconds: float) -> Many:
     plan = CommandPlan(f"{script} {{seed}} {{options}}", ("base:", "other: --other"))
 
     def measure(name: str, how: CommandExecution) -> float:
-        study_command(
-            plan, seeds=slots // 2, out=root / f"{name}-warm", execution=how
-        )  # all slots are there from then on
+        # All slots are there from then on.
+        study_command(plan, seeds=slots // 2, out=root / f"{name}-warm", execution=how)
         began = monotonic()
         study_command(plan, seeds=runs // 2, out=root / name, execution=how)
         return monotonic() - began

@@ -251,21 +251,18 @@ class Session:
         Args:
             cpus: cores that each takes.
         """
-        rooms = [int(node.cores // cpus) for node in self.nodes()]
-        if self.ray.available_resources().get("CPU", 0.0) < sum(node.cores for node in self.nodes()):
-            rooms = []
-        for room in rooms:
-            for first in range(0, min(room, count), _MOST_A_PROCESS):
-                size = min(min(room, count) - first, _MOST_A_PROCESS)
-                if size > 1:
-                    host = self.ray.remote(SlotHost).options(
-                        num_cpus=size * cpus, max_concurrency=4 * size, max_restarts=0
-                    )
-                    process = host.remote(self.name, size, checkpoint_seconds)
-                    yield from (SharedSlot(process, number) for number in range(size))
-                else:
-                    yield self.make_slot(cpus, 0, 0, checkpoint_seconds)
-            count -= min(room, count)
+        nodes = self.nodes()
+        free = self.ray.available_resources().get("CPU", 0.0) >= sum(node.cores for node in nodes)
+        for node in nodes if free else ():
+            here = min(int(node.cores // cpus), count)
+            count -= here
+            for first in range(0, here, _MOST_A_PROCESS):
+                size = min(here - first, _MOST_A_PROCESS)
+                host = self.ray.remote(SlotHost).options(
+                    num_cpus=size * cpus, max_concurrency=_CALLS * size, max_restarts=0
+                )
+                process = host.remote(self.name, size, checkpoint_seconds)
+                yield from (SharedSlot(process, number) for number in range(size))
         while True:
             yield self.make_slot(cpus, 0, 0, checkpoint_seconds)
 
