@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.atlas.defaults import describe_defaults
 from benchmarks.atlas.plain import read_plain, render_plain
+from benchmarks.atlas.running import network_of
 from benchmarks.atlas.settings import read_settings, render_settings
 from stepladder.files import replace_bytes, replace_json, replace_text
+from stepladder.network import read_preset
+from stepladder.network.presets import preset_names
 from stepladder.report.figures.style import to_png
 from stepladder.report.markdown import escape, render_list, render_table
 from stepladder.report.sections.pool import PoolLeftOutSection, PoolStudiesSection, describe_pool, set_table
 from stepladder.report.sections.pool.figure import draw_properties, draw_sets
 from stepladder.report.sections.pool_techniques import counted_words, odds_table, pool_table
+from stepladder.report.sections.pool_techniques.figure import draw_techniques
 from stepladder.report.units import Scale, count, listing
 from stepladder.studies.pool import ATLAS_FILE
 from stepladder.studies.pool.atlas import Atlas, AtlasEntry
@@ -33,26 +38,67 @@ _KINDS: tuple[tuple[str, Callable[[SetRecord], bool]], ...] = (
 )
 
 
+@dataclass(frozen=True)
+class _Part:
+    """The sets that trained one network: only these have questions in common.
+
+    Attributes:
+        key: a word for the names of its pictures.
+        heading: of its part of the page.
+    """
+
+    key: str
+    heading: str
+    found: PoolFindings
+
+
 def write_page(pool: PoolFile, root: Path = _ROOT, atlas_file: Path = ATLAS_FILE) -> list[Path]:
     """Write ``docs/what-helps-where.md``, its figures and the package's ``atlas.json``; return their paths."""
-    found = _pooled(pool.studies)
+    parts = make_parts(pool)
     images = root / "docs/images"
     paths = []
-    for number, one in enumerate(found.techniques, start=1):
-        for name, draw in (("forest", draw_sets), ("moves", draw_properties)):
-            paths.append(images / f"atlas-{name}-{number}.png")
-            replace_bytes(paths[-1], to_png(draw(found, one)))
+    for part in parts:
+        if part.found.techniques:
+            paths.append(images / f"atlas-{part.key}.png")
+            figure = draw_techniques(part.found, f"What helps {part.heading}", predicted(part.found))
+            replace_bytes(paths[-1], to_png(figure))
+        for number, one in enumerate(part.found.techniques, start=1):
+            for name, draw in (("forest", draw_sets), ("moves", draw_properties)):
+                paths.append(images / f"atlas-{part.key}-{name}-{number}.png")
+                replace_bytes(paths[-1], to_png(draw(part.found, one)))
     page = root / "docs/what-helps-where.md"
-    replace_text(page, render_page(pool, found))
-    replace_json(atlas_file, make_atlas(found).model_dump(mode="json"))
+    replace_text(page, render_page(pool, parts))
+    replace_json(atlas_file, make_atlas(pool, parts).to_table())
     return [page, *paths, atlas_file]
 
 
-def make_atlas(found: PoolFindings) -> Atlas:
+def make_parts(pool: PoolFile) -> list[_Part]:
+    """Return the parts of the page, one a network: pretrained first, as most readers have photographs."""
+    networks = dict.fromkeys(network_of(record) for record in pool.studies)
+    parts = []
+    for network in sorted(networks, key=lambda name: (not _is_pretrained(name), name)):
+        pretrained = _is_pretrained(network)
+        found = _pooled([record for record in pool.studies if network_of(record) == network])
+        heading = "from pretrained weights" if pretrained else "from scratch"
+        parts.append(_Part("pretrained" if pretrained else "scratch", heading, found))
+    return parts
+
+
+def _is_pretrained(network: str) -> bool:
+    return network in preset_names() and bool(read_preset(network).weights)
+
+
+def predicted(found: PoolFindings) -> list[PooledTechnique]:
+    """Return the techniques that say something of a new set; all of them where none does."""
+    return [one for one in found.techniques if one.points.prediction is not None] or list(found.techniques)
+
+
+def make_atlas(pool: PoolFile, parts: Sequence[_Part]) -> Atlas:
     """Return what users meet: every pooled effect that says something of a new set."""
     entries = [
         AtlasEntry(
             techniques=tuple(sorted(str(setting["name"]) for setting in one.techniques)),
+            kind=one.kind.value,
             network=one.network,
             beside=one.around,
             sets=one.sets,
@@ -61,37 +107,34 @@ def make_atlas(found: PoolFindings) -> Atlas:
             mean=one.points.mean,
             new_set=one.points.prediction,
         )
-        for one in found.techniques
+        for part in parts
+        for one in part.found.techniques
         if one.points.mean is not None and one.points.prediction is not None
     ]
-    return Atlas(sets=found.sets, entries=tuple(entries))
+    return Atlas(sets=_count_sets(pool), entries=tuple(sorted(entries, key=lambda one: -one.sets)))
 
 
-def render_page(pool: PoolFile, found: PoolFindings) -> str:
+def render_page(pool: PoolFile, parts: Sequence[_Part]) -> str:
     """Return the page as Markdown."""
-    parts = [
+    lines = [
         "# What helps where",
         "What should I try first on my images? Each technique below was switched on and off on "
-        f"{count(found.sets, 'image set')}, with {_seeds(pool)} seeds each, in {count(len(pool.studies), 'run')}. "
-        "First comes what to try, then how sure that is: **a new set** is the interval in which the effect on one more "
-        "image set like these will lie with 95 %. It decides nothing for you: your own study does.",
+        f"{count(_count_sets(pool), 'image set')}, with {_seeds(pool)} seeds each, in "
+        f"{count(len(pool.studies), 'study').replace('studys', 'studies')} of {_trials(pool)}. First comes what to "
+        "try, then how sure that is: **a new set** is the interval in which the effect on one more image set like "
+        "these will lie with 95 %. It decides nothing for you: your own study does.",
         "## What to try first",
         render_table_of_firsts(pool),
-        "## Every technique",
-        *(escape(sentence) for sentence in describe_pool(found)),
-        render_table(pool_table(found)),
-        render_table(odds_table(found)),
-        "## Set by set",
+        *(
+            f"![Every technique {part.heading}, on one axis.](images/atlas-{part.key}.png)"
+            for part in parts
+            if part.found.techniques
+        ),
     ]
-    for number, one in enumerate(found.techniques, start=1):
-        name = escape(one.name)
-        parts += [
-            f"### {name}",
-            f"![Forest plot of {name}, set by set.](images/atlas-forest-{number}.png)",
-            f"![Small plots of what may move {name}.](images/atlas-moves-{number}.png)",
-        ]
-    parts += [render_table(set_table(found)), "## One recipe for all sets"]
-    parts += [
+    for part in parts:
+        lines += _render_part(part)
+    lines += ["## One recipe for all sets"]
+    lines += [
         "Chosen by the validation images of all other sets, and scored on the test images of the set left out:",
         render_list(line.strip() for line in describe_defaults(pool)),
         *_beside_plain(pool),
@@ -99,14 +142,32 @@ def render_page(pool: PoolFile, found: PoolFindings) -> str:
         "## The runs",
         *(escape(note) for note in pool.notes),
         *(
-            render_table(table)
+            f"**{part.heading.capitalize()}**\n\n{render_table(table)}"
+            for part in parts
             for section in (PoolStudiesSection(), PoolLeftOutSection())
-            for table in section.tables(found)
+            for table in section.tables(part.found)
+            if table.rows
         ),
         f"Made by `{pool.command} --page` from the findings that `{pool.command}` wrote; [the formulas]"
         "(statistics.md#several-image-sets); [how to pool your own](pool.md).",
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return "\n\n".join(line for line in lines if line) + "\n"
+
+
+def _render_part(part: _Part) -> list[str]:
+    found = part.found
+    lines = [f"## Every technique {part.heading}", *(escape(sentence) for sentence in describe_pool(found))]
+    if not found.techniques:
+        return lines
+    lines += [render_table(pool_table(found)), render_table(odds_table(found)), f"## Set by set, {part.heading}"]
+    for number, one in enumerate(found.techniques, start=1):
+        name, stem = escape(one.name), f"images/atlas-{part.key}"
+        lines += [
+            f"### {name}, {part.heading}",
+            f"![Forest plot of {name}, set by set.]({stem}-forest-{number}.png)",
+            f"![Small plots of what may move {name}.]({stem}-moves-{number}.png)",
+        ]
+    return [*lines, render_table(set_table(found))]
 
 
 def render_table_of_firsts(pool: PoolFile) -> str:
@@ -160,6 +221,15 @@ def _settings() -> list[str]:
 
 def _pooled(records: Sequence[SetRecord]) -> PoolFindings:
     return pool_studies([DescribedStudy(record, (), ()) for record in records])
+
+
+def _count_sets(pool: PoolFile) -> int:
+    """Return how many image sets there are; one that was trained on from scratch and pretrained is one."""
+    return len({record.name for record in pool.studies})
+
+
+def _trials(pool: PoolFile) -> str:
+    return f"{sum(len(record.rungs) * record.seeds for record in pool.studies):,} trials"
 
 
 def _seeds(pool: PoolFile) -> str:

@@ -36,7 +36,7 @@ def test_the_answer_is_printed_and_the_report_written(stepladder: Call) -> None:
     for words in ("6 studies of 6 image sets", "What may move it", "Set by set", "stepladder pool atlas"):
         assert words in page
     assert "augment" in Path("pool/pool.md").read_text(encoding="utf-8")
-    assert len(list(Path("pool/figures").iterdir())) == 8
+    assert len(list(Path("pool/figures").iterdir())) == 10
 
 
 @pytest.mark.long

@@ -9,6 +9,7 @@ import math
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -202,6 +203,7 @@ def test_files_are_listed_on_standard_input(trial, test_images, monkeypatch, cap
 def test_an_exported_file_is_asked_without_torch(exported, test_images):
     program = f"""
 import sys
+from pathlib import Path
 from stepladder.cli import run
 assert run(["predict", {str(exported)!r}, {str(test_images / "0")!r}]) == 0
 heavy = {{"torch", "sklearn", "pyarrow", "scipy", "matplotlib", "pydantic"}} & set(sys.modules)
@@ -415,6 +417,29 @@ def test_an_explanation_is_a_picture(trial, exported, test_images, tmp_path, cap
         assert sheet.width > 1000
     assert run(["explain", str(exported), str(image)]) == 2
     assert "is an exported file, whose inside is closed" in capsys.readouterr().err
+
+
+@pytest.mark.long
+def test_an_archive_checks_an_export_and_holds_what_is_explained(trial, test_images, tmp_path, capsys):
+    """As it does for predict: what is in it counts as the folder that it would be unpacked to."""
+    packed = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", test_images))
+    told = []
+    for number, images in enumerate((test_images, packed)):
+        path = tmp_path / f"{number}.onnx"
+        arguments = ["export", str(trial), "--out", str(path), "--images", str(images), "--with-resize", "--json"]
+        assert run(arguments) == 0
+        document = json.loads(capsys.readouterr().out)
+        told.append((document["checked"], document["difference"], document["with_resize"]["checked"]))
+    assert told[0] == told[1]
+    assert told[0][0] == len(list(test_images.rglob("*.png")))
+    pytest.importorskip("captum", reason="the extra 'explain' is not installed")
+    image = next((test_images / "3").iterdir())
+    for place in (image, packed / image.relative_to(test_images)):
+        assert run(["explain", str(trial), str(place), "--out", str(tmp_path / "why.png")]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == second
+    assert run(["explain", str(trial), str(packed / "3/none.png"), "--out", str(tmp_path / "why.png")]) == 2
+    assert f"cannot read {packed / '3/none.png'}" in capsys.readouterr().err
 
 
 def table_of(test_images, tmp_path, text=lambda path: path.name, folder=None):

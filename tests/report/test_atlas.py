@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,7 @@ Call = Callable[..., Any]
 
 #: Nobody measured this.
 FLIP = AtlasEntry(
-    techniques=("horizontal_flip",), network="report", beside=(), sets=9, helped=5, hurt=1, mean=0.018,
+    techniques=("horizontal_flip",), kind="ladder", network="report", beside=(), sets=9, helped=5, hurt=1, mean=0.018,
     new_set=(-0.006, 0.042),
 )  # fmt: skip
 WHERE = "helped on 5 of 9 sets, hurt on 1; +1.80 points on average, a new set between −0.60 and +4.20"
@@ -31,11 +34,12 @@ WORTH = "The atlas is 9 image sets, and no verdict uses it."
 def atlas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "atlas.json"
     others = [
-        FLIP.model_copy(update={"network": "efficientnet_lite0", "sets": 6}),
-        FLIP.model_copy(update={"techniques": ("dropout",), "mean": -0.01, "hurt": 0}),
-        FLIP.model_copy(update={"techniques": ("horizontal_flip", "random_crop"), "mean": 0.0001}),
+        replace(FLIP, network="efficientnet_lite0", sets=6, helped=6, hurt=0),
+        replace(FLIP, kind="leave-one-out", mean=0.03),  # the better one, which is no reason to tell it
+        replace(FLIP, techniques=("dropout",), mean=-0.005, hurt=0),
+        replace(FLIP, techniques=("horizontal_flip", "random_crop"), mean=0.0001),
     ]
-    path.write_text(Atlas(sets=9, entries=(*others, FLIP)).model_dump_json(), encoding="utf-8")
+    path.write_text(json.dumps(Atlas(sets=9, entries=(*others, FLIP)).to_table()), encoding="utf-8")
     monkeypatch.setattr(home, "ATLAS_FILE", path)
     return path
 
@@ -55,6 +59,9 @@ def test_effects_of_a_study_have_those_of_the_atlas_beside_them() -> None:
     effects = [("flips", ("horizontal_flip",)), ("mix", ("mixup",))]
     assert describe_beside(effects) == [f"In the atlas: flips: {WHERE}. {WORTH}"]
     assert describe_beside([("mix", ("mixup",))]) == []
+    (pretrained,) = describe_beside(effects, "efficientnet_lite0")
+    assert pretrained.startswith("In the atlas: flips: helped on 6 of 6 sets; +1.80")
+    assert describe_beside(effects, "lenet5") == describe_beside(effects)
 
 
 @pytest.mark.usefixtures("atlas")
@@ -95,7 +102,32 @@ def test_without_an_atlas_all_of_it_is_silent(
     assert "atlas" not in stepladder("techniques", "horizontal_flip").out
 
 
-def test_a_damaged_atlas_is_one_sentence(atlas: Path) -> None:
-    atlas.write_text(json.dumps({"sets": "nine", "entries": []}), encoding="utf-8")
+def test_a_card_waits_for_nothing_that_counts(atlas: Path) -> None:
+    """The list of techniques is to be there within half a second."""
+    code = (
+        "import sys; from pathlib import Path; from stepladder.studies import pool; "
+        f"pool.ATLAS_FILE = Path({str(atlas)!r}); from stepladder.report.atlas import describe_card; "
+        "assert describe_card('horizontal_flip'); "
+        "print(sorted({'numpy', 'torch', 'pydantic', 'scipy'} & set(sys.modules)))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sets": "nine"},
+        {"entries": [{}]},
+        {"entries": [asdict(FLIP) | {"mean": 0.5}]},
+        {"entries": [asdict(FLIP) | {"new_set": [0.1]}]},
+        {"entries": [asdict(FLIP) | {"helped": 10}]},
+    ],
+    ids=["sets", "empty", "mean", "new set", "counts"],
+)
+def test_a_damaged_atlas_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: Any) -> None:
+    path = tmp_path / "damaged.json"
+    monkeypatch.setattr(home, "ATLAS_FILE", path)
+    path.write_text(json.dumps({"sets": 9, "entries": [], **changes}), encoding="utf-8")
     with pytest.raises(DamagedError, match=r"is damaged .*; install Stepladder again"):
         read_atlas()

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from stepladder.cli.console import OwnNetwork, OwnTechniques, make_console, register_own
+from stepladder.datasets.archives import OpenArchives
 from stepladder.errors import StorageError
 from stepladder.files import replace_bytes
 from stepladder.model.explain import explain_image
@@ -19,7 +20,7 @@ from stepladder.report.figures.style import to_png
 
 def explain(
     model: Annotated[Path, Parameter(help="Model folder of a trial.")],
-    image: Annotated[Path, Parameter(help="Image file.")],
+    image: Annotated[Path, Parameter(help="Image file; one in an archive as pets.zip/cat/1.jpg.")],
     *,
     out: Annotated[Path, Parameter(help="The sheet, a PNG.")] = Path("explanation.png"),
     class_name: Annotated[
@@ -35,7 +36,10 @@ def explain(
         raise StorageError(
             f"{model} is an exported file, whose inside is closed; give the model folder that it came from"
         )
-    explanation = explain_image(load_folder(folder, "cpu", "float32", network), image, class_name)
+    loaded = load_folder(folder, "cpu", "float32", network)
+    with OpenArchives() as archives:
+        archives.open(image)
+        explanation = explain_image(loaded, image, class_name)
     replace_bytes(out, to_png(draw_explanation(explanation), photographs=True))
     make_console(False).print(
         f"{explanation.class_name} {100 * explanation.probability:.1f} %: {out}", markup=False, soft_wrap=True

@@ -16,6 +16,8 @@ from rich.console import Console
 
 from stepladder.cli.console import AsJson, OwnNetwork, OwnTechniques, make_console, print_json, register_own
 from stepladder.cli.predict import NOT_CALIBRATED
+from stepladder.datasets import filesystem
+from stepladder.datasets.archives import OpenArchives
 from stepladder.datasets.decode import decode_image, with_channels
 from stepladder.errors import RecipeError, StorageError, unknown
 from stepladder.model.any_size import read_any_size
@@ -59,7 +61,7 @@ def export(
         Parameter(
             negative="",
             show_default=False,
-            help="Files, folders or patterns to check the file on; crops of two photographs by default.",
+            help="Files, folders, archives or patterns to check the file on; crops of two photographs by default.",
         ),
     ] = (),
     quantize: Annotated[
@@ -105,13 +107,15 @@ def export(
         raise StorageError(f"{path} is there already; choose another file with --out, or give --overwrite")
     loaded = load_folder(folder, "cpu", network=network)
     listed = sys.stdin if "-" in images else ()
-    files = find_images(images, loaded.class_names, listed).files if images else ()
-    files = files[:: math.ceil(len(files) / _MOST_IMAGES) or 1]  # of each folder some
-    pixels = (
-        read_pixels([file.path for file in files], loaded.image_shape, loaded.fit, loaded.span)
-        if files
-        else sample_photographs(loaded.image_shape)
-    )
+    with OpenArchives() as archives:
+        files = find_images(images, loaded.class_names, listed, archives).files if images else ()
+        files = files[:: math.ceil(len(files) / _MOST_IMAGES) or 1]  # of each folder some
+        pixels = (
+            read_pixels([file.path for file in files], loaded.image_shape, loaded.fit, loaded.span)
+            if files
+            else sample_photographs(loaded.image_shape)
+        )
+        of_other_sizes = _of_other_sizes(files, loaded.image_shape[2]) if with_resize else []
     known = read_training_images(folder) if quantize else None
     trained = None if known is None else known.among(pixels)
     check_trained(trained)
@@ -135,7 +139,7 @@ def export(
             document["quantized"] = asdict(small) | {"path": str(path)}
             said.append(_say_quantized(small, known=known is not None))
         if with_resize:
-            resized = read_any_size(target, _of_other_sizes(files, loaded.image_shape[2]))
+            resized = read_any_size(target, of_other_sizes)
             document["with_resize"] = asdict(resized) | {"path": str(path)}
             said.append(
                 f"It reads images (N, H, W, {loaded.image_shape[2]}) of any size: on {resized.checked:,} of them it "
@@ -180,5 +184,7 @@ def _say_quantized(small: Quantized, *, known: bool) -> str:
 
 def _of_other_sizes(files: Sequence[ImageFile], channels: int) -> list[np.ndarray]:
     """Return images as they are, uint8 (H, W, C): of the files, or else crops of two photographs."""
-    raw = [decode_image(file.path.read_bytes()) for file in files[:_MOST_RESIZED]] or sample_crops(_MOST_RESIZED)
+    raw = [decode_image(filesystem.read_image(str(file.path))) for file in files[:_MOST_RESIZED]] or sample_crops(
+        _MOST_RESIZED
+    )
     return [with_channels(image, channels) for image in raw]

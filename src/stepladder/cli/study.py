@@ -39,7 +39,8 @@ from stepladder.report.document import build_document
 from stepladder.report.terminal import describe_forecast, print_report
 from stepladder.report.units import Scale
 from stepladder.studies.design.recipes import AnyPlan, RungPlan
-from stepladder.training.metrics import Unit, find_kind
+from stepladder.training.metrics import find_kind
+from stepladder.training.unit import Unit
 
 OwnRungs = Annotated[
     tuple[str, ...],

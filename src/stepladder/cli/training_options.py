@@ -26,8 +26,9 @@ from stepladder.studies.design.recipes import RecipeOptions
 from stepladder.studies.design.rules import DEFAULT_SEEDS, MOST_AUTO, Protocol, Rules, Seeds
 from stepladder.studies.running.execution import Execution
 from stepladder.studies.track import TRACKERS
-from stepladder.training.metrics import METRICS, Unit, find_kind
+from stepladder.training.metrics import METRICS, find_kind
 from stepladder.training.stop import Stop
+from stepladder.training.unit import Unit
 
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "min": 60.0, "s": 1.0, "": 1.0}
 

@@ -298,13 +298,16 @@ class OpenArchives:
         """Open the archive that ``path`` is, or lies in; nothing where there is none.
 
         Raises:
-            DataError, OSError: see :func:`open_archive`.
+            DataError: see :func:`open_archive`; or it cannot be read.
         """
         above = (part for part in (path, *path.parents) if part.name.lower().endswith(ENDINGS))
-        archive = next(filter(is_archive, above), None)
-        if archive is not None and archive not in self._paths:
-            self._stack.enter_context(opened(archive, open_archive))
-            self._paths.add(archive)
+        try:
+            archive = next(filter(is_archive, above), None)
+            if archive is not None and archive not in self._paths:
+                self._stack.enter_context(opened(archive, open_archive))
+                self._paths.add(archive)
+        except OSError as error:
+            raise DataError(f"cannot read {error.filename or path}: {error.strerror or error}") from error
 
 
 def open_archive(path: Path) -> Archive:

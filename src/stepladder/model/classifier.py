@@ -255,7 +255,7 @@ class Classifier(ABC):
             named = list(name_images(images, archives))
             if not named:
                 raise DataError(
-                    "there are no images to look at; give files, folders, patterns, Pillow images or arrays"
+                    "there are no images to look at; give files, folders, archives, patterns, Pillow images or arrays"
                 )
             held = max(1, _HELD_BYTES // prod(self.image_shape))
             parts: list[Predictions] = []

@@ -107,7 +107,7 @@ def find_images(
     if not found:
         told = "; ".join(search.notes())
         raise DataError(
-            f"there are no images to look at; give files, folders or patterns{f' ({told})' if told else ''}"
+            f"there are no images to look at; give files, folders, archives or patterns{f' ({told})' if told else ''}"
         )
     return FoundImages(tuple(found.values()), search.notes())
 
@@ -237,12 +237,8 @@ def _as_pillow(image: np.ndarray) -> Image.Image:
 
 def _open(path: Path, archives: OpenArchives | None) -> None:
     """Open the archive that ``path`` is or lies in, if it is to be."""
-    if archives is None:
-        return
-    try:
+    if archives is not None:
         archives.open(path)
-    except OSError as error:
-        raise DataError(f"cannot read {error.filename or path}: {error.strerror or error}") from error
 
 
 def _matches(entry: str, archives: OpenArchives | None) -> list[Path]:

@@ -15,7 +15,7 @@ from stepladder.studies.design.designs import ContrastKind
 from stepladder.studies.judging.verdicts import Verdict
 from stepladder.studies.pool.findings import PooledTechnique, PoolFindings
 from stepladder.studies.pool.statistics import PooledEffect
-from stepladder.training.metrics import Unit
+from stepladder.training.unit import Unit
 
 #: Raised with every change of the document that a reader of the earlier one would misread.
 POOL_DOCUMENT_VERSION = 1

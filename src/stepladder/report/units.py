@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil, floor, inf, log10
 
-from stepladder.training.metrics import Unit
+from stepladder.training.unit import Unit
 
 #: Stands where a figure is not defined; every table says what it means there.
 UNDEFINED = "–"

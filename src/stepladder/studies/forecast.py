@@ -31,7 +31,8 @@ from stepladder.studies.running.execution import Execution
 from stepladder.studies.running.timing import Estimate, Range
 from stepladder.studies.starts import Start
 from stepladder.studies.study import PlannedStudy
-from stepladder.training.metrics import Metric, Unit
+from stepladder.training.metrics import Metric
+from stepladder.training.unit import Unit
 
 #: What the seeds of two rungs differ by where nobody states it: some 0.3 points on ten thousand test images and more.
 _USUAL_SPREAD = {Unit.SHARE: 0.003, Unit.NATS: 0.01}

@@ -11,7 +11,6 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import partial
 from operator import itemgetter
 from typing import Any, Literal
@@ -20,21 +19,13 @@ import numpy as np
 
 from stepladder.errors import StudyError, unknown
 from stepladder.training.calibration import calibration_error, fit_temperature, negative_log_likelihood
+from stepladder.training.unit import Unit
 
 #: What each mistake costs: true class, then predicted class; a right answer costs nothing unless it is named.
 Costs = Mapping[str, Mapping[str, float]]
 
 #: What a metric is worked out from.
 Measure = Callable[[np.ndarray, np.ndarray], float]
-
-
-class Unit(StrEnum):
-    """What a figure is counted in."""
-
-    SHARE = "share"  # a fraction of 1, written in percent, its differences in points
-    NATS = "nats"  # an image
-    COST = "cost"  # an image, in the unit of the user's table of costs
-    NUMBER = "number"  # whatever the program that measured it counts in
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -12,14 +11,15 @@ import pytest
 
 from benchmarks.__main__ import run
 from benchmarks.atlas.defaults import describe_defaults, leave_one_out
-from benchmarks.atlas.page import best_of, make_atlas, write_page
+from benchmarks.atlas.page import best_of, make_atlas, make_parts, write_page
 from benchmarks.atlas.planning import RECIPES
 from benchmarks.atlas.sets import available, read_sets
 from stepladder.recipe import load_recipe
+from stepladder.studies import pool as home
 from stepladder.studies.design.designs import make_design
-from stepladder.studies.pool.atlas import Atlas
-from stepladder.studies.pool.files import PoolFile, RungScores, SetRecord, read_pool
-from tests.studies.pool.records import FLIP, SCALE, made_up_pool, make_study
+from stepladder.studies.pool.atlas import read_atlas
+from stepladder.studies.pool.files import NetworkRecord, PoolFile, RungScores, SetRecord, read_pool
+from tests.studies.pool.records import FLIP, SCALE, made_up_pool, make_effect, make_study
 
 Call = Callable[..., Any]
 
@@ -94,7 +94,9 @@ def made_up_atlas() -> PoolFile:
     return PoolFile(command="python -m benchmarks atlas", notes=("Made up.",), studies=made_up_pool().studies)
 
 
-def test_page_figures_and_what_users_meet_are_made_of_the_findings_alone(tmp_path: Path) -> None:
+def test_page_figures_and_what_users_meet_are_made_of_the_findings_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pool = made_up_atlas()
     written = write_page(pool, tmp_path, tmp_path / "atlas.json")
     page = (tmp_path / "docs/what-helps-where.md").read_text(encoding="utf-8")
@@ -108,11 +110,39 @@ def test_page_figures_and_what_users_meet_are_made_of_the_findings_alone(tmp_pat
     ):
         assert words in page
     found = made_up_pool()
-    entries = Atlas.model_validate(json.loads((tmp_path / "atlas.json").read_text(encoding="utf-8"))).entries
-    assert entries == make_atlas(found).entries
+    monkeypatch.setattr(home, "ATLAS_FILE", tmp_path / "atlas.json")
+    atlas = read_atlas()
+    assert atlas == make_atlas(pool, make_parts(pool))
+    assert atlas is not None
+    entries = atlas.entries
     assert (entries[0].techniques, entries[0].sets, entries[0].helped) == (("horizontal_flip",), 6, 3)
-    assert entries[0].mean == found.techniques[0].points.mean
+    assert (entries[0].kind, entries[0].mean) == ("ladder", found.techniques[0].points.mean)
     assert [one.name for one in best_of(found)] == ["augment", "dropout"]
+
+
+@pytest.mark.long
+def test_pretrained_runs_are_pooled_by_themselves_and_no_set_is_counted_twice(tmp_path: Path) -> None:
+    """A set that was trained on from scratch and from pretrained weights keeps its name in both parts."""
+    network = NetworkRecord(label="efficientnet_lite0", fingerprint="its layers")
+    pretrained = [
+        make_study(
+            name,
+            make_effect("views", network=network),
+            image_shape=(224, 224, 3),
+            fingerprint=f"large images of {name}",
+        )
+        for name in ("clothes", "flowers", "insects")
+    ]
+    pool = PoolFile(command="python -m benchmarks atlas", studies=(*made_up_pool().studies, *pretrained))
+    parts = make_parts(pool)
+    assert [(part.key, part.found.sets) for part in parts] == [("pretrained", 3), ("scratch", 6)]
+    assert not any("(" in label for part in parts for label in part.found.labels)
+    assert make_atlas(pool, parts).sets == 6
+    write_page(pool, tmp_path, tmp_path / "atlas.json")
+    page = (tmp_path / "docs/what-helps-where.md").read_text(encoding="utf-8")
+    assert "on 6 image sets, with 5 seeds each, in 9 studies of " in page
+    assert "| photographs, from pretrained weights | views | " in page
+    assert page.index("atlas-pretrained.png") < page.index("atlas-scratch.png")
 
 
 def test_a_default_is_chosen_by_the_other_sets_and_scored_on_the_one_left_out() -> None:

@@ -58,8 +58,21 @@ def test_with_the_same_classes_it_is_the_model_itself(digits, named, tiny_recipe
     note = options.with_note(named, recipe).notes[-1]
     assert note == (
         f"Begins from {folder}: all its layers and outputs, as the classes are the same. dropout and batch_norm are "
-        "left out of the recipe: the model's network has its layers already."
+        "left out of the recipe: the model's network has its layers already. The recipe's rate of 0.1 is for weights "
+        "that begin at random, and may undo what these know; optimizer.lr=0.01 is gentler."
     )
+
+
+def test_a_rate_for_random_weights_is_told_where_nobody_chose_it(digits, named, tiny_recipe, tmp_path):
+    folder = saved(tmp_path / "model", digits, tiny_recipe(epochs=1))
+
+    def note(recipe, **settings):
+        options = RecipeOptions(recipe, settings=settings, init=folder)
+        return options.with_note(named, options.make(named)).notes[-1]
+
+    assert "may undo what these know; optimizer.lr=0.01 is gentler." in note("report", epochs=2)
+    assert "gentler" not in note("report", **{"optimizer.lr": 0.1})  # the user's own, whatever it is
+    assert "gentler" not in note("transfer")  # whose rate is for such weights
 
 
 def test_a_class_more_and_a_class_less(digits, tiny_recipe, tmp_path):

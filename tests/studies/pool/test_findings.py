@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from stepladder.errors import StudyError
-from stepladder.studies.pool.files import write_pool
+from stepladder.studies.pool.files import NetworkRecord, write_pool
 from stepladder.studies.pool.findings import PROPERTIES, pool_studies, read_studies
 from stepladder.studies.pool.sets import DescribedStudy, LeftOut
 from stepladder.studies.pool.statistics import pool_effects
-from stepladder.training.metrics import Unit
+from stepladder.training.unit import Unit
 from tests.studies.pool.records import FLIP, SCALE, made_up_pool, make_effect, make_study, pool_records
 
 DROPOUT: dict[str, Any] = {"name": "dropout", "p": 0.5}
@@ -89,6 +89,16 @@ def test_two_questions_of_one_name_are_told_apart() -> None:
         *(make_study(name, make_effect(around=())) for name in ("three", "four")),
     )
     assert sorted(one.name for one in found.techniques) == ["augment (after standardize)", "augment (alone)"]
+    # What is short and what one talks of comes first: the network, then the plan.
+    small = NetworkRecord(label="lenet5", fingerprint="others")
+    networks = pool_records(
+        *(make_study(name) for name in ("one", "two")),
+        *(make_study(name, make_effect(network=small)) for name in ("three", "four")),
+    )
+    assert sorted(one.name for one in networks.techniques) == ["augment (lenet5)", "augment (report)"]
+    both = [make_effect(), make_effect(around=(SCALE, DROPOUT), kind="leave-one-out")]
+    plans = pool_records(*(make_study(name, *both) for name in ("one", "two")))
+    assert sorted(one.name for one in plans.techniques) == ["augment (ladder)", "augment (leave-one-out)"]
     called = pool_records(make_study("one"), make_study("two", make_effect("my flips")))
     assert [one.name for one in called.techniques] == ["horizontal_flip"]
 

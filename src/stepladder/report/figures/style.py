@@ -36,6 +36,8 @@ MUTED = "#5A5A5A"
 UNDECIDED = "#6E6E6E"
 GRID = "#E2E2E2"
 ALARM = "#A33B00"
+#: Points of a title: as large as fits.
+_TITLE_SIZES = (13.0, 11.5, 10.0)
 MARGIN = 0.12  # inches left of the title
 
 #: Of the text that most figures are made of; the others stand in proportion to it.
@@ -176,13 +178,25 @@ def header_height(lines: Sequence[tuple[str, str]]) -> float:
 
 
 def write_header(figure: Figure, title: str, lines: Sequence[tuple[str, str]]) -> None:
-    """Write the title and its lines at the top left."""
+    """Write the title and its lines at the top left; a title too long for the figure gets smaller, then is cut."""
     width, height = figure.get_size_inches()
     x, below = MARGIN / width, header_height([]) + 0.12
     if _SHEET.get() is None:
-        figure.text(x, 1 - 0.22 / height, title, fontsize=13, fontweight="bold", va="center")
+        title, size = _fitted(figure, title, float(width) - 2 * MARGIN)
+        figure.text(x, 1 - 0.22 / height, title, fontsize=size, fontweight="bold", va="center")
     for number, (line, color) in enumerate(lines):
         figure.text(x, 1 - (below + 0.19 * number) / height, line, fontsize=9, color=color, va="center")
+
+
+def _fitted(figure: Figure, title: str, room: float) -> tuple[str, float]:
+    """Return a title that is no wider than ``room`` inches, and its size in points."""
+    for size in _TITLE_SIZES:
+        if text_width(figure, title, size, "bold") <= room:
+            return title, size
+    smallest = _TITLE_SIZES[-1]
+    while len(title) > 1 and text_width(figure, f"{title}…", smallest, "bold") > room:
+        title = title[:-1].rstrip(" ,(")
+    return f"{title}…", smallest
 
 
 def write_legend(figure: Figure, handles: Sequence[Artist], below: float, columns: int, length: float) -> None:

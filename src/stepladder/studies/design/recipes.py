@@ -164,7 +164,8 @@ class RecipeOptions:
         """Return the images with a note of what was chosen for them, where nobody asked for it."""
         if self.init is not None:
             start = find_start(self.init)
-            note = start_note(start, self._around(start, image_set), image_set.class_names)
+            own_rate = "optimizer.lr" not in self.settings
+            note = start_note(start, self._around(start, image_set), image_set.class_names, own_rate=own_rate)
             return replace(image_set, notes=(*image_set.notes, note))
         if self.network is not None and (model := find_network(self.network, run_code=False).model) is not None:
             note = f"Network: the layers of {model}, without what they have learned; `init='{model}'` begins from that."

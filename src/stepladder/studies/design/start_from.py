@@ -17,6 +17,9 @@ _BEGINS = next(name for name, technique in TECHNIQUES.items() if technique.begin
 #: An output that no output of the model stands for, as ``pretrained.outputs`` writes it.
 _ANEW = -1
 
+#: So many times lower is the learning rate that is suggested for weights that have learned something.
+_GENTLER = 10
+
 
 def find_start(folder: str | Path) -> FoundNetwork:
     """Return the network of the model in ``folder``, or of the trial's folder that holds one, with its classes.
@@ -69,8 +72,13 @@ def start_from(start: FoundNetwork, recipe: Recipe, class_names: Sequence[str], 
     return recipe.with_techniques(fitting).model_copy(update={"name": name, "network": start.network})
 
 
-def start_note(start: FoundNetwork, recipe: Recipe, class_names: Sequence[str]) -> str:
-    """Return what was taken over of the model, and what of the recipe was left out, a sentence or two."""
+def start_note(start: FoundNetwork, recipe: Recipe, class_names: Sequence[str], *, own_rate: bool = True) -> str:
+    """Return what was taken over of the model, and what of the recipe was left out, a sentence or two.
+
+    Args:
+        own_rate: whether the learning rate is the recipe's own. One for weights that begin at random can undo in an
+            epoch what learned ones know, which is said then.
+    """
     known = [name for name in class_names if name in start.class_names]
     new = [name for name in class_names if name not in start.class_names]
     gone = [name for name in start.class_names if name not in class_names]
@@ -90,7 +98,15 @@ def start_note(start: FoundNetwork, recipe: Recipe, class_names: Sequence[str]) 
         if again
         else ""
     )
-    return f"Begins from {start.model}: {taken}{drawn}{left}.{twice}"
+    from_random = own_rate and all(one.name != _BEGINS for one in recipe.techniques)
+    rate = recipe.optimizer.lr
+    gently = (
+        f" The recipe's rate of {rate:g} is for weights that begin at random, and may undo what these know; "
+        f"optimizer.lr={rate / _GENTLER:g} is gentler."
+        if from_random
+        else ""
+    )
+    return f"Begins from {start.model}: {taken}{drawn}{left}.{twice}{gently}"
 
 
 def _outputs(known: Sequence[str], wanted: Sequence[str]) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ from stepladder.network.presets import preset_names
 from stepladder.studies.design.designs import ContrastKind
 from stepladder.studies.files.records import Machine
 from stepladder.studies.judging.verdicts import Verdict
-from stepladder.training.metrics import Unit
+from stepladder.training.unit import Unit
 
 #: Raised with every change that an older Stepladder would misread.
 POOL_VERSION = 1

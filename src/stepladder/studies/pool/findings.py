@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from stepladder.studies.pool.files import FINDINGS_FILE, EffectRecord, SetRecord
 from stepladder.studies.pool.sameness import asks_about, question_of, what_differs
 from stepladder.studies.pool.sets import DescribedStudy, LeftOut, describe_study
 from stepladder.studies.pool.statistics import FEWEST_FOR_PREDICTION, PooledEffect, pool_effects
-from stepladder.training.metrics import Unit
+from stepladder.training.unit import Unit
 
 #: Below this many sets nothing is said of what moves an effect, but drawn.
 FEWEST_FITTED = 10
@@ -309,19 +309,32 @@ def _cut(pooled: PooledEffect) -> PooledEffect:
 
 
 def _with_own_names(techniques: Sequence[PooledTechnique]) -> tuple[PooledTechnique, ...]:
-    """Tell questions of one name apart: by what stands around them, the network, or a number."""
-    found: list[PooledTechnique] = []
-    names = Counter(one.name for one in techniques)
-    taken: set[str] = set()
+    """Tell questions of one name apart, by the first of these that does: network, plan, what stands around them.
+
+    Plans and networks are short and what one talks of; a list of techniques is exact, and nobody remembers it.
+    """
+    alike: dict[str, list[PooledTechnique]] = {}
     for one in techniques:
-        name = one.name
-        if names[name] > 1:
-            around = f"after {', '.join(one.around)}" if one.around else "alone"
-            ways = [f"{name} ({around})", f"{name} ({around}; {one.network}, {one.optimizer})"]
-            name = next((way for way in ways if way not in taken), f"{name} ({len(taken) + 1})")
-        taken.add(name)
-        found.append(PooledTechnique(**{**vars(one), "name": name}))
-    return tuple(found)
+        alike.setdefault(one.name, []).append(one)
+    own = {id(one): name for name, ones in alike.items() for one, name in zip(ones, _told_apart(ones), strict=True)}
+    return tuple(replace(one, name=own[id(one)]) for one in techniques)
+
+
+def _told_apart(alike: Sequence[PooledTechnique]) -> list[str]:
+    if len(alike) == 1:
+        return [alike[0].name]
+    ways: tuple[Callable[[PooledTechnique], str], ...] = (
+        lambda one: one.network,
+        lambda one: one.kind.value,
+        lambda one: f"{one.kind.value}, {one.network}",
+        lambda one: f"after {', '.join(one.around)}" if one.around else "alone",
+        lambda one: f"after {', '.join(one.around) or 'nothing'}; {one.network}, {one.optimizer}",
+    )
+    for way in ways:
+        names = [f"{one.name} ({way(one)})" for one in alike]
+        if len(set(names)) == len(names):
+            return names
+    return [f"{one.name} ({number})" for number, one in enumerate(alike, start=1)]
 
 
 def _find_cautions(

@@ -142,7 +142,7 @@ def _effect_record(findings: Findings, contrast: ContrastRecord, effect: Effect)
             PartRecord(weight=weight, techniques=_techniques(rungs[name]), mean=_mean(findings, name))
             for name, weight in contrast.weights.items()
         ),
-        network=_network(first),
+        network=describe_network(first),
         optimizer=str(first["optimizer"]["name"]),
         epochs=first["epochs"],
         batch_size=first["batch_size"],
@@ -198,7 +198,12 @@ def _log_odds(findings: Findings, contrast: ContrastRecord, effect: Effect) -> t
     return odds, sd * math.sqrt(1 / len(seeds) + overlap_of(record))
 
 
-def _network(recipe: dict[str, Any]) -> NetworkRecord:
+def describe_network(recipe: dict[str, Any]) -> NetworkRecord:
+    """Return what a pool calls the network of a rung, and what identifies it.
+
+    Args:
+        recipe: of the rung, as a study's record has it.
+    """
     table = recipe["network"]
     try:
         network = parse_recipe(recipe).network

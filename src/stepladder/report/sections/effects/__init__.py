@@ -26,6 +26,7 @@ from stepladder.studies.findings import Findings
 from stepladder.studies.judging.statistics import Effect
 from stepladder.studies.judging.verdicts import POWER
 from stepladder.studies.pool.atlas import techniques_of
+from stepladder.studies.pool.sets import describe_network
 
 
 class EffectsSection(Section[Findings]):
@@ -43,11 +44,12 @@ class EffectsSection(Section[Findings]):
         if not findings.limits.read or findings.metric.name != "accuracy":
             return []
         record = findings.study.record
-        return describe_beside(
+        asked = (
             (contrast.name, techniques_of(record, contrast))
             for contrast, effect in zip(record.contrasts, findings.effects, strict=True)
             if not effect.is_interaction
         )
+        return describe_beside(asked, describe_network(record.rungs[0].recipe).label)
 
     def pictures(self, findings: Findings) -> tuple[Picture, ...]:
         """Return the forest plot, where the plan asks anything of a technique."""

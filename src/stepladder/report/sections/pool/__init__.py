@@ -7,7 +7,7 @@ from functools import partial
 from typing import ClassVar
 
 from stepladder.report.section import Head, Picture, Section, TextTable
-from stepladder.report.sections.pool_techniques import counted_words, describe_technique, odds_ratio
+from stepladder.report.sections.pool_techniques import counted_words, describe_technique, odds_ratio, sets_of
 from stepladder.report.units import UNDEFINED, Scale, count, listing
 from stepladder.studies.pool.findings import FEWEST_FITTED, PROPERTIES, PooledTechnique, PoolFindings
 
@@ -140,11 +140,6 @@ def pool_head(findings: PoolFindings, command: str = "") -> Head:
         command=command or shlex.join(["stepladder", "pool", *map(str, findings.sources)]),
         question="What does each technique do in general, and what will it probably do on a new image set?",
     )
-
-
-def sets_of(findings: PoolFindings) -> str:
-    """Write how many image sets there are."""
-    return count(findings.sets, "image set")
 
 
 def describe_pool(findings: PoolFindings) -> list[str]:

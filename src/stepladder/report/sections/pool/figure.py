@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -27,13 +25,19 @@ from stepladder.report.figures.style import (
     write_legend,
 )
 from stepladder.report.sections.pool_techniques import counted_words, smallest_effect
+from stepladder.report.sections.pool_techniques.figure import (
+    ROW,
+    ZONE,
+    draw_arrows,
+    draw_band,
+    write_figures,
+    write_name,
+)
 from stepladder.report.units import Scale, amount, count
 from stepladder.studies.judging.distributions import t_quantile
 from stepladder.studies.pool.findings import PROPERTIES, Member, PooledTechnique, PoolFindings, Property
 from stepladder.studies.pool.statistics import CONFIDENCE
 
-_ZONE = "#EAF2F8"
-_ROW = 0.34
 #: How a set may stretch the frame: an interval of two seeds goes beyond everything.
 _SLACK = 0.6
 
@@ -54,14 +58,14 @@ def draw_sets(findings: PoolFindings, one: PooledTechnique, *, compact: bool = F
         header = header_lines(facts, [], 60 if compact else 100)
         rows = len(members) + 2
         top = header_height(header) + (0.66 if compact else 0.46)
-        width, height = (4.9 if compact else 9.2), top + _ROW * rows + 0.62
+        width, height = (4.9 if compact else 9.2), top + ROW * rows + 0.62
         figure = new_figure(width, height)
         names = [printable(member.label) for member in members]
         pooled_names = [f"mean of {one.sets} sets", "a new set"]
         widths = [text_width(figure, name, 9) for name in names]
         widths += [text_width(figure, name, 9, "bold") for name in pooled_names]
         left, right = 0.3 + max(widths), 0.25 if compact else 3.05
-        axes = figure.add_axes((left / width, 0.62 / height, (width - left - right) / width, _ROW * rows / height))
+        axes = figure.add_axes((left / width, 0.62 / height, (width - left - right) / width, ROW * rows / height))
         axes.set_ylim(-0.5, rows - 0.5)
         axes.set_xlim(_limits(findings, one, scale))
         axes.set_yticks([])
@@ -70,26 +74,28 @@ def draw_sets(findings: PoolFindings, one: PooledTechnique, *, compact: bool = F
         axes.axhline(1.5, color=GRID, lw=1.2, zorder=0.5)
         axes.set_xlabel(f"difference, {scale.step}; right is better")
         small = scale.factor * smallest_effect(findings)
-        axes.axvspan(-small, small, color=_ZONE, lw=0, zorder=0.4)
+        axes.axvspan(-small, small, color=ZONE, lw=0, zorder=0.4)
         for level, (member, name) in enumerate(zip(members[::-1], names[::-1], strict=True), start=2):
-            _name(figure, level, name, "normal")
+            write_name(figure, level, name, "normal")
             _draw_set(axes, level, member, scale)
             if not compact:
                 told = f"{scale.difference(member.effect.mean)}  {scale.interval(own_interval(member))}"
-                _write(axes, level, told, member.effect.verdict or "no verdict", verdict_color(member.effect.verdict))
-        _name(figure, 1, pooled_names[0], "bold")
-        _name(figure, 0, pooled_names[1], "bold")
+                write_figures(
+                    axes, level, told, member.effect.verdict or "no verdict", verdict_color(member.effect.verdict)
+                )
+        write_name(figure, 1, pooled_names[0], "bold")
+        write_name(figure, 0, pooled_names[1], "bold")
         _draw_pooled(axes, one, scale)
         if not compact:
             mean = f"{scale.difference(one.points.mean)}  {scale.interval(one.points.interval)}"
-            _write(axes, 1, mean, "", INK)
-            _write(axes, 0, scale.interval(one.points.prediction), "", INK)
+            write_figures(axes, 1, mean, "", INK)
+            write_figures(axes, 0, scale.interval(one.points.prediction), "", INK)
         write_header(figure, printable(f"{one.name}, set by set"), header)
         handles = [
             Line2D([], [], color=MUTED, lw=1.6, marker="o", ms=5, label="a set, 95 % over seeds"),
             Patch(facecolor="white", edgecolor=INK, lw=1.4, label="mean, 95 %"),
             Line2D([], [], color=VALIDATION, lw=5.5, alpha=0.4, label="a new set, 95 %"),
-            Patch(color=_ZONE, label=f"± {amount(scale, smallest_effect(findings))}"),
+            Patch(color=ZONE, label=f"± {amount(scale, smallest_effect(findings))}"),
         ]
         write_legend(figure, handles, header_height(header) + 0.08, 2 if compact else 4, 1.6)
         return figure
@@ -170,59 +176,20 @@ def _draw_set(axes: Axes, level: float, member: Member, scale: Scale) -> None:
     ends = [scale.factor * end for end in own_interval(member)]
     axes.plot(ends, [level, level], color=color, lw=1.6, zorder=2)
     axes.plot(scale.factor * member.effect.mean, level, marker="o", ms=5.5, color=color, zorder=3)
-    _arrows(axes, level, ends, color)
+    draw_arrows(axes, level, ends, color)
 
 
 def _draw_pooled(axes: Axes, one: PooledTechnique, scale: Scale) -> None:
-    low, high = axes.get_xlim()
     if one.points.interval is not None and one.points.mean is not None:
         first, last = (scale.factor * end for end in one.points.interval)
         middle = scale.factor * one.points.mean
         shape = [(first, 1), (middle, 1.22), (last, 1), (middle, 0.78)]
         axes.add_patch(Polygon(shape, closed=True, facecolor="white", edgecolor=INK, lw=1.4, zorder=3))
-        _arrows(axes, 1, [first, last], INK)
-    if one.points.prediction is not None:
-        ends = [scale.factor * end for end in one.points.prediction]
-        wide: Any = {"lw": 5.5, "alpha": 0.4, "solid_capstyle": "butt"}
-        axes.plot([max(ends[0], low), min(ends[1], high)], [0, 0], color=VALIDATION, **wide)
-        _arrows(axes, 0, ends, VALIDATION)
-    else:
+        draw_arrows(axes, 1, [first, last], INK)
+    draw_band(axes, 0, one, scale)
+    if one.points.prediction is None:
         axes.text(
             0.01, 0, "needs three sets", transform=axes.get_yaxis_transform(), va="center", color=MUTED, fontsize=8.5
-        )
-
-
-def _arrows(axes: Axes, level: float, ends: list[float], color: str) -> None:
-    low, high = axes.get_xlim()
-    for end, edge, marker in ((ends[0], low, "<"), (ends[1], high, ">")):
-        if not low <= end <= high:
-            axes.plot(edge, level, marker=marker, ms=6, color=color, clip_on=False, zorder=3)
-
-
-def _name(figure: Figure, level: float, name: str, weight: str) -> None:
-    width, height = figure.get_size_inches()
-    middle = (0.62 + _ROW * (level + 0.5)) / height
-    figure.text(MARGIN / width, middle, name, fontsize=9, fontweight=weight, va="center")
-
-
-def _write(axes: Axes, level: float, figures: str, word: str, color: str) -> None:
-    """Write an effect in figures and the verdict right of the axes."""
-    for x, text, align, ink, weight in (
-        (2.02, figures, "right", INK, "normal"),
-        (2.14, word, "left", color, "bold"),
-    ):
-        axes.annotate(
-            text,
-            (1, level),
-            xycoords=axes.get_yaxis_transform(),
-            xytext=(72 * x, 0),
-            textcoords="offset points",
-            ha=align,
-            va="center",
-            color=ink,
-            fontsize=8.5,
-            fontweight=weight,
-            annotation_clip=False,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 from rich import box
@@ -10,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stepladder.report.marks import SYMBOLS
-from stepladder.report.section import Section, TextTable
+from stepladder.report.section import Picture, Section, TextTable
 from stepladder.report.units import UNDEFINED, Scale, count, listing
 from stepladder.studies.judging.verdicts import VERDICTS
 from stepladder.studies.pool.findings import PooledTechnique, PoolFindings
@@ -26,6 +27,13 @@ class PoolTechniquesSection(Section[PoolFindings]):
     def applies(self, findings: PoolFindings) -> bool:
         """Whether anything is pooled."""
         return bool(findings.techniques)
+
+    def pictures(self, findings: PoolFindings) -> tuple[Picture, ...]:
+        """Return all techniques on one axis."""
+        from stepladder.report.sections.pool_techniques.figure import draw_techniques
+
+        title = "What each technique does, over image sets"
+        return (Picture("techniques", partial(draw_techniques, findings, title), self.values(findings)["alt"]),)
 
     def tables(self, findings: PoolFindings) -> tuple[TextTable, ...]:
         """Return the pooled effects, and what stands around them with the odds ratios."""
@@ -70,6 +78,11 @@ class PoolTechniquesSection(Section[PoolFindings]):
 def smallest_effect(findings: PoolFindings) -> float:
     """Return the smallest effect of interest that any of the studies has."""
     return min(record.smallest_effect for record in findings.studies)
+
+
+def sets_of(findings: PoolFindings) -> str:
+    """Write how many image sets there are."""
+    return count(findings.sets, "image set")
 
 
 def counted_words(one: PooledTechnique, *, short: bool = False) -> str:
