@@ -29,6 +29,7 @@ from PIL import Image
 from benchmarks.fuzz.mutate import Form
 from stepladder.baselines.bag_of_words import load_bag
 from stepladder.datasets import ImageSet, Split, load_image_set
+from stepladder.datasets.archive_lists import FOLDER, keep_list, kept_list
 from stepladder.datasets.cache import FEWEST_IMAGES, VARIABLE, Decoded, decode_once
 from stepladder.datasets.decode import FORMATS, decode_image
 from stepladder.datasets.plain_pickle import read_plain_pickle
@@ -507,6 +508,25 @@ def _cache(folder: Path) -> Prepared:
     return Prepared((path.read_bytes(),), partial(_put, path, look), (b"crc32", b"shape", b"facts"))
 
 
+def _archive_list(folder: Path) -> Prepared:
+    """What the cache says an archive holds, whose checksum whoever writes there can work out anew."""
+    os.environ[VARIABLE] = str(folder / "cache")
+    names = [f"{number}.png" for number in range(FEWEST_IMAGES)]
+    truth = {"": (["cat", "dog"], [FOLDER, FOLDER]), "cat": (names, [7] * len(names)), "dog": ([], [])}
+    archive = folder / "pets.zip"
+    keep_list("pets", truth)
+    (path,) = (folder / "cache").rglob("pets.list")
+    body = path.read_bytes().partition(b"\n")[2]
+
+    def read(content: bytes) -> object:
+        path.write_bytes(f"{zlib.crc32(content):08x}\n".encode() + content)
+        found = kept_list("pets", archive)
+        assert found is None or all("/" not in name for names, _ in found.values() for name in names)
+        return found
+
+    return Prepared((body,), read, (b"..", b"-1", b"cat", b"/", b"\\\\"))
+
+
 def _ledger(folder: Path) -> Prepared:
     os.environ[ledger.VARIABLE] = str(folder / "state")
     images, labels = np.zeros((4, 2, 2, 1), np.uint8), np.arange(4, dtype=np.int64) % 2
@@ -533,6 +553,7 @@ TARGETS: dict[str, Target] = {
     "tgz-folders": Target(partial(_archive, name="pets.tgz"), "gzip"),
     "dicom": Target(_dicom, extra="pydicom"),
     "cache-facts": Target(_cache, "json"),
+    "archive-list": Target(_archive_list, "json"),
     "study.json": Target(partial(_study, name="study.json", older=True), "json"),
     "result.json": Target(partial(_study, name="trials/*/result.json"), "json"),
     "history.csv": Target(partial(_study, name="trials/*/history.csv", tokens=(b"nan", b"1e400", b"0x1")), "lines"),
