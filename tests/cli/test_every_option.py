@@ -407,7 +407,9 @@ STUDY: Decisions = {
 
 TRAIN: Decisions = {
     ("--all-data", "--select"): _refused("--all-data", "--select", "best-val", words="--select chooses an epoch by"),
-    ("--all-data", "--test"): "nothing is left to test, so none is read either way",
+    ("--all-data", "--test"): _refused(
+        "--all-data", "--test", words="--all-data leaves no image to test with, so --test"
+    ),
     ("--all-data", "--validation"): _refused("--all-data", "--validation", "0.2", words="--validation is the share"),
     ("--select", "--test"): "the epoch best on validation, whether test is read or not",
     ("--test", "--validation"): _refused("--no-test", "--validation", "0", words="so test cannot stay unread"),

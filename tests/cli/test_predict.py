@@ -18,8 +18,9 @@ from PIL import Image
 from stepladder.cli import run
 from stepladder.datasets import load_image_set
 from stepladder.datasets.splits import make_splits
+from stepladder.errors import RecipeError
 from stepladder.model import OnnxModel, load_model
-from stepladder.model.limits import least_risk
+from stepladder.model.limits import FALSE_ALARMS, MISS, least_risk
 
 pytest.importorskip("onnx", reason="the extra 'export' is not installed")
 
@@ -256,6 +257,29 @@ def training_images(tmp_path_factory):
 
 
 @pytest.mark.long
+def test_a_small_file_reads_any_size_too_and_nothing_is_left_where_a_step_fails(
+    trial, test_images, training_images, tmp_path, capsys, monkeypatch
+):
+    """The quantized graph reads its own outputs, which ONNX would rename where two graphs become one."""
+    path = tmp_path / "small.onnx"
+    images = ("--images", str(test_images), "--images", str(training_images))
+    arguments = ["export", str(trial), "--out", str(path), "--quantize", "int8", "--with-resize", *images]
+    with monkeypatch.context() as patched:
+        patched.setattr("stepladder.cli.export.read_any_size", refused)
+        assert run(arguments) == 2
+    assert "Error: no" in capsys.readouterr().err
+    assert not path.exists()
+    assert run(arguments) == 0
+    found = OnnxModel.load(path)
+    assert found.any_size
+    assert found.tells_unlikeness
+
+
+def refused(*_):
+    raise RecipeError("no")
+
+
+@pytest.mark.long
 def test_quantizing_says_what_it_costs(trial, test_images, training_images, tmp_path, capsys):
     path = tmp_path / "small.onnx"
     arguments = ["export", str(trial), "--out", str(path), "--quantize", "int8"]
@@ -332,6 +356,7 @@ def test_what_is_asked_beside_the_class_is_shown_and_else_nothing_changes(trial,
         assert document["abstain"]["risk"] == risk
         assert document["abstain"]["validation"]["answered"] >= 4
         assert document["sets"]["coverage"] == 0.8
+        assert document["unlike"] == {"false_alarms": FALSE_ALARMS, "confidence": 1 - MISS, "above": 0.0}
         for image, before in zip(document["images"], plain[model]["images"], strict=True):
             assert image["top"][0]["class"] == before["top"][0]["class"]
             assert image["top"][0]["probability"] == pytest.approx(before["top"][0]["probability"], rel=1e-4)

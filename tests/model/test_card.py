@@ -130,6 +130,31 @@ def test_a_model_of_every_image_says_what_to_expect() -> None:
     assert "not measured: every image trained, and none is left to test. A study measured 90 %." in card
 
 
+def test_why_probabilities_are_not_calibrated_is_what_happened() -> None:
+    def said(**changes: object) -> str:
+        return next(line for line in render_card(replace(FACTS, **changes)).splitlines() if "Probabilities" in line)
+
+    assert "the validation images gave no reliable temperature" in said()
+    assert "no images were held out for validation" in said(counts={"train": 9, "test": 9})
+    assert "a temperature is fitted when the test images are read, and they were not" in said(test_accuracy=None)
+
+
+def test_a_model_that_was_not_measured_does_not_say_it_was() -> None:
+    assert "one of these classes: it was measured on such images, and on\nothers" in render_card(FACTS)
+    unread = render_card(replace(FACTS, test_accuracy=None, epochs=1))
+    assert "one of these classes: it was not measured on any, and on\nothers" in unread
+    assert "in 1 epoch." in unread
+
+
+def test_beside_its_accuracy_stands_what_guessing_comes_to() -> None:
+    classes = (ClassFigures(9, 7_500, 7_000, (0.9, 0.95)), ClassFigures(9, 2_500, 900, (0.3, 0.4)))
+    card = render_card(replace(FACTS, classes=classes))
+    assert "(n = 1 seed); always naming the largest class is right on 75.00 %." in card
+    worse = render_card(replace(FACTS, classes=classes, test_accuracy=0.75))
+    assert "is right on 75.00 %, which is no worse." in worse
+    assert "largest class" not in render_card(FACTS)
+
+
 def test_the_card_has_the_program_that_reads_files() -> None:
     assert PROGRAM.read_text(encoding="utf-8").strip() in render_card(FACTS)
 

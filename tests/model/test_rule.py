@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,16 @@ def picture(height: int, width: int, seed: int) -> Image.Image:
     random = np.random.default_rng(seed)
     small = random.integers(0, 256, (max(2, height // 9), max(2, width // 9), 3), dtype=np.uint8)
     return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def tiff_of_12_bits(values: np.ndarray) -> bytes:
+    """A gray TIFF (6.0, section 8) of 12 bits a value, two of which share three bytes; (H, W), W even."""
+    height, width = values.shape
+    first, second = values.reshape(-1, 2).astype(np.uint32).T
+    packed = (first << 12 | second).astype(">u4").view(np.uint8).reshape(-1, 4)[:, 1:].tobytes()
+    tags = {256: width, 257: height, 258: 12, 259: 1, 262: 1, 273: 8, 277: 1, 278: height, 279: len(packed)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    return b"II*\0" + struct.pack("<I", 8 + len(packed)) + packed + struct.pack("<H", len(tags)) + entries + bytes(4)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +88,16 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
             keep(picture(height, width, 70 + number), f"turned-{orientation}.jpg", exif=exif)
         keep(picture(50, 80, 80), f"turned-{orientation}.png", exif=exif)
     keep(picture(200, 300, 90).convert("L"), "white-is-zero.tiff", tiffinfo={262: 0})
-    assert len(found) == 157
+    keep(picture(403, 301, 91), "two.jpg", format="MPO", save_all=True, append_images=[picture(9, 9, 92)])
+    # Turned and not packed: of these Pillow maps the file, where it has one.
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for mode in ("L", "P", "CMYK", "RGB"):
+        keep(picture(40, 60, 93).convert(mode), f"turned-{mode}.tiff", exif=exif)
+    keep(Image.fromarray(np.asarray(picture(40, 60, 94).convert("L")) * np.uint16(200)), "turned-16.tiff", exif=exif)
+    found.append(str(folder / "twelve.tiff"))
+    Path(found[-1]).write_bytes(tiff_of_12_bits(np.asarray(picture(30, 40, 95).convert("L")) * np.uint16(16)))
+    assert len(found) == 164
     return found
 
 

@@ -31,6 +31,12 @@ def test_those_that_trained_are_told_from_others(taken) -> None:
     assert not taken.among(changed)[0]
 
 
+def test_of_a_split_those_that_trained_are_counted(taken) -> None:
+    labels = np.arange(30) % 3
+    assert taken.count_in(Split(PIXELS[15:], labels[15:])) == 5
+    assert taken.count_in(Split(PIXELS[20:], labels[20:])) == 0
+
+
 def test_what_is_kept_is_read_back_and_damage_is_said(taken, tmp_path) -> None:
     assert read_training_images(tmp_path) is None
     write_training_images(tmp_path, taken)

@@ -20,6 +20,7 @@ from stepladder.datasets import filesystem
 from stepladder.datasets.archives import OpenArchives
 from stepladder.datasets.decode import decode_image, with_channels
 from stepladder.errors import RecipeError, StorageError, unknown
+from stepladder.files import replace_bytes
 from stepladder.model.any_size import read_any_size
 from stepladder.model.export import export_model
 from stepladder.model.find import model_folder
@@ -124,8 +125,8 @@ def export(
         return
     labels = np.array([-1 if file.label is None else file.label for file in files], dtype=np.int64)
     with tempfile.TemporaryDirectory(prefix="stepladder-") as scratch:
-        # OpenVINO reads the ONNX file, which is checked first.
-        target = Path(scratch, "model.onnx") if form == "openvino" else path
+        # The file takes its place when all that was asked for has been done to it; OpenVINO reads the ONNX file.
+        target = Path(scratch, "model.onnx" if form in _BY_ONNX else path.name)
         exported = export_model(
             loaded, target, pixels, form="onnx" if form == "openvino" else form, card=read_card(folder)
         )
@@ -153,6 +154,8 @@ def export(
                 f"As OpenVINO's, with its weights in {path.with_suffix('.bin').name}: {kept.bytes_written / 1e6:.1f} "
                 f"MB; the same classes, probabilities differ by at most {kept.difference:.1g}. openvino {kept.version}."
             )
+        else:
+            replace_bytes(path, target.read_bytes())
     for sentence in said:
         console.print(sentence, markup=False)
     if not loaded.calibrated:

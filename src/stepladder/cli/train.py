@@ -25,6 +25,7 @@ from stepladder.cli.training_options import (
     Threads,
     TrainingOptions,
 )
+from stepladder.errors import StudyError
 from stepladder.report.nothing_learned import describe_nothing_learned
 from stepladder.report.units import Scale, capital, count, duration, percent
 
@@ -42,13 +43,13 @@ def train(
     ] = None,
     rung: OneRung = None,
     test: Annotated[
-        bool,
+        bool | None,
         Parameter(
             group=RUNNING,
             show_default=False,
             help="Read test at the end, as by default. Leave it unread while you tune settings, or it chooses them.",
         ),
-    ] = True,
+    ] = None,
     all_data: Annotated[
         bool,
         Parameter(
@@ -64,6 +65,9 @@ def train(
 ) -> int:
     """Train one recipe, with all its techniques, and leave a model folder."""
     console = make_console(options.as_json)
+    if all_data and test:
+        raise StudyError("`all_data` leaves no image to test with, so `test` would be lost; give one of them")
+    test = test is not False
     aside = options.aside(console)
     execution = pauses.execution(options, threads)
     progress = make_progress(aside, to_flags, epochs=options.verbose)

@@ -40,10 +40,12 @@ class DefaultSize:
     Attributes:
         side: of the squares, 1 to :data:`MAX_SIDE` pixels.
         photographs_only: whether it is for photographs alone, see :data:`PHOTOGRAPH_SIDE`.
+        fit: how images of other proportions became these, of a model of one's own; None where these decide.
     """
 
     side: int
     photographs_only: bool = False
+    fit: Fit | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,10 @@ class ShapeOptions:
     def is_default_size(self, target: tuple[int, ...]) -> bool:
         """Whether images that become ``target`` get the size of a pretrained network, which nobody asked for."""
         return self.size is None and self.default_size is not None and target[0] == self.default_size.side
+
+    def fit_of_default(self, target: tuple[int, ...]) -> Fit | None:
+        """Return how the model that is begun from had its images brought to ``target``; None where there is none."""
+        return self.default_size.fit if self.default_size is not None and self.is_default_size(target) else None
 
     def check(self) -> None:
         """Raise DataError where a value is not allowed."""
@@ -130,6 +136,8 @@ class Shapes:
         """Return how such images become ``target``: height, width, channels."""
         if asked.fit is not None:
             return asked.fit
+        if (own := asked.fit_of_default(target)) is not None:
+            return own
         most = MOST_CROPPED_PRETRAINED if asked.is_default_size(target) else MOST_CROPPED
         return "pad" if self._resized(target) and self.lost > most * _MILLION else "crop"
 
@@ -159,13 +167,14 @@ class Shapes:
                 f"median side, at most {MAX_CHOSEN_SIDE}; `size=N` takes another."
             )
             if asked.is_default_size(target):
-                why = f" The network learned from images of {side}×{side}; `size=N` takes another."
+                alike = ", made so in the same way" if asked.fit_of_default(target) is not None else ""
+                why = f" The network learned from images of {side}×{side}{alike}; `size=N` takes another."
         if fit == "crop" and asked.fit is None and self.lost > MOST_CROPPED * _MILLION:
             why = (
                 f" That takes {100 * self.lost / _MILLION:.0f} % of the median image away, as where the network "
                 f"learned; say `fit='pad'` to keep all of it.{why}"
             )
-        if fit == "pad" and asked.fit is None:
+        if fit == "pad" and asked.fit is None and asked.fit_of_default(target) is None:
             # Before all else, as it is what a reader may not want.
             why = (
                 f" A crop would take {100 * self.lost / _MILLION:.0f} % of the median image away, so images are "

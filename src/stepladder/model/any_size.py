@@ -171,7 +171,7 @@ def read_any_size(path: Path, images: list[np.ndarray]) -> AnySize:
     resizing.opset_import.extend(whole.opset_import)
     merged = onnx.compose.merge_models(
         onnx.compose.add_prefix(resizing, "resize/", rename_inputs=False, rename_outputs=False),
-        onnx.compose.add_prefix(whole, "model/", rename_inputs=True, rename_outputs=False),
+        _prefixed(whole),
         io_map=[(_RESIZED, f"model/{INPUT}")],
     )
     properties = {entry.key: entry.value for entry in whole.metadata_props}
@@ -192,13 +192,29 @@ def read_any_size(path: Path, images: list[np.ndarray]) -> AnySize:
     if not difference <= TOLERANCE:
         raise RecipeError(
             f"the file that reads any size differs by up to {difference:.2g} in a probability from the pixels that "
-            f"Pillow makes ({TOLERANCE:g} is allowed); {path} was left as it was"
+            f"Pillow makes ({TOLERANCE:g} is allowed); the file was left as it was"
         )
     replace_bytes(path, content)
     return AnySize(path, len(content), len(images), difference, agreement)
 
 
 _RESIZED = "resized"
+
+
+def _prefixed(whole: Any) -> Any:
+    """Return the graph with other names of all but its outputs, so that none meets one of the graph before it."""
+    import onnx
+
+    outputs = {output.name for output in whole.graph.output}
+    prefixed = onnx.compose.add_prefix(whole, "model/", rename_inputs=True, rename_outputs=False)
+    # In a quantized graph an output is read by another node as well; ONNX renames it then, whatever it was told.
+    own = {f"model/{name}": name for name in outputs}
+    for node in prefixed.graph.node:
+        node.input[:] = [own.get(name, name) for name in node.input]
+        node.output[:] = [own.get(name, name) for name in node.output]
+    for value in (*prefixed.graph.output, *prefixed.graph.value_info):
+        value.name = own.get(value.name, value.name)
+    return prefixed
 
 
 def _resizing_graph(resizing: Resizing, channels: int) -> Any:

@@ -117,6 +117,7 @@ def render_card(facts: CardFacts) -> str:
             low, high = (100 * share for share in facts.interval)
             between = f"; 95 % interval on new images like these {low:.2f} to {high:.2f} %"
         accuracy = f"{100 * facts.test_accuracy:.2f} % of {test_images:,} test images (n = 1 seed{between})"
+        accuracy += _guessing(facts)
     if facts.of_recipe is not None:
         mean, sd, seeds = facts.of_recipe
         accuracy += f"; the same recipe {100 * mean:.2f} ± {100 * sd:.2f} % (sd, n = {seeds} seeds)"
@@ -133,7 +134,7 @@ license: unknown
 
 # {_plain(facts.data)}: recipe {_plain(facts.recipe)}, seed {facts.seed}
 
-An image classifier trained by Stepladder in {facts.epochs} epochs.
+An image classifier trained by Stepladder in {facts.epochs:,} epoch{"s" if facts.epochs != 1 else ""}.
 
 - **Reads** {height}×{width} images with {channels} channel{"s" if channels != 1 else ""}, uint8{_FITTED[facts.fit]}.
 - **Tells apart** {len(facts.class_names)} classes: {shown}{more}.
@@ -145,8 +146,8 @@ An image classifier trained by Stepladder in {facts.epochs} epochs.
 {_notes(facts)}
 {_classes(facts)}{_mistakes(facts)}## For whom, and its limits
 
-For whoever has images like those it was trained on, each of which shows one of these classes: it was measured on such
-images, and on others it may do worse. {_limits(facts)} The license of the weights is for whoever trained them to state,
+For whoever has images like those it was trained on, each of which shows one of these classes{_measured(facts)}, and on
+others it may do worse. {_limits(facts)} The license of the weights is for whoever trained them to state,
 with that of the images in mind.
 
 ## Without Stepladder
@@ -158,6 +159,20 @@ into them is what image_rule in `config.json`, and in the metadata of the file, 
 {PROGRAM.read_text(encoding="utf-8").strip()}
 ```
 """)
+
+
+def _measured(facts: CardFacts) -> str:
+    return ": it was not measured on any" if facts.test_accuracy is None else ": it was measured on such images"
+
+
+def _guessing(facts: CardFacts) -> str:
+    """What naming the largest class every time comes to on the test images."""
+    tested = [one.tested or 0 for one in facts.classes]
+    if facts.test_accuracy is None or not sum(tested):
+        return ""
+    share = max(tested) / sum(tested)
+    beside = ", which is no worse" if facts.test_accuracy <= share else ""
+    return f"; always naming the largest class is right on {100 * share:.2f} %{beside}"
 
 
 def _notes(facts: CardFacts) -> str:
@@ -251,7 +266,12 @@ def _unlike(limits: Limits, validation: int) -> str:
 
 def _calibration(facts: CardFacts) -> str:
     if facts.temperature is None:
-        return "not calibrated: the validation images gave no reliable temperature; the plain softmax is often too sure"
+        why = "the validation images gave no reliable temperature"
+        if not facts.counts.get("validation"):
+            why = "no images were held out for validation, which would tell a temperature"
+        elif facts.test_accuracy is None:
+            why = "a temperature is fitted when the test images are read, and they were not"
+        return f"not calibrated: {why}; the plain softmax is often too sure"
     text = (
         f"calibrated; logits are divided by {facts.temperature:.3g}, fitted on "
         f"{facts.counts.get('validation', 0):,} validation images"

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from stepladder.model.classifier import Doubts, Prediction
-from stepladder.model.limits import MISS
+from stepladder.model.limits import FALSE_ALARMS, MISS
 
 
 def classes_document(likeliest: Iterable[tuple[str, float]]) -> list[dict[str, Any]]:
@@ -37,4 +37,7 @@ def promises_document(doubts: Doubts) -> dict[str, Any]:
         found["abstain"] = promise | {"validation": {"answered": one.images, "wrong": one.wrong}}
     if doubts.inside is not None:
         found["sets"] = {"coverage": doubts.coverage, "from": doubts.inside}
+    if doubts.unlike:
+        # Above it an image is called unlike the training images.
+        found["unlike"] = {"false_alarms": FALSE_ALARMS, "confidence": 1 - MISS, "above": 0.0}
     return found

@@ -1,7 +1,9 @@
 """From an image file to a class: Pillow, NumPy and ONNX Runtime, nothing else. Usage: MODEL.onnx IMAGE ..."""
 
+import io
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +14,14 @@ from PIL import Image, ImageOps
 def read_image(path: str, rule: dict[str, Any]) -> np.ndarray:
     """Return the pixels that the model reads of a file, uint8 (height, width, channels)."""
     channels, height, width = rule["input_size"]
-    image: Any = Image.open(path)
+    # From memory: of a file on the disk Pillow maps some TIFFs, and leaves these unturned.
+    image: Any = Image.open(io.BytesIO(Path(path).read_bytes()))
     gray = image.mode in ("1", "L", "LA", "La") or image.mode.startswith("I")
-    inverted = image.format == "TIFF" and image.tag_v2.get(262) == 0  # white is zero
+    if image.mode in ("I", "F") and image.format != "PPM":
+        raise ValueError(f"{path} has 32 bits a pixel, of no known range; save it as 8 or 16 bits")
+    tags = image.tag_v2 if image.format == "TIFF" else {}
+    inverted = tags.get(262) == 0  # white is zero
+    largest = 2 ** min(16, max(9, tags.get(258, (16,))[0])) - 1  # of its bits
     turned = image.format != "TIFF" and image.getexif().get(274, 1) in (5, 6, 7, 8)
     columns, rows = image.size[::-1] if turned else image.size
     if rule["crop_mode"] == "border":  # as large as fits into the square, the rest stays black
@@ -22,12 +29,16 @@ def read_image(path: str, rule: dict[str, Any]) -> np.ndarray:
         inner = min(height, max(1, round(rows * scale))), min(width, max(1, round(columns * scale)))
     else:
         inner = (max(height, width),) * 2 if rule["crop_mode"] == "center" else (height, width)
-    if image.format == "JPEG" and image.mode in ("L", "RGB"):  # read at 1/2, 1/4 or 1/8, as long as twice is left
+    if image.format in ("JPEG", "MPO") and image.mode in (
+        "L",
+        "RGB",
+    ):  # read at 1/2, 1/4 or 1/8, as long as twice is left
         need = (2 * inner[1], 2 * inner[0])
         image.draft(None, need[::-1] if turned else need)
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):  # more than 8 bits
         values = np.asarray(image).astype(np.int64)
+        values = (np.minimum(values, largest) * 65535 + largest // 2) // largest
         values = 65535 - values if inverted else values
         low, high = rule["black"], rule["white"]
         values = np.clip(values, low, high) - low

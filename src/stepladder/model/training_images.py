@@ -60,6 +60,15 @@ class TrainingImages:
         """
         return np.isin(_checks(pixels), self.checks) if self.checks.size else None
 
+    def count_in(self, split: Split) -> int:
+        """Return how many images of a split trained the model; 0 where that cannot be told.
+
+        It can where images are brought to the model's shape in the way that its own were.
+        """
+        if not self.checks.size:
+            return 0
+        return sum(int(np.isin(_checks(chunk), self.checks).sum()) for chunk in split.chunks())
+
 
 def _checks(pixels: np.ndarray) -> np.ndarray:
     return np.array([zlib.crc32(np.ascontiguousarray(image).data) for image in pixels], dtype=np.uint32)

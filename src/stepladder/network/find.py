@@ -7,6 +7,7 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -17,6 +18,9 @@ from stepladder.network.line import Line, is_line, network_of_table
 from stepladder.network.own import is_reference, known_network, register_network
 from stepladder.network.presets import preset_names, read_preset
 from stepladder.network.spec import Network
+
+if TYPE_CHECKING:
+    from stepladder.datasets.image_set import Fit
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class FoundNetwork:
         published_classes: that a preset was published for.
         paper, published: of a preset.
         model: the folder, of a trained model.
+        fit: of a trained model, how images of other proportions became its own, see ``datasets.image_set.FITS``.
     """
 
     label: str
@@ -45,6 +50,7 @@ class FoundNetwork:
     paper: str | None = None
     published: str | None = None
     model: Path | None = None
+    fit: Fit | None = None
 
     def trace(self, input_shape: Shape3, num_classes: int) -> tuple[LayerCost, ...]:
         """Work out every layer; see :func:`stepladder.network.trace_network`.
@@ -153,6 +159,8 @@ def read_model_network(folder: Path) -> FoundNetwork:
     Raises:
         StorageError: it is damaged.
     """
+    from stepladder.datasets.image_set import FITS  # here, as no other network has any
+
     path = folder / "config.json"
     document = read_json(path)
     try:
@@ -170,6 +178,7 @@ def read_model_network(folder: Path) -> FoundNetwork:
         class_names=names,
         image_shape=(image_height, image_width, image_channels),
         model=folder,
+        fit=next((fit for fit in FITS if fit == document.get("fit", "crop")), None),
     )
 
 

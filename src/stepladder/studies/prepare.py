@@ -21,6 +21,7 @@ from stepladder.datasets.audit import LeakCheck, split_cleanly
 from stepladder.datasets.download import fetch, kept
 from stepladder.datasets.splits import SPLIT_SEED, drawn_fingerprint
 from stepladder.errors import RecipeError, StepladderError, StorageError, StudyError
+from stepladder.model.training_images import read_training_images
 from stepladder.network import trace_network
 from stepladder.network.advice import LARGEST_FLATTENED, grave_notes, training_memory
 from stepladder.network.presets import preset_of
@@ -79,6 +80,8 @@ def prepare(
         fetch_published(recipe, callbacks)
     splits, data = split_images(image_set, protocol, callbacks.leaks_checked)
     notes = grave_of(recipe, splits, image_set.num_classes, execution)
+    if not protocol.all_data:
+        notes += _seen_before(recipe, splits)
     for note in notes:
         callbacks.message(note)
     data = data.model_copy(update={"notes": (*data.notes, *notes)})
@@ -148,6 +151,24 @@ def grave_of(recipe: Recipe, splits: Splits, num_classes: int, execution: Execut
         f"A training step takes about {needed:,.1f} GB{beside}, and there are {memory:,.1f} GB of memory: take "
         f"{' or '.join(mends)}.",
     )
+
+
+def _seen_before(recipe: Recipe, splits: Splits) -> tuple[str, ...]:
+    """Return a sentence where test images have trained the model that is begun from, as far as its folder tells."""
+    notes = []
+    for technique in recipe.make_techniques():
+        source = Path(str(getattr(technique, "source", ""))).expanduser()
+        folder = source if source.is_dir() else source.parent
+        if not technique.begins_from_weights or not (folder / "config.json").is_file():
+            continue
+        known = read_training_images(folder)
+        seen = 0 if known is None else known.count_in(splits.test)
+        if seen:
+            notes.append(
+                f"{seen:,} of the {len(splits.test):,} test images trained the model that this begins from, {source}: "
+                "its score on them is too good; give test images that it has not seen."
+            )
+    return tuple(notes)
 
 
 def split_images(

@@ -126,8 +126,8 @@ def train_model(
             found = None
     if found is not None and found.trial == trial.id:
         if test and found.status == "finished" and found.test_accuracy is None:  # not wanted then, or stopped before
-            _note(out, trial, prepared, callbacks)
-            found = read_test(job, found, card_facts(out, found, recipe.name, data), compute)
+            elsewhere = _note(out, trial, prepared, callbacks)
+            found = read_test(job, found, card_facts(out, found, recipe.name, data, elsewhere), compute)
         return _trained(job, found, prepared)
     if found is not None or (out / "study.json").exists():
         raise StudyError(f"{out} holds another result, which would be lost; choose another folder with `out`")
@@ -138,8 +138,8 @@ def train_model(
         with chdir(Path.cwd()):  # and back: a technique of the user's own may go elsewhere
             result = run_trial(job, compute, callbacks, execution)
     if result.status == "finished" and test:
-        _note(out, trial, prepared, callbacks)
-        result = read_test(job, result, card_facts(out, result, recipe.name, data), compute)
+        elsewhere = _note(out, trial, prepared, callbacks)
+        result = read_test(job, result, card_facts(out, result, recipe.name, data, elsewhere), compute)
         callbacks.test_read(trial, result)
     return _trained(job, result, prepared)
 
@@ -194,9 +194,12 @@ def _all_train(image_set: ImageSet, prepared: Prepared) -> Prepared:
     )
 
 
-def _note(out: Path, trial: Trial, prepared: Prepared, callbacks: Callbacks) -> None:
+def _note(out: Path, trial: Trial, prepared: Prepared, callbacks: Callbacks) -> int:
+    """Note that test is read, and return how many other plans had read it before, which is said."""
     plan = PlanRead(trial.id, "training", prepared.data.name, str(out.absolute()), now())
-    tell_elsewhere(note_reading(prepared.splits.test, plan), callbacks)
+    elsewhere = note_reading(prepared.splits.test, plan)
+    tell_elsewhere(elsewhere, callbacks)
+    return elsewhere
 
 
 def _trained(job: Job, result: TrialResult, prepared: Prepared) -> TrainedModel:

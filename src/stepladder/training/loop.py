@@ -106,7 +106,10 @@ def train_network(
     try:
         if saved is None:
             untrained = run.record_epoch(0, None)
-            place.warnings += assembly.warnings + _odd_start(untrained, images.num_classes, assembly.data.labels)
+            place.warnings += assembly.warnings
+            # One that begins from what another has learned is no untrained one.
+            if not any(technique.begins_from_weights for technique in assembly.techniques):
+                place.warnings += _odd_start(untrained, images.num_classes, assembly.data.labels)
         failure = run.train(min(2, recipe.epochs) if rehearsal else recipe.epochs, select_best)
     except StepladderError:
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -9,14 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from stepladder.datasets import DefaultSize, ImageSet, Split
+from stepladder.datasets import DefaultSize, ImageSet, Split, load_image_set
 from stepladder.errors import RecipeError, StudyError
 from stepladder.model import load_model
 from stepladder.model.folder import save_model
+from stepladder.model.training_images import TrainingImages, write_training_images
 from stepladder.network import load_network
 from stepladder.studies.design.recipes import RecipeOptions, choose_study
-from stepladder.studies.design.rules import Rules
+from stepladder.studies.design.rules import Protocol, Rules
+from stepladder.studies.prepare import prepare
+from stepladder.studies.running.callbacks import Callbacks
+from stepladder.studies.running.execution import Execution
 from stepladder.training.assembly import TrainingData, assemble
 from stepladder.training.device import choose_compute
 from stepladder.training.loop import train_network
@@ -51,7 +57,7 @@ def test_with_the_same_classes_it_is_the_model_itself(digits, named, tiny_recipe
     assert [one.name for one in recipe.techniques][:2] == ["pretrained", "standardize"]
     assert not {"batch_norm", "dropout"} & {one.name for one in recipe.techniques}
     assert recipe.name == "report-from-cats"
-    assert options.default_size() == DefaultSize(8)
+    assert options.default_size() == DefaultSize(8, fit="crop")
     theirs, ours = load_model(folder, "cpu").module.state_dict(), begun(options, named)
     assert theirs.keys() == ours.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
@@ -106,6 +112,42 @@ def test_other_classes_get_an_output_layer_of_their_own(digits, tiny_recipe, tmp
         "as it knows other classes (a, b, c, d, e and 5 more)."
         in options.with_note(images, options.make(images)).notes[-1]
     )
+
+
+def test_its_images_are_made_as_those_of_the_model(digits, tiny_recipe, tmp_path):
+    """Padded where the model learned padded ones, whatever these images alone would get."""
+    folder = saved(tmp_path / "model", digits, tiny_recipe(epochs=1))
+    config = json.loads((folder / "config.json").read_text())
+    del config["image_rule"]
+    (folder / "config.json").write_text(json.dumps(config | {"fit": "pad"}))
+    assert RecipeOptions(init=folder).default_size() == DefaultSize(8, fit="pad")
+    photos = tmp_path / "photos"
+    for number in range(12):
+        path = photos / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((20, 21), 20 * number, np.uint8)).save(path)
+    loaded = load_image_set(str(photos), size=RecipeOptions(init=folder).default_size())
+    assert (loaded.fit, loaded.image_shape) == ("pad", (8, 8, 1))
+    note = next(note for note in loaded.notes if "8×8" in note)
+    assert "The network learned from images of 8×8, made so in the same way; `size=N` takes another." in note
+    assert "as where the network learned" not in note
+    assert load_image_set(str(photos), size=8).fit == "crop"
+
+
+def test_test_images_that_trained_the_model_are_told(digits, named, tiny_recipe, tmp_path):
+    folder = saved(tmp_path / "model", digits, tiny_recipe(epochs=1))
+    part = digits.splits["test"].take(np.arange(50)) if "test" in digits.splits else digits.splits["train"]
+    write_training_images(folder, TrainingImages.of(part, "digits", "f" * 64, 10))
+    options = RecipeOptions("small", init=folder)
+    said: list[str] = []
+    callbacks = Callbacks()
+    callbacks.message = said.append  # type: ignore[method-assign]
+    prepared = prepare(named, options.make(named), Protocol(), Execution(precision="float32"), callbacks)
+    seen = TrainingImages.of(part, "digits", "f" * 64, 10).count_in(prepared.splits.test)
+    assert seen > 0
+    wanted = f"{seen:,} of the {len(prepared.splits.test):,} test images trained the model that this begins from"
+    assert any(wanted in sentence for sentence in said)
+    assert any(wanted in note for note in prepared.data.notes)
 
 
 def test_what_is_no_model_and_what_would_be_lost(digits, tiny_recipe, tmp_path):

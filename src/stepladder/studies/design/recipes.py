@@ -143,8 +143,9 @@ class RecipeOptions:
         that size for photographs, where the weights are on this computer.
         """
         if self.init is not None:
-            height, width, _ = find_start(self.init).image_shape or (0, 1, 0)
-            return DefaultSize(height) if height == width else None
+            start = find_start(self.init)
+            height, width, _ = start.image_shape or (0, 1, 0)
+            return DefaultSize(height, fit=start.fit) if height == width else None
         network = self.network or self.settings.get("network")
         if self.recipe == "auto" and network is None:
             preset = transfer_preset()

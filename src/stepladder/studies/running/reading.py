@@ -87,12 +87,19 @@ def read_study_test(study: SavedStudy, jobs: Sequence[Job], compute: Compute, ca
 
 def tell_elsewhere(plans: int, callbacks: Callbacks) -> None:
     """Say that other plans have read the same test images before, if any have."""
-    if plans:
-        which = "1 other plan" if plans == 1 else f"{plans} other plans"
-        callbacks.message(
-            f"These test images were read before in {which} on this computer (stepladder readings lists them). Keeping "
-            "the plan that does best on them makes its result too good."
-        )
+    for sentence in describe_elsewhere(plans):
+        callbacks.message(sentence)
+
+
+def describe_elsewhere(plans: int) -> tuple[str, ...]:
+    """Return the sentence that other plans have read the same test images before; none where none has."""
+    if not plans:
+        return ()
+    which = "1 other plan" if plans == 1 else f"{plans} other plans"
+    return (
+        f"These test images were read before in {which} on this computer (stepladder readings lists them). Keeping "
+        "the plan that does best on them makes its result too good.",
+    )
 
 
 def _keep_images(study: SavedStudy, jobs: Mapping[str, Job], compute: Compute) -> None:
@@ -202,8 +209,11 @@ def read_test(
     return complete
 
 
-def card_facts(folder: Path, result: TrialResult, recipe: str, data: DataRecord) -> CardFacts:
+def card_facts(folder: Path, result: TrialResult, recipe: str, data: DataRecord, elsewhere: int = 0) -> CardFacts:
     """Return what the model card of the trial in ``folder`` tells.
+
+    Args:
+        elsewhere: other plans that had read the same test images before.
 
     Raises:
         StorageError: a file beside the model is damaged.
@@ -221,7 +231,7 @@ def card_facts(folder: Path, result: TrialResult, recipe: str, data: DataRecord)
         machine=result.machine.accelerator or result.machine.processor,
         versions=result.versions,
         precision=result.precision,
-        notes=(*data.notes, *result.warnings),
+        notes=(*data.notes, *result.warnings, *describe_elsewhere(elsewhere)),
         fingerprint=data.fingerprint,
         **_scores_of(result),
         **_facts_of(folder, result, data),
@@ -231,7 +241,8 @@ def card_facts(folder: Path, result: TrialResult, recipe: str, data: DataRecord)
 def trial_card(trial: SavedTrial, study: SavedStudy) -> CardFacts:
     """Return what the model card of a study's trial tells."""
     recipe = next(rung.recipe for rung in study.record.rungs if rung.name == trial.rung)
-    card = card_facts(trial.folder, trial.result, str(recipe["name"]), study.record.data)
+    elsewhere = max((reading.elsewhere for reading in study.readings), default=0)
+    card = card_facts(trial.folder, trial.result, str(recipe["name"]), study.record.data, elsewhere)
     read = [one.result.test_accuracy for one in study.of_rung(trial.rung) if one.result.test_accuracy is not None]
     return replace(card, of_recipe=(fmean(read), stdev(read), len(read)) if len(read) > 1 else None)
 

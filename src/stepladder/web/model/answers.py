@@ -78,6 +78,9 @@ class Answers(_Answer):
         dict[str, Any] | None, Field(description="What is promised of images that are answered; where asked for.")
     ] = None
     sets: Annotated[dict[str, Any] | None, Field(description="What is promised of the sets; where asked for.")] = None
+    unlike: Annotated[
+        dict[str, Any] | None, Field(description="How seldom images like its own are called unlike; where asked for.")
+    ] = None
 
 
 class Explained(_Answer):
