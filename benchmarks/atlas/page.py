@@ -30,6 +30,9 @@ _ROOT = Path(__file__).parents[2]
 #: How many techniques a reader is told to try first.
 _FIRST = 3
 
+#: What is added where the odds ratio of a new set leaves no doubt.
+_SURE = {1: ", and by its odds ratio it will very probably help", -1: ", and by its odds ratio it will hurt", 0: ""}
+
 #: Kinds of image sets that readers have, and which of the atlas's are of the kind.
 _KINDS: tuple[tuple[str, Callable[[SetRecord], bool]], ...] = (
     ("photographs, from pretrained weights", lambda one: max(one.image_shape[:2]) >= 64),
@@ -185,7 +188,10 @@ def render_table_of_firsts(pool: PoolFile) -> str:
         for one in firsts:
             new = scale.interval(one.points.prediction) if one.points.prediction else "needs three sets"
             mean = f"{scale.difference(one.points.mean)} {scale.step}"
-            lines.append(f"| {words} | {escape(one.name)} | {mean}; {counted_words(one)}; a new set {escape(new)} |")
+            sure = _SURE[one.direction]
+            lines.append(
+                f"| {words} | {escape(one.name)} | {mean}; {counted_words(one)}; a new set {escape(new)}{sure} |"
+            )
     return "\n".join(lines)
 
 

@@ -103,6 +103,27 @@ def test_two_questions_of_one_name_are_told_apart() -> None:
     assert [one.name for one in called.techniques] == ["horizontal_flip"]
 
 
+def test_where_a_new_set_goes_is_told_by_the_odds() -> None:
+    """Three sets gain 46, 50 and 73 points, some thirty times the odds: no interval in points says that it helps."""
+    gains = {"ants": (0.46, 3.3), "clothes": (0.50, 3.5), "lights": (0.73, 3.4)}
+    records = [
+        make_study(
+            name,
+            make_effect(values=tuple(gain + step for step in (-0.01, 0.0, 0.01)), log_odds=odds, log_odds_error=0.1),
+        )
+        for name, (gain, odds) in gains.items()
+    ]
+    (one,) = pool_records(*records).techniques
+    assert one.points.prediction is not None
+    assert one.points.prediction[0] < 0
+    assert one.direction == 1
+    turned = [make_study(name, make_effect(log_odds=-odds, log_odds_error=0.1)) for name, (_, odds) in gains.items()]
+    assert pool_records(*turned).techniques[0].direction == -1
+    nats = [make_study(name, make_effect(log_odds=None, log_odds_error=None)) for name in gains]
+    assert pool_records(*nats).techniques[0].direction == 1  # by what there is
+    assert pool_records(*nats[:2]).techniques[0].direction == 0  # two sets say nothing of a third
+
+
 def test_two_sets_of_one_name_are_numbered() -> None:
     found = pool_records(make_study("photos"), make_study("photos", fingerprint="other images"))
     assert found.labels == ("photos", "photos (2)")

@@ -169,12 +169,13 @@ def describe_pool(findings: PoolFindings) -> list[str]:
 def _headline(findings: PoolFindings) -> str:
     """Say first what to expect on a new set: what the predictions leave no doubt of, or that they leave it."""
     predicted = [one for one in findings.techniques if one.points.prediction is not None]
-    helps = [one.name for one in predicted if one.points.prediction and one.points.prediction[0] > 0]
-    hurts = [one.name for one in predicted if one.points.prediction and one.points.prediction[1] < 0]
+    helps = [one.name for one in predicted if one.direction > 0]
+    hurts = [one.name for one in predicted if one.direction < 0]
     told = [f"{listing(helps)} will very probably help"] if helps else []
     told += [f"{listing(hurts)} will very probably hurt"] if hurts else []
     if told:
-        return f"On a new image set like these, {', and '.join(told)}."
+        by = " (by the odds ratios)" if all(one.odds is not None for one in predicted) else ""
+        return f"On a new image set like these, {', and '.join(told)}{by}."
     if not predicted:
         return "So few image sets say nothing of a new one."
     return "No technique is certain to help or to hurt on a new image set like these."
