@@ -66,8 +66,11 @@ def test_a_frame_is_a_table(pets, make):
 
 def test_columns_and_groups_may_be_named(pets, tmp_path):
     frame = pd.DataFrame(pets)
-    with pytest.raises(DataError, match=r"choose one with `label_column='kind'` or `label_column='patient'`"):
-        load_image_set(frame)
+    with pytest.raises(DataError, match=r"choose one with `label_column='kind'` or `label_column='color'`"):
+        load_image_set(frame.assign(color=["red", "red", "blue", "blue"] * 2))
+    told = load_image_set(Labelled(frame, images=tmp_path / "pets"))  # a patient is no label where there is another
+    assert told.class_names == ("cat", "dog")
+    assert any("keep them on one side of the split with `group_column='patient'`" in note for note in told.notes)
     found = load_image_set(Labelled(frame, label_column="kind", group_column="patient", images=tmp_path / "pets"))
     assert found.splits["train"].groups.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
     assert len(load_image_set(Labelled(frame, label_column="kind", path_column="file"), limit=2).splits["train"]) == 4

@@ -82,7 +82,7 @@ def test_limit_looks_at_no_more_files_than_it_takes(pets):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "no column with the path"),
+        ("", r"labels\.csv is empty; give a table with a row for each image"),
         ("path,label\n", "lists no images"),
         ("path,kind\ncat/0000.png,cat\n", "no column with the label: call it label or class, or name it with `label_c"),
         ("where,label\ngone/0000.png,cat\n", "no column with the path: call it path or file"),
@@ -112,7 +112,10 @@ def test_another_encoding(pets, encode):
     path = write(pets, "path,label\nkäse.png,Käse\ndog/0000.png,dog\n", encoding="cp1252")
     found = load_image_set(path)
     assert found.class_names == ("Käse", "dog")
-    assert found.notes[1] == "labels.csv is no UTF-8 (byte 12) and was read as cp1252."
+    assert (
+        found.notes[1]
+        == "labels.csv is no UTF-8 (byte 12) and was read as cp1252; if names look wrong, save it in UTF-8."
+    )
     (pets / "utf16.csv").write_bytes("path,label\nkäse.png,cat\ndog/0000.png,dog\n".encode("utf-16"))
     assert len(load_image_set(str(pets / "utf16.csv")).splits["train"]) == 2
     (pets / "no.csv").write_bytes(b"path,label\n\x81\x8d,cat\n")

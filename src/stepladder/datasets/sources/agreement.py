@@ -12,7 +12,7 @@ from stepladder.datasets.filesystem import FileEntry
 from stepladder.datasets.image_set import SPLIT_NAMES, ImageSet
 from stepladder.datasets.labels import NamedLabels
 from stepladder.datasets.sources.base import LabelOptions, LoadOptions, name_of, split_of, split_of_name
-from stepladder.datasets.sources.columns import Places, SeveralLabelsError
+from stepladder.datasets.sources.columns import Places, SeveralLabelsError, may_be_groups
 from stepladder.datasets.sources.listed import Listed, Source, list_images, load_tables, spelled_labels
 from stepladder.datasets.sources.rows import Table
 from stepladder.datasets.sources.table import is_table_name, load_beside, matches, read_table
@@ -55,11 +55,18 @@ def compare_tables(
         for entry, label in zip(of_split, named[split].labels.tolist(), strict=True):
             classes[entry.path] = names[label]
     agree: list[str] = []
+    unread: list[str] = []
     others: dict[Path, list[str]] = {}
     for file in tables:
         found = [(pairs, _compare(pairs, len(classes))) for pairs in _pairs_of(file, classes)]
         if any(relation == "same" for _, relation in found):
             agree.append(f"{file.name} ({_rows(found[0][0])})")
+            if more := _beyond_labels(found[0][0].listed):
+                columns, verb, them = ("columns", "are", "them") if len(more) > 1 else ("column", "is", "it")
+                unread.append(
+                    f"{file.name} also has the {columns} {' and '.join(more)}, which {verb} not read beside class "
+                    f"folders: take {them} with `index={file.name!r}`."
+                )
             continue
         for pairs, relation in found:
             if relation == "one folder" and pairs.column is None:
@@ -72,12 +79,24 @@ def compare_tables(
     notes = []
     if agree:
         notes.append(f"{some_of(agree)} agree{'s' if len(agree) == 1 else ''} with the labels of the images.")
+        notes += unread
     # Of a table for each split, that for training speaks for all.
     train = [file for file in others if split_of_name(file.stem) == "train"]
     for file in train or others:
         columns = ", ".join(others[file])
         notes.append(f"{file.name} has other classes of these images, {columns}: take it with `index={file.name!r}`.")
     return tuple(notes)
+
+
+def _beyond_labels(listed: Listed) -> list[str]:
+    """Return the columns of splits and of what may be groups in a table whose labels say nothing new."""
+    found = []
+    for columns in listed.columns:
+        table = columns.table
+        if columns.split is not None:
+            found.append(table.names[columns.split])
+        found += [name for name in columns.others if may_be_groups(name, table.columns[table.names.index(name)])]
+    return found
 
 
 def load_listed(path: Path, options: LoadOptions, error: DataError | None = None) -> ImageSet:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -21,14 +22,26 @@ from stepladder.errors import DataError, some_of
 # Rows whose cells are looked at to find a column; and classes that a column of labels may have.
 _LOOKED_AT, _MOST_CLASSES = 50, 1_000
 
-# Ways in which a table writes 0 and 1: as 0, 0.0, 1, 1.0.
+# Ways in which a table writes 0 and 1: as 0, 0.0, 1, 1.0; and the words for it.
 _MOST_BITS = 6
+_BITS = {"": 0.0, "false": 0.0, "no": 0.0, "n": 0.0, "true": 1.0, "yes": 1.0, "y": 1.0, "x": 1.0}
 
 # The share of files by which paths are read without their start.
 _NEARLY_ALL = 0.8
 
 # Folders in or beside that of a table in which its files are looked for.
 _MOST_FOLDERS = 100
+
+
+# What a column may be called whose values several images share; words that may be classes too need a sign that these
+# are no names. And the most different values for each of its cells.
+_OF_SEVERAL = re.compile(
+    "(burst|clip|film|individual|lesion|participant|patient|sequence|series|session|slide|specimen|subject|track|video)"
+    "s?([ _-]?(code|id|name|no|nr|number|uid))?|(animal|case|group|object|person|plate|scene|study)[ _-]?"
+    "(code|id|no|nr|number|uid)",
+    re.IGNORECASE,
+)
+_COME_AGAIN = 0.9
 
 
 class SeveralLabelsError(DataError):
@@ -272,11 +285,17 @@ def _named(names: Sequence[str], usual: Sequence[str]) -> int | None:
 
 def _column(table: Table, option: str, asked: str | None, usual: Sequence[str]) -> int | None:
     """Return the column that ``option`` names, in any case, or one with a usual name."""
-    if asked is None:
-        return _named(table.names, usual)
-    found = _named(table.names, (asked.strip().lower(),))
+    found = _named(table.names, usual if asked is None else (asked.strip().lower(),))
     if found is None:
+        if asked is None:
+            return None
         raise DataError(f"`{option}` is {asked}, and {table.where} has no such column; columns: {_shown(table.names)}")
+    called = table.names[found].strip().lower()
+    for at, name in enumerate(table.names):
+        if name.strip().lower() == called and table.columns[at] != table.columns[found]:
+            raise DataError(
+                f"{table.where} has two columns called '{table.names[found]}', of different cells; rename one of them"
+            )
     return found
 
 
@@ -320,18 +339,29 @@ def _find_labels(table: Table, others: list[int]) -> int | tuple[int, ...]:
     names, rows = table.names, len(table.lines)
     values = {at: Counter(table.columns[at]) for at in others}
     ones = tuple(
-        at for at in others if len(values[at]) <= _MOST_BITS and {_number(value) for value in values[at]} == {0.0, 1.0}
+        at for at in others if len(values[at]) <= _MOST_BITS and {as_bit(value) for value in values[at]} == {0.0, 1.0}
     )
+    few = [
+        at
+        for at in others
+        if 2 <= len(values[at]) <= min(rows // 2, _MOST_CLASSES) and not may_be_groups(names[at], table.columns[at])
+    ]
     if len(ones) >= 2:
-        sums = np.sum([[_number(cell) == 1.0 for cell in table.columns[at]] for at in ones], axis=0)
+        sums = np.sum([[as_bit(cell) == 1.0 for cell in table.columns[at]] for at in ones], axis=0)
         if (sums == 1).all():
             return ones
-        if (sums > 1).any() and len(ones) == len(others):
-            raise DataError(
-                f"{table.where} has a column for each class, and {int((sums > 1).sum()):,} rows have several; several "
-                "labels an image are not supported: name one column with `label_column`"
-            )
-    few = [at for at in others if 2 <= len(values[at]) <= min(rows // 2, _MOST_CLASSES)]
+        if set(few) <= set(ones):  # and nothing else could be the label
+            more, none = int((sums > 1).sum()), int((sums == 0).sum())
+            if more:
+                raise DataError(
+                    f"{table.where} has a column for each class, and {more:,} rows have several; several labels an "
+                    "image are not supported: name one column with `label_column`"
+                )
+            if len(ones) >= 3:
+                raise DataError(
+                    f"{table.where} has a column for each class, and {none:,} rows have none of them; give these a "
+                    "column of their own, remove them, or name one column with `label_column`"
+                )
     if len(few) > 1 and all(_same_classes(table, few[0], at) for at in few[1:]):
         # Numbers and names of the same classes: names are for people.
         few = [next((at for at in few if any(_number(value) is None for value in values[at])), few[0])]
@@ -355,6 +385,16 @@ def _same_classes(table: Table, first: int, second: int) -> bool:
     """Whether each value of one column always stands beside the same one of the other."""
     one, other = table.columns[first], table.columns[second]
     return len(set(zip(one, other, strict=True))) == len(set(one)) == len(set(other))
+
+
+def as_bit(cell: str) -> float | None:
+    """Return 0 or 1 where a cell writes one of them, as a number or in words; any other number as it is, else None."""
+    return _BITS.get(cell.lower(), _number(cell))
+
+
+def may_be_groups(name: str, cells: Sequence[str]) -> bool:
+    """Whether a column is called as what several images may be of, and its values come more than once."""
+    return _OF_SEVERAL.fullmatch(name.strip()) is not None and 1 < len(set(cells)) <= _COME_AGAIN * len(cells)
 
 
 def _number(text: str) -> float | None:

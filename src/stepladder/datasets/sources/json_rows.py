@@ -9,10 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from stepladder.datasets.sources.rows import PATH_COLUMNS, Table, cell_of, objects_table
+from stepladder.datasets.walk import is_image_name
 from stepladder.errors import DataError, some_of
 
 _FORMS = (
     'COCO\'s annotations, a list of records as [{"path": "1.jpg", "label": "cat"}], or a mapping as {"1.jpg": "cat"}'
+)
+
+
+#: What COCO says of every image, of which only the name of its file matters here.
+_COCO_FIELDS = frozenset(
+    {"id", "file_name", "label", "width", "height", "license", "flickr_url", "coco_url", "date_captured", "url"}
 )
 
 
@@ -23,7 +30,9 @@ def read_json_rows(path: Path, text: str, notes: tuple[str, ...] = ()) -> Table:
         DataError: it is no JSON, or of none of these forms; or of COCO, an image has several labels.
     """
     try:
-        found: Any = json.loads(text)
+        found: Any = json.loads(text, object_pairs_hook=_each_key_once)
+    except _TwiceError as error:
+        raise DataError(f"{path} has the key '{error}' twice, with different values; keep one") from None
     except (ValueError, RecursionError) as error:
         if (lines := _objects_in_lines(text)) is not None:
             return objects_table((str(path), path.name), lines, range(1, len(lines) + 1), "record", notes)
@@ -42,6 +51,19 @@ def read_json_rows(path: Path, text: str, notes: tuple[str, ...] = ()) -> Table:
     elif isinstance(found, list) and found and all(isinstance(one, list) and len(one) == 2 for one in found):
         return _pairs(where, [(cell_of(file), cell_of(label)) for file, label in found], notes)
     raise DataError(f"{path} is JSON, but no list of labels; it may be {_FORMS}")
+
+
+class _TwiceError(Exception):
+    """A key that an object has twice."""
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next((key for key, value in pairs if found[key] != value), None)
+        if twice is not None:
+            raise _TwiceError(twice[:100])
+    return found
 
 
 def _objects_in_lines(text: str) -> list[dict[str, Any]] | None:
@@ -91,6 +113,8 @@ def _mapping(where: tuple[str, str], found: Mapping[str, Any], notes: tuple[str,
     if found and all(isinstance(value, str | int | float) for value in found.values()):
         return _pairs(where, [(key.strip(), cell_of(value)) for key, value in found.items()], notes)
     texts = [isinstance(value, list) and all(isinstance(one, str) for one in value) for value in found.values()]
+    if found and all(texts) and all(map(is_image_name, found)):  # {path: [label]}
+        return _pairs(where, [(key.strip(), cell_of(value)) for key, value in found.items()], notes)
     if found and all(texts):
         return _pairs(where, [(one.strip(), key.strip()) for key, value in found.items() for one in value], notes)
     return None
@@ -127,7 +151,12 @@ def _coco(where: tuple[str, str], found: Mapping[str, Any], notes: tuple[str, ..
     positions = {image: at for at, image in enumerate(files, 1)}
     columns = [[cell_of(file) for file in listed.values()], [next(iter(labels[image])) for image in listed]]
     lines = [positions[image] for image in listed]
-    return Table(*where, ["file_name", "label"], columns, lines, notes, "image", f"the categories of {where[1]}")
+    # What sets of their own say of an image: a place, a sequence, a split.
+    objects = [found["images"][at - 1] for at in lines]
+    more = [key for key in dict.fromkeys(key for one in objects for key in one) if key not in _COCO_FIELDS]
+    columns += [[cell_of(one.get(key)) for one in objects] for key in more]
+    header = ["file_name", "label", *map(str, more)]
+    return Table(*where, header, columns, lines, notes, "image", f"the categories of {where[1]}")
 
 
 def _id(where: tuple[str, str], part: str, one: object, key: str) -> object:

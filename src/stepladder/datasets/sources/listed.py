@@ -17,7 +17,7 @@ from stepladder.datasets.encoded import Encoded, files
 from stepladder.datasets.image_set import SPLIT_NAMES, ImageSet, first_of_each_class
 from stepladder.datasets.labels import match_classes, named_labels
 from stepladder.datasets.sources.base import SPLIT_WORDS, LabelOptions, LoadOptions, all_below, say_labels, split_of
-from stepladder.datasets.sources.columns import Columns, Places, find_columns
+from stepladder.datasets.sources.columns import Columns, Places, as_bit, find_columns, may_be_groups
 from stepladder.datasets.sources.rows import Table
 from stepladder.datasets.sources.tree import left_out_note
 from stepladder.datasets.suspects import paths_of, suspect_bursts, suspect_groups
@@ -27,8 +27,14 @@ from stepladder.errors import DataError, some_of
 # Folders in which images are looked for that the table does not list.
 _MOST_FOLDERS = 1_000
 
-# Whole numbers as programs write them that know fractions alone.
-_WHOLE = re.compile(r"-?[0-9]+[.]0+")
+# Whole numbers, also as programs write them that know fractions alone.
+_WHOLE = re.compile(r"-?[0-9]+([.]0+)?")
+
+# What stands between several labels in one cell.
+_BETWEEN_LABELS = "|;,"
+
+# Folders that all paths begin with, above those of splits, at most.
+_MOST_ABOVE = 5
 
 
 class Source(NamedTuple):
@@ -56,6 +62,7 @@ class Listed:
         groups: of each; None where no column names them.
         sources: the tables, whose rows follow one another.
         columns: what was found in each of these.
+        notes: what was decided of the rows.
     """
 
     files: list[str]
@@ -65,6 +72,7 @@ class Listed:
     groups: list[str] | None
     sources: Sequence[Source]
     columns: Sequence[Columns]
+    notes: list[str]
 
     def place(self, position: int, *, short: bool = False) -> str:
         """Return where an image is listed: ``labels.csv line 7``, or ``line 7``."""
@@ -83,7 +91,7 @@ def list_images(sources: Sequence[Source], asked: LabelOptions) -> Listed:
     Raises:
         DataError: see :func:`stepladder.datasets.sources.table.load`.
     """
-    listed = Listed([], [], [], [], None if asked.group_column is None else [], sources, [])
+    listed = Listed([], [], [], [], None if asked.group_column is None else [], sources, [], [])
     found = []
     for source in sources:
         columns = find_columns(source.table, source.places, asked, finds_split=source.split is None)
@@ -103,8 +111,15 @@ def _add(listed: Listed, columns: Columns, source: Source) -> None:
         if "" in cells:
             where = f"{table.where} {table.place(cells.index(''))}"
             raise DataError(f"{where} has a blank {what}; fill it in, or remove the {table.unit}")
-    if source.split is not None or columns.split is None:
-        splits = [source.split or "train"] * len(paths)
+    named = list(map(_plain_path, source.places.files(paths)))
+    below = all_below(source.places.folder, named)
+    if source.split is not None:
+        splits = [source.split] * len(paths)
+    elif columns.split is None:
+        splits = _splits_of_paths(below) or ["train"] * len(paths)
+        if (counts := Counter(splits)).keys() - {"train"}:
+            told = ", ".join(f"{split} ({count:,})" for split, count in counts.items())
+            listed.notes.append(f"Splits: from the folders that the paths of {table.name} begin with, {told}.")
     else:
         words = table.columns[columns.split]
         meant = {word: split_of(word) for word in dict.fromkeys(words)}
@@ -114,13 +129,37 @@ def _add(listed: Listed, columns: Columns, source: Source) -> None:
                 f"one of {', '.join(SPLIT_WORDS)}"
             )
         splits = [meant[word] or "" for word in words]
-    named = source.places.files(paths)
     listed.files.extend(named)
-    listed.below.extend(all_below(source.places.folder, named))
+    listed.below.extend(below)
     listed.labels.extend(labels)
     listed.splits.extend(splits)
     if listed.groups is not None and groups is not None:
         listed.groups.extend(groups)
+
+
+def _plain_path(file: str) -> str:
+    """Return a path without ``./`` and ``../`` in it: one file written in two ways is one image."""
+    if "/." not in file and "//" not in file:
+        return file
+    plain = os.path.normpath(file)
+    return plain if plain != file and filesystem.is_file(plain) else file  # a link may lie on the way up
+
+
+def _splits_of_paths(below: Sequence[str]) -> list[str] | None:
+    """Return the split of each path where all lie below folders of splits, training and others; else None."""
+    rest: Sequence[str] = below
+    for _ in range(_MOST_ABOVE):
+        parts = [path.partition("/") for path in rest]
+        folders = {folder for folder, slash, _ in parts if slash}
+        if not folders or not all(slash for _, slash, _ in parts):
+            return None
+        meant = {folder: split_of(folder) for folder in folders}
+        if "train" in meant.values() and None not in meant.values() and len(set(meant.values())) > 1:
+            return [meant[folder] or "" for folder, _, _ in parts]
+        if len(folders) > 1:
+            return None
+        rest = [inner for _, _, inner in parts]
+    return None
 
 
 def _label_cells(columns: Columns) -> list[str]:
@@ -130,7 +169,7 @@ def _label_cells(columns: Columns) -> list[str]:
     labels = [""] * len(table.lines)
     for at in columns.labels:
         for row, cell in enumerate(table.columns[at]):
-            if cell not in ("0", "") and float(cell):
+            if as_bit(cell):
                 labels[row] = table.names[at]
     return labels
 
@@ -158,12 +197,13 @@ def load_tables(
     listed = list_images(sources, options.labels)
     labels, spelled = spelled_labels(where, listed.labels, fold=options.labels.fold_labels)
     listed = replace(listed, labels=labels)
+    _refuse_several(where, listed)
     _check_labels(where, listed)
     once = _once(listed)
     rows: dict[str, list[int]] = {split: [] for split in dict.fromkeys(listed.splits)}
     for at in once:
         rows[listed.splits[at]].append(at)
-    said = _what_was_found(listed, options.labels, state)
+    said = [*_what_was_found(listed, once, options.labels, state), *listed.notes]
     if again := len(listed.files) - len(once):
         lists = "1 row lists" if again == 1 else f"{again:,} rows list"
         said.append(f"{lists} a file again, with the same label; each file counts once.")
@@ -197,8 +237,7 @@ def load_tables(
         suspects = suspect_groups(decoded.splits, paths_of(decoded.kept, paths))
         suspects = suspects or suspect_bursts(decoded.splits, decoded.taken)
     notes = (*suspects, *dict.fromkeys(said), *spelled, *class_notes, *group_notes)
-    others = dict.fromkeys(other for columns in listed.columns for other in columns.others)
-    return decoded.image_set(name, class_names, (*notes, *_not_listed(listed), *_not_read(list(others))))
+    return decoded.image_set(name, class_names, (*notes, *_not_listed(listed), *_not_read(listed, options.labels)))
 
 
 def _once(listed: Listed) -> Sequence[int]:
@@ -215,12 +254,12 @@ def _of(values: Sequence[str], positions: Sequence[int]) -> list[str]:
     return list(values) if len(positions) == len(values) else [values[at] for at in positions]
 
 
-def _what_was_found(listed: Listed, asked: LabelOptions, state: tuple[str, ...]) -> list[str]:
+def _what_was_found(listed: Listed, once: Sequence[int], asked: LabelOptions, state: tuple[str, ...]) -> list[str]:
     """Return what was taken for labels and for paths, unless the user said it, and what tables say of themselves."""
     first = listed.columns[0]
     told = [note for columns in listed.columns for note in columns.notes]
     if asked.label_column is None:
-        return [say_labels(first.labels_from, Counter(listed.labels), (*state, *first.state)), *told]
+        return [say_labels(first.labels_from, Counter(_of(listed.labels, once)), (*state, *first.state)), *told]
     if first.state:
         found = f"column '{first.table.names[first.path]}' of {first.table.name}"
         return [f"Paths: from {found}; state it with {first.state[0]}.", *told]
@@ -243,7 +282,7 @@ def spelled_labels(where: str, labels: list[str], *, fold: bool) -> tuple[list[s
     """
     counts = Counter(labels)
     new = {label: label for label in counts}
-    if all(_WHOLE.fullmatch(label) for label in counts):
+    if all(map(_WHOLE.fullmatch, counts)):
         new = {label: label.partition(".")[0] for label in counts}
     alike: dict[str, list[str]] = {}
     for label, _ in counts.most_common():
@@ -267,8 +306,9 @@ def _groups(
     listed: Listed, rows: Mapping[str, Sequence[int]], asked: LabelOptions
 ) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     if listed.groups is not None:
-        groups = listed.groups
-        return asked.groups_of_column({split: _of(groups, positions) for split, positions in rows.items()})
+        groups, notes = _spelled_groups(listed.groups)
+        found, told = asked.groups_of_column({split: _of(groups, positions) for split, positions in rows.items()})
+        return found, (*told, *notes)
     if not asked.asks_groups:
         return {}, ()
     return asked.groups_of_paths(
@@ -277,8 +317,41 @@ def _groups(
     )
 
 
-def _not_read(columns: Sequence[str]) -> tuple[str, ...]:
-    return (f"Not read: the columns {some_of([name[:40] for name in columns])}.",) if columns else ()
+def _spelled_groups(groups: list[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Return groups in one spelling each: a patient who is P1 and p1, or 1 and 1.0, must not be parted."""
+    names = dict.fromkeys(groups)
+    whole = all(map(_WHOLE.fullmatch, names))
+    plain = {name: name.partition(".")[0] if whole else " ".join(name.casefold().split()) for name in names}
+    alike: dict[str, list[str]] = {}
+    for name, one in plain.items():
+        alike.setdefault(one, []).append(name)
+    several = [" and ".join(f"'{name}'" for name in ones) for ones in alike.values() if len(ones) > 1]
+    if not several:
+        return groups, ()
+    of_name = {name: ones[0] for ones in alike.values() for name in ones}
+    note = f"Groups that differ by case, spaces or fractions alone are one each: {some_of(several)}."
+    return [of_name[name] for name in groups], (note,)
+
+
+def _not_read(listed: Listed, asked: LabelOptions) -> tuple[str, ...]:
+    """Return a note on columns that are not read, and on those of them that seem to name groups."""
+    others: dict[str, list[str]] = {}
+    for columns in listed.columns:
+        names = columns.table.names
+        for name in columns.others:
+            others.setdefault(name, []).extend(columns.table.columns[names.index(name)])
+    if not others:
+        return ()
+    note = f"Not read: the columns {some_of([name[:40] for name in others])}."
+    classes = len(set(listed.labels))
+    for name, cells in others.items():
+        if asked.asks_groups or not may_be_groups(name, cells) or len(set(cells)) <= classes:
+            continue
+        return (
+            f"{note} {name[:40]} has {len(set(cells)):,} values in {len(cells):,} rows: where these are images of the "
+            f"same thing, keep them on one side of the split with `group_column={name!r}`.",
+        )
+    return (note,)
 
 
 def _not_listed(listed: Listed) -> tuple[str, ...]:
@@ -301,17 +374,38 @@ def _not_listed(listed: Listed) -> tuple[str, ...]:
     return not_read(others, "beside those in the table, which does not list them")
 
 
+def _refuse_several(where: str, listed: Listed) -> None:
+    """Refuse cells that hold several labels, as ``Effusion|Mass`` among rows of Effusion and of Mass alone."""
+    counts = Counter(listed.labels)
+    for mark in _BETWEEN_LABELS:
+        joined = {label: [part.strip() for part in label.split(mark)] for label in counts if mark in label}
+        several = [label for label, parts in joined.items() if all(part in counts for part in parts)]
+        if not several:
+            several = [label for label in joined if label[0] == "[" and label[-1] == "]"]  # a list, as JSON writes it
+        if several:
+            at = listed.labels.index(several[0])
+            images = sum(counts[label] for label in several)
+            raise DataError(
+                f"{where} has {images:,} row{'s' if images != 1 else ''} with several labels in one cell, as "
+                f"'{several[0][:60]}' in {listed.place(at, short=True)}; several labels an image are not supported: "
+                "keep one, or name another column with `label_column`"
+            )
+
+
 def _check_labels(where: str, listed: Listed) -> None:
+    """Refuse a file with two labels, or in two groups."""
     if len(set(listed.files)) == len(listed.files):
         return
+    groups = listed.groups and _spelled_groups(listed.groups)[0]
     first: dict[str, int] = {}
-    for at, (file, label) in enumerate(zip(listed.files, listed.labels, strict=True)):
+    for at, file in enumerate(listed.files):
         other = first.setdefault(file, at)
-        if listed.labels[other] != label:
-            raise DataError(
-                f"{where} gives {file} two labels: '{listed.labels[other]}' in {listed.place(other, short=True)} and "
-                f"'{label}' in {listed.place(at, short=True)}; keep one"
-            )
+        for what, values in (("labels", listed.labels), ("groups", groups)):
+            if values and values[other] != values[at]:
+                raise DataError(
+                    f"{where} gives {file} two {what}: '{values[other]}' in {listed.place(other, short=True)} and "
+                    f"'{values[at]}' in {listed.place(at, short=True)}; keep one"
+                )
 
 
 def _encoded(where: str, listed: Listed, rows: np.ndarray, labels: np.ndarray, groups: np.ndarray | None) -> Encoded:

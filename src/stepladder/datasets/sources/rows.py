@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -10,6 +11,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from stepladder.datasets import filesystem
 from stepladder.datasets.mapped import demand_memory
@@ -28,6 +31,21 @@ JSON, PARQUET = (".json",), (".parquet",)
 _HELD = 6
 
 _SEPARATOR = re.compile("sep=([,;\t|])", re.IGNORECASE)
+
+# Marks at the start of a text, the longest first; and, by which bytes of four are zero, what it is without one.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_BY_ZEROS = {
+    (False, True, False, True): "utf-16-le",
+    (True, False, True, False): "utf-16-be",
+    (False, True, True, True): "utf-32-le",
+    (True, True, True, False): "utf-32-be",
+}
+_LOOKED_AT, _MOSTLY = 4_000, 0.6
 
 #: How the columns may be called, in any case; the first is the usual name.
 PATH_COLUMNS = ("path", "file", "file_name", "filename", "image", "filepath", "file_path", "image_path", "img_path")
@@ -92,15 +110,28 @@ def read_text(path: Path) -> tuple[str, tuple[str, ...]]:
     demand_memory(f"the lines of {path} take", _HELD * size, "split it into smaller tables")
     with filesystem.open_file(path) as file:
         content = file.read()
-    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    encoding = _wide_encoding(content) or "utf-8-sig"
     try:
-        return content.decode(encoding), ()
+        return content.decode(encoding).removeprefix("\ufeff"), ()
     except UnicodeDecodeError as error:
         try:
             text = content.decode("cp1252")
         except UnicodeDecodeError:
             raise DataError(f"{path} is not UTF-8 (byte {error.start:,}); save it as CSV in UTF-8") from error
-        return text, (f"{path.name} is no UTF-8 (byte {error.start:,}) and was read as cp1252.",)
+        read = f"{path.name} is no UTF-8 (byte {error.start:,}) and was read as cp1252"
+        return text, (f"{read}; if names look wrong, save it in UTF-8.",)
+
+
+def _wide_encoding(content: bytes) -> str | None:
+    """Return the encoding of a text whose letters have two or four bytes, with a mark at its start or without."""
+    for mark, encoding in _MARKS:
+        if content.startswith(mark):
+            return encoding
+    start = np.frombuffer(content[: 4 * (min(len(content), _LOOKED_AT) // 4)], np.uint8).reshape(-1, 4)
+    zeros = (
+        (start == 0).mean(axis=0) > _MOSTLY if len(start) else np.zeros(4, bool)
+    )  # letters of Latin have zeros there
+    return _BY_ZEROS.get(tuple(zeros.tolist()))
 
 
 def read_lines(path: Path, text: str, notes: tuple[str, ...] = ()) -> Table:
@@ -114,15 +145,21 @@ def read_lines(path: Path, text: str, notes: tuple[str, ...] = ()) -> Table:
         return _read_objects(path, text, notes)
     if ending in LISTS:
         return _read_list(path, text, notes)
+    if not text.strip():
+        raise DataError(f"{path} is empty; give a table with a row for each image")
     file = io.StringIO(text, newline="")
-    start = file.readline()
-    told = _SEPARATOR.fullmatch(start.strip())  # for Excel, in a line of its own
-    if told is None:
-        file.seek(0)
+    before, told = 0, None
+    while True:  # to the first line that is one of the table
+        place, start = file.tell(), file.readline()
+        told = told or _SEPARATOR.fullmatch(start.strip())  # for Excel, in a line of its own
+        if start and (not start.strip() or start.startswith("#") or _SEPARATOR.fullmatch(start.strip())):
+            before += 1
+            continue
+        file.seek(place)
+        break
     # Spreadsheets write semicolons where the comma is the decimal point.
-    mark = told[1] if told else "\t" if ending == ".tsv" else max(",;\t|", key=start.count)
-    reader = csv.reader(file, delimiter=mark, strict=True)
-    before = 1 if told else 0
+    mark = told[1] if told else "\t" if ending == ".tsv" and "\t" in start else max(",;\t|", key=start.count)
+    reader = csv.reader(file, delimiter=mark, strict=True, skipinitialspace=True)
     try:
         header = next(reader, [])
         rows, lines = [], []
@@ -168,6 +205,9 @@ def cell_of(value: object) -> str:
         return ""
     if isinstance(value, bool | int | float):
         return str(value)
+    if isinstance(value, list | dict) and len(value) == 1:  # ["cat"], {"name": "cat"}
+        (inner,) = value.values() if isinstance(value, dict) else value
+        return cell_of(inner) if not isinstance(inner, list | dict) else json.dumps(value, default=str)
     return str(value) if isinstance(value, Path) else json.dumps(value, default=str)
 
 
@@ -189,33 +229,38 @@ def _read_objects(path: Path, text: str, notes: tuple[str, ...]) -> Table:
 
 
 def _read_list(path: Path, text: str, notes: tuple[str, ...]) -> Table:
-    """Read lines of a path and a label, or several: between commas, tabs or spaces, the path first."""
+    """Read lines of a path and a label, or several, between commas, tabs, bars or spaces; or of paths alone."""
     numbered = enumerate(map(str.strip, io.StringIO(text, newline="")), 1)
     found = [(number, line) for number, line in numbered if line and not line.startswith("#")]
     rows = by_column(list(_split(path, found)), 0)
     lines = [number for number, _ in found]
     first = [cells[0].lower() for cells in rows]
-    if not set(PATH_COLUMNS).isdisjoint(first) and not any(map(is_image_name, first)):
+    # A header has a usual name, or no file where all other lines have one.
+    files_follow = any(len(cells) > 1 and all(map(is_image_name, cells[1:])) for cells in rows)
+    if (not set(PATH_COLUMNS).isdisjoint(first) or files_follow) and not any(map(is_image_name, first)):
         header = [cells[0] for cells in rows]
         return Table(str(path), path.name, header, [cells[1:] for cells in rows], lines[1:], notes)
     return Table(str(path), path.name, None, rows, lines, notes)
 
 
 def _split(path: Path, found: list[tuple[int, str]]) -> Iterator[list[str]]:
-    mark = next((mark for mark in "\t;," if all(mark in line for _, line in found)), None)
+    mark = next((mark for mark in "\t;,|" if all(mark in line for _, line in found)), None)
     parts = [line.split() for _, line in found] if mark is None else []
     # Several columns, unless what stands after the first space is the end of a path: "my cat.jpg 3".
     several = len({len(one) for one in parts}) == 1 and not any(
         is_image_name(part) for one in parts for part in one[1:]
     )
+    if all(len(line.split()) == 1 for line in (text for _, text in found)) and mark is None:  # paths alone
+        yield from ([line] for _, line in found)
+        return
     width = 0
     for number, line in found:
         # A path may have spaces, and a label at the end of a line has none.
         cells = line.split(mark) if mark is not None or several else line.rsplit(None, 1)
         width = width or len(cells)
-        if len(cells) != width or width < 2:
+        if len(cells) != width:
             raise DataError(
-                f"{path} line {number} has {len(cells)} cell{'s' if len(cells) != 1 else ''}, and "
-                f"{'the first line ' + str(width) if width > 1 else 'it takes a path and a label'}; mend the line"
+                f"{path} line {number} has {len(cells)} cell{'s' if len(cells) != 1 else ''}, and the first line "
+                f"{width}; mend the line"
             )
         yield cells
