@@ -111,7 +111,7 @@ def _add(listed: Listed, columns: Columns, source: Source) -> None:
         if "" in cells:
             where = f"{table.where} {table.place(cells.index(''))}"
             raise DataError(f"{where} has a blank {what}; fill it in, or remove the {table.unit}")
-    named = list(map(_plain_path, source.places.files(paths)))
+    named = _plain_paths(source.places.files(paths))
     below = all_below(source.places.folder, named)
     if source.split is not None:
         splits = [source.split] * len(paths)
@@ -137,16 +137,20 @@ def _add(listed: Listed, columns: Columns, source: Source) -> None:
         listed.groups.extend(groups)
 
 
-def _plain_path(file: str) -> str:
-    """Return a path without ``./`` and ``../`` in it: one file written in two ways is one image."""
-    if "/." not in file and "//" not in file:
-        return file
-    plain = os.path.normpath(file)
-    return plain if plain != file and filesystem.is_file(plain) else file  # a link may lie on the way up
+def _plain_paths(files: list[str]) -> list[str]:
+    """Return paths without ``./`` and ``../`` in them: one file written in two ways is one image."""
+    together = "\n".join(files)
+    if "/." not in together and "//" not in together:  # as nearly always
+        return files
+    plain = [os.path.normpath(file) if "/." in file or "//" in file else file for file in files]
+    # Where a link lies on the way up, the plain path is another file's or none's.
+    return [one if one == file or filesystem.is_file(one) else file for one, file in zip(plain, files, strict=True)]
 
 
 def _splits_of_paths(below: Sequence[str]) -> list[str] | None:
     """Return the split of each path where all lie below folders of splits, training and others; else None."""
+    if not below or not any(map(split_of, below[0].split("/")[: _MOST_ABOVE + 1])):
+        return None
     rest: Sequence[str] = below
     for _ in range(_MOST_ABOVE):
         parts = [path.partition("/") for path in rest]
