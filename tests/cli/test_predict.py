@@ -527,6 +527,42 @@ def test_columns_of_the_table_s_own_keep_their_names(trial, test_images, tmp_pat
     assert "--path-column is there, and" in capsys.readouterr().err
 
 
+def test_a_table_that_was_answered_before_gets_names_of_its_own(trial, test_images, tmp_path, capsys):
+    place, _ = table_of(test_images, tmp_path, text=lambda path: path)
+    names = ["id", "picture", "predicted", "probability", "damage"]
+    more = ["predicted_3", "probability_3", "predicted_2", "probability_2", "damage_2"]
+    most = ["predicted_4", "probability_4", "predicted_2_2", "probability_2_2", "damage_3"]
+    for top, expected in (("1", names), ("2", names + more), ("2", names + more + most)):
+        assert run(["predict", str(trial), str(place), "--csv", "--top", top]) == 0
+        text = capsys.readouterr().out
+        assert next(csv.reader(io.StringIO(text))) == expected
+        place.write_text(text)
+
+
+def test_a_row_without_a_path_is_named(trial, test_images, tmp_path, capsys):
+    place, _ = table_of(test_images, tmp_path, text=lambda path: path)
+    place.write_text(place.read_text() + "row8, \n")
+    assert run(["predict", str(trial), str(place), "--csv", "--path-column", "picture"]) == 2
+    assert "ask.csv, line 10, has a blank path; fill it in, or remove the line" in capsys.readouterr().err
+
+
+def test_a_table_in_an_archive_is_read_there_and_several_tables_are_said(trial, test_images, tmp_path, capsys):
+    root = tmp_path / "set"
+    shutil.copytree(test_images, root)
+    first = next(root.rglob("*.png"))
+    (root / "a.csv").write_text(f"path\n{first.relative_to(root)}\n")
+    packed = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", root))
+    told = []
+    for place in (root / "a.csv", packed / "a.csv"):
+        assert run(["predict", str(trial), str(place), "--json"]) == 0
+        document = json.loads(capsys.readouterr().out)
+        assert document["notes"] == ["1 file, as a.csv lists it."]
+        told.append([one["top"] for one in document["images"]])
+    assert told[0] == told[1]
+    assert run(["predict", str(trial), str(root / "a.csv"), str(first)]) == 1
+    assert "a table of paths is read where the command predict gets it alone" in capsys.readouterr().out
+
+
 def test_a_table_is_told_in_json_and_lines_in_its_order_too(trial, test_images, tmp_path, capsys):
     place, files = table_of(test_images, tmp_path, text=lambda path: path)
     assert run(["predict", str(trial), str(place), "--json"]) == 0

@@ -592,3 +592,24 @@ def test_sets_of_bytes_have_nothing_to_stretch(data):
 def test_an_image_set_is_stretched_when_it_is_loaded(make_set):
     with pytest.raises(DataError, match="load it with `stretch`"):
         load_image_set(make_set({"train": [2, 2]}), stretch=True)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_files_of_0_and_1_alone_are_kept_and_said(tmp_path, mode):
+    masks = np.random.default_rng(0).integers(0, 2, (12, 8, 8), dtype=np.uint8)
+    for split in ("train", "test"):
+        for number, mask in enumerate(masks):
+            path = tmp_path / split / "ab"[number % 2] / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(mask).convert(mode).save(path)
+    for _ in range(2):  # the second comes from the cache
+        images = load_image_set(tmp_path)
+        assert images.splits["train"].images.max() == 1
+        said = [note for note in images.notes if "values 0 and 1" in note]
+        assert said == [
+            "The images hold the values 0 and 1 alone, of 0 to 255, and are nearly black: if they are masks, save them "
+            "with 0 and 255."
+        ]
+    Image.fromarray(200 * masks[0]).convert(mode).save(tmp_path / "train" / "a" / "0.png")
+    (note,) = (note for note in load_image_set(tmp_path).notes if "values 0 and 1" in note)
+    assert note.startswith("The test images hold the values 0 and 1 alone")

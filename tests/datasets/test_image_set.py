@@ -83,3 +83,11 @@ def test_images_of_64_pixels_are_photographs_and_small_ones_are_kept_up_to_as_ma
     split = Split(np.zeros((2, 8, 8, 1), np.uint8), np.arange(2, dtype=np.int64))
     assert ImageSet("made", ("a", "b"), {"train": split}, original_side=original).are_photographs is photographs
     assert MAX_CHOSEN_SIDE == 64, "which docs, help and the usual networks say"
+
+
+def test_names_of_classes_command_no_terminal():
+    pixels, labels = np.zeros((2, 4, 4, 1), np.uint8), np.array([0, 1])
+    images = ImageSet("evil\x1b[2J", ("cat\x1b[2J", "dog\ud800"), {"train": Split(pixels, labels)})
+    assert repr(images).endswith(r"2 classes: cat\x1b[2J, dog\ud800)")
+    assert "\x1b" not in str(images)
+    assert images.class_names[0] == "cat\x1b[2J"

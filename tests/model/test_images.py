@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import tarfile
+import unicodedata
 import zipfile
 from pathlib import Path
 
@@ -15,7 +17,8 @@ from PIL import Image
 from stepladder.datasets import archives, filesystem, load_image_set
 from stepladder.datasets.archives import OpenArchives
 from stepladder.datasets.image_set import FITS
-from stepladder.errors import DataError
+from stepladder.errors import DataError, StorageError
+from stepladder.model import find
 from stepladder.model.images import ImageFile, find_images, name_images, read_pixels
 
 SHAPE = (8, 8, 3)
@@ -138,6 +141,80 @@ def test_what_is_no_image_is_named(image, complaint):
         read_pixels(image, SHAPE)
 
 
+def sparse(path: Path) -> Path:
+    with path.open("wb") as file:
+        file.truncate(30_000_000_000)
+    return path
+
+
+@pytest.mark.parametrize("given", [str, lambda path: path, lambda path: [path]])
+def test_no_file_is_read_that_is_larger_than_an_image(tmp_path, given):
+    with pytest.raises(DataError, match=r"big\.png: 30000 MB is more than an image may have \(500 MB\)"):
+        read_pixels(given(sparse(tmp_path / "big.png")), SHAPE)
+
+
+class Endless(io.RawIOBase):
+    """A file without an end, of which little may be read."""
+
+    def __init__(self) -> None:
+        self.given = 0
+
+    def read(self, size: int = -1) -> bytes:
+        assert 0 < size <= 10_000_000
+        self.given += size
+        return bytes(size)
+
+
+def test_an_open_file_without_an_end_is_not_read_to_it(monkeypatch):
+    monkeypatch.setattr(filesystem.read_open, "__defaults__", (3_000_000,))
+    endless = Endless()
+    with pytest.raises(DataError, match="an image in memory: more than 3 MB, and no more are read; give another file"):
+        read_pixels(endless, SHAPE)
+    assert endless.given <= 13_000_000
+    monkeypatch.setattr(find, "_MOST_BYTES", 3_000_000)
+    with pytest.raises(StorageError, match="a model in memory: more than 3 MB, and no more are read"):
+        find.load_model(Endless())
+
+
+def test_open_files_that_cannot_be_read_are_named(tmp_path):
+    (tmp_path / "a.png").write_bytes(png(noise(*SHAPE)))
+    with (tmp_path / "a.png").open(encoding="latin-1") as text:
+        for image in (text, io.StringIO("text")):
+            with pytest.raises(DataError, match="an image in memory: it is open as text; open it with the mode 'rb'"):
+                read_pixels(image, SHAPE)
+    closed = io.BytesIO(b"x")
+    closed.close()
+    with pytest.raises(DataError, match="an image in memory: cannot be read: I/O operation on closed file"):
+        read_pixels(closed, SHAPE)
+    with pytest.raises(StorageError, match="a model in memory: cannot be read: I/O operation on closed file"):
+        find.load_model(closed)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+def test_a_pipe_is_no_image_and_nobody_waits_for_it(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    (file,) = find_images([str(tmp_path / "pipe.png")], CLASSES).files
+    with pytest.raises(DataError, match=r"cannot read .*pipe\.png: it is no file \(a folder, pipe or device\)"):
+        read_pixels(file.path, SHAPE)
+
+
+def test_an_image_of_pillow_that_is_damaged_is_said(tmp_path):
+    (tmp_path / "cut.png").write_bytes(png(noise(50, 50, 3))[:-3000])
+    with Image.open(tmp_path / "cut.png") as image, pytest.raises(DataError, match="damaged: image file is truncated"):
+        read_pixels(image, SHAPE)
+
+
+def test_blank_paths_and_tables_are_told_what_they_are(tmp_path):
+    for given in ([""], [" ", "a.png"]):
+        with pytest.raises(DataError, match="a path is blank; give files, folders, archives or patterns"):
+            find_images(given, CLASSES)
+    with pytest.raises(DataError, match="a path is blank"):
+        list(name_images(["", "b.png"]))
+    (tmp_path / "a.csv").write_text("path\nb.png\n")
+    with pytest.raises(DataError, match=r"a\.csv: no image .*; a table of paths is read where the command predict"):
+        read_pixels(tmp_path / "a.csv", SHAPE)
+
+
 def test_a_damaged_file_is_named(tmp_path):
     (tmp_path / "cut.png").write_bytes(png(noise(50, 50, 3))[:-30])
     with pytest.raises(DataError, match=r"cut\.png: damaged"):
@@ -165,11 +242,80 @@ def test_a_folder_is_taken_whole_and_labelled_by_its_folders(photos):
     expected = [("cat/1.png", 0), ("cat/deep/2.png", 0), ("dog/1.png", 1), ("other/3.png", None)]
     found = find_images([str(photos)], CLASSES)
     assert found.files == tuple(ImageFile(photos / name, label) for name, label in expected)
-    assert found.notes == ("Passed over, as none of the images: .DS_Store (1), Thumbs.db (1), hidden (1).",)
+    assert found.notes == (
+        "Passed over, as none of the images: .DS_Store (1), Thumbs.db (1), hidden (1).",
+        "1 file lies in no folder of a class, and cannot be called right or wrong: other (1).",
+    )
 
 
 def test_a_class_folder_itself_labels_what_it_holds(photos):
     assert [file.label for file in find_images([str(photos / "dog")], CLASSES).files] == [1]
+
+
+def files_at(root: Path, *names: str) -> Path:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(png(noise(*SHAPE, seed=len(name))))
+    return root
+
+
+def labels_of(found) -> dict[str, int | None]:
+    return {"/".join(file.path.parts[-3:]): file.label for file in found.files}
+
+
+def test_the_top_folder_of_a_class_tells_it_in_training_and_here(tmp_path):
+    root = files_at(tmp_path / "set", "cat/1.png", "cat/2.png", "dog/1.png", "dog/2.png", "dog/cat/1.png")
+    found = find_images([str(root)], CLASSES)
+    assert [file.label for file in found.files] == load_image_set(root).splits["train"].labels.tolist()
+    assert [file.label for file in found.files] == [0, 0, 1, 1, 1]
+    assert [file.label for file in find_images([str(root / "dog")], CLASSES).files] == [1, 1, 1]
+
+
+def test_a_split_or_the_set_itself_may_be_called_as_a_class_is(tmp_path):
+    names = [f"{split}/{kind}/1.png" for split in ("test", "train") for kind in ("bus", "car", "train")]
+    found = find_images([str(files_at(tmp_path / "train", *names))], ("bus", "car", "train"))
+    assert labels_of(found) == {name: number % 3 for number, name in enumerate(names)}
+    alone = find_images([str(tmp_path / "train" / "test")], ("bus", "car", "train"))
+    assert [file.label for file in alone.files] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_class_is_the_same_in_every_form_of_unicode(tmp_path, form):
+    other = {"NFC": "NFD", "NFD": "NFC"}[form]
+    classes = tuple(unicodedata.normalize(form, name) for name in ("Étoile", "Mond"))
+    root = files_at(tmp_path / "set", "Mond/1.png", unicodedata.normalize(other, "étoile") + "/1.png")
+    found = find_images([str(root)], classes)
+    assert sorted(file.label for file in found.files) == [0, 1]
+    assert found.notes == ()
+
+
+def test_names_that_two_classes_share_but_for_their_form_label_nothing_and_that_is_said(tmp_path):
+    root = files_at(tmp_path / "set", "CAT/1.png", "dog/1.png", "dog/2.png", "bird/deep/3.png", "bird/4.png")
+    found = find_images([str(root)], ("cat", "Cat", "dog"))
+    assert [file.label for file in found.files] == [None, None, None, 2, 2]
+    assert found.notes == (
+        "3 files lie in no folder of a class, and cannot be called right or wrong: CAT (1), bird (2).",
+    )
+    assert find_images([str(root / "bird")], ("cat", "Cat", "dog")).notes == (), "nobody asks who is right"
+
+
+@pytest.mark.parametrize("above", ["Temporary Items", "@tmp", "lost+found/deep"])
+def test_what_a_folder_above_is_called_does_not_matter(tmp_path, monkeypatch, above):
+    root = files_at(tmp_path / above / "photos", "cat/1.png", "cat/2.png", "dog/1.png", "dog/@eaDir/2.png")
+    expected = [root / "cat/1.png", root / "cat/2.png", root / "dog/1.png"]
+
+    def found(*given: Path | str, lines: list[Path] = []) -> list[Path]:  # noqa: B006 (is not changed)
+        files = find_images(list(map(str, given)), CLASSES, map(str, lines)).files
+        return [file.path.absolute() for file in files]
+
+    assert found(root) == found(root / "cat", root / "dog") == found(root / "*") == expected
+    assert found(root / "*" / "*.png") == found(*expected, root / "dog/@eaDir/2.png") == expected
+    assert found("-", lines=[*expected, root / "dog/@eaDir/2.png"]) == expected
+    assert found("-", lines=expected[:1]) == expected[:1]
+    monkeypatch.chdir(root)
+    assert found("cat", "dog") == found("*") == found("cat/1.png", "cat/2.png", "dog/1.png") == expected
+    assert found(root / "**" / "*.png") == expected
 
 
 def test_single_files_have_no_label_and_come_once(photos):
@@ -325,6 +471,7 @@ def test_an_archive_is_as_its_folder(photos, packed):
         )
         assert found.notes == (
             "Passed over, as none of the images: *.txt (1), .DS_Store (1), Thumbs.db (1), hidden (1).",
+            "1 file lies in no folder of a class, and cannot be called right or wrong: other (1).",
         )
         folder = find_images([str(photos)], CLASSES)
         assert found.notes == folder.notes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,7 @@ from stepladder.cli.console import (
     register_own,
 )
 from stepladder.cli.quick import without_collection
+from stepladder.datasets import filesystem
 from stepladder.datasets.archives import OpenArchives
 from stepladder.datasets.threads import available_cores
 from stepladder.datasets.walk import is_image_name
@@ -186,12 +188,19 @@ def _asked_about(
 ) -> tuple[Table | None, FoundImages]:
     """Return the files to look at; where they stand in a table, that table too, and its files in its order."""
     alone = Path(images[0]).expanduser() if len(images) == 1 else None
-    if alone is not None and alone.is_file() and not is_image_name(alone.name):
+    if alone is not None:
+        archives.open(alone)
+    if alone is not None and filesystem.is_file(alone) and not is_image_name(alone.name):
         from stepladder.datasets.sources.table import files_listed, is_table_name  # which takes a while
 
         if is_table_name(alone.name):
             table, files = files_listed(alone, path_column, folder)
-            notes = (f"{len(files):,} files, as {alone.name} lists them.", *table.notes)
+            blank = next((row for row, file in enumerate(files) if file.endswith(("/", os.sep))), None)
+            if blank is not None:
+                place = f"{table.where}, {table.place(blank)}"
+                raise DataError(f"{place}, has a blank path; fill it in, or remove the {table.unit}")
+            counted = "1 file, as {} lists it." if len(files) == 1 else f"{len(files):,} files, as {{}} lists them."
+            notes = (counted.format(alone.name), *table.notes)
             return table, FoundImages(tuple(ImageFile(Path(file)) for file in files), notes)
     for name, value in (("path_column", path_column), ("images", folder)):
         if value is not None:
@@ -306,21 +315,34 @@ def _write_csv(answers: Sequence[_Answer], doubts: Doubts) -> None:
 
 
 def _write_table(table: Table, answers: Sequence[_Answer], doubts: Doubts) -> None:
-    """Write a table with what was found of each of its rows, in their order; a name that it has already gets a _2."""
+    """Write a table with what was found of each of its rows, in their order.
+
+    A name that it has already gets the first number that none has: ``predicted_2``.
+    """
     count = max((len(answer.top) for answer in answers), default=1) or 1
     ranks = [""] + [f"_{rank}" for rank in range(2, count + 1)]
     new = [f"{what}{rank}" for rank in ranks for what in ("predicted", "probability")]
     new += ["damage", *_further(doubts)]
-    taken = {name.casefold() for name in table.names}
     rows = csv.writer(sys.stdout, lineterminator="\n")
-    names = [f"{name}_2" if name.casefold() in taken else name for name in new]
-    rows.writerow(printable(name) for name in (*table.names, *names))
+    rows.writerow(printable(name) for name in (*table.names, *_new_names(table.names, new)))
     for position, answer in enumerate(answers):
         found = [text for name, probability in answer.top for text in (printable(name), f"{probability:.6f}")]
         found += [""] * (2 * count - len(found))
         told = doubts_document(answer.doubted)
         last = [_cell(told[name]) if name in told else "" for name in _further(doubts)]
         rows.writerow([*map(printable, table.row(position)), *found, printable(answer.damage or ""), *last])
+
+
+def _new_names(taken: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """Return the ``wanted`` names of columns, with numbers behind those that a table has, in any case."""
+    known, names = {name.casefold() for name in taken}, []
+    for name in wanted:
+        own, number = name, 2
+        while own.casefold() in known or (own != name and own in wanted):
+            own, number = f"{name}_{number}", number + 1
+        known.add(own.casefold())
+        names.append(own)
+    return names
 
 
 def _further(doubts: Doubts) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -64,6 +65,9 @@ _TURNED = (5, 6, 7, 8)  # its rows are columns
 _GRAY_MODES = ("1", "L", "LA", "La", "I;16", "I;16L", "I;16B", "I;16N")
 _UNBOUNDED_MODES = ("I", "F")
 
+# How Pillow takes the other byte of two, by how it takes the upper one: from big-endian, little-endian, native order.
+_OTHER_BYTES = {"16B": "16L", "16L": "16B", "16N": "16B" if sys.byteorder == "little" else "16L"}
+
 # What decoding takes at most for each pixel: the pixels and libjpeg's coefficients of a progressive JPEG; Pillow's
 # four bytes a color, a copy with another mode, and the pixels.
 _JPEG_BYTES, _PILLOW_BYTES = 9, 12
@@ -111,11 +115,13 @@ class Wide:
         span: the values (0 to 65,535) that become black and white; None for 0 and 65,535.
         seen: told the range of each such image.
         scan_seen: told of each DICOM image.
+        color_seen: told the range of each color image of more than 8 bits, of which the upper 8 are taken.
     """
 
     span: Span | None = None
     seen: WideSeen | None = None
     scan_seen: ScanSeen | None = None
+    color_seen: WideSeen | None = None
 
 
 #: Black is 0 and white 65,535, and nobody is told.
@@ -278,17 +284,24 @@ def upright_pixels(image: Image.Image, wide: Wide = AS_IT_IS) -> np.ndarray:
         wide: what becomes of gray of more than 8 bits.
 
     Raises:
-        DataError: its mode has no known range.
+        DataError: it is damaged, or its mode has no known range.
     """
+    with _reasons():
+        return _upright_pixels(image, wide)
+
+
+def _upright_pixels(image: Image.Image, wide: Wide, inverted: bool = False) -> np.ndarray:
     if image.mode in _UNBOUNDED_MODES and not _is_wide(image):
         raise DataError(f"mode {image.mode} (32 bits a pixel, no known range) is not read; save it as 8 or 16 bits")
     # Asked for before load(), which may forget both.
-    is_wide, (largest, inverted) = _is_wide(image), _wide_facts(image)
+    is_wide, (largest, white_is_zero) = _is_wide(image), _wide_facts(image)
     image.load()
     # After load(), because Pillow turns a TIFF itself while loading and then forgets the tag.
     orientation = _orientation(image)
     if is_wide:
-        return _upright(_narrowed(np.asarray(image).astype(np.uint32), largest, inverted, wide), orientation)
+        return _upright(
+            _narrowed(np.asarray(image).astype(np.uint32), largest, inverted or white_is_zero, wide), orientation
+        )
     return _upright(_pixels(image), orientation)
 
 
@@ -329,9 +342,9 @@ def _narrowed(values: np.ndarray, largest: int, inverted: bool, wide: Wide) -> n
 
 
 @contextmanager
-def _reasons(content: bytes) -> Iterator[None]:
-    """Turn whatever goes wrong with ``content`` into a DataError with the reason."""
-    if not content:
+def _reasons(content: bytes | None = None) -> Iterator[None]:
+    """Turn whatever goes wrong with an image, or its encoded ``content``, into a DataError with the reason."""
+    if content is not None and not content:
         raise DataError("the file is empty (0 bytes)")
     try:
         yield
@@ -393,6 +406,7 @@ def _jpeg_header(content: bytes) -> tuple[int, int, int] | None:
 
 
 def _decode_with_pillow(content: bytes, wide: Wide) -> np.ndarray:
+    content, inverted = _black_is_zero(content)
     with Image.open(io.BytesIO(content), formats=formats_of(content[:HEAD])) as image:
         _check_pixels(image.height, image.width)
         # Pillow forgives a PNG without its last bytes, because all pixels may be there. It was cut all the same.
@@ -401,7 +415,71 @@ def _decode_with_pillow(content: bytes, wide: Wide) -> np.ndarray:
         if image.format == "PPM":
             _check_anymap(image)
         with _DECODING.room_for(_PILLOW_BYTES * image.height * image.width):
-            return upright_pixels(image, wide)
+            if _is_wide_with_alpha(image):
+                return _wide_with_alpha(image, wide)
+            if wide.color_seen is not None and (lower := _lower_bytes(image)) is not None:
+                wide.color_seen(*_color_range(content, image, lower))
+            return _upright_pixels(image, wide, inverted)
+
+
+def _black_is_zero(content: bytes) -> tuple[bytes, bool]:
+    """Return a TIFF as one whose black is zero, and whether its white was: of 16 bits in big-endian order, which Pillow
+    reads only so; all else as it is. TIFF 6.0, section 2."""
+    if not content.startswith(b"MM\0*"):
+        return content, False
+    start = int.from_bytes(content[4:8])
+    count = int.from_bytes(content[start : start + 2])
+    fields = {
+        int.from_bytes(content[at : at + 2]): at + 8
+        for at in range(start + 2, min(start + 2 + 12 * count, len(content) - 11), 12)
+    }
+    values = {tag: int.from_bytes(content[at : at + 2]) for tag, at in fields.items()}
+    if values.get(_BITS_TAG) != 16 or values.get(_PHOTOMETRIC_TAG) != _WHITE_IS_ZERO:
+        return content, False
+    at = fields[_PHOTOMETRIC_TAG]
+    return content[:at] + b"\0\1" + content[at + 2 :], True
+
+
+def _is_wide_with_alpha(image: Image.Image) -> bool:
+    """Whether it is a PNG of gray with alpha, 16 bits each, which Pillow gives as RGBA of 8."""
+    return image.format == "PNG" and any(tile.args == "LA;16B" for tile in getattr(image, "tile", ()))
+
+
+def _wide_with_alpha(image: ImageFile.ImageFile, wide: Wide) -> np.ndarray:
+    # Four bytes a pixel, as RGBA has: upper and lower of gray, upper and lower of alpha.
+    image.tile = [tile._replace(args="RGBA") for tile in image.tile]
+    parts = np.asarray(image)
+    orientation = _orientation(image)
+    if wide.span is not None or wide.seen is not None:
+        gray, alpha = (parts[:, :, at].astype(np.uint64) * 256 + parts[:, :, at + 1] for at in (0, 2))
+        values = ((gray * alpha + WHITE * (WHITE - alpha) + WHITE // 2) // WHITE).astype(np.uint32)
+        narrow = _narrowed(values, WHITE, inverted=False, wide=wide)
+        if wide.span is not None:
+            return _upright(narrow, orientation)
+    upper = Image.merge("LA", [Image.fromarray(np.ascontiguousarray(parts[:, :, at])) for at in (0, 2)])
+    return _upright(_pixels(upper), orientation)
+
+
+def _lower_bytes(image: ImageFile.ImageFile) -> list[ImageFile._Tile] | None:
+    """Return how an image of color with 16 bits is opened for the lower bytes, where Pillow takes the upper; None for
+    all other images."""
+    tiles = []
+    for tile in image.tile:
+        first, *rest = tile.args if isinstance(tile.args, tuple) else (tile.args,)
+        mode, _, order = str(first).partition(";")
+        if mode not in ("RGB", "RGBA") or order not in _OTHER_BYTES:
+            return None
+        swapped = f"{mode};{_OTHER_BYTES[order]}"
+        tiles.append(tile._replace(args=(swapped, *rest) if isinstance(tile.args, tuple) else swapped))
+    return tiles or None
+
+
+def _color_range(content: bytes, image: ImageFile.ImageFile, lower: list[ImageFile._Tile]) -> tuple[int, int]:
+    """Return the smallest and the largest value of an image of color with 16 bits."""
+    with Image.open(io.BytesIO(content), formats=(str(image.format),)) as again:
+        again.tile = lower
+        values = np.asarray(image)[:, :, :3].astype(np.uint16) * 256 + np.asarray(again)[:, :, :3]
+    return int(values.min()), int(values.max())
 
 
 def _decode_dicom(content: bytes, wide: Wide) -> np.ndarray:
@@ -475,13 +553,16 @@ def _shape(content: bytes) -> tuple[int, int, int]:
         height, width, channels = scan_shape(content)
         _check_pixels(height, width)
         return height, width, channels
+    content, _ = _black_is_zero(content)
     with Image.open(io.BytesIO(content), formats=formats_of(content[:HEAD])) as image:
         _check_pixels(image.height, image.width)
         height, width = image.height, image.width
+        # Before the orientation is asked for, for which a PNG is loaded.
+        gray = image.mode in _GRAY_MODES or _is_wide(image) or _is_wide_with_alpha(image)
         # Pillow reports the size of a TIFF as already turned.
         if image.format != "TIFF" and _orientation(image) in _TURNED:
             height, width = width, height
-        return height, width, 1 if image.mode in _GRAY_MODES or _is_wide(image) else 3
+        return height, width, 1 if gray else 3
 
 
 def _check_pixels(height: int, width: int) -> None:

@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -35,7 +36,7 @@ from stepladder.datasets.decode import (
 )
 from stepladder.datasets.dicom import NEEDS_DICOM
 from stepladder.datasets.encoded import CHUNK_BYTES, Content, Encoded, Item, Reader, content_of
-from stepladder.datasets.image_set import SPLIT_NAMES, Fit, ImageSet, Span, Split
+from stepladder.datasets.image_set import SPLIT_NAMES, Fit, ImageSet, Span, Split, exceeds_one
 from stepladder.datasets.mapped import FEWEST_RELEASED, release
 from stepladder.datasets.shapes import Depth, Scans, ShapeOptions, Shapes, common_shape
 from stepladder.datasets.splits import outside_test
@@ -50,7 +51,7 @@ NOTHING_TO_STRETCH = (
 Progress = Callable[[int, int], None]
 
 # Raised with every change after which the same bytes become other pixels, or other facts.
-_DECODER = 5
+_DECODER = 6
 # The interpreter lock is held between images; more threads than this only wait for it.
 _MAX_THREADS = 16
 
@@ -145,9 +146,14 @@ def decode_splits(
 
     decoded = decode_once(_cache_key(ordered, shape), count, decode, _read_facts)
     pixels = decoded.pixels
-    had, damaged, depth, scans, taken = _read_facts(decoded.facts, count)
+    had, damaged, depth, scans, taken, color = _read_facts(decoded.facts, count)
     named = ordered["train"].groups is not None
-    notes = (*(had.notes(pixels.shape[1:], shape) if had else ()), *depth.notes(), *scans.notes(named=named))
+    notes = (
+        *(had.notes(pixels.shape[1:], shape) if had else ()),
+        *depth.notes(),
+        *_color_notes(color),
+        *scans.notes(named=named),
+    )
     if damaged and not skip_damaged:
         for needs in _NEEDS:
             if lacking := sum(reason == needs for reason in damaged.values()):
@@ -160,6 +166,8 @@ def decode_splits(
         were = "image was" if len(damaged) == 1 else "images were"
         notes = (*notes, f"{len(damaged)} damaged {were} left out: {left_out}.")
 
+    of_splits = {name: pixels[slice(*rows)] for name, rows in zip(ordered, pairwise(starts.tolist()), strict=True)}
+    notes = (*notes, *_dark_notes(of_splits))
     sound = np.ones(count, dtype=bool)
     sound[list(damaged)] = False
     parts_of: dict[str, Split] = {}
@@ -179,6 +187,31 @@ def decode_splits(
     return DecodedSplits(parts_of, notes, had.median or had.low, depth.span, all_kept, fit, cropped, all_taken)
 
 
+def _dark_notes(splits: Mapping[str, np.ndarray]) -> tuple[str, ...]:
+    """Return a note on splits whose pixels, uint8, are 0 and 1 alone; none where there are none."""
+    dark = [name for name, pixels in splits.items() if not exceeds_one(pixels) and pixels.any()]
+    if not dark:
+        return ()
+    which = "images" if len(dark) == len(splits) else f"{' and '.join(dark)} images"
+    return (
+        f"The {which} hold the values 0 and 1 alone, of 0 to 255, and are nearly black: if they are masks, save them "
+        "with 0 and 255.",
+    )
+
+
+def _color_notes(depth: Depth) -> tuple[str, ...]:
+    """Return a note on color images of more than 8 bits that use few of their values; none where there are none."""
+    if not depth.notes():  # as of gray ones
+        return ()
+    have = "1 color image has" if depth.images == 1 else f"{depth.images:,} color images have"
+    levels = depth.high // 256 - depth.low // 256 + 1
+    return (
+        f"{have} 16 bits a channel, and the training images use {depth.low:,} to {depth.high:,} of 0 to {WHITE:,}: of "
+        f"256 levels {levels} {'is' if levels == 1 else 'are'} left. `stretch` is for gray; spread the values when you "
+        "save the images as 8 bits.",
+    )
+
+
 class _Facts(NamedTuple):
     """What is known of images once they are decoded, and kept with them.
 
@@ -186,6 +219,7 @@ class _Facts(NamedTuple):
         shapes: that they had; None where none could be decoded.
         damaged: why some could not be, by position.
         taken: when the first of them were taken, where they are files that say it.
+        color: of color images of more than 8 bits, what is told of gray ones.
     """
 
     shapes: Shapes | None
@@ -193,6 +227,7 @@ class _Facts(NamedTuple):
     depth: Depth
     scans: Scans
     taken: Sequence[Taken | None] = ()
+    color: Depth = Depth()
 
     def to_plain(self) -> dict[str, Any]:
         """Return them as plain values; what a set has nothing of is left out."""
@@ -201,6 +236,8 @@ class _Facts(NamedTuple):
             "shapes": self.shapes and asdict(self.shapes),
             "depth": asdict(self.depth),
         }
+        if self.color.images:
+            facts["color"] = asdict(self.color)
         if self.scans.images:
             facts["scans"] = asdict(self.scans)
         if self.taken:
@@ -220,10 +257,9 @@ def _read_facts(facts: Mapping[str, Any], count: int) -> _Facts:
     shapes = facts["shapes"]
     if shapes is not None and not all(type(value) is int and value >= 0 for value in shapes.values()):
         raise ValueError("no shapes of images")
-    depth = Depth(**facts.get("depth", {}))
-    if not all(
-        type(value) is int and 0 <= value <= max(count, WHITE) for value in (depth.images, depth.low, depth.high)
-    ):
+    depth, color = (Depth(**facts.get(name, {})) for name in ("depth", "color"))
+    told = (value for one in (depth, color) for value in (one.images, one.low, one.high))
+    if not all(type(value) is int and 0 <= value <= max(count, WHITE) for value in told):
         raise ValueError("no depth of images")
     taken = from_plain(facts.get("taken", []))
     if len(taken) > count:
@@ -232,7 +268,7 @@ def _read_facts(facts: Mapping[str, Any], count: int) -> _Facts:
     numbers = (scans.images, scans.patients, *scans.applied.values())
     if not all(type(number) is int and 0 <= number <= count for number in numbers):
         raise ValueError("no scans of images")
-    return _Facts(Shapes(**shapes) if shapes else None, damaged, depth, scans, taken)
+    return _Facts(Shapes(**shapes) if shapes else None, damaged, depth, scans, taken, color)
 
 
 def reshaped(image_set: ImageSet, shape: ShapeOptions, *, keeps_size: bool = False) -> ImageSet:
@@ -326,6 +362,7 @@ class _Values:
 
     def __init__(self, count: int, span: Span | None = None) -> None:
         self.ranges = np.full((count, 2), -1, dtype=np.int32)
+        self.color_ranges: dict[int, tuple[int, int]] = {}
         self.scans: dict[int, tuple[tuple[str, ...], str]] = {}
         self._span = span
 
@@ -338,10 +375,13 @@ class _Values:
         def seen(low: int, high: int) -> None:
             self.ranges[position] = low, high
 
+        def color_seen(low: int, high: int) -> None:
+            self.color_ranges[position] = low, high
+
         def scan_seen(applied: tuple[str, ...], patient: str) -> None:
             self.scans[position] = applied, patient
 
-        return Wide(self._span, seen, scan_seen)
+        return Wide(self._span, seen, scan_seen, color_seen)
 
     def depth(self, train: np.ndarray, *, stretched: bool = False) -> Depth:
         """Return what is told of them; ``train`` are the positions of the training images."""
@@ -351,6 +391,13 @@ class _Values:
         if not len(used):
             return Depth(images)
         return Depth(images, int(used[:, 0].min()), int(used[:, 1].max()), stretched)
+
+    def color_depth(self, train: int) -> Depth:
+        """Return what is told of color images, the first ``train`` of which are training images."""
+        used = [range_ for position, range_ in self.color_ranges.items() if position < train]
+        if not used:
+            return Depth(len(self.color_ranges))
+        return Depth(len(self.color_ranges), min(low for low, _ in used), max(high for _, high in used))
 
     def of_scans(self) -> Scans:
         """Return what is told of DICOM images."""
@@ -398,7 +445,8 @@ def _decode(
         damaged |= _for_each(read, count, decode_and_fit, on_progress, fitted)
         pixels = fitted
     depth = values.depth(np.arange(len(training.labels))) if stretched is None else stretched
-    return pixels, _Facts(found, damaged, depth, values.of_scans())
+    color = values.color_depth(len(training.labels))
+    return pixels, _Facts(found, damaged, depth, values.of_scans(), color=color)
 
 
 def _find_span(read: Reader, count: int, on_progress: Progress | None, training: _Training) -> Depth:

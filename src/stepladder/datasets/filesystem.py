@@ -21,6 +21,9 @@ from stepladder.errors import DataError
 #: A larger file is no image that anyone trains on; it would only fill the memory.
 MAX_FILE_BYTES = 500_000_000
 
+# What is read at a time of a file that may have no end.
+_PIECE_BYTES = 1_000_000
+
 # Without O_NONBLOCK, opening a pipe would wait for ever for somebody to write. Windows has neither it nor such pipes,
 # and needs O_BINARY.
 _OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -281,6 +284,25 @@ def read_image(path: str) -> bytes:
         return content
     finally:
         os.close(descriptor)
+
+
+def read_open(file: BinaryIO, most: int = MAX_FILE_BYTES) -> bytes:
+    """Return what an open file of a program still holds, at most ``most`` bytes; it may have no end.
+
+    Raises:
+        DataError: it holds more, or cannot be read; the message is the reason alone.
+    """
+    if isinstance(file, io.TextIOBase):
+        raise DataError("it is open as text; open it with the mode 'rb'")
+    content = bytearray()
+    try:
+        while piece := file.read(_PIECE_BYTES):
+            content += piece
+            if len(content) > most:
+                raise DataError(f"more than {most / 1e6:,.0f} MB, and no more are read; give another file")
+    except (OSError, ValueError) as error:  # ValueError: it is closed
+        raise DataError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    return bytes(content)
 
 
 def too_large(size: int) -> DataError:

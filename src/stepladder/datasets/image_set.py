@@ -13,7 +13,7 @@ import numpy as np
 
 from stepladder.datasets.groups import first_groups
 from stepladder.datasets.mapped import FEWEST_RELEASED, release
-from stepladder.errors import DataError, some_of
+from stepladder.errors import DataError, printable, some_of
 
 #: The names a split can have. ``train`` is always there; a source gives the others where its data has them.
 SPLIT_NAMES = ("train", "validation", "test")
@@ -32,6 +32,9 @@ MAX_CHOSEN_SIDE = 64
 
 #: Images whose shorter side had as many pixels or more are taken for photographs, for which a pretrained network is.
 PHOTOGRAPH_SIDE = 64
+
+# Values looked at a time.
+_LOOKED_AT = 1_000_000
 
 # Images copied at a time where a split is not one piece of memory: few megabytes, so that no set is held twice.
 _CHUNK_PIXELS = 4_000_000
@@ -160,7 +163,7 @@ class ImageSet:
         height, width, channels = self.image_shape
         return (
             f"ImageSet({self.name[:40]!r}, {counts} images of {height}×{width}×{channels}, "
-            f"{self.num_classes:,} classes: {names})"
+            f"{self.num_classes:,} classes: {printable(names)})"
         )
 
     @property
@@ -215,3 +218,9 @@ def first_of_each_class(labels: np.ndarray, count: int, groups: np.ndarray | Non
         return first_groups(labels, groups, count)
     kept = [np.flatnonzero(labels == label)[:count] for label in np.unique(labels)]
     return np.sort(np.concatenate(kept))
+
+
+def exceeds_one(images: np.ndarray) -> bool:
+    """Whether any value is above 1; looks no further than the first images that tell it."""
+    step = max(1, _LOOKED_AT // max(1, images[:1].size))
+    return any((images[start : start + step] > 1).any() for start in range(0, len(images), step))

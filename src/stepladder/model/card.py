@@ -92,7 +92,7 @@ class CardFacts:
     limits: Limits | None = None
 
     def __repr__(self) -> str:
-        return f"CardFacts({self.data[:100]}: recipe {self.recipe[:100]}, seed {self.seed})"
+        return printable(f"CardFacts({self.data[:100]}: recipe {self.recipe[:100]}, seed {self.seed})")
 
 
 _FITTED: dict[Fit, str] = {

@@ -13,7 +13,7 @@ import numpy as np
 
 from stepladder.datasets.archives import OpenArchives
 from stepladder.datasets.image_set import Fit, Span
-from stepladder.errors import DataError, RecipeError
+from stepladder.errors import DataError, RecipeError, printable
 from stepladder.model.images import ImageLike, name_images, read_pixels
 from stepladder.model.limits import (
     FEWEST_IMAGES,
@@ -113,8 +113,8 @@ class Predictions:
     def __repr__(self) -> str:
         lines = [f"Predictions of {len(self):,} image{'s' if len(self) != 1 else ''}"]
         for one in islice(self, _SHOWN):
-            line = f"  {one.name[:_LETTERS]} {100 * one.probability:.1f} %{_doubted(one)}"
-            lines.append(line if one.path is None else f"{line}  {str(one.path)[-_LETTERS:]}")
+            line = f"  {printable(one.name[:_LETTERS])} {100 * one.probability:.1f} %{_doubted(one)}"
+            lines.append(line if one.path is None else f"{line}  {printable(str(one.path)[-_LETTERS:])}")
         if len(self) > _SHOWN:
             lines.append(f"  and {len(self) - _SHOWN:,} more")
         return "\n".join(lines)
@@ -301,7 +301,7 @@ class Classifier(ABC):
         height, width, channels = self.image_shape
         count = len(self.class_names)
         told = f"{count} class{'es' if count != 1 else ''}, images of {height}×{width}×{channels}"
-        return f"{type(self).__name__}({told}{f', from {place[-300:]}' if place else ''})"
+        return f"{type(self).__name__}({told}{f', from {printable(place[-300:])}' if place else ''})"
 
 
 def _joined(parts: list[np.ndarray | None]) -> np.ndarray | None:

@@ -22,6 +22,7 @@ from stepladder.datasets.image_set import Fit
 from stepladder.datasets.mapped import fits_memory
 from stepladder.errors import RecipeError, StorageError
 from stepladder.files import parse_json, read_plain, replace_json
+from stepladder.model.claims import MOST_SIDE, check_names, check_shape, check_span
 from stepladder.model.rule import image_rule
 from stepladder.network import Network
 
@@ -32,8 +33,11 @@ FORMAT_VERSIONS = (1, 2)
 
 #: What a folder may claim at most. No file that :func:`save_model` wrote comes near: ImageNet-21k has 21,843 classes,
 #: and a ResNet-152 is a list of 463 layers.
-MOST_CLASSES, MOST_LAYERS, MOST_STEPS, MOST_SIDE = 100_000, 5_000, 100, 4_096
+MOST_CLASSES, MOST_LAYERS, MOST_STEPS = 100_000, 5_000, 100
 MOST_CONFIG_BYTES = 16_000_000
+
+#: Those that are fitted lie between 0.02 and 50; logits divided by nearly nothing are no numbers any more.
+LEAST_TEMPERATURE, MOST_TEMPERATURE = 1e-3, 1e3
 
 Size = Annotated[int, Field(ge=1, le=MOST_SIDE)]
 Wide16 = Annotated[int, Field(ge=0, le=65_535)]
@@ -62,7 +66,7 @@ class Config(BaseModel):
     network: Network
     preprocessing: tuple[Preprocessing, ...]
     #: None where none was fitted; files from before there were any lack it.
-    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    temperature: Annotated[float, Field(ge=LEAST_TEMPERATURE, le=MOST_TEMPERATURE)] | None = None
     fit: Fit = "crop"
     #: Values of 16 bits that became black and white; None for 0 and 65,535.
     span: tuple[Wide16, Wide16] | None = None
@@ -72,6 +76,9 @@ class Config(BaseModel):
 
     @model_validator(mode="after")
     def _one_rule(self) -> Config:
+        check_names(self.class_names)
+        check_shape(self.image_shape)
+        check_span(self.span)
         ours = image_rule(self.image_shape, self.fit, self.span)
         same_form = self.image_rule is not None and self.image_rule.get("version") == ours["version"]
         if same_form and self.image_rule != ours:
@@ -143,7 +150,9 @@ def one_line(error: Exception) -> str:
     """Return what went wrong without line breaks; of pydantic's errors the first, with its place."""
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}"
+        place = ".".join(map(str, first["loc"]))
+        told = str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"].lower()
+        return f"{place}: {told}" if place else told
     return str(error).partition("\n")[0]
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from stepladder.datasets import ImageSet
-from stepladder.errors import RecipeError
+from stepladder.errors import RecipeError, printable
 from stepladder.model.folder import load_folder
 from stepladder.network.arithmetic import format_shape
 from stepladder.network.build import build_network
@@ -56,7 +56,7 @@ class EffectiveFields:
     note: str
 
     def __repr__(self) -> str:
-        sizes = ", ".join(f"{name[:40]} {field.size:.1f}" for name, field in islice(self.fields.items(), 8))
+        sizes = ", ".join(f"{printable(name[:40])} {field.size:.1f}" for name, field in islice(self.fields.items(), 8))
         return f"EffectiveFields({sizes}{', …' if len(self.fields) > 8 else ''})"
 
     def to_document(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stepladder.errors import RecipeError, missing_extra, unknown
+from stepladder.errors import RecipeError, missing_extra, printable, unknown
 from stepladder.model.images import ImageLike, read_pixels
 from stepladder.model.torch_model import Model
 from stepladder.network.layers import SqueezeExcitation
@@ -41,7 +41,9 @@ class Explanation:
 
     def __repr__(self) -> str:
         height, width = self.pixels.shape[:2]
-        return f"Explanation({self.class_name[:100]}, {100 * self.probability:.1f} %, {height}×{width} pixels)"
+        return (
+            f"Explanation({printable(self.class_name[:100])}, {100 * self.probability:.1f} %, {height}×{width} pixels)"
+        )
 
 
 def explain_image(model: Model, image: ImageLike, class_name: str | None = None) -> Explanation:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import BinaryIO
 
-from stepladder.errors import RecipeError, StorageError
+from stepladder.datasets.filesystem import read_open
+from stepladder.errors import DataError, RecipeError, StorageError
 from stepladder.hub import SCHEME, parse_address
 from stepladder.model.classifier import Classifier
 from stepladder.model.onnx_file import OnnxModel
+
+# Of an exported file: protobuf, which ONNX is written in, has no longer messages.
+_MOST_BYTES = 2**31 - 1
 
 
 def load_model(
@@ -37,7 +41,10 @@ def load_model(
     """
     precision = None if precision == "auto" else precision
     if not isinstance(path, str | Path):
-        content = path if isinstance(path, bytes) else path.read()
+        try:
+            content = path if isinstance(path, bytes) else read_open(path, _MOST_BYTES)
+        except DataError as error:
+            raise StorageError(f"a model in memory: {error}") from error
         return _exported(OnnxModel(content, "the file in memory", threads), device, precision, network)
     if str(path).startswith(("hf:/", SCHEME)):  # a Path has one slash of the two
         from stepladder.model.hub import pull_model

@@ -170,12 +170,17 @@ def load_folder(
         unlikeness=read_unlikeness(folder),
     )
     try:
-        model.logits(np.zeros((1, *config.image_shape), np.uint8))
+        logits = model.logits(np.zeros((1, *config.image_shape), np.uint8))
     except (KeyError, RuntimeError, RecipeError) as error:
         raise StorageError(
             f"{folder} misses what its techniques learned, or holds that of other images ({one_line(error)}); "
             f"train the model again"
         ) from error
+    if not np.isfinite(logits).all():
+        raise StorageError(
+            f"{folder} gives no numbers for a black image: its weights or what its techniques learned are not finite; "
+            "train the model again"
+        )
     return model
 
 

@@ -36,6 +36,9 @@ _DIGITS = 6
 #: Images whose probabilities are kept at most, evenly among all: coverage then varies by a point (1 sd) at most.
 MOST_IMAGES = 1_000
 
+# Images that answers may be counted over: chances are summed over as many.
+_MOST_COUNTED = 10_000_000
+
 _NAME = "limits.json"
 _MOST_BYTES = 1_000_000
 
@@ -107,6 +110,10 @@ class Limits:
             raise ValueError(f"no {error}" if isinstance(error, KeyError) else str(error)) from error
         if not answered or not all(0 <= one.wrong <= one.images and math.isfinite(one.above) for one in answered):
             raise ValueError("more mistakes than images")
+        if any(one.images > _MOST_COUNTED for one in answered):
+            raise ValueError(f"more than {_MOST_COUNTED:,} images")
+        if not all(0 <= count <= of for count, of in unlike.values()):
+            raise ValueError("more images that are unlike than images")
         if true.ndim != 1 or not len(true) or not (true.min() >= 0 and true.max() <= 1):
             raise ValueError("probabilities that are not between 0 and 1")
         return cls(answered, true, unlike)

@@ -13,6 +13,7 @@ from stepladder.datasets.image_set import FITS, Fit, Span
 from stepladder.datasets.mapped import fits_memory
 from stepladder.errors import RecipeError, StorageError, missing_extra
 from stepladder.files import parse_json, read_plain
+from stepladder.model.claims import check_names, check_shape, check_span
 from stepladder.model.classifier import Classifier
 from stepladder.model.limits import Limits
 
@@ -206,13 +207,16 @@ def _facts(place: str, written: str | None) -> _Facts:
             )
         height, width, channels = (int(length) for length in facts["image_shape"])
         fit = next(fit for fit in FITS if fit == facts.get("fit", "crop"))
-        span = facts.get("span")
-        if span is not None:
-            low, high = (int(value) for value in span)
-            span = min(max(low, 0), 65_535), min(max(high, 0), 65_535)
+        check_shape((height, width, channels))
+        span = None
+        if facts.get("span") is not None:
+            low, high = (int(value) for value in facts["span"])
+            span = low, high
+        check_span(span)
         calibrated = facts.get("calibrated") is True
         limits = Limits.from_json(facts["limits"]) if "limits" in facts else None
         names, any_size = tuple(map(str, facts["class_names"])), facts.get("any_size") is True
+        check_names(names)
         return _Facts(names, (height, width, channels), calibrated, fit, span, limits, any_size)
     except (ValueError, KeyError, TypeError, StopIteration) as error:
         raise StorageError(f"{place} holds damaged facts of the model ({error}); export it again") from error

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from stepladder.datasets.image_set import Split
-from stepladder.errors import StorageError
+from stepladder.errors import StorageError, printable
 from stepladder.files import parse_json, read_plain, replace_json
 
 #: Images whose checks are kept at most: four bytes each.
@@ -39,7 +39,7 @@ class TrainingImages:
     checks: np.ndarray
 
     def __repr__(self) -> str:
-        return f"TrainingImages({sum(self.counts):,} of {self.data[:100]})"
+        return f"TrainingImages({sum(self.counts):,} of {printable(self.data[:100])})"
 
     @classmethod
     def of(cls, split: Split, data: str, fingerprint: str, classes: int) -> TrainingImages:

@@ -181,6 +181,8 @@ def test_bytes_are_neither_scaled_nor_copied():
     ("train", "test", "words"),
     [
         (MASKS, WIDE, r"the train images from 0 to 1 \(uint8\), and the test images from 0 to 255 \(uint8\)"),
+        (WIDE, MASKS, r"the test images from 0 to 1 \(uint8\), and the train images from 0 to 255 \(uint8\)"),
+        (WIDE, MASKS.astype(np.int64), r"the test images from 0 to 1 \(int64\), and the train images from 0 to 255"),
         (WIDE, MASKS > 0, r"the test images from 0 to 1 \(bool\), and the train images from 0 to 255 \(uint8\)"),
     ],
 )
@@ -189,7 +191,8 @@ def test_splits_of_different_ranges_are_refused_and_both_named(train, test, word
         load_image_set(((train, [0, 1, 0, 1]), (test, [0, 1, 0, 1])))
 
 
-def test_a_dark_test_split_is_said():
-    images = load_image_set(((WIDE, [0, 1, 0, 1]), (MASKS, [0, 1, 0, 1])))
-    assert images.splits["test"].images.max() == 1
-    assert "is taken as nearly black" in images.notes[0]
+def test_a_black_test_split_has_any_range_and_is_said():
+    images = load_image_set(((WIDE, [0, 1, 0, 1]), (np.zeros_like(MASKS), [0, 1, 0, 1])))
+    assert images.splits["test"].images.max() == 0
+    np.testing.assert_array_equal(images.splits["train"].images[..., 0], WIDE)
+    assert images.notes[0] == "In the test images there is 0 alone: all of these are black."

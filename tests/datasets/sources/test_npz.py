@@ -77,9 +77,9 @@ def test_numbers_from_0_to_255_are_recognised_and_said(save, dtype):
 
 def test_a_dark_test_split_is_not_stretched(save):
     dark = np.zeros((3, 5, 4, 3), dtype=np.float32)
-    dark[:, 0, 0] = 1
+    dark[:, 0, 0] = 2
     path = save(x_train=IMAGES.astype(np.float32), y_train=LABELS, x_test=dark, y_test=LABELS[:3])
-    assert load_image_set(path).splits["test"].images.max() == 1
+    assert load_image_set(path).splits["test"].images.max() == 2
 
 
 def test_by_column_and_several_pieces(save, monkeypatch):
@@ -297,6 +297,8 @@ def test_masks_of_0_and_1_are_black_and_white_whatever_their_type(save, dtype):
         (IMAGES.astype(np.float32), (IMAGES / 255).astype(np.float32), r"x_test.npy from .*, and x_train.npy from"),
         (IMAGES > 127, IMAGES, r"x_train.npy from 0 to 1 \(bool\), and x_test.npy from 0 to 255"),
         (IMAGES, IMAGES > 127, r"x_test.npy from 0 to 1 \(bool\), and x_train.npy from 0 to 255"),
+        (IMAGES, IMAGES // 255, r"x_test.npy from 0 to 1 \(uint8\), and x_train.npy from 0 to 255 \(uint8\)"),
+        (1.0 * IMAGES, 1.0 * (IMAGES > 127), r"x_test.npy from 0 to 1 \(float64\), and x_train.npy from 0 to 255"),
         ((IMAGES > 127).astype(np.uint8), IMAGES, r"x_train.npy from 0 to 1 \(uint8\), and x_test.npy"),
     ],
 )
@@ -313,11 +315,11 @@ def test_splits_of_one_range_and_several_types_are_one(save):
     np.testing.assert_array_equal(load_image_set(path).splits["test"].images, IMAGES)
 
 
-def test_a_test_split_of_0_and_1_of_the_same_type_is_taken_as_dark_and_said(save):
-    image_set = load_image_set(save(x_train=IMAGES, y_train=LABELS, x_test=IMAGES // 255, y_test=LABELS))
-    assert image_set.splits["test"].images.max() == 1
-    (note,) = image_set.notes
-    assert note == "x_test.npy holds 0 and 1 alone, and x_train.npy up to 255: it is taken as nearly black."
+def test_a_black_test_split_has_any_range_and_is_said(save):
+    image_set = load_image_set(save(x_train=IMAGES, y_train=LABELS, x_test=0 * IMAGES, y_test=LABELS))
+    assert image_set.splits["test"].images.max() == 0
+    np.testing.assert_array_equal(image_set.splits["train"].images, IMAGES)
+    assert image_set.notes == ("In x_test.npy there is 0 alone: all of these are black.",)
 
 
 def test_arrays_that_are_not_read_are_named(save):

@@ -7,12 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stepladder.datasets.image_set import ImageSet, Split
+from stepladder.datasets.image_set import ImageSet, Split, exceeds_one
 from stepladder.datasets.labels import match_classes, named_labels
 from stepladder.errors import DataError
-
-# Values looked at a time.
-_LOOKED_AT = 1_000_000
 
 
 def read_arrays(pairs: Mapping[str, tuple[object, object]], name: str) -> ImageSet:
@@ -54,11 +51,6 @@ class Values:
     high: float
     whole: bool = True
 
-    @property
-    def is_mask(self) -> bool:
-        """Whether there are 0 and 1 alone: a mask, or images that are nearly black."""
-        return self.whole and 0 <= self.low <= self.high <= 1
-
     def __str__(self) -> str:
         return f"{self.what} from {self.low:g} to {self.high:g} ({self.dtype})"
 
@@ -67,24 +59,19 @@ def choose_scale(splits: Mapping[str, Values]) -> tuple[int, tuple[str, ...]]:
     """Return what the pixels of all splits are multiplied by, 1 or 255, and what must be said about it.
 
     Numbers from 0 to 1 become 0 to 255, be they fractions or masks of 0 and 1 of any type. All splits must have one
-    range, or a network would learn of other images than it is tested on.
+    range, or a network would learn of other images than it is tested on; what is black throughout has any.
 
     Raises:
         DataError: they do not; the sentence names both.
     """
-    unit = [one for one in splits.values() if one.high <= 1]
     large = [one for one in splits.values() if one.high > 1]
     if not large:
         return 255, ()
-    train = splits["train"]
-    # A few images that are nearly black, of the type of all others, are no other range.
-    dark = [one for one in unit if one is not train and one.is_mask and one.dtype == train.dtype]
-    if wrong := [one for one in unit if one not in dark]:
-        raise DataError(f"the splits have different ranges: {wrong[0]}, and {large[0]}; bring all of them to one")
-    return 1, tuple(
-        f"{one.what} holds 0 and 1 alone, and {train.what} up to {train.high:g}: it is taken as nearly black."
-        for one in dark
-    )
+    unit = [one for one in splits.values() if one.high <= 1]
+    if wrong := [one for one in unit if one.high > 0]:
+        mask = f", as {wrong[0].what} times 255, which are 0 and 1 alone" if wrong[0].whole else ""
+        raise DataError(f"the splits have different ranges: {wrong[0]}, and {large[0]}; bring all of them to one{mask}")
+    return 1, tuple(f"In {one.what} there is 0 alone: all of these are black." for one in unit)
 
 
 def _pixels(given: Mapping[str, object]) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
@@ -114,12 +101,6 @@ def _values(what: str, images: np.ndarray) -> Values | None:
         return Values(what, images.dtype, 0, 255) if images.dtype == np.uint8 else None
     low, high = float(images.min()), float(images.max())
     return Values(what, images.dtype, low, high) if low >= 0 else None
-
-
-def exceeds_one(images: np.ndarray) -> bool:
-    """Whether any value is above 1; looks no further than the first images that tell it."""
-    step = max(1, _LOOKED_AT // max(1, images[:1].size))
-    return any((images[start : start + step] > 1).any() for start in range(0, len(images), step))
 
 
 def checked_pixels(what: str, images: np.ndarray) -> np.ndarray:
