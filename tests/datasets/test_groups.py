@@ -259,11 +259,38 @@ def test_a_set_whose_test_is_clean_is_split_as_before(limit):
     assert split_cleanly(digits, 0.1)[0].fingerprint == make_splits(digits).fingerprint
 
 
-def test_given_splits_are_left_as_they_are(make_set):
-    images = make_set({"train": [20, 20], "test": [9, 9]})
-    twice = images.splits["train"].take(np.arange(40).repeat(2))
-    images = replace(images, splits={**images.splits, "train": twice})
+def test_a_set_with_a_test_and_few_copies_is_split_as_before(make_set):
+    images = make_set({"train": [40, 40], "test": [9, 9]})
+    some = images.splits["train"].take(np.concatenate([np.arange(80), [3]]))
+    images = replace(images, splits={**images.splits, "train": some})
     assert split_cleanly(images, 0.1)[0].fingerprint == make_splits(images).fingerprint
+
+
+def test_many_copies_are_kept_together_where_the_data_brings_a_test_too(make_set):
+    images = make_set({"train": [30, 30], "test": [9, 9]})
+    thrice = images.splits["train"].take(np.arange(60).repeat(3))
+    images = replace(images, splits={**images.splits, "train": thrice})
+    assert not check_leaks(make_splits(images), images.class_names)[1].clean
+    splits, found = split_cleanly(images, 0.1)
+    assert found.clean
+    assert splits.copies_together
+    assert abs(len(splits.validation) - 18) <= 3
+    assert len(splits.train) + len(splits.validation) == 180
+    assert np.array_equal(splits.test.images, images.splits["test"].images)
+    both = {**images.splits, "validation": images.splits["train"].take(np.arange(20))}
+    given = replace(images, splits=both)
+    assert split_cleanly(given, 0.1)[0].fingerprint == make_splits(given).fingerprint
+
+
+def test_groups_across_a_given_test_are_found_where_copies_are_drawn_together(make_set):
+    images = make_set({"train": [30, 30], "test": [4, 4]})
+    rows = np.arange(60).repeat(3)
+    train = replace(images.splits["train"].take(rows), groups=np.arange(180, dtype=np.int64) + 100)
+    for first, shared in ((100 + 17, True), (50, False)):  # one image of it is a copy of those of other groups
+        test = replace(images.splits["test"], groups=np.array([first, *range(7)], dtype=np.int64))
+        splits, found = split_cleanly(replace(images, splits={"train": train, "test": test}), 0.1)
+        assert splits.copies_together
+        assert found.clean is not shared
 
 
 def test_the_first_group_or_the_whole_match_names_a_group():

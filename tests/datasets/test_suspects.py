@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from stepladder.datasets import Labelled, Split, load_image_set
-from stepladder.datasets.suspects import _AUGMENTED, _NUMBERED, _quick_search, suspect_groups
+from stepladder.datasets.suspects import _AUGMENTED, _BEGINNING, _END, _NUMBERED, _quick_search, suspect_groups
 from tests.datasets.objects import shots_of, write_objects
 
 OBJECTS, SHOTS = 24, 5
@@ -74,11 +74,27 @@ def test_a_table_of_them_is_suspected_too_with_a_limit_as_well(tmp_path):
         "a/thing{0}_jpg.rf.{1}{1}ab{0}.jpg",
         "a/thing{0}/{1}.png",
         "train/a/{0}/x{1}y.png",
+        "a/object{0}{2}.png",
+        "a/object{0}_{2}.png",
+        "a/object{0}_{3}.png",
+        "a/object{0}_flip_{3}.png",
+        "a/{1}_object{0}.png",
+        "a/aug_{1}_object{0}.png",
+        "a/{3}_object{0}.png",
+        "a/video{0}_frame_00000{1}_crop_0.png",
+        "a/object{0}_{1}_{4}.png",
+        "a/{0}_{4}.png",
+        "a/object{0}s{1}.png",
+        "a/object{0}_v{1}.final.png",
     ],
 )
 def test_ways_to_name_shots(name):
     split, of = shots()
-    names = [name.format(thing, i % SHOTS) for i, thing in enumerate(of)]
+    sides = ("front", "back", "left", "right", "top")
+    names = [
+        name.format(thing, i % SHOTS, "abcde"[i % SHOTS], sides[i % SHOTS], f"{i * 7919:08x}f")
+        for i, thing in enumerate(of)
+    ]
     (note,) = suspect_groups({"train": split}, {"train": names})
     assert note.startswith(f"{OBJECTS} ")
     # What is proposed names the groups.
@@ -97,11 +113,58 @@ def test_a_few_others_among_them_stand_for_themselves():
     assert "|(.+))'`" in note
 
 
+def some_shots(objects: list[int], shots: int) -> tuple[Split, list[int]]:
+    """Shots of objects of such labels."""
+    rng = np.random.default_rng(1)
+    images = np.stack([image for _ in objects for image in shots_of(rng, shots)])
+    return Split(images, np.repeat(objects, shots)), np.repeat(np.arange(len(objects)), shots).tolist()
+
+
+@pytest.mark.parametrize(("patients", "scans"), [(8, 30), (9, 10), (5, 12)])
+def test_few_patients_of_many_images_are_suspected(patients, scans):
+    split, of = some_shots([patient % 2 for patient in range(patients)], scans)
+    (note,) = suspect_groups({"train": split}, {"train": [f"a/p{who}_{i}.png" for i, who in enumerate(of)]})
+    assert note.startswith(f"{patients} stems of file names, {scans} images each")
+
+
+def test_few_kinds_in_words_are_not():
+    split, of = some_shots([kind % 2 for kind in range(8)], 20)
+    words = ("oak", "fir", "elm", "ash", "yew", "box", "bay", "fig")
+    assert not suspected(split, [f"a/{words[kind]}_{i}.png" for i, kind in enumerate(of)])
+
+
+def test_a_class_of_two_objects_hides_none_of_the_others():
+    labels = [2, 2, *[thing % 2 for thing in range(20)]]
+    split, of = some_shots(labels, 5)
+    names = [
+        f"{'abc'[label]}/object{thing:02}_{i % 5}.png"
+        for i, (thing, label) in enumerate(zip(of, split.labels, strict=True))
+    ]
+    (note,) = suspect_groups({"train": split}, {"train": names})
+    assert note.startswith("22 stems of file names, 5 images each")
+
+
+def test_persons_above_the_classes_are_whole():
+    rng = np.random.default_rng(2)
+    images, labels, names = [], [], []
+    for person in range(10):
+        for at, image in enumerate(shots_of(rng, 8)):
+            images.append(image)
+            labels.append(at % 2)
+            names.append(f"p{person:02}/{'ab'[at % 2]}/{at}.png")
+    (note,) = suspect_groups({"train": Split(np.stack(images), np.array(labels))}, {"train": names})
+    assert note.startswith("10 folders above the classes, 8 images each")
+    assert "`group_pattern='([^/]+)/[^/]+/[^/]*$'`" in note
+
+
 NAMES: dict[str, Callable[[np.random.Generator, int], list[str]]] = {
     "hex": lambda rng, count: [f"a/{rng.bytes(8).hex()}.jpg" for _ in range(count)],
     "words": lambda rng, count: ["a/" + "".join(rng.choice(list("abcdefg_-"), 9)) + ".jpg" for _ in range(count)],
     "numbers": lambda rng, count: [f"a/IMG_{number:04d}.jpg" for number in rng.permutation(9999)[:count]],
     "dates": lambda rng, count: [f"a/2026-{rng.integers(1, 13):02d}-{i // 3}_{i}.jpg" for i in range(count)],
+    "marked": lambda rng, count: [f"a/{i // SHOTS}_{rng.bytes(4).hex()}.jpg" for i in range(count)],
+    "letters": lambda rng, count: [f"a/{rng.integers(30)}{rng.choice(list('abcde'))}{i}.jpg" for i in range(count)],
+    "few": lambda rng, count: [f"a/p{i % 6}_{i}.jpg" for i in rng.permutation(count)],
     "stems": lambda rng, count: [f"a/thing{i // SHOTS}_{rng.integers(9)}{i}.jpg" for i in range(count)],
 }
 
@@ -144,7 +207,7 @@ def test_folders_that_their_files_repeat_in_words_are_finer_classes():
     assert suspected(split, [f"fruit/{one}_{i % SHOTS}.jpg" for i, one in enumerate(word)])
 
 
-@pytest.mark.parametrize("pattern", [_AUGMENTED, _NUMBERED])
+@pytest.mark.parametrize("pattern", [_AUGMENTED, _NUMBERED, _BEGINNING, _END])
 def test_a_quick_search_finds_what_a_search_does(pattern):
     rng = np.random.default_rng(0)
     signs = np.array([*"ab1 _.-/()", ".rf.", "7.png"])

@@ -51,6 +51,9 @@ def found(search: Search, root: Path) -> list[str]:
         "Thumbs.db",
         "THUMBS.DB",
         "ehthumbs.db",
+        "RECYCLER",
+        "FOUND.000",
+        "Thumbs.db:encryptable",
     ],
 )
 def test_what_systems_and_tools_leave_behind_is_no_image(name):
@@ -59,7 +62,8 @@ def test_what_systems_and_tools_leave_behind_is_no_image(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["cat", "recycled", "thumbs", "thumb.png", "test", "@home", "desktop", "trash", "lost"]
+    "name",
+    ["cat", "recycled", "thumbs", "thumb.png", "test", "@home", "desktop", "trash", "lost", "found.art", "found"],
 )
 def test_what_a_class_may_be_called_is_not_passed_over(name):
     assert not is_left_behind(name)

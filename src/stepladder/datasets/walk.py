@@ -6,6 +6,7 @@ What systems and tools leave behind, hidden entries and our own results are pass
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from operator import attrgetter
@@ -38,14 +39,18 @@ LEFT_BEHIND = frozenset(
         "lost+found",
         "network trash folder",
         "picasa.ini",
+        "recycler",
         "system volume information",
         "temporary items",
         "thumbs.db",
         "zbthumbnail.info",
     )
 )
-#: Endings, in lower case, of what a network drive writes beside each file.
-_LEFT_BEHIND_ENDINGS = ("@synoeastream", "@synoresource", ":zone.identifier")
+#: Endings, in lower case, of what a network drive or Windows writes beside a file.
+_LEFT_BEHIND_ENDINGS = ("@synoeastream", "@synoresource", ":zone.identifier", ":encryptable")
+
+# What Windows saves of a broken disk: FOUND.000.
+_FOUND = re.compile(r"found[.][0-9]{3}")
 
 #: The endings that image files usually have. What a file holds is told by its content; these only help to say what was
 #: not read, and whether a folder holds images itself.
@@ -56,16 +61,24 @@ IMAGE_ENDINGS = frozenset(
     )
 )
 
-#: Endings, in lower case, of documents, tables and code that lie among images; such a file is one only by its content.
-DOCUMENT_ENDINGS = frozenset(
-    (
-        *("csv", "tsv", "txt", "md", "rst", "json", "jsonl", "xml", "yaml", "yml", "toml", "html", "htm", "pdf", "log"),
-        *("doc", "docx", "xls", "xlsx", "ini", "cfg", "py", "pyc", "ipynb", "m", "r", "sh", "bat", "mat", "license"),
-    )
+# Endings of images that are none of the formats that are read: such a file is damaged, and not a document.
+_OTHER_IMAGE_ENDINGS = frozenset(
+    ("jp2", "j2k", "j2c", "jpx", "jpf", "jxl", "jxr", "tga", "pcx", "exr", "hdr", "bigtiff")
 )
 
-# How files of the formats that are read begin.
-_IMAGE_STARTS = (b"\xff\xd8", b"\x89PNG", b"GIF8", b"BM", b"RIFF", b"II*\0", b"MM\0*")
+# Endings of files that are no images, however they begin: downloads under way, and raw files of cameras, of which the
+# small preview would be read.
+_NEVER_IMAGES = (
+    *(".part", ".partial", ".crdownload", ".download", ".opdownload"),
+    *(".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".dng", ".orf", ".rw2", ".raf", ".pef", ".srw"),
+)
+
+# How files of the formats that are read begin, where the first bytes are enough to tell.
+_IMAGE_STARTS = (b"\xff\xd8", b"\x89PNG", b"GIF8", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+# Of the box that MP4 and MOV begin with as well, what says that it is of an image.
+_BRANDS = (b"avif", b"avis", b"hei", b"hev", b"mif1", b"msf1")
+_ANYMAP = re.compile(rb"P[1-6]\s+[0-9#]")
+_HEAD = 132
 
 # What nearly every file of a large set ends in, and none that is left behind; for speed.
 _MOST_FILES = (".jpg", ".png", ".jpeg", ".JPG", ".JPEG")
@@ -84,9 +97,9 @@ def is_left_behind(name: str) -> bool:
 def is_of_system(name: str) -> bool:
     """Whether a system or tool leaves something of that name behind; hidden or not."""
     lower = name.casefold()
-    return (
-        lower in LEFT_BEHIND or lower.endswith(_LEFT_BEHIND_ENDINGS) or lower.startswith("._") or lower == ".ds_store"
-    )
+    if lower in LEFT_BEHIND or lower.endswith(_LEFT_BEHIND_ENDINGS) or lower.startswith("._"):
+        return True
+    return _FOUND.fullmatch(lower) is not None
 
 
 def is_image_name(name: str) -> bool:
@@ -95,14 +108,29 @@ def is_image_name(name: str) -> bool:
     return bool(dot) and ending.lower() in IMAGE_ENDINGS
 
 
-def is_document(path: str) -> bool:
-    """Whether a file is called as a document, table or code, and does not begin as an image."""
-    if path.rpartition(".")[2].lower() not in DOCUMENT_ENDINGS:
+def is_no_image(path: str) -> bool:
+    """Whether a file is neither called as an image nor begins as one."""
+    ending = path.rpartition(".")[2].lower()
+    if ending in IMAGE_ENDINGS or ending in _OTHER_IMAGE_ENDINGS:
         return False
+    if path.lower().endswith(_NEVER_IMAGES):
+        return True
     try:
-        return not filesystem.read_head(path, 4).startswith(_IMAGE_STARTS)
+        return not _begins_as_image(filesystem.read_head(path, _HEAD))
     except OSError:
         return False  # reading it will say why
+
+
+def _begins_as_image(head: bytes) -> bool:
+    if head.startswith(_IMAGE_STARTS) or _ANYMAP.match(head):
+        return True
+    if head[:2] == b"BM":
+        return head[15:18] == bytes(3)  # the upper bytes of the length of its second header; a text has letters
+    if head[:4] == b"RIFF":
+        return head[8:12] == b"WEBP"  # and not a film or a sound
+    if head[4:8] == b"ftyp":
+        return head[8:12].startswith(_BRANDS)
+    return head[128:132] == b"DICM"
 
 
 def ending_of(name: str) -> str:
@@ -141,7 +169,6 @@ class Search:
     def __init__(self) -> None:
         self._passed: dict[str, str] = {}
         self._results: dict[str, str] = {}
-        self._documents: set[str] = set()
 
     def folders(self, path: Path) -> list[Path]:
         """Return the folders in ``path`` that may hold images, links among them, by name."""
@@ -190,11 +217,6 @@ class Search:
         start = f"{folder}{os.sep}"
         return any(f"{path}{os.sep}".startswith(start) for path in self._results)
 
-    def holds_documents(self, folder: Path) -> bool:
-        """Whether documents, tables or code were passed over in ``folder`` or below it."""
-        start = f"{folder}{os.sep}"
-        return any(f"{path}{os.sep}".startswith(start) for path in self._documents)
-
     def notes(self) -> tuple[str, ...]:
         """Return one sentence on what was passed over; none where nothing was."""
         counts = Counter(sorted(self._passed.values()))  # of equally many, the same one is named first every time
@@ -229,9 +251,9 @@ class Search:
             return FileEntry(entry.path, -1, 0)  # a broken link, say: it stays in the list, so that it is reported
         # A pipe or device is no image that somebody forgot; opening one could wait for ever.
         if entry.is_file():
-            if not entry.name.endswith(_MOST_FILES) and is_document(entry.path):
-                self._passed[entry.path] = f"*{ending_of(entry.name)}"
-                self._documents.add(os.path.dirname(entry.path))  # noqa: PTH120 (a str, for speed)
+            if not entry.name.endswith(_MOST_FILES) and is_no_image(entry.path):
+                ending = ending_of(entry.name)
+                self._passed[entry.path] = f"*{ending}" if ending.startswith(".") else f"files with {ending}"
                 return None
             return filesystem.entry_of(entry.path, found)
         self._passed[entry.path] = "pipes and devices"

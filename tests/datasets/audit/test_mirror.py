@@ -69,3 +69,19 @@ def test_few_images_do_not_stop_it():
         split = Split(np.full((count, 4, 4, 1), 7, np.uint8), np.arange(count, dtype=np.int64) % 2)
         check_mirror(split, ("a", "b"))
     assert check_mirror(split.take(np.array([0])), ("a", "b")).answer == "unclear"
+
+
+def test_shots_of_one_group_are_no_neighbors():
+    # Ten shots of each of forty pictures of noise, their classes drawn at random: a shot looks like the others.
+    random = np.random.default_rng(3)
+    pictures = random.integers(30, 226, (40, 16, 16, 1)).repeat(10, axis=0)
+    shots = np.clip(pictures + random.normal(0, 8, pictures.shape), 0, 255).astype(np.uint8)
+    labels, groups = np.repeat(random.permutation(40) % 2, 10).astype(np.int64), np.repeat(np.arange(40), 10)
+    assert check_mirror(Split(shots, labels), ("a", "b")).plain == 1
+    check = check_mirror(Split(shots, labels, groups=groups), ("a", "b"))
+    assert check.answer == "unclear"
+    assert 0.3 < check.plain < 0.7
+    alone = check_mirror(Split(shots, labels, groups=np.arange(400)), ("a", "b"))
+    assert alone == check_mirror(Split(shots, labels), ("a", "b"))
+    one = check_mirror(Split(shots, labels, groups=np.zeros(400, dtype=np.int64)), ("a", "b"))
+    assert one.sentence == "Too few training images to tell whether a mirror changes them."

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stepladder.datasets import load_image_set
+from stepladder.datasets import Labelled, load_image_set
 from stepladder.datasets.decode import decode_image
 from stepladder.errors import DamagedImagesError, DataError
 
@@ -106,10 +106,71 @@ def test_one_class(tmp_path, write_folder):
         load_image_set(str(root))
 
 
-def test_an_empty_class_folder_is_named(with_splits):
+def test_a_class_folder_without_images_is_no_class_and_that_is_said(with_splits):
     (with_splits / "train" / "owl").mkdir()
-    with pytest.raises(DataError, match=r"the class folder .*train/owl is empty; add images or remove the folder"):
-        load_image_set(str(with_splits))
+    (with_splits / "test" / "owl").mkdir()
+    (with_splits / "test" / "owl" / "notes.txt").write_text("none seen")
+    image_set = load_image_set(str(with_splits))
+    assert image_set.class_names == ("cat", "dog")
+    lacking = f"{with_splits / 'train' / 'owl'}, {with_splits / 'test' / 'owl'}"
+    assert f"Folders without images are no classes: {lacking}." in image_set.notes
+
+
+@pytest.mark.parametrize("name", ["old.zip", "old.tar.gz", "d.npz"])
+def test_a_folder_of_what_may_hold_images_names_it(tmp_path, name):
+    (tmp_path / name).write_bytes(b"PK")
+    with pytest.raises(DataError, match=f"holds no images itself; give .*{name}, which may hold some"):
+        load_image_set(str(tmp_path))
+
+
+OTHERS = [
+    "mp4",
+    "aae",
+    "xmp",
+    "thm",
+    "svg",
+    "npy",
+    "npz",
+    "pkl",
+    "h5",
+    "db",
+    "zip",
+    "psd",
+    "raw",
+    "c",
+    "js",
+    "bak",
+    "mp3",
+]
+
+
+def test_what_is_no_image_by_ending_and_content_is_passed_over_and_what_is_called_as_one_is_damaged(
+    tmp_path, write_folder, encode
+):
+    root = write_folder(tmp_path / "pets", {"cat": 3, "dog": 3})
+    contents = {
+        **dict.fromkeys(OTHERS, b"junk" * 50),
+        "mov": b"\0\0\0\x18ftypqt  ",
+        "avi": b"RIFF\0\0\0\0AVI ",
+        "bm": b"BMW, Audi, Opel and others",
+        "part": encode("JPEG")[:90],
+        "nef": b"II*\0" + bytes(60),
+    }
+    for ending, content in contents.items():
+        (root / "cat" / f"other.{ending}").write_bytes(content)
+    (root / "cat" / "notes").write_bytes(b"")
+    (root / "dog" / "photo.dat").write_bytes(encode("JPEG"))
+    (root / "dog" / "photo").write_bytes(encode("WEBP"))
+    image_set = load_image_set(root)
+    assert np.bincount(image_set.splits["train"].labels).tolist() == [3, 5]
+    assert "Passed over, as none of the images: *.aae (1), " in image_set.notes[-1]
+    assert f"and {len(contents) + 1 - 8} more." in image_set.notes[-1]
+    damaged = [root / "cat" / f"bad.{ending}" for ending in ("JPG", "heic", "jp2", "tga")]
+    for path in damaged:
+        path.write_bytes(b"junk")
+    with pytest.raises(DamagedImagesError) as caught:
+        load_image_set(root)
+    assert sorted(place for place, _ in caught.value.damaged) == sorted(map(str, damaged))
 
 
 def test_a_class_missing_in_test_is_named(with_splits, write_folder):
@@ -342,3 +403,116 @@ def test_a_pipe_is_counted(tmp_path, write_folder):
     root = write_folder(tmp_path / "pets", {"cat": 1, "dog": 1})
     os.mkfifo(root / "cat" / "pipe.png")
     assert load_image_set(root).notes == ("Passed over, as none of the images: pipes and devices (1).",)
+
+
+def counts(image_set) -> dict[str, dict[str, int]]:
+    return {
+        split: dict(zip(image_set.class_names, np.bincount(part.labels).tolist(), strict=True))
+        for split, part in image_set.splits.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("train_set", "test_set"),
+        ("training_set/training_set", "test_set/test_set"),
+        ("seg_train/seg_train", "seg_test/seg_test"),
+        ("TrainImages", "TestImages"),
+        ("pets-train", "pets-val2017"),
+        ("trainset", "testing"),
+    ],
+)
+def test_folders_that_hold_a_word_of_a_split_and_the_same_classes_are_splits(tmp_path, write_folder, train, test):
+    root = tmp_path / "pets"
+    write_folder(root, {f"{train}/cat": 3, f"{train}/dog": 2, f"{test}/cat": 1, f"{test}/dog": 2, "seg_pred/all": 2})
+    split = "validation" if "val" in test else "test"
+    for level in (None, "leaf"):
+        image_set = load_image_set(Labelled(str(root), level=level))
+        assert counts(image_set) == {"train": {"cat": 3, "dog": 2}, split: {"cat": 1, "dog": 2}}
+        assert "Folders that name no split were left out: seg_pred (2 files)." in image_set.notes
+        tops = {train.partition("/")[0]: "train", test.partition("/")[0]: split}
+        names = ", ".join(f"{name} ({tops[name]})" for name in sorted(tops))
+        assert f"Splits: from the folders {names}, which hold the same classes." in image_set.notes
+
+
+def test_classes_that_hold_a_word_of_a_split_are_classes(tmp_path, write_folder):
+    root = write_folder(tmp_path / "places", {"train_station": 2, "test_tube": 2})
+    assert load_image_set(root).class_names == ("test_tube", "train_station")
+    other = write_folder(
+        tmp_path / "two", {f"{top}/{inner}": 2 for top, inner in (("train_station", "x"), ("test_tube", "y"))}
+    )
+    assert load_image_set(other).class_names == ("test_tube", "train_station")
+
+
+@pytest.mark.parametrize("form", ["fold{0}/{1}", "s0{0}/images/{1}", "{0}/{1}/deep"])
+def test_top_folders_that_hold_the_same_names_are_asked_about(tmp_path, write_folder, form):
+    root = write_folder(tmp_path / "set", {form.format(top, name): 2 for top in "012" for name in ("walk", "run")})
+    with pytest.raises(
+        DataError, match=r"has 3 folders .* of the same names \(run, walk\); .*`level=top` or `level=leaf`"
+    ):
+        load_image_set(root, limit=1)
+    assert list(counts(load_image_set(Labelled(str(root), level="top")))["train"].values()) == [4, 4, 4]
+    if not form.endswith("deep"):
+        assert counts(load_image_set(Labelled(str(root), level="leaf"))) == {"train": {"run": 6, "walk": 6}}
+
+
+def test_a_folder_of_a_split_that_holds_another_of_its_name_is_entered(tmp_path, write_folder):
+    folders = {f"{split}/{split}/{kind}": 2 for split in ("train", "test") for kind in ("cat", "dog")}
+    root = write_folder(tmp_path / "pets", folders)
+    assert counts(load_image_set(root)) == {split: {"cat": 2, "dog": 2} for split in ("train", "test")}
+
+
+def test_splits_of_images_that_nobody_labelled_are_left_out(tmp_path, write_folder):
+    folders = {"train/n1/images": 2, "train/n2/images": 3, "val/images": 2, "test/images": 4}
+    image_set = load_image_set(write_folder(tmp_path / "tiny", folders))
+    assert counts(image_set) == {"train": {"n1": 2, "n2": 3}}
+    left = "holds images and no class folders, so it is no split: its"
+    assert {f"test {left} 4 files were left out.", f"val {left} 2 files were left out."} <= set(image_set.notes)
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        {"train/steam": 3, "bus/red": 2, "car/blue": 2},
+        {"train/steam": 2, "train/diesel": 1, "bus/red": 1, "bus/blue": 1, "car/a": 1, "car/b": 1},
+    ],
+)
+def test_a_train_with_folders_beside_others_with_other_folders_is_a_class(tmp_path, write_folder, folders):
+    root = write_folder(tmp_path / "vehicles", folders)
+    for level in (None, "top"):
+        image_set = load_image_set(Labelled(str(root), level=level))
+        assert counts(image_set) == {"train": {"bus": 2, "car": 2, "train": 3}}
+        assert "train is taken for a class, as what is beside it (bus, car) holds folders of other names" in note_with(
+            image_set, "taken for"
+        )
+
+
+@pytest.mark.parametrize("names", [("Cat", "cat"), ("great dane", "great  dane ")])
+def test_classes_that_differ_by_case_or_spaces_are_one_or_an_error(tmp_path, write_folder, names):
+    first, second = names
+    root = write_folder(tmp_path / "pets", {first: 3, second: 2, "dog": 4})
+    with pytest.raises(DataError, match=rf"'{first}' \(3\) and '{second}' \(2\); .*add `fold_labels=True`"):
+        load_image_set(root)
+    image_set = load_image_set(Labelled(str(root), fold_labels=True))
+    assert counts(image_set) == {"train": {first: 5, "dog": 4}}
+    assert f"one class each: '{first}' (3) and '{second}' (2)." in note_with(image_set, "differ by case")
+
+
+def test_they_differ_between_splits_and_in_names_of_files_too(tmp_path, write_folder, encode):
+    root = write_folder(tmp_path / "pets", {"train/Cat": 3, "train/dog": 2, "test/cat": 1, "test/dog": 1})
+    with pytest.raises(DataError, match=r"'Cat' \(3\) and 'cat' \(1\)"):
+        load_image_set(root)
+    folded = load_image_set(Labelled(str(root), fold_labels=True))
+    assert counts(folded) == {"train": {"Cat": 3, "dog": 2}, "test": {"Cat": 1, "dog": 1}}
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for name in ("Cat_1", "Cat_2", "Cat_3", "cat_4", "cat_5", "cat_6", "cat_7", "dog_1", "dog_2", "dog_3"):
+        (flat / f"{name}.png").write_bytes(encode())
+    with pytest.raises(DataError, match=r"'cat' \(4\) and 'Cat' \(3\)"):
+        load_image_set(flat)
+    assert counts(load_image_set(Labelled(str(flat), fold_labels=True))) == {"train": {"cat": 7, "dog": 3}}
+
+
+def test_whole_numbers_with_fractions_are_whole_numbers_as_in_tables(tmp_path, write_folder):
+    assert load_image_set(write_folder(tmp_path / "pets", {"0.0": 1, "1.0": 1})).class_names == ("0", "1")

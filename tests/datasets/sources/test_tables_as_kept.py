@@ -195,7 +195,7 @@ WRONG: dict[str, tuple[str, str, dict[str, str], str]] = {
     ),
     "no JSON": ("a.jsonl", "{\n", {}, "line 1 is no JSON ("),
     "no object": ("a.jsonl", "[1]\n", {}, "line 1 is no JSON object"),
-    "one cell": ("a.txt", "cat/0000.png\n", {}, "line 1 has 1 cell, and it takes a path and a label"),
+    "one cell": ("a.txt", "cat/0000.png\n", {}, "no column with the label: call it label or class"),
     "uneven cells": ("a.txt", "cat/0000.png,a\ndog/0000.png,b,c\n", {}, "line 2 has 3 cells, and the first line 2"),
     "nothing": ("a.jsonl", "", {}, "no column with the path"),
 }
@@ -211,16 +211,21 @@ def test_what_does_not_fit_is_one_sentence(pets, wrong):
 
 
 @pytest.mark.parametrize(
-    ("make", "where"),
+    ("make", "option", "what"),
     [
-        (lambda pets: str(pets), "pets is none"),
-        (lambda _: "digits", "digits is none"),
-        (lambda _: (np.zeros((4, 8, 8), np.uint8), [0, 1, 0, 1]), "what a program holds is none"),
+        (lambda pets: str(pets), "label_column", "tables of paths, and .*pets is none"),
+        (lambda _: "digits", "fold_labels", "tables of paths and folders of images, and digits is none"),
+        (
+            lambda _: (np.zeros((4, 8, 8), np.uint8), [0, 1, 0, 1]),
+            "fold_labels",
+            "tables of paths and folders of images, and what a program holds is none",
+        ),
     ],
+    ids=["folder", "name", "arrays"],
 )
-def test_what_only_tables_use_is_refused_elsewhere(pets, make: Callable[[Path], object], where):
-    with pytest.raises(DataError, match=rf"`fold_labels` is for tables of paths, and .*{where}; leave it out"):
-        load_image_set(Labelled(make(pets), fold_labels=True))
+def test_what_only_tables_use_is_refused_elsewhere(pets, make: Callable[[Path], object], option, what):
+    with pytest.raises(DataError, match=rf"`{option}` is for {what}; leave it out"):
+        load_image_set(Labelled(make(pets), **{option: "kind" if option == "label_column" else True}))
 
 
 MORE: dict[str, tuple[str, str]] = {

@@ -85,6 +85,82 @@ def test_levels_of_a_tree(write, level, classes):
         assert found.notes[0] == f"Labels, by `level={level}`: {listed}."
 
 
+def test_a_note_on_levels_counts_names_and_folders_of_one_name_are_one_class(write):
+    store = write(
+        *[f"s/{top}/{one}/{n}.png" for top in ("Fruit", "Veg") for one in (f"Best{top}", "Other") for n in "01"]
+    )
+    (note,) = load_image_set(store).notes
+    assert "level 2: 3 in 4 folders (BestFruit, Other, BestVeg)." in note
+    assert note.endswith("`level=leaf` takes the last (3).")
+    found = load_image_set(Labelled(store, level="leaf"))
+    assert counts(found) == {"train": {"BestFruit": 2, "BestVeg": 2, "Other": 4}}
+    assert "Folders of one name are one class, wherever they lie: Other (Fruit/Other, Veg/Other)." in found.notes
+
+
+@pytest.mark.parametrize("how", [{"level": "leaf"}, {"level": "top"}, {"level": "1"}, {"label_pattern": "/([ab])/"}])
+@pytest.mark.parametrize("form", ["s/{split}/{kind}/{n}.png", "s/wrap/{split}/{kind}/{n}.png"])
+def test_what_is_stated_keeps_the_splits_of_the_author(write, how, form):
+    parts = ("Train", "valid", "Test")
+    store = write(*[form.format(split=split, kind=kind, n=n) for split in parts for kind in "ab" for n in "012"])
+    write("s/extra/a/1.png" if "wrap" not in form else "s/wrap/extra/a/1.png")
+    found = load_image_set(Labelled(store, **how))
+    assert counts(found) == {split: {"a": 3, "b": 3} for split in ("train", "validation", "test")}
+    assert "Folders that name no split were left out: extra (1 file)." in found.notes
+
+
+def test_images_beside_the_folders_of_a_level_are_left_out_and_said(write):
+    store = write(*[f"s/{split}/{kind}/{n}.png" for split in ("Train", "Test") for kind in "ab" for n in "012"])
+    write("s/top0.png", "s/val/1.png", "s/val/2.png", "s/Train/3.png")
+    for level in ("leaf", "top"):
+        found = load_image_set(Labelled(store, level=level))
+        assert counts(found) == {split: {"a": 3, "b": 3} for split in ("train", "test")}
+        beside = [note for note in found.notes if "beside the class folders" in note]
+        assert sum(int(number) for note in beside for number in re.findall(r"Not read: (\d+)", note)) == 4
+    with pytest.raises(DataError, match=r"`level` is leaf, and no image lies in a folder below .*; leave `level` out"):
+        load_image_set(Labelled(write("flat/1.png"), level="leaf"))
+
+
+def test_splits_of_flat_folders_are_kept_where_a_pattern_labels_them(write):
+    store = write(*[f"s/{split}/x{kind}{n}.png" for split in ("train", "test") for kind in "ab" for n in "012"])
+    write("s/more/xa1.png")
+    found = load_image_set(Labelled(store, label_pattern="x([ab])"))
+    assert counts(found) == {split: {"a": 3, "b": 3} for split in ("train", "test")}
+
+
+@pytest.mark.parametrize("how", [{"level": "leaf"}, {"level": "1"}, {"label_pattern": "^([a-z]+)/"}])
+def test_splits_below_the_classes_are_kept_too(write, how):
+    pets = split_up(write, cat="train test", dog="train test")
+    assert counts(load_image_set(Labelled(pets, **how))) == {split: {"cat": 2, "dog": 2} for split in ("train", "test")}
+
+
+@pytest.mark.parametrize(
+    "words", [("Äste", "Öste", "Birke"), ("2cv", "4cv", "audi"), ("(cat)", "dog"), ("猫", "犬"), ("cat.tabby", "dog")]
+)
+def test_words_in_names_are_whole(write, words):
+    pets = write(*[f"pets/{word}_{n}.png" for word in words for n in range(3)])
+    found = load_image_set(pets)
+    assert counts(found) == {"train": dict.fromkeys(sorted(words), 3)}
+    told = re.search("label_pattern='([^']+)'", found.notes[0])
+    assert told
+    assert load_image_set(Labelled(pets, label_pattern=told[1])).fingerprint == found.fingerprint
+
+
+def test_two_numbers_in_names_are_asked_about(write):
+    pets = write(*[f"pets/{'ab'[thing % 2]}_{thing:02}_{n}.png" for thing in range(6) for n in range(4)])
+    with pytest.raises(DataError, match=r"they may be of 2 classes \(a, b\) or of 6 \(a_00, .*say which") as caught:
+        load_image_set(pets)
+    two, six = re.findall("label_pattern='([^']+)'", str(caught.value))
+    assert counts(load_image_set(Labelled(pets, label_pattern=two))) == {"train": {"a": 12, "b": 12}}
+    assert set(counts(load_image_set(Labelled(pets, label_pattern=six)))["train"].values()) == {4}
+
+
+def test_names_in_folders_that_hold_a_word_of_a_split(write):
+    pets = write(*[f"pets/{split}/{kind}.{n}.png" for split in ("train", "test1") for kind in "ab" for n in range(3)])
+    found = load_image_set(pets)
+    assert counts(found) == {split: {"a": 3, "b": 3} for split in ("train", "test")}
+    assert "Splits: from the folders test1 (test), train (train)." in found.notes
+
+
 def test_a_validation_split_that_lacks_the_finer_classes_is_left_out(write):
     parts = {"train": "abc", "val": "ab", "test": "abc"}
     store = write(*[f"s/{part}/x/{leaf}/{n}.png" for part, of in parts.items() for leaf in of for n in range(3)])
@@ -102,11 +178,12 @@ def test_folders_around_the_right_one_are_entered(write):
     assert found.notes[0] == "Read from dataset, the only folder in dataset-master."
 
 
-def test_a_repository_with_an_image_set_in_it_names_the_right_folder(write, tmp_path):
+@pytest.mark.parametrize("limit", [None, 2])
+def test_a_repository_with_an_image_set_in_it_names_the_right_folder(write, tmp_path, limit):
     root = Path(write(*[f"repo/Dataset/{n % 3}/{n}.png" for n in range(60)], "repo/Examples/0.png"))
     (root / "README.md").write_text("x")
     with pytest.raises(DataError) as caught:
-        load_image_set(str(root))
+        load_image_set(str(root), limit=limit)
     assert str(caught.value).endswith(
         f"holds an image set among other things: Dataset has 60 of its 61 files, in 3 folders (0, 1, 2); give "
         f"{root / 'Dataset'}"

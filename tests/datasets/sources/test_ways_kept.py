@@ -132,6 +132,28 @@ def _(kept):
     return str(kept.root), {"train": PETS}
 
 
+@way("`train_set/cat/*`, `test_set/cat/*`; `seg_train/seg_train/sea/*`")
+def _(kept):
+    kept.images("seg_train/seg_train/{kind}/{n}.png")
+    kept.images("seg_test/seg_test/{kind}/{n}.png", 2)
+    kept.images("seg_pred/seg_pred/{kind}{n}.png", 3)
+    return str(kept.root), BOTH
+
+
+@way("`fold0/cat/*`, `fold1/cat/*`")
+def _(kept):
+    for fold in "012":
+        kept.images("fold{fold}/{kind}/{n}.png", fold=fold)
+    return str(kept.root), "3 folders (fold0, fold1, fold2) that hold folders of the same names (cat, dog)"
+
+
+@way("`Cat/*`, `cat/*`")
+def _(kept):
+    kept.images("{kind}/{n}.png", kinds=("Cat", "dog"))
+    kept.images("{kind}/{n}.png", 2, kinds=("cat",))
+    return str(kept.root), "'Cat' (4) and 'cat' (2); if they are one class, add `fold_labels=True`"
+
+
 @way("a repository: `Dataset/0/*`, `Examples/*`, README")
 def _(kept):
     kept.images("Dataset/{kind}/{n}.png", 40)
@@ -173,6 +195,19 @@ def _(kept):
     return str(kept.root), {"train": {"great_dane": 4, "pug": 4}}
 
 
+@way("`Äste_1.jpg`, `猫_1.jpg`, `2cv_1.jpg`")
+def _(kept):
+    kept.images("{kind}_{n}.png", kinds=("Äste", "Öste", "猫", "2cv"))
+    return str(kept.root), {"train": {"2cv": 4, "Äste": 4, "Öste": 4, "猫": 4}}
+
+
+@way("`cat_07_3.jpg`, `dog_08_1.jpg`")
+def _(kept):
+    for thing in ("07", "08", "09"):
+        kept.images("{kind}_{thing}_{n}.png", thing=thing)
+    return str(kept.root), "they may be of 2 classes (cat, dog) or of 6 (cat_07, cat_08, cat_09 and 3 more)"
+
+
 @way("`train/cat.0.jpg`, `test/dog.7.jpg`")
 def _(kept):
     kept.images("train/{kind}.{n}.png")
@@ -192,10 +227,10 @@ def _(kept):
     return str(kept.root), "holds 8 images (000000.png, 000001.png and 6 more), and no class folders; say what labels"
 
 
-@way("`.csv`, `.txt`, `.xml`, `.py` among the images")
+@way("`.csv`, `.txt`, `.xml`, `.py`, `.mp4` among the images")
 def _(kept):
     kept.images("{kind}/{n}.png")
-    for name in ("cat/notes.txt", "cat/x.xml", "code/train.py", "dog/list.csv"):
+    for name in ("cat/notes.txt", "cat/x.xml", "code/train.py", "dog/list.csv", "dog/film.mp4"):
         kept.text(name, "nothing")
     return str(kept.root), {"train": PETS}
 

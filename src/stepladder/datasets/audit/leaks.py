@@ -18,6 +18,10 @@ from stepladder.errors import DataError
 #: 2·10⁹ pairs of images take about five seconds on two cores: 50,000 training images against 40,000 others.
 MOST_PAIRS = 2e9
 
+# The share of drawn validation images with copies that train, from which copies are kept together for their sake: below
+# it, a draw is what it was before anybody looked for copies, and saved studies are of the same images.
+_MANY_COPIES = 0.1
+
 # Copies of copies that reach further than so many images, and than this share of all, are no longer one picture.
 _FEW_COPIES, _LARGEST_CHAIN = 20, 0.1
 
@@ -78,10 +82,11 @@ def split_cleanly(
     seed: int = SPLIT_SEED,
     like: Splits | None = None,
 ) -> tuple[Splits, LeakCheck]:
-    """Split as the protocol says, with copies on one side where we set test aside, and look for leaks.
+    """Split as the protocol says, with copies on one side where we set images aside, and look for leaks.
 
-    Where test images that were set aside have copies among the others, exact, near or mirrored, the images are drawn
-    again with all copies as groups. Where they have none, the draw is what it would be without this.
+    Where test images that were set aside have copies among the others, exact, near or mirrored, or many validation
+    images have some among the training images, the images are drawn again with all copies as groups. Else the draw is
+    what it would be without this.
 
     Args:
         image_set, validation, seed: see :func:`stepladder.datasets.make_splits`.
@@ -92,12 +97,12 @@ def split_cleanly(
         DataError: see :func:`stepladder.datasets.make_splits` and :func:`check_leaks`.
     """
     splits = make_splits(image_set, validation, seed)
+    drawn = {"validation", "test"} & set(_parts(splits)) - set(image_set.splits)
     # Where values were stretched, the test images were chosen before there were pixels.
-    if "test" not in image_set.splits and image_set.span is None:
+    if drawn and ("test" in image_set.splits or image_set.span is None):
         found = _find_leaks(splits)
         together = None
-        shares = any(leak.second == "test" and len(leak.copies.in_second) for leak in found)
-        if like.copies_together if like is not None else shares:
+        if like.copies_together if like is not None else _shares_copies(splits, found, drawn):
             together = _with_copies_together(image_set, validation, seed)
         if together is None:
             return _settle(splits, found, image_set.class_names, drop_leaks=drop_leaks)
@@ -169,6 +174,19 @@ def _find_leaks(splits: Splits) -> tuple[_Leak, ...]:
     return tuple(leaks)
 
 
+def _shares_copies(splits: Splits, found: tuple[_Leak, ...], drawn: set[str]) -> bool:
+    """Whether drawn test images have copies elsewhere, or many drawn validation images some that train."""
+    parts = _parts(splits)
+    for leak in found:
+        copies = len(leak.copies.in_second)
+        if leak.second == "test" and "test" in drawn and copies:
+            return True
+        of_training = leak.first == "train" and leak.second == "validation"
+        if of_training and "validation" in drawn and copies > _MANY_COPIES * len(parts["validation"]):
+            return True
+    return False
+
+
 def _with_copies_together(image_set: ImageSet, validation: float, seed: int) -> Splits | None:
     """Return splits with copies on one side; None where too many images are copies of copies to be kept together."""
     train = image_set.splits["train"]
@@ -179,7 +197,11 @@ def _with_copies_together(image_set: ImageSet, validation: float, seed: int) -> 
     alone = np.bincount(groups).max()
     if np.bincount(joined).max() > max(_FEW_COPIES, alone, _LARGEST_CHAIN * len(train)):
         return None
-    together = replace(image_set, splits={**image_set.splits, "train": replace(train, groups=joined)})
+    renamed = {
+        name: replace(split, groups=None if train.groups is None else _renamed(split.groups, train.groups, joined))
+        for name, split in image_set.splits.items()
+    }
+    together = replace(image_set, splits={**renamed, "train": replace(train, groups=joined)})
     try:
         splits = make_splits(together, validation, seed)
     except DataError:  # a class all of whose images are copies of each other
@@ -189,6 +211,17 @@ def _with_copies_together(image_set: ImageSet, validation: float, seed: int) -> 
         "its copies."
     )
     return replace(splits, notes=(*splits.notes, note), copies_together=True)
+
+
+def _renamed(others: np.ndarray | None, groups: np.ndarray, joined: np.ndarray) -> np.ndarray | None:
+    """Return the groups of another split, int64, where those of training were joined; what only it has stays apart."""
+    if others is None:
+        return None
+    ids, first = np.unique(groups, return_index=True)
+    at = np.searchsorted(ids, others).clip(max=len(ids) - 1)
+    # Numbers that no training image has, and equal ones where two other splits share a group.
+    apart = np.where(others < 0, others, others + joined.max() + 1)
+    return np.where(ids[at] == others, joined[first][at], apart)
 
 
 def _without(splits: Splits, found: tuple[_Leak, ...], class_names: tuple[str, ...]) -> tuple[Splits, int]:

@@ -70,7 +70,7 @@ def check_mirror(train: Split, class_names: tuple[str, ...]) -> MirrorCheck:
 
     The nearest by the cosine of 8×8 box means without their mean; an image and its own mirror image are no neighbors.
     A set in which a mirrored 2 lies among the 5s and a mirrored cat among the cats says so here. Nothing is
-    learned from validation or test.
+    learned from validation or test. Images of one group, as shots of one object, are no neighbors either.
 
     Args:
         train: the training split; evenly spaced images stand for all where there are many.
@@ -83,11 +83,14 @@ def check_mirror(train: Split, class_names: tuple[str, ...]) -> MirrorCheck:
     each = max(_QUERIES_A_CLASS, _QUERIES // max(1, len(class_names)))
     queries = _evenly(labels, each)
     neighbors = int(np.clip(np.bincount(labels, minlength=len(class_names)).min() - 1, 1, _NEIGHBORS))
-    neighbors = min(neighbors, len(labels) - 1)
+    groups = None if train.groups is None else train.groups[references]
+    largest = 1 if groups is None else int(np.unique(groups, return_counts=True)[1].max())
+    neighbors = min(neighbors, len(labels) - largest)
     if neighbors < 1:
         return MirrorCheck("unclear", (), 0.0, 0.0, 0, "Too few training images to tell whether a mirror changes them.")
-    plain = _same_class(plain_points[queries], queries, plain_points, labels, neighbors)
-    mirrored = _same_class(mirrored_points[queries], queries, plain_points, labels, neighbors)
+    known = _Known(plain_points, labels, groups)
+    plain = _same_class(plain_points[queries], queries, known, neighbors)
+    mirrored = _same_class(mirrored_points[queries], queries, known, neighbors)
     of_query = labels[queries]
     classes = tuple(
         _judge(name, plain[of_query == label], mirrored[of_query == label])
@@ -120,18 +123,34 @@ def points_of(split: Split, *, mirrored: bool) -> np.ndarray:
     return points
 
 
-def _same_class(
-    queries: np.ndarray, own: np.ndarray, references: np.ndarray, labels: np.ndarray, neighbors: int
-) -> np.ndarray:
-    """Return the share of each query's nearest references that have its label; ``own`` is where it stands itself."""
+@dataclass(frozen=True)
+class _Known:
+    """Images that others are looked up in.
+
+    Attributes:
+        points: see :func:`points_of`.
+        labels: int64, (N,).
+        groups: likewise; None where nobody named groups.
+    """
+
+    points: np.ndarray
+    labels: np.ndarray
+    groups: np.ndarray | None
+
+
+def _same_class(queries: np.ndarray, own: np.ndarray, known: _Known, neighbors: int) -> np.ndarray:
+    """Return the share of each query's nearest neighbors that have its label; ``own`` is where it stands itself."""
     shares = np.empty(len(queries), np.float64)
 
     def look_up(start: int) -> None:
         rows = slice(start, start + _ROWS)
-        cosines = queries[rows] @ references.T
-        cosines[np.arange(len(cosines)), own[rows]] = -2
+        cosines = queries[rows] @ known.points.T
+        if known.groups is None:
+            cosines[np.arange(len(cosines)), own[rows]] = -2
+        else:
+            cosines[known.groups[own[rows], None] == known.groups] = -2
         nearest = np.argpartition(cosines, -neighbors, axis=1)[:, -neighbors:]
-        shares[rows] = (labels[nearest] == labels[own[rows], None]).mean(axis=1)
+        shares[rows] = (known.labels[nearest] == known.labels[own[rows], None]).mean(axis=1)
 
     for _ in in_threads(look_up, range(0, len(queries), _ROWS)):
         pass

@@ -66,7 +66,8 @@ class LabelOptions:
         images: of a table: the folder that its paths start from; by default its own, or one in it or beside it.
         index: of a folder: the table that labels its images, whose paths start there; a relative one is looked for in
             the current folder, and then in that of the images.
-        fold_labels: of a table: labels that differ by case or spaces alone are one class, in the commonest spelling.
+        fold_labels: of a table or folder: labels that differ by case or spaces alone are one class, in the commonest
+            spelling.
     """
 
     group_column: str | None = None
@@ -90,8 +91,8 @@ class LabelOptions:
 
     @property
     def names_columns(self) -> bool:
-        """Whether something was said of the columns or labels of a table."""
-        return self.fold_labels or any((self.path_column, self.label_column, self.split_column))
+        """Whether something was said of the columns of a table."""
+        return any((self.path_column, self.label_column, self.split_column))
 
     def refuse_images(self, what: str) -> None:
         """Raise DataError where ``images`` was said of a folder: a table may lie in it, whose paths start there."""
@@ -102,7 +103,8 @@ class LabelOptions:
         """Raise DataError where something was said that only tables can use; ``what`` is there in place of one."""
         for name in ("path_column", "label_column", "split_column", "images", "fold_labels"):
             if getattr(self, name):
-                raise DataError(f"`{name}` is for tables of paths, and {what} is none; leave it out")
+                where = "tables of paths" + (" and folders of images" if name == "fold_labels" else "")
+                raise DataError(f"`{name}` is for {where}, and {what} is none; leave it out")
 
     @property
     def asks_groups(self) -> bool:
@@ -329,6 +331,20 @@ SPLIT_WORDS = {
 def split_of(word: str) -> str | None:
     """Return the split that ``word`` names, in any case, or None."""
     return SPLIT_WORDS.get(word.lower())
+
+
+# What is written behind a split's word, where that is not all of a folder's name: trainset, val2017, test1.
+_BEHIND_WORDS = re.compile("(?<=.)(?:set|data|dataset|images|imgs)?[0-9]*$")
+
+
+def split_in_folder_name(name: str) -> str | None:
+    """Return the one split that a word in a folder's name tells: ``seg_train``, ``test_images``, ``TrainSet``.
+
+    Classes have such names too, train_station, so what the folder holds must tell which it is.
+    """
+    words = re.split(r"[-_. ]|(?<=[a-z])(?=[A-Z])", name)
+    told = {split for word in words if (split := split_of(word) or split_of(_BEHIND_WORDS.sub("", word.lower())))}
+    return told.pop() if len(told) == 1 else None
 
 
 def split_of_name(name: str) -> str | None:
