@@ -378,7 +378,7 @@ def test_what_is_asked_beside_the_class_is_shown_and_else_nothing_changes(trial,
     told = capsys.readouterr().out
     assert " of 4 are answered" in told
     assert f"at most {100 * risk:.2f} % are wrong, with 90.00 % confidence" in told
-    assert "The right class is in 80.00 % of the sets" in told
+    assert "The right class is in at least 80.00 % of the sets" in told
     assert "of 4 are unlike the training images: do not trust the class of these. At most 5.00 % of images" in told
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stepladder.datasets.labels import NamedLabels, in_order, match_classes, named_labels
+from stepladder.datasets.labels import NamedLabels, in_order, match_classes, named_labels, spelling_notes
 from stepladder.errors import DataError
 
 
@@ -108,3 +108,9 @@ def test_the_order_of_classes(names, ordered):
 def test_two_classes_of_one_name_are_refused():
     with pytest.raises(DataError, match=r"here names two classes 'cat' \(numbers 0 and 2\); rename one"):
         match_classes("here", {"train": named(["cat", "dog", "cat"], [0, 1, 2])})
+
+
+def test_the_sign_of_a_number_is_no_spelling():
+    assert spelling_notes(["-1", "1"]) == ()
+    assert spelling_notes(["-0.5", "0.5"]) == ()
+    assert "differ in spelling alone" in spelling_notes(["a-1", "a1"])[0]

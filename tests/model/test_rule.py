@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import struct
 import subprocess
@@ -95,9 +96,17 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     for mode in ("L", "P", "CMYK", "RGB"):
         keep(picture(40, 60, 93).convert(mode), f"turned-{mode}.tiff", exif=exif)
     keep(Image.fromarray(np.asarray(picture(40, 60, 94).convert("L")) * np.uint16(200)), "turned-16.tiff", exif=exif)
+    # Turned by XMP alone, and with bytes between segments that cameras leave there.
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf tiff:Orientation="6"/></x:xmpmeta>'
+    for ending in ("jpg", "png", "webp"):
+        keep(picture(500, 301, 96), f"xmp.{ending}", xmp=xmp)
+    found.append(str(folder / "stray.jpg"))
+    content = io.BytesIO()
+    picture(500, 301, 97).save(content, "JPEG")
+    Path(found[-1]).write_bytes(content.getvalue()[:-2] + bytes(40) + content.getvalue()[-2:])
     found.append(str(folder / "twelve.tiff"))
     Path(found[-1]).write_bytes(tiff_of_12_bits(np.asarray(picture(30, 40, 95).convert("L")) * np.uint16(16)))
-    assert len(found) == 164
+    assert len(found) == 168
     return found
 
 

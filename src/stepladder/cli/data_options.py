@@ -102,7 +102,7 @@ class DataOptions:
             group=IMAGES,
             negative="",
             show_default=False,
-            help="Of a table, labels that differ by case or spaces alone are one class.",
+            help="Of a table or folder, labels that differ by case or spaces alone are one class.",
         ),
     ] = False
     group_column: Annotated[

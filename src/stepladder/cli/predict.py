@@ -47,7 +47,7 @@ _BATCH = 256
 #: Nothing is said of it.
 _USUAL = "float32 by PyTorch"
 
-NOT_CALIBRATED = "The probabilities are not calibrated: the validation images gave no reliable temperature."
+NOT_CALIBRATED = "The probabilities are not calibrated; the model's card says why. The plain softmax is often too sure."
 
 
 @dataclass(frozen=True)
@@ -268,7 +268,7 @@ def _said(doubts: Doubts, answers: Sequence[_Answer]) -> Iterator[str]:
     if doubts.inside is not None:
         sizes = [len(one.classes or ()) for one in seen]
         yield (
-            f"The right class is in {percent(doubts.coverage or 0)} of the sets, over images like those held "
+            f"The right class is in at least {percent(doubts.coverage or 0)} of the sets, over images like those held "
             f"out for validation; a set has {sum(sizes) / max(1, len(sizes)):.2f} classes on average."
         )
     if doubts.unlike:

@@ -137,8 +137,8 @@ def spelling_notes(class_names: Sequence[str]) -> tuple[str, ...]:
 def _plain(name: str) -> str:
     # NFKC: "é" may be one character or two, and macOS stores the latter.
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    # A name of nothing but such characters stays what it is.
-    return re.sub(r"[\s_-]+", "", folded) or name
+    # A name of nothing but such characters stays what it is, and so does the sign of a number: -1 is not 1.
+    return re.sub(r"(?!^-\.?[0-9])[\s_-]+", "", folded.strip()) or name
 
 
 def _used(split: NamedLabels) -> set[str]:

@@ -215,10 +215,13 @@ class Classifier(ABC):
                     "without any, its test images were not read yet, or it is of an older version; train it again"
                 )
         if unlike and not self.tells_unlikeness:
-            raise RecipeError(
-                f"`unlike` needs {FEWEST_IMAGES} validation images or more, and this model knows of none or of fewer; "
-                "train it again with more"
+            why = (
+                "this model knows of none: it was trained without any, its test images were not read yet, or it is of "
+                "an older version"
+                if self.limits is None
+                else "this model had fewer"
             )
+            raise RecipeError(f"`unlike` needs {FEWEST_IMAGES} validation images or more, and {why}; train it again")
         answered = inside = None
         if abstain is not None and self.limits is not None:
             answered = threshold_for_risk(self.limits.answered, abstain)

@@ -218,3 +218,44 @@ def test_what_coco_says_of_an_image_beside_its_name(pets: Path) -> None:
     assert found.splits["train"].groups is not None
     assert found.splits["train"].groups.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
     assert "Not read: the columns location." in load_image_set(path).notes
+
+
+def test_metadata_that_contradicts_class_folders_is_refused_with_its_rows(pets: Path) -> None:
+    text = rows("file_name,label").replace("cat/0001.png,cat", "cat/0001.png,dog")
+    write(pets, text, "metadata.csv")
+    with pytest.raises(DataError, match=r"disagree on 1 of 8 rows: cat/0001.png is 'dog' \(line 4\) and lies in cat"):
+        load_image_set(str(pets))
+    said = Labelled(str(pets), index="metadata.csv")
+    assert counts(load_image_set(said)) == {"train": {"cat": 3, "dog": 5}}
+    assert counts(load_image_set(Labelled(str(pets), level="top"))) == {"train": {"cat": 4, "dog": 4}}
+
+
+def test_a_cloned_repository_has_its_tables_in_data(tmp_path: Path, write_folder) -> None:
+    (tmp_path / "README.md").write_text("pets")
+    for part, each in (("train", 4), ("test", 2)):
+        folder = write_folder(tmp_path / "data" / part, {"images": 2 * each})
+        listed = "".join(f"images/000{n}.png,{'ab'[n % 2]}\n" for n in range(2 * each))
+        (folder / "metadata.csv").write_text("file_name,label\n" + listed)
+    expected = {"train": {"a": 4, "b": 4}, "test": {"a": 2, "b": 2}}
+    assert counts(load_image_set(str(tmp_path))) == expected
+
+
+def test_tables_of_splits_may_be_called_in_one_word(pets: Path) -> None:
+    text = rows("path,label")
+    write(pets, text.replace("cat/0003.png,cat\ndog/0003.png,dog\n", ""), "trainLabels.csv")
+    write(pets, "path,label\ncat/0003.png,cat\ndog/0003.png,dog\n", "testLabels.csv")
+    found = load_image_set(str(pets / "trainLabels.csv"))
+    assert counts(found) == {"train": {"cat": 3, "dog": 3}, "test": {"cat": 1, "dog": 1}}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {file: {"label": kind, "width": 8} for file, kind in zip(FILES, KINDS, strict=True)},
+        {"labels": [[file, kind] for file, kind in zip(FILES, KINDS, strict=True)]},
+        {file: [kind] for file, kind in zip(FILES, KINDS, strict=True)},
+    ],
+    ids=["objects by path", "pairs below labels", "lists by path"],
+)
+def test_forms_of_json(pets: Path, document: dict[str, object]) -> None:
+    assert counts(load_image_set(write(pets, json.dumps(document), "a.json"))) == {"train": {"cat": 4, "dog": 4}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stepladder.datasets import filesystem
@@ -117,7 +117,7 @@ def load_listed(path: Path, options: LoadOptions, error: DataError | None = None
             return load_tables(name_of(path), in_splits, options)
         if options.labels.names_columns and wrong:
             raise wrong[0]
-        options.labels.refuse_of_tables(str(path))
+        replace(options.labels, fold_labels=False).refuse_of_tables(str(path))  # which folders have, too
         raise _unlabelled(path) or error or DataError(f"{path} has no table that lists its images")
     if len(chosen) > 1:
         ways = " or ".join(f"`index={file.relative_to(path).as_posix()!r}`" for file in chosen[:5])

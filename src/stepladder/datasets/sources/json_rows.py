@@ -48,7 +48,7 @@ def read_json_rows(path: Path, text: str, notes: tuple[str, ...] = ()) -> Table:
             return table
     elif _are_objects(found):
         return objects_table(where, found, range(1, len(found) + 1), "record", notes)
-    elif isinstance(found, list) and found and all(isinstance(one, list) and len(one) == 2 for one in found):
+    elif _are_pairs(found):
         return _pairs(where, [(cell_of(file), cell_of(label)) for file, label in found], notes)
     raise DataError(f"{path} is JSON, but no list of labels; it may be {_FORMS}")
 
@@ -77,6 +77,10 @@ def _objects_in_lines(text: str) -> list[dict[str, Any]] | None:
 
 def _are_objects(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
+
+
+def _are_pairs(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, list) and len(one) == 2 for one in value)
 
 
 def _pairs(where: tuple[str, str], pairs: Sequence[tuple[str, str]], notes: tuple[str, ...]) -> Table:
@@ -109,7 +113,12 @@ def _columns(where: tuple[str, str], found: Mapping[str, Any], notes: tuple[str,
 
 
 def _mapping(where: tuple[str, str], found: Mapping[str, Any], notes: tuple[str, ...]) -> Table | None:
-    """Return ``{path: label}``, or ``{label: [path, …]}``."""
+    """Return ``{path: label}``, ``{path: {"label": …}}``, ``{label: [path, …]}`` or ``{"labels": [[path, …], …]}``."""
+    if list(found) == ["labels"] and _are_pairs(found["labels"]):  # of StyleGAN
+        return _pairs(where, [(cell_of(file), cell_of(label)) for file, label in found["labels"]], notes)
+    if found and all(isinstance(value, dict) for value in found.values()) and all(map(is_image_name, found)):
+        objects = [{**value, "path": key} for key, value in found.items()]
+        return objects_table(where, objects, range(1, len(objects) + 1), "record", notes)
     if found and all(isinstance(value, str | int | float) for value in found.values()):
         return _pairs(where, [(key.strip(), cell_of(value)) for key, value in found.items()], notes)
     texts = [isinstance(value, list) and all(isinstance(one, str) for one in value) for value in found.values()]

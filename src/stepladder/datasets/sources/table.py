@@ -12,11 +12,12 @@ from pathlib import Path
 from stepladder.datasets import filesystem
 from stepladder.datasets.image_set import ImageSet
 from stepladder.datasets.sources.base import LabelOptions, LoadOptions, PathSource, name_of, split_of, split_of_name
-from stepladder.datasets.sources.columns import Places, find_columns, find_files, has_splits
+from stepladder.datasets.sources.columns import Columns, Places, find_columns, find_files, has_splits
 from stepladder.datasets.sources.json_rows import read_json_rows
 from stepladder.datasets.sources.listed import Source, load_tables
 from stepladder.datasets.sources.parquet import lists_paths, read_parquet_rows
 from stepladder.datasets.sources.rows import JSON, JSON_LINES, LISTS, PARQUET, TABLES, Table, read_lines, read_text
+from stepladder.datasets.walk import is_folder, is_left_behind
 from stepladder.errors import DataError
 
 # What tables end in.
@@ -42,15 +43,29 @@ def is_table_name(name: str) -> bool:
 
 
 def holds(path: Path) -> bool:
-    """Whether the table surely says paths and labels; a folder may have notes of that name beside class folders."""
+    """Whether the table surely says paths and labels; a folder may have notes of that name beside class folders.
+
+    One that puts images of one class folder into the class of another does not: the folders' reader names the rows.
+    """
     if filesystem.is_file(path):
         return True
     try:
-        for file in _metadata_at(path).values():
-            find_columns(read_table(file), Places(file.parent), LabelOptions())
+        for split, file in _metadata_at(path).items():
+            columns = find_columns(read_table(file), Places(file.parent), LabelOptions())
+            if split is None and _contradicts_folders(columns):
+                return False
     except DataError:
         return False
     return True
+
+
+def _contradicts_folders(columns: Columns) -> bool:
+    """Whether the paths of a table begin with folders called as its labels, and some with that of another label."""
+    if not isinstance(columns.labels, int):
+        return False
+    labels = columns.table.columns[columns.labels]
+    folders = [path.removeprefix("./").partition("/")[0] for path in columns.table.columns[columns.path]]
+    return set(folders) <= set(labels) and folders != labels
 
 
 def files_listed(path: Path, path_column: str | None = None, images: Path | None = None) -> tuple[Table, list[str]]:
@@ -80,7 +95,18 @@ def read_table(path: Path) -> Table:
 
 
 def _metadata_at(path: Path) -> dict[str | None, Path]:
-    """Return the tables of one of Hugging Face's image folders, by the split whose folder they are in."""
+    """Return the tables of one of Hugging Face's image folders, by the split whose folder they are in.
+
+    A repository of there has them in its folder ``data``, beside which no other is one of images.
+    """
+    found, wrapped = _metadata_in(path), path / "data"
+    if found or not filesystem.is_folder(wrapped):
+        return found
+    folders = [one.name for one in filesystem.scan(path) if not is_left_behind(one.name) and is_folder(one)]
+    return _metadata_in(wrapped) if folders == ["data"] else {}
+
+
+def _metadata_in(path: Path) -> dict[str | None, Path]:
     for name in _METADATA:
         if filesystem.is_file(path / name):
             return {None: path / name}
@@ -97,11 +123,11 @@ def _metadata_at(path: Path) -> dict[str | None, Path]:
 def _tables(path: Path, asked: LabelOptions) -> dict[str | None, Table]:
     """Return the table, with those beside it that have its form and the names of other splits: train.txt, test.txt."""
     table = read_table(path)
-    if split_of_name(path.stem) != "train" or asked.split_column is not None or has_splits(table):
+    if _split_word(path) != "train" or asked.split_column is not None or has_splits(table):
         return {None: table}
     found: dict[str | None, Table] = {"train": table}
     for file in sorted(path.parent / name for name in filesystem.names_in(path.parent)):
-        split = split_of_name(file.stem)
+        split = _split_word(file)
         if split in (None, "train", *found) or file.suffix != path.suffix or _unsplit(file) != _unsplit(path):
             continue
         try:
@@ -113,9 +139,17 @@ def _tables(path: Path, asked: LabelOptions) -> dict[str | None, Table]:
     return found if len(found) > 1 else {None: table}
 
 
+def _split_word(path: Path) -> str | None:
+    return next((split for word in _words(path) if (split := split_of_name(word))), None)
+
+
 def _unsplit(path: Path) -> list[str]:
     """Return the words of a file's name without that of its split."""
-    return [word for word in re.split(r"[-_. ]", path.stem) if split_of_name(word) is None]
+    return [word for word in _words(path) if split_of_name(word) is None]
+
+
+def _words(path: Path) -> list[str]:
+    return re.split(r"[-_. ]|(?<=[a-z])(?=[A-Z])", path.stem)  # trainLabels.csv
 
 
 def load(path: Path, options: LoadOptions) -> ImageSet:
