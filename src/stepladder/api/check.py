@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from stepladder.errors import RecipeError, StepladderError, StorageError, StudyError
+from stepladder.errors import RecipeError, StepladderError, StorageError, StudyError, printable
 from stepladder.files import replace_text
 from stepladder.model.card import render_card
 from stepladder.model.folder import load_folder
@@ -51,7 +51,7 @@ class Check:
     def __repr__(self) -> str:
         count = sum(one.is_fault for one in self.faults)
         first = next((f": {one.place} {one.what}"[:300] for one in self.faults if one.is_fault), "")
-        return f"<Check of {self.folder}: {'all holds' if self.holds else f'{count} faults{first}'}>"
+        return printable(f"<Check of {self.folder}: {'all holds' if self.holds else f'{count} faults{first}'}>")
 
 
 def check_folder(folder: Path, *, repair: bool = False) -> Check:

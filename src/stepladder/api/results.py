@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from stepladder.errors import StudyError, missing_extra
+from stepladder.errors import StudyError, missing_extra, printable
 from stepladder.files import replace_text
 from stepladder.model.folder import load_folder
 from stepladder.model.torch_model import Model
@@ -142,10 +142,10 @@ class Result(Generic[F]):
         return write_report(self.findings)
 
     def __repr__(self) -> str:
-        return short_text(self.findings)
+        return printable(short_text(self.findings))
 
     def __str__(self) -> str:
-        return report_text(self.findings)
+        return printable(report_text(self.findings))
 
     def _repr_html_(self) -> str:
         from stepladder.report.notebook import notebook_view
@@ -248,15 +248,15 @@ class TrainedModel:
 
     def __repr__(self) -> str:
         if self.result.status == "failed":
-            return f"<TrainedModel {self.folder}: failed, {str(self.result.failure)[:200]}>"
+            return printable(f"<TrainedModel {self.folder}: failed, {str(self.result.failure)[:200]}>")
         result, scale = self.result, Scale(self.metric.unit)
         scores = (("test", self.metric.on_test(result)), ("validation", self.metric.on_validation(result)))
         what = "" if self.metric.name == "accuracy" else f"{self.metric.noun} "
         each = ", ".join(f"{what}{scale.full(score)} on {split}" for split, score in scores if score is not None)
         if self.nothing_learned is not None:
             opening, advice = describe_nothing_learned(self.nothing_learned)
-            return f"<{opening} {advice} TrainedModel {self.folder}: {each}>"
-        return f"<TrainedModel {self.folder}: {each}>"
+            return printable(f"<{opening} {advice} TrainedModel {self.folder}: {each}>")
+        return printable(f"<TrainedModel {self.folder}: {each}>")
 
 
 def load_study(folder: Path | str) -> Study | Sweep | Curve:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from stepladder.errors import StepladderError
+from stepladder.errors import StepladderError, printable
 from stepladder.network.find import FoundNetwork, find_network
 from stepladder.network.inspection import Inspection, inspect_network
 from stepladder.recipe import parse_recipe
@@ -267,7 +267,7 @@ class Findings:
     def __repr__(self) -> str:
         verdicts = Counter(effect.verdict or "no verdict" for effect in self.techniques)
         each = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items()) or "nothing compared"
-        return f"<Findings of {self.study.folder}: {each}>"
+        return printable(f"<Findings of {self.study.folder}: {each}>")
 
 
 def make_findings(study: SavedStudy) -> Findings:

@@ -18,7 +18,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stepladder.baselines.settings import BagSettings
-from stepladder.errors import DamagedError, StorageError
+from stepladder.errors import DamagedError, StorageError, printable
 from stepladder.files import read_json
 from stepladder.studies.design.rules import MOST_SEEDS
 from stepladder.studies.files.consistency import wrong_with_data
@@ -102,7 +102,7 @@ class SavedBag:
     results: tuple[BagResult, ...]
 
     def __repr__(self) -> str:
-        return f"<SavedBag {str(self.folder)[-200:]}: {len(self.results)} of {self.record.seeds} seeds>"
+        return printable(f"<SavedBag {str(self.folder)[-200:]}: {len(self.results)} of {self.record.seeds} seeds>")
 
     @property
     def parameters(self) -> int:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 
 from stepladder.datasets.image_set import Fit
 from stepladder.datasets.splits import drawn_fingerprint
-from stepladder.errors import for_want_of_memory
+from stepladder.errors import for_want_of_memory, printable
 from stepladder.studies.design.designs import ContrastKind
 from stepladder.studies.design.rules import RulesRecord
 from stepladder.studies.design.sweeps import SweepRecord
@@ -202,7 +202,7 @@ class StudyRecord(RulesRecord, _PlanRecord):
 
     def __repr__(self) -> str:
         names = ", ".join(rung.name for rung in self.rungs)
-        return f"<StudyRecord {self.plan} on {self.data.name}: {names[:300]}; seeds: {len(self.seeds)}>"
+        return printable(f"<StudyRecord {self.plan} on {self.data.name}: {names[:300]}; seeds: {len(self.seeds)}>")
 
     @property
     def is_curve(self) -> bool:
@@ -391,10 +391,10 @@ class TrialResult(_Record):
 
     def __repr__(self) -> str:
         if self.status == "failed":
-            return f"<TrialResult failed; epochs: {self.epochs}; {str(self.failure)[:200]}>"
+            return printable(f"<TrialResult failed; epochs: {self.epochs}; {str(self.failure)[:200]}>")
         scores = (("train", self.train_accuracy), ("validation", self.val_accuracy), ("test", self.test_accuracy))
         each = ", ".join(f"{100 * score:.2f} % on {split}" for split, score in scores if score is not None)
-        return f"<TrialResult {each}; epochs: {self.epochs}>"
+        return printable(f"<TrialResult {each}; epochs: {self.epochs}>")
 
 
 @dataclass(frozen=True)
@@ -414,7 +414,7 @@ class SavedTrial:
     told: tuple[RunEpoch, ...] = ()
 
     def __repr__(self) -> str:
-        return f"<SavedTrial {self.rung}, seed {self.seed}: {self.result!r}>"
+        return printable(f"<SavedTrial {self.rung}, seed {self.seed}: {self.result!r}>")
 
 
 @dataclass(frozen=True)
@@ -434,7 +434,7 @@ class SavedStudy:
 
     def __repr__(self) -> str:
         trials = f"{len(self.trials)} of {self.record.planned_trials} trials"
-        return f"<SavedStudy {self.folder}: {self.record.plan} on {self.record.data.name}, {trials}>"
+        return printable(f"<SavedStudy {self.folder}: {self.record.plan} on {self.record.data.name}, {trials}>")
 
     def of_rung(self, rung: str) -> tuple[SavedTrial, ...]:
         """The trials of one rung, by seed."""

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from stepladder.errors import StudyError
+from stepladder.errors import StudyError, printable
 from stepladder.studies.files.integrity import differences
 from stepladder.studies.files.records import SavedStudy, StudyRecord
 from stepladder.studies.judging.statistics import class_counts, cut_interval, guess_of, paired_interval, steps_of
@@ -115,7 +115,7 @@ class Comparison:
 
     def __repr__(self) -> str:
         studies, differences = f"{len(self.labels)} studies on {self.data}", f"{len(self.differences)} differences"
-        return f"<Comparison of {studies[:200]}: {differences} from {self.labels[0][:200]}>"
+        return printable(f"<Comparison of {studies[:200]}: {differences} from {self.labels[0][:200]}>")
 
 
 def compare_studies(studies: Sequence[SavedStudy]) -> Comparison:

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from stepladder.errors import printable
 from stepladder.studies.files.images import read_labels
 from stepladder.studies.files.predictions import read_predictions
 from stepladder.studies.files.records import SavedStudy, SavedTrial, StudyRecord, TrialResult
@@ -117,7 +118,7 @@ class NothingLearned:
         return "; ".join(sentence[0].lower() + sentence[1:].rstrip(".") for sentence in self.advice)
 
     def __repr__(self) -> str:
-        return f"<NothingLearned: {self.evidence}>"
+        return printable(f"<NothingLearned: {self.evidence}>")
 
 
 @dataclass(frozen=True)

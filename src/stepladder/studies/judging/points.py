@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from stepladder.errors import RecipeError
+from stepladder.errors import RecipeError, printable
 from stepladder.recipe import Recipe, change_settings, parse_recipe
 from stepladder.studies.design.sweeps import BATCH, RATE, AxisRecord, SweepRecord, Value, as_text, is_number
 from stepladder.studies.files.records import SavedStudy
@@ -247,7 +247,7 @@ class SweepFindings:
 
     def __repr__(self) -> str:
         best = "no best point" if self.best is None else f"best {self.best.point.name}"[:200]
-        return f"<SweepFindings of {str(self.study.folder)[-200:]}: {len(self.points)} points, {best}>"
+        return printable(f"<SweepFindings of {str(self.study.folder)[-200:]}: {len(self.points)} points, {best}>")
 
 
 def make_sweep_findings(study: SavedStudy) -> SweepFindings:

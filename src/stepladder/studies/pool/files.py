@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from stepladder.errors import DamagedError, StorageError, StudyError
+from stepladder.errors import DamagedError, StorageError, StudyError, printable
 from stepladder.files import read_json, replace_json
 from stepladder.network.presets import preset_names
 from stepladder.studies.design.designs import ContrastKind
@@ -106,7 +106,7 @@ class EffectRecord(_Record):
         return self.parts[1].mean if [part.weight for part in self.parts] == [1.0, -1.0] else None
 
     def __repr__(self) -> str:
-        return f"<EffectRecord {self.name[:60]}: {self.mean:.4g} ± {self.error:.2g}, n = {self.n}>"
+        return printable(f"<EffectRecord {self.name[:60]}: {self.mean:.4g} ± {self.error:.2g}, n = {self.n}>")
 
 
 class RungScores(_Record):
@@ -162,7 +162,7 @@ class SetRecord(_Record):
         return self
 
     def __repr__(self) -> str:
-        return f"<SetRecord {self.name[:60]}: {self.plan}, {len(self.effects)} effects, seeds: {self.seeds}>"
+        return printable(f"<SetRecord {self.name[:60]}: {self.plan}, {len(self.effects)} effects, seeds: {self.seeds}>")
 
 
 class PoolFile(_Record):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from stepladder.errors import StudyError
+from stepladder.errors import StudyError, printable
 from stepladder.studies.design.designs import ContrastKind
 from stepladder.studies.judging.statistics import cut_interval
 from stepladder.studies.judging.verdicts import VERDICTS
@@ -125,7 +125,7 @@ class PooledTechnique:
 
     def __repr__(self) -> str:
         mean = "no mean" if self.points.mean is None else f"{self.points.mean:+.4g}"
-        return f"<PooledTechnique {self.name[:60]}: {mean} over {self.sets} sets>"
+        return printable(f"<PooledTechnique {self.name[:60]}: {mean} over {self.sets} sets>")
 
 
 @dataclass(frozen=True)

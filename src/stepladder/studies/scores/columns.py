@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stepladder.errors import StudyError, unknown
+from stepladder.errors import StudyError, printable, unknown
 from stepladder.studies.scores.naming import (
     BLOCKS,
     EPOCHS,
@@ -86,7 +86,7 @@ class FoundScores:
         return tuple(dict.fromkeys(score.block for score in self.scores))
 
     def __repr__(self) -> str:
-        return (
+        return printable(
             f"<FoundScores of {self.metric} in {self.name}: {len(self.scores)} runs of {len(self.variants)} variants>"
         )
 

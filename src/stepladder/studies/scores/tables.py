@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stepladder.errors import StudyError
+from stepladder.errors import StudyError, printable
 from stepladder.files import parse_json, read_plain
 
 #: Endings of the tables that are read.
@@ -44,7 +44,7 @@ class ScoreTable:
     fingerprint: str
 
     def __repr__(self) -> str:
-        return f"<ScoreTable {self.name}: {len(self.rows)} rows of {', '.join(self.columns)[:200]}>"
+        return printable(f"<ScoreTable {self.name}: {len(self.rows)} rows of {', '.join(self.columns)[:200]}>")
 
     @classmethod
     def of(cls, name: str, rows: Sequence[Row]) -> ScoreTable:
