@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmarks.atlas.defaults import describe_defaults
 from benchmarks.atlas.plain import read_plain, render_plain
 from benchmarks.atlas.running import network_of
+from benchmarks.atlas.sets import read_sets
 from benchmarks.atlas.settings import read_settings, render_settings
 from stepladder.files import replace_bytes, replace_json, replace_text
 from stepladder.network import read_preset
@@ -143,6 +144,7 @@ def render_page(pool: PoolFile, parts: Sequence[_Part]) -> str:
         *_beside_plain(pool),
         *_settings(),
         "## The runs",
+        *_missing(pool),
         *(escape(note) for note in pool.notes),
         *(
             f"**{part.heading.capitalize()}**\n\n{render_table(table)}"
@@ -227,6 +229,12 @@ def _settings() -> list[str]:
 
 def _pooled(records: Sequence[SetRecord]) -> PoolFindings:
     return pool_studies([DescribedStudy(record, (), ()) for record in records])
+
+
+def _missing(pool: PoolFile) -> list[str]:
+    """Return which sets of the atlas have not been run yet."""
+    missing = [one.name for one in read_sets() if one.name not in {record.name for record in pool.studies}]
+    return [f"Sets of the atlas that are still to be run: {listing(missing)}."] if missing else []
 
 
 def _count_sets(pool: PoolFile) -> int:
