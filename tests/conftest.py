@@ -21,6 +21,7 @@ import pytest
 
 from stepladder.datasets import ImageSet, Split, load_image_set
 from stepladder.recipe import Recipe, load_recipe, parse_recipe
+from stepladder.studies import pool
 from stepladder.studies.design.sweeps import SearchRecord, SweepRecord, make_points, parse_axes, with_swept_techniques
 from stepladder.studies.files.integrity import hash_plan
 from stepladder.studies.files.records import (
@@ -106,6 +107,14 @@ def states(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def own_state(states: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test read test images that another one has read before, here and in the processes that it starts."""
     monkeypatch.setenv("STEPLADDER_STATE", str(next(states)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_atlas() -> Iterator[None]:
+    """Let no test depend on what the atlas found, which changes with every set; some make one of their own."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(pool, "ATLAS_FILE", Path(__file__).with_name("no-atlas.json"))
+        yield
 
 
 @pytest.fixture(scope="session")

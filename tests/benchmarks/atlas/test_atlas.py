@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from benchmarks.__main__ import run
+from benchmarks.atlas import FINDINGS
 from benchmarks.atlas.defaults import describe_defaults, leave_one_out
-from benchmarks.atlas.page import best_of, make_atlas, make_parts, write_page
+from benchmarks.atlas.page import ATLAS_FILE as SHIPPED
+from benchmarks.atlas.page import best_of, make_atlas, make_parts, render_page, write_page
 from benchmarks.atlas.planning import RECIPES
 from benchmarks.atlas.sets import available, read_sets
 from stepladder.recipe import load_recipe
@@ -22,6 +24,7 @@ from stepladder.studies.pool.files import NetworkRecord, PoolFile, RungScores, S
 from tests.studies.pool.records import FLIP, SCALE, made_up_pool, make_effect, make_study
 
 Call = Callable[..., Any]
+ROOT = Path(__file__).parents[3]
 
 
 def test_every_set_is_described_and_none_names_a_place_on_a_computer() -> None:
@@ -118,6 +121,18 @@ def test_page_figures_and_what_users_meet_are_made_of_the_findings_alone(
     assert (entries[0].techniques, entries[0].sets, entries[0].helped) == (("horizontal_flip",), 6, 3)
     assert (entries[0].kind, entries[0].mean) == ("ladder", found.techniques[0].points.mean)
     assert [one.name for one in best_of(found)] == ["augment", "dropout"]
+
+
+def test_what_is_committed_is_made_of_the_findings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page, and what cards and plans say; the figures are redrawn with both."""
+    committed = read_pool(FINDINGS)
+    parts = make_parts(committed)
+    monkeypatch.setattr(home, "ATLAS_FILE", SHIPPED)
+    assert read_atlas() == make_atlas(committed, parts)
+    page = (ROOT / "docs/what-helps-where.md").read_text(encoding="utf-8")
+    assert page == render_page(committed, parts)
+    for link in re.findall(r"\]\((images/[^)]+)\)", page):
+        assert (ROOT / "docs" / link).is_file(), link
 
 
 @pytest.mark.long
