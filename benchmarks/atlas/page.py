@@ -127,8 +127,9 @@ def render_page(pool: PoolFile, parts: Sequence[_Part]) -> str:
         f"{count(len(pool.studies), 'study').replace('studys', 'studies')} of {_trials(pool)}. First comes what to "
         "try, then how sure that is: **a new set** is the interval in which the effect on one more image set like "
         "these will lie with 95 %. It decides nothing for you: your own study does.",
-        "Effects are in [points](glossary.md#the-judgement) of accuracy, between two [rungs](glossary.md#the-study) of a "
-        "study; training was in float32 or [bfloat16](glossary.md#the-network-and-its-training), whichever was the faster one.",
+        "Effects are in [points](glossary.md#the-judgement) of accuracy, between two [rungs](glossary.md#the-study) "
+        "of a study; training was in float32 or [bfloat16](glossary.md#the-network-and-its-training), whichever was "
+        "the faster one.",
         "## What to try first",
         render_table_of_firsts(pool),
         *(
