@@ -154,7 +154,8 @@ def test_shards_and_parquet_of_images_win_over_folders_and_the_others_are_said(t
     image_set = load_image_set(root)
     assert image_set.class_names == ("x", "y")
     assert image_set.notes == (
-        "pets was read as WebDataset; it also holds a folder of images: to read that, give its own path.",
+        "pets was read as WebDataset; it also holds a folder of images: to read that, "
+        "move it into a folder of its own, or the files of WebDataset out of this one.",
         "Not read: folders beside the shards, cat, dog.",
     )
 

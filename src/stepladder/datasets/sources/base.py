@@ -301,7 +301,7 @@ def read_as(path: Path, chosen: PathSource, others: Sequence[PathSource]) -> str
     """Return the note on a folder that was read as one shape of files and surely holds others, too."""
     return (
         f"{path.name or path} was read as {chosen.name}; it also holds {' and '.join(one.name for one in others)}: to "
-        "read that, give its own path."
+        f"read that, move it into a folder of its own, or the files of {chosen.name} out of this one."
     )
 
 
