@@ -64,7 +64,8 @@ def describe_groups(named: Mapping[str, Sequence[object]], by: str) -> str:
     if len(names) == images:
         return f"`{by}` names {images:,} groups of one image each, so it keeps nothing together."
     shown = some_of([str(name)[:40] for name in names], at_most=4)
-    return f"Groups, by `{by}`: {len(names):,} groups of {images:,} images ({shown})."
+    groups = "1 group" if len(names) == 1 else f"{len(names):,} groups"
+    return f"Groups, by `{by}`: {groups} of {images:,} images ({shown})."
 
 
 def draw_groups(labels: np.ndarray, groups: np.ndarray, share: float, seed: int) -> np.ndarray | None:

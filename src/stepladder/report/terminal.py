@@ -26,7 +26,7 @@ from stepladder.studies.forecast import Forecast
 from stepladder.studies.judging.points import SweepFindings
 from stepladder.studies.judging.sizes import CurveFindings
 from stepladder.studies.pool.atlas import techniques_of
-from stepladder.studies.pool.sets import describe_network
+from stepladder.studies.pool.sets import network_of_study
 from stepladder.studies.running.timing import Range
 
 #: Letters of the longest ``repr``: what a notebook's cell or a traceback still shows whole.
@@ -128,8 +128,8 @@ def describe_forecast(forecast: Forecast) -> list[str]:
     lines += tell_starts(forecast.instead, instead=True)
     if forecast.metric.name == "accuracy":
         asked = (techniques_of(record, contrast) for contrast in record.contrasts)
-        network = describe_network(record.rungs[0].recipe).label
-        lines += describe_first(asked, spread.sd, record.alpha / max(forecast.comparisons, 1), network)
+        level = record.alpha / max(forecast.comparisons, 1)
+        lines += describe_first(asked, spread.sd, level, network_of_study(record))
     for number, smallest in forecast.detectable.items():
         at = f"At the look at {count(number, 'seed')}" if len(seeds) > 1 else f"With {count(number, 'seed')}"
         if smallest is None:

@@ -14,7 +14,7 @@ from stepladder.errors import RecipeError, StudyError
 from stepladder.network.presets import preset_of
 from stepladder.recipe import parse_recipe
 from stepladder.studies.design.rules import FEWEST_JUDGED
-from stepladder.studies.files.records import ContrastRecord, RungRecord
+from stepladder.studies.files.records import ContrastRecord, RungRecord, StudyRecord
 from stepladder.studies.files.store import load_study
 from stepladder.studies.findings import Findings, work_out
 from stepladder.studies.judging.statistics import Effect, overlap_of
@@ -196,6 +196,12 @@ def _log_odds(findings: Findings, contrast: ContrastRecord, effect: Effect) -> t
     sd = max(stdev(each), rounding_sd(images, list(moved.values())))
     odds = math.fsum(weight * math.log(means[name] / (1 - means[name])) for name, weight in contrast.weights.items())
     return odds, sd * math.sqrt(1 / len(seeds) + overlap_of(record))
+
+
+def network_of_study(record: StudyRecord) -> str | None:
+    """Return what a pool calls the network of a study; None of one that trained none of ours, as a command's."""
+    recipe = record.rungs[0].recipe
+    return describe_network(recipe).label if "network" in recipe else None
 
 
 def describe_network(recipe: dict[str, Any]) -> NetworkRecord:

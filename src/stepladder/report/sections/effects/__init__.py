@@ -26,7 +26,7 @@ from stepladder.studies.findings import Findings
 from stepladder.studies.judging.statistics import Effect
 from stepladder.studies.judging.verdicts import POWER
 from stepladder.studies.pool.atlas import techniques_of
-from stepladder.studies.pool.sets import describe_network
+from stepladder.studies.pool.sets import network_of_study
 
 
 class EffectsSection(Section[Findings]):
@@ -49,7 +49,7 @@ class EffectsSection(Section[Findings]):
             for contrast, effect in zip(record.contrasts, findings.effects, strict=True)
             if not effect.is_interaction
         )
-        return describe_beside(asked, describe_network(record.rungs[0].recipe).label)
+        return describe_beside(asked, network_of_study(record))
 
     def pictures(self, findings: Findings) -> tuple[Picture, ...]:
         """Return the forest plot, where the plan asks anything of a technique."""
