@@ -18,10 +18,13 @@ from torch import nn
 
 from benchmarks.atlas.planning import Run, images_of
 from benchmarks.atlas.sets import PlacedSet
-from stepladder.datasets import Split, make_splits
+from stepladder.datasets import Split
+from stepladder.datasets.audit import split_cleanly
 from stepladder.files import read_json, replace_json
 from stepladder.network import read_preset
 from stepladder.network.pretrained import locate_weights, read_weights
+from stepladder.report.units import points
+from stepladder.studies.design.rules import Protocol
 from stepladder.studies.pool.files import PoolFile, SetRecord
 
 #: What is committed, beside the findings.
@@ -54,7 +57,8 @@ def score_plainly(one: PlacedSet, run: Run) -> PlainScore:
     from sklearn.linear_model import LogisticRegression
 
     started = perf_counter()
-    splits = make_splits(images_of(one, run))
+    # As a study splits them: copies of one image on one side.
+    splits, _ = split_cleanly(images_of(one, run), Protocol().validation)
     assert splits.validation is not None
     network = _reference()
     train, validation, test = (_features(network, part) for part in (splits.train, splits.validation, splits.test))
@@ -101,7 +105,7 @@ def render_plain(pool: PoolFile, scores: Sequence[PlainScore]) -> str:
             record = records[score.image_set]
             lines.append(
                 f"| {score.image_set} | {record.images.get('test', 0):,} | {100 * score.test:.2f} | {100 * ours:.2f} | "
-                f"{100 * (ours - score.test):+.2f} |".replace("-", "−")
+                f"{points(ours - score.test)} |"
             )
     if not lines:
         return ""

@@ -47,6 +47,8 @@ def test_the_rung_that_validation_chooses_stands_beside_it() -> None:
     pool = scored("pets", 224)
     assert chosen_test(pool.studies[0]) == 0.85
     score = PlainScore("pets", 0.9, 0.875, 0.1, 12.0)
+    hyphen = PoolFile(studies=(pool.studies[0].model_copy(update={"name": "my-pets"}),))
+    assert "| my-pets |" in render_plain(hyphen, [PlainScore("my-pets", 0.9, 0.875, 0.1, 12.0)])
     assert render_plain(pool, [score]).splitlines()[-1].endswith("| 87.50 | 85.00 | −2.50 |")
     assert render_plain(pool, [PlainScore("cars", 0.9, 0.875, 0.1, 12.0)]) == ""
     assert render_plain(scored("pets", 32), [score]) == "", "trained from scratch"
