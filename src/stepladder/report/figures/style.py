@@ -14,6 +14,7 @@ from typing import Any, assert_never
 
 import matplotlib
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -197,6 +198,25 @@ def _fitted(figure: Figure, title: str, room: float) -> tuple[str, float]:
     while len(title) > 1 and text_width(figure, f"{title}…", smallest, "bold") > room:
         title = title[:-1].rstrip(" ,(")
     return f"{title}…", smallest
+
+
+def write_beside(
+    axes: Axes, level: float, x: float, text: str, color: str = INK, align: str = "right", weight: str = "normal"
+) -> None:
+    """Write a figure or a word of a row, ``x`` inches right of the axes."""
+    axes.annotate(
+        text,
+        (1, level),
+        xycoords=axes.get_yaxis_transform(),
+        xytext=(72 * x, 0),
+        textcoords="offset points",
+        ha=align,
+        va="center",
+        color=color,
+        fontsize=8.5,
+        fontweight=weight,
+        annotation_clip=False,
+    )
 
 
 def write_legend(figure: Figure, handles: Sequence[Artist], below: float, columns: int, length: float) -> None:

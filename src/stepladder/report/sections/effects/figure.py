@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -24,6 +25,7 @@ from stepladder.report.figures.style import (
     printable,
     text_width,
     verdict_color,
+    write_beside,
     write_header,
     write_legend,
 )
@@ -150,21 +152,7 @@ def draw_interval(axes: Axes, level: int, effect: Effect, factor: float) -> None
 def _write_figures(axes: Axes, level: int, effect: Effect, scale: Scale) -> None:
     """Write mean, interval and verdict in columns right of the axes."""
 
-    def write(x: float, text: str, color: str = INK, align: str = "right", weight: str = "normal") -> None:
-        axes.annotate(
-            text,
-            (1, level),
-            xycoords=axes.get_yaxis_transform(),
-            xytext=(72 * x, 0),
-            textcoords="offset points",
-            ha=align,
-            va="center",
-            color=color,
-            fontsize=8.5,
-            fontweight=weight,
-            annotation_clip=False,
-        )
-
+    write = partial(write_beside, axes, level)
     if effect.mean is not None:
         write(0.68, scale.difference(effect.mean))
     if effect.interval:

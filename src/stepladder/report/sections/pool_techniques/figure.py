@@ -22,6 +22,7 @@ from stepladder.report.figures.style import (
     printable,
     text_width,
     verdict_color,
+    write_beside,
     write_header,
     write_legend,
 )
@@ -126,23 +127,8 @@ def write_name(figure: Figure, level: float, name: str, weight: str) -> None:
 
 def write_figures(axes: Axes, level: float, figures: str, word: str, color: str) -> None:
     """Write an effect in figures and the verdict right of the axes."""
-    for x, text, align, ink, weight in (
-        (_FIGURES - 0.08, figures, "right", INK, "normal"),
-        (_FIGURES + 0.04, word, "left", color, "bold"),
-    ):
-        axes.annotate(
-            text,
-            (1, level),
-            xycoords=axes.get_yaxis_transform(),
-            xytext=(72 * x, 0),
-            textcoords="offset points",
-            ha=align,
-            va="center",
-            color=ink,
-            fontsize=8.5,
-            fontweight=weight,
-            annotation_clip=False,
-        )
+    write_beside(axes, level, _FIGURES - 0.08, figures)
+    write_beside(axes, level, _FIGURES + 0.04, word, color, "left", "bold")
 
 
 def _common_limits(findings: PoolFindings, shown: Sequence[PooledTechnique], scale: Scale) -> tuple[float, float]:
